@@ -1,0 +1,13 @@
+-- Add devices to a task. In a stopped task they wait for it to be continued.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id, 'gw-0004' AS device_id" catalog.db < add_task_device.sql
+--
+-- arg may have several rows.
+.bail on
+.timeout 5000
+INSERT INTO task_device (task_id, device_id)
+SELECT arg.task_id, arg.device_id FROM arg;
+
+.mode box
+SELECT task_id, task_name, device_id, state, current_version, version
+FROM task_detail WHERE (task_id, device_id) IN (SELECT arg.task_id, arg.device_id FROM arg);

@@ -1,0 +1,11 @@
+-- Continue a stopped task: its canceled devices wait again.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" catalog.db < continue_task.sql
+.bail on
+.timeout 5000
+UPDATE task SET state = 'running' WHERE task_id IN (SELECT arg.task_id FROM arg);
+SELECT 'no such task: nothing continued' WHERE changes() = 0;
+
+.mode box
+SELECT task_id, name, state, total, waiting, processing, success, failed, canceled
+FROM task_summary WHERE task_id IN (SELECT arg.task_id FROM arg);

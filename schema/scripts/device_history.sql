@@ -1,0 +1,11 @@
+-- What happened with a device: the versions it told, its progress, its tasks; the latest 100, newest first.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, 'gw-0001' AS device_id" catalog.db < device_history.sql
+.bail on
+.timeout 5000
+.mode box
+SELECT time, what, version, state, progress, detail, task_id, firmware_id
+FROM device_history
+WHERE product_id = (SELECT arg.product_id FROM arg) AND device_id = (SELECT arg.device_id FROM arg)
+ORDER BY at DESC
+LIMIT 100;

@@ -1,0 +1,12 @@
+-- Retry all failed devices of a push task.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" catalog.db < retry_failed.sql
+.bail on
+.timeout 5000
+UPDATE task_device SET state = 'waiting'
+WHERE task_id IN (SELECT arg.task_id FROM arg) AND state = 'failed';
+SELECT 'no failed device in a task of this id: nothing retried' WHERE changes() = 0;
+
+.mode box
+SELECT task_id, name, state, total, waiting, processing, success, failed, canceled
+FROM task_summary WHERE task_id IN (SELECT arg.task_id FROM arg);

@@ -1,0 +1,11 @@
+-- Each device of a task: which are under way, which failed and why.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" catalog.db < task_detail.sql
+.bail on
+.timeout 5000
+.mode box
+SELECT
+  device_id, device_name, state, progress, error_reason, current_version, version AS target_version,
+  coalesce(presence, 'unknown') AS presence, attempts, pushed_time, responded_time, completed_time
+FROM task_detail WHERE task_id IN (SELECT arg.task_id FROM arg)
+ORDER BY device_id;

@@ -1,0 +1,56 @@
+-- What operators read. Can be dropped and created again at any time.
+
+CREATE VIEW task_summary AS
+SELECT
+  t.task_id, t.name, f.product_id, t.firmware_id, f.version, t.mode, t.release_type, t.state, t.created_at,
+  c.waiting + c.processing + c.success + c.failed + c.canceled AS total,
+  c.waiting, c.processing, c.success, c.failed, c.canceled,
+  -- rows that came to an end by themselves
+  coalesce(100 * (c.success + c.failed) / nullif(c.waiting + c.processing + c.success + c.failed + c.canceled, 0), 0)
+    AS percent
+FROM task AS t
+CROSS JOIN task_count AS c ON c.task_id = t.task_id
+CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id;
+
+CREATE VIEW task_detail AS
+SELECT
+  t.task_id, t.name AS task_name, t.mode, t.state AS task_state,
+  f.product_id, t.firmware_id, f.name AS firmware_name, f.version,
+  r.device_id, d.name AS device_name, d.version AS current_version, d.presence,
+  r.state, r.progress, r.error_reason, r.from_version, r.attempts,
+  r.created_at, r.pushed_at, r.responded_at, r.completed_at, d.last_seen_at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', r.created_at / 1000, 'unixepoch') AS created_time,
+  strftime('%Y-%m-%dT%H:%M:%SZ', r.pushed_at / 1000, 'unixepoch') AS pushed_time,
+  strftime('%Y-%m-%dT%H:%M:%SZ', r.responded_at / 1000, 'unixepoch') AS responded_time,
+  strftime('%Y-%m-%dT%H:%M:%SZ', r.completed_at / 1000, 'unixepoch') AS completed_time,
+  strftime('%Y-%m-%dT%H:%M:%SZ', d.last_seen_at / 1000, 'unixepoch') AS last_seen_time
+FROM task AS t
+CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+CROSS JOIN task_device AS r ON r.task_id = t.task_id
+CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id;
+
+-- Quick when product_id and device_id are given.
+CREATE VIEW device_history AS
+SELECT
+  product_id, device_id, received_at AS at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', received_at / 1000, 'unixepoch') AS time,
+  'version' AS what, NULL AS task_id, NULL AS firmware_id, version, NULL AS progress, NULL AS state,
+  iif(previous_version IS NULL, 'first report', 'before: ' || previous_version) AS detail
+FROM version_log
+UNION ALL
+SELECT
+  product_id, device_id, received_at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', received_at / 1000, 'unixepoch'),
+  'progress', task_id, firmware_id, version, progress,
+  CASE WHEN complete = 1 THEN iif(success = 1, 'success', 'failed') END,
+  error_reason
+FROM progress_log
+UNION ALL
+SELECT
+  f.product_id, r.device_id, coalesce(r.completed_at, r.responded_at, r.pushed_at, r.created_at),
+  strftime('%Y-%m-%dT%H:%M:%SZ',
+    coalesce(r.completed_at, r.responded_at, r.pushed_at, r.created_at) / 1000, 'unixepoch'),
+  'task', r.task_id, t.firmware_id, f.version, r.progress, r.state, r.error_reason
+FROM firmware AS f
+CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
+CROSS JOIN task_device AS r ON r.task_id = t.task_id;

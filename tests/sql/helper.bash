@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# A fresh catalog for each test, driven by nothing but the sqlite3 shell.
+
+BATS_LIB_SCHEMA=$(cd "$BATS_TEST_DIRNAME/../../schema" && pwd)
+HOSTED="'http://h/x', 10, 'md5', '0123456789abcdef0123456789abcdef'"
+
+# catalog_make FILE: what the plugin makes on first start.
+catalog_make() {
+  {
+    echo 'PRAGMA journal_mode = wal; BEGIN;'
+    cat "$BATS_LIB_SCHEMA"/0001_catalog.sql "$BATS_LIB_SCHEMA"/0002_task.sql \
+      "$BATS_LIB_SCHEMA"/views.sql "$BATS_LIB_SCHEMA"/triggers.sql
+    echo 'PRAGMA application_id = 0x4D6F4657; PRAGMA user_version = 2; COMMIT;'
+  } | sqlite3 -bail "$1" >/dev/null
+}
+
+catalog_setup() {
+  DB=$BATS_TEST_TMPDIR/catalog.db
+  FK=off
+  RT=off
+  catalog_make "$DB"
+}
+
+# sql STATEMENTS: run by an operator; stops at the first error.
+sql() {
+  printf 'PRAGMA foreign_keys = %s; PRAGMA recursive_triggers = %s;\n%s\n' "$FK" "$RT" "$1" | sqlite3 -bail "$DB"
+}
+
+# plugin_sql STATEMENTS: run as the plugin does, in one transaction with its mark.
+plugin_sql() {
+  sql "BEGIN IMMEDIATE; UPDATE catalog_state SET plugin_writing = 1;
+    $1
+    UPDATE catalog_state SET plugin_writing = 0; COMMIT;"
+}
+
+fail() {
+  printf '%s\n' "$@" >&2
+  return 1
+}
+
+# same WANTED GOT WHAT
+same() {
+  [[ "$1" == "$2" ]] || fail "$3" "wanted: $1" "got:    $2"
+}
+
+# rows WANTED QUERY: rows are joined by a space.
+rows() {
+  local out
+  out=$(sql "$2") || { fail "failed: $2" || return 1; }
+  same "$1" "${out//$'\n'/ }" "$2"
+}
+
+each_way() {
+  for FK in off on; do
+    for RT in off on; do
+      "$@" || fail "with foreign_keys=$FK recursive_triggers=$RT" || return 1
+    done
+  done
+  FK=off RT=off
+}
+
+dump() {
+  sqlite3 "$DB" .dump
+}
+
+refused_once() {
+  local out status=0
+  out=$(sql "$2" 2>&1) || status=$?
+  [[ $status -ne 0 ]] || { fail "not refused: $2" "$out" || return 1; }
+  [[ "$out" == *"$1"* ]] || { fail "wrong words for: $2" "wanted: $1" "got:    $out" || return 1; }
+  same "$3" "$(dump)" "refused, yet something changed: $2"
+}
+
+# refused WORDS STATEMENT: it fails with these words and changes nothing, whatever the pragmas.
+refused() {
+  each_way refused_once "$1" "$2" "$(dump)"
+}
+
+gives_once() {
+  local kept=$DB status=0
+  DB=$BATS_TEST_TMPDIR/copy.db
+  rm -f "$DB" "$DB-wal" "$DB-shm"
+  sqlite3 "$kept" ".backup '$DB'"
+  { sql "$2" >/dev/null && rows "$1" "$3" && counts_exact; } || status=1
+  DB=$kept
+  return $status
+}
+
+# gives WANTED STATEMENTS QUERY: on a copy of the catalog, whatever the pragmas.
+gives() {
+  each_way gives_once "$@"
+}
+
+# What must hold at any moment; a row for each thing that is wrong.
+WRONG="
+SELECT 'count', task_id, c.* FROM task_count AS c
+WHERE (waiting, processing, success, failed, canceled, settling) IS NOT (
+  SELECT count(*) FILTER (WHERE r.state = 'waiting'), count(*) FILTER (WHERE r.state = 'processing'),
+    count(*) FILTER (WHERE r.state = 'success'), count(*) FILTER (WHERE r.state = 'failed'),
+    count(*) FILTER (WHERE r.state = 'canceled'), 0
+  FROM task_device AS r WHERE r.task_id = c.task_id)
+UNION ALL SELECT 'task without count', task_id, 0, 0, 0, 0, 0, 0, 0 FROM task WHERE task_id NOT IN (SELECT task_id FROM task_count)
+UNION ALL SELECT 'count without task', task_id, 0, 0, 0, 0, 0, 0, 0 FROM task_count WHERE task_id NOT IN (SELECT task_id FROM task)
+UNION ALL SELECT 'task without firmware', task_id, 0, 0, 0, 0, 0, 0, 0 FROM task WHERE firmware_id NOT IN (SELECT firmware_id FROM firmware)
+UNION ALL SELECT 'row without device', r.task_id, r.device_id, 0, 0, 0, 0, 0, 0 FROM task_device AS r
+WHERE NOT EXISTS (SELECT 1 FROM task AS t JOIN firmware AS f USING (firmware_id) JOIN device AS d USING (product_id)
+  WHERE t.task_id = r.task_id AND d.device_id = r.device_id)
+UNION ALL SELECT 'firmware without product', firmware_id, 0, 0, 0, 0, 0, 0, 0 FROM firmware WHERE product_id NOT IN (SELECT product_id FROM product)
+UNION ALL SELECT 'device without product', device_id, 0, 0, 0, 0, 0, 0, 0 FROM device WHERE product_id NOT IN (SELECT product_id FROM product)
+UNION ALL SELECT 'hosted but pending', firmware_id, 0, 0, 0, 0, 0, 0, 0 FROM firmware WHERE file IS NULL AND state = 'pending'
+UNION ALL SELECT 'open yet ended', task_id, device_id, 0, 0, 0, 0, 0, 0 FROM task_device
+WHERE state IN ('waiting', 'processing') AND (completed_at IS NOT NULL OR failed_by IS NOT NULL)
+UNION ALL SELECT 'ended without a time', task_id, device_id, 0, 0, 0, 0, 0, 0 FROM task_device
+WHERE state IN ('success', 'failed', 'canceled') AND completed_at IS NULL
+UNION ALL SELECT 'the mark stands', '', 0, 0, 0, 0, 0, 0, 0 FROM catalog_state WHERE plugin_writing <> 0;"
+
+counts_exact() {
+  rows '' "$WRONG"
+}
+
+generation() {
+  sql 'SELECT generation FROM catalog_state;'
+}
+
+# a product p, firmware f1 (version 1.0), f2 (version 2.0), and devices d1 to d4: d4 runs 2.0 already
+small_fleet() {
+  sql "
+  INSERT INTO product (product_id) VALUES ('p'), ('q');
+  INSERT INTO firmware (firmware_id, product_id, name, version, version_order, url, size, sign_method, sign)
+  VALUES ('f1', 'p', 'one', '1.0', 1, $HOSTED), ('f2', 'p', 'two', '2.0', 2, $HOSTED), ('g1', 'q', 'one', '1.0', 1, $HOSTED);
+  INSERT INTO device (product_id, device_id, version)
+  VALUES ('p', 'd1', '1.0'), ('p', 'd2', '1.0'), ('p', 'd3', NULL), ('p', 'd4', '2.0'), ('q', 'e1', '0.9');"
+}

@@ -1,0 +1,58 @@
+# Prints STEPS random statements of operators and of the plugin, each followed by a check that prints a line
+# when the counts are off.  awk -v seed=1 -v steps=1000 -f random_walk.awk
+
+function pick(list,   part, n) { n = split(list, part, " "); return part[1 + int(rand() * n)] }
+function chance(percent) { return rand() * 100 < percent }
+function task() { return "t" (1 + int(rand() * 6)) }
+function device() { return "d" (1 + int(rand() * 12)) }
+function state() { return pick("waiting waiting processing success failed canceled canceled") }
+function row() { return chance(25) ? "task_id = '" task() "'" : "task_id = '" task() "' AND device_id = '" device() "'" }
+function verb(word,   v) { v = word pick("- - - - _OR_REPLACE _OR_IGNORE _OR_FAIL"); gsub(/-/, "", v); gsub(/_/, " ", v); return v }
+
+function operator(   r, t) {
+  r = rand() * 100; t = task()
+  if (r < 12) return verb("INSERT") " INTO task (task_id, firmware_id, name, mode, release_type, state) VALUES ('" t "', '" pick("f1 f2") "', 'n', '" \
+    pick("push push pull") "', '" pick("all part") "', '" pick("running running stopped") "');"
+  if (r < 22) return verb("UPDATE") " task SET state = '" pick("running stopped") "' WHERE task_id = '" t "';"
+  if (r < 26) return "DELETE FROM task WHERE task_id = '" t "';"
+  if (r < 40) return verb("INSERT") " INTO task_device (task_id, device_id) VALUES ('" t "', '" device() "');"
+  if (r < 42) return "INSERT INTO task_device (task_id, device_id) SELECT '" t "', device_id FROM device WHERE product_id = 'p' EXCEPT SELECT task_id, device_id FROM task_device;"
+  if (r < 55) return verb("UPDATE") " task_device SET state = '" state() "' WHERE " row() ";"
+  if (r < 65) return verb("UPDATE") " task_device SET state = 'waiting' WHERE " row() " AND state IN ('failed', 'canceled');"
+  if (r < 72) return "UPDATE task_device SET state = 'canceled' WHERE " row() " AND state = 'waiting';"
+  if (r < 79) return "DELETE FROM task_device WHERE " row() (chance(60) ? " AND state NOT IN ('waiting', 'processing');" : ";")
+  if (r < 81) return verb("UPDATE") " task_device SET device_id = '" device() "' WHERE " row() ";"
+  if (r < 84) return "UPDATE task_count SET waiting = waiting + 1 WHERE task_id = '" t "';"
+  if (r < 89) return "UPDATE device SET version = '" pick("1.0 2.0 3.0") "' WHERE device_id = '" device() "';"
+  if (r < 92) return "INSERT OR " pick("IGNORE REPLACE") " INTO device (product_id, device_id) VALUES ('p', '" device() "');"
+  if (r < 94) return "DELETE FROM device WHERE device_id = '" device() "';"
+  if (r < 96) return "UPDATE firmware SET state = '" pick("ready ready rejected") "' WHERE firmware_id = '" pick("f1 f2") "';"
+  if (r < 97) return verb("UPDATE") " firmware SET version = '" pick("1.0 2.0 2.1") "' WHERE firmware_id = '" pick("f1 f2") "';"
+  if (r < 98) return verb("UPDATE") " task SET task_id = '" task() "' WHERE task_id = '" t "';"
+  return "UPDATE product SET firmware_enabled = " (chance(75) ? 1 : 0) ";"
+}
+
+function move(   to) {
+  to = pick("processing processing success failed waiting canceled")
+  return "UPDATE task_device SET state = '" to "', progress = " int(rand() * 101) ", completed_at = " \
+    (to ~ /processing|waiting/ ? "NULL" : "7") ", failed_by = " (to == "failed" ? "'broker'" : "NULL") \
+    ", due_at = " (to == "processing" ? "9" : "NULL") " WHERE " row() ";"
+}
+
+function plugin(   text, n) {
+  text = "BEGIN IMMEDIATE; UPDATE catalog_state SET plugin_writing = 1;"
+  for (n = 1 + int(rand() * 4); n > 0; n--) text = text "\n" move()
+  return text "\nDELETE FROM task_change;\nUPDATE catalog_state SET plugin_writing = 0; " (chance(90) ? "COMMIT;" : "ROLLBACK;")
+}
+
+BEGIN {
+  srand(seed)
+  for (step = 1; step <= steps; step++) {
+    if (chance(35)) print plugin()
+    else if (chance(10)) print "BEGIN; " operator() "\n" operator() "\n" pick("COMMIT; ROLLBACK;")
+    else print operator()
+    print "SELECT 'seed " seed " step " step ": counts off', c.* FROM task_count AS c WHERE (waiting, processing, success, failed, canceled, settling) IS NOT (" \
+      "SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'processing'), count(*) FILTER (WHERE state = 'success'), " \
+      "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'canceled'), 0 FROM task_device AS r WHERE r.task_id = c.task_id);"
+  }
+}

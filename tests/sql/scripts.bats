@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# The scripts in schema/scripts, run exactly as their first lines say.
+
+load helper
+
+setup() {
+  catalog_setup
+  sql "INSERT INTO product (product_id) VALUES ('gateway');
+    INSERT INTO firmware (firmware_id, product_id, name, version, version_order, url, size, sign_method, sign) VALUES ('f100', 'gateway', 'old', '1.0', 100, $HOSTED);
+    INSERT INTO device (product_id, device_id, name, version)
+    VALUES ('gateway', 'gw-0001', 'Roof', '1.0'), ('gateway', 'gw-0002', '', '1.0'), ('gateway', 'gw-0003', '', '1.10'), ('gateway', 'gw-0004', '', NULL), ('gateway', 'x00A1', '', '1.0');"
+  cp "$BATS_LIB_SCHEMA"/scripts/*.sql "$BATS_TEST_TMPDIR"
+  cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# use SCRIPT [SED]: run the command in its first lines, changed by SED
+use() {
+  local command
+  command=$(sed -n '/^--   /s/^-- *//p; /^\./q' "$1" | sed "${2-}")
+  [[ "$command" == sqlite3*"< $1" || "$command" == *"catalog.db < $1" ]] || fail "no use in the first lines of $1" || return 1
+  bash -c "$command" 2>&1
+}
+
+# says WORDS SCRIPT [SED]
+says() {
+  local out
+  out=$(use "${@:2}") || { fail "$2 failed" "$out" || return 1; }
+  [[ "$out" == *"$1"* ]] || fail "$2" "wanted: $1" "got: $out"
+}
+
+# fails WORDS COMMAND...: it fails with these words and changes nothing
+fails() {
+  local before out
+  before=$(dump)
+  if out=$("${@:2}" 2>&1); then fail "did not fail: ${*:2}" "$out" || return 1; fi
+  [[ "$out" == *"$1"* ]] || fail "${*:2}" "wanted: $1" "got: $out" || return 1
+  same "$before" "$(dump)" "failed, yet changed something: ${*:2}"
+}
+
+# says_no WORDS SCRIPT [SED]
+says_no() {
+  fails "$1" use "${@:2}"
+}
+
+with_firmware() {
+  use add_firmware.sql >/dev/null
+}
+
+# a push task under the id the scripts' first lines name
+with_task() {
+  with_firmware
+  sql "INSERT INTO task (task_id, firmware_id, name, mode) SELECT '5f1c9a2e7b3d4680', firmware_id, 'Spring', 'push' FROM firmware WHERE version = '1.10';"
+}
+
+@test "every script has its use in its first lines, waits for locks, stops at an error, and is tried here" {
+  local script tried=0
+  for script in *.sql; do
+    grep -q '^-- ' <(head -1 "$script")
+    grep -q "^--  .* catalog.db < $script$" "$script" || fail "$script does not say its use"
+    grep -qx '\.timeout 5000' "$script"
+    grep -qx '\.bail on' "$script"
+    grep -q " $script" "$BATS_TEST_DIRNAME/scripts.bats" || fail "$script is not tried"
+    tried=$((tried + 1))
+  done
+  ((tried >= 20))
+}
+
+@test "a script without its arguments changes nothing" {
+  with_task
+  local script
+  for script in *.sql; do
+    grep -q 'TEMP TABLE arg' "$script" || continue
+    fails 'no such table: arg' sqlite3 catalog.db ".read $script"
+    fails 'no such column: arg.' sqlite3 -cmd 'CREATE TEMP TABLE arg AS SELECT 1 AS unused' catalog.db ".read $script"
+  done
+}
+
+@test "add_product.sql" {
+  says 'Gateway' add_product.sql
+  rows 'gateway|Gateway' 'SELECT product_id, name FROM product;'
+  says 'latest' add_product.sql "s/'gateway'/'007'/"
+  rows '007 gateway' 'SELECT product_id FROM product;'
+  says_no 'product_id must be 1 to 64 bytes' add_product.sql "s/'gateway'/'a\\/b'/"
+}
+
+@test "add_firmware.sql" {
+  says 'ready' add_firmware.sql
+  rows '1.10|110|Spring release|sha256|1048576|ready' "SELECT version, version_order, name, sign_method, size, state FROM firmware WHERE version <> '1.0';"
+  says_no 'the product has firmware of this version already' add_firmware.sql
+  says_no 'unknown product_id: add the product first' add_firmware.sql "s/'gateway'/'other'/"
+  says_no 'must be given' add_firmware.sql "s/'1.10'/'1.11'/; s/110 AS/111 AS/; s/1048576/NULL/"
+}
+
+@test "list_offered.sql" {
+  with_firmware
+  sql "INSERT INTO firmware (product_id, name, version, version_order, file) VALUES ('gateway', 'n', '2', 200, 'x');"
+  says '1.10' list_offered.sql
+  local out
+  out=$(use list_offered.sql)
+  [[ "$out" != *'200'* && "$out" == *f100* && "$out" == *yes* ]]
+}
+
+@test "find_device.sql" {
+  says 'x00A1' find_device.sql
+  says 'gw-0001' find_device.sql "s/'00a1'/'roof'/"
+  same '' "$(use find_device.sql "s/'00a1'/'%'/")" 'no wildcard'
+}
+
+@test "device_history.sql" {
+  plugin_sql "INSERT INTO version_log (received_at, product_id, device_id, version) VALUES (1000, 'gateway', 'gw-0001', '1.0');"
+  says '1970-01-01T00:00:01Z' device_history.sql
+}
+
+@test "new_push_task.sql and new_pull_task.sql" {
+  with_firmware
+  says 'Spring rollout' new_push_task.sql
+  rows 'push|all|5|4|1' 'SELECT mode, release_type, total, waiting, success FROM task_summary;'
+  says 'Spring rollout' new_pull_task.sql
+  rows '1' "SELECT count(*) FROM task_summary WHERE mode = 'pull' AND total = 5;"
+  says_no 'unknown firmware_id' new_push_task.sql "s/'1.10'/'9'/"
+  sql "UPDATE product SET firmware_enabled = 0;"
+  says_no 'the product of this firmware is disabled' new_pull_task.sql
+}
+
+@test "new_push_task_part.sql and new_pull_task_part.sql" {
+  with_firmware
+  says 'First three' new_push_task_part.sql
+  rows 'push|part|3|2|1' 'SELECT mode, release_type, total, waiting, success FROM task_summary;'
+  says 'First three' new_pull_task_part.sql
+  rows '1' "SELECT count(*) FROM task_summary WHERE mode = 'pull' AND total = 3;"
+  says_no 'the product of this task has no such device' new_push_task_part.sql "s/gw-0002/nope/"
+  says_no 'unknown firmware_id' new_pull_task_part.sql "s/'1.10'/'9'/"
+}
+
+@test "add_task_device.sql" {
+  with_task
+  says_no 'this device is in the task already' add_task_device.sql
+  sql "INSERT INTO device (product_id, device_id) VALUES ('gateway', 'gw-0009');"
+  says 'waiting' add_task_device.sql 's/gw-0004/gw-0009/'
+}
+
+@test "stop_task.sql and continue_task.sql" {
+  with_task
+  says 'stopped' stop_task.sql
+  rows 'stopped|0|4' 'SELECT state, waiting, canceled FROM task_summary;'
+  says 'running' continue_task.sql
+  rows 'running|4|0' 'SELECT state, waiting, canceled FROM task_summary;'
+  says 'no such task: nothing stopped' stop_task.sql 's/5f1c/0000/'
+  says 'no such task: nothing continued' continue_task.sql 's/5f1c/0000/'
+}
+
+@test "retry_failed.sql and retry_device.sql" {
+  with_task
+  plugin_sql "UPDATE task_device SET state = 'failed', completed_at = 1 WHERE device_id IN ('gw-0001', 'gw-0002');"
+  says 'waiting' retry_device.sql
+  rows '3|1' 'SELECT waiting, failed FROM task_summary;'
+  says 'no failed row of this task and device: nothing retried' retry_device.sql
+  says 'Spring' retry_failed.sql
+  rows '4|0' 'SELECT waiting, failed FROM task_summary;'
+  says 'nothing retried' retry_failed.sql
+}
+
+@test "stop_device.sql and continue_device.sql" {
+  with_task
+  says 'canceled' stop_device.sql
+  rows 'gw-0001' "SELECT device_id FROM task_device WHERE state = 'canceled';"
+  says 'no waiting row of this task and device: nothing stopped' stop_device.sql
+  says 'waiting' continue_device.sql
+  rows '4' 'SELECT waiting FROM task_summary;'
+  says 'nothing continued' continue_device.sql
+}
+
+@test "delete_task.sql" {
+  with_task
+  says_no 'this task has devices that are waiting or processing' delete_task.sql
+  use stop_task.sql
+  says 'deleted' delete_task.sql
+  rows '0' 'SELECT count(*) FROM task;'
+  says 'no such task: nothing deleted' delete_task.sql
+}
+
+@test "task_summary.sql and task_detail.sql" {
+  with_task
+  says '20 %' task_summary.sql
+  says 'Roof' task_detail.sql
+  same '' "$(use task_detail.sql 's/5f1c/0000/')" 'another task'
+}
+
+@test "stuck_devices.sql" {
+  with_task
+  plugin_sql "UPDATE task_device SET state = 'processing', pushed_at = 1000 WHERE device_id = 'gw-0001';
+    UPDATE task_device SET state = 'processing', pushed_at = unixepoch() * 1000 WHERE device_id = 'gw-0002';
+    UPDATE task_device SET state = 'processing', pushed_at = 1000 WHERE device_id = 'gw-0004';
+    UPDATE device SET last_seen_at = unixepoch() * 1000 WHERE device_id = 'gw-0004';"
+  says 'gw-0001' stuck_devices.sql
+  local out
+  out=$(use stuck_devices.sql)
+  [[ "$out" != *gw-0002* && "$out" != *gw-0004* && "$out" == *1970-01-01T00:00:01Z* ]]
+}
+
+@test "a script waits for another writer" {
+  local fifo=$BATS_TEST_TMPDIR/fifo
+  mkfifo "$fifo"
+  sqlite3 "$DB" <"$fifo" >locked &
+  exec 7>"$fifo"
+  echo "BEGIN IMMEDIATE; SELECT 'locked';" >&7
+  until [[ -s locked ]]; do sleep 0.05; done
+  use add_product.sql >out &
+  local script=$!
+  sleep 0.3
+  kill -0 "$script"
+  echo 'COMMIT;' >&7
+  exec 7>&-
+  wait "$script"
+  grep -q Gateway out
+}
