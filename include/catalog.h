@@ -1,0 +1,86 @@
+/* Answering from the catalog (contract, section 2: "Answering a pull", "Reading a version").
+ *
+ * Keeps what replies need, the constant part of the JSON already rendered, and asks its source once per iteration of
+ * the broker's loop whether the catalog changed: an operator's committed change is seen by the next pull.
+ * Broker thread only. Pure: the source is the store's reader, or a table in a test. */
+#ifndef FW_CATALOG_H
+#define FW_CATALOG_H
+
+#include "fw.h"
+#include "message.h"
+#include "pending.h"
+
+enum fw_pull_policy { FW_POLICY_LATEST, FW_POLICY_STEPWISE, FW_POLICY_TASK };
+
+struct fw_product {
+	bool enabled;
+	bool open_tasks; /* some running task of it has waiting or processing rows */
+	enum fw_pull_policy policy;
+};
+
+struct fw_firmware {
+	int64_t order; /* version_order */
+	bool ready;
+	char *firmware_id, *version;
+	char *rendered; /* fw_message_render_offer; NULL unless ready */
+};
+
+/* A row of a device in a running task, waiting or processing. */
+struct fw_open_row {
+	char firmware_id[FW_ID_MAX + 1];
+	char version[FW_VERSION_MAX * 4 + 1]; /* a version is at most 64 characters of at most 4 bytes */
+	int64_t order;
+};
+
+#define FW_OPEN_ROWS_MAX 64u /* per device; further ones are not looked at */
+
+/* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY, FW_IO, FW_CORRUPT when the
+ * catalog cannot be read now. Firmware is new, owned by the caller (fw_firmware_free). */
+struct fw_catalog_source {
+	void *context;
+	enum fw_status (*generation)(void *context, uint64_t *out);
+	enum fw_status (*product)(void *context, struct fw_slice product, struct fw_product *out);
+	enum fw_status (*by_version)(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out);
+	/* the ready firmware with the highest order */
+	enum fw_status (*latest)(void *context, struct fw_slice product, struct fw_firmware **out);
+	/* the ready firmware with the lowest order above `order` */
+	enum fw_status (*next)(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
+	/* the device's open rows with ready firmware, lowest order first; *count at most FW_OPEN_ROWS_MAX */
+	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device, struct fw_open_row *rows, size_t *count);
+	/* the recorded version, terminated, FW_NOT_FOUND when none */
+	enum fw_status (*device_version)(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+};
+
+void fw_firmware_free(struct fw_firmware *firmware); /* NULL is fine */
+
+struct fw_catalog;
+
+/* `source` and `pending` are borrowed. NULL when out of memory. */
+struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending);
+void fw_catalog_free(struct fw_catalog *catalog); /* NULL is fine */
+
+/* A new iteration of the broker's loop: look again for changes before the next answer. */
+void fw_catalog_stale(struct fw_catalog *catalog);
+
+/* FW_OK, FW_NOT_FOUND (unknown product), or the source's trouble. */
+enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out);
+
+struct fw_pull {
+	struct fw_slice product, device;
+	struct fw_slice current, request; /* versions; empty when not given */
+};
+
+struct fw_answer {
+	enum fw_pull_code code;
+	const struct fw_firmware *firmware; /* when code is FW_PULL_OFFER; borrowed until the next call */
+	bool of_task; /* it is, or may be (a request by version), the firmware of an open row of the device */
+};
+
+/* Decides, in the contract's order. FW_OK, or the source's trouble: then there is no answer. */
+enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out);
+
+/* The version the device runs as far as the plugin was told, uplinks not yet applied included.
+ * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's trouble. */
+enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+
+#endif

@@ -1,0 +1,46 @@
+/* The counters published under $SYS/broker/firmware/. Any thread: each is one relaxed atomic. */
+#ifndef FW_COUNTER_H
+#define FW_COUNTER_H
+
+#include <stdatomic.h>
+
+#include "fw.h"
+#include "message.h"
+
+enum fw_counter {
+	FW_COUNT_PULLS_ANSWERED,
+	FW_COUNT_PULLS_REFUSED, /* the first of FW_PULL_CODES - 1, in the order of enum fw_pull_code */
+	FW_COUNT_READS = FW_COUNT_PULLS_REFUSED + FW_PULL_CODES - 1,
+	FW_COUNT_REPORTS,
+	FW_COUNT_PROGRESS,
+	FW_COUNT_REPLIES,
+	FW_COUNT_REFUSED,     /* messages refused: not the device, not allowed, malformed */
+	FW_COUNT_UNSAVED,     /* uplinks not acknowledged, because they could not be kept */
+	FW_COUNT_PUSHES,
+	FW_COUNT_SPOOL_BYTES, /* a gauge */
+	FW_COUNTERS
+};
+
+struct fw_counters {
+	atomic_uint_fast64_t value[FW_COUNTERS];
+};
+
+static inline void fw_count(struct fw_counters *counters, enum fw_counter counter)
+{
+	atomic_fetch_add_explicit(&counters->value[counter], 1, memory_order_relaxed);
+}
+
+static inline void fw_count_set(struct fw_counters *counters, enum fw_counter counter, uint64_t value)
+{
+	atomic_store_explicit(&counters->value[counter], value, memory_order_relaxed);
+}
+
+static inline uint64_t fw_count_get(const struct fw_counters *counters, enum fw_counter counter)
+{
+	return atomic_load_explicit(&counters->value[counter], memory_order_relaxed);
+}
+
+/* The topic after "$SYS/broker/firmware/", such as "pulls/answered". Static. */
+const char *fw_counter_topic(enum fw_counter counter);
+
+#endif

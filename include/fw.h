@@ -1,0 +1,70 @@
+/* What every module shares: the status codes, the limits of the contract, slices, errors.
+ *
+ * Layers, each including only downward: broker (plugin/plugin.c), domain (pure: knows neither the
+ * broker nor SQLite), store (plugin/store_*.c: the only files that include sqlite3.h). */
+#ifndef FW_H
+#define FW_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FW_VERSION_TEXT "0.1.0"
+
+#define FW_ID_MAX 64u          /* bytes of a product, device, firmware or task id */
+#define FW_VERSION_MAX 64u     /* characters of a version */
+#define FW_PAYLOAD_MAX 65536u  /* bytes of an uplink's payload */
+#define FW_TOPIC_MAX 65535u    /* bytes of a topic: MQTT 5, section 1.5.4 */
+
+enum fw_status {
+	FW_OK = 0,
+	FW_NOMEM,     /* an allocation failed */
+	FW_INVALID,   /* input breaks a rule of the contract */
+	FW_NOT_FOUND, /* no such thing */
+	FW_BUSY,      /* the catalog is locked by another connection: try again later */
+	FW_FULL,      /* no room: the disk, or a bounded queue */
+	FW_IO,        /* the operating system refused a read or a write */
+	FW_CORRUPT,   /* a file is damaged, or not what it should be */
+	FW_NEWER,     /* a catalog made by a newer plugin */
+	FW_FAILED,    /* anything else; the error text says what */
+};
+
+/* A borrowed piece of text: not terminated, valid as long as what it points into. */
+struct fw_slice {
+	const char *at;
+	size_t len;
+};
+
+#define FW_SLICE(literal) ((struct fw_slice){(literal), sizeof(literal) - 1})
+
+struct fw_slice fw_slice_of(const char *text); /* NULL gives an empty slice */
+bool fw_slice_equal(struct fw_slice a, struct fw_slice b);
+
+/* A sentence that says what went wrong and what to do, owned by the caller. The first error wins. */
+struct fw_error {
+	char text[512];
+};
+
+void fw_error_set(struct fw_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Unix time in milliseconds, from the wall clock. Any thread. */
+int64_t fw_now_ms(void);
+
+/* Milliseconds that never step, from CLOCK_BOOTTIME. Any thread. */
+int64_t fw_boot_ms(void);
+
+/* 64-bit FNV-1a of `len` bytes, continuing from `seed` (0 starts). For hash tables whose keys may be
+ * chosen by a hostile client, start from a random seed. */
+uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len);
+
+/* A random 64-bit number from the operating system; falls back on the clocks. */
+uint64_t fw_random(void);
+
+/* True for valid UTF-8 without NUL and without surrogates (RFC 3629). */
+bool fw_utf8_valid(const char *at, size_t len);
+
+/* Number of code points of valid UTF-8. */
+size_t fw_utf8_length(const char *at, size_t len);
+
+#endif

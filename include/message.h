@@ -1,0 +1,87 @@
+/* The messages (contract, section 2): parsing what devices and applications send, and writing answers.
+ * Pure; any thread. JSON is jansson's work: duplicate members, NUL in strings, invalid UTF-8 and
+ * documents nested deeper than jansson's limit are refused. */
+#ifndef FW_MESSAGE_H
+#define FW_MESSAGE_H
+
+#include <jansson.h>
+
+#include "fw.h"
+#include "topic.h"
+
+/* One parsed uplink. The slices and message_id are borrowed from `root`, valid until fw_message_clear. Members that
+ * the kind does not have, that are absent, null or an empty string: an empty slice, NULL, or has_... false. */
+struct fw_message {
+	json_t *root;
+	json_t *message_id; /* string, integer or real */
+	bool has_timestamp;
+	int64_t timestamp; /* Unix ms */
+	struct fw_slice version;         /* report, progress, read/reply */
+	struct fw_slice current_version; /* pull */
+	struct fw_slice request_version; /* pull */
+	struct fw_slice firmware_id;     /* progress, chunk */
+	struct fw_slice error_reason;    /* progress: errorReason; upgrade/reply: message */
+	bool has_progress;
+	int progress; /* 0 to 100 */
+	bool complete;
+	bool has_success;
+	bool success; /* absent: true for upgrade/reply, false for progress */
+	bool has_range; /* both are there */
+	int64_t offset, length; /* chunk, bytes */
+};
+
+/* Parses the payload of `kind`. FW_OK, or FW_INVALID with `why` set to a sentence for the sender (static
+ * text; message_id is kept when it could be read, so that the answer can echo it), or FW_NOMEM.
+ * fw_message_clear is due in every case. No member is required here. A kind whose payload is not the plugin's to read (upgrade, pull/reply, task,
+ * chunk/reply, chunk/error, other topics), and a `read` of no bytes: FW_OK, with root NULL. *why is NULL after FW_OK. */
+enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why);
+
+void fw_message_clear(struct fw_message *message);
+
+/* json_loadb, made safe against want of memory, which ends in an assertion in jansson: use it for whatever is not constant.
+ * A new reference. NULL with an empty error->text when memory is short. */
+json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error);
+
+/* Codes of a failed pull/reply (contract, section 2). */
+enum fw_pull_code {
+	FW_PULL_OFFER, /* not a failure: the reply carries firmware */
+	FW_PULL_BAD_REQUEST,
+	FW_PULL_UNKNOWN_PRODUCT,
+	FW_PULL_FIRMWARE_DISABLED,
+	FW_PULL_VERSION_NOT_FOUND,
+	FW_PULL_NO_UPDATE,
+	FW_PULL_CODES
+};
+const char *fw_pull_code_name(enum fw_pull_code code); /* "bad_request"... */
+const char *fw_pull_code_sentence(enum fw_pull_code code);
+
+/* What a device is told of one firmware, as the catalog has it. `parameters` is JSON text of an object. */
+struct fw_offer {
+	const char *firmware_id, *version, *url, *sign, *sign_method, *parameters;
+	int64_t size; /* bytes */
+};
+
+/* The members that do not change from reply to reply, as JSON text without the braces:
+ * "url":...,"version":...,"parameters":{...},"sign":...,"signMethod":...,"firmwareId":...,"size":N
+ * malloc'd, owned by the caller; NULL when out of memory or `parameters` is no JSON object. On one line: white space
+ * in `parameters` is left out, all else in it stays as it is. A NULL text is written as "", or {} for parameters. */
+char *fw_message_render_offer(const struct fw_offer *offer);
+
+/* The writers below return malloc'd text of *len bytes (terminated too), owned by the caller, or NULL
+ * when out of memory (then *len is not touched). message_id may be NULL: then the member is left out. Text that is
+ * not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL: the code's own. */
+char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json_t *message_id, size_t *len);
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len);
+char *fw_message_write_version(const char *version, int64_t timestamp, const json_t *message_id, size_t *len);
+
+/* The `task` event for applications (contract, section 2). error_reason NULL is left out. */
+struct fw_task_notice {
+	const char *task_id, *firmware_id, *state, *error_reason;
+	int progress;
+};
+char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len);
+
+/* chunk/error. */
+char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len);
+
+#endif

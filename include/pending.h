@@ -1,0 +1,37 @@
+/* What acknowledged uplinks said that the store has not applied yet, so that a read after a report and a pull after a
+ * completed upgrade see them, however long the catalog is locked. Broker thread only; pure.
+ *
+ * Bounded: at most FW_PENDING_MAX devices. */
+#ifndef FW_PENDING_H
+#define FW_PENDING_H
+
+#include "fw.h"
+
+#define FW_PENDING_MAX (1u << 20)
+#define FW_PENDING_CLOSED_MAX 4u /* completed upgrades remembered for a device */
+
+struct fw_pending;
+
+struct fw_pending *fw_pending_new(void); /* NULL when out of memory */
+void fw_pending_free(struct fw_pending *pending); /* NULL is fine */
+
+/* May one more device be remembered? Asked before an uplink is acknowledged. */
+bool fw_pending_has_room(const struct fw_pending *pending);
+
+/* The uplink appended to the spool last said that the device runs `version` (may be empty), and that the upgrade to
+ * `closed`, a firmware id or a version, has ended (may be empty). FW_OK or FW_NOMEM. */
+enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device,
+	struct fw_slice version, struct fw_slice closed);
+
+/* The store has applied all records up to `applied`; `last` is the last one appended, and noted here. Forgets what is no
+ * longer needed. */
+void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last);
+
+/* The unapplied version of the device, an empty slice when there is none. Borrowed until the next change. */
+struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device);
+
+/* Has the upgrade to this firmware ended, by an unapplied uplink? */
+bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device,
+	struct fw_slice firmware_id, struct fw_slice version);
+
+#endif

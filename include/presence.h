@@ -1,0 +1,37 @@
+/* Who is there: which clients the broker has seen, and the devices they speak for (contract, section 4).
+ * Broker thread only. Pure: the clients are opaque pointers.
+ *
+ * A device key is the identity under which the plugin knows a device: the device id (options `clientid` and
+ * `username`), or product/device (`none`). One client may speak for many keys (`none`), and many clients for
+ * one (`username`): a key is online while at least one client that stands for it is connected. */
+#ifndef FW_PRESENCE_H
+#define FW_PRESENCE_H
+
+#include "fw.h"
+
+#define FW_PRESENCE_KEY_MAX (2 * FW_ID_MAX + 1) /* bytes of a key; a longer one names no device and is not tracked */
+
+struct fw_presence;
+
+/* `changed` is called, on the broker thread, when a key goes online or offline; `key` is borrowed. It may be told offline
+ * of a key that was unknown, and again. It must not call into this module. */
+typedef void fw_presence_changed(void *context, struct fw_slice key, bool online);
+
+/* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not tracked
+ * (unknown). Only keys that are online take memory. */
+struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *changed, void *context);
+void fw_presence_free(struct fw_presence *presence);
+
+/* The client was seen, standing for `key`. Cheap when nothing is new (one look-up by pointer). `client_id` tells a new client from
+ * an old one whose memory it got. Returns the number of the connection (from 1, never reused in this run), 0 when it is not tracked.
+ * Out of memory is silent: the key stays unknown. An empty key is never tracked. A second client with the client id of a first has
+ * taken its place: the first one is gone, whether fw_presence_gone is told so or not. */
+uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key);
+
+/* The client is gone: every key that no other client stands for goes offline. A client that was
+ * never seen, but whose identity is `key` (may be empty), makes that key offline too, if it was known online by nobody else. */
+void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key);
+
+bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
+
+#endif

@@ -1,0 +1,32 @@
+/* The log lines of refused messages: one a minute for each kind of refusal and topic, safe to print whatever a client put into
+ * its names, and never with the payload. Broker thread only; pure. */
+#ifndef FW_REFUSAL_H
+#define FW_REFUSAL_H
+
+#include "fw.h"
+#include "topic.h"
+
+enum fw_refusal {
+	FW_REFUSED_IDENTITY,   /* the client is not the device */
+	FW_REFUSED_DOWNLINK,   /* only the broker sends it */
+	FW_REFUSED_ID,         /* not a valid product or device id */
+	FW_REFUSED_MALFORMED,  /* not a valid message */
+	FW_REFUSED_PRODUCT,    /* the catalog does not know the product */
+	FW_REFUSED_UNSAVED,    /* could not be kept, so it was not acknowledged */
+	FW_REFUSED_UNANSWERED, /* the catalog could not be read */
+	FW_REFUSALS
+};
+
+#define FW_REFUSAL_LINE 1024u
+
+struct fw_refusals;
+
+struct fw_refusals *fw_refusals_new(void); /* NULL when out of memory */
+void fw_refusals_free(struct fw_refusals *refusals); /* NULL is fine */
+
+/* True when a line is due: then `line` (FW_REFUSAL_LINE bytes) has it, with the number of those left out since the last one.
+ * Control characters and what is not UTF-8 are escaped as \xHH, long names are cut. `now`: boot ms. */
+bool fw_refusals_line(struct fw_refusals *refusals, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
+	const char *detail, int64_t now, char *line);
+
+#endif

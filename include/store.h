@@ -1,0 +1,44 @@
+/* The store: one thread that owns the catalog's writing connection. It applies what the spool holds, in order, in short
+ * transactions, and runs the scheduler. The broker thread never waits for it. */
+#ifndef FW_STORE_H
+#define FW_STORE_H
+
+#include "counter.h"
+#include "fw.h"
+#include "options.h"
+#include "outbox.h"
+#include "spool.h"
+
+struct fw_store;
+
+struct fw_store_config {
+	const struct fw_options *options; /* borrowed, like all here, for the life of the store */
+	struct fw_counters *counters;
+	struct fw_outbox *outbox;
+	uint64_t first_connection; /* the connections of this run have this number or a higher one */
+};
+
+/* Main thread. Checks, makes or migrates the catalog, opens it and its spool. FW_OK, or trouble with a sentence in `error`. The caller
+ * owns *out. */
+enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
+
+/* Main thread. Starts the store's thread. */
+enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
+
+/* Main thread. Applies what is left for at most some seconds (the rest stays in the spool), ends the thread, closes. NULL is fine. */
+void fw_store_close(struct fw_store *store);
+
+/* Broker thread: where uplinks go. Follow an append with fw_store_wake. */
+struct fw_spool *fw_store_spool(struct fw_store *store);
+
+/* Broker thread. There is something new in the spool. Costs an atomic load when the thread is at work anyway. */
+void fw_store_wake(struct fw_store *store);
+
+/* Broker thread. A device showed itself, or is gone; `product` empty: every device of that id. Takes its place in the order of
+ * the uplinks. What does not fit (out of memory, far too many) is dropped: presence is then as known before. */
+void fw_store_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online);
+
+/* Any thread. The sequence up to which the spool is in the catalog. */
+uint64_t fw_store_applied(const struct fw_store *store);
+
+#endif

@@ -1,0 +1,28 @@
+/* Brings uplinks and presence into the catalog. For the store's own files; store thread only, inside a transaction. */
+#ifndef FW_STORE_APPLY_H
+#define FW_STORE_APPLY_H
+
+#include "store_row.h"
+#include "store_schedule.h"
+#include "uplink.h"
+
+struct fw_apply;
+
+enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_apply **out, struct fw_error *error);
+void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
+
+/* FW_OK when it is recorded or there is nothing to record (unknown product, redelivery); FW_INVALID when the catalog's rules refuse it,
+ * for good; else trouble that concerns the catalog, not this uplink. */
+enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink);
+
+/* A device shows itself or is gone. `product` is empty when only the device id is known (identity clientid, username): then
+ * it concerns every device of that id. */
+enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at);
+
+/* Makes presence unknown in at most `most` rows; *left: some remain. */
+enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left);
+
+/* Deletes at most `most` rows of each log that are older than `before` (Unix ms); *left: some remain. */
+enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left);
+
+#endif

@@ -1,0 +1,37 @@
+/* SQLite behind a narrow door. For the store's own files only; each connection belongs to one thread. */
+#ifndef FW_STORE_DB_H
+#define FW_STORE_DB_H
+
+#include <sqlite3.h>
+
+#include "fw.h"
+
+/* Opens an existing or new file. `busy_ms`: how long a statement waits for a lock. FW_OK, or trouble with a sentence in
+ * `error`; then *out is NULL. Close with sqlite3_close. */
+enum fw_status fw_db_open(const char *path, bool read_only, int busy_ms, sqlite3 **out, struct fw_error *error);
+
+/* SQLite's result codes as ours (sqlite.org/rescode.html). SQLITE_CONSTRAINT is FW_INVALID. */
+enum fw_status fw_db_status(int code);
+
+/* Runs statements without results; the error says what SQLite said. `error` may be NULL. */
+enum fw_status fw_db_exec(sqlite3 *db, const char *sql, struct fw_error *error);
+
+/* The integer that a query of one row and column gives, such as a PRAGMA. */
+enum fw_status fw_db_integer(sqlite3 *db, const char *sql, int64_t *out, struct fw_error *error);
+
+/* A module's statements: texts in, prepared statements out, in the same order. */
+enum fw_status fw_db_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **statements, size_t count, struct fw_error *error);
+void fw_db_finalize(sqlite3_stmt **statements, size_t count);
+
+/* Binding and reading. An empty slice binds NULL. */
+void fw_db_bind_text(sqlite3_stmt *statement, int index, struct fw_slice text);
+void fw_db_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
+struct fw_slice fw_db_text(sqlite3_stmt *statement, int column); /* borrowed until the next step or reset; empty for NULL */
+
+/* One step: FW_OK with a row, FW_NOT_FOUND when there is none (the statement is then reset). */
+enum fw_status fw_db_step(sqlite3_stmt *statement);
+
+/* Runs a statement that gives no rows, and resets it. */
+enum fw_status fw_db_run(sqlite3_stmt *statement);
+
+#endif

@@ -1,0 +1,20 @@
+/* The broker thread's own read-only connection: the source of fw_catalog. Never waits for a lock: in WAL mode a reader does not
+ * need the writer's (sqlite.org/wal.html); where SQLite would wait, the answer is FW_BUSY. */
+#ifndef FW_STORE_READER_H
+#define FW_STORE_READER_H
+
+#include "catalog.h"
+
+struct fw_reader;
+
+/* Main thread. `path` is a migrated catalog. */
+enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct fw_error *error);
+void fw_reader_close(struct fw_reader *reader); /* NULL is fine */
+
+/* Lives as long as the reader. */
+const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader);
+
+/* How many products and firmware the catalog has, for the line at start. */
+enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware);
+
+#endif

@@ -1,0 +1,58 @@
+/* The rows of tasks: finding them, and carrying out the rules (rules.h) on them. For the store's own files; store thread only,
+ * inside a transaction of the writer. */
+#ifndef FW_STORE_ROW_H
+#define FW_STORE_ROW_H
+
+#include "rules.h"
+#include "store_writer.h"
+
+#define FW_VERSION_BUFFER (FW_VERSION_MAX * 4 + 1)
+
+/* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where the column is NULL. */
+struct fw_row {
+	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+	char version[FW_VERSION_BUFFER];        /* the target */
+	char device_version[FW_VERSION_BUFFER]; /* what the device runs, empty if unknown */
+	enum fw_row_state state;
+	bool failed_by_device, push, task_running;
+	bool offered;            /* firmware ready and product enabled: it may be pushed */
+	bool online, offline;    /* presence; neither: unknown */
+	int progress;
+	int64_t attempts, pushed_at, responded_at, completed_at, interrupted_at; /* Unix ms */
+	int64_t due_at, pushed_clock; /* steady ms */
+	int64_t response_timeout_ms, timeout_ms;
+};
+
+struct fw_rows;
+
+enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_rows **out, struct fw_error *error);
+void fw_rows_close(struct fw_rows *rows); /* NULL is fine */
+
+/* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
+enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count);
+enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* oldest task first */
+enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over */
+enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice after, struct fw_row *found, size_t most, size_t *count); /* by device_id */
+enum fw_status fw_rows_get(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice device, struct fw_row *found); /* FW_NOT_FOUND */
+
+/* What an event brings along. */
+struct fw_row_input {
+	struct fw_slice reason;  /* the device's own words, may be empty */
+	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS */
+	struct fw_slice version; /* reported, with FW_EVENT_REPORTED_OTHER */
+};
+
+/* Applies `event` by the rules, writes the row, and queues the `task` event when its state changed. `row` is brought
+ * up to date. *changed (may be NULL): the state changed. */
+enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
+
+/* The device went offline: notes it on the row if it is processing. */
+enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
+
+/* Queues the `task` event for the row as it is. */
+enum fw_status fw_rows_announce(struct fw_rows *rows, const struct fw_row *row);
+
+/* The earliest due_at of all rows, INT64_MAX when there is none. */
+enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due);
+
+#endif

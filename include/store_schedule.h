@@ -1,0 +1,30 @@
+/* The scheduler (contract, section 4): sends pushes, ends what takes too long, and carries operators' changes on.
+ *
+ * It reacts: to a device that shows itself, a row that ended, a task that started. A task's waiting rows are swept once, when it
+ * starts or is continued, and after a start of the broker; the fleet is never scanned on a timer.
+ * For the store's own files; store thread only. */
+#ifndef FW_STORE_SCHEDULE_H
+#define FW_STORE_SCHEDULE_H
+
+#include "store_row.h"
+
+struct fw_schedule;
+
+enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule **out, struct fw_error *error);
+void fw_schedule_close(struct fw_schedule *schedule); /* NULL is fine */
+
+/* Inside a transaction: pushes the oldest task that waits for this device, unless another upgrade of it is under way, it is
+ * known to be offline, or there is none. */
+enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device);
+
+/* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do at once.
+ * FW_OK, or the trouble that rolled the last of them back: to be tried again later. */
+enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more);
+
+/* Steady ms of the next timeout, INT64_MAX when none is known. */
+int64_t fw_schedule_next_due(const struct fw_schedule *schedule);
+
+/* Rows changed in a transaction that the caller committed: the next timeout may be earlier now. */
+void fw_schedule_changed(struct fw_schedule *schedule);
+
+#endif

@@ -1,0 +1,54 @@
+/* The store thread's connection and its transactions. For the store's own files; store thread only. */
+#ifndef FW_STORE_WRITER_H
+#define FW_STORE_WRITER_H
+
+#include <sqlite3.h>
+
+#include "clock.h"
+#include "counter.h"
+#include "log.h"
+#include "outbox.h"
+#include "topic.h"
+
+/* Room of the outbox that dispatch leaves free, for events and log lines. */
+#define FW_OUTBOX_RESERVE 512u
+
+struct fw_writer {
+	sqlite3 *db;
+	struct fw_clock clock;
+	char boot_id[FW_BOOT_ID_MAX];
+	struct fw_outbox *outbox;     /* borrowed */
+	struct fw_counters *counters; /* borrowed */
+	uint64_t first_connection;    /* connections of this run of the broker have this number or a higher one */
+	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */
+	struct fw_outgoing *queued;
+	size_t queued_count, queued_room;
+	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
+	sqlite3_stmt *statements[4];
+};
+
+/* Opens the catalog for writing; `busy_ms` is how long a transaction waits to begin. */
+enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool sync_full, struct fw_error *error);
+void fw_writer_close(struct fw_writer *writer);
+
+/* The sequence of the last spool record in the catalog. */
+enum fw_status fw_writer_applied(struct fw_writer *writer, uint64_t *out, struct fw_error *error);
+
+/* FW_BUSY when another connection holds the lock. Between begin and commit the mark plugin_writing is set, so that the
+ * catalog's triggers let the plugin do what operators may not. */
+enum fw_status fw_writer_begin(struct fw_writer *writer);
+/* `applied`: the spool sequence this transaction has brought the catalog to; 0: not changed by it. On failure all is rolled back. */
+enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied);
+void fw_writer_rollback(struct fw_writer *writer);
+
+/* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL payload or no memory: FW_NOMEM. */
+enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
+	char *payload, size_t len, int qos);
+
+/* How many more messages may be queued now. */
+size_t fw_writer_room(const struct fw_writer *writer);
+
+/* A log line, written by the broker thread later; not part of a transaction. */
+void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,333 @@
+/* The cache is one table whose keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above. "Not found" is
+ * cached too. Whenever the catalog's generation moved, all of it is dropped; what is asked again costs one indexed look-up. */
+#include "catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "table.h"
+
+#define CACHE_MAX 65536u /* entries; random versions in requests cannot grow it beyond */
+
+struct entry {
+	enum fw_status status; /* FW_OK or FW_NOT_FOUND */
+	struct fw_product product;
+	struct fw_firmware *firmware;
+};
+
+struct fw_catalog {
+	const struct fw_catalog_source *source;
+	const struct fw_pending *pending;
+	struct fw_table *cache;
+	uint64_t generation;
+	bool fresh; /* looked at in this iteration of the loop */
+};
+
+struct question {
+	char kind;
+	struct fw_slice product;
+	struct fw_slice version; /* 'v' */
+	int64_t order;           /* 'n' */
+};
+
+void fw_firmware_free(struct fw_firmware *firmware)
+{
+	if (!firmware)
+		return;
+	free(firmware->firmware_id);
+	free(firmware->version);
+	free(firmware->rendered);
+	free(firmware);
+}
+
+static void entry_free(void *value)
+{
+	struct entry *entry = value;
+
+	fw_firmware_free(entry->firmware);
+	free(entry);
+}
+
+struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending)
+{
+	struct fw_catalog *catalog = calloc(1, sizeof(*catalog));
+
+	if (!catalog)
+		return NULL;
+	catalog->source = source;
+	catalog->pending = pending;
+	catalog->cache = fw_table_new(0);
+	if (!catalog->cache) {
+		free(catalog);
+		return NULL;
+	}
+	return catalog;
+}
+
+void fw_catalog_free(struct fw_catalog *catalog)
+{
+	if (!catalog)
+		return;
+	fw_table_clear(catalog->cache, entry_free);
+	fw_table_free(catalog->cache);
+	free(catalog);
+}
+
+void fw_catalog_stale(struct fw_catalog *catalog)
+{
+	catalog->fresh = false;
+}
+
+static enum fw_status refresh(struct fw_catalog *catalog)
+{
+	uint64_t generation;
+	enum fw_status status;
+
+	if (catalog->fresh)
+		return FW_OK;
+	status = catalog->source->generation(catalog->source->context, &generation);
+	if (status != FW_OK)
+		return status;
+	if (generation != catalog->generation) {
+		fw_table_clear(catalog->cache, entry_free);
+		catalog->generation = generation;
+	}
+	catalog->fresh = true;
+	return FW_OK;
+}
+
+static enum fw_status ask_source(const struct fw_catalog_source *source, const struct question *question, struct entry *entry)
+{
+	switch (question->kind) {
+	case 'p':
+		return source->product(source->context, question->product, &entry->product);
+	case 'v':
+		return source->by_version(source->context, question->product, question->version, &entry->firmware);
+	case 'l':
+		return source->latest(source->context, question->product, &entry->firmware);
+	default:
+		return source->next(source->context, question->product, question->order, &entry->firmware);
+	}
+}
+
+#define KEY_MAX (2 + FW_ID_MAX + FW_VERSION_MAX * 4)
+
+/* kind, product, NUL, and the version or the order: neither ids nor kinds have a NUL. */
+static size_t make_key(const struct question *question, char *key)
+{
+	size_t len = 0;
+
+	key[len++] = question->kind;
+	memcpy(key + len, question->product.at, question->product.len);
+	len += question->product.len;
+	key[len++] = '\0';
+	if (question->kind == 'v') {
+		memcpy(key + len, question->version.at, question->version.len);
+		len += question->version.len;
+	} else if (question->kind == 'n') {
+		memcpy(key + len, &question->order, sizeof(question->order));
+		len += sizeof(question->order);
+	}
+	return len;
+}
+
+static enum fw_status load(struct fw_catalog *catalog, const struct question *question, struct fw_slice key, struct entry **out)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+	enum fw_status status;
+
+	if (!entry)
+		return FW_NOMEM;
+	entry->status = ask_source(catalog->source, question, entry);
+	status = entry->status;
+	if (status == FW_OK || status == FW_NOT_FOUND) {
+		if (fw_table_count(catalog->cache) >= CACHE_MAX)
+			fw_table_clear(catalog->cache, entry_free);
+		status = fw_table_put(catalog->cache, key, entry, NULL);
+	}
+	if (status != FW_OK) {
+		entry_free(entry);
+		return status;
+	}
+	*out = entry;
+	return FW_OK;
+}
+
+/* The cached entry, whatever its status; FW_OK or the source's trouble. */
+static enum fw_status look_up(struct fw_catalog *catalog, const struct question *question, const struct entry **out)
+{
+	char buffer[KEY_MAX];
+	struct fw_slice key;
+	struct entry *entry;
+	enum fw_status status = refresh(catalog);
+
+	if (status != FW_OK)
+		return status;
+	if (question->version.len > FW_VERSION_MAX * 4)
+		return FW_INVALID;
+	key = (struct fw_slice){buffer, make_key(question, buffer)};
+	entry = fw_table_get(catalog->cache, key);
+	if (!entry)
+		status = load(catalog, question, key, &entry);
+	*out = entry;
+	return status;
+}
+
+enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out)
+{
+	const struct entry *entry;
+	enum fw_status status = look_up(catalog, &(struct question){.kind = 'p', .product = product}, &entry);
+
+	if (status != FW_OK)
+		return status;
+	*out = entry->product;
+	return entry->status;
+}
+
+/* *out is NULL when there is no such firmware. */
+static enum fw_status firmware(struct fw_catalog *catalog, const struct question *question, const struct fw_firmware **out)
+{
+	const struct entry *entry;
+	enum fw_status status = look_up(catalog, question, &entry);
+
+	*out = status == FW_OK ? entry->firmware : NULL;
+	return status;
+}
+
+static enum fw_status by_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice version, const struct fw_firmware **out)
+{
+	return firmware(catalog, &(struct question){.kind = 'v', .product = product, .version = version}, out);
+}
+
+enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+{
+	struct fw_slice unapplied = fw_pending_version(catalog->pending, product, device);
+
+	if (unapplied.len && unapplied.len < size) {
+		memcpy(version, unapplied.at, unapplied.len);
+		version[unapplied.len] = '\0';
+		return FW_OK;
+	}
+	return catalog->source->device_version(catalog->source->context, product, device, version, size);
+}
+
+/* What the device runs: its word in the pull, or else the recorded version. */
+struct current {
+	char buffer[FW_VERSION_MAX * 4 + 1];
+	struct fw_slice version; /* empty: unknown */
+	int64_t order;           /* 0: not in the catalog */
+};
+
+static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_pull *pull, struct current *current)
+{
+	const struct fw_firmware *known;
+	enum fw_status status;
+
+	current->version = pull->current;
+	current->order = 0;
+	if (!current->version.len) {
+		status = fw_catalog_device_version(catalog, pull->product, pull->device, current->buffer, sizeof(current->buffer));
+		if (status == FW_NOT_FOUND)
+			return FW_OK;
+		if (status != FW_OK)
+			return status;
+		current->version = fw_slice_of(current->buffer);
+	}
+	status = by_version(catalog, pull->product, current->version, &known);
+	if (status == FW_OK && known)
+		current->order = known->order;
+	return status;
+}
+
+/* Step 3: the lowest or highest open row that no unapplied uplink has closed. *out NULL: there is none. */
+static enum fw_status open_row_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, const struct fw_firmware **out)
+{
+	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
+	const struct fw_open_row *chosen = NULL;
+	size_t count = 0;
+	enum fw_status status = catalog->source->open_rows(catalog->source->context, pull->product, pull->device, rows, &count);
+
+	*out = NULL;
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	for (size_t i = 0; i < count; i++) {
+		if (fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(rows[i].firmware_id), fw_slice_of(rows[i].version)))
+			continue;
+		if (!chosen || policy != FW_POLICY_STEPWISE)
+			chosen = &rows[i];
+	}
+	return chosen ? by_version(catalog, pull->product, fw_slice_of(chosen->version), out) : FW_OK;
+}
+
+/* Step 4. */
+static enum fw_status policy_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, int64_t order, const struct fw_firmware **out)
+{
+	struct question question = {.kind = policy == FW_POLICY_STEPWISE ? 'n' : 'l', .product = pull->product, .order = order};
+
+	*out = NULL;
+	return policy == FW_POLICY_TASK ? FW_OK : firmware(catalog, &question, out);
+}
+
+static enum fw_status offer(struct fw_answer *out, const struct fw_firmware *found)
+{
+	out->code = FW_PULL_OFFER;
+	out->firmware = found;
+	return FW_OK;
+}
+
+/* Step 2. */
+static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
+{
+	const struct fw_firmware *wanted;
+	enum fw_status status = by_version(catalog, pull->product, pull->request, &wanted);
+
+	if (status != FW_OK)
+		return status;
+	if (wanted && wanted->ready)
+		return offer(out, wanted);
+	out->code = FW_PULL_VERSION_NOT_FOUND;
+	return FW_OK;
+}
+
+/* Steps 3 to 5. */
+static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product, struct fw_answer *out)
+{
+	const struct fw_firmware *candidate = NULL;
+	struct current current;
+	enum fw_status status = find_current(catalog, pull, &current);
+
+	if (status == FW_OK && product->open_tasks)
+		status = open_row_firmware(catalog, pull, product->policy, &candidate);
+	out->of_task = candidate != NULL;
+	if (status == FW_OK && !candidate)
+		status = policy_firmware(catalog, pull, product->policy, current.order, &candidate);
+	if (status != FW_OK)
+		return status;
+	if (!candidate || !candidate->ready || current.order >= candidate->order || fw_slice_equal(current.version, fw_slice_of(candidate->version))) {
+		out->code = FW_PULL_NO_UPDATE;
+		return FW_OK;
+	}
+	return offer(out, candidate);
+}
+
+enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
+{
+	struct fw_product product;
+	enum fw_status status = fw_catalog_product(catalog, pull->product, &product);
+
+	*out = (struct fw_answer){0};
+	if (status == FW_NOT_FOUND) {
+		out->code = FW_PULL_UNKNOWN_PRODUCT;
+		return FW_OK;
+	}
+	if (status != FW_OK)
+		return status;
+	if (!product.enabled) {
+		out->code = FW_PULL_FIRMWARE_DISABLED;
+		return FW_OK;
+	}
+	if (!pull->request.len)
+		return answer_candidate(catalog, pull, &product, out);
+	out->of_task = product.open_tasks;
+	return answer_request(catalog, pull, out);
+}

@@ -1,0 +1,25 @@
+#include "counter.h"
+
+#define REFUSED(code) (FW_COUNT_PULLS_REFUSED + (code) - 1)
+
+static const char *const topics[FW_COUNTERS] = {
+	[FW_COUNT_PULLS_ANSWERED] = "pulls/answered",
+	[REFUSED(FW_PULL_BAD_REQUEST)] = "pulls/refused/bad_request",
+	[REFUSED(FW_PULL_UNKNOWN_PRODUCT)] = "pulls/refused/unknown_product",
+	[REFUSED(FW_PULL_FIRMWARE_DISABLED)] = "pulls/refused/firmware_disabled",
+	[REFUSED(FW_PULL_VERSION_NOT_FOUND)] = "pulls/refused/version_not_found",
+	[REFUSED(FW_PULL_NO_UPDATE)] = "pulls/refused/no_update",
+	[FW_COUNT_READS] = "reads",
+	[FW_COUNT_REPORTS] = "reports",
+	[FW_COUNT_PROGRESS] = "progress",
+	[FW_COUNT_REPLIES] = "replies",
+	[FW_COUNT_REFUSED] = "messages/refused",
+	[FW_COUNT_UNSAVED] = "messages/unsaved",
+	[FW_COUNT_PUSHES] = "pushes",
+	[FW_COUNT_SPOOL_BYTES] = "spool/bytes",
+};
+
+const char *fw_counter_topic(enum fw_counter counter)
+{
+	return topics[counter];
+}

@@ -1,0 +1,17 @@
+# Writes the SQL files of the list SQL as C strings into OUT: see include/schema.h.
+# Each file is an array of bytes, for compilers limit the length of a string literal.
+separate_arguments(SQL)
+list(SORT SQL)
+set(body "#include \"schema.h\"\n\n")
+set(table "")
+foreach(file IN LISTS SQL)
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER "sql_${name}" id)
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
+  string(APPEND body "static const char ${id}[] = {\n${bytes}0x00};\n\n")
+  string(APPEND table "\t{\"${name}\", ${id}},\n")
+endforeach()
+string(APPEND body "const struct fw_schema_file fw_schema_files[] = {\n${table}\t{0, 0},\n};\n")
+file(WRITE ${OUT} "${body}")

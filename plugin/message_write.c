@@ -1,0 +1,289 @@
+/* Writing answers. Text is put together in a buffer that grows; the offer, which is the answer to nearly every pull,
+ * is made of one allocation and a few copies. */
+#include "message.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+/* Once an allocation failed nothing more is added, and finish gives NULL: the callers need not check each step. */
+struct text {
+	char *at;
+	size_t len, size;
+	bool failed;
+};
+
+static void give_up(struct text *text)
+{
+	free(text->at);
+	*text = (struct text){.failed = true};
+}
+
+/* Room for `more` bytes and the terminator. */
+static bool reserve(struct text *text, size_t more)
+{
+	size_t size = text->len + more + 1;
+	char *at;
+
+	if (text->failed || size <= text->size)
+		return !text->failed;
+	size = size < 2 * text->size ? 2 * text->size : size;
+	at = realloc(text->at, size);
+	if (!at) {
+		give_up(text);
+		return false;
+	}
+	text->at = at;
+	text->size = size;
+	return true;
+}
+
+static void put(struct text *text, struct fw_slice piece)
+{
+	if (piece.len == 0 || !reserve(text, piece.len))
+		return;
+	memcpy(text->at + text->len, piece.at, piece.len);
+	text->len += piece.len;
+}
+
+static void put_integer(struct text *text, int64_t number)
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
+
+	put(text, (struct fw_slice){digits, (size_t)len});
+}
+
+/* A real in the fewest digits that read back as the same number. */
+static void put_real(struct text *text, const json_t *number)
+{
+	size_t precision, len;
+	char digits[64];
+
+	for (precision = 15; precision < 17; precision++) {
+		snprintf(digits, sizeof(digits), "%.*g", (int)precision, json_real_value(number));
+		if (strtod(digits, NULL) == json_real_value(number))
+			break;
+	}
+	len = json_dumpb(number, digits, sizeof(digits), JSON_ENCODE_ANY | JSON_REAL_PRECISION(precision));
+	if (len == 0 || len > sizeof(digits))
+		give_up(text); /* jansson's only reason is want of memory */
+	else
+		put(text, (struct fw_slice){digits, len});
+}
+
+static bool stands_for_itself(unsigned char byte, bool valid)
+{
+	return byte >= 0x20 && byte != '"' && byte != '\\' && (valid || byte < 0x80);
+}
+
+static void put_escaped(struct text *text, unsigned char byte)
+{
+	static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+	char escape[8];
+	const char *form;
+
+	if (byte >= 0x80) {
+		put(text, FW_SLICE(REPLACEMENT));
+		return;
+	}
+	for (form = short_forms; *form && *form != (char)byte; form += 2)
+		;
+	if (*form)
+		snprintf(escape, sizeof(escape), "\\%c", form[1]);
+	else
+		snprintf(escape, sizeof(escape), "\\u%04x", byte);
+	put(text, fw_slice_of(escape));
+}
+
+/* A JSON string. What an operator's SQL put into the catalog need not be UTF-8: then whatever is
+ * not ASCII is replaced, for a payload that is not JSON would help nobody. */
+static void put_string(struct text *text, struct fw_slice string)
+{
+	bool valid = fw_utf8_valid(string.at, string.len);
+	size_t from = 0, i;
+
+	put(text, FW_SLICE("\""));
+	for (i = 0; i < string.len; i++) {
+		unsigned char byte = (unsigned char)string.at[i];
+
+		if (stands_for_itself(byte, valid))
+			continue;
+		put(text, (struct fw_slice){string.at + from, i - from});
+		put_escaped(text, byte);
+		from = i + 1;
+	}
+	put(text, (struct fw_slice){string.at + from, string.len - from});
+	put(text, FW_SLICE("\""));
+}
+
+/* `name` comes with its quotes, the colon, and the comma before it. NULL is written as an empty string. */
+static void put_member(struct text *text, struct fw_slice name, const char *value)
+{
+	put(text, name);
+	put_string(text, fw_slice_of(value ? value : ""));
+}
+
+static void put_head(struct text *text, int64_t timestamp, const json_t *message_id)
+{
+	put(text, FW_SLICE("{\"timestamp\":"));
+	put_integer(text, timestamp);
+	if (!message_id)
+		return;
+	put(text, FW_SLICE(",\"messageId\":"));
+	if (json_is_string(message_id))
+		put_string(text, (struct fw_slice){json_string_value(message_id), json_string_length(message_id)});
+	else if (json_is_integer(message_id))
+		put_integer(text, json_integer_value(message_id));
+	else
+		put_real(text, message_id);
+}
+
+static char *terminated(struct text *text)
+{
+	if (text->at)
+		text->at[text->len] = '\0';
+	return text->at;
+}
+
+static char *finish(struct text *text, size_t *len)
+{
+	put(text, FW_SLICE("}"));
+	if (!text->failed)
+		*len = text->len;
+	return terminated(text);
+}
+
+static bool is_json_object(const char *json)
+{
+	json_error_t error;
+	json_t *root = fw_message_load(json, strlen(json), JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	bool object = json_is_object(root);
+
+	json_decref(root);
+	return object;
+}
+
+/* Copies valid JSON without the white space around its tokens: numbers keep their digits, and the reply
+ * is one line, which is what scripts around mosquitto_sub read. */
+static void put_compact(struct text *text, const char *json)
+{
+	bool quoted = false;
+	size_t from = 0, i;
+
+	for (i = 0; json[i]; i++) {
+		if (json[i] == '"')
+			quoted = !quoted;
+		else if (quoted && json[i] == '\\')
+			i++;
+		else if (!quoted && strchr(" \t\r\n", json[i])) {
+			put(text, (struct fw_slice){json + from, i - from});
+			from = i + 1;
+		}
+	}
+	put(text, (struct fw_slice){json + from, i - from});
+}
+
+char *fw_message_render_offer(const struct fw_offer *offer)
+{
+	const char *parameters = offer->parameters ? offer->parameters : "{}";
+	struct text text = {0};
+
+	if (!is_json_object(parameters))
+		return NULL;
+	put_member(&text, FW_SLICE("\"url\":"), offer->url);
+	put_member(&text, FW_SLICE(",\"version\":"), offer->version);
+	put(&text, FW_SLICE(",\"parameters\":"));
+	put_compact(&text, parameters);
+	put_member(&text, FW_SLICE(",\"sign\":"), offer->sign);
+	put_member(&text, FW_SLICE(",\"signMethod\":"), offer->sign_method);
+	put_member(&text, FW_SLICE(",\"firmwareId\":"), offer->firmware_id);
+	put(&text, FW_SLICE(",\"size\":"));
+	put_integer(&text, offer->size);
+	return terminated(&text);
+}
+
+char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json_t *message_id, size_t *len)
+{
+	struct fw_slice constant = fw_slice_of(rendered);
+	struct text text = {0};
+
+	/* the braces, the two names, the numbers; a string that needs escapes may make it grow once more */
+	if (!reserve(&text, constant.len + json_string_length(message_id) + 96))
+		return NULL;
+	put_head(&text, timestamp, message_id);
+	put(&text, FW_SLICE(","));
+	put(&text, constant);
+	return finish(&text, len);
+}
+
+/* The one shape of every failure: {"timestamp","messageId","success":false,"code","message"}. */
+static char *write_failure(const char *code, const char *sentence, bool with_success, int64_t timestamp, const json_t *message_id, size_t *len)
+{
+	struct text text = {0};
+
+	put_head(&text, timestamp, message_id);
+	if (with_success)
+		put(&text, FW_SLICE(",\"success\":false"));
+	put_member(&text, FW_SLICE(",\"code\":"), code);
+	put_member(&text, FW_SLICE(",\"message\":"), sentence);
+	return finish(&text, len);
+}
+
+static const struct {
+	const char *name, *sentence;
+} pull_codes[FW_PULL_CODES] = {
+	[FW_PULL_OFFER] = {"", ""},
+	[FW_PULL_BAD_REQUEST] = {"bad_request", "the request is not valid"},
+	[FW_PULL_UNKNOWN_PRODUCT] = {"unknown_product", "the catalog has no product of this id"},
+	[FW_PULL_FIRMWARE_DISABLED] = {"firmware_disabled", "firmware upgrades are switched off for this product"},
+	[FW_PULL_VERSION_NOT_FOUND] = {"version_not_found", "the product has no ready firmware of the requested version"},
+	[FW_PULL_NO_UPDATE] = {"no_update", "there is no newer firmware for this device"},
+};
+
+const char *fw_pull_code_name(enum fw_pull_code code)
+{
+	return code < FW_PULL_CODES ? pull_codes[code].name : "";
+}
+
+const char *fw_pull_code_sentence(enum fw_pull_code code)
+{
+	return code < FW_PULL_CODES ? pull_codes[code].sentence : "";
+}
+
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len)
+{
+	return write_failure(fw_pull_code_name(code), sentence ? sentence : fw_pull_code_sentence(code), true, timestamp, message_id, len);
+}
+
+char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len)
+{
+	return write_failure(code, sentence, false, timestamp, message_id, len);
+}
+
+char *fw_message_write_version(const char *version, int64_t timestamp, const json_t *message_id, size_t *len)
+{
+	struct text text = {0};
+
+	put_head(&text, timestamp, message_id);
+	put_member(&text, FW_SLICE(",\"version\":"), version);
+	return finish(&text, len);
+}
+
+char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len)
+{
+	struct text text = {0};
+
+	put_head(&text, timestamp, NULL);
+	put_member(&text, FW_SLICE(",\"taskId\":"), notice->task_id);
+	put_member(&text, FW_SLICE(",\"firmwareId\":"), notice->firmware_id);
+	put_member(&text, FW_SLICE(",\"state\":"), notice->state);
+	put(&text, FW_SLICE(",\"progress\":"));
+	put_integer(&text, notice->progress);
+	if (notice->error_reason)
+		put_member(&text, FW_SLICE(",\"errorReason\":"), notice->error_reason);
+	return finish(&text, len);
+}

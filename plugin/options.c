@@ -1,0 +1,298 @@
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct parser {
+	struct fw_options *options;
+	struct fw_error *error;
+};
+
+struct option {
+	const char *key;
+	enum fw_status (*parse)(struct parser *parser, const struct option *option, const char *value);
+	size_t offset; /* of the field in struct fw_options */
+	long least, most;
+	const char *help; /* what a good value looks like */
+};
+
+static void *field(struct parser *parser, const struct option *option)
+{
+	return (char *)parser->options + option->offset;
+}
+
+static enum fw_status bad_value(struct parser *parser, const struct option *option, const char *value)
+{
+	fw_error_set(parser->error, "plugin_opt_%s '%.80s' is not valid: it must be %s", option->key, value, option->help);
+	return FW_INVALID;
+}
+
+static enum fw_status parse_text(struct parser *parser, const struct option *option, const char *value)
+{
+	char **target = field(parser, option);
+	char *copy;
+
+	if (value[0] == '\0')
+		return bad_value(parser, option, value);
+	copy = strdup(value);
+	if (!copy)
+		return FW_NOMEM;
+	free(*target);
+	*target = copy;
+	return FW_OK;
+}
+
+static enum fw_status parse_number(struct parser *parser, const struct option *option, const char *value)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno || end == value || *end || number < option->least || number > option->most)
+		return bad_value(parser, option, value);
+	*(long *)field(parser, option) = number;
+	return FW_OK;
+}
+
+static enum fw_status parse_identity(struct parser *parser, const struct option *option, const char *value)
+{
+	static const char *const names[] = {"clientid", "username", "none"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			parser->options->identity = (enum fw_identity)i;
+			return FW_OK;
+		}
+	}
+	return bad_value(parser, option, value);
+}
+
+/* A choice between two words, stored as a bool: `least` is unused, the words stand in help as "a or b". */
+static enum fw_status parse_choice(struct parser *parser, const struct option *option, const char *value, const char *no, const char *yes)
+{
+	if (strcmp(value, no) != 0 && strcmp(value, yes) != 0)
+		return bad_value(parser, option, value);
+	*(bool *)field(parser, option) = strcmp(value, yes) == 0;
+	return FW_OK;
+}
+
+static enum fw_status parse_read_source(struct parser *parser, const struct option *option, const char *value)
+{
+	return parse_choice(parser, option, value, "catalog", "device");
+}
+
+static enum fw_status parse_sync(struct parser *parser, const struct option *option, const char *value)
+{
+	return parse_choice(parser, option, value, "normal", "full");
+}
+
+static char *trimmed(const char *at, size_t len)
+{
+	while (len && (*at == ' ' || *at == '\t')) {
+		at++;
+		len--;
+	}
+	while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
+		len--;
+	return strndup(at, len);
+}
+
+static void free_list(char **list)
+{
+	for (char **name = list; name && *name; name++)
+		free(*name);
+	free(list);
+}
+
+static enum fw_status parse_operators(struct parser *parser, const struct option *option, const char *value)
+{
+	size_t room = 2, count = 0;
+	char **list;
+
+	for (const char *c = value; *c; c++)
+		room += *c == ',';
+	list = calloc(room, sizeof(*list));
+	if (!list)
+		return FW_NOMEM;
+	for (const char *at = value;; at++) {
+		size_t len = strcspn(at, ",");
+
+		list[count] = trimmed(at, len);
+		if (!list[count] || list[count][0] == '\0') {
+			enum fw_status status = list[count] ? bad_value(parser, option, value) : FW_NOMEM;
+			free_list(list);
+			return status;
+		}
+		count++;
+		at += len;
+		if (*at == '\0')
+			break;
+	}
+	free_list(parser->options->operators);
+	parser->options->operators = list;
+	return FW_OK;
+}
+
+static enum fw_status parse_listen(struct parser *parser, const struct option *option, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	char *end;
+	long port;
+
+	if (!colon || colon == value)
+		return bad_value(parser, option, value);
+	errno = 0;
+	port = strtol(colon + 1, &end, 10);
+	if (errno || end == colon + 1 || *end || port < 1 || port > 65535)
+		return bad_value(parser, option, value);
+	return parse_text(parser, option, value);
+}
+
+static enum fw_status parse_url_base(struct parser *parser, const struct option *option, const char *value)
+{
+	if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+		return bad_value(parser, option, value);
+	return parse_text(parser, option, value);
+}
+
+#define FIELD(name) offsetof(struct fw_options, name)
+
+static const struct option options[] = {
+	{"db_file", parse_text, FIELD(db_file), 0, 0, "the path of the catalog"},
+	{"files_dir", parse_text, FIELD(files_dir), 0, 0, "the folder of the firmware files"},
+	{"identity", parse_identity, FIELD(identity), 0, 0, "clientid, username or none"},
+	{"operators", parse_operators, FIELD(operators), 0, 0, "user names, separated by commas"},
+	{"http_listen", parse_listen, FIELD(http_listen), 0, 0, "address:port, such as 0.0.0.0:8080"},
+	{"url_base", parse_url_base, FIELD(url_base), 0, 0, "the beginning of a URL, such as https://firmware.example.com"},
+	{"url_ttl_seconds", parse_number, FIELD(url_ttl_seconds), 0, 31536000, "a number of seconds from 0 to 31536000"},
+	{"url_secret_file", parse_text, FIELD(url_secret_file), 0, 0, "the path of the key file"},
+	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, 16777216, "a number of bytes from 1 to 16777216"},
+	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
+	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
+	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500, "a number of days from 0 (keep all) to 36500"},
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static const struct option *find_option(const char *key)
+{
+	for (size_t i = 0; i < OPTIONS; i++) {
+		if (strcmp(options[i].key, key) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
+
+static enum fw_status unknown_option(struct fw_error *error, const char *key)
+{
+	char known[320] = "";
+
+	for (size_t i = 0; i < OPTIONS; i++) {
+		strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
+		strncat(known, options[i].key, sizeof(known) - strlen(known) - 1);
+	}
+	fw_error_set(error, "plugin_opt_%.60s is not an option: remove it, or use one of %s", key, known);
+	return FW_INVALID;
+}
+
+/* `name` beside `path`: in the same folder. */
+static char *beside(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+	char *result = NULL;
+
+	if (asprintf(&result, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, name) < 0)
+		return NULL;
+	return result;
+}
+
+static enum fw_status fill_defaults(struct fw_options *out)
+{
+	if (!out->files_dir)
+		out->files_dir = beside(out->db_file, "firmware");
+	if (!out->url_secret_file)
+		out->url_secret_file = beside(out->db_file, "url.secret");
+	if (!out->url_base && out->http_listen && asprintf(&out->url_base, "http://%s", out->http_listen) < 0)
+		out->url_base = NULL;
+	if (!out->files_dir || !out->url_secret_file || (out->http_listen && !out->url_base))
+		return FW_NOMEM;
+	/* joined with "/firmware/..." later */
+	if (out->url_base && out->url_base[strlen(out->url_base) - 1] == '/')
+		out->url_base[strlen(out->url_base) - 1] = '\0';
+	return FW_OK;
+}
+
+enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count, struct fw_options *out, struct fw_error *error)
+{
+	struct parser parser = {out, error};
+	enum fw_status status;
+
+	*out = (struct fw_options){.chunk_max_bytes = 65536};
+	for (size_t i = 0; i < count; i++) {
+		const struct option *option = find_option(lines[i].key);
+
+		if (!option)
+			return unknown_option(error, lines[i].key);
+		status = option->parse(&parser, option, lines[i].value ? lines[i].value : "");
+		if (status != FW_OK)
+			return status;
+	}
+	if (!out->db_file) {
+		fw_error_set(error, "plugin_opt_db_file is missing: add 'plugin_opt_db_file /var/lib/mosquitto/firmware.db' to mosquitto.conf");
+		return FW_INVALID;
+	}
+	return fill_defaults(out);
+}
+
+void fw_options_clear(struct fw_options *out)
+{
+	free(out->db_file);
+	free(out->files_dir);
+	free(out->http_listen);
+	free(out->url_base);
+	free(out->url_secret_file);
+	free_list(out->operators);
+	*out = (struct fw_options){0};
+}
+
+static enum fw_status refuse_folder(struct fw_error *error, const char *option, const char *folder, const char *what)
+{
+	int reason = errno;
+
+	fw_error_set(error, "plugin_opt_%s: %s '%s': %s. The broker runs as user id %ld (started as root, Mosquitto drops to its own user): "
+		"create it and give it to that user, e.g. 'install -d -o mosquitto -g mosquitto %s'",
+		option, what, folder, strerror(reason), (long)geteuid(), folder);
+	return FW_INVALID;
+}
+
+enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error)
+{
+	enum fw_status status = FW_OK;
+	char *folder = beside(opts->db_file, ".");
+
+	if (!folder)
+		return FW_NOMEM;
+	/* SQLite needs to create files beside the catalog: sqlite.org/wal.html */
+	if (access(folder, W_OK | X_OK) != 0)
+		status = refuse_folder(error, "db_file", folder, "cannot write to the folder");
+	else if (access(opts->db_file, F_OK) == 0 && access(opts->db_file, R_OK | W_OK) != 0)
+		status = refuse_folder(error, "db_file", opts->db_file, "cannot write to the catalog");
+	free(folder);
+	return status;
+}
+
+bool fw_options_is_operator(const struct fw_options *opts, const char *username)
+{
+	if (!username)
+		return false;
+	for (char **name = opts->operators; name && *name; name++) {
+		if (strcmp(*name, username) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,180 @@
+/* Two generations, as the store applies in order: entries are made in `young`; once all that `old` holds is applied, `old` is
+ * dropped whole and `young` takes its place. Invariant: every sequence in `old` is at most `old_last`. */
+#include "pending.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "table.h"
+
+struct device {
+	char *version; /* NULL: nothing new */
+	char *closed[FW_PENDING_CLOSED_MAX];
+	size_t closed_count;
+};
+
+struct fw_pending {
+	struct fw_table *young, *old;
+	uint64_t old_last;
+};
+
+/* product/device: an id has no slash. */
+struct key {
+	char text[2 * FW_ID_MAX + 1];
+};
+
+static struct fw_slice make_key(struct key *key, struct fw_slice product, struct fw_slice device)
+{
+	memcpy(key->text, product.at, product.len);
+	key->text[product.len] = '/';
+	memcpy(key->text + product.len + 1, device.at, device.len);
+	return (struct fw_slice){key->text, product.len + 1 + device.len};
+}
+
+static void device_free(void *value)
+{
+	struct device *device = value;
+
+	if (!device)
+		return;
+	free(device->version);
+	for (size_t i = 0; i < device->closed_count; i++)
+		free(device->closed[i]);
+	free(device);
+}
+
+struct fw_pending *fw_pending_new(void)
+{
+	struct fw_pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pending->young = fw_table_new(0);
+	pending->old = fw_table_new(0);
+	if (!pending->young || !pending->old) {
+		fw_pending_free(pending);
+		return NULL;
+	}
+	return pending;
+}
+
+void fw_pending_free(struct fw_pending *pending)
+{
+	if (!pending)
+		return;
+	if (pending->young)
+		fw_table_clear(pending->young, device_free);
+	if (pending->old)
+		fw_table_clear(pending->old, device_free);
+	fw_table_free(pending->young);
+	fw_table_free(pending->old);
+	free(pending);
+}
+
+bool fw_pending_has_room(const struct fw_pending *pending)
+{
+	return fw_table_count(pending->young) + fw_table_count(pending->old) < FW_PENDING_MAX;
+}
+
+static struct device *young_device(struct fw_pending *pending, struct fw_slice key)
+{
+	struct device *device = fw_table_get(pending->young, key);
+
+	if (device)
+		return device;
+	device = calloc(1, sizeof(*device));
+	if (device && fw_table_put(pending->young, key, device, NULL) != FW_OK) {
+		free(device);
+		return NULL;
+	}
+	return device;
+}
+
+/* The oldest of too many is forgotten: the rules of the store close its row anyway. */
+static enum fw_status note_closed(struct device *device, struct fw_slice closed)
+{
+	char *copy = strndup(closed.at, closed.len);
+
+	if (!copy)
+		return FW_NOMEM;
+	if (device->closed_count == FW_PENDING_CLOSED_MAX) {
+		free(device->closed[0]);
+		memmove(device->closed, device->closed + 1, sizeof(device->closed) - sizeof(device->closed[0]));
+		device->closed_count--;
+	}
+	device->closed[device->closed_count++] = copy;
+	return FW_OK;
+}
+
+enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
+	struct fw_slice version, struct fw_slice closed)
+{
+	struct key key;
+	struct device *device = young_device(pending, make_key(&key, product, device_id));
+
+	if (!device)
+		return FW_NOMEM;
+	if (version.len) {
+		char *copy = strndup(version.at, version.len);
+
+		if (!copy)
+			return FW_NOMEM;
+		free(device->version);
+		device->version = copy;
+	}
+	return closed.len ? note_closed(device, closed) : FW_OK;
+}
+
+void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last)
+{
+	struct fw_table *empty;
+
+	if (applied < pending->old_last || fw_table_count(pending->young) + fw_table_count(pending->old) == 0)
+		return;
+	fw_table_clear(pending->old, device_free);
+	empty = pending->old;
+	pending->old = pending->young;
+	pending->young = empty;
+	pending->old_last = last;
+}
+
+static struct device *find(const struct fw_table *table, struct fw_slice key)
+{
+	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
+}
+
+struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+{
+	const struct fw_table *const tables[] = {pending->young, pending->old};
+	struct key buffer;
+	struct fw_slice key = make_key(&buffer, product, device_id);
+
+	for (size_t i = 0; i < 2; i++) {
+		struct device *device = find(tables[i], key);
+
+		if (device && device->version)
+			return fw_slice_of(device->version);
+	}
+	return (struct fw_slice){NULL, 0};
+}
+
+static bool device_closed(const struct device *device, struct fw_slice firmware_id, struct fw_slice version)
+{
+	for (size_t i = 0; device && i < device->closed_count; i++) {
+		struct fw_slice closed = fw_slice_of(device->closed[i]);
+
+		if (fw_slice_equal(closed, firmware_id) || fw_slice_equal(closed, version))
+			return true;
+	}
+	return device && device->version && fw_slice_equal(fw_slice_of(device->version), version);
+}
+
+bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
+	struct fw_slice firmware_id, struct fw_slice version)
+{
+	struct key buffer;
+	struct fw_slice key = make_key(&buffer, product, device_id);
+
+	return device_closed(find(pending->young, key), firmware_id, version) ||
+		device_closed(find(pending->old, key), firmware_id, version);
+}

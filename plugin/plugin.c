@@ -1,0 +1,311 @@
+/* The broker's side: the only file that knows Mosquitto's plugin API (version 5). Everything here runs on the broker's thread.
+ *
+ * One binary serves Mosquitto 2.0 and 2.1, whichever header it was built with: what differs is decided at run time. */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mosquitto.h>
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+#include <mqtt_protocol.h>
+
+#include "options.h"
+#include "service.h"
+
+#define NAME "mosquitto-firmware: "
+#define EXPORT __attribute__((visibility("default")))
+
+/* Events that 2.0's header lacks; registering them there is answered MOSQ_ERR_NOT_SUPPORTED. */
+#define EVENT_CONNECT 11
+#define EVENT_CLIENT_OFFLINE 28
+
+struct plugin {
+	mosquitto_plugin_id_t *identifier;
+	struct fw_options options;
+	struct fw_service *service;
+	bool frees_topic; /* 2.1: the broker frees a topic that the event replaces */
+};
+
+/* Where an answered request goes: no wildcard matches a topic that begins with $. */
+static const char answered_topic[] = "$firmware/answered";
+
+static int broker_level(enum fw_log_level level)
+{
+	static const int levels[] = {[FW_LOG_INFO] = MOSQ_LOG_INFO, [FW_LOG_NOTICE] = MOSQ_LOG_NOTICE, [FW_LOG_WARNING] = MOSQ_LOG_WARNING, [FW_LOG_ERROR] = MOSQ_LOG_ERR};
+
+	return levels[level];
+}
+
+static void log_line(void *context, enum fw_log_level level, const char *text)
+{
+	(void)context;
+	mosquitto_log_printf(broker_level(level), NAME "%s", text);
+}
+
+static enum fw_status publish(void *context, const struct fw_publication *publication)
+{
+	mosquitto_property *properties = NULL;
+	char *payload = mosquitto_malloc(publication->len + 1);
+
+	(void)context;
+	if (!payload)
+		return FW_NOMEM;
+	memcpy(payload, publication->payload, publication->len);
+	payload[publication->len] = '\0';
+	if (publication->correlation && mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, publication->correlation,
+		(uint16_t)publication->correlation_len) != MOSQ_ERR_SUCCESS) {
+		mosquitto_free(payload);
+		return FW_NOMEM;
+	}
+	/* on success the broker owns payload and properties */
+	if (mosquitto_broker_publish(NULL, publication->topic, (int)publication->len, payload, publication->qos, publication->retain, properties) == MOSQ_ERR_SUCCESS)
+		return FW_OK;
+	mosquitto_property_free_all(&properties);
+	mosquitto_free(payload);
+	return FW_NOMEM;
+}
+
+static enum fw_status reply_to(void *context, const void *properties, struct fw_reply_to *out)
+{
+	const mosquitto_property *list = properties;
+	uint16_t len = 0;
+
+	(void)context;
+	*out = (struct fw_reply_to){NULL, NULL, 0};
+	mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &out->response_topic, false);
+	mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &out->correlation, &len, false);
+	out->correlation_len = len;
+	return FW_OK;
+}
+
+static struct fw_client client_of(struct mosquitto *client)
+{
+	return (struct fw_client){.handle = client, .id = mosquitto_client_id(client), .username = mosquitto_client_username(client)};
+}
+
+/* Acknowledged, but routed to nobody. */
+static int swallow(const struct plugin *plugin, struct mosquitto_evt_message *message)
+{
+	char *topic = mosquitto_strdup(answered_topic);
+
+	if (!topic)
+		return MOSQ_ERR_NOMEM;
+	if (!plugin->frees_topic)
+		mosquitto_free(message->topic);
+	message->topic = topic;
+	message->retain = false;
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_message(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct mosquitto_evt_message *message = data;
+	struct fw_client client = client_of(message->client);
+	struct fw_request request = {.topic = message->topic, .payload = message->payload, .len = message->payloadlen, .qos = message->qos,
+		.properties = message->properties};
+
+	(void)event;
+	switch (fw_service_message(plugin->service, &client, &request)) {
+	case FW_DENY:
+		return MOSQ_ERR_ACL_DENIED;
+	case FW_AGAIN:
+		return MOSQ_ERR_UNKNOWN;
+	case FW_ANSWERED:
+		return swallow(plugin, message);
+	case FW_PASS:
+		break;
+	}
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_tick(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct mosquitto_evt_tick *tick = data;
+	int64_t wanted = fw_service_tick(plugin->service);
+
+	(void)event;
+	/* 2.1 sleeps until the next event unless it is told when to come back: 0 would mean no wish. 2.0 comes back anyway. */
+	if (wanted < 1)
+		wanted = 1;
+#ifdef FW_TICK_HAS_NEXT_MS
+	tick->next_s = 0;
+	tick->next_ms = (long)wanted;
+#else
+	tick->next_s = 0;
+	tick->next_ns = (long)wanted;
+#endif
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_disconnect(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct mosquitto_evt_disconnect *disconnect = data;
+	struct fw_client client = client_of(disconnect->client);
+
+	(void)event;
+	if (client.id)
+		fw_service_gone(plugin->service, &client);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* The beginning of 2.1's struct mosquitto_evt_connect and struct mosquitto_evt_client_offline. */
+struct client_event {
+	void *future;
+	struct mosquitto *client;
+};
+
+static int on_connect(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct client_event *connect = data;
+	struct fw_client client = client_of(connect->client);
+
+	(void)event;
+	if (client.id)
+		fw_service_connected(plugin->service, &client);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_client_offline(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct client_event *offline = data;
+	struct fw_client client = client_of(offline->client);
+
+	(void)event;
+	if (client.id)
+		fw_service_gone(plugin->service, &client);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* All options are read at start; other plugins must still see the reload, so it is deferred. */
+static int on_reload(int event, void *data, void *context)
+{
+	(void)event;
+	(void)data;
+	(void)context;
+	return MOSQ_ERR_PLUGIN_DEFER;
+}
+
+static const struct {
+	int event;
+	MOSQ_FUNC_generic_callback callback;
+} events[] = {
+	{MOSQ_EVT_RELOAD, on_reload},
+	{MOSQ_EVT_MESSAGE, on_message},
+	{MOSQ_EVT_TICK, on_tick},
+	{MOSQ_EVT_DISCONNECT, on_disconnect},
+	{EVENT_CONNECT, on_connect},
+	{EVENT_CLIENT_OFFLINE, on_client_offline},
+};
+
+#define EVENTS (sizeof(events) / sizeof(events[0]))
+
+static void unregister_events(struct plugin *plugin)
+{
+	for (size_t i = 0; i < EVENTS; i++)
+		mosquitto_callback_unregister(plugin->identifier, events[i].event, events[i].callback, NULL);
+}
+
+static int register_events(struct plugin *plugin)
+{
+	for (size_t i = 0; i < EVENTS; i++) {
+		int code = mosquitto_callback_register(plugin->identifier, events[i].event, events[i].callback, NULL, plugin);
+
+		if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_NOT_SUPPORTED)
+			return code;
+	}
+	return MOSQ_ERR_SUCCESS;
+}
+
+static void plugin_free(struct plugin *plugin)
+{
+	fw_service_close(plugin->service);
+	fw_options_clear(&plugin->options);
+	free(plugin);
+}
+
+static enum fw_status read_options(struct plugin *plugin, const struct mosquitto_opt *options, int count, struct fw_error *error)
+{
+	struct fw_option_line *lines = calloc(count > 0 ? (size_t)count : 1, sizeof(*lines));
+	enum fw_status status = lines ? FW_OK : FW_NOMEM;
+
+	for (int i = 0; lines && i < count; i++)
+		lines[i] = (struct fw_option_line){options[i].key, options[i].value};
+	if (status == FW_OK)
+		status = fw_options_parse(lines, (size_t)count, &plugin->options, error);
+	if (status == FW_OK)
+		status = fw_options_check_folders(&plugin->options, error);
+	free(lines);
+	return status;
+}
+
+static enum fw_status start(struct plugin *plugin, const struct mosquitto_opt *options, int count, struct fw_error *error)
+{
+	struct fw_broker broker = {.context = plugin, .publish = publish, .reply_to = reply_to, .log = log_line};
+	enum fw_status status = read_options(plugin, options, count, error);
+
+	if (status == FW_OK)
+		status = fw_service_open(&plugin->options, &broker, &plugin->service, error);
+	return status;
+}
+
+static void greet(struct plugin *plugin)
+{
+	char catalog[512];
+
+	fw_service_describe(plugin->service, catalog, sizeof(catalog));
+	mosquitto_log_printf(MOSQ_LOG_NOTICE, NAME "version " FW_VERSION_TEXT " on Mosquitto %s, %s", plugin->frees_topic ? "2.1" : "2.0", catalog);
+}
+
+EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
+{
+	for (int i = 0; i < supported_version_count; i++) {
+		if (supported_versions[i] == MOSQ_PLUGIN_VERSION)
+			return MOSQ_PLUGIN_VERSION;
+	}
+	return -1;
+}
+
+EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, struct mosquitto_opt *options, int option_count)
+{
+	struct plugin *plugin = calloc(1, sizeof(*plugin));
+	struct fw_error error = {""};
+	int code;
+
+	if (!plugin)
+		return MOSQ_ERR_NOMEM;
+	plugin->identifier = identifier;
+	/* mosquitto_client() came with 2.1 */
+	plugin->frees_topic = dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
+	if (start(plugin, options, option_count, &error) != FW_OK) {
+		mosquitto_log_printf(MOSQ_LOG_ERR, NAME "%s", error.text[0] ? error.text : "out of memory");
+		plugin_free(plugin);
+		return MOSQ_ERR_INVAL;
+	}
+	code = register_events(plugin);
+	if (code != MOSQ_ERR_SUCCESS) {
+		mosquitto_log_printf(MOSQ_LOG_ERR, NAME "the broker refuses an event: %s", mosquitto_strerror(code));
+		unregister_events(plugin);
+		plugin_free(plugin);
+		return code;
+	}
+	*userdata = plugin;
+	greet(plugin);
+	return MOSQ_ERR_SUCCESS;
+}
+
+EXPORT int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int option_count)
+{
+	(void)options;
+	(void)option_count;
+	if (userdata) {
+		unregister_events(userdata);
+		plugin_free(userdata);
+	}
+	return MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,280 @@
+/* Clients and the keys they stand for, joined by links. A key is in the table exactly as long as a client stands for
+ * it: that is what online means. A client id names one client at a time (MQTT 5, section 3.1.4), so a second client
+ * with the id of a first has taken its place, even if the broker never said that the first is gone. */
+#include "presence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "table.h"
+
+/* With the identity `none` every client may stand for every key: their product is not for clients to choose. */
+#define LINKS_PER_KEY 4u
+
+struct key;
+
+/* Member of two lists: the client's, which is only ever dropped whole, and the key's. */
+struct link {
+	struct link *next_of_client;
+	struct link *next_of_key, *previous_of_key;
+	struct client *client;
+	struct key *key;
+};
+
+struct client {
+	const void *at; /* the broker's client, never followed */
+	uint64_t connection;
+	struct link *links;
+	struct link *recent; /* the link last asked for: nearly always the one asked for next */
+	size_t link_count;
+	char id[];
+};
+
+struct key {
+	struct link *links;
+	size_t link_count;
+	size_t len;
+	char text[];
+};
+
+struct fw_presence {
+	struct fw_table *clients; /* by the broker's pointer */
+	struct fw_table *ids;     /* the same clients by client id */
+	struct fw_table *keys;
+	size_t max_keys, link_count;
+	uint64_t last_connection;
+	fw_presence_changed *changed;
+	void *context;
+};
+
+static struct fw_slice text_of(const struct key *key)
+{
+	return (struct fw_slice){key->text, key->len};
+}
+
+struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *changed, void *context)
+{
+	struct fw_presence *presence = calloc(1, sizeof(*presence));
+
+	if (!presence)
+		return NULL;
+	*presence = (struct fw_presence){
+		.clients = fw_table_new(0),
+		.ids = fw_table_new(0),
+		.keys = fw_table_new(0),
+		.max_keys = max_keys,
+		.changed = changed,
+		.context = context,
+	};
+	if (!presence->clients || !presence->ids || !presence->keys) {
+		fw_presence_free(presence);
+		return NULL;
+	}
+	return presence;
+}
+
+static void free_client(void *value)
+{
+	struct client *client = value;
+	struct link *link, *next;
+
+	for (link = client->links; link; link = next) {
+		next = link->next_of_client;
+		free(link);
+	}
+	free(client);
+}
+
+void fw_presence_free(struct fw_presence *presence)
+{
+	if (!presence)
+		return;
+	if (presence->clients)
+		fw_table_clear(presence->clients, free_client);
+	if (presence->keys)
+		fw_table_clear(presence->keys, free);
+	fw_table_free(presence->clients);
+	fw_table_free(presence->ids);
+	fw_table_free(presence->keys);
+	free(presence);
+}
+
+/* The client's link to `text`, NULL when it does not stand for it. */
+static struct link *find_link(const struct fw_presence *presence, const struct client *client, struct fw_slice text)
+{
+	const struct key *key;
+	struct link *link;
+
+	if (client->recent && fw_slice_equal(text_of(client->recent->key), text))
+		return client->recent;
+	key = fw_table_get(presence->keys, text);
+	if (!key)
+		return NULL;
+	/* A gateway has many keys with a client each, a shared user name one key with many clients: the shorter list is short. */
+	if (client->link_count < key->link_count) {
+		for (link = client->links; link && link->key != key; link = link->next_of_client)
+			;
+	} else {
+		for (link = key->links; link && link->client != client; link = link->next_of_key)
+			;
+	}
+	return link;
+}
+
+static struct key *add_key(struct fw_presence *presence, struct fw_slice text)
+{
+	struct key *key;
+
+	if (fw_table_count(presence->keys) >= presence->max_keys)
+		return NULL;
+	key = malloc(sizeof(*key) + text.len);
+	if (!key)
+		return NULL;
+	*key = (struct key){.len = text.len};
+	memcpy(key->text, text.at, text.len);
+	if (fw_table_put(presence->keys, text, key, NULL) != FW_OK) {
+		free(key);
+		return NULL;
+	}
+	return key;
+}
+
+/* Makes `client` stand for `text`. False when out of memory, or one of the bounds is reached. */
+static bool add_link(struct fw_presence *presence, struct client *client, struct fw_slice text)
+{
+	struct link *link;
+	struct key *key;
+
+	if (text.len > FW_PRESENCE_KEY_MAX || presence->link_count / LINKS_PER_KEY >= presence->max_keys)
+		return false;
+	link = malloc(sizeof(*link));
+	if (!link)
+		return false;
+	key = fw_table_get(presence->keys, text);
+	if (!key)
+		key = add_key(presence, text);
+	if (!key) {
+		free(link);
+		return false;
+	}
+	*link = (struct link){.client = client, .key = key, .next_of_client = client->links, .next_of_key = key->links};
+	if (key->links)
+		key->links->previous_of_key = link;
+	key->links = link;
+	key->link_count++;
+	client->links = link;
+	client->recent = link;
+	client->link_count++;
+	presence->link_count++;
+	if (key->link_count == 1)
+		presence->changed(presence->context, text, true);
+	return true;
+}
+
+static void remove_link(struct fw_presence *presence, struct link *link)
+{
+	struct key *key = link->key;
+
+	if (link->previous_of_key)
+		link->previous_of_key->next_of_key = link->next_of_key;
+	else
+		key->links = link->next_of_key;
+	if (link->next_of_key)
+		link->next_of_key->previous_of_key = link->previous_of_key;
+	free(link);
+	presence->link_count--;
+	key->link_count--;
+	if (key->link_count > 0)
+		return;
+	fw_table_remove(presence->keys, text_of(key));
+	presence->changed(presence->context, text_of(key), false);
+	free(key);
+}
+
+/* Ends a client that is out of the tables. */
+static void drop_client(struct fw_presence *presence, struct client *client)
+{
+	struct link *link, *next;
+
+	if (!client)
+		return;
+	for (link = client->links; link; link = next) {
+		next = link->next_of_client;
+		remove_link(presence, link);
+	}
+	free(client);
+}
+
+/* Takes a client out of the tables; its links stay until drop_client. */
+static struct client *take_out(struct fw_presence *presence, struct client *client)
+{
+	if (!client)
+		return NULL;
+	fw_table_remove(presence->clients, fw_table_key_of_pointer(&client->at));
+	if (client->id[0])
+		fw_table_remove(presence->ids, fw_slice_of(client->id));
+	return client;
+}
+
+/* A client in both tables, with its first link. */
+static struct client *add_client(struct fw_presence *presence, const void *at, const char *id, struct fw_slice key)
+{
+	size_t size = strlen(id) + 1;
+	struct client *client = calloc(1, sizeof(*client) + size);
+
+	if (!client)
+		return NULL;
+	client->at = at;
+	memcpy(client->id, id, size);
+	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) == FW_OK &&
+	    (!id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK) &&
+	    add_link(presence, client, key)) {
+		client->connection = ++presence->last_connection;
+		return client;
+	}
+	free_client(take_out(presence, client));
+	return NULL;
+}
+
+static uint64_t seen_again(struct fw_presence *presence, struct client *client, struct fw_slice key)
+{
+	struct link *link = find_link(presence, client, key);
+
+	if (!link)
+		return add_link(presence, client, key) ? client->connection : 0;
+	client->recent = link;
+	return client->connection;
+}
+
+uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
+{
+	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&client));
+	const char *id = client_id ? client_id : "";
+	struct client *former, *taken_over = NULL;
+
+	if (known && strcmp(known->id, id) == 0)
+		return key.len > 0 ? seen_again(presence, known, key) : 0;
+	/* The new one comes before the old ones go: a key that they share does not flicker. */
+	former = take_out(presence, known);
+	if (id[0])
+		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(id)));
+	known = key.len > 0 ? add_client(presence, client, id, key) : NULL;
+	drop_client(presence, former);
+	drop_client(presence, taken_over);
+	return known ? known->connection : 0;
+}
+
+void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key)
+{
+	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&client));
+	bool told = known && key.len > 0 && find_link(presence, known, key);
+
+	drop_client(presence, take_out(presence, known));
+	if (key.len > 0 && !told && !fw_presence_online(presence, key))
+		presence->changed(presence->context, key, false);
+}
+
+bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key)
+{
+	return fw_table_get(presence->keys, key) != NULL;
+}

@@ -1,0 +1,61 @@
+#include "recent.h"
+
+#include <stdlib.h>
+
+#define SLOTS 65536u /* a power of two */
+#define NEWS_MS 60000
+
+struct slot {
+	uint64_t device, version; /* hashes */
+	int64_t at;               /* Unix ms */
+};
+
+struct fw_recent {
+	uint64_t seed;
+	struct slot slots[SLOTS];
+};
+
+struct fw_recent *fw_recent_new(void)
+{
+	struct fw_recent *recent = calloc(1, sizeof(*recent));
+
+	if (recent)
+		recent->seed = fw_random();
+	return recent;
+}
+
+void fw_recent_free(struct fw_recent *recent)
+{
+	free(recent);
+}
+
+static uint64_t hash_device(const struct fw_recent *recent, struct fw_slice product, struct fw_slice device)
+{
+	uint64_t hash = fw_hash(recent->seed, product.at, product.len);
+
+	/* a byte that ids do not have keeps "a"/"bc" apart from "ab"/"c" */
+	return fw_hash(fw_hash(hash, "/", 1), device.at, device.len);
+}
+
+static struct slot *slot_of(struct fw_recent *recent, uint64_t device)
+{
+	return &recent->slots[(device ^ device >> 32) & (SLOTS - 1)];
+}
+
+bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, struct fw_slice version, int64_t now)
+{
+	uint64_t device_hash = hash_device(recent, product, device);
+	uint64_t version_hash = fw_hash(recent->seed, version.at, version.len);
+	struct slot *slot = slot_of(recent, device_hash);
+	bool age_known = now >= slot->at && now - slot->at < NEWS_MS;
+
+	if (slot->device == device_hash && slot->version == version_hash && age_known)
+		return false;
+	*slot = (struct slot){device_hash, version_hash, now};
+	return true;
+}
+
+void fw_recent_forget(struct fw_recent *recent, struct fw_slice product, struct fw_slice device)
+{
+	slot_of(recent, hash_device(recent, product, device))->at = 0;
+}

@@ -1,0 +1,619 @@
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store_apply.h"
+#include "store_schedule.h"
+#include "store_schema.h"
+#include "store_writer.h"
+
+#define BATCH_RECORDS 2000
+#define BATCH_MS 20          /* an operator's shell without .timeout must find the catalog free most of the time */
+#define LINGER_MS 3          /* uplinks that come together are applied together */
+#define IDLE_MS 100          /* how often an idle store looks for operators' changes */
+#define RETRY_MS 50          /* after trouble */
+#define STOP_MS 5000         /* for what is left when the broker stops */
+#define TROUBLE_MS 5000      /* trouble that lasts so long is worth a line */
+#define PRUNE_EVERY_MS 60000
+#define WATCH_EVERY_MS 5000
+#define PRUNE_ROWS 500
+#define FORGET_ROWS 2000
+#define MESSAGES_OF_UPLINK 80 /* at most that many messages follow from one uplink */
+#define PRESENCE_MAX 262144u
+#define DAY_MS INT64_C(86400000)
+
+struct presence_event {
+	struct presence_event *next;
+	uint64_t after; /* its place: after the spool record of this sequence */
+	int64_t at;     /* Unix ms */
+	bool online;
+	size_t product_len, device_len;
+	char ids[]; /* product, device */
+};
+
+struct presence_list {
+	struct presence_event *first, *last;
+};
+
+struct fw_store {
+	struct fw_store_config config;
+	struct fw_writer writer;
+	struct fw_rows *rows;
+	struct fw_schedule *schedule;
+	struct fw_apply *apply;
+	struct fw_spool *spool;
+	atomic_uint_fast64_t applied;
+	dev_t device;
+	ino_t inode; /* of the catalog when it was opened */
+	int lock_fd; /* -1: not open */
+
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	bool stop;
+	struct presence_list arrived;
+	atomic_bool sleeping; /* set under the lock, read without it */
+	atomic_size_t presence_count; /* in both lists */
+
+	/* the store thread's own */
+	struct presence_list taken;
+	bool presence_forgotten;
+	bool file_lost;
+	int64_t trouble_since; /* boot ms, 0: none */
+	bool trouble_told;
+	int64_t next_prune, next_watch; /* boot ms */
+	struct fw_spool_damage damage_told;
+};
+
+static char *spool_prefix(const char *db_file)
+{
+	char *prefix = NULL;
+
+	return asprintf(&prefix, "%s-spool", db_file) < 0 ? NULL : prefix;
+}
+
+/* Two writers of one spool would overwrite each other: another broker, or with per_listener_settings this plugin a second time.
+ * A file of its own, since closing any descriptor of the catalog would drop SQLite's locks on it (sqlite.org/howtocorrupt.html). */
+static enum fw_status lock_catalog(struct fw_store *store, struct fw_error *error)
+{
+	const char *db_file = store->config.options->db_file;
+	char *path = NULL;
+
+	if (asprintf(&path, "%s-lock", db_file) < 0)
+		return FW_NOMEM;
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	free(path);
+	if (store->lock_fd >= 0 && flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return FW_OK;
+	if (store->lock_fd >= 0 && errno == EWOULDBLOCK)
+		fw_error_set(error, "the catalog '%s' is in use by another broker, or by this plugin loaded a second time: load it once, before any listener, without per_listener_settings",
+			db_file);
+	else
+		fw_error_set(error, "cannot lock '%s-lock': %s", db_file, strerror(errno));
+	return FW_FAILED;
+}
+
+static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
+{
+	const struct fw_options *options = store->config.options;
+	struct stat status_of_file;
+	enum fw_status status = lock_catalog(store, error);
+
+	if (status == FW_OK)
+		status = fw_schema_prepare(options->db_file, error);
+	if (status == FW_OK)
+		status = fw_writer_open(&store->writer, options->db_file, options->sync_full, error);
+	if (status == FW_OK && stat(options->db_file, &status_of_file) == 0) {
+		store->device = status_of_file.st_dev;
+		store->inode = status_of_file.st_ino;
+	}
+	return status;
+}
+
+static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
+{
+	uint64_t applied = 0;
+	enum fw_status status = fw_writer_applied(&store->writer, &applied, error);
+	char *prefix = spool_prefix(store->config.options->db_file);
+
+	if (status == FW_OK && !prefix)
+		status = FW_NOMEM;
+	if (status == FW_OK)
+		status = fw_spool_open(prefix, applied, NULL, &store->spool, error);
+	free(prefix);
+	atomic_store(&store->applied, applied);
+	return status;
+}
+
+enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error)
+{
+	struct fw_store *store = calloc(1, sizeof(*store));
+	pthread_condattr_t monotonic;
+	enum fw_status status;
+
+	if (!store)
+		return FW_NOMEM;
+	store->config = *config;
+	store->lock_fd = -1;
+	store->writer.outbox = config->outbox;
+	store->writer.counters = config->counters;
+	store->writer.first_connection = config->first_connection;
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	status = open_catalog(store, error);
+	if (status == FW_OK)
+		status = fw_rows_open(&store->writer, &store->rows, error);
+	if (status == FW_OK)
+		status = fw_schedule_open(&store->writer, store->rows, &store->schedule, error);
+	if (status == FW_OK)
+		status = fw_apply_open(&store->writer, store->rows, store->schedule, &store->apply, error);
+	if (status == FW_OK)
+		status = open_spool(store, error);
+	if (status != FW_OK) {
+		fw_error_set(error, "cannot open the catalog '%s'", config->options->db_file);
+		fw_store_close(store);
+		return status;
+	}
+	*out = store;
+	return FW_OK;
+}
+
+/* Records up to the batch's limits. *applied is the sequence of the last one. */
+struct batch {
+	uint64_t applied;
+	size_t records;
+	int64_t until; /* boot ms */
+	struct presence_event *presence; /* the next event that has its place */
+	bool end; /* all that was appended has been read */
+};
+
+static enum fw_status apply_presence_before(struct fw_store *store, struct batch *batch, uint64_t sequence)
+{
+	enum fw_status status = FW_OK;
+
+	while (status == FW_OK && batch->presence && batch->presence->after < sequence) {
+		struct presence_event *event = batch->presence;
+
+		status = fw_apply_presence(store->apply, (struct fw_slice){event->ids, event->product_len},
+			(struct fw_slice){event->ids + event->product_len, event->device_len}, event->online, event->at);
+		if (status == FW_OK)
+			batch->presence = event->next;
+	}
+	return status;
+}
+
+static enum fw_status apply_record(struct fw_store *store, const unsigned char *payload, size_t len)
+{
+	struct fw_uplink uplink;
+	const char *why = "it is damaged";
+	enum fw_status status = FW_INVALID;
+
+	if (fw_uplink_decode(payload, len, &uplink) == FW_OK) {
+		status = fw_apply_uplink(store->apply, &uplink);
+		why = sqlite3_errmsg(store->writer.db);
+	}
+	if (status != FW_INVALID)
+		return status;
+	fw_writer_log(&store->writer, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s", why);
+	return FW_OK;
+}
+
+static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
+{
+	enum fw_status status = FW_OK;
+
+	while (batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_writer_room(&store->writer) > MESSAGES_OF_UPLINK) {
+		const unsigned char *payload;
+		uint64_t sequence;
+		size_t len;
+
+		status = fw_spool_read(store->spool, &payload, &len, &sequence);
+		if (status == FW_NOT_FOUND) {
+			batch->end = true;
+			return FW_OK;
+		}
+		if (status == FW_OK)
+			status = apply_presence_before(store, batch, sequence);
+		if (status == FW_OK)
+			status = apply_record(store, payload, len);
+		if (status != FW_OK)
+			return status;
+		batch->applied = sequence;
+		batch->records++;
+	}
+	return status;
+}
+
+/* Presence events whose place is behind the last record. */
+static enum fw_status apply_presence_behind(struct fw_store *store, struct batch *batch)
+{
+	enum fw_status status = FW_OK;
+
+	while (status == FW_OK && batch->end && batch->presence && batch->presence->after <= batch->applied &&
+		fw_boot_ms() < batch->until && fw_writer_room(&store->writer) > MESSAGES_OF_UPLINK)
+		status = apply_presence_before(store, batch, batch->presence->after + 1);
+	return status;
+}
+
+static void append_presence(struct presence_list *list, struct presence_list more)
+{
+	if (!more.first)
+		return;
+	if (list->first)
+		list->last->next = more.first;
+	else
+		list->first = more.first;
+	list->last = more.last;
+}
+
+/* Takes over what the broker thread has brought. */
+static void take_presence(struct fw_store *store)
+{
+	struct presence_list arrived;
+
+	pthread_mutex_lock(&store->lock);
+	arrived = store->arrived;
+	store->arrived = (struct presence_list){NULL, NULL};
+	pthread_mutex_unlock(&store->lock);
+	append_presence(&store->taken, arrived);
+}
+
+/* `first` is the first event still to be done; those before it are in the catalog. */
+static void drop_presence(struct fw_store *store, const struct presence_event *first)
+{
+	while (store->taken.first && store->taken.first != first) {
+		struct presence_event *event = store->taken.first;
+
+		store->taken.first = event->next;
+		atomic_fetch_sub(&store->presence_count, 1);
+		free(event);
+	}
+}
+
+static bool anything_to_apply(struct fw_store *store)
+{
+	return fw_spool_last(store->spool) > atomic_load(&store->applied) || atomic_load(&store->presence_count);
+}
+
+/* One transaction: uplinks and presence, in their order. */
+static enum fw_status apply_batch(struct fw_store *store, bool *more)
+{
+	struct batch batch = {.applied = atomic_load(&store->applied), .until = fw_boot_ms() + BATCH_MS};
+	uint64_t last = fw_spool_last(store->spool);
+	enum fw_status status;
+
+	if (!anything_to_apply(store))
+		return FW_OK;
+	take_presence(store);
+	batch.presence = store->taken.first;
+	status = fw_writer_begin(&store->writer);
+	if (status != FW_OK)
+		return status;
+	status = apply_records(store, &batch);
+	/* what is unreadable at the end of the spool will never be read */
+	if (status == FW_OK && batch.end && last > batch.applied)
+		batch.applied = last;
+	if (status == FW_OK)
+		status = apply_presence_behind(store, &batch);
+	if (status == FW_OK)
+		status = fw_writer_commit(&store->writer, batch.applied);
+	else
+		fw_writer_rollback(&store->writer);
+	if (status != FW_OK) {
+		fw_spool_rewind(store->spool, atomic_load(&store->applied));
+		return status;
+	}
+	atomic_store(&store->applied, batch.applied);
+	fw_spool_release(store->spool, batch.applied);
+	drop_presence(store, batch.presence);
+	fw_schedule_changed(store->schedule);
+	*more |= anything_to_apply(store);
+	return FW_OK;
+}
+
+/* Runs one of the small jobs in a transaction of its own. */
+static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
+{
+	enum fw_status status = fw_writer_begin(&store->writer);
+
+	if (status != FW_OK)
+		return status;
+	status = job(store, left);
+	if (status == FW_OK)
+		return fw_writer_commit(&store->writer, 0);
+	fw_writer_rollback(&store->writer);
+	return status;
+}
+
+static enum fw_status forget_presence(struct fw_store *store, bool *left)
+{
+	return fw_apply_forget_presence(store->apply, FORGET_ROWS, left);
+}
+
+static enum fw_status prune(struct fw_store *store, bool *left)
+{
+	int64_t before = fw_now_ms() - store->config.options->log_retention_days * DAY_MS;
+
+	return fw_apply_prune(store->apply, before, PRUNE_ROWS, left);
+}
+
+static enum fw_status prune_when_due(struct fw_store *store, bool *more)
+{
+	bool left = false;
+	enum fw_status status;
+
+	if (!store->config.options->log_retention_days || fw_boot_ms() < store->next_prune)
+		return FW_OK;
+	status = in_transaction(store, prune, &left);
+	if (status == FW_OK && !left)
+		store->next_prune = fw_boot_ms() + PRUNE_EVERY_MS;
+	*more |= left;
+	return status;
+}
+
+/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. */
+static void watch_file(struct fw_store *store)
+{
+	const char *path = store->config.options->db_file;
+	struct stat now;
+	bool lost;
+
+	if (fw_boot_ms() < store->next_watch)
+		return;
+	store->next_watch = fw_boot_ms() + WATCH_EVERY_MS;
+	lost = stat(path, &now) != 0 || now.st_dev != store->device || now.st_ino != store->inode;
+	if (lost && !store->file_lost)
+		fw_writer_log(&store->writer, FW_LOG_ERROR, "the catalog '%s' was removed or replaced while in use: put it back, or restart the broker to use the new one", path);
+	store->file_lost = lost;
+}
+
+static void tell_damage(struct fw_store *store)
+{
+	struct fw_spool_damage damage = fw_spool_damage(store->spool);
+
+	if (damage.bytes_skipped == store->damage_told.bytes_skipped)
+		return;
+	fw_writer_log(&store->writer, damage.gaps > store->damage_told.gaps ? FW_LOG_ERROR : FW_LOG_WARNING,
+		"the spool beside '%s' was damaged: %llu bytes skipped, %llu torn ends (uplinks that were not acknowledged), %llu gaps",
+		store->config.options->db_file, (unsigned long long)damage.bytes_skipped, (unsigned long long)damage.torn_tails,
+		(unsigned long long)damage.gaps);
+	store->damage_told = damage;
+}
+
+static const char *trouble_name(enum fw_status status)
+{
+	switch (status) {
+	case FW_BUSY:
+		return "another connection holds its lock (an operator's open transaction?)";
+	case FW_FULL:
+		return "the disk is full";
+	case FW_NOMEM:
+		return "out of memory";
+	default:
+		return NULL;
+	}
+}
+
+/* Says once that trouble lasts, and once that it is over. */
+static void note_trouble(struct fw_store *store, enum fw_status status)
+{
+	const char *name = trouble_name(status);
+
+	if (status == FW_OK) {
+		if (store->trouble_told)
+			fw_writer_log(&store->writer, FW_LOG_NOTICE, "the catalog can be written again; what was kept is being applied");
+		store->trouble_since = 0;
+		store->trouble_told = false;
+		return;
+	}
+	if (!store->trouble_since)
+		store->trouble_since = fw_boot_ms();
+	if (store->trouble_told || fw_boot_ms() - store->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
+		return;
+	store->trouble_told = true;
+	fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog cannot be written: %s; uplinks are kept in the spool and applied later",
+		name ? name : sqlite3_errmsg(store->writer.db));
+}
+
+/* One round. *more: there is more to do at once. */
+static enum fw_status work(struct fw_store *store, bool *more)
+{
+	enum fw_status status = FW_OK;
+	bool left = false, scheduled = false;
+
+	*more = false;
+	if (!store->presence_forgotten) {
+		status = in_transaction(store, forget_presence, &left);
+		store->presence_forgotten = status == FW_OK && !left;
+		*more = left;
+		if (status != FW_OK || left)
+			return status;
+	}
+	status = apply_batch(store, more);
+	if (status == FW_OK)
+		status = fw_schedule_work(store->schedule, &scheduled);
+	*more |= scheduled;
+	if (status == FW_OK)
+		status = prune_when_due(store, more);
+	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
+	tell_damage(store);
+	watch_file(store);
+	return status;
+}
+
+static struct timespec after_ms(int64_t ms)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	time.tv_sec += (time_t)(ms / 1000);
+	time.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (time.tv_nsec >= 1000000000) {
+		time.tv_nsec -= 1000000000;
+		time.tv_sec++;
+	}
+	return time;
+}
+
+static int64_t idle_ms(const struct fw_store *store)
+{
+	int64_t due = fw_schedule_next_due(store->schedule) - fw_clock_now(&store->writer.clock);
+
+	return due > 0 && due < IDLE_MS ? due : IDLE_MS;
+}
+
+/* Sleeps until there is something to do; false when the store is to stop. */
+static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
+{
+	struct timespec until = after_ms(ms);
+	int waited = 0;
+	bool stop, woken;
+
+	pthread_mutex_lock(&store->lock);
+	atomic_store(&store->sleeping, wakeable);
+	while (!store->stop && waited != ETIMEDOUT &&
+		!(wakeable && anything_to_apply(store)))
+		waited = pthread_cond_timedwait(&store->wake, &store->lock, &until);
+	atomic_store(&store->sleeping, false);
+	stop = store->stop;
+	woken = waited != ETIMEDOUT;
+	pthread_mutex_unlock(&store->lock);
+	if (wakeable && woken && !stop) {
+		struct timespec linger = {0, LINGER_MS * 1000000L};
+		nanosleep(&linger, NULL);
+	}
+	return !stop;
+}
+
+static void finish(struct fw_store *store)
+{
+	int64_t until = fw_boot_ms() + STOP_MS;
+	bool more = true;
+
+	while (more && fw_boot_ms() < until) {
+		struct timespec pause = {0, RETRY_MS * 1000000L};
+
+		more = false;
+		if (apply_batch(store, &more) != FW_OK) {
+			more = true;
+			nanosleep(&pause, NULL);
+		}
+	}
+	if (fw_spool_last(store->spool) > atomic_load(&store->applied))
+		fw_writer_log(&store->writer, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
+}
+
+static void *run(void *argument)
+{
+	struct fw_store *store = argument;
+	bool go_on = true;
+
+	while (go_on) {
+		bool more;
+		enum fw_status status = work(store, &more);
+
+		note_trouble(store, status);
+		if (status != FW_OK)
+			go_on = sleep_until_work(store, RETRY_MS, false);
+		else if (!more)
+			go_on = sleep_until_work(store, idle_ms(store), true);
+		else
+			go_on = sleep_until_work(store, 0, false);
+	}
+	finish(store);
+	return NULL;
+}
+
+enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
+{
+	sigset_t all, before;
+	int code;
+
+	/* the broker's signals are for its own thread */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&store->thread, NULL, run, store);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0) {
+		fw_error_set(error, "cannot start the store's thread: %s", strerror(code));
+		return FW_FAILED;
+	}
+	store->started = true;
+	return FW_OK;
+}
+
+void fw_store_close(struct fw_store *store)
+{
+	if (!store)
+		return;
+	if (store->started) {
+		pthread_mutex_lock(&store->lock);
+		store->stop = true;
+		pthread_cond_signal(&store->wake);
+		pthread_mutex_unlock(&store->lock);
+		pthread_join(store->thread, NULL);
+	}
+	take_presence(store);
+	drop_presence(store, NULL);
+	fw_apply_close(store->apply);
+	fw_schedule_close(store->schedule);
+	fw_rows_close(store->rows);
+	fw_writer_close(&store->writer);
+	fw_spool_close(store->spool);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	pthread_cond_destroy(&store->wake);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
+}
+
+struct fw_spool *fw_store_spool(struct fw_store *store)
+{
+	return store->spool;
+}
+
+void fw_store_wake(struct fw_store *store)
+{
+	if (!atomic_load(&store->sleeping))
+		return;
+	pthread_mutex_lock(&store->lock);
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
+}
+
+void fw_store_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online)
+{
+	struct presence_event *event;
+
+	if (atomic_load(&store->presence_count) >= PRESENCE_MAX || !(event = malloc(sizeof(*event) + product.len + device.len)))
+		return;
+	*event = (struct presence_event){.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online,
+		.product_len = product.len, .device_len = device.len};
+	if (product.len)
+		memcpy(event->ids, product.at, product.len);
+	memcpy(event->ids + product.len, device.at, device.len);
+	pthread_mutex_lock(&store->lock);
+	append_presence(&store->arrived, (struct presence_list){event, event});
+	atomic_fetch_add(&store->presence_count, 1);
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
+}
+
+uint64_t fw_store_applied(const struct fw_store *store)
+{
+	return atomic_load(&store->applied);
+}

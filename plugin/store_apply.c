@@ -1,0 +1,574 @@
+#include "store_apply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_db.h"
+#include "table.h"
+
+/* A message without a timestamp counts as a redelivery of an equal one for so long. */
+#define REDELIVERY_MS (10 * 60 * 1000)
+/* How many of a device's latest log rows a redelivered message is looked for in: what a client may have in flight. */
+#define REDELIVERY_ROWS "64"
+/* Connections whose first log row is remembered. */
+#define CONNECTIONS_MAX 100000u
+/* last_seen_at is written at most so often for a device that only repeats itself. */
+#define SEEN_MS 60000
+#define ROWS_MAX 32u
+#define PRODUCTS_MAX 32u
+
+enum statement {
+	DEVICE, PRODUCT, ADD_DEVICE, SEEN, SET_VERSION, LOG_VERSION, VERSION_LOGGED, FIRMWARE_BY_ID, FIRMWARE_BY_VERSION,
+	PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, PRODUCTS_OF_DEVICE, PRESENCE, FORGET, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS
+};
+
+static const char *const sql[STATEMENTS] = {
+	[DEVICE] = "SELECT version, last_seen_at FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[PRODUCT] = "SELECT 1 FROM product WHERE product_id = ?1",
+	[ADD_DEVICE] = "INSERT INTO device (product_id, device_id, presence, last_seen_at) VALUES (?1, ?2, ?3, ?4)",
+	[SEEN] = "UPDATE device SET last_seen_at = ?3 WHERE product_id = ?1 AND device_id = ?2",
+	[SET_VERSION] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
+	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, version, previous_version)"
+		" VALUES (?3, ?4, ?1, ?2, ?5, ?6)",
+	[VERSION_LOGGED] = "SELECT 1 FROM (SELECT reported_at, version FROM version_log WHERE product_id = ?1 AND device_id = ?2"
+		" ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ") WHERE reported_at = ?3 AND version = ?4",
+	[FIRMWARE_BY_ID] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
+	[FIRMWARE_BY_VERSION] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND version = ?2",
+	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11 */
+	[PROGRESS_LOGGED] =
+		"SELECT 1 FROM (SELECT * FROM progress_log WHERE product_id = ?1 AND device_id = ?2 ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ")"
+		" WHERE reported_at IS ?3 AND (?3 IS NOT NULL OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
+		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9",
+	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
+		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
+	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
+	[PRESENCE] = "UPDATE device SET presence = ?3, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
+	[FORGET] = "UPDATE device SET presence = NULL WHERE (product_id, device_id) IN"
+		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
+	/* log_id grows with received_at: the old rows are the first ones */
+	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+};
+
+struct fw_apply {
+	struct fw_writer *writer;
+	struct fw_rows *rows;
+	struct fw_schedule *schedule;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer, + 1) */
+};
+
+enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_apply **out, struct fw_error *error)
+{
+	struct fw_apply *apply = calloc(1, sizeof(*apply));
+	enum fw_status status;
+
+	if (!apply)
+		return FW_NOMEM;
+	apply->writer = writer;
+	apply->rows = rows;
+	apply->schedule = schedule;
+	apply->first_logs = fw_table_new(0);
+	status = apply->first_logs ? fw_db_prepare(writer->db, sql, apply->statements, STATEMENTS, error) : FW_NOMEM;
+	if (status != FW_OK) {
+		fw_apply_close(apply);
+		return status;
+	}
+	*out = apply;
+	return FW_OK;
+}
+
+void fw_apply_close(struct fw_apply *apply)
+{
+	if (!apply)
+		return;
+	fw_db_finalize(apply->statements, STATEMENTS);
+	fw_table_free(apply->first_logs);
+	free(apply);
+}
+
+/* Binds the two ids that most statements begin with. */
+static sqlite3_stmt *start(struct fw_apply *apply, enum statement which, struct fw_slice product, struct fw_slice second)
+{
+	sqlite3_stmt *statement = apply->statements[which];
+
+	fw_db_bind_text(statement, 1, product);
+	fw_db_bind_text(statement, 2, second);
+	return statement;
+}
+
+/* Text that the schema keeps within `size`; what hands have made longer counts as none. */
+static void copy_text(char *buffer, size_t size, struct fw_slice text)
+{
+	size_t len = text.len < size ? text.len : 0;
+
+	if (len)
+		memcpy(buffer, text.at, len);
+	buffer[len] = '\0';
+}
+
+/* Is there such a row? */
+static enum fw_status exists(sqlite3_stmt *statement)
+{
+	enum fw_status status = fw_db_step(statement);
+
+	if (status == FW_OK)
+		sqlite3_reset(statement);
+	return status;
+}
+
+struct device {
+	char version[FW_VERSION_BUFFER]; /* empty: unknown */
+	int64_t last_seen_at;
+};
+
+static enum fw_status add_device(struct fw_apply *apply, const struct fw_uplink *uplink)
+{
+	sqlite3_stmt *statement = apply->statements[PRODUCT];
+	bool now = uplink->connection >= apply->writer->first_connection;
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 1, uplink->product);
+	status = exists(statement);
+	if (status != FW_OK)
+		return status;
+	statement = start(apply, ADD_DEVICE, uplink->product, uplink->device);
+	/* it spoke just now, and should it be gone already, that news follows */
+	fw_db_bind_text(statement, 3, now ? FW_SLICE("online") : (struct fw_slice){NULL, 0});
+	fw_db_bind_integer(statement, 4, uplink->received_at);
+	return fw_db_run(statement);
+}
+
+/* The device as recorded, made if need be. FW_NOT_FOUND: unknown product. */
+static enum fw_status find_device(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
+{
+	sqlite3_stmt *statement = start(apply, DEVICE, uplink->product, uplink->device);
+	enum fw_status status = fw_db_step(statement);
+
+	*device = (struct device){.last_seen_at = uplink->received_at};
+	if (status == FW_NOT_FOUND)
+		return add_device(apply, uplink);
+	if (status != FW_OK)
+		return status;
+	copy_text(device->version, sizeof(device->version), fw_db_text(statement, 0));
+	device->last_seen_at = sqlite3_column_int64(statement, 1);
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
+static enum fw_status note_seen(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device)
+{
+	sqlite3_stmt *statement;
+
+	if (uplink->received_at < device->last_seen_at + SEEN_MS)
+		return FW_OK;
+	statement = start(apply, SEEN, uplink->product, uplink->device);
+	fw_db_bind_integer(statement, 3, uplink->received_at);
+	return fw_db_run(statement);
+}
+
+static void bind_reported(sqlite3_stmt *statement, int index, const struct fw_uplink *uplink)
+{
+	if (uplink->has_reported_at)
+		sqlite3_bind_int64(statement, index, uplink->reported_at);
+	else
+		sqlite3_bind_null(statement, index);
+}
+
+/* Applies an event to rows; when one of them ended, the next task of the device gets its turn. */
+static enum fw_status apply_to_rows(struct fw_apply *apply, struct fw_row *found, size_t count, enum fw_row_event event, const struct fw_row_input *input)
+{
+	bool ended = false;
+	enum fw_status status = FW_OK;
+
+	for (size_t i = 0; i < count && status == FW_OK; i++) {
+		bool changed;
+
+		status = fw_rows_apply(apply->rows, &found[i], event, input, &changed);
+		ended |= changed && found[i].state != FW_ROW_PROCESSING;
+	}
+	if (status == FW_OK && ended)
+		status = fw_schedule_device(apply->schedule, fw_slice_of(found[0].product_id), fw_slice_of(found[0].device_id));
+	return status;
+}
+
+/* The device says that it runs `version`: rows of that firmware have reached their end. */
+static enum fw_status reached(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
+{
+	sqlite3_stmt *statement = start(apply, FIRMWARE_BY_VERSION, uplink->product, version);
+	struct fw_row found[ROWS_MAX];
+	char firmware_id[FW_ID_MAX + 1];
+	size_t count;
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	copy_text(firmware_id, sizeof(firmware_id), fw_db_text(statement, 0));
+	sqlite3_reset(statement);
+	status = fw_rows_of_firmware(apply->rows, fw_slice_of(firmware_id), uplink->device, found, ROWS_MAX, &count);
+	return status == FW_OK ? apply_to_rows(apply, found, count, FW_EVENT_REPORTED_TARGET, NULL) : status;
+}
+
+/* The device says that it runs `version`: of the upgrades under way, those to another version may have failed. */
+static enum fw_status still_runs(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
+{
+	struct fw_row found[ROWS_MAX], other[ROWS_MAX];
+	size_t count, others = 0;
+	enum fw_status status = fw_rows_open_of_device(apply->rows, uplink->product, uplink->device, found, ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (!fw_slice_equal(fw_slice_of(found[i].version), version))
+			other[others++] = found[i];
+	}
+	if (status != FW_OK || others == 0)
+		return status;
+	return apply_to_rows(apply, other, others, FW_EVENT_REPORTED_OTHER, &(struct fw_row_input){.version = version});
+}
+
+static enum fw_status record_version(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device, struct fw_slice version)
+{
+	sqlite3_stmt *statement = start(apply, SET_VERSION, uplink->product, uplink->device);
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 3, version);
+	fw_db_bind_integer(statement, 4, uplink->received_at);
+	status = fw_db_run(statement);
+	if (status != FW_OK || fw_slice_equal(version, fw_slice_of(device->version)))
+		return status;
+	statement = start(apply, LOG_VERSION, uplink->product, uplink->device);
+	fw_db_bind_integer(statement, 3, uplink->received_at);
+	bind_reported(statement, 4, uplink);
+	fw_db_bind_text(statement, 5, version);
+	fw_db_bind_text(statement, 6, fw_slice_of(device->version));
+	return fw_db_run(statement);
+}
+
+/* A report that was applied already comes again when its acknowledgement was lost; it must not turn back what newer ones
+ * said. Only its own timestamp tells it from a device that went back to an older version. */
+static enum fw_status is_old_report(struct fw_apply *apply, const struct fw_uplink *uplink, bool *old)
+{
+	sqlite3_stmt *statement;
+	enum fw_status status;
+
+	*old = false;
+	if (!uplink->has_reported_at)
+		return FW_OK;
+	statement = start(apply, VERSION_LOGGED, uplink->product, uplink->device);
+	bind_reported(statement, 3, uplink);
+	fw_db_bind_text(statement, 4, uplink->version);
+	status = exists(statement);
+	*old = status == FW_OK;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device)
+{
+	bool old;
+	enum fw_status status = is_old_report(apply, uplink, &old);
+
+	if (status == FW_OK && !old)
+		status = record_version(apply, uplink, device, uplink->version);
+	if (status == FW_OK && !old)
+		status = reached(apply, uplink, uplink->version);
+	if (status == FW_OK && !old)
+		status = still_runs(apply, uplink, uplink->version);
+	return status;
+}
+
+/* The firmware that a progress names, by its id or else by its version; what the catalog does not know stays as it was named. */
+struct named {
+	char firmware_id[FW_ID_MAX + 1];
+	char version[FW_VERSION_BUFFER];
+};
+
+static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink *uplink, struct named *named)
+{
+	bool by_id = uplink->firmware_id.len > 0;
+	sqlite3_stmt *statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, uplink->product,
+		by_id ? uplink->firmware_id : uplink->version);
+	enum fw_status status = fw_db_step(statement);
+
+	copy_text(named->firmware_id, sizeof(named->firmware_id), uplink->firmware_id);
+	copy_text(named->version, sizeof(named->version), uplink->version);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	copy_text(named->firmware_id, sizeof(named->firmware_id), fw_db_text(statement, 0));
+	if (!named->version[0])
+		copy_text(named->version, sizeof(named->version), fw_db_text(statement, 1));
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
+/* The row that an upgrade/reply, or a progress that names no firmware, is about: the one under way, or else the oldest that waits after
+ * an attempt that was not answered. *count is 0 or 1. */
+static enum fw_status find_current_row(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_row *row, size_t *count)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t open;
+	enum fw_status status = fw_rows_open_of_device(apply->rows, uplink->product, uplink->device, found, ROWS_MAX, &open);
+	const struct fw_row *chosen = NULL;
+
+	*count = 0;
+	for (size_t i = 0; status == FW_OK && i < open; i++) {
+		if (found[i].state == FW_ROW_PROCESSING) {
+			chosen = &found[i];
+			break;
+		}
+		if (!chosen && found[i].attempts)
+			chosen = &found[i];
+	}
+	if (chosen) {
+		*row = *chosen;
+		*count = 1;
+	}
+	return status;
+}
+
+static enum fw_status find_progress_row(struct fw_apply *apply, const struct fw_uplink *uplink, struct named *named, struct fw_row *row, size_t *count)
+{
+	enum fw_status status;
+
+	*named = (struct named){"", ""};
+	*count = 0;
+	if (!uplink->firmware_id.len && !uplink->version.len)
+		return find_current_row(apply, uplink, row, count);
+	status = find_named(apply, uplink, named);
+	if (status != FW_OK || !named->firmware_id[0])
+		return status;
+	return fw_rows_of_firmware(apply->rows, fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
+}
+
+/* The log_id before which this connection had logged nothing. */
+static enum fw_status first_log_of(struct fw_apply *apply, uint64_t connection, int64_t *log_id)
+{
+	struct fw_slice key = {(const char *)&connection, sizeof(connection)};
+	void *known = connection ? fw_table_get(apply->first_logs, key) : NULL;
+	sqlite3_stmt *statement = apply->statements[LAST_LOG];
+	enum fw_status status;
+
+	if (known) {
+		*log_id = (int64_t)(intptr_t)known;
+		return FW_OK;
+	}
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	*log_id = sqlite3_column_int64(statement, 0) + 1;
+	sqlite3_reset(statement);
+	if (!connection)
+		return FW_OK;
+	if (fw_table_count(apply->first_logs) >= CONNECTIONS_MAX)
+		fw_table_clear(apply->first_logs, NULL);
+	/* without memory an equal report may count as a redelivery: no harm */
+	fw_table_put(apply->first_logs, key, (void *)(intptr_t)*log_id, NULL);
+	return FW_OK;
+}
+
+/* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
+static sqlite3_stmt *start_progress(struct fw_apply *apply, enum statement which, const struct fw_uplink *uplink, const struct named *named)
+{
+	sqlite3_stmt *statement = start(apply, which, uplink->product, uplink->device);
+
+	bind_reported(statement, 3, uplink);
+	fw_db_bind_text(statement, 4, fw_slice_of(named->firmware_id));
+	fw_db_bind_text(statement, 5, fw_slice_of(named->version));
+	if (uplink->has_progress)
+		sqlite3_bind_int(statement, 6, uplink->progress);
+	else
+		sqlite3_bind_null(statement, 6);
+	sqlite3_bind_int(statement, 7, uplink->complete);
+	if (uplink->complete)
+		sqlite3_bind_int(statement, 8, uplink->success);
+	else
+		sqlite3_bind_null(statement, 8);
+	fw_db_bind_text(statement, 9, uplink->error_reason);
+	return statement;
+}
+
+static enum fw_status is_redelivered(struct fw_apply *apply, const struct fw_uplink *uplink, const struct named *named, int64_t since, bool *again)
+{
+	sqlite3_stmt *statement;
+	int64_t first_log = 0;
+	enum fw_status status = uplink->has_reported_at ? FW_OK : first_log_of(apply, uplink->connection, &first_log);
+
+	*again = false;
+	if (status != FW_OK)
+		return status;
+	statement = start_progress(apply, PROGRESS_LOGGED, uplink, named);
+	fw_db_bind_integer(statement, 10, first_log);
+	fw_db_bind_integer(statement, 11, since);
+	status = exists(statement);
+	*again = status == FW_OK;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_row_event event_of(const struct fw_uplink *uplink)
+{
+	if (!uplink->complete)
+		return FW_EVENT_PROGRESS;
+	return uplink->success ? FW_EVENT_COMPLETED : FW_EVENT_BROKE;
+}
+
+/* A completed upgrade is the device's word that it runs the version; other tasks to the same version have reached their end too. */
+static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device, struct fw_slice version)
+{
+	enum fw_status status = version.len ? record_version(apply, uplink, device, version) : FW_OK;
+
+	return status == FW_OK && version.len ? reached(apply, uplink, version) : status;
+}
+
+static enum fw_status log_progress(struct fw_apply *apply, const struct fw_uplink *uplink, const struct named *named, const char *task_id)
+{
+	sqlite3_stmt *statement = start_progress(apply, LOG_PROGRESS, uplink, named);
+
+	fw_db_bind_integer(statement, 10, uplink->received_at);
+	fw_db_bind_text(statement, 11, fw_slice_of(task_id));
+	return fw_db_run(statement);
+}
+
+static enum fw_status apply_progress(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device)
+{
+	struct fw_row row = {.pushed_at = 0};
+	struct named named;
+	size_t count;
+	bool again;
+	int64_t since = uplink->received_at - REDELIVERY_MS;
+	enum fw_status status = find_progress_row(apply, uplink, &named, &row, &count);
+
+	if (status == FW_OK)
+		status = is_redelivered(apply, uplink, &named, row.pushed_at > since ? row.pushed_at : since, &again);
+	if (status != FW_OK || again)
+		return status;
+	status = log_progress(apply, uplink, &named, count ? row.task_id : NULL);
+	if (status == FW_OK && count)
+		status = apply_to_rows(apply, &row, 1, event_of(uplink), &(struct fw_row_input){.reason = uplink->error_reason, .progress = uplink->progress});
+	if (status == FW_OK && uplink->complete && uplink->success)
+		status = complete(apply, uplink, device, fw_slice_of(count ? row.version : named.version));
+	return status;
+}
+
+static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink *uplink)
+{
+	struct fw_row row;
+	size_t count;
+	enum fw_status status = find_current_row(apply, uplink, &row, &count);
+
+	if (status != FW_OK || !count)
+		return status;
+	return apply_to_rows(apply, &row, 1, uplink->success ? FW_EVENT_ACCEPTED : FW_EVENT_REFUSED, &(struct fw_row_input){.reason = uplink->error_reason});
+}
+
+/* Of the device's rows of the firmware it was given, the first open one in a running task is under way now. */
+static enum fw_status apply_pull(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t count = 0;
+	enum fw_status status = FW_OK;
+
+	if (uplink->version.len && !fw_slice_equal(uplink->version, fw_slice_of(device->version))) {
+		status = record_version(apply, uplink, device, uplink->version);
+		if (status == FW_OK)
+			status = reached(apply, uplink, uplink->version);
+	}
+	if (status == FW_OK && uplink->firmware_id.len)
+		status = fw_rows_of_firmware(apply->rows, uplink->firmware_id, uplink->device, found, ROWS_MAX, &count);
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (found[i].task_running && (found[i].state == FW_ROW_WAITING || found[i].state == FW_ROW_PROCESSING))
+			return apply_to_rows(apply, &found[i], 1, FW_EVENT_PULLED, NULL);
+	}
+	return status;
+}
+
+enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink)
+{
+	struct device device;
+	enum fw_status status = find_device(apply, uplink, &device);
+
+	if (status == FW_OK)
+		status = note_seen(apply, uplink, &device);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	switch (uplink->kind) {
+	case FW_UPLINK_REPORT:
+		return apply_report(apply, uplink, &device);
+	case FW_UPLINK_PROGRESS:
+		return apply_progress(apply, uplink, &device);
+	case FW_UPLINK_REPLY:
+		return apply_reply(apply, uplink);
+	case FW_UPLINK_PULL:
+		return apply_pull(apply, uplink, &device);
+	}
+	return FW_INVALID;
+}
+
+static enum fw_status interrupt_rows(struct fw_apply *apply, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_rows_open_of_device(apply->rows, product, device, found, ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = fw_rows_interrupted(apply->rows, &found[i]);
+	return status;
+}
+
+static enum fw_status apply_device_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at)
+{
+	sqlite3_stmt *statement = start(apply, PRESENCE, product, device);
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 3, online ? FW_SLICE("online") : FW_SLICE("offline"));
+	fw_db_bind_integer(statement, 4, at);
+	status = fw_db_run(statement);
+	if (status != FW_OK || sqlite3_changes(apply->writer->db) == 0)
+		return status;
+	return online ? fw_schedule_device(apply->schedule, product, device) : interrupt_rows(apply, product, device);
+}
+
+enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at)
+{
+	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
+	sqlite3_stmt *statement = apply->statements[PRODUCTS_OF_DEVICE];
+	size_t count = 0;
+	enum fw_status status;
+
+	if (product.len)
+		return apply_device_presence(apply, product, device, online, at);
+	fw_db_bind_text(statement, 1, device);
+	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
+	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
+		copy_text(products[count], sizeof(products[count]), fw_db_text(statement, 0));
+		count++;
+	}
+	sqlite3_reset(statement);
+	status = status == FW_NOT_FOUND ? FW_OK : status;
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = apply_device_presence(apply, fw_slice_of(products[i]), device, online, at);
+	return status;
+}
+
+enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left)
+{
+	enum fw_status status;
+
+	fw_db_bind_integer(apply->statements[FORGET], 1, most);
+	status = fw_db_run(apply->statements[FORGET]);
+	*left = status == FW_OK && sqlite3_changes(apply->writer->db) >= most;
+	return status;
+}
+
+enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left)
+{
+	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION};
+	enum fw_status status = FW_OK;
+
+	*left = false;
+	for (size_t i = 0; i < 2 && status == FW_OK; i++) {
+		fw_db_bind_integer(apply->statements[logs[i]], 1, most);
+		fw_db_bind_integer(apply->statements[logs[i]], 2, before);
+		status = fw_db_run(apply->statements[logs[i]]);
+		*left |= status == FW_OK && sqlite3_changes(apply->writer->db) >= most;
+	}
+	return status;
+}

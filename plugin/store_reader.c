@@ -1,0 +1,254 @@
+#include "store_reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_db.h"
+
+enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS, DEVICE_VERSION, STATEMENTS };
+
+#define FIRMWARE_COLUMNS "version_order, state = 'ready', firmware_id, version, url, sign, sign_method, parameters, size"
+
+static const char *const sql[STATEMENTS] = {
+	[DATA_VERSION] = "PRAGMA data_version",
+	[GENERATION] = "SELECT generation FROM catalog_state",
+	[PRODUCT] =
+		"SELECT firmware_enabled, pull_policy,"
+		" EXISTS (SELECT 1 FROM task_count c CROSS JOIN task t ON t.task_id = c.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
+		"  WHERE c.waiting + c.processing > 0 AND t.state = 'running' AND f.product_id = p.product_id)"
+		" FROM product p WHERE product_id = ?1",
+	[BY_VERSION] = "SELECT " FIRMWARE_COLUMNS " FROM firmware WHERE product_id = ?1 AND version = ?2",
+	[LATEST] = "SELECT " FIRMWARE_COLUMNS " FROM firmware WHERE product_id = ?1 AND state = 'ready' ORDER BY version_order DESC LIMIT 1",
+	[NEXT] = "SELECT " FIRMWARE_COLUMNS " FROM firmware WHERE product_id = ?1 AND state = 'ready' AND version_order > ?2 ORDER BY version_order LIMIT 1",
+	[OPEN_ROWS] =
+		"SELECT f.firmware_id, f.version, f.version_order FROM task_device td"
+		" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
+		" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND t.state = 'running' AND f.product_id = ?1 AND f.state = 'ready'"
+		" ORDER BY f.version_order LIMIT ?3",
+	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
+};
+
+struct fw_reader {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct fw_catalog_source source;
+	int64_t data_version; /* at which `generation` was read; 0: never */
+	uint64_t generation;
+};
+
+static sqlite3_stmt *start(struct fw_reader *reader, enum statement which, struct fw_slice product)
+{
+	sqlite3_stmt *statement = reader->statements[which];
+
+	fw_db_bind_text(statement, 1, product);
+	return statement;
+}
+
+/* PRAGMA data_version moves with every commit of another connection, the store's among them; only then is
+ * the generation worth a look. */
+static enum fw_status read_generation(void *context, uint64_t *out)
+{
+	struct fw_reader *reader = context;
+	sqlite3_stmt *statement = reader->statements[DATA_VERSION];
+	enum fw_status status = fw_db_step(statement);
+	int64_t data_version;
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_FAILED : status;
+	data_version = sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	if (data_version != reader->data_version) {
+		statement = reader->statements[GENERATION];
+		status = fw_db_step(statement);
+		if (status != FW_OK)
+			return status == FW_NOT_FOUND ? FW_CORRUPT : status;
+		/* never 0, which is what a new fw_catalog has */
+		reader->generation = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
+		reader->data_version = data_version;
+		sqlite3_reset(statement);
+	}
+	*out = reader->generation;
+	return FW_OK;
+}
+
+static enum fw_pull_policy policy_of(struct fw_slice name)
+{
+	if (fw_slice_equal(name, FW_SLICE("stepwise")))
+		return FW_POLICY_STEPWISE;
+	return fw_slice_equal(name, FW_SLICE("task")) ? FW_POLICY_TASK : FW_POLICY_LATEST;
+}
+
+static enum fw_status read_product(void *context, struct fw_slice product, struct fw_product *out)
+{
+	sqlite3_stmt *statement = start(context, PRODUCT, product);
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	out->enabled = sqlite3_column_int(statement, 0) != 0;
+	out->policy = policy_of(fw_db_text(statement, 1));
+	out->open_tasks = sqlite3_column_int(statement, 2) != 0;
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
+static char *column_copy(sqlite3_stmt *statement, int column)
+{
+	struct fw_slice text = fw_db_text(statement, column);
+
+	return strndup(text.at ? text.at : "", text.len);
+}
+
+static enum fw_status make_firmware(sqlite3_stmt *statement, struct fw_firmware **out)
+{
+	struct fw_firmware *firmware = calloc(1, sizeof(*firmware));
+	struct fw_offer offer;
+
+	if (!firmware)
+		return FW_NOMEM;
+	firmware->order = sqlite3_column_int64(statement, 0);
+	firmware->ready = sqlite3_column_int(statement, 1) != 0;
+	firmware->firmware_id = column_copy(statement, 2);
+	firmware->version = column_copy(statement, 3);
+	offer = (struct fw_offer){
+		.firmware_id = firmware->firmware_id,
+		.version = firmware->version,
+		.url = (const char *)sqlite3_column_text(statement, 4),
+		.sign = (const char *)sqlite3_column_text(statement, 5),
+		.sign_method = (const char *)sqlite3_column_text(statement, 6),
+		.parameters = (const char *)sqlite3_column_text(statement, 7),
+		.size = sqlite3_column_int64(statement, 8),
+	};
+	/* a row made ready by force may lack what a device must be told: it is not offered */
+	if (!offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
+		firmware->ready = false;
+	if (firmware->firmware_id && firmware->version && firmware->ready)
+		firmware->rendered = fw_message_render_offer(&offer);
+	if (!firmware->firmware_id || !firmware->version || (firmware->ready && !firmware->rendered)) {
+		fw_firmware_free(firmware);
+		return FW_NOMEM;
+	}
+	*out = firmware;
+	return FW_OK;
+}
+
+static enum fw_status read_firmware(sqlite3_stmt *statement, struct fw_firmware **out)
+{
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	status = make_firmware(statement, out);
+	sqlite3_reset(statement);
+	return status;
+}
+
+static enum fw_status read_by_version(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)
+{
+	sqlite3_stmt *statement = start(context, BY_VERSION, product);
+
+	fw_db_bind_text(statement, 2, version);
+	return read_firmware(statement, out);
+}
+
+static enum fw_status read_latest(void *context, struct fw_slice product, struct fw_firmware **out)
+{
+	return read_firmware(start(context, LATEST, product), out);
+}
+
+static enum fw_status read_next(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
+{
+	sqlite3_stmt *statement = start(context, NEXT, product);
+
+	fw_db_bind_integer(statement, 2, order);
+	return read_firmware(statement, out);
+}
+
+static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_t size)
+{
+	struct fw_slice text = fw_db_text(statement, column);
+
+	if (!text.len || text.len >= size)
+		return false;
+	memcpy(buffer, text.at, text.len);
+	buffer[text.len] = '\0';
+	return true;
+}
+
+static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device, struct fw_open_row *rows, size_t *count)
+{
+	sqlite3_stmt *statement = start(context, OPEN_ROWS, product);
+	enum fw_status status;
+
+	*count = 0;
+	fw_db_bind_text(statement, 2, device);
+	fw_db_bind_integer(statement, 3, FW_OPEN_ROWS_MAX);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		struct fw_open_row *row = &rows[*count];
+
+		if (copy_column(statement, 0, row->firmware_id, sizeof(row->firmware_id)) &&
+			copy_column(statement, 1, row->version, sizeof(row->version))) {
+			row->order = sqlite3_column_int64(statement, 2);
+			(*count)++;
+		}
+	}
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status read_device_version(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+{
+	sqlite3_stmt *statement = start(context, DEVICE_VERSION, product);
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, device);
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	if (!copy_column(statement, 0, version, size))
+		status = FW_NOT_FOUND;
+	sqlite3_reset(statement);
+	return status;
+}
+
+enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct fw_error *error)
+{
+	struct fw_reader *reader = calloc(1, sizeof(*reader));
+	enum fw_status status;
+
+	if (!reader)
+		return FW_NOMEM;
+	status = fw_db_open(path, false, 0, &reader->db, error);
+	if (status == FW_OK)
+		status = fw_db_exec(reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -2048", error);
+	if (status == FW_OK)
+		status = fw_db_prepare(reader->db, sql, reader->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_reader_close(reader);
+		return status;
+	}
+	reader->source = (struct fw_catalog_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
+		read_open_rows, read_device_version};
+	*out = reader;
+	return FW_OK;
+}
+
+void fw_reader_close(struct fw_reader *reader)
+{
+	if (!reader)
+		return;
+	fw_db_finalize(reader->statements, STATEMENTS);
+	sqlite3_close(reader->db);
+	free(reader);
+}
+
+const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader)
+{
+	return &reader->source;
+}
+
+enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware)
+{
+	enum fw_status status = fw_db_integer(reader->db, "SELECT count(*) FROM product", products, NULL);
+
+	return status == FW_OK ? fw_db_integer(reader->db, "SELECT count(*) FROM firmware", firmware, NULL) : status;
+}

@@ -1,0 +1,346 @@
+#include "store_row.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "store_db.h"
+
+enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, GET, WRITE, NEXT_DUE, STATEMENTS };
+
+/* The order in which read_row takes them. CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to
+ * its task, firmware, product and device, each by its key. */
+#define COLUMNS \
+	"SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, f.version, d.version, td.state, td.failed_by = 'device'," \
+	" t.mode = 'push', t.state = 'running', f.state = 'ready' AND p.firmware_enabled, d.presence = 'online', d.presence = 'offline'," \
+	" td.progress, td.attempts, td.pushed_at, td.responded_at, td.completed_at, td.interrupted_at, td.due_at, td.pushed_clock," \
+	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.error_reason"
+#define JOIN_REST \
+	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id CROSS JOIN product p ON p.product_id = f.product_id" \
+	" LEFT JOIN device d ON d.product_id = f.product_id AND d.device_id = td.device_id "
+#define FROM_ROW COLUMNS " FROM task_device td CROSS JOIN task t ON t.task_id = td.task_id" JOIN_REST
+#define FROM_TASK COLUMNS " FROM task t CROSS JOIN task_device td ON td.task_id = t.task_id" JOIN_REST
+
+static const char *const sql[STATEMENTS] = {
+	/* the row under way first, then those that wait, then those that ended */
+	[OF_FIRMWARE] = FROM_TASK "WHERE t.firmware_id = ?1 AND td.device_id = ?2"
+		" ORDER BY CASE td.state WHEN 'processing' THEN 0 WHEN 'waiting' THEN 1 ELSE 2 END, t.created_at DESC, t.position DESC LIMIT ?3",
+	[OPEN_OF_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
+		" ORDER BY t.created_at, t.position LIMIT ?3",
+	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at LIMIT ?3",
+	[WAITING_AFTER] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id > ?2 AND td.state = 'waiting' ORDER BY td.device_id LIMIT ?3",
+	[GET] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id = ?2 LIMIT ?3",
+	[WRITE] = "UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = ?6, pushed_at = ?7, responded_at = ?8,"
+		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12,"
+		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = CASE WHEN ?15 THEN ?16 ELSE from_version END"
+		" WHERE task_id = ?1 AND device_id = ?2",
+	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+};
+
+struct fw_rows {
+	struct fw_writer *writer;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_rows **out, struct fw_error *error)
+{
+	struct fw_rows *rows = calloc(1, sizeof(*rows));
+	enum fw_status status;
+
+	if (!rows)
+		return FW_NOMEM;
+	rows->writer = writer;
+	status = fw_db_prepare(writer->db, sql, rows->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_rows_close(rows);
+		return status;
+	}
+	*out = rows;
+	return FW_OK;
+}
+
+void fw_rows_close(struct fw_rows *rows)
+{
+	if (!rows)
+		return;
+	fw_db_finalize(rows->statements, STATEMENTS);
+	free(rows);
+}
+
+/* Text that the schema keeps within `size`; what hands have made longer is cut. */
+static void read_text(sqlite3_stmt *statement, int column, char *buffer, size_t size)
+{
+	struct fw_slice text = fw_db_text(statement, column);
+	size_t len = text.len < size ? text.len : size - 1;
+
+	if (len)
+		memcpy(buffer, text.at, len);
+	buffer[len] = '\0';
+}
+
+static void read_row(sqlite3_stmt *statement, struct fw_row *row)
+{
+	int column = 0;
+
+	memset(row, 0, sizeof(*row));
+	read_text(statement, column++, row->task_id, sizeof(row->task_id));
+	read_text(statement, column++, row->device_id, sizeof(row->device_id));
+	read_text(statement, column++, row->product_id, sizeof(row->product_id));
+	read_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
+	read_text(statement, column++, row->version, sizeof(row->version));
+	read_text(statement, column++, row->device_version, sizeof(row->device_version));
+	fw_rules_state_parse(fw_db_text(statement, column++), &row->state);
+	row->failed_by_device = sqlite3_column_int(statement, column++);
+	row->push = sqlite3_column_int(statement, column++);
+	row->task_running = sqlite3_column_int(statement, column++);
+	row->offered = sqlite3_column_int(statement, column++);
+	row->online = sqlite3_column_int(statement, column++);
+	row->offline = sqlite3_column_int(statement, column++);
+	row->progress = sqlite3_column_int(statement, column++);
+	row->attempts = sqlite3_column_int64(statement, column++);
+	row->pushed_at = sqlite3_column_int64(statement, column++);
+	row->responded_at = sqlite3_column_int64(statement, column++);
+	row->completed_at = sqlite3_column_int64(statement, column++);
+	row->interrupted_at = sqlite3_column_int64(statement, column++);
+	row->due_at = sqlite3_column_int64(statement, column++);
+	row->pushed_clock = sqlite3_column_int64(statement, column++);
+	row->response_timeout_ms = sqlite3_column_int64(statement, column++);
+	row->timeout_ms = sqlite3_column_int64(statement, column++);
+}
+
+static enum fw_status collect(struct fw_rows *rows, sqlite3_stmt *statement, struct fw_row *found, size_t most, size_t *count)
+{
+	enum fw_status status;
+
+	(void)rows;
+	*count = 0;
+	fw_db_bind_integer(statement, 3, (int64_t)most);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		if (*count < most)
+			read_row(statement, &found[(*count)++]);
+	}
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status collect_by(struct fw_rows *rows, enum statement which, struct fw_slice first, struct fw_slice second, struct fw_row *found, size_t most, size_t *count)
+{
+	sqlite3_stmt *statement = rows->statements[which];
+
+	fw_db_bind_text(statement, 1, first);
+	/* an empty text, not NULL: `device_id > ''` begins at the first device */
+	sqlite3_bind_text(statement, 2, second.at ? second.at : "", (int)second.len, SQLITE_STATIC);
+	return collect(rows, statement, found, most, count);
+}
+
+enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
+{
+	return collect_by(rows, OF_FIRMWARE, firmware_id, device, found, most, count);
+}
+
+enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
+{
+	return collect_by(rows, OPEN_OF_DEVICE, product, device, found, most, count);
+}
+
+enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice after, struct fw_row *found, size_t most, size_t *count)
+{
+	return collect_by(rows, WAITING_AFTER, task_id, after, found, most, count);
+}
+
+enum fw_status fw_rows_get(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice device, struct fw_row *found)
+{
+	size_t count;
+	enum fw_status status = collect_by(rows, GET, task_id, device, found, 1, &count);
+
+	return status == FW_OK && count == 0 ? FW_NOT_FOUND : status;
+}
+
+enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count)
+{
+	sqlite3_stmt *statement = rows->statements[DUE];
+
+	fw_db_bind_integer(statement, 1, rows->writer->steady_ms);
+	return collect(rows, statement, found, most, count);
+}
+
+enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due)
+{
+	sqlite3_stmt *statement = rows->statements[NEXT_DUE];
+	enum fw_status status = fw_db_step(statement);
+
+	*due = INT64_MAX;
+	if (status == FW_OK) {
+		*due = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+	}
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static void bind_time(sqlite3_stmt *statement, int index, int64_t time)
+{
+	if (time)
+		sqlite3_bind_int64(statement, index, time);
+	else
+		sqlite3_bind_null(statement, index);
+}
+
+/* What of a write is not in the row: its error_reason and from_version, when they change. */
+struct change {
+	bool reason_set;
+	struct fw_slice reason; /* empty: NULL */
+	bool from_version_set;
+};
+
+static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, const struct change *change)
+{
+	sqlite3_stmt *statement = rows->statements[WRITE];
+	const char *failed_by = row->failed_by_device ? "device" : "broker";
+
+	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
+	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
+	fw_db_bind_text(statement, 3, fw_slice_of(fw_rules_state_name(row->state)));
+	fw_db_bind_integer(statement, 4, row->progress);
+	fw_db_bind_text(statement, 5, fw_slice_of(row->state == FW_ROW_FAILED ? failed_by : NULL));
+	fw_db_bind_integer(statement, 6, row->attempts);
+	bind_time(statement, 7, row->pushed_at);
+	bind_time(statement, 8, row->responded_at);
+	bind_time(statement, 9, row->completed_at);
+	bind_time(statement, 10, row->interrupted_at);
+	bind_time(statement, 11, row->due_at);
+	bind_time(statement, 12, row->pushed_clock);
+	fw_db_bind_integer(statement, 13, change->reason_set);
+	fw_db_bind_text(statement, 14, change->reason);
+	fw_db_bind_integer(statement, 15, change->from_version_set);
+	fw_db_bind_text(statement, 16, fw_slice_of(row->device_version));
+	return fw_db_run(statement);
+}
+
+static enum fw_status announce(struct fw_rows *rows, const struct fw_row *row, const char *reason)
+{
+	struct fw_task_notice notice = {.task_id = row->task_id, .firmware_id = row->firmware_id,
+		.state = fw_rules_state_name(row->state), .error_reason = reason, .progress = row->progress};
+	size_t len = 0;
+	char *payload = fw_message_write_task(&notice, rows->writer->wall_ms, &len);
+
+	return fw_writer_queue(rows->writer, FW_TOPIC_TASK, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
+}
+
+enum fw_status fw_rows_announce(struct fw_rows *rows, const struct fw_row *row)
+{
+	return announce(rows, row, NULL);
+}
+
+static void start_attempt(const struct fw_writer *writer, struct fw_row *row)
+{
+	row->attempts++;
+	row->pushed_at = writer->wall_ms;
+	row->pushed_clock = writer->steady_ms;
+	row->responded_at = row->completed_at = row->interrupted_at = 0;
+	row->progress = 0;
+	row->due_at = writer->steady_ms + row->timeout_ms;
+	if (row->push && row->response_timeout_ms < row->timeout_ms)
+		row->due_at = writer->steady_ms + row->response_timeout_ms;
+}
+
+static void resume_attempt(const struct fw_writer *writer, struct fw_row *row)
+{
+	if (!row->pushed_at)
+		row->pushed_at = writer->wall_ms;
+	row->pushed_clock = writer->steady_ms;
+	row->completed_at = 0;
+	row->due_at = writer->steady_ms + row->timeout_ms;
+}
+
+static void finish(const struct fw_writer *writer, struct fw_row *row, bool by_device)
+{
+	row->completed_at = writer->wall_ms;
+	row->due_at = 0;
+	row->failed_by_device = row->state == FW_ROW_FAILED && by_device;
+	if (row->state == FW_ROW_SUCCESS)
+		row->progress = 100;
+}
+
+static void await_device(struct fw_row *row)
+{
+	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at = 0;
+	row->progress = 0;
+}
+
+static void act(const struct fw_writer *writer, struct fw_row *row, unsigned actions, const struct fw_row_input *input)
+{
+	if (actions & FW_ACT_START)
+		start_attempt(writer, row);
+	if (actions & FW_ACT_RESUME)
+		resume_attempt(writer, row);
+	if ((actions & FW_ACT_RESPONDED) && !row->responded_at) {
+		row->responded_at = writer->wall_ms;
+		row->due_at = row->pushed_clock + row->timeout_ms;
+	}
+	if ((actions & FW_ACT_PROGRESS) && input->progress > row->progress)
+		row->progress = input->progress;
+	if (actions & FW_ACT_AWAIT)
+		await_device(row);
+	if (actions & FW_ACT_FINISH)
+		finish(writer, row, actions & FW_ACT_BY_DEVICE);
+	else if (actions & FW_ACT_BY_DEVICE)
+		row->failed_by_device = true;
+}
+
+/* The broker's reason or the device's own; empty when the row has none (any more). */
+static struct fw_slice reason_of(const struct fw_row_step *step, const struct fw_row_input *input, char *buffer, size_t size)
+{
+	int len;
+
+	if (step->state != FW_ROW_FAILED)
+		return (struct fw_slice){NULL, 0};
+	if (!step->reason)
+		return input->reason.len ? input->reason : FW_SLICE("the device gave no reason");
+	if (!strchr(step->reason, '%'))
+		return fw_slice_of(step->reason);
+	len = snprintf(buffer, size, "%.*s%.*s%s", (int)strcspn(step->reason, "%"), step->reason,
+		(int)input->version.len, input->version.at, strchr(step->reason, '%') + 2);
+	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
+}
+
+enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed)
+{
+	static const struct fw_row_input nothing;
+	struct fw_row_facts facts = {.push = row->push, .failed_by_device = row->failed_by_device,
+		.was_online = row->online && !row->interrupted_at, .finished_before = row->progress == 100 || row->interrupted_at};
+	struct fw_row_step step = fw_rules_step(row->state, event, &facts);
+	enum fw_row_state before = row->state;
+	char buffer[FW_VERSION_BUFFER + 64], *reason = NULL;
+	struct change change;
+	enum fw_status status;
+
+	if (changed)
+		*changed = false;
+	if (!input)
+		input = &nothing;
+	/* PULLED of a row under way, for one: legal, and nothing to write */
+	if (!step.legal || (step.state == before && step.actions == FW_ACT_NONE))
+		return FW_OK;
+	row->state = step.state;
+	act(rows->writer, row, step.actions, input);
+	change = (struct change){.reason_set = step.state != before || (step.actions & FW_ACT_BY_DEVICE),
+		.reason = reason_of(&step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
+	status = write_row(rows, row, &change);
+	if (status != FW_OK || step.state == before)
+		return status;
+	if (changed)
+		*changed = true;
+	if (change.reason.len && !(reason = strndup(change.reason.at, change.reason.len)))
+		return FW_NOMEM;
+	status = announce(rows, row, reason);
+	free(reason);
+	return status;
+}
+
+enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row)
+{
+	if (row->state != FW_ROW_PROCESSING || row->interrupted_at)
+		return FW_OK;
+	row->interrupted_at = rows->writer->wall_ms;
+	return write_row(rows, row, &(struct change){0});
+}

@@ -1,0 +1,442 @@
+#include "store_schedule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "store_db.h"
+#include "table.h"
+
+#define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
+#define OPEN_ROWS 32u       /* open rows looked at for a device */
+#define UNKNOWN_DUE 0       /* next_due: to be asked again */
+#define OFFERS_MAX 256u     /* rendered firmware kept between transactions */
+
+enum statement { OFFER, CHANGES, FORGET_CHANGES, RUNNING_TASKS, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[OFFER] = "SELECT version, url, sign, sign_method, parameters, size FROM firmware WHERE firmware_id = ?1 AND state = 'ready'",
+	[CHANGES] = "SELECT change_id, task_id, device_id FROM task_change ORDER BY change_id LIMIT ?1",
+	[FORGET_CHANGES] = "DELETE FROM task_change WHERE change_id <= ?1",
+	[RUNNING_TASKS] = "SELECT t.task_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
+		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position",
+};
+
+/* A walk over the waiting rows of a task, by device_id. */
+struct sweep {
+	struct sweep *next;
+	char task_id[FW_ID_MAX + 1];
+	char after[FW_ID_MAX + 1]; /* the last device looked at */
+};
+
+struct fw_schedule {
+	struct fw_writer *writer;
+	struct fw_rows *rows;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct sweep *sweeps;     /* oldest request first */
+	struct fw_table *offers;  /* firmware_id to its rendered offer, for one round of work: an operator may change it between rounds */
+	int64_t next_due;         /* steady ms */
+	int64_t started;          /* steady ms of the start of the plugin */
+	int64_t data_version;     /* at which task_change was last read */
+};
+
+static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slice task_id)
+{
+	struct sweep *sweep = schedule->sweeps;
+
+	while (sweep && !fw_slice_equal(fw_slice_of(sweep->task_id), task_id))
+		sweep = sweep->next;
+	return sweep;
+}
+
+/* A sweep under way begins anew: rows behind it may wait again. */
+static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slice task_id)
+{
+	struct sweep *sweep = sweep_of(schedule, task_id), **last = &schedule->sweeps;
+
+	if (sweep) {
+		sweep->after[0] = '\0';
+		return FW_OK;
+	}
+	if (task_id.len > FW_ID_MAX || !(sweep = calloc(1, sizeof(*sweep))))
+		return FW_NOMEM;
+	memcpy(sweep->task_id, task_id.at, task_id.len);
+	while (*last)
+		last = &(*last)->next;
+	*last = sweep;
+	return FW_OK;
+}
+
+static void drop_first_sweep(struct fw_schedule *schedule)
+{
+	struct sweep *sweep = schedule->sweeps;
+
+	schedule->sweeps = sweep->next;
+	free(sweep);
+}
+
+static enum fw_status sweep_running_tasks(struct fw_schedule *schedule)
+{
+	enum fw_status status, requested = FW_OK;
+
+	while ((status = fw_db_step(schedule->statements[RUNNING_TASKS])) == FW_OK && requested == FW_OK)
+		requested = request_sweep(schedule, fw_db_text(schedule->statements[RUNNING_TASKS], 0));
+	sqlite3_reset(schedule->statements[RUNNING_TASKS]);
+	return status == FW_NOT_FOUND ? requested : status;
+}
+
+enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule **out, struct fw_error *error)
+{
+	struct fw_schedule *schedule = calloc(1, sizeof(*schedule));
+	enum fw_status status;
+
+	if (!schedule)
+		return FW_NOMEM;
+	schedule->writer = writer;
+	schedule->rows = rows;
+	schedule->started = fw_clock_now(&writer->clock);
+	schedule->offers = fw_table_new(0);
+	status = schedule->offers ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	if (status == FW_OK)
+		status = fw_rows_next_due(rows, &schedule->next_due);
+	if (status == FW_OK)
+		status = sweep_running_tasks(schedule);
+	if (status != FW_OK) {
+		fw_error_set(error, "cannot read the tasks: %s", sqlite3_errmsg(writer->db));
+		fw_schedule_close(schedule);
+		return status;
+	}
+	*out = schedule;
+	return FW_OK;
+}
+
+void fw_schedule_close(struct fw_schedule *schedule)
+{
+	if (!schedule)
+		return;
+	while (schedule->sweeps)
+		drop_first_sweep(schedule);
+	if (schedule->offers)
+		fw_table_clear(schedule->offers, free);
+	fw_table_free(schedule->offers);
+	fw_db_finalize(schedule->statements, STATEMENTS);
+	free(schedule);
+}
+
+static char *read_offer(sqlite3_stmt *statement, const char *firmware_id)
+{
+	struct fw_offer offer = {
+		.firmware_id = firmware_id,
+		.version = (const char *)sqlite3_column_text(statement, 0),
+		.url = (const char *)sqlite3_column_text(statement, 1),
+		.sign = (const char *)sqlite3_column_text(statement, 2),
+		.sign_method = (const char *)sqlite3_column_text(statement, 3),
+		.parameters = (const char *)sqlite3_column_text(statement, 4),
+		.size = sqlite3_column_int64(statement, 5),
+	};
+
+	if (!offer.version || !offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
+		return NULL;
+	return fw_message_render_offer(&offer);
+}
+
+/* The rendered offer, borrowed. FW_NOT_FOUND: not ready any more. */
+static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmware_id, const char **out)
+{
+	sqlite3_stmt *statement = schedule->statements[OFFER];
+	char *rendered = fw_table_get(schedule->offers, fw_slice_of(firmware_id));
+	enum fw_status status;
+
+	*out = rendered;
+	if (rendered)
+		return FW_OK;
+	fw_db_bind_text(statement, 1, fw_slice_of(firmware_id));
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	rendered = read_offer(statement, firmware_id);
+	sqlite3_reset(statement);
+	if (!rendered)
+		return FW_NOT_FOUND;
+	if (fw_table_count(schedule->offers) >= OFFERS_MAX)
+		fw_table_clear(schedule->offers, free);
+	if (fw_table_put(schedule->offers, fw_slice_of(firmware_id), rendered, NULL) != FW_OK) {
+		free(rendered);
+		return FW_NOMEM;
+	}
+	*out = rendered;
+	return FW_OK;
+}
+
+/* Records the push, and queues it for when the record is committed. */
+static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
+{
+	const char *rendered;
+	char *payload;
+	size_t len = 0;
+	enum fw_status status = find_offer(schedule, row->firmware_id, &rendered);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, NULL);
+	if (status != FW_OK)
+		return status;
+	payload = fw_message_write_offer(rendered, schedule->writer->wall_ms, NULL, &len);
+	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
+	return fw_writer_queue(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
+}
+
+/* Of the open rows of one device, oldest task first: the one to push now, NULL if none may be. */
+static struct fw_row *choose(struct fw_row *open, size_t count)
+{
+	struct fw_row *chosen = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (open[i].state == FW_ROW_PROCESSING || open[i].offline)
+			return NULL;
+		if (!chosen && open[i].push && open[i].task_running && open[i].offered)
+			chosen = &open[i];
+	}
+	return chosen;
+}
+
+enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_row open[OPEN_ROWS], *chosen;
+	size_t count;
+	enum fw_status status = fw_rows_open_of_device(schedule->rows, product, device, open, OPEN_ROWS, &count);
+
+	fw_schedule_changed(schedule);
+	if (status != FW_OK)
+		return status;
+	chosen = choose(open, count);
+	return chosen ? push(schedule, chosen) : FW_OK;
+}
+
+/* Looks at the next waiting rows of the first sweep. */
+static enum fw_status sweep_step(struct fw_schedule *schedule, size_t most, bool *done)
+{
+	struct fw_row *found = calloc(most, sizeof(*found));
+	struct sweep *sweep = schedule->sweeps;
+	size_t count = 0;
+	enum fw_status status = found ? FW_OK : FW_NOMEM;
+
+	if (status == FW_OK)
+		status = fw_rows_waiting_after(schedule->rows, fw_slice_of(sweep->task_id), fw_slice_of(sweep->after), found, most, &count);
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (found[i].push && found[i].task_running && found[i].offered && !found[i].offline)
+			status = fw_schedule_device(schedule, fw_slice_of(found[i].product_id), fw_slice_of(found[i].device_id));
+	}
+	if (status == FW_OK && count)
+		memcpy(sweep->after, found[count - 1].device_id, sizeof(sweep->after));
+	*done = count < most;
+	free(found);
+	return status;
+}
+
+static enum fw_status sweep(struct fw_schedule *schedule, bool *more)
+{
+	size_t room = fw_writer_room(schedule->writer) / 2; /* a push, and the event of its row */
+	bool done = false;
+	char after[FW_ID_MAX + 1];
+	enum fw_status status;
+
+	if (!schedule->sweeps || room == 0)
+		return FW_OK;
+	memcpy(after, schedule->sweeps->after, sizeof(after));
+	status = fw_writer_begin(schedule->writer);
+	if (status != FW_OK)
+		return status;
+	status = sweep_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
+	if (status == FW_OK)
+		status = fw_writer_commit(schedule->writer, 0);
+	else
+		fw_writer_rollback(schedule->writer);
+	if (status != FW_OK) {
+		memcpy(schedule->sweeps->after, after, sizeof(after));
+		return status;
+	}
+	if (done)
+		drop_first_sweep(schedule);
+	*more |= schedule->sweeps != NULL;
+	return FW_OK;
+}
+
+/* A timeout is over: which one, the row itself tells. A push that an earlier run of the broker sent, or had only recorded when it was
+ * killed, and that nobody answered, is sent once more. */
+static enum fw_status expire(struct fw_schedule *schedule, struct fw_row *row)
+{
+	bool unanswered = row->push && !row->responded_at && row->due_at < row->pushed_clock + row->timeout_ms;
+	bool before_start = row->pushed_clock < schedule->started;
+	bool changed;
+	enum fw_status status = fw_rows_apply(schedule->rows, row, unanswered ? FW_EVENT_NO_RESPONSE : FW_EVENT_TIMEOUT, NULL, &changed);
+
+	if (status != FW_OK || !changed)
+		return status;
+	if (row->state == FW_ROW_WAITING && !before_start && !row->online)
+		return FW_OK;
+	return fw_schedule_device(schedule, fw_slice_of(row->product_id), fw_slice_of(row->device_id));
+}
+
+static enum fw_status expire_step(struct fw_schedule *schedule, size_t most, bool *done)
+{
+	struct fw_row *found = calloc(most, sizeof(*found));
+	size_t count = 0;
+	enum fw_status status = found ? fw_rows_due(schedule->rows, found, most, &count) : FW_NOMEM;
+
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = expire(schedule, &found[i]);
+	*done = count < most;
+	free(found);
+	return status;
+}
+
+static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
+{
+	size_t room = fw_writer_room(schedule->writer) / 4;
+	bool done = false;
+	enum fw_status status;
+
+	if (schedule->next_due == UNKNOWN_DUE) {
+		status = fw_rows_next_due(schedule->rows, &schedule->next_due);
+		if (status != FW_OK)
+			return status;
+	}
+	if (fw_clock_now(&schedule->writer->clock) < schedule->next_due || room == 0)
+		return FW_OK;
+	status = fw_writer_begin(schedule->writer);
+	if (status != FW_OK)
+		return status;
+	status = expire_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
+	if (status == FW_OK)
+		status = fw_writer_commit(schedule->writer, 0);
+	else
+		fw_writer_rollback(schedule->writer);
+	*more |= status == FW_OK && !done;
+	fw_schedule_changed(schedule);
+	return status;
+}
+
+/* One change an operator made by hand. */
+struct operator_change {
+	int64_t change_id;
+	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1]; /* device_id empty: the task is to be swept */
+};
+
+static void copy_id(char *buffer, struct fw_slice id)
+{
+	size_t len = id.len <= FW_ID_MAX ? id.len : 0;
+
+	if (len)
+		memcpy(buffer, id.at, len);
+	buffer[len] = '\0';
+}
+
+static enum fw_status read_changes(struct fw_schedule *schedule, struct operator_change *changes, size_t most, size_t *count)
+{
+	sqlite3_stmt *statement = schedule->statements[CHANGES];
+	enum fw_status status;
+
+	*count = 0;
+	fw_db_bind_integer(statement, 1, (int64_t)most);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		struct operator_change *change = &changes[(*count)++];
+
+		change->change_id = sqlite3_column_int64(statement, 0);
+		copy_id(change->task_id, fw_db_text(statement, 1));
+		copy_id(change->device_id, fw_db_text(statement, 2));
+	}
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status carry_on(struct fw_schedule *schedule, const struct operator_change *change)
+{
+	struct fw_row row;
+	enum fw_status status;
+
+	if (!change->device_id[0])
+		return request_sweep(schedule, fw_slice_of(change->task_id));
+	status = fw_rows_get(schedule->rows, fw_slice_of(change->task_id), fw_slice_of(change->device_id), &row);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	status = fw_rows_announce(schedule->rows, &row);
+	if (status != FW_OK || row.state == FW_ROW_PROCESSING)
+		return status;
+	return fw_schedule_device(schedule, fw_slice_of(row.product_id), fw_slice_of(row.device_id));
+}
+
+static enum fw_status changes_step(struct fw_schedule *schedule, size_t most, bool *done)
+{
+	struct operator_change changes[STEP_ROWS];
+	size_t count = 0;
+	enum fw_status status = read_changes(schedule, changes, most, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = carry_on(schedule, &changes[i]);
+	if (status == FW_OK && count) {
+		fw_db_bind_integer(schedule->statements[FORGET_CHANGES], 1, changes[count - 1].change_id);
+		status = fw_db_run(schedule->statements[FORGET_CHANGES]);
+	}
+	*done = count < most;
+	return status;
+}
+
+/* Is there anything in the queue? Asked only when another connection has committed something. */
+static enum fw_status changes_wait(struct fw_schedule *schedule, bool *waiting)
+{
+	int64_t data_version = 0, first = 0;
+	enum fw_status status = fw_db_integer(schedule->writer->db, "PRAGMA data_version", &data_version, NULL);
+
+	*waiting = false;
+	if (status != FW_OK || data_version == schedule->data_version)
+		return status;
+	status = fw_db_integer(schedule->writer->db, "SELECT EXISTS (SELECT 1 FROM task_change)", &first, NULL);
+	*waiting = first != 0;
+	if (status == FW_OK && !*waiting)
+		schedule->data_version = data_version;
+	return status;
+}
+
+static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
+{
+	size_t room = fw_writer_room(schedule->writer) / 3;
+	bool done = false, waiting;
+	enum fw_status status = changes_wait(schedule, &waiting);
+
+	if (status != FW_OK || !waiting || room == 0)
+		return status;
+	status = fw_writer_begin(schedule->writer);
+	if (status != FW_OK)
+		return status;
+	status = changes_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
+	if (status == FW_OK)
+		status = fw_writer_commit(schedule->writer, 0);
+	else
+		fw_writer_rollback(schedule->writer);
+	*more |= status == FW_OK;
+	return status;
+}
+
+enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more)
+{
+	enum fw_status status;
+
+	*more = false;
+	fw_table_clear(schedule->offers, free);
+	status = take_changes(schedule, more);
+	if (status == FW_OK)
+		status = expire_due(schedule, more);
+	if (status == FW_OK)
+		status = sweep(schedule, more);
+	return status;
+}
+
+int64_t fw_schedule_next_due(const struct fw_schedule *schedule)
+{
+	return schedule->next_due;
+}
+
+void fw_schedule_changed(struct fw_schedule *schedule)
+{
+	schedule->next_due = UNKNOWN_DUE;
+}

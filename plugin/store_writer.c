@@ -1,0 +1,188 @@
+#include "store_writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_db.h"
+
+enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[MARK] = "UPDATE catalog_state SET plugin_writing = 1",
+	[UNMARK] = "UPDATE catalog_state SET plugin_writing = 0, applied_sequence = max(applied_sequence, ?1),"
+		" clock_ms = ?2, clock_wall_ms = ?3, clock_boot_ms = ?4, clock_boot_id = ?5",
+	[COMMIT] = "COMMIT",
+};
+
+static enum fw_status resume_clock(struct fw_writer *writer, struct fw_error *error)
+{
+	struct fw_clock_moment now, saved = {0};
+	sqlite3_stmt *statement = NULL;
+	int64_t steady_ms = 0;
+	int code = sqlite3_prepare_v2(writer->db, "SELECT clock_ms, clock_wall_ms, clock_boot_ms, clock_boot_id FROM catalog_state", -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		steady_ms = sqlite3_column_int64(statement, 0);
+		saved.wall_ms = sqlite3_column_int64(statement, 1);
+		saved.boot_ms = sqlite3_column_int64(statement, 2);
+		snprintf(saved.boot_id, sizeof(saved.boot_id), "%s", (const char *)sqlite3_column_text(statement, 3));
+	} else {
+		fw_error_set(error, "cannot read the saved clock: %s", sqlite3_errmsg(writer->db));
+	}
+	sqlite3_finalize(statement);
+	if (code != SQLITE_ROW)
+		return fw_db_status(code);
+	fw_clock_read(&now);
+	fw_clock_resume(&writer->clock, steady_ms, &saved, &now);
+	memcpy(writer->boot_id, now.boot_id, sizeof(writer->boot_id));
+	return FW_OK;
+}
+
+enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool sync_full, struct fw_error *error)
+{
+	enum fw_status status = fw_db_open(path, false, 50, &writer->db, error);
+
+	if (status == FW_OK)
+		status = fw_db_exec(writer->db, sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
+	/* the log is checkpointed after 4 MiB, and cut back to that size when a long reader made it grow */
+	if (status == FW_OK)
+		status = fw_db_exec(writer->db, "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA cache_size = -16384;"
+			" PRAGMA journal_size_limit = 4194304", error);
+	if (status == FW_OK)
+		status = fw_db_prepare(writer->db, sql, writer->statements, STATEMENTS, error);
+	return status == FW_OK ? resume_clock(writer, error) : status;
+}
+
+static void drop_queued(struct fw_writer *writer)
+{
+	for (size_t i = 0; i < writer->queued_count; i++) {
+		free(writer->queued[i].topic);
+		free(writer->queued[i].payload);
+	}
+	writer->queued_count = 0;
+}
+
+void fw_writer_close(struct fw_writer *writer)
+{
+	drop_queued(writer);
+	free(writer->queued);
+	writer->queued = NULL;
+	fw_db_finalize(writer->statements, STATEMENTS);
+	sqlite3_close(writer->db);
+	writer->db = NULL;
+}
+
+enum fw_status fw_writer_applied(struct fw_writer *writer, uint64_t *out, struct fw_error *error)
+{
+	int64_t applied = 0;
+	enum fw_status status = fw_db_integer(writer->db, "SELECT applied_sequence FROM catalog_state", &applied, error);
+
+	*out = (uint64_t)applied;
+	return status;
+}
+
+enum fw_status fw_writer_begin(struct fw_writer *writer)
+{
+	enum fw_status status = fw_db_run(writer->statements[BEGIN]);
+
+	if (status != FW_OK)
+		return status;
+	writer->wall_ms = fw_now_ms();
+	writer->steady_ms = fw_clock_now(&writer->clock);
+	status = fw_db_run(writer->statements[MARK]);
+	if (status != FW_OK)
+		fw_writer_rollback(writer);
+	return status;
+}
+
+static enum fw_status unmark(struct fw_writer *writer, uint64_t applied)
+{
+	sqlite3_stmt *statement = writer->statements[UNMARK];
+	int64_t boot_ms = fw_boot_ms();
+
+	fw_db_bind_integer(statement, 1, (int64_t)applied);
+	fw_db_bind_integer(statement, 2, boot_ms + writer->clock.offset);
+	fw_db_bind_integer(statement, 3, fw_now_ms());
+	fw_db_bind_integer(statement, 4, boot_ms);
+	sqlite3_bind_text(statement, 5, writer->boot_id, -1, SQLITE_STATIC);
+	return fw_db_run(statement);
+}
+
+enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied)
+{
+	enum fw_status status = unmark(writer, applied);
+
+	if (status == FW_OK)
+		status = fw_db_run(writer->statements[COMMIT]);
+	if (status != FW_OK) {
+		fw_writer_rollback(writer);
+		return status;
+	}
+	for (size_t i = 0; i < writer->queued_count; i++)
+		fw_outbox_put(writer->outbox, writer->queued[i]);
+	writer->queued_count = 0;
+	return FW_OK;
+}
+
+void fw_writer_rollback(struct fw_writer *writer)
+{
+	drop_queued(writer);
+	if (!sqlite3_get_autocommit(writer->db))
+		fw_db_exec(writer->db, "ROLLBACK", NULL);
+}
+
+static bool make_room(struct fw_writer *writer)
+{
+	size_t room = writer->queued_room ? writer->queued_room * 2 : 64;
+	struct fw_outgoing *larger;
+
+	if (writer->queued_count < writer->queued_room)
+		return true;
+	larger = realloc(writer->queued, room * sizeof(*larger));
+	if (!larger)
+		return false;
+	writer->queued = larger;
+	writer->queued_room = room;
+	return true;
+}
+
+enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
+	char *payload, size_t len, int qos)
+{
+	char topic[FW_TOPIC_BUFFER];
+	char *copy = NULL;
+
+	if (payload && fw_topic_format(topic, sizeof(topic), kind, product, device) && make_room(writer))
+		copy = strdup(topic);
+	if (!copy) {
+		free(payload);
+		return FW_NOMEM;
+	}
+	writer->queued[writer->queued_count++] = (struct fw_outgoing){copy, payload, len, qos};
+	return FW_OK;
+}
+
+size_t fw_writer_room(const struct fw_writer *writer)
+{
+	size_t room = fw_outbox_room(writer->outbox);
+	size_t taken = writer->queued_count + FW_OUTBOX_RESERVE;
+
+	return room > taken ? room - taken : 0;
+}
+
+void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char *format, ...)
+{
+	char *text = NULL;
+	va_list arguments;
+	int len;
+
+	va_start(arguments, format);
+	len = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (len >= 0)
+		fw_outbox_put(writer->outbox, (struct fw_outgoing){NULL, text, (size_t)len, (int)level});
+}

@@ -1,0 +1,155 @@
+/* Splitting and making the firmware topics. fw_topic_parse sees every publish of the whole broker: whatever
+ * is not a firmware topic leaves after its first byte, or at the third level. */
+#include "topic.h"
+
+#include <string.h>
+
+static const char firmware_level[] = "/firmware/";
+static const char chunk_reply[] = "chunk/reply/";
+
+static const struct {
+	const char *tail;
+	enum fw_topic_sender sender;
+} kinds[FW_TOPIC_KINDS] = {
+	[FW_TOPIC_OTHER] = {"", FW_SENDER_ANYONE},
+	[FW_TOPIC_UPGRADE] = {"upgrade", FW_SENDER_BROKER},
+	[FW_TOPIC_UPGRADE_REPLY] = {"upgrade/reply", FW_SENDER_DEVICE},
+	[FW_TOPIC_UPGRADE_PROGRESS] = {"upgrade/progress", FW_SENDER_DEVICE},
+	[FW_TOPIC_PULL] = {"pull", FW_SENDER_DEVICE},
+	[FW_TOPIC_PULL_REPLY] = {"pull/reply", FW_SENDER_BROKER},
+	[FW_TOPIC_REPORT] = {"report", FW_SENDER_DEVICE},
+	[FW_TOPIC_READ] = {"read", FW_SENDER_ANYONE},
+	[FW_TOPIC_READ_REPLY] = {"read/reply", FW_SENDER_DEVICE},
+	[FW_TOPIC_TASK] = {"task", FW_SENDER_BROKER},
+	[FW_TOPIC_CHUNK] = {"chunk", FW_SENDER_DEVICE},
+	[FW_TOPIC_CHUNK_REPLY] = {"chunk/reply", FW_SENDER_BROKER},
+	[FW_TOPIC_CHUNK_ERROR] = {"chunk/error", FW_SENDER_BROKER},
+};
+
+/* chunk/reply is followed by exactly two levels; every other tail stands for itself. */
+static bool tail_has_fixed_form(enum fw_topic_kind kind)
+{
+	return kind > FW_TOPIC_OTHER && kind < FW_TOPIC_KINDS && kind != FW_TOPIC_CHUNK_REPLY;
+}
+
+static enum fw_topic_kind kind_of_tail(const char *tail)
+{
+	enum fw_topic_kind kind;
+
+	for (kind = FW_TOPIC_UPGRADE; kind < FW_TOPIC_KINDS; kind++) {
+		if (tail_has_fixed_form(kind) && strcmp(tail, kinds[kind].tail) == 0)
+			return kind;
+	}
+	if (strncmp(tail, chunk_reply, sizeof(chunk_reply) - 1) == 0) {
+		const char *offset = strchr(tail + sizeof(chunk_reply) - 1, '/');
+
+		if (offset && !strchr(offset + 1, '/'))
+			return FW_TOPIC_CHUNK_REPLY;
+	}
+	return FW_TOPIC_OTHER;
+}
+
+void fw_topic_parse(const char *topic, struct fw_topic *out)
+{
+	const char *device, *level;
+
+	*out = (struct fw_topic){.kind = FW_TOPIC_OTHER};
+	if (topic[0] != '/')
+		return;
+	device = strchr(topic + 1, '/');
+	if (!device)
+		return;
+	level = strchr(device + 1, '/');
+	if (!level || strncmp(level, firmware_level, sizeof(firmware_level) - 1) != 0)
+		return;
+	out->kind = kind_of_tail(level + sizeof(firmware_level) - 1);
+	if (out->kind == FW_TOPIC_OTHER)
+		return;
+	out->product = (struct fw_slice){topic + 1, (size_t)(device - topic) - 1};
+	out->device = (struct fw_slice){device + 1, (size_t)(level - device) - 1};
+	out->ids_valid = fw_topic_id_valid(out->product) && fw_topic_id_valid(out->device);
+}
+
+bool fw_topic_id_valid(struct fw_slice id)
+{
+	bool ascii = true;
+	size_t i;
+
+	if (id.len == 0 || id.len > FW_ID_MAX)
+		return false;
+	for (i = 0; i < id.len; i++) {
+		unsigned char byte = (unsigned char)id.at[i];
+
+		if (byte < 0x20 || byte == 0x7f || byte == '/' || byte == '+' || byte == '#')
+			return false;
+		/* C1 controls, U+0080 to U+009F */
+		if (byte == 0xc2 && i + 1 < id.len && (unsigned char)id.at[i + 1] < 0xa0)
+			return false;
+		ascii = ascii && byte < 0x80;
+	}
+	return ascii || fw_utf8_valid(id.at, id.len);
+}
+
+enum fw_topic_sender fw_topic_sender(enum fw_topic_kind kind)
+{
+	return kind < FW_TOPIC_KINDS ? kinds[kind].sender : FW_SENDER_ANYONE;
+}
+
+const char *fw_topic_tail(enum fw_topic_kind kind)
+{
+	return kind < FW_TOPIC_KINDS ? kinds[kind].tail : "";
+}
+
+/* Writes "/{product}/{device}" and returns its end. The caller has checked the room. */
+static char *put_ids(char *at, struct fw_slice product, struct fw_slice device)
+{
+	*at++ = '/';
+	if (product.len > 0)
+		at = mempcpy(at, product.at, product.len);
+	*at++ = '/';
+	if (device.len > 0)
+		at = mempcpy(at, device.at, device.len);
+	return at;
+}
+
+bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device)
+{
+	size_t tail;
+	char *at;
+
+	if (!tail_has_fixed_form(kind) || product.len > FW_TOPIC_MAX || device.len > FW_TOPIC_MAX)
+		return false;
+	tail = strlen(kinds[kind].tail);
+	if (2 + product.len + device.len + sizeof(firmware_level) + tail > size)
+		return false;
+	at = put_ids(buffer, product, device);
+	at = mempcpy(at, firmware_level, sizeof(firmware_level) - 1);
+	memcpy(at, kinds[kind].tail, tail + 1);
+	return true;
+}
+
+/* True when `topic` of `len` bytes has at least one byte after /{product}/{device}/. */
+static bool lies_below(const char *topic, size_t len, struct fw_slice product, struct fw_slice device)
+{
+	size_t ids = 2 + product.len + device.len;
+	char own[2 * FW_ID_MAX + 2];
+
+	if (product.len > FW_ID_MAX || device.len > FW_ID_MAX || len < ids + 2)
+		return false;
+	put_ids(own, product, device);
+	return memcmp(topic, own, ids) == 0 && topic[ids] == '/';
+}
+
+bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply, struct fw_slice product, struct fw_slice device)
+{
+	size_t len = strnlen(response, FW_TOPIC_MAX + 1);
+	struct fw_topic topic;
+
+	if (len > FW_TOPIC_MAX || !lies_below(response, len, product, device))
+		return false;
+	if (strpbrk(response, "+#") || !fw_utf8_valid(response, len))
+		return false;
+	/* What only a device may say is refused too: the requester of a `read` need not be the device. */
+	fw_topic_parse(response, &topic);
+	return topic.kind == reply || fw_topic_sender(topic.kind) == FW_SENDER_ANYONE;
+}

@@ -1,0 +1,103 @@
+/* Any bytes as a payload; the first byte selects the kind. What is accepted keeps the limits of the contract, and
+ * its messageId comes back from every writer. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_version(struct fw_slice version)
+{
+	check(version.len == 0 || (fw_utf8_valid(version.at, version.len) && fw_utf8_length(version.at, version.len) <= FW_VERSION_MAX));
+}
+
+static void check_limits(const struct fw_message *message)
+{
+	check_version(message->version);
+	check_version(message->current_version);
+	check_version(message->request_version);
+	check(message->firmware_id.len <= FW_ID_MAX);
+	check(message->error_reason.len <= FW_PAYLOAD_MAX);
+	check(!message->has_progress || (message->progress >= 0 && message->progress <= 100));
+	check(!message->has_range || (message->offset >= 0 && message->length >= 1));
+}
+
+/* `text` is JSON that echoes the messageId and has `member`. */
+static void check_written(char *text, const size_t *len, const json_t *message_id, const char *member)
+{
+	json_t *root = text ? json_loadb(text, *len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	check(!text || (root && strlen(text) == *len));
+	check(!root || (json_object_get(root, member) && json_object_get(root, "timestamp")));
+	if (root && message_id)
+		check(json_equal(json_object_get(root, "messageId"), message_id));
+	else
+		check(!json_object_get(root, "messageId"));
+	json_decref(root);
+	free(text);
+}
+
+static void check_writers(const struct fw_message *message)
+{
+	char version[4 * FW_VERSION_MAX + 1];
+	size_t len;
+
+	memcpy(version, message->version.len ? message->version.at : "", message->version.len);
+	version[message->version.len] = '\0';
+	check_written(fw_message_write_version(version, message->timestamp, message->message_id, &len), &len, message->message_id, "version");
+}
+
+/* The payload as an operator's parameters, and as text that need not be UTF-8. */
+static void check_offer(const char *text)
+{
+	const struct fw_offer offer = {.firmware_id = "f", .version = text, .url = text, .sign = text, .sign_method = "sha256", .parameters = text, .size = 1};
+	struct fw_offer plain = offer;
+	char *rendered = fw_message_render_offer(&offer), *written;
+	size_t len = 0;
+
+	if (!rendered) {
+		plain.parameters = "{}";
+		rendered = fw_message_render_offer(&plain);
+	}
+	written = rendered ? fw_message_write_offer(rendered, 1, NULL, &len) : NULL;
+	if (written) {
+		/* parameters may repeat a name: they are the operator's */
+		json_t *root = json_loadb(written, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+
+		check(json_is_object(json_object_get(root, "parameters")) && json_object_size(root) == 8);
+		json_decref(root);
+	}
+	free(rendered);
+	free(written);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fw_message message;
+	enum fw_status status;
+	const char *why;
+	char *text;
+
+	if (size == 0)
+		return 0;
+	status = fw_message_parse(data[0] % FW_TOPIC_KINDS, data + 1, size - 1, &message, &why);
+	check(status == FW_OK || status == FW_INVALID);
+	check((status == FW_OK) == (why == NULL));
+	if (status == FW_OK)
+		check_limits(&message);
+	if (status == FW_OK || message.message_id)
+		check_writers(&message);
+	fw_message_clear(&message);
+	text = strndup((const char *)data + 1, size - 1);
+	if (text)
+		check_offer(text);
+	free(text);
+	return 0;
+}
