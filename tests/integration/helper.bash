@@ -1,0 +1,252 @@
+# shellcheck shell=bash
+# A real broker with the plugin for each test, in the test's own temporary folder, and the words the tests are
+# written in. $FW_PLUGIN is the plugin, $MOSQUITTO the broker.
+
+bats_require_minimum_version 1.5.0
+
+: "${FW_SOURCE:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
+: "${FW_PLUGIN:=$FW_SOURCE/build/mosquitto_firmware.so}"
+: "${MOSQUITTO:=/usr/sbin/mosquitto}"
+
+PRODUCT=lamp      # the product that pull, say and others speak for
+BACKGROUND=()     # processes to end with the test
+
+# shellcheck disable=SC2119
+setup() { start_broker && catalog; }
+teardown() { clean_up; }
+
+# --- the broker ---
+
+# LINE...: starts a broker with these extra lines of configuration, and waits until it listens. Again after
+# stop_broker or kill_broker: the same folder, and the same configuration when no lines are given.
+# shellcheck disable=SC2120 # the tests pass lines
+start_broker() {
+	local try
+	BROKER_DIR=${BROKER_DIR:-$BATS_TEST_TMPDIR}
+	DB=$BROKER_DIR/firmware.db
+	LOG=$BROKER_DIR/broker.log
+	CONNECT=(--unix "$BROKER_DIR/socket")
+	if (($#)) || [[ ! -e $BROKER_DIR/mosquitto.conf ]]; then
+		write_conf "$@"
+	fi
+	for try in 1 2 3; do
+		launch_broker
+		if retry 10 broker_decided && broker_listens; then return 0; fi
+		grep -q 'Address already in use' "$LOG" || break
+	done
+	echo "the broker did not start (try $try)"
+	return 1
+}
+
+write_conf() {
+	{
+		printf 'user %s\nlistener 0 %s/socket\nallow_anonymous true\n' "$(id -un)" "$BROKER_DIR"
+		printf 'log_dest stderr\nplugin %s\n' "$FW_PLUGIN"
+		[[ " $*" == *plugin_opt_db_file* ]] || printf 'plugin_opt_db_file %s\n' "$DB"
+		(($# == 0)) || printf '%s\n' "$@"
+	} >"$BROKER_DIR/mosquitto.conf"
+}
+
+launch_broker() {
+	rm -f "$BROKER_DIR/socket"
+	[[ ! -e $LOG ]] || mv "$LOG" "$LOG.before"
+	"$MOSQUITTO" -c "$BROKER_DIR/mosquitto.conf" >"$LOG" 2>&1 3>&- &
+	BROKER=$!
+}
+
+broker_listens() { grep -qs 'mosquitto version .* running$' "$LOG"; }
+broker_lives() { kill -0 "$BROKER" 2>/dev/null; }
+broker_gone() { ! broker_lives; }
+broker_decided() { broker_listens || ! broker_lives; }
+
+# Ends the broker as an administrator does. Fails unless it ends well.
+stop_broker() {
+	local status=0
+	kill "$BROKER"
+	wait "$BROKER" || status=$?
+	BROKER=
+	return "$status"
+}
+
+# Ends the broker as a power cut or the kernel does.
+kill_broker() {
+	kill -9 "$BROKER"
+	wait "$BROKER" 2>/dev/null || true
+	BROKER=
+}
+
+# LINE...: the broker must refuse to start with this configuration, and leave its log in $output.
+refuses_to_start() {
+	BROKER_DIR=${BROKER_DIR:-$BATS_TEST_TMPDIR}
+	DB=$BROKER_DIR/firmware.db
+	LOG=$BROKER_DIR/broker.log
+	[[ -e $BROKER_DIR/mosquitto.conf ]] || write_conf "$@"
+	launch_broker
+	if ! retry 10 broker_decided; then
+		echo "the broker neither started nor stopped"
+		return 1
+	fi
+	if broker_lives; then
+		echo "the broker started:"
+		cat "$LOG"
+		return 1
+	fi
+	BROKER=
+	output=$(<"$LOG")
+}
+
+clean_up() {
+	local pid
+	if [[ -z ${BATS_TEST_COMPLETED:-} && -z ${BATS_TEST_SKIPPED:-} ]]; then on_failure; fi
+	for pid in "${BACKGROUND[@]}"; do kill "$pid" 2>/dev/null || true; done
+	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
+		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
+	fi
+	wait 2>/dev/null || true
+}
+
+on_failure() {
+	local file
+	echo "--- command: ${BATS_RUN_COMMAND:-(none run)}"
+	echo "--- status: ${status:-}"
+	echo "--- output: ${output:-}"
+	for file in "$BROKER_DIR"/*.heard; do
+		[[ -e $file ]] && echo "--- subscriber ${file##*/}:" && cat -v "$file"
+	done
+	[[ -e ${LOG:-} ]] && echo "--- broker's log:" && cat -v "$LOG"
+	return 0
+}
+
+# --- waiting ---
+
+# SECONDS COMMAND...: repeats the command until it succeeds, at most that long.
+retry() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		if ((SECONDS >= deadline)); then
+			echo "gave up on: $*"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# --- the catalog ---
+
+# SQL: runs it in a bare sqlite3 shell, as an operator does.
+db() { sqlite3 -batch -cmd '.timeout 5000' "$DB" "$@"; }
+
+db_is() { [[ $(db "$1") == "$2" ]]; }
+
+# SQL EXPECTED: the rows must become these; uplinks are applied shortly after they were acknowledged.
+rows() {
+	retry 10 db_is "$1" "$2" && return
+	printf 'rows of: %s\nexpected: %s\nare:      %s\n' "$1" "$2" "$(db "$1")"
+	return 1
+}
+
+# VERSION ORDER [PRODUCT]: one line of VALUES for table firmware.
+FIRMWARE_COLUMNS='firmware_id, product_id, name, version, version_order, sign_method, sign, url, size'
+firmware() {
+	printf "('%s-%s', '%s', 'Firmware %s', '%s', %d, 'sha256', '%064d', 'http://files.test/%s', %d)" \
+		"${3:-lamp}" "$1" "${3:-lamp}" "$1" "$1" "$2" "$2" "$1" "$(($2 * 1000))"
+}
+
+# Three versions of lamp, and an oven whose firmware is disabled.
+catalog() {
+	db "INSERT INTO product (product_id, name) VALUES ('lamp', 'Lamp'), ('oven', 'Oven');
+		INSERT INTO firmware ($FIRMWARE_COLUMNS) VALUES $(firmware 1.0 1), $(firmware 1.1 2), $(firmware 2.0 3), $(firmware 9.0 1 oven);
+		UPDATE product SET firmware_enabled = 0 WHERE product_id = 'oven';"
+}
+
+# --- clients ---
+
+pub() { timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"; }
+sub() { timeout 20 mosquitto_sub "${CONNECT[@]}" "$@"; }
+rr() { timeout 20 mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; }
+
+# DEVICE JSON [OPTION of mosquitto_rr...]: asks as the device; prints the reply.
+pull() {
+	local base=/$PRODUCT/$1/firmware
+	rr -q 1 -i "$1" -t "$base/pull" -e "$base/pull/reply" -m "$2" "${@:3}"
+}
+
+# DEVICE JSON [OPTION...]: asks for a device's version as an application.
+read_version() {
+	local base=/$PRODUCT/$1/firmware
+	rr -q 1 -i application -t "$base/read" -e "$base/read/reply" -m "$2" "${@:3}"
+}
+
+# DEVICE TAIL JSON [OPTION of mosquitto_pub...]: publishes as the device, and waits for the acknowledgement.
+say() { pub -q 1 -i "$1" -t "/$PRODUCT/$1/firmware/$2" -m "$3" "${@:4}"; }
+
+# Runs the Python program on its standard input: single MQTT packets, see raw.py.
+raw() {
+	timeout 60 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$FW_SOURCE/tests/integration" BROKER_SOCKET="$BROKER_DIR/socket" \
+		/usr/bin/python3 - "$@"
+}
+
+# COMMAND...: an MQTT 5 publish that must be answered "not authorized".
+refused() {
+	local said
+	said=$("$@" -V mqttv5 2>&1) || true
+	[[ $said == *'Not authorized'* ]] && return
+	printf 'not refused: %s\nit said: %s\n' "$*" "$said"
+	return 1
+}
+
+# COMMAND...: an MQTT 5 publish that must be acknowledged as usual.
+accepted() {
+	local said
+	said=$("$@" -V mqttv5 2>&1) && [[ -z $said ]] && return
+	printf 'not accepted: %s\nit said: %s\n' "$*" "$said"
+	return 1
+}
+
+# NAME OPTION of mosquitto_sub...: subscribes in the background. A message is a line
+# "QOS RETAINED TOPIC PAYLOAD" of `heard NAME`.
+listen() {
+	local file=$BROKER_DIR/$1.heard
+	stdbuf -oL mosquitto_sub "${CONNECT[@]}" -d -F '= %q %r %t %p' "${@:2}" >"$file" 2>&1 3>&- &
+	BACKGROUND+=($!)
+	retry 10 grep -qas '^Subscribed' "$file"
+}
+heard() { sed -n 's/^= //p' "$BROKER_DIR/$1.heard"; }
+heard_text() { [[ $(heard "$1") == *"$2"* ]]; }
+heard_count() { [[ $(heard "$1" | wc -l) == "$2" ]]; }
+
+# All that was published before has reached the subscribers and the catalog once this returns: a report by a device of its own
+# goes the same way, behind it.
+settle() {
+	MARKERS=$((${MARKERS:-0} + 1))
+	PRODUCT=lamp say marker report "{\"version\":\"marker $MARKERS\"}"
+	rows "SELECT version FROM device WHERE device_id = 'marker'" "marker $MARKERS"
+}
+
+# NAME [OPTION of mosquitto_sub...]: the value of a counter under $SYS/broker/firmware, published every ten seconds.
+counter() { sub -C 1 -W 15 -t "\$SYS/broker/firmware/$1" "${@:2}"; }
+counter_is() { [[ $(counter "$1") == "$2" ]]; }
+
+# --- assertions ---
+
+# JSON FILTER: the jq filter must be true.
+assert_json() {
+	[[ -n $1 ]] && jq -e "$2" >/dev/null <<<"$1" && return # jq 1.6 is content with no input at all
+	printf 'not true: %s\nof: %s\n' "$2" "$1"
+	return 1
+}
+
+assert_equal() { # ACTUAL EXPECTED
+	[[ $1 == "$2" ]] && return
+	printf 'expected: %s\nactual:   %s\n' "$2" "$1"
+	return 1
+}
+
+# COMMAND...: must fail.
+refute() {
+	if "$@"; then
+		echo "did not fail: $*"
+		return 1
+	fi
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# Reports and progress: what is recorded, once, and what other subscribers still see.
+
+load helper
+
+progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version, firmware_id, error_reason, reported_at FROM progress_log WHERE device_id = 'd1' ORDER BY log_id" "$1"; }
+
+@test "a report registers the device and records the version and its change" {
+	before=$(date +%s%3N)
+	say d1 report '{"version":"1.0","timestamp":123}'
+	rows "SELECT product_id, device_id, version FROM device" 'lamp|d1|1.0'
+	rows "SELECT product_id, device_id, version, previous_version, reported_at FROM version_log" 'lamp|d1|1.0||123'
+	assert_equal "$(db "SELECT count(*) FROM device WHERE version_at BETWEEN $before AND $(date +%s%3N) AND last_seen_at >= $before")" 1
+	assert_equal "$(db "SELECT count(*) FROM version_log WHERE received_at BETWEEN $before AND $(date +%s%3N)")" 1
+}
+
+@test "version_log has a row a change" {
+	for version in 1.0 1.0 1.1 1.1 1.0; do say d1 report "{\"version\":\"$version\"}"; done
+	settle
+	rows "SELECT version, previous_version FROM version_log WHERE device_id = 'd1' ORDER BY log_id" $'1.0|\n1.1|1.0\n1.0|1.1'
+	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.0
+}
+
+@test "an operator's device keeps its name" {
+	db "INSERT INTO device (product_id, device_id, name) VALUES ('lamp', 'd1', 'Hall')"
+	say d1 report '{"version":"1.0"}'
+	rows "SELECT name, version FROM device" 'Hall|1.0'
+}
+
+@test "the same device id of two products is two devices" {
+	say d1 report '{"version":"1.0"}'
+	PRODUCT=oven say d1 report '{"version":"9.0"}'
+	rows "SELECT product_id, version FROM device ORDER BY 1" $'lamp|1.0\noven|9.0'
+}
+
+@test "every progress report is a row of progress_log" {
+	say d1 upgrade/progress '{"progress":0,"version":"2.0","timestamp":1}'
+	say d1 upgrade/progress '{"progress":50,"firmwareId":"lamp-2.0","timestamp":2}'
+	say d1 upgrade/progress '{"progress":100,"complete":true,"success":true,"version":"2.0","timestamp":3}'
+	say d1 upgrade/progress '{"progress":70,"complete":true,"success":false,"errorReason":"flash: ü","timestamp":4}'
+	rows "SELECT progress, coalesce(complete, 0), success, error_reason, reported_at FROM progress_log ORDER BY log_id" \
+		$'0|0|||1\n50|0|||2\n100|1|1||3\n70|1|0|flash: ü|4'
+	rows "SELECT DISTINCT product_id, device_id, task_id FROM progress_log" 'lamp|d1|'
+	rows "SELECT firmware_id FROM progress_log ORDER BY log_id LIMIT 3" $'lamp-2.0\nlamp-2.0\nlamp-2.0'
+	rows "SELECT count(*) FROM device WHERE device_id = 'd1'" 1
+}
+
+@test "a batch of uplinks is applied in order" {
+	for ((i = 0; i <= 100; i++)); do echo "{\"progress\":$i,\"timestamp\":$i}"; done | pub -l -q 1 -i d1 -t /lamp/d1/firmware/upgrade/progress
+	rows "SELECT count(*) FROM progress_log" 101
+	rows "SELECT group_concat(progress, ' ') FROM (SELECT progress FROM progress_log ORDER BY log_id)" "$(seq -s ' ' 0 100)"
+}
+
+@test "uplinks are taken at every QoS and by every protocol version" {
+	i=0
+	for version in mqttv31 mqttv311 mqttv5; do
+		for qos in 0 1 2; do
+			say d1 upgrade/progress "{\"progress\":$i,\"timestamp\":$i}" -V "$version" -q "$qos"
+			say d1 report "{\"version\":\"v$i\"}" -V "$version" -q "$qos"
+			rows "SELECT max(progress) FROM progress_log" "$i"
+			rows "SELECT version FROM device" "v$i"
+			i=$((i + 1))
+		done
+	done
+	rows "SELECT count(*) FROM progress_log" 9
+	rows "SELECT count(*) FROM version_log" 9
+}
+
+@test "uplinks still reach other subscribers, unchanged" {
+	listen application -q 1 -t /lamp/d1/firmware/#
+	for tail in report upgrade/progress upgrade/reply read/reply; do
+		say d1 "$tail" '{"version": "1.0",  "progress":1, "x":"ü"}'
+	done
+	retry 5 heard_count application 4
+	assert_equal "$(heard application | cut -d' ' -f4- | sort -u)" '{"version": "1.0",  "progress":1, "x":"ü"}'
+	say d1 pull '{"a":1}'
+	retry 5 heard_text application '/lamp/d1/firmware/pull {"a":1}'
+}
+
+@test "an uplink of a product the catalog does not know is passed on, counted, and recorded nowhere" {
+	listen application -q 1 -t /toaster/#
+	export PRODUCT=toaster
+	say d1 report '{"version":"1.0"}'
+	say d1 upgrade/progress '{"progress":1}'
+	retry 5 heard_count application 2
+	settle
+	assert_equal "$(db "SELECT count(*) FROM device WHERE device_id <> 'marker'")" 0
+	assert_equal "$(db "SELECT count(*) FROM progress_log")" 0
+	retry 25 counter_is messages/refused 2
+}
+
+@test "an uplink of a product whose firmware is disabled is recorded" {
+	PRODUCT=oven say d1 report '{"version":"9.0"}'
+	rows "SELECT product_id, version FROM device" 'oven|9.0'
+}
+
+@test "a redelivered report with the same timestamp and content counts once" {
+	raw <<-'END'
+		from raw import Client
+		d1 = Client("d1", clean=False)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=1)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=1, dup=True)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=2)
+		d1.drop()
+		d1 = Client("d1", clean=False)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=1, dup=True)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":20,"timestamp":7}', mid=3)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":8}', mid=4)
+	END
+	settle
+	progress_rows $'10|0|||||7\n20|0|||||7\n10|0|||||8'
+}
+
+@test "a redelivered report without a timestamp counts once over connections, and each time within one" {
+	raw <<-'END'
+		from raw import Client
+		d1 = Client("d1", clean=False)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10}', mid=1)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10}', mid=2)
+		d1.drop()
+		d1 = Client("d1", clean=False)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10}', mid=2, dup=True)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":11}', mid=3)
+	END
+	settle
+	progress_rows $'10|0|||||\n10|0|||||\n11|0|||||'
+}
+
+@test "the same report of two devices is two reports" {
+	say d1 upgrade/progress '{"progress":10,"timestamp":7}'
+	say d2 upgrade/progress '{"progress":10,"timestamp":7}'
+	rows "SELECT count(*) FROM progress_log" 2
+}
+
+@test "while the catalog cannot be written uplinks are acknowledged, other clients served, and rows follow in order" {
+	coproc OPERATOR { sqlite3 -batch "$DB" 3>&-; }
+	BACKGROUND+=("$OPERATOR_PID")
+	echo "BEGIN IMMEDIATE; SELECT 'open';" >&"${OPERATOR[1]}"
+	read -r -t 5 <&"${OPERATOR[0]}"
+	for ((i = 0; i < 20; i++)); do
+		started=$(date +%s%3N)
+		say d1 upgrade/progress "{\"progress\":$i,\"timestamp\":$i}"
+		say new report '{"version":"1.0"}'
+		assert_json "$(pull d2 '{}')" '.version == "2.0"'
+		(($(date +%s%3N) - started < 2000))
+	done
+	assert_equal "$(db 'SELECT count(*) FROM progress_log')" 0
+	echo "COMMIT;" >&"${OPERATOR[1]}"
+	rows "SELECT group_concat(progress, ' ') FROM (SELECT progress FROM progress_log ORDER BY log_id)" "$(seq -s ' ' 0 19)"
+	rows "SELECT device_id, version FROM device ORDER BY 1" $'d1|\nd2|\nnew|1.0'
+}
