@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char firmware_level[] = "/firmware/";
-static const char chunk_reply[] = "chunk/reply/";
+static const char chunk_reply[] = "chunk/reply";
 
 static const struct {
 	const char *tail;
@@ -26,7 +26,7 @@ static const struct {
 	[FW_TOPIC_CHUNK_ERROR] = {"chunk/error", FW_SENDER_BROKER},
 };
 
-/* chunk/reply is followed by exactly two levels; every other tail stands for itself. */
+/* chunk/reply is followed by the firmware id and the offset; every other tail stands for itself. */
 static bool tail_has_fixed_form(enum fw_topic_kind kind)
 {
 	return kind > FW_TOPIC_OTHER && kind < FW_TOPIC_KINDS && kind != FW_TOPIC_CHUNK_REPLY;
@@ -40,12 +40,9 @@ static enum fw_topic_kind kind_of_tail(const char *tail)
 		if (tail_has_fixed_form(kind) && strcmp(tail, kinds[kind].tail) == 0)
 			return kind;
 	}
-	if (strncmp(tail, chunk_reply, sizeof(chunk_reply) - 1) == 0) {
-		const char *offset = strchr(tail + sizeof(chunk_reply) - 1, '/');
-
-		if (offset && !strchr(offset + 1, '/'))
-			return FW_TOPIC_CHUNK_REPLY;
-	}
+	/* whatever else lies there is refused too: devices subscribe to chunk/reply/# */
+	if (strncmp(tail, chunk_reply, sizeof(chunk_reply) - 1) == 0 && (tail[sizeof(chunk_reply) - 1] == '/' || tail[sizeof(chunk_reply) - 1] == '\0'))
+		return FW_TOPIC_CHUNK_REPLY;
 	return FW_TOPIC_OTHER;
 }
 

@@ -43,3 +43,22 @@ type_in() {
 		grep -q "^| .*\`$option\`" "$FW_SOURCE/README.md"
 	done < <(sed -nE 's/^#?plugin_opt_([a-z_]+) .*/\1/p' "$FW_SOURCE/mosquitto.conf.example")
 }
+
+# The first column of the README's tables of log lines, cut at what stands for names and numbers.
+# shellcheck disable=SC2016 # the README's backquotes
+quoted_fragments() {
+	sed -n '/^## When something is wrong/,/^## /p' "$FW_SOURCE/README.md" | sed -n 's/^| `\(.*\)` | .*/\1/p' |
+		sed 's/\.\.\./\n/g' | sed -e "s/^[ :;,'()]*//" -e "s/[ :;,'()]*$//" | awk 'length > 3'
+}
+
+@test "every log line that the README quotes is one of the plugin's" {
+	quoted_fragments >"$BROKER_DIR/fragments"
+	(($(wc -l <"$BROKER_DIR/fragments") > 20))
+	# C text: adjoining literals are one
+	cat "$FW_SOURCE"/plugin/*.c | tr '\n\t' '  ' | sed -E 's/" +"//g' >"$BROKER_DIR/source"
+	while read -r fragment; do
+		grep -qF -- "$fragment" "$BROKER_DIR/source" && continue
+		echo "not in plugin/*.c: $fragment"
+		return 1
+	done <"$BROKER_DIR/fragments"
+}

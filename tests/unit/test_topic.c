@@ -37,6 +37,9 @@ static void every_tail_has_its_kind_and_sender(void **state)
 		{"/p/d/firmware/chunk", FW_TOPIC_CHUNK, FW_SENDER_DEVICE},
 		{"/p/d/firmware/chunk/reply/fw-1/4096", FW_TOPIC_CHUNK_REPLY, FW_SENDER_BROKER},
 		{"/p/d/firmware/chunk/reply//", FW_TOPIC_CHUNK_REPLY, FW_SENDER_BROKER},
+		{"/p/d/firmware/chunk/reply", FW_TOPIC_CHUNK_REPLY, FW_SENDER_BROKER},
+		{"/p/d/firmware/chunk/reply/", FW_TOPIC_CHUNK_REPLY, FW_SENDER_BROKER},
+		{"/p/d/firmware/chunk/reply/fw/1/2", FW_TOPIC_CHUNK_REPLY, FW_SENDER_BROKER},
 		{"/p/d/firmware/chunk/error", FW_TOPIC_CHUNK_ERROR, FW_SENDER_BROKER},
 	};
 	struct fw_topic topic;
@@ -59,7 +62,6 @@ static void other_topics_are_none_of_ours(void **state)
 		"", "/", "//", "///", "////", "p/d/firmware/pull", "/p/d/firmware", "/p/d/firmware/", "/p/d/firmware/pull/",
 		"/p/d/firmware//pull", "/p/d/firmware/pulls", "/p/d/firmware/pul", "/p/d/firmware/Pull", "/p/d/Firmware/pull", "/p/d/firmwares/pull",
 		"/p/firmware/pull", "/p/d/e/firmware/pull", "//p/d/firmware/pull", "/p/d/firmware/upgrade/reply/x", "/p/d/firmware/upgrade/",
-		"/p/d/firmware/chunk/reply", "/p/d/firmware/chunk/reply/", "/p/d/firmware/chunk/reply/fw", "/p/d/firmware/chunk/reply/fw/1/2",
 		"/p/d/firmware/chunk/replyx/fw/1", "/p/d/firmware/read/replies", "$SYS/broker/firmware/pull", " /p/d/firmware/pull",
 		"/p/d/firmware/other", "/p/d/firmware/pull\n",
 	};
