@@ -6,9 +6,15 @@
 #include <string.h>
 
 #include <mosquitto.h>
+#if __has_include(<mosquitto/broker.h>) /* 2.1 */
+#include <mosquitto/broker.h>
+#include <mosquitto/broker_plugin.h>
+#include <mosquitto/mqtt_protocol.h>
+#else
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 #include <mqtt_protocol.h>
+#endif
 
 #include "options.h"
 #include "service.h"

@@ -10,7 +10,7 @@ setup() {
 
 # OPTION...: starts the device d1 and waits until it listens.
 start_device() {
-	"$FW_SOURCE/tests/device" --pace 0 --version 1.0 "$@" lamp d1 -- "${CONNECT[@]}" >"$BROKER_DIR/device" 2>&1 3>&- &
+	setsid "$FW_SOURCE/tests/device" --pace 0 --version 1.0 "$@" lamp d1 -- "${CONNECT[@]}" >"$BROKER_DIR/device" 2>&1 3>&- &
 	DEVICE=$!
 	BACKGROUND+=("$DEVICE")
 	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.0
@@ -34,6 +34,15 @@ send_upgrade() { pub -q 1 -u admin -t /lamp/d1/firmware/upgrade -m '{"url":"http
 	rows "SELECT complete, success, error_reason FROM progress_log WHERE complete" '1|0|simulated: the image does not verify'
 	settle
 	assert_equal "$(db "SELECT version FROM device WHERE device_id = 'd1'")" 1.0
+}
+
+@test "--fail-once fails, and then does not" {
+	start_device --once --fail-once
+	send_upgrade
+	rows "SELECT count(*) FROM progress_log WHERE complete AND NOT success" 1
+	listening() { send_upgrade && ! kill -0 "$DEVICE" 2>/dev/null; } # it takes a moment until it listens again
+	retry 10 listening
+	rows "SELECT version FROM device WHERE device_id = 'd1'" 2.0
 }
 
 @test "--refuse answers no" {

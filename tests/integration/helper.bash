@@ -9,7 +9,7 @@ bats_require_minimum_version 1.5.0
 : "${MOSQUITTO:=/usr/sbin/mosquitto}"
 
 PRODUCT=lamp      # the product that pull, say and others speak for
-BACKGROUND=()     # processes to end with the test
+BACKGROUND=()     # processes to end with the test, with their process group if they lead one
 
 # shellcheck disable=SC2119
 setup() { start_broker && catalog; }
@@ -98,7 +98,7 @@ refuses_to_start() {
 clean_up() {
 	local pid
 	if [[ -z ${BATS_TEST_COMPLETED:-} && -z ${BATS_TEST_SKIPPED:-} ]]; then on_failure; fi
-	for pid in "${BACKGROUND[@]}"; do kill "$pid" 2>/dev/null || true; done
+	for pid in "${BACKGROUND[@]}"; do kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true; done
 	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
 		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
 	fi

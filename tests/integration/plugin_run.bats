@@ -17,6 +17,7 @@ scratch_folders() { find "$TMPDIR" -mindepth 1 -maxdepth 1 -name 'mosquitto-firm
 	assert_equal "$status" 0
 	[[ $output == */logic-analyzer/analyzer-1/firmware/pull/reply* ]]
 	[[ $output == *"\"sign\": \"$(sha256sum </usr/share/sigrok-firmware/fx2lafw-saleae-logic.fw | cut -d' ' -f1)\""* ]]
+	[[ $output == *"First rollout"* ]]
 	assert_equal "$(scratch_folders)" 0
 }
 
