@@ -1,7 +1,7 @@
 /* Answering from the catalog (contract, section 2: "Answering a pull", "Reading a version").
  *
- * Keeps what replies need, the constant part of the JSON already rendered, and asks its source once per iteration of
- * the broker's loop whether the catalog changed: an operator's committed change is seen by the next pull.
+ * Keeps what replies need, the constant part of the JSON already rendered, and asks its source at each answer whether the
+ * catalog changed: an operator's committed change is seen by the next pull.
  * Broker thread only. Pure: the source is the store's reader, or a table in a test. */
 #ifndef FW_CATALOG_H
 #define FW_CATALOG_H
@@ -38,6 +38,7 @@ struct fw_open_row {
  * catalog cannot be read now. Firmware is new, owned by the caller (fw_firmware_free). */
 struct fw_catalog_source {
 	void *context;
+	/* a number that moves with every change that an answer may depend on; asked all the time, so it must be cheap */
 	enum fw_status (*generation)(void *context, uint64_t *out);
 	enum fw_status (*product)(void *context, struct fw_slice product, struct fw_product *out);
 	enum fw_status (*by_version)(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out);
@@ -58,9 +59,6 @@ struct fw_catalog;
 /* `source` and `pending` are borrowed. NULL when out of memory. */
 struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending);
 void fw_catalog_free(struct fw_catalog *catalog); /* NULL is fine */
-
-/* A new iteration of the broker's loop: look again for changes before the next answer. */
-void fw_catalog_stale(struct fw_catalog *catalog);
 
 /* FW_OK, FW_NOT_FOUND (unknown product), or the source's trouble. */
 enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out);

@@ -19,8 +19,7 @@ struct fw_catalog {
 	const struct fw_catalog_source *source;
 	const struct fw_pending *pending;
 	struct fw_table *cache;
-	uint64_t generation;
-	bool fresh; /* looked at in this iteration of the loop */
+	uint64_t generation; /* of what is cached */
 };
 
 struct question {
@@ -73,27 +72,16 @@ void fw_catalog_free(struct fw_catalog *catalog)
 	free(catalog);
 }
 
-void fw_catalog_stale(struct fw_catalog *catalog)
-{
-	catalog->fresh = false;
-}
-
 static enum fw_status refresh(struct fw_catalog *catalog)
 {
 	uint64_t generation;
-	enum fw_status status;
+	enum fw_status status = catalog->source->generation(catalog->source->context, &generation);
 
-	if (catalog->fresh)
-		return FW_OK;
-	status = catalog->source->generation(catalog->source->context, &generation);
-	if (status != FW_OK)
-		return status;
-	if (generation != catalog->generation) {
+	if (status == FW_OK && generation != catalog->generation) {
 		fw_table_clear(catalog->cache, entry_free);
 		catalog->generation = generation;
 	}
-	catalog->fresh = true;
-	return FW_OK;
+	return status;
 }
 
 static enum fw_status ask_source(const struct fw_catalog_source *source, const struct question *question, struct entry *entry)

@@ -132,6 +132,8 @@ void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t l
 	if (applied < pending->old_last || fw_table_count(pending->young) + fw_table_count(pending->old) == 0)
 		return;
 	fw_table_clear(pending->old, device_free);
+	if (applied >= last)
+		fw_table_clear(pending->young, device_free);
 	empty = pending->old;
 	pending->old = pending->young;
 	pending->young = empty;

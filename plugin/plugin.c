@@ -188,20 +188,12 @@ static int on_client_offline(int event, void *data, void *context)
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* All options are read at start; other plugins must still see the reload, so it is deferred. */
-static int on_reload(int event, void *data, void *context)
-{
-	(void)event;
-	(void)data;
-	(void)context;
-	return MOSQ_ERR_PLUGIN_DEFER;
-}
-
+/* Not RELOAD: all options are read at start, and a plugin that answers it keeps the reload from those behind it (2.0), or is
+ * reported for deferring it (2.1). */
 static const struct {
 	int event;
 	MOSQ_FUNC_generic_callback callback;
 } events[] = {
-	{MOSQ_EVT_RELOAD, on_reload},
 	{MOSQ_EVT_MESSAGE, on_message},
 	{MOSQ_EVT_TICK, on_tick},
 	{MOSQ_EVT_DISCONNECT, on_disconnect},

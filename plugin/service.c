@@ -499,6 +499,7 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	if (!handlers[topic.kind])
 		return FW_PASS;
 	exchange.now = fw_now_ms();
+	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
 	return handle(&exchange);
 }
 
@@ -538,8 +539,6 @@ int64_t fw_service_tick(struct fw_service *service)
 	bool more;
 
 	service->last_tick = now;
-	fw_catalog_stale(service->catalog);
-	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
 	more = drain_outbox(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {
 		service->next_counters = now + COUNTERS_EVERY_MS;

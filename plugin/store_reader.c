@@ -28,12 +28,21 @@ static const char *const sql[STATEMENTS] = {
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
 };
 
+/* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A commit becomes visible to readers by
+ * changing it (sqlite.org/walformat.html, "The WAL-Index Header"), so equal bytes mean that nothing was committed. */
+struct wal_header {
+	unsigned char bytes[48];
+};
+
+#define WAL_INDEX_PAGE 32768 /* bytes of the first piece of the WAL-index, in the same document */
+
 struct fw_reader {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct fw_catalog_source source;
 	int64_t data_version; /* at which `generation` was read; 0: never */
 	uint64_t generation;
+	struct wal_header seen; /* when data_version was asked last */
 };
 
 static sqlite3_stmt *start(struct fw_reader *reader, enum statement which, struct fw_slice product)
@@ -44,11 +53,28 @@ static sqlite3_stmt *start(struct fw_reader *reader, enum statement which, struc
 	return statement;
 }
 
+/* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not share its memory, it is always false. */
+static bool nothing_committed(struct fw_reader *reader)
+{
+	sqlite3_file *file = NULL;
+	void volatile *shared = NULL;
+	struct wal_header now;
+
+	/* the connection's own view of the memory: opening the file another time, and closing it, would drop SQLite's locks on it */
+	if (sqlite3_file_control(reader->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file || !file->pMethods ||
+		file->pMethods->iVersion < 2 || file->pMethods->xShmMap(file, 0, WAL_INDEX_PAGE, 0, &shared) != SQLITE_OK || !shared)
+		return false;
+	memcpy(&now, (const void *)shared, sizeof(now));
+	if (memcmp(&now, &reader->seen, sizeof(now)) == 0)
+		return reader->data_version != 0;
+	reader->seen = now;
+	return false;
+}
+
 /* PRAGMA data_version moves with every commit of another connection, the store's among them; only then is
  * the generation worth a look. */
-static enum fw_status read_generation(void *context, uint64_t *out)
+static enum fw_status look_at_generation(struct fw_reader *reader)
 {
-	struct fw_reader *reader = context;
 	sqlite3_stmt *statement = reader->statements[DATA_VERSION];
 	enum fw_status status = fw_db_step(statement);
 	int64_t data_version;
@@ -57,18 +83,30 @@ static enum fw_status read_generation(void *context, uint64_t *out)
 		return status == FW_NOT_FOUND ? FW_FAILED : status;
 	data_version = sqlite3_column_int64(statement, 0);
 	sqlite3_reset(statement);
-	if (data_version != reader->data_version) {
-		statement = reader->statements[GENERATION];
-		status = fw_db_step(statement);
-		if (status != FW_OK)
-			return status == FW_NOT_FOUND ? FW_CORRUPT : status;
-		/* never 0, which is what a new fw_catalog has */
-		reader->generation = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
-		reader->data_version = data_version;
-		sqlite3_reset(statement);
-	}
-	*out = reader->generation;
+	if (data_version == reader->data_version)
+		return FW_OK;
+	statement = reader->statements[GENERATION];
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_CORRUPT : status;
+	/* never 0, which is what a new fw_catalog has */
+	reader->generation = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
+	reader->data_version = data_version;
+	sqlite3_reset(statement);
 	return FW_OK;
+}
+
+static enum fw_status read_generation(void *context, uint64_t *out)
+{
+	struct fw_reader *reader = context;
+	enum fw_status status = FW_OK;
+
+	if (!nothing_committed(reader))
+		status = look_at_generation(reader);
+	if (status != FW_OK)
+		memset(&reader->seen, 0, sizeof(reader->seen));
+	*out = reader->generation;
+	return status;
 }
 
 static enum fw_pull_policy policy_of(struct fw_slice name)
