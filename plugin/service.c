@@ -207,19 +207,19 @@ static bool is_device(const struct fw_service *service, const struct fw_client *
 	}
 }
 
-static void refuse(struct fw_service *service, enum fw_refusal why, const struct fw_client *client, const struct fw_topic *topic,
-	const char *topic_text, const char *detail)
+static void log_refusal(struct exchange *exchange, enum fw_refusal why, const char *detail)
 {
+	struct fw_service *service = exchange->service;
 	char line[FW_REFUSAL_LINE];
 
-	fw_count(&service->counters, why == FW_REFUSED_UNSAVED ? FW_COUNT_UNSAVED : FW_COUNT_REFUSED);
-	if (fw_refusals_line(service->refusals, why, topic->kind, client->id, topic_text, detail, fw_boot_ms(), line))
+	if (fw_refusals_line(service->refusals, why, exchange->topic->kind, exchange->client->id, exchange->request->topic, detail, fw_boot_ms(), line))
 		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 }
 
-static enum fw_verdict refuse_exchange(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
+static enum fw_verdict refuse(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
 {
-	refuse(exchange->service, why, exchange->client, exchange->topic, exchange->request->topic, detail);
+	fw_count(&exchange->service->counters, why == FW_REFUSED_UNSAVED ? FW_COUNT_UNSAVED : FW_COUNT_REFUSED);
+	log_refusal(exchange, why, detail);
 	return verdict;
 }
 
@@ -242,7 +242,7 @@ static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *pay
 	if (status == FW_OK)
 		status = service->broker.publish(service->broker.context, &publication);
 	if (status != FW_OK)
-		refuse_exchange(exchange, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
+		refuse(exchange, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
 	free(to.response_topic);
 	free(to.correlation);
 	free(payload);
@@ -309,10 +309,10 @@ static enum fw_verdict keep_or_refuse(struct exchange *exchange, const struct fw
 	enum fw_status status;
 
 	if (check_product(exchange) == FW_NOT_FOUND)
-		return refuse_exchange(exchange, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
+		return refuse(exchange, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
 	status = keep(exchange, uplink, version, closed);
 	if (status != FW_OK)
-		return refuse_exchange(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+		return refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
 	fw_count(&exchange->service->counters, counter);
 	return FW_PASS;
 }
@@ -322,7 +322,7 @@ static enum fw_verdict handle_report(struct exchange *exchange)
 	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_REPORT);
 
 	if (!uplink.version.len)
-		return refuse_exchange(exchange, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
+		return refuse(exchange, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
 	fw_recent_note(exchange->service->recent, uplink.product, uplink.device, uplink.version, exchange->now);
 	return keep_or_refuse(exchange, &uplink, uplink.version, (struct fw_slice){NULL, 0}, FW_COUNT_REPORTS);
 }
@@ -367,7 +367,7 @@ static void keep_pull(struct exchange *exchange, const struct fw_answer *found)
 	status = keep(exchange, &uplink, uplink.version, none);
 	if (status != FW_OK) {
 		fw_recent_forget(exchange->service->recent, uplink.product, uplink.device);
-		refuse_exchange(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_PASS);
+		refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_PASS);
 	}
 }
 
@@ -390,7 +390,7 @@ static enum fw_verdict handle_pull(struct exchange *exchange)
 	size_t len = 0;
 
 	if (status != FW_OK)
-		return refuse_exchange(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
+		return refuse(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
 	if (found.code == FW_PULL_OFFER) {
 		char *payload = fw_message_write_offer(found.firmware->rendered, exchange->now, message->message_id, &len);
 
@@ -438,12 +438,12 @@ static enum fw_verdict check_sender(struct exchange *exchange, bool device)
 	enum fw_topic_sender sender = fw_topic_sender(exchange->topic->kind);
 
 	if (!exchange->topic->ids_valid)
-		return refuse_exchange(exchange, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
+		return refuse(exchange, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
 	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && device) || fw_options_is_operator(exchange->service->options, exchange->client->username))
 		return FW_PASS;
 	if (sender == FW_SENDER_BROKER)
-		return refuse_exchange(exchange, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
-	return refuse_exchange(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
+		return refuse(exchange, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
+	return refuse(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
 }
 
 static enum fw_verdict handle(struct exchange *exchange)
@@ -455,12 +455,14 @@ static enum fw_verdict handle(struct exchange *exchange)
 	if (status == FW_OK) {
 		verdict = handlers[exchange->topic->kind](exchange);
 	} else if (status == FW_NOMEM) {
-		verdict = refuse_exchange(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+		verdict = refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
 	} else if (exchange->topic->kind == FW_TOPIC_PULL) {
+		/* answered, so it counts as a pull refused */
 		refuse_pull(exchange, FW_PULL_BAD_REQUEST, why);
+		log_refusal(exchange, FW_REFUSED_MALFORMED, why);
 		verdict = FW_PASS;
 	} else {
-		verdict = refuse_exchange(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
+		verdict = refuse(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
 	}
 	fw_message_clear(&exchange->message);
 	return verdict;
