@@ -6,6 +6,7 @@
 #ifndef FW_CATALOG_H
 #define FW_CATALOG_H
 
+#include "files.h"
 #include "fw.h"
 #include "message.h"
 #include "pending.h"
@@ -23,6 +24,9 @@ struct fw_firmware {
 	bool ready;
 	char *firmware_id, *version;
 	char *rendered; /* fw_message_render_offer; NULL unless ready */
+	char *file;     /* in files_dir; NULL: hosted elsewhere */
+	struct fw_file_stamp stamp; /* of the file as it was verified */
+	bool url_apart; /* rendered is without the url: each device is told its own */
 };
 
 /* A row of a device in a running task, waiting or processing. */
@@ -32,7 +36,7 @@ struct fw_open_row {
 	int64_t order;
 };
 
-#define FW_OPEN_ROWS_MAX 64u /* per device; further ones are not looked at */
+#define FW_OPEN_ROWS_MAX 16u /* per device; more than fw_pending remembers as closed, so that one is left to choose */
 
 /* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY, FW_IO, FW_CORRUPT when the
  * catalog cannot be read now. Firmware is new, owned by the caller (fw_firmware_free). */
@@ -46,8 +50,8 @@ struct fw_catalog_source {
 	enum fw_status (*latest)(void *context, struct fw_slice product, struct fw_firmware **out);
 	/* the ready firmware with the lowest order above `order` */
 	enum fw_status (*next)(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
-	/* the device's open rows with ready firmware, lowest order first; *count at most FW_OPEN_ROWS_MAX */
-	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device, struct fw_open_row *rows, size_t *count);
+	/* the ready firmware of the device's open rows, each once, lowest or highest order first; *count at most FW_OPEN_ROWS_MAX */
+	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count);
 	/* the recorded version, terminated, FW_NOT_FOUND when none */
 	enum fw_status (*device_version)(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size);
 };

@@ -9,7 +9,7 @@
 #include "fw.h"
 #include "topic.h"
 
-/* One parsed uplink. The slices and message_id are borrowed from `root`, valid until fw_message_clear. Members that
+/* One parsed uplink. The slices and message_id are borrowed from `root` or the payload, valid until fw_message_clear. Members that
  * the kind does not have, that are absent, null or an empty string: an empty slice, NULL, or has_... false. */
 struct fw_message {
 	json_t *root;
@@ -26,7 +26,7 @@ struct fw_message {
 	bool complete;
 	bool has_success;
 	bool success; /* absent: true for upgrade/reply, false for progress */
-	bool has_range; /* both are there */
+	bool has_offset, has_range; /* both are there */
 	int64_t offset, length; /* chunk, bytes */
 };
 
@@ -59,6 +59,7 @@ const char *fw_pull_code_sentence(enum fw_pull_code code);
 struct fw_offer {
 	const char *firmware_id, *version, *url, *sign, *sign_method, *parameters;
 	int64_t size; /* bytes */
+	bool url_apart; /* leave the url out: each device is told its own, by fw_message_write_offer_at */
 };
 
 /* The members that do not change from reply to reply, as JSON text without the braces:
@@ -71,6 +72,7 @@ char *fw_message_render_offer(const struct fw_offer *offer);
  * when out of memory (then *len is not touched). message_id may be NULL: then the member is left out. Text that is
  * not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL: the code's own. */
 char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json_t *message_id, size_t *len);
+char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, const json_t *message_id, size_t *len); /* rendered with url_apart */
 char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len);
 char *fw_message_write_version(const char *version, int64_t timestamp, const json_t *message_id, size_t *len);
 

@@ -1,4 +1,4 @@
-/* What the store thread wants published: a bounded queue to the broker thread, which alone may publish. */
+/* What the store thread wants of the broker thread: a bounded queue to the broker thread, which alone may publish. */
 #ifndef FW_OUTBOX_H
 #define FW_OUTBOX_H
 
@@ -6,11 +6,18 @@
 
 struct fw_outbox;
 
-/* One message. topic and payload are malloc'd and owned by the struct. Without a topic it is a log line, and qos its level. */
+enum fw_outgoing_kind {
+	FW_OUTGOING_MESSAGE,  /* to be published */
+	FW_OUTGOING_LOG,      /* a log line: payload is the text, qos its enum fw_log_level */
+	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device"; if so, fw_store_presence is the answer */
+};
+
+/* topic (messages only) and payload are malloc'd, terminated, and owned by the struct. */
 struct fw_outgoing {
+	enum fw_outgoing_kind kind;
 	char *topic;
 	char *payload;
-	size_t len; /* bytes */
+	size_t len; /* of payload, bytes */
 	int qos;
 };
 

@@ -39,7 +39,7 @@ enum fw_row_event {
 struct fw_row_facts {
 	bool push;             /* the task's mode; false: pull */
 	bool failed_by_device; /* the failure was the device's own word, and final */
-	bool was_online;       /* FW_EVENT_NO_RESPONSE: presence is online, and did not go offline since the push */
+	bool was_online;       /* FW_EVENT_NO_RESPONSE: the device was online when it was pushed, and has been all the time since */
 	bool finished_before;  /* FW_EVENT_REPORTED_OTHER: it had said complete (progress 100), or went offline after the push and came back */
 };
 

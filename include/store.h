@@ -3,7 +3,9 @@
 #ifndef FW_STORE_H
 #define FW_STORE_H
 
+#include "access.h"
 #include "counter.h"
+#include "delivery.h"
 #include "fw.h"
 #include "options.h"
 #include "outbox.h"
@@ -15,6 +17,8 @@ struct fw_store_config {
 	const struct fw_options *options; /* borrowed, like all here, for the life of the store */
 	struct fw_counters *counters;
 	struct fw_outbox *outbox;
+	struct fw_delivery *delivery;
+	struct fw_access *access;
 	uint64_t first_connection; /* the connections of this run have this number or a higher one */
 };
 
@@ -25,7 +29,11 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 /* Main thread. Starts the store's thread. */
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 
-/* Main thread. Applies what is left for at most some seconds (the rest stays in the spool), ends the thread, closes. NULL is fine. */
+/* Main thread. Applies what is left for at most some seconds (the rest stays in the spool), and ends the thread. NULL is fine, and
+ * so is a store that was not started. */
+void fw_store_stop(struct fw_store *store);
+
+/* Main thread. Stops and closes. NULL is fine. */
 void fw_store_close(struct fw_store *store);
 
 /* Broker thread: where uplinks go. Follow an append with fw_store_wake. */

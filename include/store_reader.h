@@ -14,6 +14,9 @@ void fw_reader_close(struct fw_reader *reader); /* NULL is fine */
 /* Lives as long as the reader. */
 const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader);
 
+/* Main thread, before anything is read: URLs that the plugin made are told to each device apart (url_apart). */
+void fw_reader_keep_urls_apart(struct fw_reader *reader, bool apart);
+
 /* How many products and firmware the catalog has, for the line at start. */
 enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware);
 

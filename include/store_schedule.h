@@ -24,7 +24,7 @@ enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more);
 /* Steady ms of the next timeout, INT64_MAX when none is known. */
 int64_t fw_schedule_next_due(const struct fw_schedule *schedule);
 
-/* Rows changed in a transaction that the caller committed: the next timeout may be earlier now. */
+/* The caller committed a transaction: the next timeout may be earlier now, and its triggers may have queued changes. */
 void fw_schedule_changed(struct fw_schedule *schedule);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "counter.h"
+#include "delivery.h"
 #include "log.h"
 #include "outbox.h"
 #include "topic.h"
@@ -19,11 +20,13 @@ struct fw_writer {
 	char boot_id[FW_BOOT_ID_MAX];
 	struct fw_outbox *outbox;     /* borrowed */
 	struct fw_counters *counters; /* borrowed */
+	struct fw_delivery *delivery; /* borrowed */
 	uint64_t first_connection;    /* connections of this run of the broker have this number or a higher one */
 	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room;
 	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
+	int64_t started_ms;           /* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
 	sqlite3_stmt *statements[4];
 };
 
@@ -44,6 +47,9 @@ void fw_writer_rollback(struct fw_writer *writer);
 /* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL payload or no memory: FW_NOMEM. */
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos);
+
+/* Queues the question whether a device is online; the answer, if it is, comes as fw_store_presence. */
+enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device);
 
 /* How many more messages may be queued now. */
 size_t fw_writer_room(const struct fw_writer *writer);

@@ -36,6 +36,7 @@ void fw_firmware_free(struct fw_firmware *firmware)
 	free(firmware->firmware_id);
 	free(firmware->version);
 	free(firmware->rendered);
+	free(firmware->file);
 	free(firmware);
 }
 
@@ -231,20 +232,17 @@ static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_p
 static enum fw_status open_row_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, const struct fw_firmware **out)
 {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
-	const struct fw_open_row *chosen = NULL;
 	size_t count = 0;
-	enum fw_status status = catalog->source->open_rows(catalog->source->context, pull->product, pull->device, rows, &count);
+	enum fw_status status = catalog->source->open_rows(catalog->source->context, pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
 
 	*out = NULL;
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	for (size_t i = 0; i < count; i++) {
-		if (fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(rows[i].firmware_id), fw_slice_of(rows[i].version)))
-			continue;
-		if (!chosen || policy != FW_POLICY_STEPWISE)
-			chosen = &rows[i];
+		if (!fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(rows[i].firmware_id), fw_slice_of(rows[i].version)))
+			return by_version(catalog, pull->product, fw_slice_of(rows[i].version), out);
 	}
-	return chosen ? by_version(catalog, pull->product, fw_slice_of(chosen->version), out) : FW_OK;
+	return FW_OK;
 }
 
 /* Step 4. */

@@ -4,51 +4,86 @@
 
 #include <string.h>
 
+#include "plain.h"
+
 #define MESSAGE_ID_MAX 1024u /* bytes of text */
 
-static bool absent(const json_t *value)
+/* A member's value, wherever it was read from. */
+struct value {
+	enum { ABSENT, TEXT, INTEGER, REAL, BOOLEAN, OTHER } type; /* null and the empty string are absent */
+	struct fw_slice text;
+	int64_t integer;
+	double real;
+	bool boolean;
+};
+
+static struct value value_of_json(const json_t *json)
 {
-	return !value || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0);
+	struct value value = {.type = OTHER};
+
+	if (!json || json_is_null(json)) {
+		value.type = ABSENT;
+	} else if (json_is_string(json)) {
+		value.text = (struct fw_slice){json_string_value(json), json_string_length(json)};
+		value.type = value.text.len ? TEXT : ABSENT;
+	} else if (json_is_integer(json)) {
+		value.type = INTEGER;
+		value.integer = json_integer_value(json);
+	} else if (json_is_real(json)) {
+		value.type = REAL;
+		value.real = json_real_value(json);
+	} else if (json_is_boolean(json)) {
+		value.type = BOOLEAN;
+		value.boolean = json_is_true(json);
+	}
+	return value;
 }
 
-static struct fw_slice text_of(const json_t *value)
+static struct value value_of_plain(const struct fw_plain *plain)
 {
-	return (struct fw_slice){json_string_value(value), json_string_length(value)};
+	switch (plain->type) {
+	case FW_PLAIN_TEXT:
+		return (struct value){.type = plain->text.len ? TEXT : ABSENT, .text = plain->text};
+	case FW_PLAIN_INTEGER:
+		return (struct value){.type = INTEGER, .integer = plain->integer};
+	case FW_PLAIN_TRUE:
+	case FW_PLAIN_FALSE:
+		return (struct value){.type = BOOLEAN, .boolean = plain->type == FW_PLAIN_TRUE};
+	default:
+		return (struct value){.type = ABSENT};
+	}
 }
 
-static bool read_message_id(json_t *value, struct fw_message *out)
+/* Only checked: the caller keeps it. */
+static bool read_message_id(const struct value *value, struct fw_message *out)
 {
-	if (json_is_string(value) ? json_string_length(value) > MESSAGE_ID_MAX : !json_is_number(value))
-		return false;
-	out->message_id = value;
-	return true;
+	(void)out;
+	return value->type == TEXT ? value->text.len <= MESSAGE_ID_MAX : value->type == INTEGER || value->type == REAL;
 }
 
 /* A real is rounded down: some devices know time in fractions of a millisecond. */
-static bool read_timestamp(json_t *value, struct fw_message *out)
+static bool read_timestamp(const struct value *value, struct fw_message *out)
 {
-	if (json_is_real(value)) {
-		double exact = json_real_value(value);
-
-		if (!(exact >= -0x1p63 && exact < 0x1p63))
+	if (value->type == REAL) {
+		if (!(value->real >= -0x1p63 && value->real < 0x1p63))
 			return false;
-		out->timestamp = (int64_t)exact;
-		if ((double)out->timestamp > exact)
+		out->timestamp = (int64_t)value->real;
+		if ((double)out->timestamp > value->real)
 			out->timestamp--;
 	} else {
-		out->timestamp = json_integer_value(value);
+		out->timestamp = value->integer;
 	}
-	out->has_timestamp = json_is_number(value);
+	out->has_timestamp = value->type == REAL || value->type == INTEGER;
 	return out->has_timestamp;
 }
 
 /* A version: at most FW_VERSION_MAX characters, none of them a control character (C0, DEL, C1). */
-static bool read_version_text(json_t *value, struct fw_slice *out)
+static bool read_version_text(const struct value *value, struct fw_slice *out)
 {
-	struct fw_slice text = text_of(value);
+	struct fw_slice text = value->text;
 	size_t i;
 
-	if (!json_is_string(value) || text.len > 4 * FW_VERSION_MAX || fw_utf8_length(text.at, text.len) > FW_VERSION_MAX)
+	if (value->type != TEXT || text.len > 4 * FW_VERSION_MAX || fw_utf8_length(text.at, text.len) > FW_VERSION_MAX)
 		return false;
 	for (i = 0; i < text.len; i++) {
 		unsigned char byte = (unsigned char)text.at[i];
@@ -60,75 +95,82 @@ static bool read_version_text(json_t *value, struct fw_slice *out)
 	return true;
 }
 
-static bool read_version(json_t *value, struct fw_message *out)
+static bool read_version(const struct value *value, struct fw_message *out)
 {
 	return read_version_text(value, &out->version);
 }
 
-static bool read_current_version(json_t *value, struct fw_message *out)
+static bool read_current_version(const struct value *value, struct fw_message *out)
 {
 	return read_version_text(value, &out->current_version);
 }
 
-static bool read_request_version(json_t *value, struct fw_message *out)
+static bool read_request_version(const struct value *value, struct fw_message *out)
 {
 	return read_version_text(value, &out->request_version);
 }
 
-static bool read_firmware_id(json_t *value, struct fw_message *out)
+static bool is_id_byte(char byte)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	struct fw_slice text = text_of(value);
+	return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
 
-	if (!json_is_string(value) || text.len > FW_ID_MAX || strspn(text.at, allowed) != text.len)
+static bool read_firmware_id(const struct value *value, struct fw_message *out)
+{
+	if (value->type != TEXT || value->text.len > FW_ID_MAX)
 		return false;
-	out->firmware_id = text;
+	for (size_t i = 0; i < value->text.len; i++) {
+		if (!is_id_byte(value->text.at[i]))
+			return false;
+	}
+	out->firmware_id = value->text;
 	return true;
 }
 
-static bool read_error_reason(json_t *value, struct fw_message *out)
+static bool read_error_reason(const struct value *value, struct fw_message *out)
 {
-	out->error_reason = text_of(value);
-	return json_is_string(value);
+	out->error_reason = value->text;
+	return value->type == TEXT;
 }
 
-static bool read_progress(json_t *value, struct fw_message *out)
+static bool read_progress(const struct value *value, struct fw_message *out)
 {
-	double figure = json_number_value(value);
+	double figure = value->type == INTEGER ? (double)value->integer : value->real;
 
 	/* rounded down, 100.9 is still 100 */
-	if (!json_is_number(value) || !(figure >= 0 && figure < 101))
+	if ((value->type != INTEGER && value->type != REAL) || !(figure >= 0 && figure < 101))
 		return false;
 	out->progress = (int)figure;
 	out->has_progress = true;
 	return true;
 }
 
-static bool read_complete(json_t *value, struct fw_message *out)
+static bool read_complete(const struct value *value, struct fw_message *out)
 {
-	out->complete = json_is_true(value);
-	return json_is_boolean(value);
+	out->complete = value->boolean;
+	return value->type == BOOLEAN;
 }
 
-static bool read_success(json_t *value, struct fw_message *out)
+static bool read_success(const struct value *value, struct fw_message *out)
 {
-	out->success = json_is_true(value);
-	out->has_success = json_is_boolean(value);
+	out->success = value->boolean;
+	out->has_success = value->type == BOOLEAN;
 	return out->has_success;
 }
 
-/* `length` comes after `offset` in the table, and makes the range complete. */
-static bool read_offset(json_t *value, struct fw_message *out)
+static bool read_offset(const struct value *value, struct fw_message *out)
 {
-	out->offset = json_integer_value(value);
-	return json_is_integer(value) && out->offset >= 0;
+	out->offset = value->integer;
+	out->has_offset = value->type == INTEGER && value->integer >= 0;
+	return out->has_offset;
 }
 
-static bool read_length(json_t *value, struct fw_message *out)
+/* Comes after `offset` in the table, and makes the range complete. */
+static bool read_length(const struct value *value, struct fw_message *out)
 {
-	out->length = json_integer_value(value);
-	out->has_range = !absent(json_object_get(out->root, "offset"));
-	return json_is_integer(value) && out->length >= 1;
+	out->length = value->integer;
+	out->has_range = out->has_offset;
+	return value->type == INTEGER && value->integer >= 1;
 }
 
 #define KIND(name) (1u << FW_TOPIC_##name)
@@ -142,7 +184,7 @@ static bool read_length(json_t *value, struct fw_message *out)
 static const struct member {
 	unsigned kinds;
 	const char *name;
-	bool (*read)(json_t *value, struct fw_message *out);
+	bool (*read)(const struct value *value, struct fw_message *out);
 	const char *sentence;
 } members[] = {
 	{WITH_ID, "messageId", read_message_id, "messageId must be a string of at most 1024 bytes or a number"},
@@ -236,31 +278,73 @@ static enum fw_status load(const void *payload, size_t len, json_t **root, const
 	return FW_OK;
 }
 
+/* Where the members come from: a plain payload, or jansson's tree in out->root. */
+struct source {
+	struct fw_plain plain[FW_PLAIN_MEMBERS];
+	size_t plain_count;
+};
+
+static struct value find_value(const struct source *source, const struct fw_message *out, const char *name)
+{
+	struct fw_slice wanted = fw_slice_of(name);
+
+	if (!source->plain_count)
+		return value_of_json(json_object_get(out->root, name));
+	for (size_t i = 0; i < source->plain_count; i++) {
+		if (fw_slice_equal(source->plain[i].name, wanted))
+			return value_of_plain(&source->plain[i]);
+	}
+	return (struct value){.type = ABSENT};
+}
+
+/* The echo of a plain payload's messageId is all of it that becomes JSON again. */
+static enum fw_status keep_message_id(const struct source *source, const struct value *value, struct fw_message *out)
+{
+	if (source->plain_count) {
+		out->root = value->type == TEXT ? json_stringn_nocheck(value->text.at, value->text.len) : json_integer(value->integer);
+		out->message_id = out->root;
+	} else {
+		out->message_id = json_object_get(out->root, "messageId");
+	}
+	return out->message_id ? FW_OK : FW_NOMEM;
+}
+
+static enum fw_status read_members(unsigned bit, const struct source *source, struct fw_message *out, const char **why)
+{
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		struct value value;
+
+		if (!(members[i].kinds & bit))
+			continue;
+		value = find_value(source, out, members[i].name);
+		if (value.type == ABSENT)
+			continue;
+		if (!members[i].read(&value, out)) {
+			*why = members[i].sentence;
+			return FW_INVALID;
+		}
+		if (members[i].read == read_message_id && keep_message_id(source, &value, out) != FW_OK) {
+			*why = "out of memory";
+			return FW_NOMEM;
+		}
+	}
+	return FW_OK;
+}
+
 enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why)
 {
 	unsigned bit = 1u << kind;
-	enum fw_status status;
-	size_t i;
+	struct source source;
+	enum fw_status status = FW_OK;
 
 	*out = (struct fw_message){.success = kind == FW_TOPIC_UPGRADE_REPLY};
 	*why = NULL;
 	if (!(bit & READABLE) || (kind == FW_TOPIC_READ && len == 0))
 		return FW_OK;
-	status = load(payload, len, &out->root, why);
-	if (status != FW_OK)
-		return status;
-	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		json_t *value;
-
-		if (!(members[i].kinds & bit))
-			continue;
-		value = json_object_get(out->root, members[i].name);
-		if (absent(value) || members[i].read(value, out))
-			continue;
-		*why = members[i].sentence;
-		return FW_INVALID;
-	}
-	return FW_OK;
+	source.plain_count = payload && len <= FW_PAYLOAD_MAX ? fw_plain_parse(payload, len, source.plain) : 0;
+	if (!source.plain_count)
+		status = load(payload, len, &out->root, why);
+	return status == FW_OK ? read_members(bit, &source, out, why) : status;
 }
 
 void fw_message_clear(struct fw_message *message)

@@ -2,7 +2,6 @@
  * is made of one allocation and a few copies. */
 #include "message.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,10 +50,16 @@ static void put(struct text *text, struct fw_slice piece)
 
 static void put_integer(struct text *text, int64_t number)
 {
-	char digits[24];
-	int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
+	char digits[24], *end = digits + sizeof(digits), *at = end;
+	uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 
-	put(text, (struct fw_slice){digits, (size_t)len});
+	do {
+		*--at = (char)('0' + left % 10);
+		left /= 10;
+	} while (left);
+	if (number < 0)
+		*--at = '-';
+	put(text, (struct fw_slice){at, (size_t)(end - at)});
 }
 
 /* A real in the fewest digits that read back as the same number. */
@@ -194,8 +199,9 @@ char *fw_message_render_offer(const struct fw_offer *offer)
 
 	if (!is_json_object(parameters))
 		return NULL;
-	put_member(&text, FW_SLICE("\"url\":"), offer->url);
-	put_member(&text, FW_SLICE(",\"version\":"), offer->version);
+	if (!offer->url_apart)
+		put_member(&text, FW_SLICE("\"url\":"), offer->url);
+	put_member(&text, offer->url_apart ? FW_SLICE("\"version\":") : FW_SLICE(",\"version\":"), offer->version);
 	put(&text, FW_SLICE(",\"parameters\":"));
 	put_compact(&text, parameters);
 	put_member(&text, FW_SLICE(",\"sign\":"), offer->sign);
@@ -215,6 +221,20 @@ char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json
 	if (!reserve(&text, constant.len + json_string_length(message_id) + 96))
 		return NULL;
 	put_head(&text, timestamp, message_id);
+	put(&text, FW_SLICE(","));
+	put(&text, constant);
+	return finish(&text, len);
+}
+
+char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, const json_t *message_id, size_t *len)
+{
+	struct fw_slice constant = fw_slice_of(rendered);
+	struct text text = {0};
+
+	if (!reserve(&text, constant.len + strlen(url) + json_string_length(message_id) + 112))
+		return NULL;
+	put_head(&text, timestamp, message_id);
+	put_member(&text, FW_SLICE(",\"url\":"), url);
 	put(&text, FW_SLICE(","));
 	put(&text, constant);
 	return finish(&text, len);

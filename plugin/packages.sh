@@ -8,7 +8,7 @@
 		make mosquitto-dev pkg-config)
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
 	PACKAGES_DEMO=(jq sigrok-firmware-fx2lafw)
-	PACKAGES_TEST=(bats jq libcmocka-dev openssl procps python3-paho-mqtt shellcheck)
+	PACKAGES_TEST=(bats curl jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
 }
 
 missing_packages() { # PACKAGE...: prints those that are not installed
@@ -19,8 +19,8 @@ missing_packages() { # PACKAGE...: prints those that are not installed
 }
 
 # PACKAGE...: installs what is missing, as root or with sudo. Says what it does, and nothing when there is nothing to do.
-# Debian's mosquitto package starts a broker on port 1883 when it is installed: that one is not wanted here, and is kept
-# from starting. A broker that was installed before is left alone.
+# Debian's mosquitto package starts a broker on port 1883 when it is installed, and nginx a server on port 80: these are not
+# wanted here, and are kept from starting. What was installed before is left alone.
 install_packages() {
 	local missing as_root=() log policy=/usr/sbin/policy-rc.d
 	if ! command -v dpkg-query apt-get >/dev/null; then
@@ -39,11 +39,11 @@ install_packages() {
 	echo "Installing with apt-get: ${missing[*]}"
 	log=$(mktemp)
 	if (
-		if [[ ! -e $policy && -n $(missing_packages mosquitto) ]]; then
-			echo "(Debian's own mosquitto service is not started; should it not start at the next boot either: systemctl disable mosquitto)"
+		if [[ ! -e $policy && " ${missing[*]} " == *" "@(mosquitto|nginx-light)" "* ]]; then
+			echo "(Debian's own services of mosquitto and nginx are not started; should they not start at the next boot either: systemctl disable mosquitto nginx)"
 			trap '"${as_root[@]}" rm -f "$policy"' EXIT
 			# shellcheck disable=SC2016 # $1 is the policy's
-			printf '#!/bin/sh\ncase $1 in mosquitto*) exit 101 ;; esac\n' | "${as_root[@]}" tee "$policy" >/dev/null
+			printf '#!/bin/sh\ncase $1 in mosquitto* | nginx*) exit 101 ;; esac\n' | "${as_root[@]}" tee "$policy" >/dev/null
 			"${as_root[@]}" chmod 755 "$policy"
 		fi
 		"${as_root[@]}" apt-get -q update || echo "apt-get update failed; trying with the lists that are there"

@@ -40,8 +40,9 @@ static const struct rule rules[FW_ROW_STATES][FW_ROW_EVENTS][2] = {
 		[FW_EVENT_STOP] = {{ALWAYS, FW_ROW_CANCELED, FW_ACT_NONE, NULL}},
 	},
 	[FW_ROW_PROCESSING] = {
-		/* the device lost the first answer: it gets it again, and the clock goes on */
-		[FW_EVENT_PULLED] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_NONE, NULL}},
+		/* a pushed device that pulls has heard the push; one that pulls again lost the first answer: it gets it again, and the clock goes on */
+		[FW_EVENT_PULLED] = {{IF_PUSH, FW_ROW_PROCESSING, FW_ACT_RESPONDED, NULL},
+				     {IF_PULL, FW_ROW_PROCESSING, FW_ACT_NONE, NULL}},
 		[FW_EVENT_ACCEPTED] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_RESPONDED, NULL}},
 		[FW_EVENT_REFUSED] = {{ALWAYS, FW_ROW_FAILED, FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL}},
 		[FW_EVENT_PROGRESS] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_RESPONDED | FW_ACT_PROGRESS, NULL}},

@@ -6,6 +6,7 @@
 
 #include "catalog.h"
 #include "counter.h"
+#include "courier.h"
 #include "message.h"
 #include "pending.h"
 #include "presence.h"
@@ -17,9 +18,11 @@
 #include "uplink.h"
 
 #define TICK_MS 100              /* how often the broker thread looks for what the store wants published */
-#define TICKLESS_MS 1000         /* the broker sends ticks more often than that, or not at all */
+#define TICKLESS_MS 1000         /* the broker sends ticks more often than that, unless it is suspended, or sends none at all */
+#define TICKS_MISSED 3           /* in a row are no accident */
 #define PUBLISH_BUDGET_MS 8      /* of one tick */
 #define COUNTERS_EVERY_MS 10000
+#define CHUNK_MS 2               /* until the next look while a chunk is being read */
 #define OUTBOX_MAX 8192u
 #define PRESENCE_MAX (1u << 21)
 
@@ -35,9 +38,13 @@ struct fw_service {
 	struct fw_presence *presence;
 	struct fw_recent *recent;
 	struct fw_refusals *refusals;
+	struct fw_courier *courier;
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
-	bool tickless_told;
+	unsigned ticks_missed; /* in a row */
+	bool in_message;
+	char shown[FW_PRESENCE_KEY_MAX]; /* who came online by the message under way */
+	size_t shown_len;
 	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
 	unsigned char record[FW_UPLINK_MAX];
 };
@@ -53,9 +60,8 @@ struct exchange {
 	int64_t now; /* Unix ms */
 };
 
-static void presence_changed(void *context, struct fw_slice key, bool online)
+static void tell_presence(struct fw_service *service, struct fw_slice key, bool online)
 {
-	struct fw_service *service = context;
 	const char *slash = memchr(key.at, '/', key.len);
 
 	/* with identity `none` the key is product/device: see device_key */
@@ -65,6 +71,20 @@ static void presence_changed(void *context, struct fw_slice key, bool online)
 	}
 	fw_store_presence(service->store, (struct fw_slice){key.at, (size_t)(slash - key.at)},
 		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online);
+}
+
+/* Who shows itself by a message is online behind that message: what it says, a pull or the end of an upgrade, comes before the push
+ * that it gets for being there. */
+static void presence_changed(void *context, struct fw_slice key, bool online)
+{
+	struct fw_service *service = context;
+
+	if (!online || !service->in_message) {
+		tell_presence(service, key, online);
+		return;
+	}
+	memcpy(service->shown, key.at, key.len);
+	service->shown_len = key.len;
 }
 
 static enum fw_status make_parts(struct fw_service *service)
@@ -83,12 +103,20 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 {
 	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
 		.first_connection = service->first_connection};
-	enum fw_status status = fw_store_open(&config, &service->store, error);
+	enum fw_status status = fw_courier_new(service->options, &service->courier, error);
 
+	if (status != FW_OK)
+		return status;
+	config.delivery = fw_courier_delivery(service->courier);
+	config.access = fw_courier_access(service->courier);
+	status = fw_store_open(&config, &service->store, error);
+	if (status == FW_OK)
+		status = fw_courier_start(service->courier, error);
 	if (status == FW_OK)
 		status = fw_reader_open(service->options->db_file, &service->reader, error);
 	if (status != FW_OK)
 		return status;
+	fw_reader_keep_urls_apart(service->reader, fw_delivery_expires(config.delivery));
 	service->catalog = fw_catalog_new(fw_reader_source(service->reader), service->pending);
 	return service->catalog ? fw_store_start(service->store, error) : FW_NOMEM;
 }
@@ -119,18 +147,41 @@ enum fw_status fw_service_open(const struct fw_options *options, const struct fw
 	return FW_OK;
 }
 
-/* Publishes what the store wants published, and writes its log lines. */
+static void answer_presence(struct fw_service *service, struct fw_slice product_and_device)
+{
+	const char *slash = memchr(product_and_device.at, '/', product_and_device.len);
+	struct fw_slice key = product_and_device;
+
+	if (service->options->identity != FW_IDENTITY_NONE)
+		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
+	if (fw_presence_online(service->presence, key))
+		tell_presence(service, key, true);
+}
+
+static void deliver(struct fw_service *service, const struct fw_outgoing *message)
+{
+	switch (message->kind) {
+	case FW_OUTGOING_MESSAGE:
+		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = message->topic, .payload = message->payload,
+			.len = message->len, .qos = message->qos});
+		break;
+	case FW_OUTGOING_LOG:
+		service->broker.log(service->broker.context, (enum fw_log_level)message->qos, message->payload);
+		break;
+	case FW_OUTGOING_PRESENCE:
+		answer_presence(service, (struct fw_slice){message->payload, message->len});
+		break;
+	}
+}
+
+/* Does what the store wants done, until `until` (boot ms). True when some is left. */
 static bool drain_outbox(struct fw_service *service, int64_t until)
 {
 	struct fw_outgoing message;
 	unsigned taken = 0;
 
 	while (fw_outbox_take(service->outbox, &message)) {
-		if (message.topic)
-			service->broker.publish(service->broker.context, &(struct fw_publication){.topic = message.topic, .payload = message.payload,
-				.len = message.len, .qos = message.qos});
-		else
-			service->broker.log(service->broker.context, (enum fw_log_level)message.qos, message.payload);
+		deliver(service, &message);
 		free(message.topic);
 		free(message.payload);
 		if (++taken % 64 == 0 && fw_boot_ms() >= until)
@@ -143,9 +194,11 @@ void fw_service_close(struct fw_service *service)
 {
 	if (!service)
 		return;
-	fw_store_close(service->store);
+	fw_courier_stop(service->courier);
+	fw_store_stop(service->store);
 	if (service->outbox)
 		drain_outbox(service, INT64_MAX);
+	fw_store_close(service->store);
 	fw_catalog_free(service->catalog);
 	fw_reader_close(service->reader);
 	fw_presence_free(service->presence);
@@ -153,6 +206,7 @@ void fw_service_close(struct fw_service *service)
 	fw_recent_free(service->recent);
 	fw_refusals_free(service->refusals);
 	fw_outbox_free(service->outbox);
+	fw_courier_free(service->courier);
 	free(service);
 }
 
@@ -235,7 +289,8 @@ static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *pay
 	fw_topic_format(topic, sizeof(topic), kind, exchange->topic->product, exchange->topic->device);
 	if (status == FW_OK && exchange->request->properties)
 		status = service->broker.reply_to(service->broker.context, exchange->request->properties, &to);
-	if (to.response_topic && fw_topic_response_allowed(to.response_topic, kind, exchange->topic->product, exchange->topic->device))
+	/* a chunk's error where its bytes are expected would be taken for them */
+	if (to.response_topic && kind != FW_TOPIC_CHUNK_ERROR && fw_topic_response_allowed(to.response_topic, kind, exchange->topic->product, exchange->topic->device))
 		publication.topic = to.response_topic;
 	publication.correlation = to.correlation;
 	publication.correlation_len = to.correlation_len;
@@ -380,6 +435,31 @@ static void refuse_pull(struct exchange *exchange, enum fw_pull_code code, const
 	answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
 }
 
+static char *write_offer(struct exchange *exchange, const struct fw_firmware *firmware, size_t *len)
+{
+	char *url, *payload;
+
+	if (!firmware->url_apart)
+		return fw_message_write_offer(firmware->rendered, exchange->now, exchange->message.message_id, len);
+	url = fw_delivery_url(fw_courier_delivery(exchange->service->courier), exchange->topic->product, exchange->topic->device, firmware->firmware_id,
+		firmware->file, exchange->now);
+	payload = url ? fw_message_write_offer_at(firmware->rendered, url, exchange->now, exchange->message.message_id, len) : NULL;
+	free(url);
+	return payload;
+}
+
+/* What is on disk may have changed since the catalog was told: then it is verified again, and till then not offered. */
+static void check_file(struct exchange *exchange, struct fw_answer *found)
+{
+	const struct fw_firmware *firmware = found->firmware;
+
+	if (found->code != FW_PULL_OFFER || !firmware->file ||
+		fw_delivery_holds(fw_courier_delivery(exchange->service->courier), firmware->file, &firmware->stamp))
+		return;
+	found->code = exchange->message.request_version.len ? FW_PULL_VERSION_NOT_FOUND : FW_PULL_NO_UPDATE;
+	found->firmware = NULL;
+}
+
 static enum fw_verdict handle_pull(struct exchange *exchange)
 {
 	const struct fw_message *message = &exchange->message;
@@ -391,8 +471,9 @@ static enum fw_verdict handle_pull(struct exchange *exchange)
 
 	if (status != FW_OK)
 		return refuse(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
+	check_file(exchange, &found);
 	if (found.code == FW_PULL_OFFER) {
-		char *payload = fw_message_write_offer(found.firmware->rendered, exchange->now, message->message_id, &len);
+		char *payload = write_offer(exchange, found.firmware, &len);
 
 		answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
 		fw_count(&exchange->service->counters, FW_COUNT_PULLS_ANSWERED);
@@ -422,6 +503,59 @@ static enum fw_verdict handle_read(struct exchange *exchange)
 	return FW_ANSWERED;
 }
 
+static enum fw_verdict refuse_chunk(struct exchange *exchange, const char *code, const char *sentence)
+{
+	size_t len = 0;
+	char *payload = fw_message_write_chunk_error(code, sentence, exchange->now, exchange->message.message_id, &len);
+
+	answer(exchange, FW_TOPIC_CHUNK_ERROR, payload, len);
+	return FW_PASS;
+}
+
+static enum fw_status ask_for_chunk(struct exchange *exchange)
+{
+	struct fw_service *service = exchange->service;
+	const struct fw_message *message = &exchange->message;
+	struct fw_reply_to to = {NULL, NULL, 0};
+	struct fw_chunk_request request = {.product = exchange->topic->product, .device = exchange->topic->device, .firmware_id = message->firmware_id,
+		.offset = message->offset, .length = message->length, .qos = exchange->request->qos, .message_id = message->message_id};
+	enum fw_status status = FW_OK;
+
+	if (exchange->request->properties)
+		status = service->broker.reply_to(service->broker.context, exchange->request->properties, &to);
+	if (to.response_topic && fw_topic_response_allowed(to.response_topic, FW_TOPIC_CHUNK_REPLY, request.product, request.device))
+		request.response_topic = to.response_topic;
+	request.correlation = to.correlation;
+	request.correlation_len = to.correlation_len;
+	if (status == FW_OK)
+		status = fw_chunks_ask(fw_courier_chunks(service->courier), &request);
+	free(to.response_topic);
+	free(to.correlation);
+	return status;
+}
+
+static enum fw_verdict handle_chunk(struct exchange *exchange)
+{
+	const struct fw_message *message = &exchange->message;
+	long most = exchange->service->options->chunk_max_bytes;
+	char sentence[80];
+
+	if (!message->firmware_id.len || !message->has_range)
+		return refuse_chunk(exchange, "bad_request", "firmwareId, offset and length must be given");
+	if (message->length > most) {
+		snprintf(sentence, sizeof(sentence), "length may be %ld bytes at most", most);
+		return refuse_chunk(exchange, "too_large", sentence);
+	}
+	switch (ask_for_chunk(exchange)) {
+	case FW_OK:
+		return FW_PASS;
+	case FW_INVALID:
+		return refuse_chunk(exchange, "bad_request", "correlation data and response topic are too large");
+	default:
+		return refuse_chunk(exchange, "busy", "too many chunks are asked for at once: wait for an answer before asking again");
+	}
+}
+
 /* What happens to each kind, once its sender is known to be the right one. */
 static enum fw_verdict (*const handlers[FW_TOPIC_KINDS])(struct exchange *exchange) = {
 	[FW_TOPIC_UPGRADE_REPLY] = handle_upgrade_reply,
@@ -430,6 +564,7 @@ static enum fw_verdict (*const handlers[FW_TOPIC_KINDS])(struct exchange *exchan
 	[FW_TOPIC_REPORT] = handle_report,
 	[FW_TOPIC_READ] = handle_read,
 	[FW_TOPIC_READ_REPLY] = handle_report,
+	[FW_TOPIC_CHUNK] = handle_chunk,
 };
 
 /* FW_PASS, or FW_DENY with the refusal counted and logged. */
@@ -461,60 +596,13 @@ static enum fw_verdict handle(struct exchange *exchange)
 		refuse_pull(exchange, FW_PULL_BAD_REQUEST, why);
 		log_refusal(exchange, FW_REFUSED_MALFORMED, why);
 		verdict = FW_PASS;
+	} else if (exchange->topic->kind == FW_TOPIC_CHUNK) {
+		verdict = refuse_chunk(exchange, "bad_request", why);
 	} else {
 		verdict = refuse(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
 	}
 	fw_message_clear(&exchange->message);
 	return verdict;
-}
-
-static void check_ticks(struct fw_service *service)
-{
-	if (fw_boot_ms() - service->last_tick < TICKLESS_MS)
-		return;
-	if (!service->tickless_told)
-		service->broker.log(service->broker.context, FW_LOG_WARNING, "the broker sends no ticks, so pushes wait for the next firmware message:"
-			" set 'per_listener_settings false' (Mosquitto 2.0 sends no ticks with it true)");
-	service->tickless_told = true;
-	fw_service_tick(service);
-}
-
-enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request)
-{
-	struct fw_topic topic;
-	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = &topic};
-	bool device;
-	enum fw_verdict verdict;
-
-	fw_topic_parse(request->topic, &topic);
-	if (topic.kind == FW_TOPIC_OTHER) {
-		note_seen(service, client, NULL);
-		return FW_PASS;
-	}
-	check_ticks(service);
-	device = is_device(service, client, topic.device);
-	verdict = check_sender(&exchange, device && client->id);
-	if (verdict != FW_PASS)
-		return verdict;
-	if (fw_topic_sender(topic.kind) == FW_SENDER_DEVICE && device)
-		exchange.connection = note_seen(service, client, &topic);
-	if (!handlers[topic.kind])
-		return FW_PASS;
-	exchange.now = fw_now_ms();
-	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
-	return handle(&exchange);
-}
-
-void fw_service_connected(struct fw_service *service, const struct fw_client *client)
-{
-	note_seen(service, client, NULL);
-}
-
-void fw_service_gone(struct fw_service *service, const struct fw_client *client)
-{
-	struct fw_slice key = device_key(service, client, NULL, NULL);
-
-	fw_presence_gone(service->presence, client->handle, fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
 }
 
 /* Each counter when it changed, and all of them once. */
@@ -535,16 +623,102 @@ static void publish_counters(struct fw_service *service)
 	}
 }
 
-int64_t fw_service_tick(struct fw_service *service)
+/* Publishes the chunks that were read, until `until` (boot ms). True when some are left. */
+static bool drain_chunks(struct fw_service *service, int64_t until)
+{
+	struct fw_chunks *chunks = fw_courier_chunks(service->courier);
+	struct fw_chunk_reply reply;
+
+	while (fw_chunks_take(chunks, &reply)) {
+		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = reply.topic, .payload = reply.payload, .len = reply.len,
+			.qos = reply.qos, .correlation = reply.correlation, .correlation_len = reply.correlation_len});
+		free(reply.topic);
+		free(reply.payload);
+		free(reply.correlation);
+		if (fw_boot_ms() >= until)
+			return true;
+	}
+	return false;
+}
+
+static int64_t do_tick(struct fw_service *service)
 {
 	int64_t now = fw_boot_ms();
 	bool more;
 
 	service->last_tick = now;
 	more = drain_outbox(service, now + PUBLISH_BUDGET_MS);
+	more |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {
 		service->next_counters = now + COUNTERS_EVERY_MS;
 		publish_counters(service);
 	}
-	return more ? 0 : TICK_MS;
+	if (more)
+		return 0;
+	return fw_chunks_under_way(fw_courier_chunks(service->courier)) ? CHUNK_MS : TICK_MS;
+}
+
+static void check_ticks(struct fw_service *service)
+{
+	if (fw_boot_ms() - service->last_tick < TICKLESS_MS)
+		return;
+	if (++service->ticks_missed == TICKS_MISSED)
+		service->broker.log(service->broker.context, FW_LOG_WARNING, "the broker sends no ticks, so pushes wait for the next firmware message:"
+			" set 'per_listener_settings false' (Mosquitto 2.0 sends no ticks with it true)");
+	do_tick(service);
+}
+
+static enum fw_verdict firmware_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
+{
+	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic};
+	bool device = is_device(service, client, topic->device);
+	enum fw_verdict verdict = check_sender(&exchange, device);
+	bool speaks = verdict == FW_PASS && device && fw_topic_sender(topic->kind) == FW_SENDER_DEVICE;
+	uint64_t connection = note_seen(service, client, speaks ? topic : NULL);
+
+	check_ticks(service);
+	if (verdict != FW_PASS || !handlers[topic->kind])
+		return verdict;
+	exchange.connection = speaks ? connection : 0;
+	exchange.now = fw_now_ms();
+	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
+	return handle(&exchange);
+}
+
+enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request)
+{
+	struct fw_topic topic;
+	enum fw_verdict verdict = FW_PASS;
+
+	if (!client->id)
+		return FW_PASS;
+	fw_topic_parse(request->topic, &topic);
+	service->in_message = true;
+	if (topic.kind == FW_TOPIC_OTHER)
+		note_seen(service, client, NULL);
+	else
+		verdict = firmware_message(service, client, request, &topic);
+	service->in_message = false;
+	if (service->shown_len)
+		tell_presence(service, (struct fw_slice){service->shown, service->shown_len}, true);
+	service->shown_len = 0;
+	return verdict;
+}
+
+void fw_service_connected(struct fw_service *service, const struct fw_client *client)
+{
+	note_seen(service, client, NULL);
+}
+
+void fw_service_gone(struct fw_service *service, const struct fw_client *client)
+{
+	struct fw_slice key = device_key(service, client, NULL, NULL);
+
+	fw_presence_gone(service->presence, client->handle, fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
+}
+
+int64_t fw_service_tick(struct fw_service *service)
+{
+	service->ticks_missed = 0;
+	return do_tick(service);
 }

@@ -13,13 +13,14 @@
 #include <unistd.h>
 
 #include "store_apply.h"
+#include "store_files.h"
 #include "store_schedule.h"
 #include "store_schema.h"
 #include "store_writer.h"
 
 #define BATCH_RECORDS 2000
 #define BATCH_MS 20          /* an operator's shell without .timeout must find the catalog free most of the time */
-#define LINGER_MS 3          /* uplinks that come together are applied together */
+#define LINGER_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
@@ -51,6 +52,7 @@ struct fw_store {
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	struct fw_apply *apply;
+	struct fw_store_files *files;
 	struct fw_spool *spool;
 	atomic_uint_fast64_t applied;
 	dev_t device;
@@ -72,6 +74,7 @@ struct fw_store {
 	bool file_lost;
 	int64_t trouble_since; /* boot ms, 0: none */
 	bool trouble_told;
+	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_prune, next_watch; /* boot ms */
 	struct fw_spool_damage damage_told;
 };
@@ -148,6 +151,7 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->lock_fd = -1;
 	store->writer.outbox = config->outbox;
 	store->writer.counters = config->counters;
+	store->writer.delivery = config->delivery;
 	store->writer.first_connection = config->first_connection;
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -161,6 +165,8 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 		status = fw_schedule_open(&store->writer, store->rows, &store->schedule, error);
 	if (status == FW_OK)
 		status = fw_apply_open(&store->writer, store->rows, store->schedule, &store->apply, error);
+	if (status == FW_OK)
+		status = fw_store_files_open(&store->writer, config->delivery, config->access, &store->files, error);
 	if (status == FW_OK)
 		status = open_spool(store, error);
 	if (status != FW_OK) {
@@ -181,11 +187,17 @@ struct batch {
 	bool end; /* all that was appended has been read */
 };
 
+/* May more be done in this transaction? What follows from one uplink or event must fit into the outbox. */
+static bool has_room(struct fw_store *store, const struct batch *batch)
+{
+	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_writer_room(&store->writer) > MESSAGES_OF_UPLINK;
+}
+
 static enum fw_status apply_presence_before(struct fw_store *store, struct batch *batch, uint64_t sequence)
 {
 	enum fw_status status = FW_OK;
 
-	while (status == FW_OK && batch->presence && batch->presence->after < sequence) {
+	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(store, batch)) {
 		struct presence_event *event = batch->presence;
 
 		status = fw_apply_presence(store->apply, (struct fw_slice){event->ids, event->product_len},
@@ -216,7 +228,7 @@ static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
 {
 	enum fw_status status = FW_OK;
 
-	while (batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_writer_room(&store->writer) > MESSAGES_OF_UPLINK) {
+	while (has_room(store, batch)) {
 		const unsigned char *payload;
 		uint64_t sequence;
 		size_t len;
@@ -228,6 +240,11 @@ static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
 		}
 		if (status == FW_OK)
 			status = apply_presence_before(store, batch, sequence);
+		/* no room for all that comes before this record: it is read again in the next batch */
+		if (status == FW_OK && batch->presence && batch->presence->after < sequence) {
+			fw_spool_rewind(store->spool, batch->applied);
+			return FW_OK;
+		}
 		if (status == FW_OK)
 			status = apply_record(store, payload, len);
 		if (status != FW_OK)
@@ -241,12 +258,7 @@ static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
 /* Presence events whose place is behind the last record. */
 static enum fw_status apply_presence_behind(struct fw_store *store, struct batch *batch)
 {
-	enum fw_status status = FW_OK;
-
-	while (status == FW_OK && batch->end && batch->presence && batch->presence->after <= batch->applied &&
-		fw_boot_ms() < batch->until && fw_writer_room(&store->writer) > MESSAGES_OF_UPLINK)
-		status = apply_presence_before(store, batch, batch->presence->after + 1);
-	return status;
+	return batch->end ? apply_presence_before(store, batch, batch->applied + 1) : FW_OK;
 }
 
 static void append_presence(struct presence_list *list, struct presence_list more)
@@ -348,7 +360,9 @@ static enum fw_status prune(struct fw_store *store, bool *left)
 {
 	int64_t before = fw_now_ms() - store->config.options->log_retention_days * DAY_MS;
 
-	return fw_apply_prune(store->apply, before, PRUNE_ROWS, left);
+	enum fw_status status = fw_apply_prune(store->apply, before, PRUNE_ROWS, left);
+
+	return status == FW_OK ? fw_store_files_prune(store->files, before, PRUNE_ROWS, left) : status;
 }
 
 static enum fw_status prune_when_due(struct fw_store *store, bool *more)
@@ -448,7 +462,11 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		status = fw_schedule_work(store->schedule, &scheduled);
 	*more |= scheduled;
 	if (status == FW_OK)
-		status = prune_when_due(store, more);
+		status = fw_store_files_work(store->files, more);
+	if (status == FW_OK)
+		status = prune_when_due(store, &left);
+	store->hurry = scheduled || left;
+	*more |= left;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
 	tell_damage(store);
 	watch_file(store);
@@ -499,6 +517,14 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 	return !stop;
 }
 
+/* There is more to do. When it is but the few uplinks that came while the last ones were applied, they wait for others. */
+static bool linger(struct fw_store *store)
+{
+	uint64_t waiting = fw_spool_last(store->spool) - atomic_load(&store->applied);
+
+	return sleep_until_work(store, waiting < BATCH_RECORDS && !store->hurry ? LINGER_MS : 0, false);
+}
+
 static void finish(struct fw_store *store)
 {
 	int64_t until = fw_boot_ms() + STOP_MS;
@@ -513,6 +539,8 @@ static void finish(struct fw_store *store)
 			nanosleep(&pause, NULL);
 		}
 	}
+	/* what was downloaded in the last moment may get lost with a busy catalog */
+	fw_store_files_flush(store->files);
 	if (fw_spool_last(store->spool) > atomic_load(&store->applied))
 		fw_writer_log(&store->writer, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
 }
@@ -532,7 +560,7 @@ static void *run(void *argument)
 		else if (!more)
 			go_on = sleep_until_work(store, idle_ms(store), true);
 		else
-			go_on = sleep_until_work(store, 0, false);
+			go_on = linger(store);
 	}
 	finish(store);
 	return NULL;
@@ -556,19 +584,26 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
 	return FW_OK;
 }
 
+void fw_store_stop(struct fw_store *store)
+{
+	if (!store || !store->started)
+		return;
+	pthread_mutex_lock(&store->lock);
+	store->stop = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
+	pthread_join(store->thread, NULL);
+	store->started = false;
+}
+
 void fw_store_close(struct fw_store *store)
 {
 	if (!store)
 		return;
-	if (store->started) {
-		pthread_mutex_lock(&store->lock);
-		store->stop = true;
-		pthread_cond_signal(&store->wake);
-		pthread_mutex_unlock(&store->lock);
-		pthread_join(store->thread, NULL);
-	}
+	fw_store_stop(store);
 	take_presence(store);
 	drop_presence(store, NULL);
+	fw_store_files_close(store->files);
 	fw_apply_close(store->apply);
 	fw_schedule_close(store->schedule);
 	fw_rows_close(store->rows);

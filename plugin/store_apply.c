@@ -18,26 +18,26 @@
 #define PRODUCTS_MAX 32u
 
 enum statement {
-	DEVICE, PRODUCT, ADD_DEVICE, SEEN, SET_VERSION, LOG_VERSION, VERSION_LOGGED, FIRMWARE_BY_ID, FIRMWARE_BY_VERSION,
+	DEVICE, PRODUCT, ADD_DEVICE, SEEN, SET_VERSION, NOTE_MESSAGE, LOG_VERSION, FIRMWARE_BY_ID, FIRMWARE_BY_VERSION,
 	PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, PRODUCTS_OF_DEVICE, PRESENCE, FORGET, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS
 };
 
 static const char *const sql[STATEMENTS] = {
-	[DEVICE] = "SELECT version, last_seen_at FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[DEVICE] = "SELECT version, last_seen_at, recent_messages FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[PRODUCT] = "SELECT 1 FROM product WHERE product_id = ?1",
 	[ADD_DEVICE] = "INSERT INTO device (product_id, device_id, presence, last_seen_at) VALUES (?1, ?2, ?3, ?4)",
 	[SEEN] = "UPDATE device SET last_seen_at = ?3 WHERE product_id = ?1 AND device_id = ?2",
 	[SET_VERSION] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
 	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, version, previous_version)"
 		" VALUES (?3, ?4, ?1, ?2, ?5, ?6)",
-	[VERSION_LOGGED] = "SELECT 1 FROM (SELECT reported_at, version FROM version_log WHERE product_id = ?1 AND device_id = ?2"
-		" ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ") WHERE reported_at = ?3 AND version = ?4",
+	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3 WHERE product_id = ?1 AND device_id = ?2",
 	[FIRMWARE_BY_ID] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[FIRMWARE_BY_VERSION] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND version = ?2",
 	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11 */
 	[PROGRESS_LOGGED] =
-		"SELECT 1 FROM (SELECT * FROM progress_log WHERE product_id = ?1 AND device_id = ?2 ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ")"
-		" WHERE reported_at IS ?3 AND (?3 IS NOT NULL OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
+		"SELECT 1 FROM (SELECT * FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3"
+		" ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ")"
+		" WHERE (?3 IS NOT NULL OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
 		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9",
 	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
 		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -56,7 +56,8 @@ struct fw_apply {
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer, + 1) */
+	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer) */
+	bool ended; /* the uplink under way ended an upgrade: the device's next task gets its turn behind it */
 };
 
 enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_apply **out, struct fw_error *error)
@@ -118,9 +119,14 @@ static enum fw_status exists(sqlite3_stmt *statement)
 	return status;
 }
 
+/* A digest for each of the last messages: what a client may have in flight (Mosquitto's max_inflight_messages is 20). */
+#define RECENT_MAX 20u
+
 struct device {
 	char version[FW_VERSION_BUFFER]; /* empty: unknown */
 	int64_t last_seen_at;
+	uint64_t recent[RECENT_MAX];
+	size_t recent_count;
 };
 
 static enum fw_status add_device(struct fw_apply *apply, const struct fw_uplink *uplink)
@@ -140,6 +146,39 @@ static enum fw_status add_device(struct fw_apply *apply, const struct fw_uplink 
 	return fw_db_run(statement);
 }
 
+static void read_recent(sqlite3_stmt *statement, int column, struct device *device)
+{
+	const void *blob = sqlite3_column_blob(statement, column);
+	size_t len = blob ? (size_t)sqlite3_column_bytes(statement, column) : 0;
+
+	device->recent_count = len / sizeof(device->recent[0]) < RECENT_MAX ? len / sizeof(device->recent[0]) : RECENT_MAX;
+	if (device->recent_count)
+		memcpy(device->recent, blob, device->recent_count * sizeof(device->recent[0]));
+}
+
+/* Reports and replies that were applied already come again when their acknowledgement was lost, after newer ones; they must not turn back
+ * what those said. Only its own timestamp tells such a message from one that says the same again. Notes the message. */
+static enum fw_status is_repeated(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device, bool *again)
+{
+	uint64_t digest = fw_hash((uint64_t)uplink->kind << 1 | uplink->success, &uplink->reported_at, sizeof(uplink->reported_at));
+	sqlite3_stmt *statement;
+
+	*again = false;
+	if (!uplink->has_reported_at)
+		return FW_OK;
+	digest = fw_hash(fw_hash(digest, uplink->version.at, uplink->version.len), uplink->error_reason.at, uplink->error_reason.len);
+	for (size_t i = 0; i < device->recent_count && !*again; i++)
+		*again = device->recent[i] == digest;
+	if (*again)
+		return FW_OK;
+	device->recent_count += device->recent_count < RECENT_MAX;
+	memmove(device->recent + 1, device->recent, (device->recent_count - 1) * sizeof(device->recent[0]));
+	device->recent[0] = digest;
+	statement = start(apply, NOTE_MESSAGE, uplink->product, uplink->device);
+	sqlite3_bind_blob(statement, 3, device->recent, (int)(device->recent_count * sizeof(device->recent[0])), SQLITE_STATIC);
+	return fw_db_run(statement);
+}
+
 /* The device as recorded, made if need be. FW_NOT_FOUND: unknown product. */
 static enum fw_status find_device(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
 {
@@ -153,6 +192,7 @@ static enum fw_status find_device(struct fw_apply *apply, const struct fw_uplink
 		return status;
 	copy_text(device->version, sizeof(device->version), fw_db_text(statement, 0));
 	device->last_seen_at = sqlite3_column_int64(statement, 1);
+	read_recent(statement, 2, device);
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -176,20 +216,16 @@ static void bind_reported(sqlite3_stmt *statement, int index, const struct fw_up
 		sqlite3_bind_null(statement, index);
 }
 
-/* Applies an event to rows; when one of them ended, the next task of the device gets its turn. */
 static enum fw_status apply_to_rows(struct fw_apply *apply, struct fw_row *found, size_t count, enum fw_row_event event, const struct fw_row_input *input)
 {
-	bool ended = false;
 	enum fw_status status = FW_OK;
 
 	for (size_t i = 0; i < count && status == FW_OK; i++) {
 		bool changed;
 
 		status = fw_rows_apply(apply->rows, &found[i], event, input, &changed);
-		ended |= changed && found[i].state != FW_ROW_PROCESSING;
+		apply->ended |= changed && found[i].state != FW_ROW_PROCESSING;
 	}
-	if (status == FW_OK && ended)
-		status = fw_schedule_device(apply->schedule, fw_slice_of(found[0].product_id), fw_slice_of(found[0].device_id));
 	return status;
 }
 
@@ -206,7 +242,7 @@ static enum fw_status reached(struct fw_apply *apply, const struct fw_uplink *up
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	copy_text(firmware_id, sizeof(firmware_id), fw_db_text(statement, 0));
 	sqlite3_reset(statement);
-	status = fw_rows_of_firmware(apply->rows, fw_slice_of(firmware_id), uplink->device, found, ROWS_MAX, &count);
+	status = fw_rows_of_firmware(apply->rows, uplink->product, fw_slice_of(firmware_id), uplink->device, found, ROWS_MAX, &count);
 	return status == FW_OK ? apply_to_rows(apply, found, count, FW_EVENT_REPORTED_TARGET, NULL) : status;
 }
 
@@ -244,34 +280,17 @@ static enum fw_status record_version(struct fw_apply *apply, const struct fw_upl
 	return fw_db_run(statement);
 }
 
-/* A report that was applied already comes again when its acknowledgement was lost; it must not turn back what newer ones
- * said. Only its own timestamp tells it from a device that went back to an older version. */
-static enum fw_status is_old_report(struct fw_apply *apply, const struct fw_uplink *uplink, bool *old)
+static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
 {
-	sqlite3_stmt *statement;
-	enum fw_status status;
+	bool again;
+	enum fw_status status = is_repeated(apply, uplink, device, &again);
 
-	*old = false;
-	if (!uplink->has_reported_at)
-		return FW_OK;
-	statement = start(apply, VERSION_LOGGED, uplink->product, uplink->device);
-	bind_reported(statement, 3, uplink);
-	fw_db_bind_text(statement, 4, uplink->version);
-	status = exists(statement);
-	*old = status == FW_OK;
-	return status == FW_NOT_FOUND ? FW_OK : status;
-}
-
-static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device)
-{
-	bool old;
-	enum fw_status status = is_old_report(apply, uplink, &old);
-
-	if (status == FW_OK && !old)
-		status = record_version(apply, uplink, device, uplink->version);
-	if (status == FW_OK && !old)
+	if (status != FW_OK || again)
+		return status;
+	status = record_version(apply, uplink, device, uplink->version);
+	if (status == FW_OK)
 		status = reached(apply, uplink, uplink->version);
-	if (status == FW_OK && !old)
+	if (status == FW_OK)
 		status = still_runs(apply, uplink, uplink->version);
 	return status;
 }
@@ -336,7 +355,7 @@ static enum fw_status find_progress_row(struct fw_apply *apply, const struct fw_
 	status = find_named(apply, uplink, named);
 	if (status != FW_OK || !named->firmware_id[0])
 		return status;
-	return fw_rows_of_firmware(apply->rows, fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
+	return fw_rows_of_firmware(apply->rows, uplink->product, fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
 }
 
 /* The log_id before which this connection had logged nothing. */
@@ -448,12 +467,16 @@ static enum fw_status apply_progress(struct fw_apply *apply, const struct fw_upl
 	return status;
 }
 
-static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink *uplink)
+static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
 {
 	struct fw_row row;
 	size_t count;
-	enum fw_status status = find_current_row(apply, uplink, &row, &count);
+	bool again;
+	enum fw_status status = is_repeated(apply, uplink, device, &again);
 
+	if (status != FW_OK || again)
+		return status;
+	status = find_current_row(apply, uplink, &row, &count);
 	if (status != FW_OK || !count)
 		return status;
 	return apply_to_rows(apply, &row, 1, uplink->success ? FW_EVENT_ACCEPTED : FW_EVENT_REFUSED, &(struct fw_row_input){.reason = uplink->error_reason});
@@ -472,7 +495,7 @@ static enum fw_status apply_pull(struct fw_apply *apply, const struct fw_uplink 
 			status = reached(apply, uplink, uplink->version);
 	}
 	if (status == FW_OK && uplink->firmware_id.len)
-		status = fw_rows_of_firmware(apply->rows, uplink->firmware_id, uplink->device, found, ROWS_MAX, &count);
+		status = fw_rows_of_firmware(apply->rows, uplink->product, uplink->firmware_id, uplink->device, found, ROWS_MAX, &count);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].task_running && (found[i].state == FW_ROW_WAITING || found[i].state == FW_ROW_PROCESSING))
 			return apply_to_rows(apply, &found[i], 1, FW_EVENT_PULLED, NULL);
@@ -480,26 +503,34 @@ static enum fw_status apply_pull(struct fw_apply *apply, const struct fw_uplink 
 	return status;
 }
 
+static enum fw_status apply_kind(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
+{
+	switch (uplink->kind) {
+	case FW_UPLINK_REPORT:
+		return apply_report(apply, uplink, device);
+	case FW_UPLINK_PROGRESS:
+		return apply_progress(apply, uplink, device);
+	case FW_UPLINK_REPLY:
+		return apply_reply(apply, uplink, device);
+	case FW_UPLINK_PULL:
+		return apply_pull(apply, uplink, device);
+	}
+	return FW_INVALID;
+}
+
 enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink)
 {
 	struct device device;
 	enum fw_status status = find_device(apply, uplink, &device);
 
+	apply->ended = false;
 	if (status == FW_OK)
 		status = note_seen(apply, uplink, &device);
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	switch (uplink->kind) {
-	case FW_UPLINK_REPORT:
-		return apply_report(apply, uplink, &device);
-	case FW_UPLINK_PROGRESS:
-		return apply_progress(apply, uplink, &device);
-	case FW_UPLINK_REPLY:
-		return apply_reply(apply, uplink);
-	case FW_UPLINK_PULL:
-		return apply_pull(apply, uplink, &device);
-	}
-	return FW_INVALID;
+	if (status == FW_OK)
+		status = apply_kind(apply, uplink, &device);
+	if (status == FW_OK && apply->ended)
+		status = fw_schedule_device(apply->schedule, uplink->product, uplink->device);
+	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
 static enum fw_status interrupt_rows(struct fw_apply *apply, struct fw_slice product, struct fw_slice device)

@@ -55,9 +55,7 @@ enum fw_status fw_db_open(const char *path, bool read_only, int busy_ms, sqlite3
 	}
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, busy_ms);
-	/* triggers and views of the file may come from anyone who can write it: sqlite.org/security.html */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	*out = db;
 	return FW_OK;
 }

@@ -5,9 +5,17 @@
 
 #include "store_db.h"
 
-enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS, DEVICE_VERSION, STATEMENTS };
+enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, STATEMENTS };
 
-#define FIRMWARE_COLUMNS "version_order, state = 'ready', firmware_id, version, url, sign, sign_method, parameters, size"
+#define FIRMWARE_COLUMNS \
+	"f.version_order, f.state = 'ready', f.firmware_id, f.version, f.url, f.sign, f.sign_method, f.parameters, f.size," \
+	" f.file, ff.sha256 IS NOT NULL, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
+#define FROM_FIRMWARE " FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file "
+
+#define OPEN_ROWS \
+	"SELECT DISTINCT f.firmware_id, f.version, f.version_order FROM task_device td" \
+	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id" \
+	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND t.state = 'running' AND f.product_id = ?1 AND f.state = 'ready'"
 
 static const char *const sql[STATEMENTS] = {
 	[DATA_VERSION] = "PRAGMA data_version",
@@ -17,14 +25,11 @@ static const char *const sql[STATEMENTS] = {
 		" EXISTS (SELECT 1 FROM task_count c CROSS JOIN task t ON t.task_id = c.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
 		"  WHERE c.waiting + c.processing > 0 AND t.state = 'running' AND f.product_id = p.product_id)"
 		" FROM product p WHERE product_id = ?1",
-	[BY_VERSION] = "SELECT " FIRMWARE_COLUMNS " FROM firmware WHERE product_id = ?1 AND version = ?2",
-	[LATEST] = "SELECT " FIRMWARE_COLUMNS " FROM firmware WHERE product_id = ?1 AND state = 'ready' ORDER BY version_order DESC LIMIT 1",
-	[NEXT] = "SELECT " FIRMWARE_COLUMNS " FROM firmware WHERE product_id = ?1 AND state = 'ready' AND version_order > ?2 ORDER BY version_order LIMIT 1",
-	[OPEN_ROWS] =
-		"SELECT f.firmware_id, f.version, f.version_order FROM task_device td"
-		" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
-		" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND t.state = 'running' AND f.product_id = ?1 AND f.state = 'ready'"
-		" ORDER BY f.version_order LIMIT ?3",
+	[BY_VERSION] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
+	[LATEST] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
+	[NEXT] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
+	[OPEN_ROWS_LOWEST] = OPEN_ROWS " ORDER BY f.version_order LIMIT ?3",
+	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " ORDER BY f.version_order DESC LIMIT ?3",
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
 };
 
@@ -42,6 +47,7 @@ struct fw_reader {
 	struct fw_catalog_source source;
 	int64_t data_version; /* at which `generation` was read; 0: never */
 	uint64_t generation;
+	bool urls_apart;
 	struct wal_header seen; /* when data_version was asked last */
 };
 
@@ -137,7 +143,19 @@ static char *column_copy(sqlite3_stmt *statement, int column)
 	return strndup(text.at ? text.at : "", text.len);
 }
 
-static enum fw_status make_firmware(sqlite3_stmt *statement, struct fw_firmware **out)
+/* A file that is ready but was not verified (by force) is not offered. */
+static void read_file(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware *firmware)
+{
+	if (sqlite3_column_type(statement, 9) == SQLITE_NULL)
+		return;
+	firmware->file = column_copy(statement, 9);
+	firmware->ready = firmware->ready && firmware->file && sqlite3_column_int(statement, 10);
+	firmware->url_apart = reader->urls_apart && sqlite3_column_int(statement, 11);
+	firmware->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 12), .mtime_ns = sqlite3_column_int64(statement, 13),
+		.ctime_ns = sqlite3_column_int64(statement, 14), .inode = sqlite3_column_int64(statement, 15)};
+}
+
+static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
 	struct fw_firmware *firmware = calloc(1, sizeof(*firmware));
 	struct fw_offer offer;
@@ -148,6 +166,7 @@ static enum fw_status make_firmware(sqlite3_stmt *statement, struct fw_firmware 
 	firmware->ready = sqlite3_column_int(statement, 1) != 0;
 	firmware->firmware_id = column_copy(statement, 2);
 	firmware->version = column_copy(statement, 3);
+	read_file(reader, statement, firmware);
 	offer = (struct fw_offer){
 		.firmware_id = firmware->firmware_id,
 		.version = firmware->version,
@@ -156,6 +175,7 @@ static enum fw_status make_firmware(sqlite3_stmt *statement, struct fw_firmware 
 		.sign_method = (const char *)sqlite3_column_text(statement, 6),
 		.parameters = (const char *)sqlite3_column_text(statement, 7),
 		.size = sqlite3_column_int64(statement, 8),
+		.url_apart = firmware->url_apart,
 	};
 	/* a row made ready by force may lack what a device must be told: it is not offered */
 	if (!offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
@@ -170,13 +190,13 @@ static enum fw_status make_firmware(sqlite3_stmt *statement, struct fw_firmware 
 	return FW_OK;
 }
 
-static enum fw_status read_firmware(sqlite3_stmt *statement, struct fw_firmware **out)
+static enum fw_status read_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
 		return status;
-	status = make_firmware(statement, out);
+	status = make_firmware(reader, statement, out);
 	sqlite3_reset(statement);
 	return status;
 }
@@ -186,12 +206,12 @@ static enum fw_status read_by_version(void *context, struct fw_slice product, st
 	sqlite3_stmt *statement = start(context, BY_VERSION, product);
 
 	fw_db_bind_text(statement, 2, version);
-	return read_firmware(statement, out);
+	return read_firmware(context, statement, out);
 }
 
 static enum fw_status read_latest(void *context, struct fw_slice product, struct fw_firmware **out)
 {
-	return read_firmware(start(context, LATEST, product), out);
+	return read_firmware(context, start(context, LATEST, product), out);
 }
 
 static enum fw_status read_next(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
@@ -199,7 +219,7 @@ static enum fw_status read_next(void *context, struct fw_slice product, int64_t 
 	sqlite3_stmt *statement = start(context, NEXT, product);
 
 	fw_db_bind_integer(statement, 2, order);
-	return read_firmware(statement, out);
+	return read_firmware(context, statement, out);
 }
 
 static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_t size)
@@ -213,9 +233,9 @@ static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_
 	return true;
 }
 
-static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device, struct fw_open_row *rows, size_t *count)
+static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count)
 {
-	sqlite3_stmt *statement = start(context, OPEN_ROWS, product);
+	sqlite3_stmt *statement = start(context, lowest_first ? OPEN_ROWS_LOWEST : OPEN_ROWS_HIGHEST, product);
 	enum fw_status status;
 
 	*count = 0;
@@ -282,6 +302,11 @@ void fw_reader_close(struct fw_reader *reader)
 const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader)
 {
 	return &reader->source;
+}
+
+void fw_reader_keep_urls_apart(struct fw_reader *reader, bool apart)
+{
+	reader->urls_apart = apart;
 }
 
 enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware)

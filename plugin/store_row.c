@@ -15,7 +15,7 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, GET, WRITE, NE
 	"SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, f.version, d.version, td.state, td.failed_by = 'device'," \
 	" t.mode = 'push', t.state = 'running', f.state = 'ready' AND p.firmware_enabled, d.presence = 'online', d.presence = 'offline'," \
 	" td.progress, td.attempts, td.pushed_at, td.responded_at, td.completed_at, td.interrupted_at, td.due_at, td.pushed_clock," \
-	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.error_reason"
+	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.was_online"
 #define JOIN_REST \
 	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id CROSS JOIN product p ON p.product_id = f.product_id" \
 	" LEFT JOIN device d ON d.product_id = f.product_id AND d.device_id = td.device_id "
@@ -23,16 +23,19 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, GET, WRITE, NE
 #define FROM_TASK COLUMNS " FROM task t CROSS JOIN task_device td ON td.task_id = t.task_id" JOIN_REST
 
 static const char *const sql[STATEMENTS] = {
-	/* the row under way first, then those that wait, then those that ended */
-	[OF_FIRMWARE] = FROM_TASK "WHERE t.firmware_id = ?1 AND td.device_id = ?2"
-		" ORDER BY CASE td.state WHEN 'processing' THEN 0 WHEN 'waiting' THEN 1 ELSE 2 END, t.created_at DESC, t.position DESC LIMIT ?3",
+	/* the row under way first, then those that wait, oldest first, then those that ended, newest first */
+	[OF_FIRMWARE] = FROM_TASK "WHERE t.firmware_id = ?1 AND td.device_id = ?2 AND f.product_id = ?4"
+		" ORDER BY CASE td.state WHEN 'processing' THEN 0 WHEN 'waiting' THEN 1 ELSE 2 END,"
+		" CASE td.state WHEN 'waiting' THEN t.created_at ELSE -t.created_at END,"
+		" CASE td.state WHEN 'waiting' THEN t.position ELSE -t.position END LIMIT ?3",
 	[OPEN_OF_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
-		" ORDER BY t.created_at, t.position LIMIT ?3",
+		" ORDER BY td.state = 'processing' DESC, t.mode = 'push' AND t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
+		" t.created_at, t.position LIMIT ?3",
 	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at LIMIT ?3",
 	[WAITING_AFTER] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id > ?2 AND td.state = 'waiting' ORDER BY td.device_id LIMIT ?3",
 	[GET] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id = ?2 LIMIT ?3",
 	[WRITE] = "UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = ?6, pushed_at = ?7, responded_at = ?8,"
-		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12,"
+		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, was_online = ?17,"
 		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = CASE WHEN ?15 THEN ?16 ELSE from_version END"
 		" WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
@@ -107,6 +110,7 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->pushed_clock = sqlite3_column_int64(statement, column++);
 	row->response_timeout_ms = sqlite3_column_int64(statement, column++);
 	row->timeout_ms = sqlite3_column_int64(statement, column++);
+	row->was_online = sqlite3_column_int(statement, column++);
 }
 
 static enum fw_status collect(struct fw_rows *rows, sqlite3_stmt *statement, struct fw_row *found, size_t most, size_t *count)
@@ -133,8 +137,9 @@ static enum fw_status collect_by(struct fw_rows *rows, enum statement which, str
 	return collect(rows, statement, found, most, count);
 }
 
-enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
+enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
 {
+	fw_db_bind_text(rows->statements[OF_FIRMWARE], 4, product);
 	return collect_by(rows, OF_FIRMWARE, firmware_id, device, found, most, count);
 }
 
@@ -213,6 +218,7 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_text(statement, 14, change->reason);
 	fw_db_bind_integer(statement, 15, change->from_version_set);
 	fw_db_bind_text(statement, 16, fw_slice_of(row->device_version));
+	fw_db_bind_integer(statement, 17, row->was_online);
 	return fw_db_run(statement);
 }
 
@@ -238,6 +244,7 @@ static void start_attempt(const struct fw_writer *writer, struct fw_row *row)
 	row->pushed_clock = writer->steady_ms;
 	row->responded_at = row->completed_at = row->interrupted_at = 0;
 	row->progress = 0;
+	row->was_online = row->online;
 	row->due_at = writer->steady_ms + row->timeout_ms;
 	if (row->push && row->response_timeout_ms < row->timeout_ms)
 		row->due_at = writer->steady_ms + row->response_timeout_ms;
@@ -281,6 +288,8 @@ static void act(const struct fw_writer *writer, struct fw_row *row, unsigned act
 		row->progress = input->progress;
 	if (actions & FW_ACT_AWAIT)
 		await_device(row);
+	if (row->state == FW_ROW_CANCELED)
+		row->completed_at = writer->wall_ms;
 	if (actions & FW_ACT_FINISH)
 		finish(writer, row, actions & FW_ACT_BY_DEVICE);
 	else if (actions & FW_ACT_BY_DEVICE)
@@ -307,7 +316,7 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 {
 	static const struct fw_row_input nothing;
 	struct fw_row_facts facts = {.push = row->push, .failed_by_device = row->failed_by_device,
-		.was_online = row->online && !row->interrupted_at, .finished_before = row->progress == 100 || row->interrupted_at};
+		.was_online = row->was_online && row->online && !row->interrupted_at && row->pushed_clock >= rows->writer->started_ms, .finished_before = row->progress == 100 || row->interrupted_at};
 	struct fw_row_step step = fw_rules_step(row->state, event, &facts);
 	enum fw_row_state before = row->state;
 	char buffer[FW_VERSION_BUFFER + 64], *reason = NULL;

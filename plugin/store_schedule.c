@@ -8,16 +8,20 @@
 #include "table.h"
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
-#define OPEN_ROWS 32u       /* open rows looked at for a device */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
 #define OFFERS_MAX 256u     /* rendered firmware kept between transactions */
 
-enum statement { OFFER, CHANGES, FORGET_CHANGES, RUNNING_TASKS, STATEMENTS };
+enum statement { OFFER, CHANGES, FORGET_CHANGES, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[OFFER] = "SELECT version, url, sign, sign_method, parameters, size FROM firmware WHERE firmware_id = ?1 AND state = 'ready'",
+	[OFFER] = "SELECT f.version, f.url, f.sign, f.sign_method, f.parameters, f.size, f.file, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
+		" FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
+		" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND (f.file IS NULL OR ff.sha256 IS NOT NULL)",
 	[CHANGES] = "SELECT change_id, task_id, device_id FROM task_change ORDER BY change_id LIMIT ?1",
 	[FORGET_CHANGES] = "DELETE FROM task_change WHERE change_id <= ?1",
+	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
+	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
+	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
 	[RUNNING_TASKS] = "SELECT t.task_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
 		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position",
 };
@@ -34,11 +38,27 @@ struct fw_schedule {
 	struct fw_rows *rows;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct sweep *sweeps;     /* oldest request first */
-	struct fw_table *offers;  /* firmware_id to its rendered offer, for one round of work: an operator may change it between rounds */
+	struct fw_table *offers;  /* firmware_id to its struct offer, for one round of work: an operator may change it between rounds */
 	int64_t next_due;         /* steady ms */
-	int64_t started;          /* steady ms of the start of the plugin */
 	int64_t data_version;     /* at which task_change was last read */
 };
+
+/* What is told of one firmware, and the file that must still be what was verified. */
+struct offer {
+	char *rendered;
+	char *file; /* NULL: hosted elsewhere */
+	struct fw_file_stamp stamp;
+	bool url_apart; /* each device is told its own */
+};
+
+static void offer_free(void *value)
+{
+	struct offer *offer = value;
+
+	free(offer->rendered);
+	free(offer->file);
+	free(offer);
+}
 
 static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slice task_id)
 {
@@ -94,7 +114,6 @@ enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, 
 		return FW_NOMEM;
 	schedule->writer = writer;
 	schedule->rows = rows;
-	schedule->started = fw_clock_now(&writer->clock);
 	schedule->offers = fw_table_new(0);
 	status = schedule->offers ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status == FW_OK)
@@ -117,13 +136,31 @@ void fw_schedule_close(struct fw_schedule *schedule)
 	while (schedule->sweeps)
 		drop_first_sweep(schedule);
 	if (schedule->offers)
-		fw_table_clear(schedule->offers, free);
+		fw_table_clear(schedule->offers, offer_free);
 	fw_table_free(schedule->offers);
 	fw_db_finalize(schedule->statements, STATEMENTS);
 	free(schedule);
 }
 
-static char *read_offer(sqlite3_stmt *statement, const char *firmware_id)
+static struct offer *make_offer(sqlite3_stmt *statement, const struct fw_offer *told)
+{
+	const char *file = (const char *)sqlite3_column_text(statement, 6);
+	struct offer *offer = calloc(1, sizeof(*offer));
+
+	if (!offer)
+		return NULL;
+	offer->url_apart = told->url_apart;
+	offer->rendered = fw_message_render_offer(told);
+	offer->file = file ? strdup(file) : NULL;
+	offer->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 8), .mtime_ns = sqlite3_column_int64(statement, 9),
+		.ctime_ns = sqlite3_column_int64(statement, 10), .inode = sqlite3_column_int64(statement, 11)};
+	if (offer->rendered && (offer->file || !file))
+		return offer;
+	offer_free(offer);
+	return NULL;
+}
+
+static struct offer *read_offer(const struct fw_delivery *delivery, sqlite3_stmt *statement, const char *firmware_id)
 {
 	struct fw_offer offer = {
 		.firmware_id = firmware_id,
@@ -133,84 +170,89 @@ static char *read_offer(sqlite3_stmt *statement, const char *firmware_id)
 		.sign_method = (const char *)sqlite3_column_text(statement, 3),
 		.parameters = (const char *)sqlite3_column_text(statement, 4),
 		.size = sqlite3_column_int64(statement, 5),
+		.url_apart = sqlite3_column_int(statement, 7) && fw_delivery_expires(delivery),
 	};
 
 	if (!offer.version || !offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
 		return NULL;
-	return fw_message_render_offer(&offer);
+	return make_offer(statement, &offer);
 }
 
-/* The rendered offer, borrowed. FW_NOT_FOUND: not ready any more. */
-static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmware_id, const char **out)
+/* The offer, borrowed. FW_NOT_FOUND: not ready any more. */
+static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmware_id, const struct offer **out)
 {
 	sqlite3_stmt *statement = schedule->statements[OFFER];
-	char *rendered = fw_table_get(schedule->offers, fw_slice_of(firmware_id));
+	struct offer *offer = fw_table_get(schedule->offers, fw_slice_of(firmware_id));
 	enum fw_status status;
 
-	*out = rendered;
-	if (rendered)
+	*out = offer;
+	if (offer)
 		return FW_OK;
 	fw_db_bind_text(statement, 1, fw_slice_of(firmware_id));
 	status = fw_db_step(statement);
 	if (status != FW_OK)
 		return status;
-	rendered = read_offer(statement, firmware_id);
+	offer = read_offer(schedule->writer->delivery, statement, firmware_id);
 	sqlite3_reset(statement);
-	if (!rendered)
+	if (!offer)
 		return FW_NOT_FOUND;
 	if (fw_table_count(schedule->offers) >= OFFERS_MAX)
-		fw_table_clear(schedule->offers, free);
-	if (fw_table_put(schedule->offers, fw_slice_of(firmware_id), rendered, NULL) != FW_OK) {
-		free(rendered);
+		fw_table_clear(schedule->offers, offer_free);
+	if (fw_table_put(schedule->offers, fw_slice_of(firmware_id), offer, NULL) != FW_OK) {
+		offer_free(offer);
 		return FW_NOMEM;
 	}
-	*out = rendered;
+	*out = offer;
 	return FW_OK;
+}
+
+static char *write_offer(const struct fw_schedule *schedule, const struct offer *offer, const struct fw_row *row, size_t *len)
+{
+	int64_t now = schedule->writer->wall_ms;
+	char *url, *payload;
+
+	if (!offer->url_apart)
+		return fw_message_write_offer(offer->rendered, now, NULL, len);
+	url = fw_delivery_url(schedule->writer->delivery, fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->firmware_id, offer->file, now);
+	payload = url ? fw_message_write_offer_at(offer->rendered, url, now, NULL, len) : NULL;
+	free(url);
+	return payload;
 }
 
 /* Records the push, and queues it for when the record is committed. */
 static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 {
-	const char *rendered;
+	const struct offer *offer;
 	char *payload;
 	size_t len = 0;
-	enum fw_status status = find_offer(schedule, row->firmware_id, &rendered);
+	enum fw_status status = find_offer(schedule, row->firmware_id, &offer);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
+	/* when it is verified again, the task is swept again */
+	if (offer->file && !fw_delivery_holds(schedule->writer->delivery, offer->file, &offer->stamp))
+		return FW_OK;
 	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, NULL);
 	if (status != FW_OK)
 		return status;
-	payload = fw_message_write_offer(rendered, schedule->writer->wall_ms, NULL, &len);
+	payload = write_offer(schedule, offer, row, &len);
 	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
 	return fw_writer_queue(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
 }
 
-/* Of the open rows of one device, oldest task first: the one to push now, NULL if none may be. */
-static struct fw_row *choose(struct fw_row *open, size_t count)
+static bool may_be_pushed(const struct fw_row *row)
 {
-	struct fw_row *chosen = NULL;
-
-	for (size_t i = 0; i < count; i++) {
-		if (open[i].state == FW_ROW_PROCESSING || open[i].offline)
-			return NULL;
-		if (!chosen && open[i].push && open[i].task_running && open[i].offered)
-			chosen = &open[i];
-	}
-	return chosen;
+	return row->state == FW_ROW_WAITING && row->push && row->task_running && row->offered && !row->offline;
 }
 
 enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device)
 {
-	struct fw_row open[OPEN_ROWS], *chosen;
+	struct fw_row first;
 	size_t count;
-	enum fw_status status = fw_rows_open_of_device(schedule->rows, product, device, open, OPEN_ROWS, &count);
+	enum fw_status status = fw_rows_open_of_device(schedule->rows, product, device, &first, 1, &count);
 
 	fw_schedule_changed(schedule);
-	if (status != FW_OK)
-		return status;
-	chosen = choose(open, count);
-	return chosen ? push(schedule, chosen) : FW_OK;
+	return status == FW_OK && count && may_be_pushed(&first) ? push(schedule, &first) : status;
 }
 
 /* Looks at the next waiting rows of the first sweep. */
@@ -224,7 +266,7 @@ static enum fw_status sweep_step(struct fw_schedule *schedule, size_t most, bool
 	if (status == FW_OK)
 		status = fw_rows_waiting_after(schedule->rows, fw_slice_of(sweep->task_id), fw_slice_of(sweep->after), found, most, &count);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		if (found[i].push && found[i].task_running && found[i].offered && !found[i].offline)
+		if (may_be_pushed(&found[i]))
 			status = fw_schedule_device(schedule, fw_slice_of(found[i].product_id), fw_slice_of(found[i].device_id));
 	}
 	if (status == FW_OK && count)
@@ -267,10 +309,13 @@ static enum fw_status sweep(struct fw_schedule *schedule, bool *more)
 static enum fw_status expire(struct fw_schedule *schedule, struct fw_row *row)
 {
 	bool unanswered = row->push && !row->responded_at && row->due_at < row->pushed_clock + row->timeout_ms;
-	bool before_start = row->pushed_clock < schedule->started;
+	bool before_start = row->pushed_clock < schedule->writer->started_ms;
 	bool changed;
 	enum fw_status status = fw_rows_apply(schedule->rows, row, unanswered ? FW_EVENT_NO_RESPONSE : FW_EVENT_TIMEOUT, NULL, &changed);
 
+	/* a stopped task has no waiting rows */
+	if (status == FW_OK && row->state == FW_ROW_WAITING && !row->task_running)
+		status = fw_rows_apply(schedule->rows, row, FW_EVENT_STOP, NULL, NULL);
 	if (status != FW_OK || !changed)
 		return status;
 	if (row->state == FW_ROW_WAITING && !before_start && !row->online)
@@ -365,7 +410,28 @@ static enum fw_status carry_on(struct fw_schedule *schedule, const struct operat
 	return fw_schedule_device(schedule, fw_slice_of(row.product_id), fw_slice_of(row.device_id));
 }
 
-static enum fw_status changes_step(struct fw_schedule *schedule, size_t most, bool *done)
+/* A device that an operator added may be there already. */
+static enum fw_status ask_about_devices(struct fw_schedule *schedule, size_t most)
+{
+	sqlite3_stmt *statement = schedule->statements[NEW_DEVICES];
+	int64_t last = 0;
+	enum fw_status status;
+
+	fw_db_bind_integer(statement, 1, (int64_t)most);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		last = sqlite3_column_int64(statement, 0);
+		status = fw_writer_ask_presence(schedule->writer, fw_db_text(statement, 1), fw_db_text(statement, 2));
+		if (status != FW_OK)
+			break;
+	}
+	sqlite3_reset(statement);
+	if (status != FW_NOT_FOUND)
+		return status;
+	fw_db_bind_integer(schedule->statements[FORGET_NEW_DEVICES], 1, last);
+	return fw_db_run(schedule->statements[FORGET_NEW_DEVICES]);
+}
+
+static enum fw_status changes_step(struct fw_schedule *schedule, size_t most)
 {
 	struct operator_change changes[STEP_ROWS];
 	size_t count = 0;
@@ -377,30 +443,33 @@ static enum fw_status changes_step(struct fw_schedule *schedule, size_t most, bo
 		fw_db_bind_integer(schedule->statements[FORGET_CHANGES], 1, changes[count - 1].change_id);
 		status = fw_db_run(schedule->statements[FORGET_CHANGES]);
 	}
-	*done = count < most;
-	return status;
+	return status == FW_OK && count == 0 ? ask_about_devices(schedule, most) : status;
 }
 
-/* Is there anything in the queue? Asked only when another connection has committed something. */
+/* Is there anything in the queues? Asked only when another connection has committed something. */
 static enum fw_status changes_wait(struct fw_schedule *schedule, bool *waiting)
 {
-	int64_t data_version = 0, first = 0;
+	sqlite3_stmt *statement = schedule->statements[CHANGES_WAIT];
+	int64_t data_version = 0;
 	enum fw_status status = fw_db_integer(schedule->writer->db, "PRAGMA data_version", &data_version, NULL);
 
 	*waiting = false;
 	if (status != FW_OK || data_version == schedule->data_version)
 		return status;
-	status = fw_db_integer(schedule->writer->db, "SELECT EXISTS (SELECT 1 FROM task_change)", &first, NULL);
-	*waiting = first != 0;
-	if (status == FW_OK && !*waiting)
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	*waiting = sqlite3_column_int(statement, 0);
+	sqlite3_reset(statement);
+	if (!*waiting)
 		schedule->data_version = data_version;
-	return status;
+	return FW_OK;
 }
 
 static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 {
 	size_t room = fw_writer_room(schedule->writer) / 3;
-	bool done = false, waiting;
+	bool waiting;
 	enum fw_status status = changes_wait(schedule, &waiting);
 
 	if (status != FW_OK || !waiting || room == 0)
@@ -408,7 +477,7 @@ static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = changes_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
+	status = changes_step(schedule, room < STEP_ROWS ? room : STEP_ROWS);
 	if (status == FW_OK)
 		status = fw_writer_commit(schedule->writer, 0);
 	else
@@ -422,7 +491,7 @@ enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more)
 	enum fw_status status;
 
 	*more = false;
-	fw_table_clear(schedule->offers, free);
+	fw_table_clear(schedule->offers, offer_free);
 	status = take_changes(schedule, more);
 	if (status == FW_OK)
 		status = expire_due(schedule, more);
@@ -439,4 +508,6 @@ int64_t fw_schedule_next_due(const struct fw_schedule *schedule)
 void fw_schedule_changed(struct fw_schedule *schedule)
 {
 	schedule->next_due = UNKNOWN_DUE;
+	/* triggers may have queued what the plugin itself changed, and its own commits do not move PRAGMA data_version */
+	schedule->data_version = 0;
 }

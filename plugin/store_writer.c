@@ -38,6 +38,7 @@ static enum fw_status resume_clock(struct fw_writer *writer, struct fw_error *er
 		return fw_db_status(code);
 	fw_clock_read(&now);
 	fw_clock_resume(&writer->clock, steady_ms, &saved, &now);
+	writer->started_ms = fw_clock_now(&writer->clock);
 	memcpy(writer->boot_id, now.boot_id, sizeof(writer->boot_id));
 	return FW_OK;
 }
@@ -162,7 +163,20 @@ enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind
 		free(payload);
 		return FW_NOMEM;
 	}
-	writer->queued[writer->queued_count++] = (struct fw_outgoing){copy, payload, len, qos};
+	writer->queued[writer->queued_count++] = (struct fw_outgoing){FW_OUTGOING_MESSAGE, copy, payload, len, qos};
+	return FW_OK;
+}
+
+enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device)
+{
+	char *key = NULL;
+	int len = -1;
+
+	if (make_room(writer))
+		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
+	if (len < 0)
+		return FW_NOMEM;
+	writer->queued[writer->queued_count++] = (struct fw_outgoing){FW_OUTGOING_PRESENCE, NULL, key, (size_t)len, 0};
 	return FW_OK;
 }
 
@@ -184,5 +198,5 @@ void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char
 	len = vasprintf(&text, format, arguments);
 	va_end(arguments);
 	if (len >= 0)
-		fw_outbox_put(writer->outbox, (struct fw_outgoing){NULL, text, (size_t)len, (int)level});
+		fw_outbox_put(writer->outbox, (struct fw_outgoing){FW_OUTGOING_LOG, NULL, text, (size_t)len, (int)level});
 }

@@ -136,6 +136,9 @@ CREATE TABLE device (
       presence IS NULL OR presence IN ('online', 'offline')),
   -- last sign of life
   last_seen_at INTEGER,
+  -- digests of the last reports and replies that carried a timestamp, 8 bytes each, newest first: one that is delivered again
+  -- is known by its own
+  recent_messages BLOB,
   PRIMARY KEY (product_id, device_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -143,6 +146,13 @@ CREATE TABLE device (
 CREATE INDEX device_by_id ON device (device_id);
 -- serves: after a start of the broker every presence becomes unknown
 CREATE INDEX device_by_presence ON device (presence) WHERE presence IS NOT NULL;
+
+-- Devices that operators added: a queue the plugin empties, as it may know them online.
+CREATE TABLE device_change (
+  change_id INTEGER PRIMARY KEY,
+  product_id TEXT NOT NULL,
+  device_id TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE progress_log (
   -- grows with received_at, so the oldest rows have the lowest log_id
@@ -170,7 +180,7 @@ CREATE TABLE progress_log (
 ) STRICT;
 
 -- serves: device_history; recognising a redelivered message among a device's latest rows
-CREATE INDEX progress_log_by_device ON progress_log (product_id, device_id);
+CREATE INDEX progress_log_by_device ON progress_log (product_id, device_id, reported_at);
 
 CREATE TABLE version_log (
   -- grows with received_at, so the oldest rows have the lowest log_id

@@ -73,6 +73,9 @@ CREATE TABLE task_device (
   completed_at INTEGER,
   -- when the device went offline during this attempt
   interrupted_at INTEGER,
+  -- 1: it was known to be online when this attempt was pushed
+  was_online INTEGER NOT NULL DEFAULT 0
+    CONSTRAINT "was_online must be 0 or 1" CHECK (was_online IN (0, 1)),
   -- next timeout, on the scheduler's steady clock (catalog_state.clock_ms), not wall time
   due_at INTEGER
     CONSTRAINT "due_at is for processing rows only" CHECK (due_at IS NULL OR state = 'processing'),

@@ -34,6 +34,11 @@ BEGIN
   SELECT t.task_id FROM firmware AS f CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
   WHERE f.product_id = NEW.product_id AND NEW.firmware_enabled = 1 AND OLD.firmware_enabled = 0
     AND t.state = 'running' AND t.mode = 'push';
+  -- what the old key vouched for, or could not, is verified again
+  UPDATE firmware SET state = 'pending', state_reason = NULL
+  WHERE product_id = NEW.product_id AND NEW.public_key IS NOT OLD.public_key
+    AND file IS NOT NULL AND sign_method IN ('ed25519', 'ecdsa-sha256', 'rsa-sha256')
+    AND (state = 'ready' OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
 END;
 
 CREATE TRIGGER product_delete BEFORE DELETE ON product
@@ -160,7 +165,40 @@ CREATE TRIGGER firmware_delete BEFORE DELETE ON firmware
 BEGIN
   SELECT RAISE(ABORT, 'this firmware has a task: delete the task first (DELETE FROM task WHERE firmware_id = ...), or withdraw the firmware (UPDATE firmware SET state = ''rejected'' ...)')
   WHERE EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id);
+  DELETE FROM firmware_file WHERE firmware_id = OLD.firmware_id;
+  DELETE FROM download WHERE firmware_id = OLD.firmware_id;
   UPDATE catalog_state SET generation = generation + 1;
+END;
+
+-- firmware_file
+
+-- Withdrawn by hand: no new state of its file brings it back. Hosted elsewhere: its file is no concern any more.
+CREATE TRIGGER firmware_file_forget AFTER UPDATE OF state, file ON firmware
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+  AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected') OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
+BEGIN
+  DELETE FROM firmware_file WHERE firmware_id = NEW.firmware_id;
+END;
+
+-- A url given by hand is not the plugin's to change.
+CREATE TRIGGER firmware_file_url AFTER UPDATE OF url ON firmware
+WHEN NEW.url IS NOT OLD.url AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  UPDATE firmware_file SET url_made = 0 WHERE firmware_id = NEW.firmware_id;
+END;
+
+-- download
+
+CREATE TRIGGER download_insert BEFORE INSERT ON download
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'download is written by the plugin alone: it records what was sent to devices');
+END;
+
+CREATE TRIGGER download_update BEFORE UPDATE ON download
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'download cannot be changed: it records what was sent to devices; a row may be deleted, and begins anew with the next download');
 END;
 
 -- device
@@ -169,6 +207,13 @@ CREATE TRIGGER device_insert_guard BEFORE INSERT ON device
 BEGIN
   SELECT RAISE(ABORT, 'unknown product_id: add the product first (INSERT INTO product (product_id, name) VALUES (...))')
   WHERE NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id);
+END;
+
+-- The plugin may know it online.
+CREATE TRIGGER device_insert AFTER INSERT ON device
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  INSERT INTO device_change (product_id, device_id) VALUES (NEW.product_id, NEW.device_id);
 END;
 
 CREATE TRIGGER device_key BEFORE UPDATE OF product_id, device_id ON device
@@ -185,6 +230,7 @@ BEGIN
     CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
     CROSS JOIN task_device AS r ON r.task_id = t.task_id AND r.device_id = OLD.device_id
     WHERE f.product_id = OLD.product_id);
+  DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
 END;
 
 -- logs
@@ -363,7 +409,7 @@ BEGIN
       THEN RAISE(ABORT, 'this device is in the task already: to upgrade it again, retry its failed row (UPDATE task_device SET state = ''waiting'' WHERE task_id = ... AND device_id = ... AND state = ''failed''), or delete the row and insert it again')
   END;
   SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device: state, progress and times follow from the rules')
-  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0
+  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0
       OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.pushed_at, NEW.responded_at,
         NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock) IS NOT NULL)
     -- what the rules give anyway may be written down
@@ -373,7 +419,7 @@ BEGIN
       WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id
         AND NEW.state = CASE WHEN d.version = f.version THEN 'success' WHEN t.state = 'stopped' THEN 'canceled' ELSE 'waiting' END
         AND NEW.progress IN (0, CASE WHEN d.version = f.version THEN 100 ELSE 0 END)
-        AND NEW.attempts = 0
+        AND NEW.attempts = 0 AND NEW.was_online = 0
         AND (NEW.from_version IS NULL OR NEW.from_version IS d.version)
         AND coalesce(NEW.error_reason, NEW.failed_by, NEW.pushed_at, NEW.responded_at, NEW.completed_at,
           NEW.interrupted_at, NEW.due_at, NEW.pushed_clock) IS NULL);
@@ -428,6 +474,7 @@ BEGIN
       OR NEW.attempts IS NOT OLD.attempts OR NEW.created_at IS NOT OLD.created_at
       OR NEW.pushed_at IS NOT OLD.pushed_at OR NEW.responded_at IS NOT OLD.responded_at
       OR NEW.completed_at IS NOT OLD.completed_at OR NEW.interrupted_at IS NOT OLD.interrupted_at
+      OR NEW.was_online IS NOT OLD.was_online
       OR NEW.due_at IS NOT OLD.due_at OR NEW.pushed_clock IS NOT OLD.pushed_clock
       THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand: the rest follows from it')
     WHEN NEW.state IS OLD.state THEN NULL

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -78,6 +79,39 @@ static void check_offer(const char *text)
 	free(written);
 }
 
+static bool same_text(struct fw_slice a, struct fw_slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+/* What is read quickly is what jansson reads: a member that is not plain makes the same payload take the other way. */
+static void check_both_ways(enum fw_topic_kind kind, const char *payload, size_t len)
+{
+	static const char detour[] = "{\"not plain\":[],";
+	struct fw_plain members[FW_PLAIN_MEMBERS];
+	struct fw_message quick, slow;
+	const char *why, *other_why;
+	char *longer;
+	size_t brace = (size_t)((const char *)memchr(payload, '{', len) - payload);
+
+	if (!fw_plain_parse(payload, len, members) || !(longer = malloc(len + sizeof(detour))))
+		return;
+	memcpy(longer, detour, sizeof(detour) - 1);
+	memcpy(longer + sizeof(detour) - 1, payload + brace + 1, len - brace - 1);
+	check(fw_message_parse(kind, payload, len, &quick, &why) == fw_message_parse(kind, longer, len - brace - 1 + sizeof(detour) - 1, &slow, &other_why));
+	check(why == other_why);
+	check(same_text(quick.version, slow.version) && same_text(quick.current_version, slow.current_version) &&
+		same_text(quick.request_version, slow.request_version) && same_text(quick.firmware_id, slow.firmware_id) &&
+		same_text(quick.error_reason, slow.error_reason));
+	check(quick.timestamp == slow.timestamp && quick.has_timestamp == slow.has_timestamp && quick.progress == slow.progress &&
+		quick.has_progress == slow.has_progress && quick.complete == slow.complete && quick.success == slow.success &&
+		quick.has_success == slow.has_success && quick.offset == slow.offset && quick.length == slow.length && quick.has_range == slow.has_range);
+	check(!quick.message_id == !slow.message_id && (!quick.message_id || json_equal(quick.message_id, slow.message_id)));
+	fw_message_clear(&quick);
+	fw_message_clear(&slow);
+	free(longer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fw_message message;
@@ -95,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (status == FW_OK || message.message_id)
 		check_writers(&message);
 	fw_message_clear(&message);
+	check_both_ways(data[0] % FW_TOPIC_KINDS, (const char *)data + 1, size - 1);
 	text = strndup((const char *)data + 1, size - 1);
 	if (text)
 		check_offer(text);

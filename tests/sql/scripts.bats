@@ -198,6 +198,87 @@ with_task() {
   [[ "$out" != *gw-0002* && "$out" != *gw-0004* && "$out" == *1970-01-01T00:00:01Z* ]]
 }
 
+@test "add_firmware_file.sql" {
+  says 'pending' add_firmware_file.sql
+  rows '1.10|110|Spring release|gateway-1.10.bin|pending|' "SELECT version, version_order, name, file, state, sign FROM firmware WHERE version = '1.10';"
+  says_no 'file must be a plain name' add_firmware_file.sql "s/'1.10'/'1.11'/; s/110 AS/111 AS/; s/'gateway-1.10.bin'/'..\/x'/"
+}
+
+# the row of add_firmware_file.sql, as the plugin leaves it
+with_file() {
+  use add_firmware_file.sql >/dev/null
+  plugin_sql "UPDATE firmware SET state = 'ready', size = 5, sign_method = 'sha256', sign = '$(printf '%064d' 1)', url = 'http://h/x' WHERE version = '1.10';
+    INSERT INTO firmware_file (firmware_id, file, size, mtime_ns, ctime_ns, inode, sha256, url_made, verified_at)
+    SELECT firmware_id, file, 5, 1, 1, 1, sign, ${1-1}, 1 FROM firmware WHERE version = '1.10';"
+}
+
+@test "replace_firmware_file.sql" {
+  with_file
+  says 'pending' replace_firmware_file.sql
+  rows 'gateway-1.10-b.bin|||||pending' "SELECT file, size, sign_method, sign, url, state FROM firmware WHERE version = '1.10';"
+  says 'nothing changed' replace_firmware_file.sql "s/'1.10'/'9'/"
+  rows '1' "SELECT count(*) FROM firmware WHERE version = '1.0' AND file IS NULL;"
+}
+
+@test "replace_firmware_file.sql keeps a url that was given, and is refused while a task is open" {
+  with_file 0
+  use replace_firmware_file.sql >/dev/null
+  rows 'http://h/x' "SELECT url FROM firmware WHERE version = '1.10';"
+  plugin_sql "UPDATE firmware SET state = 'ready' WHERE version = '1.10';"
+  sql "INSERT INTO task (firmware_id, name, mode) SELECT firmware_id, 't', 'push' FROM firmware WHERE version = '1.10';"
+  says_no 'a task of this firmware has open rows' replace_firmware_file.sql "s/gateway-1.10-b/other/"
+}
+
+@test "set_public_key.sql" {
+  with_file
+  sql "UPDATE firmware SET sign_method = 'ed25519', sign = 'AAAA' WHERE version = '1.10';"
+  plugin_sql "UPDATE firmware SET state = 'ready' WHERE version = '1.10';"
+  openssl genpkey -algorithm ed25519 | openssl pkey -pubout >public.pem
+  says 'set' set_public_key.sql
+  same "$(<public.pem)" "$(sql "SELECT rtrim(public_key, char(10)) FROM product;")" 'the key'
+  rows 'pending' "SELECT state FROM firmware WHERE version = '1.10';"
+  echo rubbish >public.pem
+  says_no 'must be a PEM public key' set_public_key.sql
+}
+
+@test "sign_firmware.sql" {
+  with_file
+  says 'pending' sign_firmware.sql
+  rows 'ecdsa-sha256|pending' "SELECT sign_method, state FROM firmware WHERE version = '1.10';"
+  says_no 'sign must be base64' sign_firmware.sql "s/'MEUC/'ME C/"
+  says 'nothing changed' sign_firmware.sql "s/'1.10'/'9'/"
+}
+
+@test "retire_firmware.sql" {
+  with_file
+  says 'rejected' retire_firmware.sql
+  rows 'rejected|withdrawn: does not start on board revision B' "SELECT state, state_reason FROM firmware WHERE version = '1.0';"
+  says 'rejected' retire_firmware.sql "s/'1.0'/'1.10'/"
+  rows '0' 'SELECT count(*) FROM firmware_file;'
+  says 'nothing changed' retire_firmware.sql "s/'1.0'/'9'/"
+}
+
+@test "unused_files.sql" {
+  local out
+  with_file
+  mkdir -p files/sub
+  touch -d '30 days ago' files/gateway-1.10.bin files/old.bin 'files/with space' files/sub/other
+  touch files/new.bin
+  out=$(use unused_files.sql "s,/var/lib/mosquitto/firmware,$PWD/files,")
+  same "$PWD/files/old.bin"$'\n'"$PWD/files/with space" "$out" 'the list'
+}
+
+@test "downloads.sql" {
+  local out
+  plugin_sql "INSERT INTO download VALUES ('gateway', 'gw-0001', 'f100', 1000, 2000, 50, 50, 100, 1, NULL), ('gateway', 'gw-0002', 'f100', 1000, 1500, 100, 100, 100, 1, 1500);"
+  out=$(use downloads.sql)
+  [[ "$out" == *gw-0001*50*1970-01-01T00:00:02Z*no*gw-0002*100*yes* ]]
+  refused 'download is written by the plugin alone' "INSERT INTO download VALUES ('gateway', 'gw-0003', 'f100', 1000, 2000, 50, 50, 100, 1, NULL);"
+  refused 'download cannot be changed' "UPDATE download SET bytes = 0;"
+  sql "DELETE FROM download WHERE device_id = 'gw-0002'; DELETE FROM device WHERE device_id = 'gw-0001';"
+  rows '0' 'SELECT count(*) FROM download;'
+}
+
 @test "a script waits for another writer" {
   local fifo=$BATS_TEST_TMPDIR/fifo
   mkfifo "$fifo"

@@ -50,7 +50,7 @@ static struct fw_row_step expected_of_broker(enum fw_row_state state, enum fw_ro
 		return state == FW_ROW_WAITING && facts->push ? to(FW_ROW_PROCESSING, FW_ACT_START, NULL) : nothing;
 	case FW_EVENT_PULLED: /* "answered with the firmware of an open waiting row makes that row processing"; the pull is its response */
 		if (state == FW_ROW_PROCESSING)
-			return to(FW_ROW_PROCESSING, 0, NULL);
+			return to(FW_ROW_PROCESSING, facts->push ? (unsigned)FW_ACT_RESPONDED : 0, NULL);
 		if (state == FW_ROW_WAITING)
 			return to(FW_ROW_PROCESSING, FW_ACT_START | (facts->push ? (unsigned)FW_ACT_RESPONDED : 0), NULL);
 		return nothing;

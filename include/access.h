@@ -1,0 +1,29 @@
+/* Who downloads what, gathered in memory until the store writes it down. Bounded. Any thread. */
+#ifndef FW_ACCESS_H
+#define FW_ACCESS_H
+
+#include "fw.h"
+
+struct fw_access;
+
+/* A row of table download, or what is new of it. */
+struct fw_access_record {
+	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+	int64_t first_at, last_at; /* Unix ms; last_at 0: no byte yet */
+	int64_t bytes, reached, total, requests;
+};
+
+struct fw_access *fw_access_new(size_t most); /* NULL when out of memory */
+void fw_access_free(struct fw_access *access); /* NULL is fine */
+
+/* Adds to what is known of this device and firmware. What does not fit any more is dropped. */
+void fw_access_note(struct fw_access *access, const struct fw_access_record *record);
+
+/* Before records are taken this is called, to tell what is under way; NULL for none. Once it returns, the one before is not running. */
+void fw_access_set_sampler(struct fw_access *access, void (*sample)(void *context), void *context);
+void fw_access_sample(struct fw_access *access);
+
+/* Takes up to `most` records out; returns how many. */
+size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most);
+
+#endif

@@ -1,0 +1,60 @@
+/* Download over MQTT: pieces of firmware files, read by a thread of its own (contract, section 4a). Keeps no state of a download; what it
+ * holds is bounded for each device and in all. Pure: what is asked for is found by a callback. */
+#ifndef FW_CHUNK_H
+#define FW_CHUNK_H
+
+#include <jansson.h>
+
+#include "http.h"
+
+#define FW_CHUNK_OF_DEVICE 16u             /* requests of one device that wait to be read */
+#define FW_CHUNK_IN_ALL 4096u              /* of all */
+#define FW_CHUNK_WAITING (8u << 20)        /* bytes that were read and wait for the broker thread; one chunk may be larger */
+#define FW_CHUNK_DEVICE_RATE (4u << 20)    /* bytes a device may ask for in a second, and one chunk: what it does not read piles up in the broker */
+#define FW_CHUNK_PROPERTIES_MAX 4096u      /* bytes of response topic and correlation data of a request */
+
+struct fw_chunks;
+
+struct fw_chunk_config {
+	void *context;
+	/* As in struct fw_http_config, any name will do; called on the chunk thread. */
+	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_http_file *out);
+	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
+};
+
+/* Borrowed for the call. */
+struct fw_chunk_request {
+	struct fw_slice product, device, firmware_id;
+	int64_t offset, length; /* bytes; length at least 1 */
+	int qos;
+	const json_t *message_id;   /* NULL: none */
+	const char *response_topic; /* where the bytes go; NULL: chunk/reply/{firmwareId}/{offset} */
+	const void *correlation;    /* NULL: none */
+	size_t correlation_len;
+};
+
+/* What is to be published. topic, payload and correlation are malloc'd and the taker's; payload may be NULL when len is 0. */
+struct fw_chunk_reply {
+	char *topic;
+	char *payload;
+	size_t len; /* bytes */
+	int qos;
+	void *correlation; /* NULL: none */
+	size_t correlation_len;
+};
+
+/* Main thread. FW_OK with the thread running; FW_NOMEM; FW_FAILED with a sentence. */
+enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
+void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine */
+
+/* Broker thread. FW_OK: it will be answered. FW_BUSY: too much of this device, or of all, is under way. FW_INVALID: its properties are too
+ * large. FW_NOMEM. */
+enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *request);
+
+/* Broker thread. False when there is none; costs an atomic load then. */
+bool fw_chunks_take(struct fw_chunks *chunks, struct fw_chunk_reply *out);
+
+/* Any thread. Some are asked for and not yet taken. */
+bool fw_chunks_under_way(const struct fw_chunks *chunks);
+
+#endif

@@ -1,0 +1,36 @@
+/* How firmware files get to devices: which folder they are in, what URL a device is told. Made at start, read-only afterwards but for
+ * one atomic mark; any thread. Pure. */
+#ifndef FW_DELIVERY_H
+#define FW_DELIVERY_H
+
+#include <stdatomic.h>
+
+#include "files.h"
+#include "options.h"
+#include "url.h"
+
+struct fw_delivery {
+	const char *folder;   /* borrowed from the options, like url_base */
+	const char *url_base; /* NULL: files are had by chunks alone */
+	long ttl_seconds;     /* 0: URLs do not expire */
+	struct fw_url_key key;
+	atomic_bool suspect;  /* a file was found not to be what was verified: to be looked at by the store */
+};
+
+/* Main thread. Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a sentence. */
+enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error);
+
+/* Is the file on disk still what was verified? If not, the store is told to look. One system call. */
+bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp);
+
+/* What the plugin fills in as firmware.url: {url_base}/firmware/{firmwareId}/{file}, or chunk:{firmwareId} without a url_base. malloc'd; NULL
+ * when out of memory. */
+char *fw_delivery_plain_url(const struct fw_delivery *delivery, struct fw_slice firmware_id, struct fw_slice file);
+
+/* Are URLs made by the plugin told with an expiry? */
+bool fw_delivery_expires(const struct fw_delivery *delivery);
+
+/* The URL for one device, valid from `now` (Unix ms) for ttl_seconds. malloc'd; NULL when out of memory. */
+char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
+
+#endif

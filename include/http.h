@@ -1,0 +1,65 @@
+/* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges (contract, section 4a). On libmicrohttpd, in
+ * threads of its own that run behind the broker's; the broker thread only starts and stops it.
+ *
+ * Knows neither the catalog nor keys: it asks its callbacks, which are called on its threads, several at a time. */
+#ifndef FW_HTTP_H
+#define FW_HTTP_H
+
+#include "digest.h"
+#include "files.h"
+#include "fw.h"
+
+struct fw_http;
+
+/* A verified file, opened. */
+struct fw_http_file {
+	int fd; /* given away: the server closes it */
+	struct fw_file_stamp stamp; /* of what was verified; its size is the file's */
+	char sha256[FW_SHA256_TEXT];
+	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+};
+
+/* The query of a request, decoded; empty where it is absent. */
+struct fw_http_query {
+	struct fw_slice device, expires, signature;
+};
+
+/* A part of a transfer, told when it starts, while it lasts (fw_http_sample), and when it ends. */
+struct fw_http_access {
+	struct fw_slice product, device, firmware_id; /* device is empty when nothing proves which one it is */
+	int64_t total;   /* size of the file */
+	int64_t bytes;   /* sent since it was last told */
+	int64_t reached; /* up to where the file was sent by this request */
+	bool started;    /* the first word of a request */
+};
+
+struct fw_http_config {
+	const char *listen;          /* address:port; an IPv6 address in brackets; port 0: any free one */
+	unsigned connections;        /* in all; 0: as many as a quarter of the process' file descriptors, at most 2048 */
+	unsigned per_address;        /* 0: half of `connections` */
+	unsigned timeout_seconds;    /* after which an idle or stalled connection is closed; 0: 30 */
+	void *context;
+	/* FW_OK with *out set when it is ready firmware; FW_NOT_FOUND (404); else 503. The slices are terminated. */
+	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out);
+	/* May this request have it? *device: who it is, as far as the query proves it (borrowed from the query, or left alone). */
+	bool (*permit)(void *context, const struct fw_http_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device);
+	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
+	bool is_private; /* URLs are for one device each: caches between must not keep what they get */
+};
+
+/* FW_OK with the server running, or FW_INVALID with a sentence. The caller owns *out. */
+enum fw_status fw_http_start(const struct fw_http_config *config, struct fw_http **out, struct fw_error *error);
+void fw_http_stop(struct fw_http *http); /* ends all transfers; NULL is fine */
+
+int fw_http_port(const struct fw_http *http);
+
+/* Any thread. Tells how far the transfers are; ends those whose file is no longer what was verified. */
+void fw_http_sample(struct fw_http *http);
+
+/* A Range header's meaning for a file of `size` bytes. */
+enum fw_http_range { FW_RANGE_NONE, FW_RANGE_PART, FW_RANGE_UNSATISFIABLE };
+
+/* FW_RANGE_NONE (the whole file) also for what is no valid range, other units, and several ranges. Pure. */
+enum fw_http_range fw_http_range_parse(const char *header, int64_t size, int64_t *first, int64_t *length);
+
+#endif

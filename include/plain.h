@@ -1,0 +1,24 @@
+/* Reading the plainest JSON quickly. Nearly every message of a device is a flat object of a few short ASCII members; for those, building
+ * a tree costs more than all the rest of a pull. Whatever is not that plain, right or wrong, is left to jansson.
+ * Pure, allocates nothing; any thread. */
+#ifndef FW_PLAIN_H
+#define FW_PLAIN_H
+
+#include "fw.h"
+
+#define FW_PLAIN_MEMBERS 16u
+
+enum fw_plain_type { FW_PLAIN_TEXT, FW_PLAIN_INTEGER, FW_PLAIN_TRUE, FW_PLAIN_FALSE, FW_PLAIN_NULL };
+
+struct fw_plain {
+	struct fw_slice name; /* without its quotes; borrowed from the payload, as is text */
+	enum fw_plain_type type;
+	struct fw_slice text;
+	int64_t integer;
+};
+
+/* The members of a plain object: at most FW_PLAIN_MEMBERS, no two of one name, names and texts of printable ASCII without escapes, integers
+ * from 0 on of at most 15 digits, true, false and null. 0 when it is anything else, an empty object too. */
+size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_PLAIN_MEMBERS]);
+
+#endif

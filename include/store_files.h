@@ -1,0 +1,30 @@
+/* The life of firmware rows that name a file (contract, section 4a), and the table of downloads. For the store's own files; store thread
+ * only.
+ *
+ *   pending -- verified --> ready -- file looks different, or is gone --> pending
+ *      \----- differs -----> rejected -- file looks different ----------> pending
+ */
+#ifndef FW_STORE_FILES_H
+#define FW_STORE_FILES_H
+
+#include "access.h"
+#include "delivery.h"
+#include "store_writer.h"
+
+struct fw_store_files;
+
+/* Main thread: starts the verifier. All is borrowed. */
+enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery *delivery, struct fw_access *access, struct fw_store_files **out, struct fw_error *error);
+void fw_store_files_close(struct fw_store_files *files); /* NULL is fine */
+
+/* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do at once. FW_OK, or the trouble that
+ * rolled the last of them back: to be tried again later. */
+enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more);
+
+/* Writes down what is known of downloads. */
+enum fw_status fw_store_files_flush(struct fw_store_files *files);
+
+/* Inside a transaction: deletes at most `most` rows of table download whose last byte is older than `before` (Unix ms). */
+enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before, int64_t most, bool *left);
+
+#endif

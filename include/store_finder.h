@@ -1,0 +1,18 @@
+/* Looks up ready firmware with a file for those who send it, on a read-only connection of its own. Any thread: callers take turns. */
+#ifndef FW_STORE_FINDER_H
+#define FW_STORE_FINDER_H
+
+#include "delivery.h"
+#include "http.h"
+
+struct fw_finder;
+
+/* Main thread. `path` is a migrated catalog; `delivery` is borrowed. */
+enum fw_status fw_finder_open(const char *path, struct fw_delivery *delivery, struct fw_finder **out, struct fw_error *error);
+void fw_finder_close(struct fw_finder *finder); /* NULL is fine */
+
+/* Opens the file of ready firmware, if what is on disk is what was verified. `file`: must be its name, unless it is empty. FW_OK: out->fd is the
+ * caller's. FW_NOT_FOUND; or the catalog's trouble. */
+enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out);
+
+#endif

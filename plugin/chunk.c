@@ -1,0 +1,413 @@
+/* Requests wait in one list, answers in another. The thread reads only while answers that nobody has taken yet are few, so a broker
+ * that is slow to publish holds it up, and the requests behind it are refused when their list is full. */
+#include "chunk.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "table.h"
+#include "topic.h"
+
+#define DEVICES_MOST 65536u /* remembered for a moment */
+
+/* What a device has under way. */
+struct device {
+	unsigned waiting;   /* requests not yet read */
+	int64_t second;     /* boot time in seconds in which it asked for `bytes` */
+	int64_t bytes;
+};
+
+struct request {
+	struct request *next;
+	struct device *device;
+	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+	int64_t offset, length;
+	int qos;
+	json_t *message_id; /* the request's own copy */
+	char *topic;
+	void *correlation;
+	size_t correlation_len;
+};
+
+struct answer {
+	struct answer *next;
+	struct fw_chunk_reply reply;
+};
+
+struct fw_chunks {
+	struct fw_chunk_config config;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	bool stop;
+	struct request *first, **last;
+	struct answer *first_answer, **last_answer;
+	size_t bytes_waiting;
+	struct fw_table *devices; /* product/device to struct device */
+	atomic_size_t requests, answers; /* written under the lock, read without it */
+};
+
+static void request_free(struct request *request)
+{
+	json_decref(request->message_id);
+	free(request->topic);
+	free(request->correlation);
+	free(request);
+}
+
+/* --- asking --- */
+
+/* Devices that have nothing under way and asked for nothing in this second need not be remembered. */
+static void forget_devices(struct fw_chunks *chunks, int64_t second)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+
+	while (fw_table_next(chunks->devices, &walk)) {
+		struct device *device = walk.value;
+
+		if (device->waiting || device->second == second)
+			continue;
+		fw_table_remove(chunks->devices, walk.key);
+		free(device);
+	}
+}
+
+static struct device *find_device(struct fw_chunks *chunks, const struct fw_chunk_request *asked, int64_t second)
+{
+	char buffer[2 * FW_ID_MAX + 1];
+	struct fw_slice key = {buffer, asked->product.len + 1 + asked->device.len};
+	struct device *device;
+
+	*(char *)mempcpy(buffer, asked->product.at, asked->product.len) = '/';
+	memcpy(buffer + asked->product.len + 1, asked->device.at, asked->device.len);
+	device = fw_table_get(chunks->devices, key);
+	if (device)
+		return device;
+	if (fw_table_count(chunks->devices) >= DEVICES_MOST)
+		forget_devices(chunks, second);
+	if (fw_table_count(chunks->devices) >= DEVICES_MOST || !(device = calloc(1, sizeof(*device))))
+		return NULL;
+	if (fw_table_put(chunks->devices, key, device, NULL) != FW_OK) {
+		free(device);
+		return NULL;
+	}
+	return device;
+}
+
+static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct device **out)
+{
+	int64_t second = fw_boot_ms() / 1000;
+	struct device *device = chunks->requests < FW_CHUNK_IN_ALL ? find_device(chunks, asked, second) : NULL;
+
+	if (!device || device->waiting >= FW_CHUNK_OF_DEVICE)
+		return false;
+	if (device->second != second) {
+		device->second = second;
+		device->bytes = 0;
+	}
+	if (device->bytes >= (int64_t)FW_CHUNK_DEVICE_RATE)
+		return false;
+	device->bytes += asked->length;
+	device->waiting++;
+	*out = device;
+	return true;
+}
+
+static void copy_id(char *buffer, struct fw_slice id)
+{
+	memcpy(buffer, id.at, id.len);
+	buffer[id.len] = '\0';
+}
+
+static struct request *make_request(const struct fw_chunk_request *asked)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	bool whole;
+
+	if (!request)
+		return NULL;
+	copy_id(request->product_id, asked->product);
+	copy_id(request->device_id, asked->device);
+	copy_id(request->firmware_id, asked->firmware_id);
+	request->offset = asked->offset;
+	request->length = asked->length;
+	request->qos = asked->qos;
+	whole = !asked->message_id || (request->message_id = json_deep_copy(asked->message_id));
+	whole = whole && (!asked->response_topic || (request->topic = strdup(asked->response_topic)));
+	if (whole && asked->correlation) {
+		request->correlation = malloc(asked->correlation_len + 1);
+		request->correlation_len = asked->correlation_len;
+		whole = request->correlation != NULL;
+		if (whole)
+			memcpy(request->correlation, asked->correlation, asked->correlation_len);
+	}
+	if (whole)
+		return request;
+	request_free(request);
+	return NULL;
+}
+
+enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked)
+{
+	struct request *request;
+	enum fw_status status = FW_BUSY;
+
+	if (asked->correlation_len + (asked->response_topic ? strlen(asked->response_topic) : 0) > FW_CHUNK_PROPERTIES_MAX ||
+		asked->product.len > FW_ID_MAX || asked->device.len > FW_ID_MAX || asked->firmware_id.len > FW_ID_MAX)
+		return FW_INVALID;
+	request = make_request(asked);
+	if (!request)
+		return FW_NOMEM;
+	pthread_mutex_lock(&chunks->lock);
+	if (admit(chunks, asked, &request->device)) {
+		*chunks->last = request;
+		chunks->last = &request->next;
+		chunks->requests++;
+		pthread_cond_signal(&chunks->wake);
+		status = FW_OK;
+	}
+	pthread_mutex_unlock(&chunks->lock);
+	if (status != FW_OK)
+		request_free(request);
+	return status;
+}
+
+/* --- answering --- */
+
+static char *reply_topic(const struct request *request)
+{
+	char *topic = NULL;
+
+	return asprintf(&topic, "/%s/%s/firmware/chunk/reply/%s/%" PRId64, request->product_id, request->device_id, request->firmware_id, request->offset) < 0
+		? NULL : topic;
+}
+
+static bool refuse(const struct request *request, const char *code, const char *sentence, struct fw_chunk_reply *out)
+{
+	char topic[FW_TOPIC_BUFFER];
+
+	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR, fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
+		return false;
+	out->topic = strdup(topic);
+	out->payload = fw_message_write_chunk_error(code, sentence, fw_now_ms(), request->message_id, &out->len);
+	return out->topic && out->payload;
+}
+
+/* Reads all `len` bytes; the file was written to meanwhile if it cannot. */
+static bool read_all(int fd, char *at, size_t len, int64_t offset)
+{
+	while (len) {
+		ssize_t got = pread(fd, at, len, offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		at += got;
+		len -= (size_t)got;
+		offset += got;
+	}
+	return true;
+}
+
+static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_http_file *file, size_t len)
+{
+	struct fw_http_access access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
+		.firmware_id = fw_slice_of(request->firmware_id), .total = file->stamp.size, .bytes = (int64_t)len,
+		.reached = request->offset + (int64_t)len, .started = true};
+
+	if (chunks->config.access)
+		chunks->config.access(chunks->config.context, &access);
+}
+
+static bool send_bytes(struct fw_chunks *chunks, struct request *request, const struct fw_http_file *file, struct fw_chunk_reply *out)
+{
+	int64_t left = file->stamp.size - request->offset;
+	size_t len = (size_t)(left < request->length ? left : request->length);
+	char *payload = malloc(len + 1);
+
+	if (!payload)
+		return refuse(request, "busy", "out of memory: ask again later", out);
+	/* the bytes are those that were verified if the file is still the same after they were read */
+	if (!read_all(file->fd, payload, len, request->offset) || !fw_files_fd_unchanged(file->fd, &file->stamp)) {
+		free(payload);
+		return refuse(request, "not_found", "the file is being changed: ask for the firmware again", out);
+	}
+	out->payload = payload;
+	out->len = len;
+	out->topic = request->topic ? request->topic : reply_topic(request);
+	request->topic = NULL;
+	tell_access(chunks, request, file, len);
+	return out->topic != NULL;
+}
+
+static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
+{
+	struct fw_http_file file;
+	enum fw_status status = chunks->config.find(chunks->config.context, fw_slice_of(request->firmware_id), &file);
+	bool answered;
+
+	out->qos = request->qos;
+	out->correlation = request->correlation;
+	out->correlation_len = request->correlation_len;
+	request->correlation = NULL;
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return refuse(request, "busy", "the catalog cannot be read now: ask again later", out);
+	if (status == FW_OK && strcmp(file.product_id, request->product_id) != 0) {
+		close(file.fd);
+		status = FW_NOT_FOUND;
+	}
+	if (status != FW_OK)
+		return refuse(request, "not_found", "the product has no ready firmware of this firmwareId with a file", out);
+	answered = request->offset > file.stamp.size ? refuse(request, "bad_request", "offset is beyond the end of the file", out)
+		: send_bytes(chunks, request, &file, out);
+	close(file.fd);
+	return answered;
+}
+
+static void drop_reply(struct fw_chunk_reply *reply)
+{
+	free(reply->topic);
+	free(reply->payload);
+	free(reply->correlation);
+}
+
+/* Called with the lock held, and gives it up meanwhile. */
+static void serve(struct fw_chunks *chunks, struct request *request)
+{
+	struct answer *made = calloc(1, sizeof(*made));
+	bool answered;
+
+	pthread_mutex_unlock(&chunks->lock);
+	answered = made && answer(chunks, request, &made->reply);
+	pthread_mutex_lock(&chunks->lock);
+	request->device->waiting--;
+	/* an answer that there was no memory for is one that was lost on the way: the device asks again */
+	if (answered) {
+		*chunks->last_answer = made;
+		chunks->last_answer = &made->next;
+		chunks->bytes_waiting += made->reply.len;
+		chunks->answers++;
+	} else if (made) {
+		drop_reply(&made->reply);
+		free(made);
+	}
+	chunks->requests--;
+	request_free(request);
+}
+
+static bool may_read(const struct fw_chunks *chunks)
+{
+	return chunks->first && (!chunks->bytes_waiting || chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING);
+}
+
+static void *run(void *argument)
+{
+	struct fw_chunks *chunks = argument;
+
+	pthread_mutex_lock(&chunks->lock);
+	while (!chunks->stop) {
+		struct request *request = chunks->first;
+
+		if (!may_read(chunks)) {
+			pthread_cond_wait(&chunks->wake, &chunks->lock);
+			continue;
+		}
+		chunks->first = request->next;
+		if (!chunks->first)
+			chunks->last = &chunks->first;
+		serve(chunks, request);
+	}
+	pthread_mutex_unlock(&chunks->lock);
+	return NULL;
+}
+
+bool fw_chunks_take(struct fw_chunks *chunks, struct fw_chunk_reply *out)
+{
+	struct answer *first;
+
+	if (atomic_load_explicit(&chunks->answers, memory_order_relaxed) == 0)
+		return false;
+	pthread_mutex_lock(&chunks->lock);
+	first = chunks->first_answer;
+	chunks->first_answer = first->next;
+	if (!chunks->first_answer)
+		chunks->last_answer = &chunks->first_answer;
+	chunks->bytes_waiting -= first->reply.len;
+	chunks->answers--;
+	pthread_cond_signal(&chunks->wake);
+	pthread_mutex_unlock(&chunks->lock);
+	*out = first->reply;
+	free(first);
+	return true;
+}
+
+bool fw_chunks_under_way(const struct fw_chunks *chunks)
+{
+	return atomic_load_explicit(&chunks->requests, memory_order_relaxed) + atomic_load_explicit(&chunks->answers, memory_order_relaxed) > 0;
+}
+
+/* --- start and stop --- */
+
+enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error)
+{
+	struct fw_chunks *chunks = calloc(1, sizeof(*chunks));
+	sigset_t all, before;
+	int code;
+
+	if (!chunks || !(chunks->devices = fw_table_new(0))) {
+		free(chunks);
+		return FW_NOMEM;
+	}
+	chunks->config = *config;
+	chunks->last = &chunks->first;
+	chunks->last_answer = &chunks->first_answer;
+	pthread_mutex_init(&chunks->lock, NULL);
+	pthread_cond_init(&chunks->wake, NULL);
+	/* the broker's signals are for its own thread */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&chunks->thread, NULL, run, chunks);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0) {
+		fw_error_set(error, "cannot start the thread that reads chunks: %s", strerror(code));
+		fw_table_free(chunks->devices);
+		free(chunks);
+		return FW_FAILED;
+	}
+	*out = chunks;
+	return FW_OK;
+}
+
+void fw_chunks_stop(struct fw_chunks *chunks)
+{
+	struct fw_chunk_reply reply;
+
+	if (!chunks)
+		return;
+	pthread_mutex_lock(&chunks->lock);
+	chunks->stop = true;
+	pthread_cond_signal(&chunks->wake);
+	pthread_mutex_unlock(&chunks->lock);
+	pthread_join(chunks->thread, NULL);
+	while (chunks->first) {
+		struct request *request = chunks->first;
+
+		chunks->first = request->next;
+		request_free(request);
+	}
+	while (fw_chunks_take(chunks, &reply))
+		drop_reply(&reply);
+	fw_table_clear(chunks->devices, free);
+	fw_table_free(chunks->devices);
+	pthread_cond_destroy(&chunks->wake);
+	pthread_mutex_destroy(&chunks->lock);
+	free(chunks);
+}

@@ -1,0 +1,46 @@
+#include "delivery.h"
+
+#include <stdio.h>
+
+enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error)
+{
+	enum fw_status status = fw_files_prepare(options->files_dir, error);
+
+	delivery->folder = options->files_dir;
+	delivery->url_base = options->url_base;
+	delivery->ttl_seconds = options->url_ttl_seconds;
+	atomic_store(&delivery->suspect, false);
+	if (status == FW_OK && fw_delivery_expires(delivery))
+		status = fw_url_key_load(options->url_secret_file, &delivery->key, error);
+	return status;
+}
+
+bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp)
+{
+	if (fw_files_unchanged(delivery->folder, file, stamp))
+		return true;
+	atomic_store(&delivery->suspect, true);
+	return false;
+}
+
+char *fw_delivery_plain_url(const struct fw_delivery *delivery, struct fw_slice firmware_id, struct fw_slice file)
+{
+	char *url = NULL;
+
+	if (delivery->url_base)
+		return fw_url_plain(delivery->url_base, firmware_id, file);
+	return asprintf(&url, "chunk:%.*s", (int)firmware_id.len, firmware_id.at) < 0 ? NULL : url;
+}
+
+bool fw_delivery_expires(const struct fw_delivery *delivery)
+{
+	return delivery->ttl_seconds > 0 && delivery->url_base;
+}
+
+char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now)
+{
+	struct fw_url_grant grant = {.product = product, .device = device, .firmware_id = fw_slice_of(firmware_id), .file = fw_slice_of(file),
+		.expires = now / 1000 + delivery->ttl_seconds};
+
+	return fw_url_mint(delivery->url_base, &delivery->key, &grant);
+}

@@ -1,0 +1,22 @@
+-- Withdraw firmware: no device is offered it any more, and its file is not sent any more. The row and the file stay.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version,
+--     'does not start on board revision B' AS reason" catalog.db < retire_firmware.sql
+--
+-- Back again: UPDATE firmware SET state = 'pending' WHERE product_id = ... AND version = ...
+-- Devices of running tasks keep waiting: stop the tasks too (stop_task.sql).
+.bail on
+.timeout 5000
+UPDATE firmware SET
+  state = 'rejected',
+  state_reason = 'withdrawn: ' || (
+    SELECT arg.reason FROM arg
+    WHERE arg.product_id = firmware.product_id AND CAST(arg.version AS TEXT) = firmware.version)
+WHERE (product_id, version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg);
+SELECT 'no such firmware: nothing changed' WHERE changes() = 0;
+
+.mode box
+SELECT
+  f.firmware_id, f.product_id, f.version, f.state, f.state_reason,
+  (SELECT count(*) FROM task AS t WHERE t.firmware_id = f.firmware_id AND t.state = 'running') AS running_tasks
+FROM firmware AS f WHERE (f.product_id, f.version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg);

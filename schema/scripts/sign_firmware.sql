@@ -1,0 +1,21 @@
+-- Give firmware its signature. It is verified with the product's public key (set_public_key.sql) before it is offered.
+--
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'ecdsa-sha256' AS sign_method,
+--     'MEUCIQDzl1bVjpL0wq0r8mYQm3Jz5Yh0Yv4m1b1V3b0c1nQkxwIgYd0kq1mPp0l6m9uE2s3v4w5x6y7z8A9B0C1D2E3F4G4=' AS sign" catalog.db < sign_firmware.sql
+--
+-- Sign on the machine that has private.pem, for 'ecdsa-sha256' and 'rsa-sha256' by
+--  openssl dgst -sha256 -sign private.pem gateway-1.10.bin | openssl base64 -A
+-- for 'ed25519' by
+--  openssl pkeyutl -sign -rawin -inkey private.pem -in gateway-1.10.bin | openssl base64 -A
+-- Refused while a task of this firmware has open rows.
+.bail on
+.timeout 5000
+UPDATE firmware SET (sign_method, sign) = (
+  SELECT arg.sign_method, arg.sign FROM arg
+  WHERE arg.product_id = firmware.product_id AND CAST(arg.version AS TEXT) = firmware.version)
+WHERE (product_id, version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg);
+SELECT 'no such firmware: nothing changed' WHERE changes() = 0;
+
+.mode box
+SELECT firmware_id, product_id, version, sign_method, state
+FROM firmware WHERE (product_id, version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg);

@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# Download over HTTP: curl, wget and others get the file bit by bit, whole and resumed; nobody else gets anything.
+
+load files_helper
+
+setup() {
+	start_with_files
+	drop a.bin 5000000
+	add_file f 30 a.bin
+	becomes f ready
+	URL=$HTTP/firmware/f/a.bin
+}
+
+@test "curl, whole and resumed" {
+	curl -sf -o got "$URL"
+	cmp got "$FILES/a.bin"
+	head -c 1234567 "$FILES/a.bin" >got
+	curl -sf -C - -o got "$URL"
+	cmp got "$FILES/a.bin"
+	curl -sf -r 100-199 "$URL" | cmp - <(tail -c +101 "$FILES/a.bin" | head -c 100)
+	curl -sf -r -7 "$URL" | cmp - <(tail -c 7 "$FILES/a.bin")
+}
+
+@test "wget, whole, resumed, and under the name of the file" {
+	wget -q "$URL"
+	cmp a.bin "$FILES/a.bin"
+	head -c 4000000 "$FILES/a.bin" >a.bin
+	wget -q -c "$URL"
+	cmp a.bin "$FILES/a.bin"
+	rm a.bin
+	wget -q --content-disposition "$URL?x=1"
+	cmp a.bin "$FILES/a.bin"
+}
+
+@test "a client that keeps its connection and asks piece by piece, as small devices do" {
+	timeout 60 /usr/bin/python3 - 127.0.0.1 "$PORT" "$FILES/a.bin" <<-'END'
+		import http.client, sys
+		host, port, path = sys.argv[1:]
+		image = open(path, "rb").read()
+		connection, got = http.client.HTTPConnection(host, int(port), timeout=10), b""
+		connection.request("HEAD", "/firmware/f/a.bin")
+		answer = connection.getresponse()
+		answer.read()
+		size, tag = int(answer.headers["Content-Length"]), answer.headers["ETag"]
+		assert size == len(image) and answer.headers["Accept-Ranges"] == "bytes"
+		while len(got) < size:
+		    connection.request("GET", "/firmware/f/a.bin", headers={"Range": "bytes=%d-%d" % (len(got), len(got) + 99999), "If-Range": tag})
+		    answer = connection.getresponse()
+		    assert answer.status == 206, answer.status
+		    got += answer.read()
+		assert got == image
+		connection.request("GET", "/firmware/f/a.bin", headers={"Range": "bytes=%d-" % size})
+		answer = connection.getresponse()
+		answer.read()
+		assert answer.status == 416 and answer.headers["Content-Range"] == "bytes */%d" % size
+	END
+}
+
+@test "ready firmware alone, under its own name alone" {
+	drop wrong.bin
+	add_file g 31 wrong.bin size=5
+	becomes g rejected
+	echo secret >"$BROKER_DIR/secret"
+	for path in f/b.bin g/wrong.bin f/wrong.bin lamp-2.0/lamp-2.0 f/../../secret f/..%2f..%2fsecret f/%2e%2e%2fsecret ../firmware.db f/a.bin%00 F/a.bin f/a.bin/; do
+		assert_equal "$path $(status_of --path-as-is "$HTTP/firmware/$path")" "$path 404"
+	done
+	for path in / /firmware/ /firmware.db /url.secret; do assert_equal "$path $(status_of "$HTTP$path")" "$path 404"; done
+}
+
+@test "405, 304, 416" {
+	assert_equal "$(status_of -X POST -d x "$URL")" 405
+	assert_equal "$(status_of -H "If-None-Match: \"$(sha256sum <"$FILES/a.bin" | cut -d' ' -f1)\"" "$URL")" 304
+	assert_equal "$(status_of -r 5000000- "$URL")" 416
+	assert_equal "$(status_of -H 'Range: bytes=18446744073709551615-18446744073709551616' "$URL")" 416
+	assert_equal "$(status_of -H 'Range: bytes=0-0,2-3' "$URL")" 200
+}
+
+@test "who downloads is in the catalog, while it lasts and after" {
+	truncate -s 60M "$FILES/b.bin"
+	add_file g 31 b.bin
+	becomes g ready
+	curl -s --limit-rate 1M -o got "$HTTP/firmware/g/b.bin" 3>&- &
+	BACKGROUND+=($!)
+	rows "SELECT product_id, device_id, firmware_id, total, requests, completed_at FROM download" 'lamp||g|62914560|1|'
+	retry 10 db_is "SELECT bytes > 0 AND reached = bytes AND last_byte_at > first_byte_at FROM download" 1
+	kill "${BACKGROUND[-1]}"
+	curl -sf -o got "$HTTP/firmware/g/b.bin"
+	rows "SELECT requests, reached, total, completed_at IS NOT NULL, bytes > total FROM download" '2|62914560|62914560|1|1'
+}
+
+@test "an image that is written to while it is sent does not arrive whole" {
+	local status=0
+	truncate -s 50M "$FILES/b.bin"
+	add_file g 31 b.bin
+	becomes g ready
+	curl -s --limit-rate 2M -o got "$HTTP/firmware/g/b.bin" 3>&- &
+	sleep 1
+	printf x | dd of="$FILES/b.bin" conv=notrunc status=none
+	wait $! || status=$?
+	((status != 0))
+	(($(stat -c %s got) < 50 * 1024 * 1024))
+}
+
+@test "one that is replaced while it is sent arrives as it was" {
+	drop b.bin 4000000
+	cp "$FILES/b.bin" kept
+	add_file g 31 b.bin
+	becomes g ready
+	curl -s --limit-rate 1500k -o got "$HTTP/firmware/g/b.bin" 3>&- &
+	sleep 1
+	drop b.bin
+	wait $!
+	cmp got kept
+}
+
+@test "connections that send nothing hold nobody up, neither the broker nor other addresses" {
+	ulimit -n "$(ulimit -Hn)"
+	/usr/bin/python3 - "$PORT" >idle 3>&- <<-'END' &
+		import resource, socket, sys, time
+		resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+		sockets = []
+		for i in range(10000):
+		    try:
+		        s = socket.socket()
+		        s.settimeout(2)
+		        s.connect(("127.0.0.1", int(sys.argv[1])))
+		        sockets.append(s)
+		    except OSError:
+		        break
+		print(len(sockets), flush=True)
+		time.sleep(60)
+	END
+	BACKGROUND+=($!)
+	retry 60 test -s idle
+	curl -sf --max-time 10 --interface 127.0.0.2 -o got "$URL"
+	cmp got "$FILES/a.bin"
+	assert_equal "$(offered d1)" f
+	(($(<idle) > 1000))
+}
+
+@test "rubbish, half requests and huge headers" {
+	/usr/bin/python3 - "$PORT" <<-'END'
+		import socket, sys
+		for text in (b"GARBAGE\r\n\r\n", b"GET /firmware/f/a.bin", b"GET " + b"/" * 100000 + b" HTTP/1.1\r\n\r\n", b"\x00" * 5000, b"\x16\x03\x01",
+		             b"GET /firmware/f/a.bin HTTP/1.1\r\nHost: h\r\n" + b"X: " + b"y" * 200000 + b"\r\n\r\n",
+		             b"GET /firmware/f/a.bin HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		             b"POST /firmware/f/a.bin HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000000\r\n\r\n" + b"z" * 100000,
+		             b"GET /firmware/f/a.bin HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n"):
+		    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
+		    s.settimeout(1)
+		    try:
+		        s.sendall(text)
+		        s.recv(100)
+		    except OSError:
+		        pass
+		    s.close()
+	END
+	curl -sf -o got "$URL"
+	cmp got "$FILES/a.bin"
+	broker_lives
+}
+
+@test "an address that cannot be listened on: the broker does not start, and says why" {
+	stop_broker
+	sed -i "s/http_listen .*/http_listen 192.0.2.1:$PORT/" "$BROKER_DIR/mosquitto.conf"
+	refuses_to_start
+	[[ $output == *"plugin_opt_http_listen: cannot listen on '192.0.2.1:$PORT'"* ]]
+}

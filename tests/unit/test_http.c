@@ -1,0 +1,354 @@
+/* The download server over real sockets, with curl and by hand. */
+#include "http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "folder.h"
+
+#define SIZE 3000000
+
+static struct fw_http *http;
+static int port;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t total_bytes, furthest;
+static int started;
+static struct fw_file_stamp verified;
+
+static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out)
+{
+	(void)context;
+	if (fw_slice_equal(firmware_id, FW_SLICE("busy")))
+		return FW_BUSY;
+	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_files_open("d", file.at, &out->fd, &out->stamp, NULL) != FW_OK)
+		return FW_NOT_FOUND;
+	if (fw_slice_equal(file, FW_SLICE("image")) && !fw_file_stamp_equal(&out->stamp, &verified)) {
+		close(out->fd);
+		return FW_NOT_FOUND;
+	}
+	memset(out->sha256, 'e', 64);
+	out->sha256[64] = '\0';
+	strcpy(out->product_id, "lamp");
+	strcpy(out->firmware_id, "f1");
+	return FW_OK;
+}
+
+static bool permit(void *context, const struct fw_http_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
+{
+	(void)context;
+	(void)file;
+	(void)name;
+	*device = query->device;
+	return !fw_slice_equal(query->device, FW_SLICE("bad one"));
+}
+
+static void on_access(void *context, const struct fw_http_access *access)
+{
+	(void)context;
+	pthread_mutex_lock(&lock);
+	total_bytes += access->bytes;
+	started += access->started;
+	if (access->reached > furthest)
+		furthest = access->reached;
+	pthread_mutex_unlock(&lock);
+}
+
+static int start(void **state)
+{
+	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 64, .per_address = 32, .timeout_seconds = 2, .find = find, .permit = permit,
+		.access = on_access};
+	struct stat status;
+
+	if (make_folder(state) != 0 || system("mkdir d; head -c 3000000 /dev/urandom >d/image; printf x >'d/a \"b\" \xc3\xa4.bin'; truncate -s 20G d/huge") != 0 ||
+		stat("d/image", &status) != 0 || fw_http_start(&config, &http, NULL) != FW_OK)
+		return -1;
+	verified = fw_file_stamp_of(&status);
+	port = fw_http_port(http);
+	return port > 0 ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+	fw_http_stop(http);
+	fw_http_stop(NULL);
+	return remove_folder(state);
+}
+
+/* curl with these arguments before the address; its headers are in `head`, its body in `body`. Returns the status code. */
+static int curl(const char *arguments, const char *path)
+{
+	char command[800];
+
+	snprintf(command, sizeof(command), "rm -f head body; curl -s -o body -D head -w '%%{http_code}' %s 'http://127.0.0.1:%d%s' >code 2>/dev/null; true", arguments, port, path);
+	shell(command);
+	return atoi(read_text("code"));
+}
+
+static void assert_header(const char *line)
+{
+	if (!strcasestr(read_text("head"), line))
+		fail_msg("no '%s' in:\n%s", line, read_text("head"));
+}
+
+static void test_whole(void **state)
+{
+	(void)state;
+	total_bytes = started = 0;
+	assert_int_equal(curl("", "/firmware/f1/image"), 200);
+	shell("cmp -s d/image body");
+	assert_header("Content-Length: 3000000");
+	assert_header("Accept-Ranges: bytes");
+	assert_header("ETag: \"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\"");
+	assert_header("Content-Disposition: attachment; filename=\"image\"; filename*=UTF-8''image");
+	assert_header("Content-Type: application/octet-stream");
+	assert_header("Last-Modified: ");
+	assert_header("Cache-Control: public, max-age=60");
+	for (int i = 0; i < 100 && total_bytes < SIZE; i++)
+		usleep(10000);
+	assert_int_equal(total_bytes, SIZE);
+	assert_int_equal(furthest, SIZE);
+	assert_int_equal(started, 1);
+}
+
+static void test_head(void **state)
+{
+	(void)state;
+	assert_int_equal(curl("-I", "/firmware/f1/image"), 200);
+	assert_header("Content-Length: 3000000");
+	assert_int_equal(curl("-I -r 0-9", "/firmware/f1/image"), 200);
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_int_equal(curl("", "/firmware/f1/a%20%22b%22%20%C3%A4.bin"), 200);
+	assert_header("filename=\"a _b_ __.bin\"; filename*=UTF-8''a%20%22b%22%20%C3%A4.bin");
+}
+
+static void test_not_there(void **state)
+{
+	static const char *const paths[] = {"/", "/firmware", "/firmware/", "/firmware/f1", "/firmware/f1/", "/firmware/f1/absent", "/firmware/f2/image",
+		"/firmware/f1/image/", "/firmware/f1/image/x", "/firmware//image", "/firmware/f1/..%2Fd%2Fimage", "/firmware/f1/%2e%2e/x", "/firmware/f1/image%00",
+		"/firmware/f1/%zz", "/firmware/f1/image%", "/Firmware/f1/image", "/other/f1/image", "/firmware/%66%31%2fimage"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (curl("--path-as-is", paths[i]) != 404)
+			fail_msg("not 404: %s", paths[i]);
+	}
+	assert_int_equal(curl("", "/firmware/busy/image"), 503);
+	assert_header("Retry-After: 5");
+	assert_int_equal(curl("", "/firmware/f1/image?device=bad%20one"), 403);
+	assert_int_equal(curl("", "/firmware/f1/image?device=good"), 200);
+	assert_int_equal(curl("", "/firmware/%66%31/%69mage"), 200);
+}
+
+static void test_methods(void **state)
+{
+	static const char *const methods[] = {"-X POST -d abc", "-X PUT -d abc", "-X DELETE", "-X OPTIONS", "-X WHATEVER"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		assert_int_equal(curl(methods[i], "/firmware/f1/image"), 405);
+		assert_header("Allow: GET, HEAD");
+	}
+}
+
+static void test_ranges(void **state)
+{
+	(void)state;
+	assert_int_equal(curl("-r 0-0", "/firmware/f1/image"), 206);
+	assert_header("Content-Range: bytes 0-0/3000000");
+	assert_header("Content-Length: 1\r");
+	assert_int_equal(curl("-r 1000-", "/firmware/f1/image"), 206);
+	shell("tail -c +1001 d/image | cmp -s - body");
+	assert_int_equal(curl("-r -500", "/firmware/f1/image"), 206);
+	shell("tail -c 500 d/image | cmp -s - body");
+	assert_int_equal(curl("-r 3000000-", "/firmware/f1/image"), 416);
+	assert_header("Content-Range: bytes */3000000");
+	assert_int_equal(curl("-H 'Range: bytes=0-1,5-6'", "/firmware/f1/image"), 200);
+	shell("cmp -s d/image body");
+	shell("head -c 1234567 d/image >part");
+	{
+		char command[200];
+
+		snprintf(command, sizeof(command), "curl -s -C - -o part http://127.0.0.1:%d/firmware/f1/image && cmp part d/image", port);
+		shell(command);
+	}
+	assert_int_equal(curl("-r 20000000000-20000000009", "/firmware/f1/huge"), 206);
+	assert_header("Content-Range: bytes 20000000000-20000000009/21474836480");
+}
+
+static void test_conditions(void **state)
+{
+	static const char tag[] = "\"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\"";
+	char arguments[200];
+
+	(void)state;
+	snprintf(arguments, sizeof(arguments), "-H 'If-None-Match: %s'", tag);
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 304);
+	snprintf(arguments, sizeof(arguments), "-H 'If-None-Match: \"x\", W/%s'", tag);
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 304);
+	assert_int_equal(curl("-H 'If-None-Match: *'", "/firmware/f1/image"), 304);
+	assert_int_equal(curl("-H 'If-None-Match: \"x\"'", "/firmware/f1/image"), 200);
+	snprintf(arguments, sizeof(arguments), "-r 10-19 -H 'If-Range: %s'", tag);
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 206);
+	snprintf(arguments, sizeof(arguments), "-r 10-19 -H 'If-Range: W/%s'", tag);
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 200);
+	assert_int_equal(curl("-r 10-19 -H 'If-Range: \"x\"'", "/firmware/f1/image"), 200);
+}
+
+static void test_range_parser(void **state)
+{
+	static const struct {
+		const char *header;
+		int64_t size;
+		enum fw_http_range result;
+		int64_t first, length;
+	} cases[] = {
+		{NULL, 10, FW_RANGE_NONE, 0, 0}, {"", 10, FW_RANGE_NONE, 0, 0}, {"bytes", 10, FW_RANGE_NONE, 0, 0}, {"bytes=", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=-", 10, FW_RANGE_NONE, 0, 0}, {"items=0-1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-1,3-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=5-4", 10, FW_RANGE_NONE, 0, 0}, {"bytes=a-b", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0x1-", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=--1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=+1-2", 10, FW_RANGE_NONE, 0, 0}, {"bytes=1-2x", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-9", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-10", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=9-", 10, FW_RANGE_PART, 9, 1}, {"bytes=9-99", 10, FW_RANGE_PART, 9, 1}, {"Bytes = 3 - 4 ", 10, FW_RANGE_PART, 3, 2},
+		{"bytes=10-", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=-0", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=-3", 10, FW_RANGE_PART, 7, 3},
+		{"bytes=-99", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-18446744073709551615", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=18446744073709551616-", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=9223372036854775807-9223372036854775807", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=-99999999999999999999999999", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-9223372036854775807", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=9223372036854775806-", INT64_MAX, FW_RANGE_PART, INT64_MAX - 1, 1}, {"bytes=0-", 0, FW_RANGE_UNSATISFIABLE, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t first = 0, length = 0;
+
+		if (fw_http_range_parse(cases[i].header, cases[i].size, &first, &length) != cases[i].result || first != cases[i].first || length != cases[i].length)
+			fail_msg("%s", cases[i].header);
+	}
+}
+
+static int connect_to(const char *from)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}, own = {.sin_family = AF_INET};
+	struct timeval patience = {5, 0};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+	inet_pton(AF_INET, from, &own.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* Sends bytes as they are; returns the answer's status code, 0 for a connection closed without one. */
+static int raw(const char *bytes, size_t len)
+{
+	int fd = connect_to("127.0.0.1"), code = 0;
+	char text[64] = "";
+
+	(void)!send(fd, bytes, len, MSG_NOSIGNAL);
+	if (recv(fd, text, sizeof(text) - 1, 0) > 12)
+		code = atoi(text + 9);
+	close(fd);
+	return code;
+}
+
+static void test_bad_requests(void **state)
+{
+	static char large[200000];
+
+	(void)state;
+	assert_int_equal(raw("\x16\x03\x01\x02", 4), 0); /* a TLS client, then silence */
+	assert_int_not_equal(raw("GARBAGE\r\n\r\n", 11), 200);
+	memset(large, 'a', sizeof(large));
+	memcpy(large, "GET /", 5);
+	assert_in_range(raw(large, sizeof(large)), 400, 499);
+	memcpy(large, "GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nX: ", 46);
+	assert_in_range(raw(large, sizeof(large)), 400, 499);
+	assert_int_equal(curl("", "/firmware/f1/image"), 200);
+}
+
+/* More connections than are allowed, which send nothing: another address is served, and after the timeout the same one too. */
+static void test_idle_connections(void **state)
+{
+	int fds[200];
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		fds[i] = connect_to("127.0.0.1");
+	assert_int_equal(curl("--max-time 5 --interface 127.0.0.2", "/firmware/f1/image"), 200);
+	for (int i = 0; i < 40 && curl("--max-time 1", "/firmware/f1/image") != 200; i++)
+		usleep(200000);
+	assert_int_equal(curl("", "/firmware/f1/image"), 200);
+	for (int i = 0; i < 200; i++)
+		close(fds[i]);
+}
+
+/* A client that reads nothing is seen to be under way; when the file is written to, its transfer ends. */
+static void test_changed_under_way(void **state)
+{
+	static const char request[] = "GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\n\r\n";
+	static char buffer[1 << 20];
+	int fd = connect_to("127.0.0.1");
+	ssize_t len;
+
+	(void)state;
+	total_bytes = 0;
+	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), (ssize_t)sizeof(request) - 1);
+	usleep(300000);
+	fw_http_sample(http);
+	assert_in_range(total_bytes, 1, 100 << 20);
+	shell("printf x | dd of=d/huge conv=notrunc 2>/dev/null");
+	fw_http_sample(http);
+	while ((len = recv(fd, buffer, sizeof(buffer), 0)) > 0)
+		;
+	assert_true(len == 0 || errno == ECONNRESET);
+	close(fd);
+}
+
+static void test_bad_listen(void **state)
+{
+	static const char *const bad[] = {"", "127.0.0.1", "256.0.0.1:80", "127.0.0.1:99999", "[::1:80", "no.such.host.invalid:80"};
+	char taken[40];
+
+	(void)state;
+	snprintf(taken, sizeof(taken), "127.0.0.1:%d", port);
+	for (size_t i = 0; i < 7; i++) {
+		struct fw_http_config config = {.listen = i < 6 ? bad[i] : taken, .find = find, .permit = permit};
+		struct fw_error error = {""};
+		struct fw_http *other = NULL;
+
+		assert_int_equal(fw_http_start(&config, &other, &error), FW_INVALID);
+		assert_non_null(strstr(error.text, "plugin_opt_http_listen"));
+		assert_null(other);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_head),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_methods),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_range_parser),
+		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_idle_connections),
+		cmocka_unit_test(test_changed_under_way),
+		cmocka_unit_test(test_bad_listen),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}

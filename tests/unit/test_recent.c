@@ -1,0 +1,115 @@
+/* What is news of a device, and what it only repeats. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "recent.h"
+
+#define NOW INT64_C(1700000000000)
+#define MINUTE 60000
+
+static struct fw_recent *recent;
+
+static int set_up(void **state)
+{
+	(void)state;
+	recent = fw_recent_new();
+	return recent ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	fw_recent_free(recent);
+	return 0;
+}
+
+static bool news(const char *device, const char *version, int64_t now)
+{
+	return fw_recent_note(recent, FW_SLICE("lamp"), fw_slice_of(device), fw_slice_of(version), now);
+}
+
+static void test_another_version_is_news(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	assert_false(news("d1", "1.0", NOW));
+	assert_false(news("d1", "1.0", NOW + MINUTE - 1));
+	assert_true(news("d1", "1.1", NOW + 1));
+	assert_true(news("d1", "1.0", NOW + 2));
+	assert_true(news("d1", NULL, NOW + 3));
+	assert_false(news("d1", "", NOW + 4));
+}
+
+static void test_after_a_minute_it_is_news_again(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	assert_true(news("d1", "1.0", NOW + MINUTE));
+	/* the minute begins with the news, not with the repetition */
+	assert_false(news("d1", "1.0", NOW + 2 * MINUTE - 1));
+	assert_true(news("d1", "1.0", NOW + 2 * MINUTE));
+}
+
+static void test_a_clock_set_back_makes_news(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	assert_true(news("d1", "1.0", NOW - 3600000));
+	assert_false(news("d1", "1.0", NOW - 3600000 + 1));
+}
+
+static void test_devices_and_products_are_apart(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	assert_true(news("d2", "1.0", NOW));
+	assert_true(fw_recent_note(recent, FW_SLICE("oven"), FW_SLICE("d1"), FW_SLICE("1.0"), NOW));
+	assert_true(fw_recent_note(recent, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1.0"), NOW));
+	assert_true(fw_recent_note(recent, FW_SLICE("ab"), FW_SLICE("c"), FW_SLICE("1.0"), NOW));
+}
+
+static void test_forget(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	fw_recent_forget(recent, FW_SLICE("lamp"), FW_SLICE("d1"));
+	assert_true(news("d1", "1.0", NOW + 1));
+	fw_recent_forget(recent, FW_SLICE("lamp"), FW_SLICE("never heard of"));
+}
+
+/* It may forget, under far too many devices, but never takes news for a repetition. */
+static void test_many_devices(void **state)
+{
+	unsigned repeated = 0;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 200000; i++) {
+			char id[16];
+
+			snprintf(id, sizeof(id), "d%d", i);
+			if (!news(id, round ? "2.0" : "1.0", NOW + round))
+				repeated++;
+		}
+	}
+	assert_int_equal(repeated, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_another_version_is_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_after_a_minute_it_is_news_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_clock_set_back_makes_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_devices_and_products_are_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_devices, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
