@@ -35,7 +35,7 @@ struct fw_http_access {
 
 struct fw_http_config {
 	const char *listen;          /* address:port; an IPv6 address in brackets; port 0: any free one */
-	unsigned connections;        /* in all; 0: as many as a quarter of the process' file descriptors, at most 2048 */
+	unsigned connections;        /* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where that is not allowed */
 	unsigned per_address;        /* 0: half of `connections` */
 	unsigned timeout_seconds;    /* after which an idle or stalled connection is closed; 0: 30 */
 	void *context;

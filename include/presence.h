@@ -18,7 +18,7 @@ struct fw_presence;
 typedef void fw_presence_changed(void *context, struct fw_slice key, bool online);
 
 /* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not tracked
- * (unknown). Only keys that are online take memory. */
+ * (unknown), nor are more than 10,000 keys of one client. Only keys that are online take memory. */
 struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *changed, void *context);
 void fw_presence_free(struct fw_presence *presence);
 

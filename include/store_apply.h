@@ -19,6 +19,9 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
  * it concerns every device of that id. */
 enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at);
 
+/* Is there such a device? Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
+enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice product, struct fw_slice device);
+
 /* Makes presence unknown in at most `most` rows; *left: some remain. */
 enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left);
 

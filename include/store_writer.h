@@ -27,6 +27,7 @@ struct fw_writer {
 	size_t queued_count, queued_room;
 	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
 	int64_t started_ms;           /* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
+	char trouble[256];            /* what SQLite said when the last transaction failed */
 	sqlite3_stmt *statements[4];
 };
 

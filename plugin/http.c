@@ -54,74 +54,6 @@ struct fw_http {
 
 static char headers_seen; /* what *closure points at between the two calls for a request without a transfer */
 
-/* --- ranges --- */
-
-static const char *skip_blanks(const char *at)
-{
-	while (*at == ' ' || *at == '\t')
-		at++;
-	return at;
-}
-
-/* A number, as large as int64_t goes. False when there is none. */
-static bool take_number(const char **at, int64_t *out)
-{
-	const char *digit = *at;
-	int64_t number = 0;
-
-	for (; *digit >= '0' && *digit <= '9'; digit++) {
-		int value = *digit - '0';
-
-		number = number > (INT64_MAX - value) / 10 ? INT64_MAX : number * 10 + value;
-	}
-	if (digit == *at)
-		return false;
-	*at = digit;
-	*out = number;
-	return true;
-}
-
-static enum fw_http_range suffix(int64_t wanted, int64_t size, int64_t *first, int64_t *length)
-{
-	if (wanted == 0 || size == 0)
-		return FW_RANGE_UNSATISFIABLE;
-	*length = wanted < size ? wanted : size;
-	*first = size - *length;
-	return FW_RANGE_PART;
-}
-
-enum fw_http_range fw_http_range_parse(const char *header, int64_t size, int64_t *first, int64_t *length)
-{
-	int64_t from = 0, to = INT64_MAX;
-	const char *at;
-	bool has_from;
-
-	if (!header || strncasecmp(header, "bytes", 5) != 0)
-		return FW_RANGE_NONE;
-	at = skip_blanks(header + 5);
-	if (*at++ != '=')
-		return FW_RANGE_NONE;
-	at = skip_blanks(at);
-	has_from = take_number(&at, &from);
-	at = skip_blanks(at);
-	if (*at++ != '-')
-		return FW_RANGE_NONE;
-	at = skip_blanks(at);
-	if (!take_number(&at, &to) && !has_from)
-		return FW_RANGE_NONE;
-	if (*skip_blanks(at) != '\0')
-		return FW_RANGE_NONE;
-	if (!has_from)
-		return suffix(to, size, first, length);
-	if (to < from)
-		return FW_RANGE_NONE;
-	if (from >= size)
-		return FW_RANGE_UNSATISFIABLE;
-	*first = from;
-	*length = (to < size ? to + 1 : size) - from;
-	return FW_RANGE_PART;
-}
-
 /* --- transfers --- */
 
 static uint64_t acked_by_peer(int socket)
@@ -309,12 +241,7 @@ static const char *header(const struct request *request, const char *name)
 /* Is our tag in a list such as `W/"a", "b"`, or is it "*"? */
 static bool in_list(const char *list, const char *etag)
 {
-	const char *at = skip_blanks(list);
-
-	if (*at == '*')
-		return true;
-	at = strstr(at, etag);
-	return at != NULL;
+	return list[strspn(list, " \t")] == '*' || strstr(list, etag);
 }
 
 static void describe(struct request *request)
@@ -590,15 +517,23 @@ static int port_of(int socket)
 	return atoi(port);
 }
 
+/* A transfer has a socket and a file. As far as the system allows, these come on top of what the broker may open; else they are a part
+ * of it that leaves the broker most. */
 static unsigned default_connections(void)
 {
-	struct rlimit limit = {1024, 1024};
+	const rlim_t wanted = 2 * CONNECTIONS_MOST;
+	struct rlimit limit = {1024, 1024}, raised;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	/* a transfer has a socket and a file */
-	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / 4 > CONNECTIONS_MOST)
+	raised = limit;
+	if (limit.rlim_cur == RLIM_INFINITY)
 		return CONNECTIONS_MOST;
-	return limit.rlim_cur / 4 < 16 ? 16 : (unsigned)(limit.rlim_cur / 4);
+	raised.rlim_cur = limit.rlim_max - limit.rlim_cur < wanted ? limit.rlim_max : limit.rlim_cur + wanted;
+	if (setrlimit(RLIMIT_NOFILE, &raised) != 0)
+		raised = limit;
+	if (raised.rlim_cur - limit.rlim_cur >= wanted || raised.rlim_cur / 4 > CONNECTIONS_MOST)
+		return CONNECTIONS_MOST;
+	return raised.rlim_cur / 4 < 16 ? 16 : (unsigned)(raised.rlim_cur / 4);
 }
 
 static enum fw_status start_daemon(struct fw_http *http, int socket, struct fw_error *error)

@@ -211,8 +211,32 @@ static char *beside(const char *path, const char *name)
 	return result;
 }
 
+/* The spool and the lock lie beside the catalog, under its name: by whatever link it is reached, they must be the same ones.
+ * A catalog that is not there yet is resolved by its folder; a folder that is not there is refused later. */
+static enum fw_status resolve_db_file(struct fw_options *out)
+{
+	char *folder, *resolved = realpath(out->db_file, NULL);
+	const char *name = strrchr(out->db_file, '/');
+
+	if (!resolved && errno == ENOENT && (folder = beside(out->db_file, "."))) {
+		char *resolved_folder = realpath(folder, NULL);
+
+		free(folder);
+		if (resolved_folder && asprintf(&resolved, "%s/%s", strcmp(resolved_folder, "/") == 0 ? "" : resolved_folder, name ? name + 1 : out->db_file) < 0)
+			resolved = NULL;
+		free(resolved_folder);
+	}
+	if (!resolved)
+		return errno == ENOMEM ? FW_NOMEM : FW_OK;
+	free(out->db_file);
+	out->db_file = resolved;
+	return FW_OK;
+}
+
 static enum fw_status fill_defaults(struct fw_options *out)
 {
+	if (resolve_db_file(out) != FW_OK)
+		return FW_NOMEM;
 	if (!out->files_dir)
 		out->files_dir = beside(out->db_file, "firmware");
 	if (!out->url_secret_file)

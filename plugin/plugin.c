@@ -2,6 +2,7 @@
  *
  * One binary serves Mosquitto 2.0 and 2.1, whichever header it was built with: what differs is decided at run time. */
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +32,9 @@ struct plugin {
 	struct fw_options options;
 	struct fw_service *service;
 	bool frees_topic; /* 2.1: the broker frees a topic that the event replaces */
+	char answered_topic[24]; /* where an answered request goes: nobody can subscribe to what he cannot guess, and no wildcard matches $ */
 };
 
-/* Where an answered request goes: no wildcard matches a topic that begins with $. */
-static const char answered_topic[] = "$firmware/answered";
 
 static int broker_level(enum fw_log_level level)
 {
@@ -93,7 +93,7 @@ static struct fw_client client_of(struct mosquitto *client)
 /* Acknowledged, but routed to nobody. */
 static int swallow(const struct plugin *plugin, struct mosquitto_evt_message *message)
 {
-	char *topic = mosquitto_strdup(answered_topic);
+	char *topic = mosquitto_strdup(plugin->answered_topic);
 
 	if (!topic)
 		return MOSQ_ERR_NOMEM;
@@ -278,6 +278,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 	if (!plugin)
 		return MOSQ_ERR_NOMEM;
 	plugin->identifier = identifier;
+	snprintf(plugin->answered_topic, sizeof(plugin->answered_topic), "$%016llx", (unsigned long long)fw_random());
 	/* mosquitto_client() came with 2.1 */
 	plugin->frees_topic = dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
 	if (start(plugin, options, option_count, &error) != FW_OK) {

@@ -9,6 +9,7 @@
 #include "table.h"
 
 /* With the identity `none` every client may stand for every key: their product is not for clients to choose. */
+#define CLIENT_LINKS_MAX 10000u /* when it goes they all go at once, and the broker waits: some milliseconds */
 #define LINKS_PER_KEY 4u
 
 struct key;
@@ -145,7 +146,7 @@ static bool add_link(struct fw_presence *presence, struct client *client, struct
 	struct link *link;
 	struct key *key;
 
-	if (text.len > FW_PRESENCE_KEY_MAX || presence->link_count / LINKS_PER_KEY >= presence->max_keys)
+	if (text.len > FW_PRESENCE_KEY_MAX || presence->link_count / LINKS_PER_KEY >= presence->max_keys || client->link_count >= CLIENT_LINKS_MAX)
 		return false;
 	link = malloc(sizeof(*link));
 	if (!link)

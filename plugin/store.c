@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "presence_queue.h"
 #include "store_apply.h"
 #include "store_files.h"
 #include "store_schedule.h"
@@ -26,25 +27,13 @@
 #define STOP_MS 5000         /* for what is left when the broker stops */
 #define TROUBLE_MS 5000      /* trouble that lasts so long is worth a line */
 #define PRUNE_EVERY_MS 60000
+#define LEFT_OUT_EVERY_MS 60000
+#define WAL_LARGE (INT64_C(256) << 20) /* bytes */
 #define WATCH_EVERY_MS 5000
 #define PRUNE_ROWS 500
 #define FORGET_ROWS 2000
 #define MESSAGES_OF_UPLINK 80 /* at most that many messages follow from one uplink */
-#define PRESENCE_MAX 262144u
 #define DAY_MS INT64_C(86400000)
-
-struct presence_event {
-	struct presence_event *next;
-	uint64_t after; /* its place: after the spool record of this sequence */
-	int64_t at;     /* Unix ms */
-	bool online;
-	size_t product_len, device_len;
-	char ids[]; /* product, device */
-};
-
-struct presence_list {
-	struct presence_event *first, *last;
-};
 
 struct fw_store {
 	struct fw_store_config config;
@@ -54,6 +43,7 @@ struct fw_store {
 	struct fw_apply *apply;
 	struct fw_store_files *files;
 	struct fw_spool *spool;
+	struct fw_presence_queue *presence;
 	atomic_uint_fast64_t applied;
 	dev_t device;
 	ino_t inode; /* of the catalog when it was opened */
@@ -64,16 +54,16 @@ struct fw_store {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
 	bool stop;
-	struct presence_list arrived;
 	atomic_bool sleeping; /* set under the lock, read without it */
-	atomic_size_t presence_count; /* in both lists */
 
 	/* the store thread's own */
-	struct presence_list taken;
 	bool presence_forgotten;
 	bool file_lost;
 	int64_t trouble_since; /* boot ms, 0: none */
 	bool trouble_told;
+	uint64_t left_out; /* uplinks that the catalog's rules refused */
+	int64_t next_left_out_line; /* boot ms */
+	bool wal_told;
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_prune, next_watch; /* boot ms */
 	struct fw_spool_damage damage_told;
@@ -103,7 +93,8 @@ static enum fw_status lock_catalog(struct fw_store *store, struct fw_error *erro
 		fw_error_set(error, "the catalog '%s' is in use by another broker, or by this plugin loaded a second time: load it once, before any listener, without per_listener_settings",
 			db_file);
 	else
-		fw_error_set(error, "cannot lock '%s-lock': %s", db_file, strerror(errno));
+		fw_error_set(error, "cannot lock '%s-lock': %s. All files beside the catalog must belong to the broker's user, e.g. 'chown mosquitto: %s*'", db_file,
+			strerror(errno), db_file);
 	return FW_FAILED;
 }
 
@@ -158,7 +149,8 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	status = open_catalog(store, error);
+	store->presence = fw_presence_queue_new();
+	status = store->presence ? open_catalog(store, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = fw_rows_open(&store->writer, &store->rows, error);
 	if (status == FW_OK)
@@ -183,7 +175,7 @@ struct batch {
 	uint64_t applied;
 	size_t records;
 	int64_t until; /* boot ms */
-	struct presence_event *presence; /* the next event that has its place */
+	const struct fw_presence_event *presence; /* the next event that has its place */
 	bool end; /* all that was appended has been read */
 };
 
@@ -198,10 +190,9 @@ static enum fw_status apply_presence_before(struct fw_store *store, struct batch
 	enum fw_status status = FW_OK;
 
 	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(store, batch)) {
-		struct presence_event *event = batch->presence;
+		const struct fw_presence_event *event = batch->presence;
 
-		status = fw_apply_presence(store->apply, (struct fw_slice){event->ids, event->product_len},
-			(struct fw_slice){event->ids + event->product_len, event->device_len}, event->online, event->at);
+		status = fw_apply_presence(store->apply, event->product, event->device, event->online, event->at);
 		if (status == FW_OK)
 			batch->presence = event->next;
 	}
@@ -220,7 +211,12 @@ static enum fw_status apply_record(struct fw_store *store, const unsigned char *
 	}
 	if (status != FW_INVALID)
 		return status;
-	fw_writer_log(&store->writer, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s", why);
+	store->left_out++;
+	if (fw_boot_ms() < store->next_left_out_line)
+		return FW_OK;
+	store->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
+	fw_writer_log(&store->writer, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
+		(unsigned long long)store->left_out);
 	return FW_OK;
 }
 
@@ -261,44 +257,20 @@ static enum fw_status apply_presence_behind(struct fw_store *store, struct batch
 	return batch->end ? apply_presence_before(store, batch, batch->applied + 1) : FW_OK;
 }
 
-static void append_presence(struct presence_list *list, struct presence_list more)
-{
-	if (!more.first)
-		return;
-	if (list->first)
-		list->last->next = more.first;
-	else
-		list->first = more.first;
-	list->last = more.last;
-}
-
-/* Takes over what the broker thread has brought. */
-static void take_presence(struct fw_store *store)
-{
-	struct presence_list arrived;
-
-	pthread_mutex_lock(&store->lock);
-	arrived = store->arrived;
-	store->arrived = (struct presence_list){NULL, NULL};
-	pthread_mutex_unlock(&store->lock);
-	append_presence(&store->taken, arrived);
-}
-
-/* `first` is the first event still to be done; those before it are in the catalog. */
-static void drop_presence(struct fw_store *store, const struct presence_event *first)
-{
-	while (store->taken.first && store->taken.first != first) {
-		struct presence_event *event = store->taken.first;
-
-		store->taken.first = event->next;
-		atomic_fetch_sub(&store->presence_count, 1);
-		free(event);
-	}
-}
-
 static bool anything_to_apply(struct fw_store *store)
 {
-	return fw_spool_last(store->spool) > atomic_load(&store->applied) || atomic_load(&store->presence_count);
+	return fw_spool_last(store->spool) > atomic_load(&store->applied) || !fw_presence_queue_empty(store->presence);
+}
+
+/* Most clients of a broker are no devices: their coming and going costs no transaction. The first event of a device, NULL when there is none. */
+static const struct fw_presence_event *forget_strangers(struct fw_store *store)
+{
+	const struct fw_presence_event *event = fw_presence_queue_take(store->presence);
+
+	while (event && fw_apply_knows_device(store->apply, event->product, event->device) == FW_NOT_FOUND)
+		event = event->next;
+	fw_presence_queue_drop(store->presence, event);
+	return event;
 }
 
 /* One transaction: uplinks and presence, in their order. */
@@ -310,8 +282,11 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 
 	if (!anything_to_apply(store))
 		return FW_OK;
-	take_presence(store);
-	batch.presence = store->taken.first;
+	/* with uplinks before them, strangers may be devices by then */
+	if (last > batch.applied)
+		batch.presence = fw_presence_queue_take(store->presence);
+	else if (!(batch.presence = forget_strangers(store)))
+		return FW_OK;
 	status = fw_writer_begin(&store->writer);
 	if (status != FW_OK)
 		return status;
@@ -331,7 +306,7 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 	}
 	atomic_store(&store->applied, batch.applied);
 	fw_spool_release(store->spool, batch.applied);
-	drop_presence(store, batch.presence);
+	fw_presence_queue_drop(store->presence, batch.presence);
 	fw_schedule_changed(store->schedule);
 	*more |= anything_to_apply(store);
 	return FW_OK;
@@ -379,20 +354,43 @@ static enum fw_status prune_when_due(struct fw_store *store, bool *more)
 	return status;
 }
 
-/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. */
-static void watch_file(struct fw_store *store)
+/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What comes meanwhile stays in the spool. */
+static void watch_catalog(struct fw_store *store)
 {
 	const char *path = store->config.options->db_file;
 	struct stat now;
-	bool lost;
+	bool lost = stat(path, &now) != 0 || now.st_dev != store->device || now.st_ino != store->inode;
 
-	if (fw_boot_ms() < store->next_watch)
-		return;
-	store->next_watch = fw_boot_ms() + WATCH_EVERY_MS;
-	lost = stat(path, &now) != 0 || now.st_dev != store->device || now.st_ino != store->inode;
 	if (lost && !store->file_lost)
 		fw_writer_log(&store->writer, FW_LOG_ERROR, "the catalog '%s' was removed or replaced while in use: put it back, or restart the broker to use the new one", path);
 	store->file_lost = lost;
+}
+
+/* A reader that never ends keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
+static void watch_wal(struct fw_store *store)
+{
+	char *path = NULL;
+	struct stat now = {.st_size = 0};
+
+	if (asprintf(&path, "%s-wal", store->config.options->db_file) < 0)
+		return;
+	if (stat(path, &now) == 0 && now.st_size > WAL_LARGE && !store->wal_told) {
+		fw_writer_log(&store->writer, FW_LOG_WARNING, "'%s' has grown to %lld MiB: some connection keeps a read transaction open; end it", path,
+			(long long)(now.st_size >> 20));
+		store->wal_told = true;
+	} else if (now.st_size < WAL_LARGE / 2) {
+		store->wal_told = false;
+	}
+	free(path);
+}
+
+static void watch_files(struct fw_store *store)
+{
+	if (fw_boot_ms() < store->next_watch)
+		return;
+	store->next_watch = fw_boot_ms() + WATCH_EVERY_MS;
+	watch_catalog(store);
+	watch_wal(store);
 }
 
 static void tell_damage(struct fw_store *store)
@@ -440,16 +438,19 @@ static void note_trouble(struct fw_store *store, enum fw_status status)
 		return;
 	store->trouble_told = true;
 	fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog cannot be written: %s; uplinks are kept in the spool and applied later",
-		name ? name : sqlite3_errmsg(store->writer.db));
+		name ? name : store->writer.trouble);
 }
 
 /* One round. *more: there is more to do at once. */
 static enum fw_status work(struct fw_store *store, bool *more)
 {
 	enum fw_status status = FW_OK;
-	bool left = false, scheduled = false;
+	bool left = false, scheduled = false, filed = false;
 
 	*more = false;
+	watch_files(store);
+	if (store->file_lost)
+		return FW_OK;
 	if (!store->presence_forgotten) {
 		status = in_transaction(store, forget_presence, &left);
 		store->presence_forgotten = status == FW_OK && !left;
@@ -462,14 +463,16 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		status = fw_schedule_work(store->schedule, &scheduled);
 	*more |= scheduled;
 	if (status == FW_OK)
-		status = fw_store_files_work(store->files, more);
+		status = fw_store_files_work(store->files, &filed);
+	if (filed)
+		fw_schedule_changed(store->schedule);
+	*more |= filed;
 	if (status == FW_OK)
 		status = prune_when_due(store, &left);
 	store->hurry = scheduled || left;
 	*more |= left;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
 	tell_damage(store);
-	watch_file(store);
 	return status;
 }
 
@@ -522,7 +525,8 @@ static bool linger(struct fw_store *store)
 {
 	uint64_t waiting = fw_spool_last(store->spool) - atomic_load(&store->applied);
 
-	return sleep_until_work(store, waiting < BATCH_RECORDS && !store->hurry ? LINGER_MS : 0, false);
+	/* even in a hurry an operator must find the catalog free now and then */
+	return sleep_until_work(store, waiting < BATCH_RECORDS && !store->hurry ? LINGER_MS : 1, false);
 }
 
 static void finish(struct fw_store *store)
@@ -601,8 +605,7 @@ void fw_store_close(struct fw_store *store)
 	if (!store)
 		return;
 	fw_store_stop(store);
-	take_presence(store);
-	drop_presence(store, NULL);
+	fw_presence_queue_free(store->presence);
 	fw_store_files_close(store->files);
 	fw_apply_close(store->apply);
 	fw_schedule_close(store->schedule);
@@ -623,6 +626,8 @@ struct fw_spool *fw_store_spool(struct fw_store *store)
 
 void fw_store_wake(struct fw_store *store)
 {
+	/* the record must be visible before `sleeping` is read: the store reads them the other way round before it sleeps */
+	atomic_thread_fence(memory_order_seq_cst);
 	if (!atomic_load(&store->sleeping))
 		return;
 	pthread_mutex_lock(&store->lock);
@@ -632,20 +637,11 @@ void fw_store_wake(struct fw_store *store)
 
 void fw_store_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online)
 {
-	struct presence_event *event;
+	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online,
+		.product = product, .device = device};
 
-	if (atomic_load(&store->presence_count) >= PRESENCE_MAX || !(event = malloc(sizeof(*event) + product.len + device.len)))
-		return;
-	*event = (struct presence_event){.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online,
-		.product_len = product.len, .device_len = device.len};
-	if (product.len)
-		memcpy(event->ids, product.at, product.len);
-	memcpy(event->ids + product.len, device.at, device.len);
-	pthread_mutex_lock(&store->lock);
-	append_presence(&store->arrived, (struct presence_list){event, event});
-	atomic_fetch_add(&store->presence_count, 1);
-	pthread_cond_signal(&store->wake);
-	pthread_mutex_unlock(&store->lock);
+	if (fw_presence_queue_put(store->presence, &event) == FW_OK)
+		fw_store_wake(store);
 }
 
 uint64_t fw_store_applied(const struct fw_store *store)

@@ -37,7 +37,7 @@ static const char *const sql[STATEMENTS] = {
 	[PROGRESS_LOGGED] =
 		"SELECT 1 FROM (SELECT * FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3"
 		" ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ")"
-		" WHERE (?3 IS NOT NULL OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
+		" WHERE (?3 > 0 OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
 		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9",
 	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
 		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -156,6 +156,12 @@ static void read_recent(sqlite3_stmt *statement, int column, struct device *devi
 		memcpy(device->recent, blob, device->recent_count * sizeof(device->recent[0]));
 }
 
+/* A device without a clock says 0 each time, or less: that tells no message from another. */
+static bool has_time(const struct fw_uplink *uplink)
+{
+	return uplink->has_reported_at && uplink->reported_at > 0;
+}
+
 /* Reports and replies that were applied already come again when their acknowledgement was lost, after newer ones; they must not turn back
  * what those said. Only its own timestamp tells such a message from one that says the same again. Notes the message. */
 static enum fw_status is_repeated(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device, bool *again)
@@ -164,7 +170,7 @@ static enum fw_status is_repeated(struct fw_apply *apply, const struct fw_uplink
 	sqlite3_stmt *statement;
 
 	*again = false;
-	if (!uplink->has_reported_at)
+	if (!has_time(uplink))
 		return FW_OK;
 	digest = fw_hash(fw_hash(digest, uplink->version.at, uplink->version.len), uplink->error_reason.at, uplink->error_reason.len);
 	for (size_t i = 0; i < device->recent_count && !*again; i++)
@@ -319,27 +325,23 @@ static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink 
 	return FW_OK;
 }
 
-/* The row that an upgrade/reply, or a progress that names no firmware, is about: the one under way, or else the oldest that waits after
- * an attempt that was not answered. *count is 0 or 1. */
+/* The row that an upgrade/reply, or a progress that names no firmware, is about: the one under way that was pushed or answered, or else one
+ * under way, or else the oldest that waits after an attempt that was not answered. *count is 0 or 1. */
 static enum fw_status find_current_row(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_row *row, size_t *count)
 {
 	struct fw_row found[ROWS_MAX];
-	size_t open;
+	size_t open, best = 0;
 	enum fw_status status = fw_rows_open_of_device(apply->rows, uplink->product, uplink->device, found, ROWS_MAX, &open);
-	const struct fw_row *chosen = NULL;
 
 	*count = 0;
 	for (size_t i = 0; status == FW_OK && i < open; i++) {
-		if (found[i].state == FW_ROW_PROCESSING) {
-			chosen = &found[i];
-			break;
+		size_t rank = (found[i].state == FW_ROW_PROCESSING ? 2u : 0u) + (found[i].attempts > 0 ? 1u : 0u);
+
+		if (rank > best) {
+			best = rank;
+			*row = found[i];
+			*count = 1;
 		}
-		if (!chosen && found[i].attempts)
-			chosen = &found[i];
-	}
-	if (chosen) {
-		*row = *chosen;
-		*count = 1;
 	}
 	return status;
 }
@@ -409,7 +411,7 @@ static enum fw_status is_redelivered(struct fw_apply *apply, const struct fw_upl
 {
 	sqlite3_stmt *statement;
 	int64_t first_log = 0;
-	enum fw_status status = uplink->has_reported_at ? FW_OK : first_log_of(apply, uplink->connection, &first_log);
+	enum fw_status status = has_time(uplink) ? FW_OK : first_log_of(apply, uplink->connection, &first_log);
 
 	*again = false;
 	if (status != FW_OK)
@@ -577,6 +579,17 @@ enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = apply_device_presence(apply, fw_slice_of(products[i]), device, online, at);
 	return status;
+}
+
+enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice product, struct fw_slice device)
+{
+	sqlite3_stmt *statement = apply->statements[PRODUCTS_OF_DEVICE];
+
+	if (product.len)
+		return exists(start(apply, DEVICE, product, device));
+	fw_db_bind_text(statement, 1, device);
+	fw_db_bind_integer(statement, 2, 1);
+	return exists(statement);
 }
 
 enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left)

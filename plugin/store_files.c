@@ -198,7 +198,7 @@ static enum fw_status refuse_verdict(struct fw_store_files *files, bool *applied
 	return in_transaction(files, write_verdict, applied);
 }
 
-static enum fw_status apply_result(struct fw_store_files *files)
+static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 {
 	bool applied = false;
 	enum fw_status status = FW_OK;
@@ -215,6 +215,7 @@ static enum fw_status apply_result(struct fw_store_files *files)
 			return status;
 		if (applied)
 			tell(files, &files->result);
+		*changed |= applied;
 	}
 	fw_verify_job_clear(&files->result.job);
 	files->has_result = false;
@@ -317,6 +318,8 @@ static enum fw_status look_at_files(struct fw_store_files *files, bool *more)
 		files->look_at_files = true;
 	if (!files->look_at_files)
 		return FW_OK;
+	/* ends transfers of what is being written to */
+	fw_access_sample(files->access);
 	status = find_stale(files, &stale);
 	if (status == FW_OK && stale.count)
 		status = in_transaction(files, renew, &stale);
@@ -468,7 +471,7 @@ enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before
 
 enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more)
 {
-	enum fw_status status = apply_result(files);
+	enum fw_status status = apply_result(files, more);
 
 	if (status == FW_OK)
 		status = look_at_files(files, more);

@@ -29,7 +29,7 @@ static const char *const sql[STATEMENTS] = {
 		" CASE td.state WHEN 'waiting' THEN t.created_at ELSE -t.created_at END,"
 		" CASE td.state WHEN 'waiting' THEN t.position ELSE -t.position END LIMIT ?3",
 	[OPEN_OF_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
-		" ORDER BY td.state = 'processing' DESC, t.mode = 'push' AND t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
+		" ORDER BY td.state = 'processing' DESC, td.state = 'processing' OR t.mode = 'push' AND t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
 		" t.created_at, t.position LIMIT ?3",
 	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at LIMIT ?3",
 	[WAITING_AFTER] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id > ?2 AND td.state = 'waiting' ORDER BY td.device_id LIMIT ?3",

@@ -37,7 +37,8 @@ struct fw_schedule {
 	struct fw_writer *writer;
 	struct fw_rows *rows;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct sweep *sweeps;     /* oldest request first */
+	struct sweep *sweeps, **last_sweep; /* oldest request first */
+	struct fw_table *sweeps_by_task;
 	struct fw_table *offers;  /* firmware_id to its struct offer, for one round of work: an operator may change it between rounds */
 	int64_t next_due;         /* steady ms */
 	int64_t data_version;     /* at which task_change was last read */
@@ -62,17 +63,13 @@ static void offer_free(void *value)
 
 static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slice task_id)
 {
-	struct sweep *sweep = schedule->sweeps;
-
-	while (sweep && !fw_slice_equal(fw_slice_of(sweep->task_id), task_id))
-		sweep = sweep->next;
-	return sweep;
+	return fw_table_get(schedule->sweeps_by_task, task_id);
 }
 
 /* A sweep under way begins anew: rows behind it may wait again. */
 static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slice task_id)
 {
-	struct sweep *sweep = sweep_of(schedule, task_id), **last = &schedule->sweeps;
+	struct sweep *sweep = sweep_of(schedule, task_id);
 
 	if (sweep) {
 		sweep->after[0] = '\0';
@@ -81,9 +78,12 @@ static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slic
 	if (task_id.len > FW_ID_MAX || !(sweep = calloc(1, sizeof(*sweep))))
 		return FW_NOMEM;
 	memcpy(sweep->task_id, task_id.at, task_id.len);
-	while (*last)
-		last = &(*last)->next;
-	*last = sweep;
+	if (fw_table_put(schedule->sweeps_by_task, task_id, sweep, NULL) != FW_OK) {
+		free(sweep);
+		return FW_NOMEM;
+	}
+	*schedule->last_sweep = sweep;
+	schedule->last_sweep = &sweep->next;
 	return FW_OK;
 }
 
@@ -92,6 +92,9 @@ static void drop_first_sweep(struct fw_schedule *schedule)
 	struct sweep *sweep = schedule->sweeps;
 
 	schedule->sweeps = sweep->next;
+	if (!schedule->sweeps)
+		schedule->last_sweep = &schedule->sweeps;
+	fw_table_remove(schedule->sweeps_by_task, fw_slice_of(sweep->task_id));
 	free(sweep);
 }
 
@@ -114,8 +117,10 @@ enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, 
 		return FW_NOMEM;
 	schedule->writer = writer;
 	schedule->rows = rows;
+	schedule->last_sweep = &schedule->sweeps;
 	schedule->offers = fw_table_new(0);
-	status = schedule->offers ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	schedule->sweeps_by_task = fw_table_new(0);
+	status = schedule->offers && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = fw_rows_next_due(rows, &schedule->next_due);
 	if (status == FW_OK)
@@ -138,6 +143,7 @@ void fw_schedule_close(struct fw_schedule *schedule)
 	if (schedule->offers)
 		fw_table_clear(schedule->offers, offer_free);
 	fw_table_free(schedule->offers);
+	fw_table_free(schedule->sweeps_by_task);
 	fw_db_finalize(schedule->statements, STATEMENTS);
 	free(schedule);
 }

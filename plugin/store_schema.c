@@ -77,15 +77,29 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 	return FW_OK;
 }
 
-static void digest_programs(char *text, size_t size)
+#define DIGEST_SIZE 34
+
+/* Of the views and triggers that this plugin has, and of those that are in the file: one that somebody dropped is missed, too. */
+static enum fw_status digest_programs(sqlite3 *db, char text[DIGEST_SIZE], struct fw_error *error)
 {
-	uint64_t hash = 0;
+	uint64_t ours = 0, theirs = 0;
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY name", -1, &statement, NULL);
 
 	for (const struct fw_schema_file *file = fw_schema_files; file->name; file++) {
 		if (!migration_number(file->name))
-			hash = fw_hash(hash, file->sql, strlen(file->sql));
+			ours = fw_hash(ours, file->sql, strlen(file->sql));
 	}
-	snprintf(text, size, "%016llx", (unsigned long long)hash);
+	while (code == SQLITE_OK || code == SQLITE_ROW) {
+		code = sqlite3_step(statement);
+		if (code == SQLITE_ROW)
+			theirs = fw_hash(theirs, sqlite3_column_text(statement, 0), (size_t)sqlite3_column_bytes(statement, 0));
+	}
+	sqlite3_finalize(statement);
+	snprintf(text, DIGEST_SIZE, "%016llx-%016llx", (unsigned long long)ours, (unsigned long long)theirs);
+	if (code != SQLITE_DONE)
+		fw_error_set(error, "%s", sqlite3_errmsg(db));
+	return code == SQLITE_DONE ? FW_OK : fw_db_status(code);
 }
 
 /* "CREATE VIEW name", "CREATE TRIGGER name": drops what has that name. Views and triggers that an operator
@@ -130,17 +144,21 @@ static enum fw_status run_programs(sqlite3 *db, const struct fw_schema_file *fil
 	return status;
 }
 
-static enum fw_status renew_programs(sqlite3 *db, const char *digest, struct fw_error *error)
+static enum fw_status renew_programs(sqlite3 *db, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
-	char sql[128];
+	char digest[DIGEST_SIZE], sql[128];
 
 	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK; file++) {
 		if (!migration_number(file->name))
 			status = run_programs(db, file, error);
 	}
+	if (status == FW_OK)
+		status = digest_programs(db, digest, error);
+	if (status != FW_OK)
+		return status;
 	snprintf(sql, sizeof(sql), "UPDATE catalog_state SET programs_digest = '%s'", digest);
-	return status == FW_OK ? fw_db_exec(db, sql, error) : status;
+	return fw_db_exec(db, sql, error);
 }
 
 static enum fw_status run_migrations(sqlite3 *db, int64_t version, struct fw_error *error)
@@ -157,10 +175,10 @@ static enum fw_status run_migrations(sqlite3 *db, int64_t version, struct fw_err
 }
 
 /* Asks without a transaction whether anything is to be done, so that a start needs no lock when all is current. */
-static enum fw_status needs_work(sqlite3 *db, const char *digest, int64_t *version, bool *migrate, bool *renew, struct fw_error *error)
+static enum fw_status needs_work(sqlite3 *db, int64_t *version, bool *migrate, bool *renew, struct fw_error *error)
 {
 	enum fw_status status = fw_db_integer(db, "PRAGMA user_version", version, error);
-	char sql[128];
+	char digest[DIGEST_SIZE], sql[128];
 	int64_t same = 0;
 
 	if (status != FW_OK)
@@ -169,6 +187,9 @@ static enum fw_status needs_work(sqlite3 *db, const char *digest, int64_t *versi
 	*renew = true;
 	if (*version == 0)
 		return FW_OK;
+	status = digest_programs(db, digest, error);
+	if (status != FW_OK)
+		return status;
 	snprintf(sql, sizeof(sql), "SELECT programs_digest = '%s' FROM catalog_state", digest);
 	status = fw_db_integer(db, sql, &same, error);
 	*renew = !same;
@@ -177,24 +198,21 @@ static enum fw_status needs_work(sqlite3 *db, const char *digest, int64_t *versi
 
 static enum fw_status migrate_schema(sqlite3 *db, struct fw_error *error)
 {
-	char digest[20];
 	int64_t version = 0;
 	bool migrate = false, renew = false;
-	enum fw_status status;
+	enum fw_status status = needs_work(db, &version, &migrate, &renew, error);
 
-	digest_programs(digest, sizeof(digest));
-	status = needs_work(db, digest, &version, &migrate, &renew, error);
 	if (status != FW_OK || (!migrate && !renew))
 		return status;
 	status = fw_db_exec(db, "BEGIN IMMEDIATE", error);
 	if (status != FW_OK)
 		return status;
 	/* again, now that nobody else can change it */
-	status = needs_work(db, digest, &version, &migrate, &renew, error);
+	status = needs_work(db, &version, &migrate, &renew, error);
 	if (status == FW_OK && migrate)
 		status = run_migrations(db, version, error);
 	if (status == FW_OK && (migrate || renew))
-		status = renew_programs(db, digest, error);
+		status = renew_programs(db, error);
 	if (status == FW_OK)
 		status = fw_db_exec(db, "COMMIT", error);
 	if (status != FW_OK)

@@ -90,8 +90,10 @@ enum fw_status fw_writer_begin(struct fw_writer *writer)
 {
 	enum fw_status status = fw_db_run(writer->statements[BEGIN]);
 
-	if (status != FW_OK)
+	if (status != FW_OK) {
+		snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
 		return status;
+	}
 	writer->wall_ms = fw_now_ms();
 	writer->steady_ms = fw_clock_now(&writer->clock);
 	status = fw_db_run(writer->statements[MARK]);
@@ -131,6 +133,7 @@ enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied)
 
 void fw_writer_rollback(struct fw_writer *writer)
 {
+	snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
 	drop_queued(writer);
 	if (!sqlite3_get_autocommit(writer->db))
 		fw_db_exec(writer->db, "ROLLBACK", NULL);

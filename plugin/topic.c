@@ -146,7 +146,7 @@ bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply, s
 		return false;
 	if (strpbrk(response, "+#") || !fw_utf8_valid(response, len))
 		return false;
-	/* What only a device may say is refused too: the requester of a `read` need not be the device. */
+	/* of the firmware topics, only the answer's own */
 	fw_topic_parse(response, &topic);
-	return topic.kind == reply || fw_topic_sender(topic.kind) == FW_SENDER_ANYONE;
+	return topic.kind == reply || topic.kind == FW_TOPIC_OTHER;
 }

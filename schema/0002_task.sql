@@ -101,6 +101,9 @@ CREATE TABLE task_count (
   settling INTEGER NOT NULL DEFAULT 0 CHECK (settling IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
+-- serves: has a product running tasks with open rows, asked at the first pull after a change of the catalog
+CREATE INDEX task_count_open ON task_count (task_id) WHERE waiting + processing > 0;
+
 -- What operators changed: a queue the plugin empties.
 CREATE TABLE task_change (
   change_id INTEGER PRIMARY KEY,

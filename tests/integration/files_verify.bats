@@ -289,3 +289,41 @@ give_key() { db "UPDATE product SET public_key = CAST(readfile('$1.pub') AS TEXT
 	start_broker
 	rows "SELECT url FROM firmware WHERE file IS NOT NULL ORDER BY 1" $'chunk:f\nhttp://mine.test/a'
 }
+
+@test "a catalog of the plugin before this one is migrated, and its files verified" {
+	stop_broker
+	rm "$DB"*
+	cat "$FW_SOURCE"/schema/0001_catalog.sql "$FW_SOURCE"/schema/0002_task.sql - <<-'END' | sqlite3 -bail "$DB"
+		INSERT INTO product (product_id) VALUES ('lamp');
+		INSERT INTO firmware (firmware_id, product_id, name, version, version_order, file, size, sign_method, sign, url, state)
+		VALUES ('f', 'lamp', 'F', '1', 1, 'a.bin', 100000, 'sha256', printf('%064d', 1), 'http://h/x', 'ready');
+		PRAGMA application_id = 0x4D6F4657;
+		PRAGMA user_version = 2;
+	END
+	drop a.bin
+	start_broker
+	assert_equal "$(offered d1)" no_update
+	rejected f 'but that of the file is'
+	db "UPDATE firmware SET sign = NULL, sign_method = NULL WHERE firmware_id = 'f'"
+	becomes f ready
+	assert_equal "$(db 'PRAGMA user_version')" 3
+}
+
+@test "old rows of download go with log_retention_days, and with their firmware" {
+	drop a.bin
+	add_file f 30 a.bin
+	becomes f ready
+	curl -sf -o got "$HTTP/firmware/f/a.bin"
+	rows "SELECT count(*) FROM download" 1
+	stop_broker
+	sed -i '$a plugin_opt_log_retention_days 1' "$BROKER_DIR/mosquitto.conf"
+	db "BEGIN; UPDATE catalog_state SET plugin_writing = 1; UPDATE download SET last_byte_at = last_byte_at - 2 * 86400000;
+		UPDATE catalog_state SET plugin_writing = 0; COMMIT"
+	start_broker
+	rows "SELECT count(*) FROM download" 0
+	curl -sf -o got "$HTTP/firmware/f/a.bin"
+	rows "SELECT count(*) FROM download" 1
+	db "DELETE FROM firmware WHERE firmware_id = 'f'"
+	assert_equal "$(db "SELECT (SELECT count(*) FROM download) + (SELECT count(*) FROM firmware_file)")" 0
+	assert_equal "$(status_of "$HTTP/firmware/f/a.bin")" 404
+}

@@ -20,7 +20,18 @@ load helper
 	settle
 	heard_count standard 0
 	say d1 report '{"version":"1.0"}'
-	assert_json "$(read_version d1 '{}' -e /lamp/d1/application/7)" '.version == "1.0"'
+	# the last -i counts: the device itself, and an application under its own id
+	assert_json "$(read_version d1 '{}' -i d1 -e /lamp/d1/application/7)" '.version == "1.0"'
+	assert_json "$(read_version d1 '{}' -i console -e /lamp/console/7)" '.version == "1.0"'
+}
+
+@test "who reads a device's version cannot make the broker publish into that device's topics" {
+	say d1 report '{"version":"1.0"}'
+	listen all -q 1 -V mqttv5 -t '/lamp/d1/#'
+	pub -q 1 -i application -V mqttv5 -t /lamp/d1/firmware/read -m '{"messageId":"evil"}' -D publish response-topic /lamp/d1/property/set
+	retry 5 heard_count all 1
+	heard_text all '/lamp/d1/firmware/read/reply '
+	refute heard_text all property
 }
 
 @test "any other response topic gives the standard reply topic" {

@@ -78,7 +78,9 @@ class Model:
             row.progress = 100
 
     def wait_again(self, row):
-        row.state, row.progress, row.responded, row.interrupted = "waiting", 0, False, False
+        # a stopped task has no waiting rows
+        row.state = "waiting" if row.task.state == "running" else "canceled"
+        row.progress, row.responded, row.interrupted = 0, False, False
 
     def advance(self):
         self.clock += TICK
@@ -229,10 +231,9 @@ class Model:
     def current_row(self, device):
         """Which row a message without a firmware is about."""
         rows = [row for row in self.rows_of(device) if row.open()]
-        for row in rows:
-            if row.state == "processing":
-                return row
-        return next((row for row in rows if row.attempts), None)
+        # the one under way that was pushed or answered, one under way, the oldest that waits after an attempt
+        rows.sort(key=lambda row: (row.state != "processing", not row.attempts))
+        return next((row for row in rows if row.attempts or row.state == "processing"), None)
 
     def respond(self, row):
         if row.state == "waiting":  # a late sign of life: its attempt goes on
@@ -251,8 +252,8 @@ class Model:
 
     def progress(self, device, version, percent, complete, success, reason):
         rows = [row for row in self.rows_of(device) if row.task.version == version]
-        # the row under way, else one that waits, else the latest that ended
-        rows.sort(key=lambda row: ({"processing": 0, "waiting": 1}.get(row.state, 2), -row.task.age))
+        # the row under way, else the oldest that waits, else the latest that ended
+        rows.sort(key=lambda row: ({"processing": 0, "waiting": 1}.get(row.state, 2), row.task.age if row.state == "waiting" else -row.task.age))
         row = rows[0] if rows else None
         device.logged.append((row.task.name if row else None, version, percent, int(complete), int(success) if complete else None, reason))
         overturned = row and row.state == "failed" and not row.final
@@ -290,9 +291,12 @@ class Model:
         if current and current != device.version:
             self.knows(device, current)
         given = [row for row in self.rows_of(device) if row.task.version == answer and row.open() and row.task.state == "running"]
-        if given and not any(row.state == "processing" for row in given):
-            row = max(given, key=lambda row: row.task.age)
+        under_way = [row for row in given if row.state == "processing"]
+        if given and not under_way:
+            row = min(given, key=lambda row: row.task.age)
             self.begin(row)
             row.responded = True
+        elif under_way and under_way[-1].task.mode == "push":
+            under_way[-1].responded = True
         self.dispatch(device)
         return answer

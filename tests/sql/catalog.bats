@@ -377,7 +377,7 @@ bumps() {
   {
     echo 'BEGIN IMMEDIATE;'
     sqlite3 "$DB" "SELECT 'DROP ' || type || ' ' || name || ';' FROM sqlite_schema WHERE type IN ('view', 'trigger');"
-    cat "$BATS_LIB_SCHEMA/views.sql" "$BATS_LIB_SCHEMA/triggers.sql"
+    cat "$BATS_LIB_SCHEMA/views.sql" "$BATS_LIB_SCHEMA/triggers.sql" "$BATS_LIB_SCHEMA/triggers_task.sql"
     echo 'COMMIT;'
   } | sqlite3 -bail "$DB"
   same "$before" "$(dump)" 'dump'

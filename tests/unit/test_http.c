@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -17,9 +17,8 @@
 
 static struct fw_http *http;
 static int port;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int64_t total_bytes, furthest;
-static int started;
+static atomic_int_fast64_t total_bytes, furthest;
+static atomic_int started;
 static struct fw_file_stamp verified;
 
 static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out)
@@ -52,12 +51,10 @@ static bool permit(void *context, const struct fw_http_file *file, struct fw_sli
 static void on_access(void *context, const struct fw_http_access *access)
 {
 	(void)context;
-	pthread_mutex_lock(&lock);
 	total_bytes += access->bytes;
 	started += access->started;
 	if (access->reached > furthest)
 		furthest = access->reached;
-	pthread_mutex_unlock(&lock);
 }
 
 static int start(void **state)

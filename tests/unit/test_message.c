@@ -421,6 +421,21 @@ static void an_offer_says_what_the_catalog_has(void **state)
 	free(rendered);
 }
 
+static void an_offer_may_have_its_url_added_for_each_device(void **state)
+{
+	struct fw_offer apart = {.firmware_id = "f", .url = "not told", .version = "v", .sign = "s", .sign_method = "m", .parameters = "{}", .size = 1, .url_apart = true};
+	char *rendered = fw_message_render_offer(&apart), *text;
+	size_t len;
+
+	(void)state;
+	assert_string_equal(rendered, "\"version\":\"v\",\"parameters\":{},\"sign\":\"s\",\"signMethod\":\"m\",\"firmwareId\":\"f\",\"size\":1");
+	text = fw_message_write_offer_at(rendered, "http://h/\"?a=1", 5, NULL, &len);
+	assert_string_equal(text, "{\"timestamp\":5,\"url\":\"http://h/\\\"?a=1\",\"version\":\"v\",\"parameters\":{},"
+				  "\"sign\":\"s\",\"signMethod\":\"m\",\"firmwareId\":\"f\",\"size\":1}");
+	json_decref(written(text, &len));
+	free(rendered);
+}
+
 static void parameters_must_be_an_object(void **state)
 {
 	static const char *const bad[] = {"", "[]", "null", "1", "{", "{} {}", "{\"a\":1e999}", "text"};
@@ -613,6 +628,7 @@ int main(void)
 		cmocka_unit_test(the_message_id_has_a_limit),
 		cmocka_unit_test(want_of_memory_is_never_a_mistake_of_the_sender),
 		cmocka_unit_test(an_offer_says_what_the_catalog_has),
+		cmocka_unit_test(an_offer_may_have_its_url_added_for_each_device),
 		cmocka_unit_test(parameters_must_be_an_object),
 		cmocka_unit_test(any_text_is_escaped_so_that_it_comes_back),
 		cmocka_unit_test(message_ids_are_echoed_as_they_came),

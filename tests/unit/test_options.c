@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,11 +62,15 @@ static void test_defaults(void **state)
 static void test_db_file_without_a_folder(void **state)
 {
 	struct fw_option_line lines[] = {{"db_file", "firmware.db"}};
+	char folder[PATH_MAX], beside[PATH_MAX + 16];
 
 	(void)state;
 	assert_int_equal(fw_options_parse(lines, 1, &options, &error), FW_OK);
-	assert_string_equal(options.files_dir, "firmware");
-	assert_string_equal(options.url_secret_file, "url.secret");
+	assert_non_null(realpath(".", folder));
+	snprintf(beside, sizeof(beside), "%s/firmware", folder);
+	assert_string_equal(options.files_dir, beside);
+	snprintf(beside, sizeof(beside), "%s/url.secret", folder);
+	assert_string_equal(options.url_secret_file, beside);
 }
 
 static void test_db_file_is_required(void **state)

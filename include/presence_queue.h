@@ -1,0 +1,35 @@
+/* What the broker thread tells the store of who came and went, each in its place among the uplinks. Bounded. */
+#ifndef FW_PRESENCE_QUEUE_H
+#define FW_PRESENCE_QUEUE_H
+
+#include "fw.h"
+
+#define FW_PRESENCE_QUEUE_MAX 262144u
+
+struct fw_presence_event {
+	struct fw_presence_event *next;
+	uint64_t after; /* its place: behind the spool record of this sequence */
+	int64_t at;     /* Unix ms */
+	bool online;
+	struct fw_slice product, device; /* product empty: every device of that id. They point behind the struct. */
+};
+
+struct fw_presence_queue;
+
+struct fw_presence_queue *fw_presence_queue_new(void); /* NULL when out of memory */
+void fw_presence_queue_free(struct fw_presence_queue *queue); /* NULL is fine */
+
+/* Broker thread. Copies the ids of `event`. FW_OK, FW_FULL or FW_NOMEM: then it is dropped. */
+enum fw_status fw_presence_queue_put(struct fw_presence_queue *queue, const struct fw_presence_event *event);
+
+/* Any thread. Is there anything that was not dropped? */
+bool fw_presence_queue_empty(const struct fw_presence_queue *queue);
+
+/* Store thread. Takes over what has arrived; the first event that was not dropped, NULL when there is none. The list is the store's until
+ * the next call. */
+const struct fw_presence_event *fw_presence_queue_take(struct fw_presence_queue *queue);
+
+/* Store thread. Drops the events before `first`, one of those taken; NULL drops all that were taken. */
+void fw_presence_queue_drop(struct fw_presence_queue *queue, const struct fw_presence_event *first);
+
+#endif

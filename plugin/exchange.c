@@ -1,0 +1,407 @@
+/* One firmware message under way through the service. */
+#include "service_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+struct exchange {
+	struct fw_service *service;
+	const struct fw_client *client;
+	const struct fw_request *request;
+	const struct fw_topic *topic;
+	struct fw_message message;
+	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
+	bool device;         /* the client is the device of the topic */
+	int64_t now; /* Unix ms */
+};
+
+static bool is_device(const struct fw_service *service, const struct fw_client *client, struct fw_slice device)
+{
+	switch (service->options->identity) {
+	case FW_IDENTITY_CLIENTID:
+		return fw_slice_equal(fw_slice_of(client->id), device);
+	case FW_IDENTITY_USERNAME:
+		return fw_slice_equal(fw_slice_of(client->username), device);
+	default:
+		return true;
+	}
+}
+
+static void log_refusal(struct exchange *exchange, enum fw_refusal why, const char *detail)
+{
+	struct fw_service *service = exchange->service;
+	char line[FW_REFUSAL_LINE];
+
+	if (fw_refusals_line(service->refusals, why, exchange->topic->kind, exchange->client->id, exchange->request->topic, detail, fw_boot_ms(), line))
+		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+}
+
+static enum fw_verdict refuse(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
+{
+	fw_count(&exchange->service->counters, why == FW_REFUSED_UNSAVED ? FW_COUNT_UNSAVED : FW_COUNT_REFUSED);
+	log_refusal(exchange, why, detail);
+	return verdict;
+}
+
+/* Only under the requester's own /{productId}/{deviceId}/: one who reads another device's version has none there, else anyone could make the
+ * broker publish into any device's topics. A chunk's error where its bytes are expected would be taken for them. */
+static bool response_topic_allowed(const struct exchange *exchange, enum fw_topic_kind reply, const char *response)
+{
+	struct fw_slice own = exchange->topic->device;
+
+	if (reply == FW_TOPIC_CHUNK_ERROR)
+		return false;
+	if (!exchange->device)
+		own = fw_service_key(exchange->service, exchange->client, NULL, NULL);
+	return fw_topic_id_valid(own) && fw_topic_response_allowed(response, reply, exchange->topic->product, own);
+}
+
+/* Publishes an answer, and frees its payload. */
+static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *payload, size_t len)
+{
+	struct fw_service *service = exchange->service;
+	struct fw_reply_to to = {NULL, NULL, 0};
+	char topic[FW_TOPIC_BUFFER];
+	struct fw_publication publication = {.topic = topic, .payload = payload, .len = len, .qos = exchange->request->qos};
+	enum fw_status status = payload ? FW_OK : FW_NOMEM;
+
+	fw_topic_format(topic, sizeof(topic), kind, exchange->topic->product, exchange->topic->device);
+	if (status == FW_OK && exchange->request->properties)
+		status = service->broker.reply_to(service->broker.context, exchange->request->properties, &to);
+	if (to.response_topic && response_topic_allowed(exchange, kind, to.response_topic))
+		publication.topic = to.response_topic;
+	publication.correlation = to.correlation;
+	publication.correlation_len = to.correlation_len;
+	if (status == FW_OK)
+		status = service->broker.publish(service->broker.context, &publication);
+	if (status != FW_OK)
+		refuse(exchange, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
+	free(to.response_topic);
+	free(to.correlation);
+	free(payload);
+}
+
+static struct fw_uplink make_uplink(const struct exchange *exchange, enum fw_uplink_kind kind)
+{
+	const struct fw_message *message = &exchange->message;
+
+	return (struct fw_uplink){.kind = kind, .received_at = exchange->now, .has_reported_at = message->has_timestamp,
+		.reported_at = message->timestamp, .connection = exchange->connection, .product = exchange->topic->product,
+		.device = exchange->topic->device, .version = message->version, .firmware_id = message->firmware_id,
+		.error_reason = message->error_reason, .has_progress = message->has_progress, .progress = message->progress,
+		.complete = message->complete, .success = message->success};
+}
+
+static const char *status_text(enum fw_status status)
+{
+	switch (status) {
+	case FW_NOMEM:
+		return "out of memory";
+	case FW_FULL:
+		return "the disk is full, or too many devices wait for the catalog";
+	case FW_BUSY:
+		return "the catalog is locked against reading";
+	case FW_CORRUPT:
+		return "the catalog is damaged";
+	case FW_FAILED:
+		return "the catalog cannot be asked: has a table been dropped? See 'sqlite3 CATALOG .schema'";
+	default:
+		return "the disk refuses reading or writing";
+	}
+}
+
+/* Puts the uplink into the spool, where it is safe. */
+static enum fw_status keep(struct exchange *exchange, const struct fw_uplink *uplink)
+{
+	struct fw_service *service = exchange->service;
+	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
+	enum fw_status status = len ? FW_OK : FW_INVALID;
+
+	/* noted first: should the append fail, the note is a truth that the repeated message brings anyway */
+	if (status == FW_OK)
+		status = fw_service_note_pending(service->pending, uplink);
+	if (status == FW_OK)
+		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
+	if (status == FW_OK)
+		fw_store_wake(service->store);
+	return status;
+}
+
+/* FW_OK when the uplink is worth keeping: when the catalog knows the product, or cannot be asked. */
+static enum fw_status check_product(struct exchange *exchange)
+{
+	struct fw_product product;
+	enum fw_status status = fw_catalog_product(exchange->service->catalog, exchange->topic->product, &product);
+
+	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
+}
+
+/* A pull that tells the same again is no news; after the end of an upgrade anything is. */
+static void note_recent(struct exchange *exchange, const struct fw_uplink *uplink)
+{
+	if (uplink->kind == FW_UPLINK_REPORT)
+		fw_recent_note(exchange->service->recent, uplink->product, uplink->device, uplink->version, exchange->now);
+	else if (uplink->complete)
+		fw_recent_forget(exchange->service->recent, uplink->product, uplink->device);
+}
+
+/* The common part of what a device tells: keep it, or say why not. */
+static enum fw_verdict keep_or_refuse(struct exchange *exchange, const struct fw_uplink *uplink, enum fw_counter counter)
+{
+	enum fw_status status;
+
+	if (check_product(exchange) == FW_NOT_FOUND)
+		return refuse(exchange, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
+	status = keep(exchange, uplink);
+	if (status != FW_OK)
+		return refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+	note_recent(exchange, uplink);
+	fw_count(&exchange->service->counters, counter);
+	return FW_PASS;
+}
+
+static enum fw_verdict handle_report(struct exchange *exchange)
+{
+	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_REPORT);
+
+	if (!uplink.version.len)
+		return refuse(exchange, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
+	return keep_or_refuse(exchange, &uplink, FW_COUNT_REPORTS);
+}
+
+/* Without `success`, what a device completes has succeeded unless it gives a reason why not. */
+static enum fw_verdict handle_progress(struct exchange *exchange)
+{
+	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PROGRESS);
+
+	uplink.success = uplink.complete && (exchange->message.has_success ? exchange->message.success : !uplink.error_reason.len);
+	return keep_or_refuse(exchange, &uplink, FW_COUNT_PROGRESS);
+}
+
+static enum fw_verdict handle_upgrade_reply(struct exchange *exchange)
+{
+	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_REPLY);
+
+	uplink.success = !exchange->message.has_success || exchange->message.success;
+	return keep_or_refuse(exchange, &uplink, FW_COUNT_REPLIES);
+}
+
+/* A pull is kept when it tells something: a device or a version that was not heard of a moment ago, or that a task's firmware was
+ * handed out. Not keeping it harms nothing: the device is answered, and its progress speaks for itself. */
+static void keep_pull(struct exchange *exchange, const struct fw_answer *found)
+{
+	const struct fw_message *message = &exchange->message;
+	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PULL);
+	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
+	enum fw_status status;
+
+	if (!fw_recent_note(exchange->service->recent, uplink.product, uplink.device, message->current_version, exchange->now) && !handed_out)
+		return;
+	uplink.version = message->current_version;
+	if (handed_out)
+		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
+	status = keep(exchange, &uplink);
+	if (status != FW_OK) {
+		fw_recent_forget(exchange->service->recent, uplink.product, uplink.device);
+		refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_PASS);
+	}
+}
+
+static void refuse_pull(struct exchange *exchange, enum fw_pull_code code, const char *sentence)
+{
+	size_t len = 0;
+	char *payload = fw_message_write_pull_failure(code, sentence, exchange->now, exchange->message.message_id, &len);
+
+	fw_count(&exchange->service->counters, (enum fw_counter)(FW_COUNT_PULLS_REFUSED + code - 1));
+	answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
+}
+
+static char *write_offer(struct exchange *exchange, const struct fw_firmware *firmware, size_t *len)
+{
+	char *url, *payload;
+
+	if (!firmware->url_apart)
+		return fw_message_write_offer(firmware->rendered, exchange->now, exchange->message.message_id, len);
+	url = fw_delivery_url(fw_courier_delivery(exchange->service->courier), exchange->topic->product, exchange->topic->device, firmware->firmware_id,
+		firmware->file, exchange->now);
+	payload = url ? fw_message_write_offer_at(firmware->rendered, url, exchange->now, exchange->message.message_id, len) : NULL;
+	free(url);
+	return payload;
+}
+
+/* What is on disk may have changed since the catalog was told: then it is verified again, and till then not offered. */
+static void check_file(struct exchange *exchange, struct fw_answer *found)
+{
+	const struct fw_firmware *firmware = found->firmware;
+
+	if (found->code != FW_PULL_OFFER || !firmware->file ||
+		fw_delivery_holds(fw_courier_delivery(exchange->service->courier), firmware->file, &firmware->stamp))
+		return;
+	found->code = exchange->message.request_version.len ? FW_PULL_VERSION_NOT_FOUND : FW_PULL_NO_UPDATE;
+	found->firmware = NULL;
+}
+
+static enum fw_verdict handle_pull(struct exchange *exchange)
+{
+	const struct fw_message *message = &exchange->message;
+	struct fw_pull pull = {.product = exchange->topic->product, .device = exchange->topic->device,
+		.current = message->current_version, .request = message->request_version};
+	struct fw_answer found;
+	enum fw_status status = fw_catalog_answer(exchange->service->catalog, &pull, &found);
+	size_t len = 0;
+
+	if (status != FW_OK)
+		return refuse(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
+	check_file(exchange, &found);
+	if (found.code == FW_PULL_OFFER) {
+		char *payload = write_offer(exchange, found.firmware, &len);
+
+		answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
+		fw_count(&exchange->service->counters, FW_COUNT_PULLS_ANSWERED);
+	} else {
+		refuse_pull(exchange, found.code, fw_pull_code_sentence(found.code));
+	}
+	if (found.code != FW_PULL_UNKNOWN_PRODUCT)
+		keep_pull(exchange, &found);
+	return FW_PASS;
+}
+
+static enum fw_verdict handle_read(struct exchange *exchange)
+{
+	struct fw_service *service = exchange->service;
+	char version[FW_VERSION_MAX * 4 + 1], *payload;
+	enum fw_status status;
+	size_t len = 0;
+
+	if (service->options->read_from_device)
+		return FW_PASS;
+	status = fw_catalog_device_version(service->catalog, exchange->topic->product, exchange->topic->device, version, sizeof(version));
+	if (status != FW_OK)
+		return FW_PASS;
+	payload = fw_message_write_version(version, exchange->now, exchange->message.message_id, &len);
+	answer(exchange, FW_TOPIC_READ_REPLY, payload, len);
+	fw_count(&service->counters, FW_COUNT_READS);
+	return FW_ANSWERED;
+}
+
+static enum fw_verdict refuse_chunk(struct exchange *exchange, const char *code, const char *sentence)
+{
+	size_t len = 0;
+	char *payload = fw_message_write_chunk_error(code, sentence, exchange->now, exchange->message.message_id, &len);
+
+	answer(exchange, FW_TOPIC_CHUNK_ERROR, payload, len);
+	return FW_PASS;
+}
+
+static enum fw_status ask_for_chunk(struct exchange *exchange)
+{
+	struct fw_service *service = exchange->service;
+	const struct fw_message *message = &exchange->message;
+	struct fw_reply_to to = {NULL, NULL, 0};
+	struct fw_chunk_request request = {.product = exchange->topic->product, .device = exchange->topic->device, .firmware_id = message->firmware_id,
+		.offset = message->offset, .length = message->length, .qos = exchange->request->qos, .message_id = message->message_id};
+	enum fw_status status = FW_OK;
+
+	if (exchange->request->properties)
+		status = service->broker.reply_to(service->broker.context, exchange->request->properties, &to);
+	if (to.response_topic && fw_topic_response_allowed(to.response_topic, FW_TOPIC_CHUNK_REPLY, request.product, request.device))
+		request.response_topic = to.response_topic;
+	request.correlation = to.correlation;
+	request.correlation_len = to.correlation_len;
+	if (status == FW_OK)
+		status = fw_chunks_ask(fw_courier_chunks(service->courier), &request);
+	free(to.response_topic);
+	free(to.correlation);
+	return status;
+}
+
+static enum fw_verdict handle_chunk(struct exchange *exchange)
+{
+	const struct fw_message *message = &exchange->message;
+	long most = exchange->service->options->chunk_max_bytes;
+	char sentence[80];
+
+	if (!message->firmware_id.len || !message->has_range)
+		return refuse_chunk(exchange, "bad_request", "firmwareId, offset and length must be given");
+	if (message->length > most) {
+		snprintf(sentence, sizeof(sentence), "length may be %ld bytes at most", most);
+		return refuse_chunk(exchange, "too_large", sentence);
+	}
+	switch (ask_for_chunk(exchange)) {
+	case FW_OK:
+		return FW_PASS;
+	case FW_INVALID:
+		return refuse_chunk(exchange, "bad_request", "correlation data and response topic are too large");
+	default:
+		return refuse_chunk(exchange, "busy", "too many chunks are asked for at once: wait for an answer before asking again");
+	}
+}
+
+/* What happens to each kind, once its sender is known to be the right one. */
+static enum fw_verdict (*const handlers[FW_TOPIC_KINDS])(struct exchange *exchange) = {
+	[FW_TOPIC_UPGRADE_REPLY] = handle_upgrade_reply,
+	[FW_TOPIC_UPGRADE_PROGRESS] = handle_progress,
+	[FW_TOPIC_PULL] = handle_pull,
+	[FW_TOPIC_REPORT] = handle_report,
+	[FW_TOPIC_READ] = handle_read,
+	[FW_TOPIC_READ_REPLY] = handle_report,
+	[FW_TOPIC_CHUNK] = handle_chunk,
+};
+
+/* FW_PASS, or FW_DENY with the refusal counted and logged. */
+static enum fw_verdict check_sender(struct exchange *exchange)
+{
+	enum fw_topic_sender sender = fw_topic_sender(exchange->topic->kind);
+
+	if (!exchange->topic->ids_valid)
+		return refuse(exchange, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
+	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && exchange->device) || fw_options_is_operator(exchange->service->options, exchange->client->username))
+		return FW_PASS;
+	if (sender == FW_SENDER_BROKER)
+		return refuse(exchange, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
+	return refuse(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
+}
+
+static enum fw_verdict handle(struct exchange *exchange)
+{
+	const char *why = NULL;
+	enum fw_verdict verdict;
+	enum fw_status status = fw_message_parse(exchange->topic->kind, exchange->request->payload, exchange->request->len, &exchange->message, &why);
+
+	if (status == FW_OK) {
+		verdict = handlers[exchange->topic->kind](exchange);
+	} else if (status == FW_NOMEM) {
+		verdict = refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+	} else if (exchange->topic->kind == FW_TOPIC_PULL) {
+		/* answered, so it counts as a pull refused */
+		refuse_pull(exchange, FW_PULL_BAD_REQUEST, why);
+		log_refusal(exchange, FW_REFUSED_MALFORMED, why);
+		verdict = FW_PASS;
+	} else if (exchange->topic->kind == FW_TOPIC_CHUNK) {
+		verdict = refuse_chunk(exchange, "bad_request", why);
+	} else {
+		verdict = refuse(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
+	}
+	fw_message_clear(&exchange->message);
+	return verdict;
+}
+
+enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
+{
+	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
+		.device = is_device(service, client, topic->device)};
+	enum fw_verdict verdict = check_sender(&exchange);
+	bool speaks = verdict == FW_PASS && exchange.device && fw_topic_sender(topic->kind) == FW_SENDER_DEVICE;
+	/* where anyone may speak for any device, made-up ones must not fill the memory */
+	bool known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&exchange) == FW_OK);
+	uint64_t connection = fw_service_seen(service, client, speaks && known ? topic : NULL);
+
+	if (verdict != FW_PASS || !handlers[topic->kind])
+		return verdict;
+	exchange.connection = speaks ? connection : 0;
+	exchange.now = fw_now_ms();
+	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
+	return handle(&exchange);
+}

@@ -1,0 +1,55 @@
+/* What service.c and exchange.c share: the service itself, and the few functions of one that the other needs. Broker thread only. */
+#ifndef FW_SERVICE_STATE_H
+#define FW_SERVICE_STATE_H
+
+#include "catalog.h"
+#include "counter.h"
+#include "courier.h"
+#include "outbox.h"
+#include "pending.h"
+#include "presence.h"
+#include "recent.h"
+#include "refusal.h"
+#include "service.h"
+#include "store.h"
+#include "store_reader.h"
+#include "topic.h"
+#include "uplink.h"
+
+struct fw_service {
+	const struct fw_options *options;
+	struct fw_broker broker;
+	struct fw_counters counters;
+	struct fw_outbox *outbox;
+	struct fw_store *store;
+	struct fw_reader *reader;
+	struct fw_pending *pending;
+	struct fw_catalog *catalog;
+	struct fw_presence *presence;
+	struct fw_recent *recent;
+	struct fw_refusals *refusals;
+	struct fw_courier *courier;
+	uint64_t first_connection;
+	int64_t last_tick, next_counters; /* boot ms */
+	unsigned ticks_missed; /* in a row */
+	bool in_message;
+	char shown[FW_PRESENCE_KEY_MAX]; /* who came online by the message under way */
+	size_t shown_len;
+	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
+	unsigned char record[FW_UPLINK_MAX];
+};
+
+/* Under which key presence knows the client's device: what identifies the client, or, when anyone may speak for any device, product/device of
+ * `topic` written into `buffer` (FW_PRESENCE_KEY_MAX bytes). Empty when there is none; topic may be NULL. */
+struct fw_slice fw_service_key(const struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic, char *buffer);
+
+/* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the number of its connection, 0 for none. */
+uint64_t fw_service_seen(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic);
+
+/* Notes what an uplink says that answers depend on before it is applied. FW_OK, FW_FULL, FW_NOMEM. */
+enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink);
+
+/* One firmware message: may its sender send it, what is answered, what is kept. */
+enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);
+
+#endif

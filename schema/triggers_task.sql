@@ -1,0 +1,318 @@
+-- Upgrade tasks: what guards them and carries out an operator's verbs. See triggers.sql, which this continues.
+
+CREATE TRIGGER task_insert_guard BEFORE INSERT ON task
+BEGIN
+  SELECT CASE
+    WHEN NEW.position IS NOT 0
+      THEN RAISE(ABORT, 'position of a task is given by the catalog: leave it out')
+    WHEN EXISTS (SELECT 1 FROM task WHERE task_id = NEW.task_id)
+      THEN RAISE(ABORT, 'this task_id exists already: choose another one or leave it out')
+    WHEN NOT EXISTS (SELECT 1 FROM firmware WHERE firmware_id = NEW.firmware_id)
+      THEN RAISE(ABORT, 'unknown firmware_id: add the firmware first (INSERT INTO firmware ...), or look for its id (SELECT firmware_id, product_id, version FROM firmware)')
+    WHEN (SELECT p.firmware_enabled FROM firmware AS f CROSS JOIN product AS p ON p.product_id = f.product_id
+          WHERE f.firmware_id = NEW.firmware_id) = 0
+      THEN RAISE(ABORT, 'the product of this firmware is disabled: enable it first (UPDATE product SET firmware_enabled = 1 WHERE product_id = ...)')
+    WHEN (SELECT state FROM firmware WHERE firmware_id = NEW.firmware_id) = 'pending'
+      THEN RAISE(ABORT, 'this firmware is pending: wait until the plugin has verified its file (SELECT state, state_reason FROM firmware WHERE firmware_id = ...)')
+    WHEN (SELECT state FROM firmware WHERE firmware_id = NEW.firmware_id) = 'rejected'
+      THEN RAISE(ABORT, 'this firmware is rejected: see why (SELECT state_reason FROM firmware WHERE firmware_id = ...), mend it, and have it verified again (UPDATE firmware SET state = ''pending'' ...)')
+  END;
+END;
+
+CREATE TRIGGER task_insert AFTER INSERT ON task
+BEGIN
+  UPDATE task SET position = 1 + (SELECT max(position) FROM task) WHERE task_id = NEW.task_id;
+  INSERT INTO task_count (task_id, settling) VALUES (NEW.task_id, 1);
+  INSERT INTO task_device (task_id, device_id, state, progress, completed_at, from_version)
+  SELECT
+    NEW.task_id, d.device_id,
+    CASE WHEN d.version = f.version THEN 'success' WHEN NEW.state = 'stopped' THEN 'canceled' ELSE 'waiting' END,
+    CASE WHEN d.version = f.version THEN 100 ELSE 0 END,
+    CASE WHEN d.version = f.version OR NEW.state = 'stopped'
+      THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) END,
+    d.version
+  FROM firmware AS f CROSS JOIN device AS d ON d.product_id = f.product_id
+  WHERE f.firmware_id = NEW.firmware_id AND NEW.release_type = 'all';
+  UPDATE task_count SET (settling, waiting, success, canceled) = (
+    SELECT
+      0, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'success'),
+      count(*) FILTER (WHERE state = 'canceled')
+    FROM task_device WHERE task_id = NEW.task_id)
+  WHERE task_id = NEW.task_id;
+  INSERT INTO task_change (task_id) VALUES (NEW.task_id);
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER task_update_guard BEFORE UPDATE OF task_id, firmware_id, mode, release_type, position ON task
+WHEN NEW.task_id IS NOT OLD.task_id OR NEW.firmware_id IS NOT OLD.firmware_id
+  OR NEW.mode IS NOT OLD.mode OR NEW.release_type IS NOT OLD.release_type
+  OR (NEW.position IS NOT OLD.position AND OLD.position <> 0)
+BEGIN
+  SELECT RAISE(ABORT, 'task_id, firmware_id, mode, release_type and position of a task cannot change: stop this task (UPDATE task SET state = ''stopped'' ...) and make a new one');
+END;
+
+CREATE TRIGGER task_stop AFTER UPDATE OF state ON task
+WHEN OLD.state = 'running' AND NEW.state = 'stopped'
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  INSERT INTO task_change (task_id, device_id)
+  SELECT task_id, device_id FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';
+  UPDATE task_device SET
+    state = 'canceled',
+    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  WHERE task_id = NEW.task_id AND state = 'waiting';
+  UPDATE task_count SET settling = 0, canceled = canceled + waiting, waiting = 0 WHERE task_id = NEW.task_id;
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER task_continue AFTER UPDATE OF state ON task
+WHEN OLD.state = 'stopped' AND NEW.state = 'running'
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  INSERT INTO task_change (task_id) VALUES (NEW.task_id);
+  INSERT INTO task_change (task_id, device_id)
+  SELECT task_id, device_id FROM task_device WHERE task_id = NEW.task_id AND state = 'canceled';
+  UPDATE task_device SET
+    (state, progress, completed_at, from_version) = (
+      SELECT
+        CASE WHEN d.version = f.version THEN 'success' ELSE 'waiting' END,
+        CASE WHEN d.version = f.version THEN 100 ELSE 0 END,
+        CASE WHEN d.version = f.version
+          THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) END,
+        d.version
+      FROM firmware AS f CROSS JOIN device AS d ON d.product_id = f.product_id
+      WHERE f.firmware_id = NEW.firmware_id AND d.device_id = task_device.device_id),
+    error_reason = NULL, failed_by = NULL, pushed_at = NULL, responded_at = NULL,
+    interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
+  WHERE task_id = NEW.task_id AND state = 'canceled';
+  UPDATE task_count SET (settling, waiting, success, canceled) = (
+    SELECT
+      0, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'success'),
+      count(*) FILTER (WHERE state = 'canceled')
+    FROM task_device WHERE task_id = NEW.task_id)
+  WHERE task_id = NEW.task_id;
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER task_delete BEFORE DELETE ON task
+BEGIN
+  SELECT RAISE(ABORT, 'this task has devices that are waiting or processing: stop it first (UPDATE task SET state = ''stopped'' ...), and wait for those under way to end or time out')
+  WHERE (SELECT waiting + processing FROM task_count WHERE task_id = OLD.task_id) > 0;
+  UPDATE task_count SET settling = 1 WHERE task_id = OLD.task_id;
+  DELETE FROM task_device WHERE task_id = OLD.task_id;
+  DELETE FROM task_count WHERE task_id = OLD.task_id;
+  DELETE FROM task_change WHERE task_id = OLD.task_id;
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+-- task_device
+
+CREATE TRIGGER task_device_insert_guard BEFORE INSERT ON task_device
+WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) IS NOT 1
+BEGIN
+  SELECT CASE
+    WHEN NOT EXISTS (
+      SELECT 1 FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      CROSS JOIN device AS d ON d.product_id = f.product_id
+      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id)
+      THEN CASE
+        WHEN EXISTS (SELECT 1 FROM task WHERE task_id = NEW.task_id)
+          THEN RAISE(ABORT, 'the product of this task has no such device: add the device first (INSERT INTO device (product_id, device_id) VALUES (...))')
+        ELSE RAISE(ABORT, 'unknown task_id: make the task first (INSERT INTO task ...)')
+      END
+    WHEN EXISTS (SELECT 1 FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
+      THEN RAISE(ABORT, 'this device is in the task already: to upgrade it again, retry its failed row (UPDATE task_device SET state = ''waiting'' WHERE task_id = ... AND device_id = ... AND state = ''failed''), or delete the row and insert it again')
+  END;
+  SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device: state, progress and times follow from the rules')
+  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0
+      OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.pushed_at, NEW.responded_at,
+        NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock) IS NOT NULL)
+    -- what the rules give anyway may be written down
+    AND NOT EXISTS (
+      SELECT 1 FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      CROSS JOIN device AS d ON d.product_id = f.product_id
+      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id
+        AND NEW.state = CASE WHEN d.version = f.version THEN 'success' WHEN t.state = 'stopped' THEN 'canceled' ELSE 'waiting' END
+        AND NEW.progress IN (0, CASE WHEN d.version = f.version THEN 100 ELSE 0 END)
+        AND NEW.attempts = 0 AND NEW.was_online = 0
+        AND (NEW.from_version IS NULL OR NEW.from_version IS d.version)
+        AND coalesce(NEW.error_reason, NEW.failed_by, NEW.pushed_at, NEW.responded_at, NEW.completed_at,
+          NEW.interrupted_at, NEW.due_at, NEW.pushed_clock) IS NULL);
+END;
+
+CREATE TRIGGER task_device_insert AFTER INSERT ON task_device
+WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  UPDATE task_device SET
+    from_version = (
+      SELECT d.version
+      FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      CROSS JOIN device AS d ON d.product_id = f.product_id
+      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
+  UPDATE task_device SET
+    state = 'success', progress = 100,
+    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id
+    AND from_version = (
+      SELECT f.version FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      WHERE t.task_id = NEW.task_id);
+  UPDATE task_device SET
+    state = 'canceled',
+    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state <> 'success'
+    AND (SELECT state FROM task WHERE task_id = NEW.task_id) = 'stopped';
+  INSERT INTO task_change (task_id, device_id)
+  SELECT task_id, device_id FROM task_device
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting'
+    AND (SELECT plugin_writing FROM catalog_state) = 0;
+  UPDATE task_count SET (settling, waiting, success, canceled) = (
+    SELECT 0, waiting + (state = 'waiting'), success + (state = 'success'), canceled + (state = 'canceled')
+    FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
+  WHERE task_id = NEW.task_id;
+END;
+
+CREATE TRIGGER task_device_key BEFORE UPDATE OF task_id, device_id ON task_device
+WHEN NEW.task_id IS NOT OLD.task_id OR NEW.device_id IS NOT OLD.device_id
+BEGIN
+  SELECT RAISE(ABORT, 'task_id and device_id of a row in task_device cannot change: insert a new row, and delete this one');
+END;
+
+CREATE TRIGGER task_device_update_guard BEFORE UPDATE ON task_device
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+  AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
+BEGIN
+  SELECT CASE
+    WHEN NEW.progress IS NOT OLD.progress OR NEW.error_reason IS NOT OLD.error_reason
+      OR NEW.failed_by IS NOT OLD.failed_by OR NEW.from_version IS NOT OLD.from_version
+      OR NEW.attempts IS NOT OLD.attempts OR NEW.created_at IS NOT OLD.created_at
+      OR NEW.pushed_at IS NOT OLD.pushed_at OR NEW.responded_at IS NOT OLD.responded_at
+      OR NEW.completed_at IS NOT OLD.completed_at OR NEW.interrupted_at IS NOT OLD.interrupted_at
+      OR NEW.was_online IS NOT OLD.was_online
+      OR NEW.due_at IS NOT OLD.due_at OR NEW.pushed_clock IS NOT OLD.pushed_clock
+      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand: the rest follows from it')
+    WHEN NEW.state IS OLD.state THEN NULL
+    WHEN NEW.state = 'canceled' THEN CASE OLD.state
+      WHEN 'waiting' THEN NULL
+      WHEN 'processing'
+        THEN RAISE(ABORT, 'this upgrade is under way and cannot be stopped: wait for its end or its timeout, or add AND state = ''waiting''')
+      ELSE RAISE(ABORT, 'this upgrade has ended, there is nothing to stop: add AND state = ''waiting''')
+    END
+    WHEN NEW.state = 'waiting' THEN CASE
+      WHEN OLD.state = 'processing'
+        THEN RAISE(ABORT, 'this upgrade is under way: wait for its end or its timeout; to retry what failed, add AND state = ''failed''')
+      WHEN OLD.state = 'success'
+        THEN RAISE(ABORT, 'this upgrade succeeded and is not repeated: to retry what failed, add AND state = ''failed''; to continue what was stopped, add AND state = ''canceled''')
+      WHEN (SELECT state FROM task WHERE task_id = OLD.task_id) = 'stopped'
+        THEN RAISE(ABORT, 'the task of this row is stopped: continue the task first (UPDATE task SET state = ''running'' WHERE task_id = ...)')
+      WHEN OLD.state = 'failed' AND (SELECT mode FROM task WHERE task_id = OLD.task_id) = 'pull'
+        THEN RAISE(ABORT, 'only rows of push tasks are retried: in a pull task delete the row (DELETE FROM task_device ...) and insert it again')
+    END
+    ELSE RAISE(ABORT, 'by hand, state of a row in task_device can be set to ''waiting'' (retry a failed row, continue a canceled one) or ''canceled'' (stop a waiting one): the rest is for the devices to say')
+  END;
+END;
+
+CREATE TRIGGER task_device_canceled_by_hand AFTER UPDATE OF state ON task_device
+WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
+  AND (SELECT plugin_writing FROM catalog_state) = 0
+  AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  UPDATE task_device SET completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
+  INSERT INTO task_change (task_id, device_id) VALUES (NEW.task_id, NEW.device_id);
+  UPDATE task_count SET settling = 0, waiting = waiting - 1, canceled = canceled + 1 WHERE task_id = NEW.task_id;
+END;
+
+CREATE TRIGGER task_device_waiting_by_hand AFTER UPDATE OF state ON task_device
+WHEN NEW.state = 'waiting' AND OLD.state <> 'waiting'
+  AND (SELECT plugin_writing FROM catalog_state) = 0
+  AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  UPDATE task_device SET
+    progress = 0, error_reason = NULL, failed_by = NULL, pushed_at = NULL, responded_at = NULL,
+    completed_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL,
+    from_version = (
+      SELECT d.version
+      FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      CROSS JOIN device AS d ON d.product_id = f.product_id
+      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
+  UPDATE task_device SET
+    state = 'success', progress = 100,
+    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id
+    AND from_version = (
+      SELECT f.version FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      WHERE t.task_id = NEW.task_id);
+  INSERT INTO task_change (task_id, device_id) VALUES (NEW.task_id, NEW.device_id);
+  UPDATE task_count SET (settling, waiting, success, failed, canceled) = (
+    SELECT
+      0, waiting + (state = 'waiting'), success + (state = 'success'),
+      failed - (OLD.state = 'failed'), canceled - (OLD.state = 'canceled')
+    FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
+  WHERE task_id = NEW.task_id;
+END;
+
+CREATE TRIGGER task_device_counted AFTER UPDATE OF state ON task_device
+WHEN NEW.state <> OLD.state AND (SELECT plugin_writing FROM catalog_state) = 1
+BEGIN
+  UPDATE task_count SET
+    waiting = waiting + (NEW.state = 'waiting') - (OLD.state = 'waiting'),
+    processing = processing + (NEW.state = 'processing') - (OLD.state = 'processing'),
+    success = success + (NEW.state = 'success') - (OLD.state = 'success'),
+    failed = failed + (NEW.state = 'failed') - (OLD.state = 'failed'),
+    canceled = canceled + (NEW.state = 'canceled') - (OLD.state = 'canceled')
+  WHERE task_id = NEW.task_id AND settling = 0;
+END;
+
+CREATE TRIGGER task_device_delete_guard BEFORE DELETE ON task_device
+WHEN OLD.state IN ('waiting', 'processing')
+BEGIN
+  SELECT CASE OLD.state
+    WHEN 'waiting'
+      THEN RAISE(ABORT, 'this device is waiting: stop its row first (UPDATE task_device SET state = ''canceled'' WHERE task_id = ... AND device_id = ... AND state = ''waiting'')')
+    ELSE RAISE(ABORT, 'this upgrade is under way: wait for its end or its timeout, then delete the row')
+  END;
+END;
+
+CREATE TRIGGER task_device_delete AFTER DELETE ON task_device
+WHEN (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = OLD.task_id;
+  UPDATE task_count SET
+    settling = 0,
+    success = success - (OLD.state = 'success'),
+    failed = failed - (OLD.state = 'failed'),
+    canceled = canceled - (OLD.state = 'canceled')
+  WHERE task_id = OLD.task_id;
+END;
+
+-- task_count
+
+CREATE TRIGGER task_count_insert BEFORE INSERT ON task_count
+WHEN NEW.settling = 0 OR EXISTS (SELECT 1 FROM task_count WHERE task_id = NEW.task_id)
+BEGIN
+  SELECT RAISE(ABORT, 'task_count is kept by triggers: make a task instead (INSERT INTO task ...)');
+END;
+
+-- Every change by a trigger in an operator's statement comes with settling going from 0 to 1 or back.
+CREATE TRIGGER task_count_update BEFORE UPDATE ON task_count
+WHEN NEW.settling = OLD.settling AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'task_count is kept by triggers: change the rows it counts instead (UPDATE task_device ...)');
+END;
+
+CREATE TRIGGER task_count_open AFTER UPDATE OF waiting, processing ON task_count
+WHEN (NEW.waiting + NEW.processing > 0) <> (OLD.waiting + OLD.processing > 0)
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER task_count_delete BEFORE DELETE ON task_count
+WHEN OLD.settling = 0
+BEGIN
+  SELECT RAISE(ABORT, 'task_count is kept by triggers: delete the task instead (DELETE FROM task WHERE task_id = ...)');
+END;

@@ -1,0 +1,96 @@
+/* Downloads gathered until they are written down. */
+#include "access.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct fw_access_record record(const char *device, const char *firmware_id, int64_t at, int64_t bytes, int64_t reached)
+{
+	struct fw_access_record made = {.product_id = "lamp", .first_at = at, .last_at = bytes ? at : 0, .bytes = bytes, .reached = reached, .total = 100, .requests = 1};
+
+	snprintf(made.device_id, sizeof(made.device_id), "%s", device);
+	snprintf(made.firmware_id, sizeof(made.firmware_id), "%s", firmware_id);
+	return made;
+}
+
+static void note(struct fw_access *access, struct fw_access_record made)
+{
+	fw_access_note(access, &made);
+}
+
+static void test_merged(void **state)
+{
+	struct fw_access *access = fw_access_new(10);
+	struct fw_access_record out[10];
+
+	(void)state;
+	note(access, record("d1", "f1", 1000, 0, 0));
+	note(access, record("d1", "f1", 3000, 40, 60));
+	note(access, record("d1", "f1", 2000, 20, 20));
+	note(access, record("d2", "f1", 1000, 1, 1));
+	note(access, record("", "f1", 1000, 1, 1));
+	note(access, record("d1", "f2", 1000, 1, 1));
+	assert_int_equal(fw_access_take(access, out, 10), 4);
+	for (size_t i = 0; i < 4; i++) {
+		if (strcmp(out[i].device_id, "d1") != 0 || strcmp(out[i].firmware_id, "f1") != 0)
+			continue;
+		assert_true(out[i].first_at == 1000 && out[i].last_at == 3000 && out[i].bytes == 60 && out[i].reached == 60 && out[i].requests == 3);
+	}
+	assert_int_equal(fw_access_take(access, out, 10), 0);
+	fw_access_free(access);
+	fw_access_free(NULL);
+}
+
+static void test_bounded_and_taken_in_parts(void **state)
+{
+	struct fw_access *access = fw_access_new(5);
+	struct fw_access_record out[3];
+	char device[8];
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		snprintf(device, sizeof(device), "d%d", i);
+		note(access, record(device, "f", 1, 1, 1));
+	}
+	note(access, record("d0", "f", 1, 1, 1));
+	assert_int_equal(fw_access_take(access, out, 3), 3);
+	fw_access_note(access, &out[0]);
+	assert_int_equal(fw_access_take(access, out, 3), 3);
+	assert_int_equal(fw_access_take(access, out, 3), 0);
+	fw_access_free(access);
+}
+
+static void count(void *context)
+{
+	++*(int *)context;
+}
+
+static void test_sampler(void **state)
+{
+	struct fw_access *access = fw_access_new(5);
+	int counted = 0;
+
+	(void)state;
+	fw_access_sample(access);
+	fw_access_set_sampler(access, count, &counted);
+	fw_access_sample(access);
+	fw_access_set_sampler(access, NULL, NULL);
+	fw_access_sample(access);
+	assert_int_equal(counted, 1);
+	fw_access_free(access);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_bounded_and_taken_in_parts),
+		cmocka_unit_test(test_sampler),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
