@@ -11,6 +11,7 @@ struct fw_presence_event {
 	uint64_t after; /* its place: behind the spool record of this sequence */
 	int64_t at;     /* Unix ms */
 	bool online;
+	bool listens;   /* may be pushed: it has subscribed, or the broker cannot tell */
 	struct fw_slice product, device; /* product empty: every device of that id. They point behind the struct. */
 };
 

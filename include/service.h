@@ -72,8 +72,13 @@ void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
 enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request);
 
-/* The client connected, or is gone. */
-void fw_service_connected(struct fw_service *service, const struct fw_client *client);
+/* The client connected; `listens`: it has subscriptions, from an earlier session. */
+void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens);
+
+/* The client subscribes to something. */
+void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter);
+
+/* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
 
 /* Publishes what waits, for at most some milliseconds. Returns in how many milliseconds it wants to be called again. To be called at

@@ -2,6 +2,7 @@
 #ifndef FW_STORE_APPLY_H
 #define FW_STORE_APPLY_H
 
+#include "presence_queue.h"
 #include "store_row.h"
 #include "store_schedule.h"
 #include "uplink.h"
@@ -15,9 +16,8 @@ void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
  * for good; else trouble that concerns the catalog, not this uplink. */
 enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink);
 
-/* A device shows itself or is gone. `product` is empty when only the device id is known (identity clientid, username): then
- * it concerns every device of that id. */
-enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at);
+/* A device shows itself or is gone: notes it, and pushes what waits for one that listens. */
+enum fw_status fw_apply_presence(struct fw_apply *apply, const struct fw_presence_event *event);
 
 /* Is there such a device? Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
 enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice product, struct fw_slice device);

@@ -7,7 +7,7 @@
 	PACKAGES_BUILD=(cmake gcc libc6-dev libjansson-dev libmicrohttpd-dev libmosquitto-dev libsqlite3-dev libssl-dev
 		make mosquitto-dev pkg-config)
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
-	PACKAGES_DEMO=(jq sigrok-firmware-fx2lafw)
+	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
 	PACKAGES_TEST=(bats curl jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
 }
 

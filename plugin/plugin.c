@@ -25,6 +25,7 @@
 
 /* Events that 2.0's header lacks; registering them there is answered MOSQ_ERR_NOT_SUPPORTED. */
 #define EVENT_CONNECT 11
+#define EVENT_SUBSCRIBE 12
 #define EVENT_CLIENT_OFFLINE 28
 
 struct plugin {
@@ -172,7 +173,27 @@ static int on_connect(int event, void *data, void *context)
 
 	(void)event;
 	if (client.id)
-		fw_service_connected(plugin->service, &client);
+		fw_service_connected(plugin->service, &client, mosquitto_client_sub_count(connect->client) > 0);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* The beginning of 2.1's struct mosquitto_evt_subscribe. */
+struct subscribe_event {
+	void *future;
+	struct mosquitto *client;
+	char *clientid;
+	char *topic_filter;
+};
+
+static int on_subscribe(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct subscribe_event *subscribe = data;
+	struct fw_client client = client_of(subscribe->client);
+
+	(void)event;
+	if (client.id && subscribe->topic_filter)
+		fw_service_subscribed(plugin->service, &client, subscribe->topic_filter);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -198,6 +219,7 @@ static const struct {
 	{MOSQ_EVT_TICK, on_tick},
 	{MOSQ_EVT_DISCONNECT, on_disconnect},
 	{EVENT_CONNECT, on_connect},
+	{EVENT_SUBSCRIBE, on_subscribe},
 	{EVENT_CLIENT_OFFLINE, on_client_offline},
 };
 

@@ -6,7 +6,7 @@
 
 #include "service_state.h"
 
-#define TICK_MS 100              /* how often the broker thread looks for what the store wants published */
+#define TICK_MS 50               /* how often the broker thread looks for what the store wants published */
 #define TICKLESS_MS 1000         /* the broker sends ticks more often than that, unless it is suspended, or sends none at all */
 #define TICKS_MISSED 3           /* in a row are no accident */
 #define PUBLISH_BUDGET_MS 8      /* of one tick */
@@ -21,11 +21,11 @@ static void tell_presence(struct fw_service *service, struct fw_slice key, bool 
 
 	/* with identity `none` the key is product/device: see fw_service_key */
 	if (!slash) {
-		fw_store_presence(service->store, (struct fw_slice){NULL, 0}, key, online);
+		fw_store_presence(service->store, (struct fw_slice){NULL, 0}, key, online, service->listens);
 		return;
 	}
 	fw_store_presence(service->store, (struct fw_slice){key.at, (size_t)(slash - key.at)},
-		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online);
+		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online, service->listens);
 }
 
 /* Who shows itself by a message is online behind that message: what it says, a pull or the end of an upgrade, comes before the push
@@ -129,6 +129,7 @@ enum fw_status fw_service_open(const struct fw_options *options, const struct fw
 	/* above all numbers of earlier runs: those count connections from their own start */
 	service->first_connection = (uint64_t)fw_now_ms() << 20;
 	service->last_tick = fw_boot_ms();
+	service->listens = true;
 	status = make_parts(service);
 	if (status == FW_OK)
 		status = open_store(service, error);
@@ -168,7 +169,7 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 	}
 }
 
-/* Does what the store wants done, until `until` (boot ms). True when some is left. */
+/* Does what the store wants done, until `until` (boot ms). True when there was anything. */
 static bool drain_outbox(struct fw_service *service, int64_t until)
 {
 	struct fw_outgoing message;
@@ -179,9 +180,9 @@ static bool drain_outbox(struct fw_service *service, int64_t until)
 		free(message.topic);
 		free(message.payload);
 		if (++taken % 64 == 0 && fw_boot_ms() >= until)
-			return true;
+			break;
 	}
-	return false;
+	return taken > 0;
 }
 
 void fw_service_close(struct fw_service *service)
@@ -235,6 +236,7 @@ static bool drain_chunks(struct fw_service *service, int64_t until)
 {
 	struct fw_chunks *chunks = fw_courier_chunks(service->courier);
 	struct fw_chunk_reply reply;
+	bool any = false;
 
 	while (fw_chunks_take(chunks, &reply)) {
 		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = reply.topic, .payload = reply.payload, .len = reply.len,
@@ -242,25 +244,27 @@ static bool drain_chunks(struct fw_service *service, int64_t until)
 		free(reply.topic);
 		free(reply.payload);
 		free(reply.correlation);
+		any = true;
 		if (fw_boot_ms() >= until)
-			return true;
+			break;
 	}
-	return false;
+	return any;
 }
 
 static int64_t do_tick(struct fw_service *service)
 {
 	int64_t now = fw_boot_ms();
-	bool more;
+	bool published;
 
 	service->last_tick = now;
-	more = drain_outbox(service, now + PUBLISH_BUDGET_MS);
-	more |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
+	published = drain_outbox(service, now + PUBLISH_BUDGET_MS);
+	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {
 		service->next_counters = now + COUNTERS_EVERY_MS;
 		publish_counters(service);
 	}
-	if (more)
+	/* what was published is sent at the top of the loop's next iteration, and there may be more */
+	if (published)
 		return 0;
 	return fw_chunks_under_way(fw_courier_chunks(service->courier)) ? CHUNK_MS : TICK_MS;
 }
@@ -327,9 +331,20 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	return verdict;
 }
 
-void fw_service_connected(struct fw_service *service, const struct fw_client *client)
+void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens)
 {
+	service->listens = listens;
 	fw_service_seen(service, client, NULL);
+	service->listens = true;
+}
+
+void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter)
+{
+	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
+
+	/* to anything that may have the device's topics in it; with identity `none` a device shows itself by publishing */
+	if (fw_topic_id_valid(key) && strpbrk(filter, "#+/"))
+		tell_presence(service, key, true);
 }
 
 void fw_service_gone(struct fw_service *service, const struct fw_client *client)

@@ -33,6 +33,7 @@ struct fw_service {
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed; /* in a row */
 	bool in_message;
+	bool listens; /* false while a client connects that has no subscription yet */
 	char shown[FW_PRESENCE_KEY_MAX]; /* who came online by the message under way */
 	size_t shown_len;
 	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */

@@ -192,7 +192,7 @@ static enum fw_status apply_presence_before(struct fw_store *store, struct batch
 	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(store, batch)) {
 		const struct fw_presence_event *event = batch->presence;
 
-		status = fw_apply_presence(store->apply, event->product, event->device, event->online, event->at);
+		status = fw_apply_presence(store->apply, event);
 		if (status == FW_OK)
 			batch->presence = event->next;
 	}
@@ -635,9 +635,9 @@ void fw_store_wake(struct fw_store *store)
 	pthread_mutex_unlock(&store->lock);
 }
 
-void fw_store_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online)
+void fw_store_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens)
 {
-	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online,
+	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online, .listens = listens,
 		.product = product, .device = device};
 
 	if (fw_presence_queue_put(store->presence, &event) == FW_OK)

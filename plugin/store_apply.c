@@ -546,29 +546,31 @@ static enum fw_status interrupt_rows(struct fw_apply *apply, struct fw_slice pro
 	return status;
 }
 
-static enum fw_status apply_device_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at)
+static enum fw_status apply_device_presence(struct fw_apply *apply, struct fw_slice product, const struct fw_presence_event *event)
 {
-	sqlite3_stmt *statement = start(apply, PRESENCE, product, device);
+	sqlite3_stmt *statement = start(apply, PRESENCE, product, event->device);
 	enum fw_status status;
 
-	fw_db_bind_text(statement, 3, online ? FW_SLICE("online") : FW_SLICE("offline"));
-	fw_db_bind_integer(statement, 4, at);
+	fw_db_bind_text(statement, 3, event->online ? FW_SLICE("online") : FW_SLICE("offline"));
+	fw_db_bind_integer(statement, 4, event->at);
 	status = fw_db_run(statement);
 	if (status != FW_OK || sqlite3_changes(apply->writer->db) == 0)
 		return status;
-	return online ? fw_schedule_device(apply->schedule, product, device) : interrupt_rows(apply, product, device);
+	if (!event->online)
+		return interrupt_rows(apply, product, event->device);
+	return event->listens ? fw_schedule_device(apply->schedule, product, event->device) : FW_OK;
 }
 
-enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product, struct fw_slice device, bool online, int64_t at)
+enum fw_status fw_apply_presence(struct fw_apply *apply, const struct fw_presence_event *event)
 {
 	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
 	sqlite3_stmt *statement = apply->statements[PRODUCTS_OF_DEVICE];
 	size_t count = 0;
 	enum fw_status status;
 
-	if (product.len)
-		return apply_device_presence(apply, product, device, online, at);
-	fw_db_bind_text(statement, 1, device);
+	if (event->product.len)
+		return apply_device_presence(apply, event->product, event);
+	fw_db_bind_text(statement, 1, event->device);
 	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
 	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
 		copy_text(products[count], sizeof(products[count]), fw_db_text(statement, 0));
@@ -577,7 +579,7 @@ enum fw_status fw_apply_presence(struct fw_apply *apply, struct fw_slice product
 	sqlite3_reset(statement);
 	status = status == FW_NOT_FOUND ? FW_OK : status;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = apply_device_presence(apply, fw_slice_of(products[i]), device, online, at);
+		status = apply_device_presence(apply, fw_slice_of(products[i]), event);
 	return status;
 }
 

@@ -71,6 +71,7 @@ t1 lamp-2.0 processing 0 "
 	task t1 2.0 pull d1
 	retry 5 heard_count app 1
 	pull d1 '{}'
+	retry 5 heard_count app 2
 	pull d1 '{}'
 	settle
 	assert_equal "$(events d1 | grep -v waiting)" 't1 lamp-2.0 processing 0 '

@@ -87,7 +87,9 @@ load task_helper
 		END
 	)
 	echo "# milliseconds to the upgrade: ${latencies//$'\n'/ }" >&3
-	(($(sort -n <<<"$latencies" | head -n 1) < 200))
+	# Mosquitto 2.1 built with websockets sleeps 100 ms twice when it is idle: before the tick, and before what the tick published is sent
+	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] && limit=200 || limit=250
+	(($(sort -n <<<"$latencies" | head -n 1) < limit))
 }
 
 @test "a message on any topic shows a device" {
