@@ -17,6 +17,9 @@ struct fw_store_files;
 enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery *delivery, struct fw_access *access, struct fw_store_files **out, struct fw_error *error);
 void fw_store_files_close(struct fw_store_files *files); /* NULL is fine */
 
+/* Ends transfers of files that were written to. Needs no catalog: to be called in every round, however long it is locked. */
+void fw_store_files_guard(struct fw_store_files *files);
+
 /* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do at once, here or for the scheduler
  * (firmware became ready). FW_OK, or the trouble that rolled the last of them back: to be tried again later. */
 enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more);

@@ -78,6 +78,10 @@ static enum fw_status not_opened(const char *name, int reason, struct fw_error *
 		fw_error_set(error, "'%.255s' in files_dir is a symbolic link or a special file: put the file itself there", name);
 		return FW_INVALID;
 	}
+	if (reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EIO || reason == ESTALE || reason == EINTR) {
+		fw_error_set(error, "the file '%.255s' in files_dir cannot be read now: %s", name, strerror(reason));
+		return FW_BUSY;
+	}
 	fw_error_set(error, "the file '%.255s' in files_dir cannot be read: %s%s", name, strerror(reason),
 		reason == EACCES ? " (let the broker's user read it: chmod a+r)" : "");
 	return FW_IO;

@@ -113,7 +113,9 @@ static bool written_to(const struct transfer *transfer)
 	if (fstat(transfer->fd, &status) != 0)
 		return true;
 	now = fw_file_stamp_of(&status);
-	return now.size != transfer->stamp.size || now.mtime_ns != transfer->stamp.mtime_ns;
+	/* cp -p puts back the time of the last write, never that of the last change; a file without a name left was replaced, not written to */
+	return now.size != transfer->stamp.size || now.mtime_ns != transfer->stamp.mtime_ns ||
+		(status.st_nlink > 0 && now.ctime_ns != transfer->stamp.ctime_ns);
 }
 
 static void end_transfer(struct transfer *transfer, bool whole)

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define URL_BASE_MAX 1024u /* bytes */
+#define CHUNK_MOST 1048576 /* bytes: what devices ask for and do not read waits in the broker's memory */
+
 struct parser {
 	struct fw_options *options;
 	struct fw_error *error;
@@ -155,8 +158,13 @@ static enum fw_status parse_listen(struct parser *parser, const struct option *o
 
 static enum fw_status parse_url_base(struct parser *parser, const struct option *option, const char *value)
 {
-	if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+	/* what firmware.url allows, with room for the rest of a URL */
+	if ((strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0) || strlen(value) > URL_BASE_MAX)
 		return bad_value(parser, option, value);
+	for (const char *c = value; *c; c++) {
+		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '?' || *c == '#')
+			return bad_value(parser, option, value);
+	}
 	return parse_text(parser, option, value);
 }
 
@@ -168,10 +176,10 @@ static const struct option options[] = {
 	{"identity", parse_identity, FIELD(identity), 0, 0, "clientid, username or none"},
 	{"operators", parse_operators, FIELD(operators), 0, 0, "user names, separated by commas"},
 	{"http_listen", parse_listen, FIELD(http_listen), 0, 0, "address:port, such as 0.0.0.0:8080"},
-	{"url_base", parse_url_base, FIELD(url_base), 0, 0, "the beginning of a URL, such as https://firmware.example.com"},
+	{"url_base", parse_url_base, FIELD(url_base), 0, 0, "the beginning of a URL of at most 1024 bytes, without spaces, ? and #, such as https://firmware.example.com"},
 	{"url_ttl_seconds", parse_number, FIELD(url_ttl_seconds), 0, 31536000, "a number of seconds from 0 to 31536000"},
 	{"url_secret_file", parse_text, FIELD(url_secret_file), 0, 0, "the path of the key file"},
-	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, 16777216, "a number of bytes from 1 to 16777216"},
+	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, CHUNK_MOST, "a number of bytes from 1 to 1048576"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
 	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500, "a number of days from 0 (keep all) to 36500"},

@@ -332,6 +332,8 @@ static enum fw_status rotate(struct fw_spool *spool)
 		close(spool->fd);
 	spool->fd = fd;
 	spool->offset = 0;
+	/* blocks in advance, without a longer file: each append is then spared finding some. Where it cannot be done it is done without. */
+	(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, FW_SPOOL_SEGMENT);
 	pthread_mutex_lock(&spool->lock);
 	spool_link(spool, segment);
 	spool->writing = segment;

@@ -449,6 +449,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 
 	*more = false;
 	watch_files(store);
+	fw_store_files_guard(store->files);
 	if (store->file_lost)
 		return FW_OK;
 	if (!store->presence_forgotten) {

@@ -10,6 +10,7 @@
 
 #define LOOK_EVERY_MS 20000  /* at all files: what inotify does not see, such as another machine's writes */
 #define UNSETTLED_MS 250     /* before a file that is being written is tried again */
+#define GUARD_EVERY_MS 1000
 #define FLUSH_EVERY_MS 2000
 #define FLUSH_ROWS 500u
 #define STALE_ROWS 64u       /* of one transaction */
@@ -61,7 +62,7 @@ struct fw_store_files {
 	bool look_for_pending, look_at_files;
 	bool unsettled;             /* one of this turn */
 	int64_t pending_after;      /* boot ms: not before */
-	int64_t next_look, next_flush; /* boot ms */
+	int64_t next_look, next_flush, next_guard; /* boot ms */
 	int64_t data_version;       /* at which pending rows were last looked for */
 	bool has_result;            /* taken from the verifier, not yet in the catalog */
 	struct fw_verify_result result;
@@ -194,7 +195,7 @@ static enum fw_status refuse_verdict(struct fw_store_files *files, bool *applied
 		return FW_INVALID;
 	result->outcome = FW_VERIFY_BAD;
 	result->reason.text[0] = '\0';
-	fw_error_set(&result->reason, "what follows from the file cannot be written into the row: %s", sqlite3_errmsg(files->writer->db));
+	fw_error_set(&result->reason, "what follows from the file cannot be written into the row: %s", files->writer->trouble);
 	return in_transaction(files, write_verdict, applied);
 }
 
@@ -305,6 +306,9 @@ static enum fw_status renew(struct fw_store_files *files, void *context)
 		if (stale->rows[i].url)
 			fw_db_bind_text(statement, 2, fw_slice_of(stale->rows[i].url));
 		status = fw_db_run(statement);
+		/* a url that the rules refuse must not hold up the others: the row keeps the one it has */
+		if (status == FW_INVALID)
+			status = FW_OK;
 	}
 	return status;
 }
@@ -467,6 +471,14 @@ enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before
 	status = fw_db_run(files->statements[PRUNE]);
 	*left |= status == FW_OK && sqlite3_changes(files->writer->db) >= most;
 	return status;
+}
+
+void fw_store_files_guard(struct fw_store_files *files)
+{
+	if (fw_boot_ms() < files->next_guard)
+		return;
+	files->next_guard = fw_boot_ms() + GUARD_EVERY_MS;
+	fw_access_sample(files->access);
 }
 
 enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more)

@@ -102,6 +102,9 @@ enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware
 	status = fw_files_open(finder->delivery->folder, name, &out->fd, &stamp, NULL);
 	if (status == FW_OK && fw_file_stamp_equal(&stamp, &out->stamp))
 		return FW_OK;
+	/* want of descriptors, say, passes */
+	if (status == FW_BUSY)
+		return FW_BUSY;
 	if (status == FW_OK)
 		close(out->fd);
 	atomic_store(&finder->delivery->suspect, true);

@@ -57,7 +57,7 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 	if (status == FW_OK)
 		status = fw_db_integer(db, "SELECT count(*) FROM sqlite_master", &tables, &detail);
 	if (status != FW_OK) {
-		fw_error_set(error, "cannot read the catalog '%s': %s. If it is damaged, restore a backup, or rescue it with 'sqlite3 %s .recover'", path, detail.text, path);
+		fw_error_set(error, "cannot read the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path, detail.text, path);
 		return status;
 	}
 	if (application != FW_APPLICATION_ID && (tables || version || application)) {
@@ -70,7 +70,7 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 		return FW_NEWER;
 	}
 	if (tables && fw_db_integer(db, "SELECT id FROM catalog_state", &tables, &detail) != FW_OK) {
-		fw_error_set(error, "the catalog '%s' is damaged (%s): restore a backup, or rescue it with 'sqlite3 %s .recover'", path,
+		fw_error_set(error, "the catalog '%s' is damaged (%s): restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
 			detail.text[0] ? detail.text : "catalog_state has no row", path);
 		return FW_CORRUPT;
 	}

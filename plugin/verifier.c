@@ -98,9 +98,11 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 	enum fw_status status;
 
 	result->reason.text[0] = '\0';
-	if (fw_files_open(folder, job->file, &request.fd, &result->stamp, &result->reason) != FW_OK) {
+	status = fw_files_open(folder, job->file, &request.fd, &result->stamp, &result->reason);
+	if (status != FW_OK) {
 		result->stamp = look;
-		result->outcome = FW_VERIFY_BAD;
+		/* what passes, such as want of descriptors, says nothing about the file */
+		result->outcome = status == FW_BUSY ? FW_VERIFY_UNSETTLED : FW_VERIFY_BAD;
 		return true;
 	}
 	if (!worth_reading(job, result)) {

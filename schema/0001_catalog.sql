@@ -24,7 +24,8 @@ CREATE TABLE product (
   -- PEM; verifies signatures of firmware files
   public_key TEXT
     CONSTRAINT "public_key must be a PEM public key (-----BEGIN PUBLIC KEY-----) or NULL" CHECK (
-      public_key IS NULL OR (instr(public_key, '-----BEGIN PUBLIC KEY-----') > 0 AND instr(public_key, char(0)) = 0))
+      public_key IS NULL OR (instr(public_key, '-----BEGIN PUBLIC KEY-----') > 0 AND instr(public_key, 'PRIVATE KEY') = 0
+        AND instr(public_key, char(0)) = 0))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE firmware (

@@ -11,6 +11,10 @@
 
 CREATE TRIGGER product_insert AFTER INSERT ON product
 BEGIN
+  -- INSERT OR REPLACE may bring another key
+  UPDATE firmware SET state = 'pending', state_reason = NULL
+  WHERE product_id = NEW.product_id AND file IS NOT NULL AND sign_method IN ('ed25519', 'ecdsa-sha256', 'rsa-sha256')
+    AND (state = 'ready' OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
   -- only INSERT OR REPLACE finds tasks here
   INSERT INTO task_change (task_id)
