@@ -41,6 +41,10 @@ struct fw_slice {
 struct fw_slice fw_slice_of(const char *text); /* NULL gives an empty slice */
 bool fw_slice_equal(struct fw_slice a, struct fw_slice b);
 
+/* Copies `text`, terminated, into `buffer` of `size` bytes. Text that does not fit counts as none: the buffer is then empty, and the
+ * result false. */
+bool fw_slice_copy(struct fw_slice text, char *buffer, size_t size);
+
 /* A sentence that says what went wrong and what to do, owned by the caller. The first error wins. */
 struct fw_error {
 	char text[512];

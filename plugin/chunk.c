@@ -120,12 +120,6 @@ static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked
 	return true;
 }
 
-static void copy_id(char *buffer, struct fw_slice id)
-{
-	memcpy(buffer, id.at, id.len);
-	buffer[id.len] = '\0';
-}
-
 static struct request *make_request(const struct fw_chunk_request *asked)
 {
 	struct request *request = calloc(1, sizeof(*request));
@@ -133,9 +127,9 @@ static struct request *make_request(const struct fw_chunk_request *asked)
 
 	if (!request)
 		return NULL;
-	copy_id(request->product_id, asked->product);
-	copy_id(request->device_id, asked->device);
-	copy_id(request->firmware_id, asked->firmware_id);
+	fw_slice_copy(asked->product, request->product_id, sizeof(request->product_id));
+	fw_slice_copy(asked->device, request->device_id, sizeof(request->device_id));
+	fw_slice_copy(asked->firmware_id, request->firmware_id, sizeof(request->firmware_id));
 	request->offset = asked->offset;
 	request->length = asked->length;
 	request->qos = asked->qos;

@@ -88,15 +88,6 @@ static bool permit(void *context, const struct fw_http_file *file, struct fw_sli
 	return true;
 }
 
-static void copy_id(char *buffer, struct fw_slice id)
-{
-	size_t len = id.len <= FW_ID_MAX ? id.len : 0;
-
-	if (len)
-		memcpy(buffer, id.at, len);
-	buffer[len] = '\0';
-}
-
 static void note_access(void *context, const struct fw_http_access *access)
 {
 	struct fw_courier *courier = context;
@@ -104,9 +95,9 @@ static void note_access(void *context, const struct fw_http_access *access)
 	struct fw_access_record record = {.first_at = now, .last_at = access->bytes ? now : 0, .bytes = access->bytes, .reached = access->reached,
 		.total = access->total, .requests = access->started};
 
-	copy_id(record.product_id, access->product);
-	copy_id(record.device_id, access->device);
-	copy_id(record.firmware_id, access->firmware_id);
+	fw_slice_copy(access->product, record.product_id, sizeof(record.product_id));
+	fw_slice_copy(access->device, record.device_id, sizeof(record.device_id));
+	fw_slice_copy(access->firmware_id, record.firmware_id, sizeof(record.firmware_id));
 	fw_access_note(courier->access, &record);
 }
 

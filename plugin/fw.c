@@ -22,6 +22,16 @@ bool fw_slice_equal(struct fw_slice a, struct fw_slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+bool fw_slice_copy(struct fw_slice text, char *buffer, size_t size)
+{
+	size_t len = text.len < size ? text.len : 0;
+
+	if (len)
+		memcpy(buffer, text.at, len);
+	buffer[len] = '\0';
+	return text.len < size;
+}
+
 void fw_error_set(struct fw_error *error, const char *format, ...)
 {
 	va_list args;

@@ -99,16 +99,6 @@ static sqlite3_stmt *start(struct fw_apply *apply, enum statement which, struct 
 	return statement;
 }
 
-/* Text that the schema keeps within `size`; what hands have made longer counts as none. */
-static void copy_text(char *buffer, size_t size, struct fw_slice text)
-{
-	size_t len = text.len < size ? text.len : 0;
-
-	if (len)
-		memcpy(buffer, text.at, len);
-	buffer[len] = '\0';
-}
-
 /* Is there such a row? */
 static enum fw_status exists(sqlite3_stmt *statement)
 {
@@ -196,7 +186,7 @@ static enum fw_status find_device(struct fw_apply *apply, const struct fw_uplink
 		return add_device(apply, uplink);
 	if (status != FW_OK)
 		return status;
-	copy_text(device->version, sizeof(device->version), fw_db_text(statement, 0));
+	fw_slice_copy(fw_db_text(statement, 0), device->version, sizeof(device->version));
 	device->last_seen_at = sqlite3_column_int64(statement, 1);
 	read_recent(statement, 2, device);
 	sqlite3_reset(statement);
@@ -246,7 +236,7 @@ static enum fw_status reached(struct fw_apply *apply, const struct fw_uplink *up
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	copy_text(firmware_id, sizeof(firmware_id), fw_db_text(statement, 0));
+	fw_slice_copy(fw_db_text(statement, 0), firmware_id, sizeof(firmware_id));
 	sqlite3_reset(statement);
 	status = fw_rows_of_firmware(apply->rows, uplink->product, fw_slice_of(firmware_id), uplink->device, found, ROWS_MAX, &count);
 	return status == FW_OK ? apply_to_rows(apply, found, count, FW_EVENT_REPORTED_TARGET, NULL) : status;
@@ -314,13 +304,13 @@ static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink 
 		by_id ? uplink->firmware_id : uplink->version);
 	enum fw_status status = fw_db_step(statement);
 
-	copy_text(named->firmware_id, sizeof(named->firmware_id), uplink->firmware_id);
-	copy_text(named->version, sizeof(named->version), uplink->version);
+	fw_slice_copy(uplink->firmware_id, named->firmware_id, sizeof(named->firmware_id));
+	fw_slice_copy(uplink->version, named->version, sizeof(named->version));
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	copy_text(named->firmware_id, sizeof(named->firmware_id), fw_db_text(statement, 0));
+	fw_slice_copy(fw_db_text(statement, 0), named->firmware_id, sizeof(named->firmware_id));
 	if (!named->version[0])
-		copy_text(named->version, sizeof(named->version), fw_db_text(statement, 1));
+		fw_slice_copy(fw_db_text(statement, 1), named->version, sizeof(named->version));
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -573,7 +563,7 @@ enum fw_status fw_apply_presence(struct fw_apply *apply, const struct fw_presenc
 	fw_db_bind_text(statement, 1, event->device);
 	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
 	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
-		copy_text(products[count], sizeof(products[count]), fw_db_text(statement, 0));
+		fw_slice_copy(fw_db_text(statement, 0), products[count], sizeof(products[count]));
 		count++;
 	}
 	sqlite3_reset(statement);

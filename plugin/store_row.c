@@ -113,11 +113,10 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->was_online = sqlite3_column_int(statement, column++);
 }
 
-static enum fw_status collect(struct fw_rows *rows, sqlite3_stmt *statement, struct fw_row *found, size_t most, size_t *count)
+static enum fw_status collect(sqlite3_stmt *statement, struct fw_row *found, size_t most, size_t *count)
 {
 	enum fw_status status;
 
-	(void)rows;
 	*count = 0;
 	fw_db_bind_integer(statement, 3, (int64_t)most);
 	while ((status = fw_db_step(statement)) == FW_OK) {
@@ -134,7 +133,7 @@ static enum fw_status collect_by(struct fw_rows *rows, enum statement which, str
 	fw_db_bind_text(statement, 1, first);
 	/* an empty text, not NULL: `device_id > ''` begins at the first device */
 	sqlite3_bind_text(statement, 2, second.at ? second.at : "", (int)second.len, SQLITE_STATIC);
-	return collect(rows, statement, found, most, count);
+	return collect(statement, found, most, count);
 }
 
 enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
@@ -166,7 +165,7 @@ enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t mo
 	sqlite3_stmt *statement = rows->statements[DUE];
 
 	fw_db_bind_integer(statement, 1, rows->writer->steady_ms);
-	return collect(rows, statement, found, most, count);
+	return collect(statement, found, most, count);
 }
 
 enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due)

@@ -374,15 +374,6 @@ struct operator_change {
 	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1]; /* device_id empty: the task is to be swept */
 };
 
-static void copy_id(char *buffer, struct fw_slice id)
-{
-	size_t len = id.len <= FW_ID_MAX ? id.len : 0;
-
-	if (len)
-		memcpy(buffer, id.at, len);
-	buffer[len] = '\0';
-}
-
 static enum fw_status read_changes(struct fw_schedule *schedule, struct operator_change *changes, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = schedule->statements[CHANGES];
@@ -394,8 +385,8 @@ static enum fw_status read_changes(struct fw_schedule *schedule, struct operator
 		struct operator_change *change = &changes[(*count)++];
 
 		change->change_id = sqlite3_column_int64(statement, 0);
-		copy_id(change->task_id, fw_db_text(statement, 1));
-		copy_id(change->device_id, fw_db_text(statement, 2));
+		fw_slice_copy(fw_db_text(statement, 1), change->task_id, sizeof(change->task_id));
+		fw_slice_copy(fw_db_text(statement, 2), change->device_id, sizeof(change->device_id));
 	}
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
