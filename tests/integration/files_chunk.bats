@@ -105,7 +105,7 @@ enough() { [[ -e got-d1.map && $(wc -l <got-d1.map) -ge $1 ]]; }
 
 @test "the file is changed under way: no byte of the new one" {
 	chunk 0 10 >part
-	printf j | dd of="$FILES/a.bin" conv=notrunc status=none
+	printf "other bytes here" | dd of="$FILES/a.bin" conv=notrunc status=none
 	assert_json "$(chunk_error '{"firmwareId":"f","offset":0,"length":10}')" '.code == "not_found"'
 }
 

@@ -95,7 +95,7 @@ setup() {
 	becomes g ready
 	curl -s --limit-rate 2M -o got "$HTTP/firmware/g/b.bin" 3>&- &
 	sleep 1
-	printf x | dd of="$FILES/b.bin" conv=notrunc status=none
+	printf "other bytes here" | dd of="$FILES/b.bin" conv=notrunc status=none
 	wait $! || status=$?
 	((status != 0))
 	(($(stat -c %s got) < 50 * 1024 * 1024))

@@ -131,7 +131,7 @@ give_key() { db "UPDATE product SET public_key = CAST(readfile('$1.pub') AS TEXT
 	drop a.bin
 	cp -p "$FILES/a.bin" kept
 	add_file f 30 a.bin
-	for how in 'echo x >>a.bin' 'printf j | dd of=a.bin conv=notrunc status=none' 'rm a.bin' 'head -c 100000 /dev/urandom >b; mv b a.bin' 'ln -sf /etc/passwd a.bin' 'truncate -s 10 a.bin'; do
+	for how in 'echo x >>a.bin' 'printf "other bytes here" | dd of=a.bin conv=notrunc status=none' 'rm a.bin' 'head -c 100000 /dev/urandom >b; mv b a.bin' 'ln -sf /etc/passwd a.bin' 'truncate -s 10 a.bin'; do
 		becomes f ready
 		assert_equal "$(offered d1)" f
 		(cd "$FILES" && eval "$how")
