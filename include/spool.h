@@ -46,7 +46,11 @@ struct fw_spool_damage {
  * sentence in `error`. The caller owns *out. Main thread, before the other threads start. */
 enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io, struct fw_spool **out, struct fw_error *error);
 
-/* NULL is fine. Both threads must have stopped. Deletes nothing but an empty segment. */
+/* Broker thread. Nothing will be appended any more: closes what appending opened. NULL is fine. */
+void fw_spool_seal(struct fw_spool *spool);
+
+/* NULL is fine. On the store's side, with its thread stopped, after fw_spool_seal (which it does for a caller of one thread).
+ * Deletes nothing but an empty segment. */
 void fw_spool_close(struct fw_spool *spool);
 
 /* Broker thread. Appends one record with one write; on FW_OK it is readable and *sequence (may be NULL) is set.

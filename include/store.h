@@ -19,21 +19,22 @@ struct fw_store_config {
 	struct fw_outbox *outbox;
 	struct fw_delivery *delivery;
 	struct fw_access *access;
+	bool apart; /* on a side with a table of open files of its own */
 	uint64_t first_connection; /* the connections of this run have this number or a higher one */
 };
 
-/* Main thread. Checks, makes or migrates the catalog, opens it and its spool. FW_OK, or trouble with a sentence in `error`. The caller
+/* On the side (side.h), like all that follows but for the broker thread's. Checks, makes or migrates the catalog, opens it and its spool. FW_OK, or trouble with a sentence in `error`. The caller
  * owns *out. */
 enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
 
-/* Main thread. Starts the store's thread. */
+/* Starts the store's thread. */
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 
-/* Main thread. Applies what is left for at most some seconds (the rest stays in the spool), and ends the thread. NULL is fine, and
+/* Applies what is left for at most some seconds (the rest stays in the spool), and ends the thread. NULL is fine, and
  * so is a store that was not started. */
 void fw_store_stop(struct fw_store *store);
 
-/* Main thread. Stops and closes. NULL is fine. */
+/* Stops and closes; the spool is sealed by then. NULL is fine. */
 void fw_store_close(struct fw_store *store);
 
 /* Broker thread: where uplinks go. Follow an append with fw_store_wake. */

@@ -92,56 +92,6 @@ static enum fw_status note_spooled(struct fw_service *service)
 	return status == FW_NOMEM ? FW_NOMEM : FW_OK;
 }
 
-static enum fw_status open_store(struct fw_service *service, struct fw_error *error)
-{
-	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
-		.first_connection = service->first_connection};
-	enum fw_status status = fw_courier_new(service->options, &service->courier, error);
-
-	if (status != FW_OK)
-		return status;
-	config.delivery = fw_courier_delivery(service->courier);
-	config.access = fw_courier_access(service->courier);
-	status = fw_store_open(&config, &service->store, error);
-	if (status == FW_OK)
-		status = fw_courier_start(service->courier, error);
-	if (status == FW_OK)
-		status = fw_reader_open(service->options->db_file, &service->reader, error);
-	if (status != FW_OK)
-		return status;
-	fw_reader_keep_urls_apart(service->reader, fw_delivery_expires(config.delivery));
-	service->catalog = fw_catalog_new(fw_reader_source(service->reader), service->pending);
-	status = service->catalog ? note_spooled(service) : FW_NOMEM;
-	return status == FW_OK ? fw_store_start(service->store, error) : status;
-}
-
-enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error)
-{
-	struct fw_service *service = calloc(1, sizeof(*service));
-	enum fw_status status;
-
-	if (!service) {
-		fw_error_set(error, "out of memory");
-		return FW_NOMEM;
-	}
-	service->options = options;
-	service->broker = *broker;
-	/* above all numbers of earlier runs: those count connections from their own start */
-	service->first_connection = (uint64_t)fw_now_ms() << 20;
-	service->last_tick = fw_boot_ms();
-	service->listens = true;
-	status = make_parts(service);
-	if (status == FW_OK)
-		status = open_store(service, error);
-	if (status != FW_OK) {
-		fw_error_set(error, "out of memory");
-		fw_service_close(service);
-		return status;
-	}
-	*out = service;
-	return FW_OK;
-}
-
 static void answer_presence(struct fw_service *service, struct fw_slice product_and_device)
 {
 	const char *slash = memchr(product_and_device.at, '/', product_and_device.len);
@@ -185,23 +135,126 @@ static bool drain_outbox(struct fw_service *service, int64_t until)
 	return taken > 0;
 }
 
+/* What runs on the side. */
+struct opening {
+	struct fw_service *service;
+	struct fw_error *error;
+};
+
+static enum fw_status open_on_side(void *context)
+{
+	struct fw_service *service = ((struct opening *)context)->service;
+	struct fw_error *error = ((struct opening *)context)->error;
+	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
+		.apart = fw_side_apart(service->side), .first_connection = service->first_connection};
+	enum fw_status status = fw_courier_new(service->options, &service->courier, error);
+
+	if (status != FW_OK)
+		return status;
+	config.delivery = fw_courier_delivery(service->courier);
+	config.access = fw_courier_access(service->courier);
+	status = fw_store_open(&config, &service->store, error);
+	if (status == FW_OK)
+		status = fw_courier_start(service->courier, error);
+	return status == FW_OK ? note_spooled(service) : status;
+}
+
+static enum fw_status start_on_side(void *context)
+{
+	struct opening *opening = context;
+
+	return fw_store_start(opening->service->store, opening->error);
+}
+
+static enum fw_status stop_on_side(void *context)
+{
+	struct fw_service *service = context;
+
+	fw_courier_stop(service->courier);
+	fw_store_stop(service->store);
+	return FW_OK;
+}
+
+static enum fw_status close_on_side(void *context)
+{
+	struct fw_service *service = context;
+
+	fw_store_close(service->store);
+	fw_courier_free(service->courier);
+	return FW_OK;
+}
+
+static enum fw_status open_store(struct fw_service *service, struct fw_error *error)
+{
+	struct opening opening = {service, error};
+	enum fw_status status;
+
+	service->apart = fw_store_apart_begin();
+	status = fw_side_open(service->apart, &service->side, error);
+	if (status == FW_OK)
+		status = fw_side_run(service->side, open_on_side, &opening);
+	if (status == FW_OK)
+		status = fw_reader_open(service->options->db_file, &service->reader, error);
+	if (status != FW_OK)
+		return status;
+	fw_reader_keep_urls_apart(service->reader, fw_delivery_expires(fw_courier_delivery(service->courier)));
+	service->catalog = fw_catalog_new(fw_reader_source(service->reader), service->pending);
+	return service->catalog ? fw_side_run(service->side, start_on_side, &opening) : FW_NOMEM;
+}
+
+static void close_store(struct fw_service *service)
+{
+	if (service->side) {
+		fw_side_run(service->side, stop_on_side, service);
+		drain_outbox(service, INT64_MAX);
+		if (service->store)
+			fw_spool_seal(fw_store_spool(service->store));
+		fw_side_run(service->side, close_on_side, service);
+		fw_side_close(service->side);
+	}
+	fw_catalog_free(service->catalog);
+	fw_reader_close(service->reader);
+	if (service->apart)
+		fw_store_apart_end();
+}
+
+enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error)
+{
+	struct fw_service *service = calloc(1, sizeof(*service));
+	enum fw_status status;
+
+	if (!service) {
+		fw_error_set(error, "out of memory");
+		return FW_NOMEM;
+	}
+	service->options = options;
+	service->broker = *broker;
+	/* above all numbers of earlier runs: those count connections from their own start */
+	service->first_connection = (uint64_t)fw_now_ms() << 20;
+	service->last_tick = fw_boot_ms();
+	service->listens = true;
+	status = make_parts(service);
+	if (status == FW_OK)
+		status = open_store(service, error);
+	if (status != FW_OK) {
+		fw_error_set(error, "out of memory");
+		fw_service_close(service);
+		return status;
+	}
+	*out = service;
+	return FW_OK;
+}
+
 void fw_service_close(struct fw_service *service)
 {
 	if (!service)
 		return;
-	fw_courier_stop(service->courier);
-	fw_store_stop(service->store);
-	if (service->outbox)
-		drain_outbox(service, INT64_MAX);
-	fw_store_close(service->store);
-	fw_catalog_free(service->catalog);
-	fw_reader_close(service->reader);
+	close_store(service);
 	fw_presence_free(service->presence);
 	fw_pending_free(service->pending);
 	fw_recent_free(service->recent);
 	fw_refusals_free(service->refusals);
 	fw_outbox_free(service->outbox);
-	fw_courier_free(service->courier);
 	free(service);
 }
 

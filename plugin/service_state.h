@@ -11,7 +11,9 @@
 #include "recent.h"
 #include "refusal.h"
 #include "service.h"
+#include "side.h"
 #include "store.h"
+#include "store_apart.h"
 #include "store_reader.h"
 #include "topic.h"
 #include "uplink.h"
@@ -21,6 +23,8 @@ struct fw_service {
 	struct fw_broker broker;
 	struct fw_counters counters;
 	struct fw_outbox *outbox;
+	struct fw_side *side;
+	bool apart;
 	struct fw_store *store;
 	struct fw_reader *reader;
 	struct fw_pending *pending;

@@ -278,13 +278,20 @@ enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct 
 	return status;
 }
 
+void fw_spool_seal(struct fw_spool *spool)
+{
+	if (!spool || spool->fd < 0)
+		return;
+	close(spool->fd);
+	spool->fd = -1;
+}
+
 void fw_spool_close(struct fw_spool *spool)
 {
 	if (!spool)
 		return;
 	cursor_close(spool);
-	if (spool->fd >= 0)
-		close(spool->fd);
+	fw_spool_seal(spool);
 	if (spool->writing && spool->offset == 0)
 		segment_unlink(spool, spool->writing);
 	for (struct segment *segment = spool->head, *next; segment; segment = next) {
@@ -328,8 +335,7 @@ static enum fw_status rotate(struct fw_spool *spool)
 		free(segment);
 		return status;
 	}
-	if (spool->fd >= 0)
-		close(spool->fd);
+	fw_spool_seal(spool);
 	spool->fd = fd;
 	spool->offset = 0;
 	/* blocks in advance, without a longer file: each append is then spared finding some. Where it cannot be done it is done without. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "presence_queue.h"
+#include "store_apart.h"
 #include "store_apply.h"
 #include "store_files.h"
 #include "store_schedule.h"
@@ -139,6 +140,8 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	if (!store)
 		return FW_NOMEM;
 	store->config = *config;
+	if (config->apart)
+		fw_store_apart_here();
 	store->lock_fd = -1;
 	store->writer.outbox = config->outbox;
 	store->writer.counters = config->counters;

@@ -1,0 +1,109 @@
+#include "side.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+
+#define FIRST_CLOSED 3u /* standard output and error stay */
+
+struct fw_side {
+	pthread_t thread;
+	bool apart;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	enum fw_status (*job)(void *context); /* NULL: none, or done */
+	void *context;
+	enum fw_status status;
+	bool ready, stop;
+};
+
+static void *run(void *argument)
+{
+	struct fw_side *side = argument;
+	/* closing the copies of the broker's descriptors keeps nothing open that the broker closes */
+	bool apart = side->apart && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
+
+	pthread_mutex_lock(&side->lock);
+	side->apart = apart;
+	side->ready = true;
+	pthread_cond_broadcast(&side->changed);
+	while (!side->stop) {
+		if (side->job) {
+			side->status = side->job(side->context);
+			side->job = NULL;
+			pthread_cond_broadcast(&side->changed);
+		}
+		pthread_cond_wait(&side->changed, &side->lock);
+	}
+	pthread_mutex_unlock(&side->lock);
+	return NULL;
+}
+
+enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error)
+{
+	struct fw_side *side = calloc(1, sizeof(*side));
+	sigset_t all, before;
+	int code;
+
+	if (!side)
+		return FW_NOMEM;
+	side->apart = apart;
+	pthread_mutex_init(&side->lock, NULL);
+	pthread_cond_init(&side->changed, NULL);
+	/* the broker's signals are for its own thread */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&side->thread, NULL, run, side);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0) {
+		fw_error_set(error, "cannot start a thread: %s", strerror(code));
+		pthread_cond_destroy(&side->changed);
+		pthread_mutex_destroy(&side->lock);
+		free(side);
+		return FW_FAILED;
+	}
+	pthread_mutex_lock(&side->lock);
+	while (!side->ready)
+		pthread_cond_wait(&side->changed, &side->lock);
+	pthread_mutex_unlock(&side->lock);
+	*out = side;
+	return FW_OK;
+}
+
+bool fw_side_apart(const struct fw_side *side)
+{
+	return side->apart;
+}
+
+enum fw_status fw_side_run(struct fw_side *side, enum fw_status (*job)(void *context), void *context)
+{
+	enum fw_status status;
+
+	pthread_mutex_lock(&side->lock);
+	side->job = job;
+	side->context = context;
+	pthread_cond_broadcast(&side->changed);
+	while (side->job)
+		pthread_cond_wait(&side->changed, &side->lock);
+	status = side->status;
+	pthread_mutex_unlock(&side->lock);
+	return status;
+}
+
+void fw_side_close(struct fw_side *side)
+{
+	if (!side)
+		return;
+	pthread_mutex_lock(&side->lock);
+	side->stop = true;
+	pthread_cond_broadcast(&side->changed);
+	pthread_mutex_unlock(&side->lock);
+	pthread_join(side->thread, NULL);
+	pthread_cond_destroy(&side->changed);
+	pthread_mutex_destroy(&side->lock);
+	free(side);
+}
