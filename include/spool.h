@@ -7,8 +7,8 @@
  * On disk: segments `{prefix}-{first sequence, 20 digits}-{magic, 8 hex digits}`, each at most FW_SPOOL_SEGMENT
  * bytes and a record. A record is: the segment's magic (4 bytes), payload length (4), sequence (8), CRC-32C of
  * length, sequence and payload (4), payload; little endian. The magic is random: a device cannot put into its
- * message what would pass for a record when a reader has to search behind damage. A segment is never appended to
- * after a restart, so a torn last record stays where it is and is skipped. A reader that meets damage searches for
+ * message what would pass for a record when a reader has to search behind damage. Zeros may follow the last record: the file grows
+ * before it is filled. A segment is never appended to after a restart, so a torn last record stays where it is and is skipped. A reader that meets damage searches for
  * the next good record, counts what it skipped, and goes on. A segment whose records are all applied is deleted.
  *
  * Numbers may be left out after a restart over damage; none is ever given twice to what can still be read. Who
@@ -53,7 +53,7 @@ void fw_spool_seal(struct fw_spool *spool);
  * Deletes nothing but an empty segment. */
 void fw_spool_close(struct fw_spool *spool);
 
-/* Broker thread. Appends one record with one write; on FW_OK it is readable and *sequence (may be NULL) is set.
+/* Broker thread. Appends one record with one copy or write; on FW_OK it is readable and *sequence (may be NULL) is set.
  * FW_FULL (ENOSPC, EDQUOT), FW_IO, FW_NOMEM, FW_INVALID (len 0 or over FW_SPOOL_PAYLOAD_MAX): nothing was appended,
  * whatever part reached the file is overwritten by the next append. */
 enum fw_status fw_spool_append(struct fw_spool *spool, const void *payload, size_t len, uint64_t *sequence);

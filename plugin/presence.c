@@ -27,6 +27,7 @@ struct client {
 	uint64_t connection;
 	struct link *links;
 	struct link *recent; /* the link last asked for: nearly always the one asked for next */
+	struct link *own;    /* to the key that is the client's id: found without a look at link and key; NULL: none */
 	size_t link_count;
 	char id[];
 };
@@ -106,6 +107,8 @@ static struct link *find_link(const struct fw_presence *presence, const struct c
 	const struct key *key;
 	struct link *link;
 
+	if (client->own && fw_slice_equal(fw_slice_of(client->id), text))
+		return client->own;
 	if (client->recent && fw_slice_equal(text_of(client->recent->key), text))
 		return client->recent;
 	key = fw_table_get(presence->keys, text);
@@ -165,6 +168,8 @@ static bool add_link(struct fw_presence *presence, struct client *client, struct
 	key->link_count++;
 	client->links = link;
 	client->recent = link;
+	if (fw_slice_equal(fw_slice_of(client->id), text))
+		client->own = link;
 	client->link_count++;
 	presence->link_count++;
 	if (key->link_count == 1)

@@ -19,10 +19,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "spool_map.h"
 #include "spool_segment.h"
 
 #define SEQUENCE_MAX ((uint64_t)INT64_MAX) /* SQLite's integers end there */
 #define SEGMENT_MODE 0600u
+#define SEGMENT_MOST (FW_SPOOL_SEGMENT + FW_SPOOL_RECORD_MAX) /* bytes */
 
 struct segment {
 	struct segment *next; /* under the lock */
@@ -47,7 +49,8 @@ struct fw_spool {
 	struct segment *writing; /* NULL until the first append; always the tail */
 
 	/* the broker thread's */
-	int fd;
+	int fd; /* of `writing`, -1: none */
+	struct fw_spool_map map;
 	uint64_t offset; /* where the next record goes */
 	uint64_t next;   /* its number */
 	unsigned char *frame;
@@ -125,6 +128,7 @@ static enum fw_status cursor_open(struct fw_spool *spool, struct segment *segmen
 	spool->cursor = (struct fw_spool_cursor){
 		.fd = fd,
 		.pread = spool->io.pread,
+		.padded = segment->leftover,
 		.buffer = spool->buffer,
 		.magic = segment->magic,
 		.first = segment->first,
@@ -166,8 +170,7 @@ static struct segment *adopt(struct fw_spool *spool, const struct fw_spool_found
 {
 	struct segment *segment = segment_new(found->first, found->magic);
 	/* the writer makes none larger; what is larger must not make reading endless */
-	uint64_t most = FW_SPOOL_SEGMENT + FW_SPOOL_RECORD_MAX;
-	uint64_t size = found->size < most ? found->size : most;
+	uint64_t size = found->size < SEGMENT_MOST ? found->size : SEGMENT_MOST;
 
 	if (!segment)
 		return NULL;
@@ -282,6 +285,7 @@ void fw_spool_seal(struct fw_spool *spool)
 {
 	if (!spool || spool->fd < 0)
 		return;
+	fw_spool_map_close(&spool->map, spool->offset);
 	close(spool->fd);
 	spool->fd = -1;
 }
@@ -328,7 +332,7 @@ static enum fw_status rotate(struct fw_spool *spool)
 
 	if (!segment)
 		return FW_NOMEM;
-	fd = segment_open(spool, segment, O_WRONLY | O_CREAT | O_EXCL);
+	fd = segment_open(spool, segment, O_RDWR | O_CREAT | O_EXCL);
 	if (fd < 0) {
 		enum fw_status status = status_of_errno(errno);
 
@@ -338,8 +342,9 @@ static enum fw_status rotate(struct fw_spool *spool)
 	fw_spool_seal(spool);
 	spool->fd = fd;
 	spool->offset = 0;
-	/* blocks in advance, without a longer file: each append is then spared finding some. Where it cannot be done it is done without. */
-	(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, FW_SPOOL_SEGMENT);
+	/* blocks in advance, without a longer file: each append is then spared finding some. Where there are none, each write is to say so. */
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 && spool->io.pwrite == system_pwrite)
+		fw_spool_map_open(&spool->map, fd, SEGMENT_MOST);
 	pthread_mutex_lock(&spool->lock);
 	spool_link(spool, segment);
 	spool->writing = segment;
@@ -347,11 +352,14 @@ static enum fw_status rotate(struct fw_spool *spool)
 	return FW_OK;
 }
 
-/* One system call but for a signal or a disk that takes a part. */
+/* A copy; or one system call but for a signal or a disk that takes a part. */
 static enum fw_status write_frame(struct fw_spool *spool, size_t len)
 {
 	size_t done = 0;
 
+	if (spool->map.at && fw_spool_map_write(&spool->map, spool->frame, len, spool->offset))
+		return FW_OK;
+	fw_spool_map_close(&spool->map, spool->offset);
 	while (done < len) {
 		long wrote = spool->io.pwrite(spool->fd, spool->frame + done, len - done, (int64_t)(spool->offset + done));
 

@@ -99,10 +99,11 @@ size_t fw_spool_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, c
 	return FW_SPOOL_HEADER + len;
 }
 
-/* Puts zeros, which begin no record, in the place of what cannot be read; returns their number. */
+/* Puts ones, which begin no record and are not what follows the last one, in the place of what cannot be read; returns
+ * their number. */
 static size_t blank(struct fw_spool_cursor *cursor, size_t len)
 {
-	memset(cursor->buffer + cursor->held, 0, len);
+	memset(cursor->buffer + cursor->held, 0xff, len);
 	return len;
 }
 
@@ -200,6 +201,25 @@ static enum fw_status search(struct fw_spool_cursor *cursor, uint64_t *from, uin
 	return FW_NOT_FOUND;
 }
 
+/* Where the zeros begin that end at `limit`, looked for from `from` on. */
+static enum fw_status end_of_bytes(struct fw_spool_cursor *cursor, uint64_t from, uint64_t limit, uint64_t *end)
+{
+	*end = from;
+	while (from < limit) {
+		enum fw_status status = hold(cursor, from, 1, limit);
+		uint64_t next = cursor->start + cursor->held;
+
+		if (status != FW_OK)
+			return status;
+		for (uint64_t at = next; at > from && *end <= from; at--) {
+			if (cursor->buffer[at - 1 - cursor->start])
+				*end = at;
+		}
+		from = next;
+	}
+	return FW_OK;
+}
+
 enum fw_status fw_spool_cursor_next(struct fw_spool_cursor *cursor, uint64_t limit, struct fw_spool_record *record,
 				    uint64_t *skipped)
 {
@@ -219,8 +239,14 @@ enum fw_status fw_spool_cursor_next(struct fw_spool_cursor *cursor, uint64_t lim
 		cursor->at = from + FW_SPOOL_HEADER + record->len;
 		cursor->last = record->sequence;
 		cursor->failures = 0;
-	} else if (status == FW_NOT_FOUND) {
-		*skipped = limit - cursor->at;
+		return FW_OK;
+	}
+	if (status == FW_NOT_FOUND) {
+		uint64_t end = limit;
+
+		if (cursor->padded && end_of_bytes(cursor, cursor->at, limit, &end) != FW_OK)
+			return FW_IO;
+		*skipped = end - cursor->at;
 		cursor->at = limit;
 	}
 	return status;

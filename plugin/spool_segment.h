@@ -16,6 +16,7 @@ size_t fw_spool_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, c
 struct fw_spool_cursor {
 	int fd; /* -1: the file is gone; all of it reads as damage */
 	long (*pread)(int fd, void *bytes, size_t len, int64_t offset);
+	bool padded;           /* zeros may follow the last record */
 	unsigned char *buffer; /* FW_SPOOL_BUFFER bytes, borrowed */
 
 	uint32_t magic;
@@ -35,7 +36,8 @@ struct fw_spool_record {
 };
 
 /* The next record that ends by the offset `limit`, which never shrinks. FW_OK; FW_NOT_FOUND: no other up to `limit`,
- * where the cursor now stands; FW_IO: nothing changed, try again. *skipped: bytes without a record before it. */
+ * where the cursor now stands; FW_IO: nothing changed, try again. *skipped: bytes without a record before it, but not the zeros that
+ * end at `limit` if the segment is padded: there was nothing. */
 enum fw_status fw_spool_cursor_next(struct fw_spool_cursor *cursor, uint64_t limit, struct fw_spool_record *record,
 				    uint64_t *skipped);
 

@@ -8,21 +8,24 @@ static void test_cut_at_every_byte(void **state)
 	make_image(*state, boundary);
 	for (size_t cut = 0; cut <= image.len; cut++) {
 		struct fw_spool *spool;
-		size_t whole = 0;
+		size_t whole = 0, torn = cut;
 
 		store_image(image.bytes, cut);
 		while (whole < TEXTS && boundary[whole + 1] <= cut)
 			whole++;
+		/* zeros at the end may as well be what the file had before the record */
+		while (torn > boundary[whole] && image.bytes[torn - 1] == 0)
+			torn--;
 		spool = reopen(*state, 0);
 		assert_int_equal(fw_spool_last(spool), whole);
-		expect_damage(spool, cut - boundary[whole], cut > boundary[whole], 0);
+		expect_damage(spool, torn - boundary[whole], torn > boundary[whole], 0);
 		for (size_t i = 0; i < whole; i++)
 			expect(spool, i + 1, texts[i]);
 		expect_end(spool);
 		/* a new record is read although the torn one comes before it */
 		expect(spool, append(spool, "new"), "new");
 		expect_end(spool);
-		expect_damage(spool, cut - boundary[whole], cut > boundary[whole], 0);
+		expect_damage(spool, torn - boundary[whole], torn > boundary[whole], 0);
 		fw_spool_release(spool, fw_spool_last(spool));
 		assert_int_equal(fw_spool_bytes(spool), 0);
 		assert_int_equal(file_count(*state), 1);
@@ -91,11 +94,12 @@ static void test_damage_across_a_read_buffer(void **state)
 static void test_damaged_start_does_not_reuse_numbers(void **state)
 {
 	size_t boundary[TEXTS + 1];
-	unsigned char zeros[sizeof(image.bytes)] = {0};
+	unsigned char ones[sizeof(image.bytes)];
 	struct fw_spool *spool;
 
 	make_image(*state, boundary);
-	store_image(zeros, image.len);
+	memset(ones, 0xff, sizeof(ones));
+	store_image(ones, image.len);
 	spool = reopen(*state, 0);
 	expect_damage(spool, image.len, 1, 0);
 	expect_end(spool);
@@ -104,6 +108,22 @@ static void test_damaged_start_does_not_reuse_numbers(void **state)
 	expect(spool, 2, "new");
 	fw_spool_release(spool, 2);
 	assert_int_equal(file_count(*state), 1);
+	assert_int_equal(fw_spool_bytes(spool), 0);
+	fw_spool_close(spool);
+}
+
+static void test_zeros_behind_the_last_record_are_no_damage(void **state)
+{
+	size_t boundary[TEXTS + 1];
+	struct fw_spool *spool;
+	uint64_t last = 0;
+
+	make_image(*state, boundary);
+	assert_int_equal(truncate(image.path, 300000), 0);
+	spool = reopen(*state, 0);
+	assert_int_equal(drain(spool, &last), TEXTS);
+	expect_damage(spool, 0, 0, 0);
+	fw_spool_release(spool, last);
 	assert_int_equal(fw_spool_bytes(spool), 0);
 	fw_spool_close(spool);
 }
@@ -304,6 +324,7 @@ int main(void)
 		TEST(test_flip_of_every_bit_loses_one_record),
 		TEST(test_damage_across_a_read_buffer),
 		TEST(test_damaged_start_does_not_reuse_numbers),
+		TEST(test_zeros_behind_the_last_record_are_no_damage),
 		TEST(test_garbage),
 		TEST(test_deleted_by_hand),
 		TEST(test_truncated_while_reading),

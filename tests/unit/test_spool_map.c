@@ -1,0 +1,172 @@
+/* Appending by memory: as safe as writing, and a page that cannot be had is an error, not the end of the process. */
+#include "spool_fixture.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+static struct fw_spool *open_mapped(const struct fixture *fixture, uint64_t applied)
+{
+	struct fw_spool *spool = NULL;
+
+	assert_int_equal(fw_spool_open(fixture->prefix, applied, NULL, &spool, NULL), FW_OK);
+	return spool;
+}
+
+static off_t size_of_file;
+
+static void note_size(const char *path)
+{
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	size_of_file = status.st_size;
+}
+
+static void cut(const char *path)
+{
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+static void test_grows_ahead_and_is_cut_at_its_end(void **state)
+{
+	struct fw_spool *spool = open_mapped(*state, 0);
+
+	append(spool, "one");
+	each_file(*state, note_size);
+	assert_true(size_of_file > 4096);
+	append(spool, "two");
+	expect(spool, 1, "one");
+	expect(spool, 2, "two");
+	expect_end(spool);
+	fw_spool_close(spool);
+	each_file(*state, note_size);
+	assert_int_equal(size_of_file, 2 * (HEADER + 3));
+}
+
+static void test_rotates(void **state)
+{
+	struct fw_spool *spool = open_mapped(*state, 0);
+	uint64_t last = 0;
+
+	append_big(spool, 3 * BIG_PER_SEGMENT + 1);
+	assert_int_equal(file_count(*state), 4);
+	assert_int_equal(drain(spool, &last), 3 * BIG_PER_SEGMENT + 1);
+	fw_spool_close(spool);
+	spool = open_mapped(*state, 0);
+	last = 0;
+	assert_int_equal(drain(spool, &last), 3 * BIG_PER_SEGMENT + 1);
+	expect_damage(spool, 0, 0, 0);
+	fw_spool_close(spool);
+}
+
+static void append_until_killed(const struct fixture *fixture, uint64_t applied, int tell)
+{
+	struct fw_spool *spool = open_mapped(fixture, applied);
+	uint64_t sequence;
+	char text[300];
+
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0;; i++) {
+		if (fw_spool_append(spool, text, 1 + i % sizeof(text), &sequence) != FW_OK || write(tell, &sequence, sizeof(sequence)) != sizeof(sequence))
+			_exit(1);
+	}
+}
+
+static void test_killed_at_any_moment(void **state)
+{
+	uint64_t applied = 0;
+
+	for (int round = 0; round < 20; round++) {
+		uint64_t told = 0, last = applied, records;
+		struct fw_spool *spool;
+		int ends[2];
+		pid_t child;
+
+		assert_int_equal(pipe(ends), 0);
+		child = fork();
+		if (child == 0)
+			append_until_killed(*state, applied, ends[1]);
+		close(ends[1]);
+		for (int i = 0; i < 100 + 100 * round; i++)
+			assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
+		kill(child, SIGKILL);
+		while (read(ends[0], &told, sizeof(told)) == sizeof(told))
+			continue;
+		close(ends[0]);
+		waitpid(child, NULL, 0);
+		spool = open_mapped(*state, applied);
+		records = drain(spool, &last);
+		assert_int_equal(records, last - applied);
+		assert_true(last >= told);
+		assert_int_equal(fw_spool_damage(spool).gaps, 0);
+		fw_spool_close(spool);
+		applied += (last - applied) / 2;
+	}
+}
+
+static void test_a_file_that_was_cut_is_written_to(void **state)
+{
+	struct fw_spool *spool = open_mapped(*state, 0);
+
+	append(spool, "one");
+	expect(spool, 1, "one");
+	each_file(*state, cut);
+	/* this one meets the missing page */
+	append(spool, "two");
+	append(spool, "three");
+	expect(spool, 2, "two");
+	expect(spool, 3, "three");
+	expect_end(spool);
+	fw_spool_close(spool);
+}
+
+static sigjmp_buf caught;
+
+static void on_other(int number)
+{
+	(void)number;
+	siglongjmp(caught, 1);
+}
+
+static void test_other_signals_go_where_they_went(void **state)
+{
+	struct sigaction ours = {.sa_handler = on_other}, after;
+	struct fw_spool *spool;
+	char path[160];
+	volatile char *at;
+	int fd;
+
+	sigaction(SIGBUS, &ours, NULL);
+	spool = open_mapped(*state, 0);
+	append(spool, "one");
+	snprintf(path, sizeof(path), "%s/other", ((struct fixture *)*state)->folder);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(at, MAP_FAILED);
+	if (sigsetjmp(caught, 1) == 0) {
+		at[0] = 1;
+		fail();
+	}
+	assert_int_equal(munmap((void *)(uintptr_t)at, 4096), 0);
+	close(fd);
+	append(spool, "two");
+	fw_spool_close(spool);
+	sigaction(SIGBUS, NULL, &after);
+	assert_ptr_equal(after.sa_handler, on_other);
+	signal(SIGBUS, SIG_DFL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_grows_ahead_and_is_cut_at_its_end),
+		TEST(test_rotates),
+		TEST(test_killed_at_any_moment),
+		TEST(test_a_file_that_was_cut_is_written_to),
+		TEST(test_other_signals_go_where_they_went),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
