@@ -20,9 +20,9 @@ open_files() { # THREAD: the files that it has open
 }
 
 @test "downloads do not use up the broker's descriptors" {
-	local i held=()
+	local held=()
 	prlimit --nofile=60:60 --pid "$BROKER"
-	for i in {1..80}; do
+	for _ in {1..80}; do
 		{ exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"; } 2>/dev/null && held+=("$fd")
 	done
 	((${#held[@]} > 40))
