@@ -12,8 +12,9 @@ enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OP
 	" f.file, ff.sha256 IS NOT NULL, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
 #define FROM_FIRMWARE " FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file "
 
+/* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
 #define OPEN_ROWS \
-	"SELECT DISTINCT f.firmware_id, f.version, f.version_order FROM task_device td" \
+	"SELECT f.firmware_id, f.version, f.version_order FROM task_device td" \
 	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id" \
 	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND t.state = 'running' AND f.product_id = ?1 AND f.state = 'ready'"
 
@@ -28,8 +29,8 @@ static const char *const sql[STATEMENTS] = {
 	[BY_VERSION] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
 	[LATEST] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
 	[NEXT] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
-	[OPEN_ROWS_LOWEST] = OPEN_ROWS " ORDER BY f.version_order LIMIT ?3",
-	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " ORDER BY f.version_order DESC LIMIT ?3",
+	[OPEN_ROWS_LOWEST] = OPEN_ROWS " ORDER BY f.version_order",
+	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " ORDER BY f.version_order DESC",
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
 };
 
@@ -240,16 +241,18 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 
 	*count = 0;
 	fw_db_bind_text(statement, 2, device);
-	fw_db_bind_integer(statement, 3, FW_OPEN_ROWS_MAX);
-	while ((status = fw_db_step(statement)) == FW_OK) {
+	while ((status = fw_db_step(statement)) == FW_OK && *count < FW_OPEN_ROWS_MAX) {
 		struct fw_open_row *row = &rows[*count];
 
+		/* two tasks may offer the same firmware */
+		row->order = sqlite3_column_int64(statement, 2);
+		if (*count && row->order == rows[*count - 1].order)
+			continue;
 		if (copy_column(statement, 0, row->firmware_id, sizeof(row->firmware_id)) &&
-			copy_column(statement, 1, row->version, sizeof(row->version))) {
-			row->order = sqlite3_column_int64(statement, 2);
+			copy_column(statement, 1, row->version, sizeof(row->version)))
 			(*count)++;
-		}
 	}
+	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
