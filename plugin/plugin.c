@@ -17,6 +17,7 @@
 #include <mqtt_protocol.h>
 #endif
 
+#include "nudge.h"
 #include "options.h"
 #include "service.h"
 
@@ -32,6 +33,7 @@ struct plugin {
 	mosquitto_plugin_id_t *identifier;
 	struct fw_options options;
 	struct fw_service *service;
+	struct fw_nudge *nudge; /* 2.1 */
 	bool frees_topic; /* 2.1: the broker frees a topic that the event replaces */
 	char answered_topic[24]; /* where an answered request goes: nobody can subscribe to what he cannot guess, and no wildcard matches $ */
 };
@@ -131,12 +133,16 @@ static int on_tick(int event, void *data, void *context)
 {
 	struct plugin *plugin = context;
 	struct mosquitto_evt_tick *tick = data;
-	int64_t wanted = fw_service_tick(plugin->service);
+	int64_t wanted;
 
 	(void)event;
+	fw_nudge_over(plugin->nudge);
+	wanted = fw_service_tick(plugin->service);
 	/* 2.1 sleeps until the next event unless it is told when to come back: 0 would mean no wish. 2.0 comes back anyway. */
-	if (wanted < 1)
+	if (wanted < 1) {
+		fw_nudge_soon(plugin->nudge);
 		wanted = 1;
+	}
 #ifdef FW_TICK_HAS_NEXT_MS
 	tick->next_s = 0;
 	tick->next_ms = (long)wanted;
@@ -245,6 +251,7 @@ static int register_events(struct plugin *plugin)
 static void plugin_free(struct plugin *plugin)
 {
 	fw_service_close(plugin->service);
+	fw_nudge_free(plugin->nudge);
 	fw_options_clear(&plugin->options);
 	free(plugin);
 }
@@ -315,6 +322,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		plugin_free(plugin);
 		return code;
 	}
+	if (plugin->frees_topic)
+		plugin->nudge = fw_nudge_new();
 	*userdata = plugin;
 	greet(plugin);
 	return MOSQ_ERR_SUCCESS;
