@@ -33,11 +33,15 @@ struct fw_http_access {
 	bool started;    /* the first word of a request */
 };
 
+#define FW_HTTP_LEAST 4096 /* bytes of a transfer in a window */
+
 struct fw_http_config {
 	const char *listen;          /* address:port; an IPv6 address in brackets; port 0: any free one */
 	unsigned connections;        /* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where that is not allowed */
-	unsigned per_address;        /* 0: half of `connections` */
-	unsigned timeout_seconds;    /* after which an idle or stalled connection is closed; 0: 30 */
+	unsigned per_address;        /* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
+	unsigned local;              /* the same for addresses of this machine, since a proxy speaks for many; 0: seven eighths */
+	unsigned timeout_seconds;    /* after which a connection is closed that is idle or stalled, or whose request has not come in whole; 0: 30 */
+	unsigned window_seconds;     /* in which a transfer must get FW_HTTP_LEAST bytes through; 0: 60 */
 	void *context;
 	/* FW_OK with *out set when it is ready firmware; FW_NOT_FOUND (404); else 503. The slices are terminated. */
 	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out);
@@ -53,7 +57,8 @@ void fw_http_stop(struct fw_http *http); /* ends all transfers; NULL is fine */
 
 int fw_http_port(const struct fw_http *http);
 
-/* Any thread. Tells how far the transfers are; ends those whose file is no longer what was verified. */
+/* Any thread; to be called every second. Tells how far the transfers are; ends those whose file is no longer what was verified, and
+ * whatever holds a place without making use of it. */
 void fw_http_sample(struct fw_http *http);
 
 /* A Range header's meaning for a file of `size` bytes. */

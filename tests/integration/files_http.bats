@@ -138,6 +138,39 @@ setup() {
 	(($(<idle) > 1000))
 }
 
+@test "requests that never end, from two addresses that come again and again, do not keep others out" {
+	ulimit -n "$(ulimit -Hn)"
+	/usr/bin/python3 - "$PORT" >held 3>&- <<-'END' &
+		import resource, select, socket, sys, time
+		resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+		def begin(i):
+		    s = socket.socket()
+		    s.bind(("127.0.0.%d" % (2 + i % 2), 0))
+		    s.setblocking(False)
+		    s.connect_ex(("127.0.0.1", int(sys.argv[1])))
+		    return s
+		sockets, text = [begin(i) for i in range(2500)], b"GET /firmware/f/a.bin HTTP/1.1\r\nHost: h\r\nX-Long: "
+		for turn in range(120):
+		    for i, s in enumerate(sockets):
+		        try:
+		            s.send(text[turn:turn + 1] or b"x")
+		        except BlockingIOError:
+		            pass
+		        except OSError:
+		            s.close()
+		            sockets[i] = begin(i)
+		    print(turn, flush=True)
+		    time.sleep(0.5)
+	END
+	BACKGROUND+=($!)
+	retry 60 grep -qx 4 held
+	for _ in 1 2 3; do
+		curl -sf --max-time 20 --interface 127.0.0.9 -o got "$URL"
+		cmp got "$FILES/a.bin"
+	done
+	kill -0 "${BACKGROUND[-1]}"
+}
+
 @test "rubbish, half requests and huge headers" {
 	/usr/bin/python3 - "$PORT" <<-'END'
 		import socket, sys

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,9 +13,11 @@
 
 #include <cmocka.h>
 
+#include "../../plugin/http_state.h"
 #include "folder.h"
 
 #define SIZE 3000000
+#define OF_ADDRESS 32 /* places */
 
 static struct fw_http *http;
 static int port;
@@ -57,10 +61,23 @@ static void on_access(void *context, const struct fw_http_access *access)
 		furthest = access->reached;
 }
 
+static pthread_t sampler;
+static atomic_bool stopping;
+
+/* As the store does, only more often. */
+static void *sample(void *argument)
+{
+	while (!stopping) {
+		fw_http_sample(http);
+		usleep(50000);
+	}
+	return argument;
+}
+
 static int start(void **state)
 {
-	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 64, .per_address = 32, .timeout_seconds = 2, .find = find, .permit = permit,
-		.access = on_access};
+	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 96, .local = OF_ADDRESS, .timeout_seconds = 2, .window_seconds = 2,
+		.find = find, .permit = permit, .access = on_access};
 	struct stat status;
 
 	if (make_folder(state) != 0 || system("mkdir d; head -c 3000000 /dev/urandom >d/image; printf x >'d/a \"b\" \xc3\xa4.bin'; truncate -s 20G d/huge") != 0 ||
@@ -68,11 +85,13 @@ static int start(void **state)
 		return -1;
 	verified = fw_file_stamp_of(&status);
 	port = fw_http_port(http);
-	return port > 0 ? 0 : -1;
+	return port > 0 && pthread_create(&sampler, NULL, sample, NULL) == 0 ? 0 : -1;
 }
 
 static int stop(void **state)
 {
+	stopping = true;
+	pthread_join(sampler, NULL);
 	fw_http_stop(http);
 	fw_http_stop(NULL);
 	return remove_folder(state);
@@ -312,6 +331,127 @@ static void test_changed_under_way(void **state)
 	close(fd);
 }
 
+/* Has the server closed it? */
+static bool is_closed(int fd)
+{
+	struct pollfd state = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&state, 1, 0) > 0;
+}
+
+/* As many connections as an address may have, each sending a byte of its request now and then: never idle, and yet not for long. */
+static void test_trickled_requests(void **state)
+{
+	static const char request[] = "GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nX-Long: ";
+	int fds[OF_ADDRESS], closed = 0;
+	int64_t begun = fw_boot_ms();
+
+	(void)state;
+	for (int i = 0; i < OF_ADDRESS; i++)
+		fds[i] = connect_to("127.0.0.1");
+	assert_int_not_equal(curl("--max-time 1", "/firmware/f1/image"), 200);
+	for (size_t i = 0; closed < OF_ADDRESS && fw_boot_ms() - begun < 8000; i++) {
+		closed = 0;
+		for (int j = 0; j < OF_ADDRESS; j++) {
+			(void)!send(fds[j], i < sizeof(request) - 1 ? request + i : "x", 1, MSG_NOSIGNAL);
+			closed += is_closed(fds[j]);
+		}
+		usleep(200000);
+	}
+	assert_int_equal(closed, OF_ADDRESS);
+	assert_in_range(fw_boot_ms() - begun, 1900, 4500);
+	assert_int_equal(curl("--max-time 5", "/firmware/f1/image"), 200);
+	for (int i = 0; i < OF_ADDRESS; i++)
+		close(fds[i]);
+}
+
+/* Reads `pace` bytes every tenth of a second for `ms`; false when the server ended it. */
+static bool read_slowly(int fd, size_t pace, int64_t ms)
+{
+	static char buffer[1 << 20];
+	int64_t begun = fw_boot_ms();
+
+	while (fw_boot_ms() - begun < ms) {
+		if (recv(fd, buffer, pace, 0) <= 0)
+			return false;
+		usleep(100000);
+	}
+	return true;
+}
+
+static int ask_for_huge(void)
+{
+	static const char request[] = "GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\n\r\n";
+	int fd = connect_to("127.0.0.1"), small = 4096;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), (ssize_t)sizeof(request) - 1);
+	return fd;
+}
+
+static bool has_places(unsigned count)
+{
+	unsigned taken;
+
+	pthread_mutex_lock(&http->lock);
+	taken = http->taken;
+	pthread_mutex_unlock(&http->lock);
+	return taken == count;
+}
+
+static void test_trickled_transfers(void **state)
+{
+	int slow, steady;
+	int64_t begun = fw_boot_ms();
+
+	(void)state;
+	while (!has_places(0) && fw_boot_ms() - begun < 10000)
+		usleep(10000);
+	steady = ask_for_huge();
+	assert_true(read_slowly(steady, 4000, 100));
+	slow = ask_for_huge();
+	assert_true(read_slowly(slow, 1, 100) && has_places(2));
+	begun = fw_boot_ms();
+	while (has_places(2) && fw_boot_ms() - begun < 10000) {
+		read_slowly(slow, 1, 50);
+		assert_true(read_slowly(steady, 4000, 100));
+	}
+	assert_in_range(fw_boot_ms() - begun, 1500, 6000);
+	assert_true(read_slowly(steady, 4000, 5000) && has_places(1));
+	close(slow);
+	close(steady);
+}
+
+static struct fw_http_address address_of(const char *text)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+
+	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+		return fw_http_address_of((const struct sockaddr *)&v4);
+	assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+	return fw_http_address_of((const struct sockaddr *)&v6);
+}
+
+static bool same_client(const char *one, const char *other)
+{
+	struct fw_http_address a = address_of(one), b = address_of(other);
+
+	return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	assert_true(same_client("192.0.2.1", "::ffff:192.0.2.1"));
+	assert_false(same_client("192.0.2.1", "192.0.2.2"));
+	assert_true(same_client("2001:db8:1:2::1", "2001:db8:1:2:ffff::"));
+	assert_false(same_client("2001:db8:1:2::1", "2001:db8:1:3::1"));
+	assert_false(same_client("::", "0.0.0.0"));
+	assert_true(address_of("127.3.2.1").local && address_of("::1").local && address_of("::ffff:127.0.0.1").local);
+	assert_false(address_of("192.0.2.1").local || address_of("::2").local || address_of("7f00::1").local);
+}
+
 static void test_bad_listen(void **state)
 {
 	static const char *const bad[] = {"", "127.0.0.1", "256.0.0.1:80", "127.0.0.1:99999", "[::1:80", "no.such.host.invalid:80"};
@@ -343,6 +483,9 @@ int main(void)
 		cmocka_unit_test(test_range_parser),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_idle_connections),
+		cmocka_unit_test(test_trickled_requests),
+		cmocka_unit_test(test_trickled_transfers),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_changed_under_way),
 		cmocka_unit_test(test_bad_listen),
 	};
