@@ -22,9 +22,10 @@ struct fw_file_stamp fw_file_stamp_of(const struct stat *status);
 bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_stamp *b);
 
 #define FW_FILE_SETTLE_MS 1000
+#define FW_FILE_SETTLE_UNSEEN_MS 10000 /* where it cannot be seen whether somebody still writes */
 
-/* Nobody has touched the file for FW_FILE_SETTLE_MS. `now`: Unix ms. */
-bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now);
+/* Nobody has touched the file for so many milliseconds. `now`: Unix ms. */
+bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms);
 
 /* Main thread, at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a sentence that says what to change. */
 enum fw_status fw_files_prepare(const char *folder, struct fw_error *error);
@@ -43,6 +44,11 @@ bool fw_files_unchanged(const char *folder, const char *name, const struct fw_fi
 
 /* Is what was opened still what it was? */
 bool fw_files_fd_unchanged(int fd, const struct fw_file_stamp *stamp);
+
+/* Has anybody this file open for writing, or mapped? `fd` is open for reading only, and not shared with other threads. Unknown where the kernel
+ * does not tell: neither the file's owner nor allowed CAP_LEASE, or a file system of other machines, or one that cannot. */
+enum fw_file_writers { FW_WRITERS_NONE, FW_WRITERS_SOME, FW_WRITERS_UNKNOWN };
+enum fw_file_writers fw_files_writers(int fd);
 
 /* Watches the folder by inotify. One thread at a time. Only a hint that it is time to look: it sees nothing that happens on other
  * machines of a network file system, and may miss much when the kernel's queue overflows. */

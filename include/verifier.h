@@ -18,7 +18,7 @@ struct fw_verify_job {
 enum fw_verify_outcome {
 	FW_VERIFY_GOOD,
 	FW_VERIFY_BAD,       /* `reason` says why */
-	FW_VERIFY_UNSETTLED, /* somebody is writing it: try again in a moment */
+	FW_VERIFY_UNSETTLED, /* somebody is writing it: try again in a moment; `reason` says so where it may last */
 };
 
 struct fw_verify_result {

@@ -2,10 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define PATH_SIZE 4400u /* PATH_MAX, a slash and a name */
@@ -23,12 +27,12 @@ bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_sta
 	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns && a->inode == b->inode;
 }
 
-bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now)
+bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms)
 {
 	int64_t age = now - stamp->ctime_ns / 1000000;
 
 	/* a time in the future is no reason to wait for it: the clock was set back */
-	return age < -FW_FILE_SETTLE_MS || age >= FW_FILE_SETTLE_MS;
+	return age < -settle_ms || age >= settle_ms;
 }
 
 enum fw_status fw_files_prepare(const char *folder, struct fw_error *error)
@@ -142,6 +146,40 @@ bool fw_files_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 	struct stat status;
 
 	return fstat(fd, &status) == 0 && same(&status, stamp);
+}
+
+/* On these a lease may also be refused when nobody writes. */
+static bool is_remote(int fd)
+{
+	struct statfs status;
+
+	if (fstatfs(fd, &status) != 0)
+		return true;
+	switch ((unsigned)status.f_type) {
+	case NFS_SUPER_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case V9FS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* By a read lease, which the kernel gives only where nobody can write. It is given back at once; whoever opens the file in between waits
+ * for that. The kernel would then tell this process by SIGIO, which ends it: hence another signal, which is ignored by default, and for
+ * this thread alone. */
+enum fw_file_writers fw_files_writers(int fd)
+{
+	struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
+
+	if (fcntl(fd, F_SETOWN_EX, &owner) != 0 || fcntl(fd, F_SETSIG, SIGURG) != 0)
+		return FW_WRITERS_UNKNOWN;
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+		return FW_WRITERS_NONE;
+	}
+	return errno == EAGAIN && !is_remote(fd) ? FW_WRITERS_SOME : FW_WRITERS_UNKNOWN;
 }
 
 struct fw_watch {

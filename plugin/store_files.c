@@ -15,7 +15,7 @@
 #define FLUSH_ROWS 500u
 #define STALE_ROWS 64u       /* of one transaction */
 
-enum statement { PENDING, STORED, BACK_TO_PENDING, RENEW_URL, READY, REJECT, REMEMBER, DOWNLOAD, PRUNE, STATEMENTS };
+enum statement { PENDING, STORED, BACK_TO_PENDING, RENEW_URL, READY, REJECT, TOLD, WAIT, REMEMBER, DOWNLOAD, PRUNE, STATEMENTS };
 
 /* Parameters of the row as the verifier was told it. */
 #define AS_TOLD \
@@ -35,6 +35,8 @@ static const char *const sql[STATEMENTS] = {
 	[READY] = "UPDATE firmware SET state = 'ready', state_reason = NULL, size = coalesce(size, ?7), sign_method = coalesce(sign_method, ?8),"
 		" sign = coalesce(sign, ?9), url = coalesce(url, ?10)" AS_TOLD,
 	[REJECT] = "UPDATE firmware SET state = 'rejected', state_reason = ?7" AS_TOLD,
+	[TOLD] = "SELECT 1 FROM firmware WHERE firmware_id = ?1 AND state_reason IS ?2",
+	[WAIT] = "UPDATE firmware SET state_reason = ?7" AS_TOLD,
 	/* a url that is now what the plugin would make was made by it, or is as good as that */
 	[REMEMBER] = "INSERT OR REPLACE INTO firmware_file (firmware_id, file, size, mtime_ns, ctime_ns, inode, sha256, verified_at, url_made)"
 		" SELECT f.firmware_id, f.file, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(f.url = ?8, 0) FROM firmware f WHERE f.firmware_id = ?1",
@@ -199,6 +201,33 @@ static enum fw_status refuse_verdict(struct fw_store_files *files, bool *applied
 	return in_transaction(files, write_verdict, applied);
 }
 
+static enum fw_status write_waiting(struct fw_store_files *files, void *context)
+{
+	sqlite3_stmt *statement = files->statements[WAIT];
+
+	(void)context;
+	bind_as_told(statement, &files->result.job);
+	fw_db_bind_text(statement, 7, fw_slice_of(files->result.reason.text));
+	return fw_db_run(statement);
+}
+
+/* A file may be kept open for hours: what its row waits for is written down, once. */
+static enum fw_status tell_waiting(struct fw_store_files *files)
+{
+	const struct fw_verify_result *result = &files->result;
+	sqlite3_stmt *statement = files->statements[TOLD];
+	enum fw_status status;
+
+	files->unsettled = true;
+	if (!result->reason.text[0])
+		return FW_OK;
+	fw_db_bind_text(statement, 1, fw_slice_of(result->job.firmware_id));
+	fw_db_bind_text(statement, 2, fw_slice_of(result->reason.text));
+	status = fw_db_step(statement);
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? in_transaction(files, write_waiting, NULL) : status;
+}
+
 static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 {
 	bool applied = false;
@@ -207,7 +236,9 @@ static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 	if (!files->has_result && !(files->has_result = fw_verifier_take(files->verifier, &files->result)))
 		return FW_OK;
 	if (files->result.outcome == FW_VERIFY_UNSETTLED) {
-		files->unsettled = true;
+		status = tell_waiting(files);
+		if (status != FW_OK)
+			return status;
 	} else {
 		status = in_transaction(files, write_verdict, &applied);
 		if (status == FW_INVALID)

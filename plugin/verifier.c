@@ -53,13 +53,25 @@ static void reject(struct fw_verify_result *result, const char *format, ...)
 	fw_error_set(&result->reason, "%s", text);
 }
 
-/* What can be said without reading it. False: it is said. */
-static bool worth_reading(const struct fw_verify_job *job, struct fw_verify_result *result)
+/* A copy may stall for longer than a file takes to settle, so nobody must have it open for writing. Where that cannot be seen, more time
+ * must do. */
+static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
-	if (!fw_file_settled(&result->stamp, fw_now_ms())) {
-		result->outcome = FW_VERIFY_UNSETTLED;
+	enum fw_file_writers writers = fw_files_writers(fd);
+
+	if (writers == FW_WRITERS_SOME)
+		fw_error_set(&result->reason, "somebody has the file '%.255s' open for writing: it is verified once that is over", job->file);
+	else if (fw_file_settled(&result->stamp, fw_now_ms(), writers == FW_WRITERS_NONE ? FW_FILE_SETTLE_MS : FW_FILE_SETTLE_UNSEEN_MS))
+		return true;
+	result->outcome = FW_VERIFY_UNSETTLED;
+	return false;
+}
+
+/* What can be said without reading it. False: it is said. */
+static bool worth_reading(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
+{
+	if (!is_whole(fd, job, result))
 		return false;
-	}
 	result->method = FW_SIGN_SHA256;
 	if (result->stamp.size == 0)
 		reject(result, "the file '%.255s' is empty", job->file);
@@ -105,21 +117,28 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 		result->outcome = status == FW_BUSY ? FW_VERIFY_UNSETTLED : FW_VERIFY_BAD;
 		return true;
 	}
-	if (!worth_reading(job, result)) {
+	if (!worth_reading(request.fd, job, result)) {
 		close(request.fd);
 		return true;
 	}
 	request.size = result->stamp.size;
 	request.method = result->method;
 	status = fw_digest_file(&request, &result->digest, &result->reason);
+	if (status != FW_BUSY) {
+		conclude(status, result);
+		/* somebody may have begun meanwhile */
+		if (result->outcome == FW_VERIFY_GOOD)
+			is_whole(request.fd, job, result);
+	}
 	close(request.fd);
 	if (status == FW_BUSY)
 		return false;
-	conclude(status, result);
 	/* what was read must be what is there now, from the first look on */
 	after = fw_files_look(folder, job->file);
-	if (!fw_file_stamp_equal(&look, &result->stamp) || !fw_file_stamp_equal(&after, &result->stamp))
+	if (!fw_file_stamp_equal(&look, &result->stamp) || !fw_file_stamp_equal(&after, &result->stamp)) {
 		result->outcome = FW_VERIFY_UNSETTLED;
+		result->reason.text[0] = '\0';
+	}
 	return true;
 }
 

@@ -190,6 +190,50 @@ give_key() { db "UPDATE product SET public_key = CAST(readfile('$1.pub') AS TEXT
 	assert_equal "$(db "SELECT size FROM firmware WHERE firmware_id = 'f'")" 750000
 }
 
+@test "a copy that stalls is not taken for the whole file" {
+	add_file f 30 slow.bin
+	rejected f 'there is no file'
+	{
+		head -c 50000 /dev/urandom
+		sleep 5
+		head -c 50000 /dev/urandom
+	} >"$FILES/slow.bin" 3>&- &
+	BACKGROUND+=($!)
+	rows "SELECT state, state_reason LIKE '%open for writing%' FROM firmware WHERE firmware_id = 'f'" 'pending|1'
+	# others do not wait for it
+	drop a.bin
+	add_file g 29 a.bin
+	becomes g ready
+	while kill -0 "${BACKGROUND[-1]}" 2>/dev/null; do
+		assert_equal "$(db "SELECT state, state_reason LIKE '%open for writing%' FROM firmware WHERE firmware_id = 'f'")" 'pending|1'
+		assert_equal "$(offered d1)" g
+		assert_equal "$(status_of "$HTTP/firmware/f/slow.bin")" 404
+	done
+	becomes f ready
+	assert_equal "$(db "SELECT size, state_reason IS NULL FROM firmware WHERE firmware_id = 'f'")" '100000|1'
+	retry 5 grep -q 'firmware .f. is ready: its file has 100000 bytes' "$LOG"
+	refute grep -q 'is ready: its file has 50000' "$LOG"
+}
+
+@test "a broker that may not see who writes waits for ten seconds of rest" {
+	local begun
+	[[ $(id -u) == 0 ]] || skip 'needs root, to have files of others'
+	stop_broker
+	cat >as_others <<-END
+		#!/bin/sh
+		exec setpriv --bounding-set=-lease $MOSQUITTO "\$@"
+	END
+	chmod +x as_others
+	MOSQUITTO=$PWD/as_others
+	start_broker
+	drop a.bin
+	chown 65534 "$FILES/a.bin"
+	begun=$SECONDS
+	add_file f 30 a.bin
+	retry 20 db_is "SELECT state FROM firmware WHERE firmware_id = 'f'" ready
+	((SECONDS - begun >= 9))
+}
+
 @test "withdrawn by hand stays withdrawn" {
 	drop a.bin
 	add_file f 30 a.bin

@@ -2,8 +2,12 @@
 #include "files.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -110,11 +114,94 @@ static void test_settled(void **state)
 	struct fw_file_stamp stamp = {.ctime_ns = INT64_C(5000) * 1000000};
 
 	(void)state;
-	assert_false(fw_file_settled(&stamp, 5000));
-	assert_false(fw_file_settled(&stamp, 5000 + FW_FILE_SETTLE_MS - 1));
-	assert_true(fw_file_settled(&stamp, 5000 + FW_FILE_SETTLE_MS));
-	assert_false(fw_file_settled(&stamp, 4900));
-	assert_true(fw_file_settled(&stamp, 1000));
+	assert_false(fw_file_settled(&stamp, 5000, 1000));
+	assert_false(fw_file_settled(&stamp, 5999, 1000));
+	assert_true(fw_file_settled(&stamp, 6000, 1000));
+	assert_false(fw_file_settled(&stamp, 6000, 1001));
+	assert_false(fw_file_settled(&stamp, 4900, 1000));
+	assert_true(fw_file_settled(&stamp, 1000, 1000));
+}
+
+static enum fw_file_writers writers_of(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum fw_file_writers writers = fw_files_writers(fd);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return writers;
+}
+
+static void test_writers(void **state)
+{
+	void *mapped;
+	int fd;
+
+	(void)state;
+	shell("printf hello >w1");
+	assert_int_equal(writers_of("w1"), FW_WRITERS_NONE);
+	fd = open("w1", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(writers_of("w1"), FW_WRITERS_NONE);
+	close(fd);
+	fd = open("w1", O_RDWR | O_CLOEXEC);
+	assert_int_equal(writers_of("w1"), FW_WRITERS_SOME);
+	mapped = mmap(NULL, 5, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(mapped != MAP_FAILED);
+	close(fd);
+	assert_int_equal(writers_of("w1"), FW_WRITERS_SOME);
+	munmap(mapped, 5);
+	assert_int_equal(writers_of("w1"), FW_WRITERS_NONE);
+}
+
+/* Not ours, and no CAP_LEASE: the kernel does not tell. */
+static void test_writers_unknown(void **state)
+{
+	uid_t own = geteuid();
+
+	(void)state;
+	if (own == 0)
+		assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(writers_of("/etc/passwd"), FW_WRITERS_UNKNOWN);
+	assert_int_equal(seteuid(own), 0);
+}
+
+static atomic_bool stop_asking;
+
+static void *ask_again_and_again(void *argument)
+{
+	int64_t asked = 0;
+
+	while (!stop_asking) {
+		writers_of("w2");
+		asked++;
+	}
+	*(int64_t *)argument = asked;
+	return NULL;
+}
+
+/* A lease that is broken would send SIGIO, which ends a process, and hold up the writer until it is given back. */
+static void test_writers_are_not_disturbed(void **state)
+{
+	pthread_t thread;
+	int64_t asked = 0, slowest = 0;
+
+	(void)state;
+	shell("printf hello >w2");
+	assert_true(signal(SIGIO, SIG_DFL) != SIG_ERR);
+	assert_int_equal(pthread_create(&thread, NULL, ask_again_and_again, &asked), 0);
+	for (int i = 0; i < 20000; i++) {
+		int64_t begun = fw_boot_ms();
+		int fd = open("w2", O_WRONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0);
+		close(fd);
+		if (fw_boot_ms() - begun > slowest)
+			slowest = fw_boot_ms() - begun;
+	}
+	stop_asking = true;
+	pthread_join(thread, NULL);
+	assert_true(asked > 100);
+	assert_in_range(slowest, 0, 1000);
 }
 
 static void test_prepare(void **state)
@@ -178,6 +265,9 @@ int main(void)
 		cmocka_unit_test(test_devices_are_not_opened),
 		cmocka_unit_test(test_changes_are_noticed),
 		cmocka_unit_test(test_settled),
+		cmocka_unit_test(test_writers),
+		cmocka_unit_test(test_writers_unknown),
+		cmocka_unit_test(test_writers_are_not_disturbed),
 		cmocka_unit_test(test_prepare),
 		cmocka_unit_test(test_watch),
 	};
