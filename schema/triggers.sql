@@ -169,12 +169,40 @@ CREATE TRIGGER firmware_delete BEFORE DELETE ON firmware
 BEGIN
   SELECT RAISE(ABORT, 'this firmware has a task: delete the task first (DELETE FROM task WHERE firmware_id = ...), or withdraw the firmware (UPDATE firmware SET state = ''rejected'' ...)')
   WHERE EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id);
-  DELETE FROM firmware_file WHERE firmware_id = OLD.firmware_id;
   DELETE FROM download WHERE firmware_id = OLD.firmware_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
--- firmware_file
+-- firmware_file: whoever could write here could have bytes sent that nobody verified.
+
+CREATE TRIGGER firmware_file_insert BEFORE INSERT ON firmware_file
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'firmware_file is written by the plugin alone: it records which files were verified; to have one verified again: UPDATE firmware SET state = ''pending'' ...');
+END;
+
+-- What firmware_file_url does, below, may be done by hand too.
+CREATE TRIGGER firmware_file_update BEFORE UPDATE ON firmware_file
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+  AND (NEW.firmware_id IS NOT OLD.firmware_id OR NEW.file IS NOT OLD.file OR NEW.size IS NOT OLD.size
+    OR NEW.mtime_ns IS NOT OLD.mtime_ns OR NEW.ctime_ns IS NOT OLD.ctime_ns OR NEW.inode IS NOT OLD.inode
+    OR NEW.sha256 IS NOT OLD.sha256 OR NEW.verified_at IS NOT OLD.verified_at OR NEW.url_made > OLD.url_made)
+BEGIN
+  SELECT RAISE(ABORT, 'firmware_file cannot be changed: it records which files were verified; to have one verified again: UPDATE firmware SET state = ''pending'' ...');
+END;
+
+-- A row goes with its firmware, or when that is withdrawn or hosted elsewhere.
+CREATE TRIGGER firmware_file_delete BEFORE DELETE ON firmware_file
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'firmware_file cannot be deleted by hand: it records which files were verified; to withdraw firmware: UPDATE firmware SET state = ''rejected'' ..., to have its file verified again: SET state = ''pending'' ...')
+  WHERE EXISTS (SELECT 1 FROM firmware WHERE firmware_id = OLD.firmware_id AND state <> 'rejected' AND file IS NOT NULL);
+END;
+
+CREATE TRIGGER firmware_deleted AFTER DELETE ON firmware
+BEGIN
+  DELETE FROM firmware_file WHERE firmware_id = OLD.firmware_id;
+END;
 
 -- Withdrawn by hand: no new state of its file brings it back. Hosted elsewhere: its file is no concern any more.
 CREATE TRIGGER firmware_file_forget AFTER UPDATE OF state, file ON firmware

@@ -382,3 +382,23 @@ bumps() {
   } | sqlite3 -bail "$DB"
   same "$before" "$(dump)" 'dump'
 }
+
+@test "firmware_file is the plugin's own" {
+  local verified="INSERT INTO firmware_file VALUES ('own', 'a.bin', 1, 2, 3, 4, 'aa', 1, 5);"
+  local change
+  sql "INSERT INTO firmware (firmware_id, product_id, name, version, version_order, file) VALUES ('own', 'p', 'F', '100', 100, 'a.bin');"
+  refused 'firmware_file is written by the plugin alone' "$verified"
+  refused 'firmware_file is written by the plugin alone' "${verified/INSERT/INSERT OR REPLACE}"
+  plugin_sql "$verified
+    UPDATE firmware SET state = 'ready', url = 'http://h/u', size = 1, sign_method = 'sha256', sign = printf('%064d', 1) WHERE firmware_id = 'own';"
+  for change in "firmware_id = 'x'" "file = 'b.bin'" 'size = 9' 'mtime_ns = 9' 'ctime_ns = 9' 'inode = 9' "sha256 = 'bb'" 'sha256 = NULL' 'verified_at = 9'; do
+    refused 'firmware_file cannot be changed' "UPDATE firmware_file SET $change WHERE firmware_id = 'own';"
+  done
+  refused 'firmware_file cannot be deleted by hand' "DELETE FROM firmware_file WHERE firmware_id = 'own';"
+  # what an operator does to the firmware still takes effect
+  each_way gives_once 0 "UPDATE firmware SET url = 'http://mine' WHERE firmware_id = 'own';" "SELECT url_made FROM firmware_file WHERE firmware_id = 'own';"
+  each_way gives_once 0 "UPDATE firmware SET state = 'rejected' WHERE firmware_id = 'own';" "SELECT count(*) FROM firmware_file WHERE firmware_id = 'own';"
+  each_way gives_once 0 "DELETE FROM firmware WHERE firmware_id = 'own';" "SELECT count(*) FROM firmware_file WHERE firmware_id = 'own';"
+  sql "UPDATE firmware SET url = 'http://mine' WHERE firmware_id = 'own';"
+  refused 'firmware_file cannot be changed' "UPDATE firmware_file SET url_made = 1 WHERE firmware_id = 'own';"
+}
