@@ -20,6 +20,7 @@ struct fw_chunk_config {
 	/* As in struct fw_http_config, any name will do; called on the chunk thread. */
 	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_http_file *out);
 	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
+	struct fw_counters *counters; /* may be NULL */
 };
 
 /* Borrowed for the call. */

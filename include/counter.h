@@ -17,6 +17,13 @@ enum fw_counter {
 	FW_COUNT_REFUSED,     /* messages refused: not the device, not allowed, malformed */
 	FW_COUNT_UNSAVED,     /* uplinks not acknowledged, because they could not be kept */
 	FW_COUNT_PUSHES,
+	FW_COUNT_DOWNLOADS_BEGUN,    /* by HTTP: answers with bytes of a file */
+	FW_COUNT_DOWNLOADS_FINISHED, /* of these, sent to their end */
+	FW_COUNT_DOWNLOADS_BYTES,
+	FW_COUNT_DOWNLOADS_REFUSED,  /* requests answered with an error, and connections beyond an address's share */
+	FW_COUNT_CHUNKS_SENT,
+	FW_COUNT_CHUNKS_BYTES,
+	FW_COUNT_CHUNKS_REFUSED,     /* answered on chunk/error */
 	FW_COUNT_SPOOL_BYTES, /* a gauge */
 	FW_COUNTERS
 };
@@ -25,9 +32,14 @@ struct fw_counters {
 	atomic_uint_fast64_t value[FW_COUNTERS];
 };
 
+static inline void fw_count_add(struct fw_counters *counters, enum fw_counter counter, uint64_t by)
+{
+	atomic_fetch_add_explicit(&counters->value[counter], by, memory_order_relaxed);
+}
+
 static inline void fw_count(struct fw_counters *counters, enum fw_counter counter)
 {
-	atomic_fetch_add_explicit(&counters->value[counter], 1, memory_order_relaxed);
+	fw_count_add(counters, counter, 1);
 }
 
 static inline void fw_count_set(struct fw_counters *counters, enum fw_counter counter, uint64_t value)

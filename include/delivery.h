@@ -20,6 +20,9 @@ struct fw_delivery {
 /* Main thread. Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a sentence. */
 enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error);
 
+/* Do the URLs that devices are told name no machine, but all addresses of this one (0.0.0.0)? */
+bool fw_delivery_names_nobody(const struct fw_delivery *delivery);
+
 /* Is the file on disk still what was verified? If not, the store is told to look. One system call. */
 bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp);
 

@@ -5,6 +5,7 @@
 #ifndef FW_HTTP_H
 #define FW_HTTP_H
 
+#include "counter.h"
 #include "digest.h"
 #include "files.h"
 #include "fw.h"
@@ -48,6 +49,9 @@ struct fw_http_config {
 	/* May this request have it? *device: who it is, as far as the query proves it (borrowed from the query, or left alone). */
 	bool (*permit)(void *context, const struct fw_http_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device);
 	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
+	/* Must a transfer of this firmware end? Asked by fw_http_sample, on its thread. May be NULL. */
+	bool (*withdrawn)(void *context, struct fw_slice firmware_id);
+	struct fw_counters *counters; /* may be NULL */
 	bool is_private; /* URLs are for one device each: caches between must not keep what they get */
 };
 
@@ -57,8 +61,8 @@ void fw_http_stop(struct fw_http *http); /* ends all transfers; NULL is fine */
 
 int fw_http_port(const struct fw_http *http);
 
-/* Any thread; to be called every second. Tells how far the transfers are; ends those whose file is no longer what was verified, and
- * whatever holds a place without making use of it. */
+/* Any thread; to be called every second. Tells how far the transfers are; ends those whose file is no longer what was verified or whose
+ * firmware was withdrawn, and whatever holds a place without making use of it. */
 void fw_http_sample(struct fw_http *http);
 
 /* A Range header's meaning for a file of `size` bytes. */

@@ -15,4 +15,7 @@ void fw_finder_close(struct fw_finder *finder); /* NULL is fine */
  * caller's. FW_NOT_FOUND; or the catalog's trouble. */
 enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out);
 
+/* Was it deleted or rejected, so that what is under way of it must end? False when the catalog cannot be read now. */
+bool fw_finder_withdrawn(struct fw_finder *finder, struct fw_slice firmware_id);
+
 #endif

@@ -183,10 +183,17 @@ static char *reply_topic(const struct request *request)
 		? NULL : topic;
 }
 
-static bool refuse(const struct request *request, const char *code, const char *sentence, struct fw_chunk_reply *out)
+static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_t by)
+{
+	if (chunks->config.counters)
+		fw_count_add(chunks->config.counters, counter, by);
+}
+
+static bool refuse(const struct fw_chunks *chunks, const struct request *request, const char *code, const char *sentence, struct fw_chunk_reply *out)
 {
 	char topic[FW_TOPIC_BUFFER];
 
+	count(chunks, FW_COUNT_CHUNKS_REFUSED, 1);
 	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR, fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
 		return false;
 	out->topic = strdup(topic);
@@ -228,17 +235,19 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 	char *payload = malloc(len + 1);
 
 	if (!payload)
-		return refuse(request, "busy", "out of memory: ask again later", out);
+		return refuse(chunks, request, "busy", "out of memory: ask again later", out);
 	/* the bytes are those that were verified if the file is still the same after they were read */
 	if (!read_all(file->fd, payload, len, request->offset) || !fw_files_fd_unchanged(file->fd, &file->stamp)) {
 		free(payload);
-		return refuse(request, "not_found", "the file is being changed: ask for the firmware again", out);
+		return refuse(chunks, request, "not_found", "the file is being changed: ask for the firmware again", out);
 	}
 	out->payload = payload;
 	out->len = len;
 	out->topic = request->topic ? request->topic : reply_topic(request);
 	request->topic = NULL;
 	tell_access(chunks, request, file, len);
+	count(chunks, FW_COUNT_CHUNKS_SENT, 1);
+	count(chunks, FW_COUNT_CHUNKS_BYTES, len);
 	return out->topic != NULL;
 }
 
@@ -253,14 +262,14 @@ static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_
 	out->correlation_len = request->correlation_len;
 	request->correlation = NULL;
 	if (status != FW_OK && status != FW_NOT_FOUND)
-		return refuse(request, "busy", "the catalog cannot be read now: ask again later", out);
+		return refuse(chunks, request, "busy", "the catalog cannot be read now: ask again later", out);
 	if (status == FW_OK && strcmp(file.product_id, request->product_id) != 0) {
 		close(file.fd);
 		status = FW_NOT_FOUND;
 	}
 	if (status != FW_OK)
-		return refuse(request, "not_found", "the product has no ready firmware of this firmwareId with a file", out);
-	answered = request->offset > file.stamp.size ? refuse(request, "bad_request", "offset is beyond the end of the file", out)
+		return refuse(chunks, request, "not_found", "the product has no ready firmware of this firmwareId with a file", out);
+	answered = request->offset > file.stamp.size ? refuse(chunks, request, "bad_request", "offset is beyond the end of the file", out)
 		: send_bytes(chunks, request, &file, out);
 	close(file.fd);
 	return answered;

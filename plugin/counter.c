@@ -16,6 +16,13 @@ static const char *const topics[FW_COUNTERS] = {
 	[FW_COUNT_REFUSED] = "messages/refused",
 	[FW_COUNT_UNSAVED] = "messages/unsaved",
 	[FW_COUNT_PUSHES] = "pushes",
+	[FW_COUNT_DOWNLOADS_BEGUN] = "downloads/begun",
+	[FW_COUNT_DOWNLOADS_FINISHED] = "downloads/finished",
+	[FW_COUNT_DOWNLOADS_BYTES] = "downloads/bytes",
+	[FW_COUNT_DOWNLOADS_REFUSED] = "downloads/refused",
+	[FW_COUNT_CHUNKS_SENT] = "chunks/sent",
+	[FW_COUNT_CHUNKS_BYTES] = "chunks/bytes",
+	[FW_COUNT_CHUNKS_REFUSED] = "chunks/refused",
 	[FW_COUNT_SPOOL_BYTES] = "spool/bytes",
 };
 

@@ -59,6 +59,13 @@ static enum fw_status find_for_chunk(void *context, struct fw_slice firmware_id,
 	return fw_finder_find(courier->finder, firmware_id, (struct fw_slice){NULL, 0}, out);
 }
 
+static bool is_withdrawn(void *context, struct fw_slice firmware_id)
+{
+	struct fw_courier *courier = context;
+
+	return fw_finder_withdrawn(courier->finder, firmware_id);
+}
+
 static bool read_seconds(struct fw_slice text, int64_t *out)
 {
 	int64_t number = 0;
@@ -111,7 +118,7 @@ static void sample(void *context)
 static enum fw_status start_http(struct fw_courier *courier, struct fw_error *error)
 {
 	struct fw_http_config config = {.listen = courier->options->http_listen, .context = courier, .find = find_for_http, .permit = permit,
-		.access = note_access, .is_private = fw_delivery_expires(&courier->delivery)};
+		.access = note_access, .withdrawn = is_withdrawn, .counters = fw_access_counters(courier->access), .is_private = fw_delivery_expires(&courier->delivery)};
 	enum fw_status status;
 
 	if (!config.listen)
@@ -124,7 +131,7 @@ static enum fw_status start_http(struct fw_courier *courier, struct fw_error *er
 
 enum fw_status fw_courier_start(struct fw_courier *courier, struct fw_error *error)
 {
-	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access};
+	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access, .counters = fw_access_counters(courier->access)};
 	enum fw_status status = fw_finder_open(courier->options->db_file, &courier->delivery, &courier->finder, error);
 
 	if (status == FW_OK)

@@ -1,6 +1,7 @@
 #include "delivery.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error)
 {
@@ -13,6 +14,23 @@ enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_op
 	if (status == FW_OK && fw_delivery_expires(delivery))
 		status = fw_url_key_load(options->url_secret_file, &delivery->key, error);
 	return status;
+}
+
+bool fw_delivery_names_nobody(const struct fw_delivery *delivery)
+{
+	static const char *const all[] = {"0.0.0.0", "[::]", "[0:0:0:0:0:0:0:0]", "0"};
+	const char *host = delivery->url_base ? strstr(delivery->url_base, "://") : NULL;
+	size_t len;
+
+	if (!host)
+		return false;
+	host += 3;
+	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (strlen(all[i]) == len && strncmp(host, all[i], len) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp)

@@ -291,6 +291,7 @@ static enum fw_verdict refuse_chunk(struct exchange *exchange, const char *code,
 	size_t len = 0;
 	char *payload = fw_message_write_chunk_error(code, sentence, exchange->now, exchange->message.message_id, &len);
 
+	fw_count(&exchange->service->counters, FW_COUNT_CHUNKS_REFUSED);
 	answer(exchange, FW_TOPIC_CHUNK_ERROR, payload, len);
 	return FW_PASS;
 }

@@ -114,6 +114,7 @@ static enum fw_status start_daemon(struct fw_http *http, int socket, struct fw_e
 		MHD_OPTION_THREAD_POOL_SIZE, THREADS,
 		MHD_OPTION_CONNECTION_LIMIT, config->connections,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_OF_CONNECTION,
+		MHD_OPTION_URI_LOG_CALLBACK, fw_http_on_uri, http,
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, fw_http_on_connection, http,
 		MHD_OPTION_NOTIFY_COMPLETED, fw_http_on_completed, http,

@@ -18,6 +18,12 @@
 #define CROWDED_REQUEST_MS 5000
 #define CROWDED_LEAST 65536 /* bytes of a transfer in its window */
 
+void fw_http_count(const struct fw_http *http, enum fw_counter counter, int64_t by)
+{
+	if (http->config.counters)
+		fw_count_add(http->config.counters, counter, (uint64_t)by);
+}
+
 struct fw_http_address fw_http_address_of(const struct sockaddr *address)
 {
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -61,6 +67,8 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 	pthread_mutex_lock(&http->lock);
 	room = count_of(http, &from) < (from.local ? http->config.local : http->config.per_address);
 	pthread_mutex_unlock(&http->lock);
+	if (!room)
+		fw_http_count(http, FW_COUNT_DOWNLOADS_REFUSED, 1);
 	return room ? MHD_YES : MHD_NO;
 }
 
@@ -185,8 +193,30 @@ static void end_place(const struct fw_http_place *place)
 	shutdown(place->socket, SHUT_RDWR);
 }
 
+/* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out of memory: it is asked again soon. */
+static struct fw_table *find_withdrawn(struct fw_http *http)
+{
+	struct fw_table *found = http->config.withdrawn ? fw_table_new(0) : NULL;
+	struct fw_table_walk walk = {.bucket = 0};
+
+	if (!found)
+		return NULL;
+	pthread_mutex_lock(&http->lock);
+	for (struct fw_http_place *place = http->places; place; place = place->next) {
+		if (place->transfer)
+			fw_table_put(found, fw_slice_of(place->transfer->firmware_id), http, NULL);
+	}
+	pthread_mutex_unlock(&http->lock);
+	while (fw_table_next(found, &walk)) {
+		if (!http->config.withdrawn(http->config.context, walk.key))
+			fw_table_remove(found, walk.key);
+	}
+	return found;
+}
+
 void fw_http_sample(struct fw_http *http)
 {
+	struct fw_table *withdrawn = http ? find_withdrawn(http) : NULL;
 	int64_t now = fw_boot_ms();
 	bool crowded;
 
@@ -195,8 +225,11 @@ void fw_http_sample(struct fw_http *http)
 	pthread_mutex_lock(&http->lock);
 	crowded = http->taken > http->config.connections / 4 * 3;
 	for (struct fw_http_place *place = http->places; place; place = place->next) {
-		if (!is_worth_it(http, place, now, crowded))
+		bool ended = withdrawn && place->transfer && fw_table_get(withdrawn, fw_slice_of(place->transfer->firmware_id));
+
+		if (ended || !is_worth_it(http, place, now, crowded))
 			end_place(place);
 	}
 	pthread_mutex_unlock(&http->lock);
+	fw_table_free(withdrawn);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +12,24 @@
 
 #define VALUE_MAX 256u /* bytes of a decoded part of the URL */
 
-static char headers_seen; /* what *closure points at once the head of a request is in */
+#define PARAMETERS_MAX 32u /* of a query; each takes much of the memory of a connection */
+
+/* What *closure points at: the query has too many parameters; the head of a request is in. */
+static char is_overlong, headers_seen;
+
+struct request {
+	struct fw_http *http;
+	struct MHD_Connection *connection;
+	struct fw_http_place *place;
+	bool head;
+	char firmware_id_text[3 * VALUE_MAX], file_text[3 * VALUE_MAX];
+	char device_text[3 * VALUE_MAX], expires_text[3 * VALUE_MAX], signature_text[3 * VALUE_MAX];
+	struct fw_slice firmware_id, file_name;
+	struct fw_http_query query;
+	struct fw_http_file file;
+	char etag[FW_SHA256_TEXT + 2], modified[40];
+	int64_t first, length;
+};
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -19,7 +37,8 @@ static void add(struct MHD_Response *response, const char *name, const char *val
 	MHD_add_response_header(response, name, value);
 }
 
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned code, const char *name, const char *value, const char *text)
+/* A refusal. */
+static enum MHD_Result answer_text(const struct request *request, unsigned code, const char *name, const char *value, const char *text)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result result;
@@ -29,14 +48,16 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned c
 	add(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
 	if (name)
 		add(response, name, value);
-	result = MHD_queue_response(connection, code, response);
+	result = MHD_queue_response(request->connection, code, response);
 	MHD_destroy_response(response);
+	fw_http_count(request->http, FW_COUNT_DOWNLOADS_REFUSED, 1);
+	fw_http_place_renew(request->http, request->place, NULL);
 	return result;
 }
 
-static enum MHD_Result not_found(struct MHD_Connection *connection)
+static enum MHD_Result not_found(const struct request *request)
 {
-	return answer_text(connection, MHD_HTTP_NOT_FOUND, NULL, NULL, "There is no such firmware.\n");
+	return answer_text(request, MHD_HTTP_NOT_FOUND, NULL, NULL, "There is no such firmware.\n");
 }
 
 /* Copies and decodes one part of the URL; false when it is too long or no good. */
@@ -54,24 +75,18 @@ static bool take_part(struct fw_slice raw, char *out, struct fw_slice *part)
 	return true;
 }
 
-struct request {
-	struct fw_http *http;
-	struct MHD_Connection *connection;
-	struct fw_http_place *place;
-	bool head;
-	char firmware_id_text[3 * VALUE_MAX], file_text[3 * VALUE_MAX];
-	char device_text[3 * VALUE_MAX], expires_text[3 * VALUE_MAX], signature_text[3 * VALUE_MAX];
-	struct fw_slice firmware_id, file_name;
-	struct fw_http_query query;
-	struct fw_http_file file;
-	char etag[FW_SHA256_TEXT + 2], modified[40];
-	int64_t first, length;
-};
+/* What proxies send is "http://host/path": RFC 9112, section 3.2.2. */
+static const char *path_of(const char *url)
+{
+	size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
 
-static bool parse_path(struct request *request, const char *url)
+	return scheme ? strchrnul(url + scheme, '/') : url;
+}
+
+static bool parse_path(struct request *request, const char *uri)
 {
 	static const char prefix[] = "/firmware/";
-	const char *id = url + sizeof(prefix) - 1, *slash;
+	const char *url = path_of(uri), *id = url + sizeof(prefix) - 1, *slash;
 
 	if (strncmp(url, prefix, sizeof(prefix) - 1) != 0 || !(slash = strchr(id, '/')) || strchr(slash + 1, '/'))
 		return false;
@@ -115,8 +130,9 @@ static enum fw_http_range wanted_range(struct request *request)
 
 	request->first = 0;
 	request->length = request->file.stamp.size;
-	/* a condition that does not hold means the whole file: RFC 9110, section 13.1.5 */
-	if (request->head || (condition && strcmp(condition, request->etag) != 0 && strcmp(condition, request->modified) != 0))
+	/* A condition that does not hold means the whole file: RFC 9110, section 13.1.5. One by date never does: two images may have the same,
+	 * so it is no strong validator. */
+	if (request->head || (condition && strcmp(condition, request->etag) != 0))
 		return FW_RANGE_NONE;
 	return fw_http_range_parse(header(request, MHD_HTTP_HEADER_RANGE), request->file.stamp.size, &request->first, &request->length);
 }
@@ -172,6 +188,8 @@ static enum MHD_Result answer_empty(struct request *request, unsigned code, cons
 		add(response, name, value);
 	result = MHD_queue_response(request->connection, code, response);
 	MHD_destroy_response(response);
+	fw_http_count(request->http, FW_COUNT_DOWNLOADS_REFUSED, code >= 400);
+	fw_http_place_renew(request->http, request->place, NULL);
 	return result;
 }
 
@@ -256,20 +274,49 @@ static enum MHD_Result answer(struct request *request, const char *url)
 	enum fw_status status;
 
 	if (!parse_path(request, url))
-		return not_found(request->connection);
+		return not_found(request);
 	status = config->find(config->context, request->firmware_id, request->file_name, &request->file);
 	if (status == FW_NOT_FOUND)
-		return not_found(request->connection);
+		return not_found(request);
 	if (status != FW_OK)
-		return answer_text(request->connection, MHD_HTTP_SERVICE_UNAVAILABLE, MHD_HTTP_HEADER_RETRY_AFTER, "5", "Try again later.\n");
+		return answer_text(request, MHD_HTTP_SERVICE_UNAVAILABLE, MHD_HTTP_HEADER_RETRY_AFTER, "5", "Try again later.\n");
 	take_query(request, "device", request->device_text, &request->query.device);
 	take_query(request, "expires", request->expires_text, &request->query.expires);
 	take_query(request, "signature", request->signature_text, &request->query.signature);
 	if (!config->permit(config->context, &request->file, request->file_name, &request->query, &device)) {
 		close(request->file.fd);
-		return answer_text(request->connection, MHD_HTTP_FORBIDDEN, NULL, NULL, "This address is not valid, or not any more: ask for the firmware again.\n");
+		return answer_text(request, MHD_HTTP_FORBIDDEN, NULL, NULL, "This address is not valid, or not any more: ask for the firmware again.\n");
 	}
 	return answer_file(request, device);
+}
+
+static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	(void)value;
+	*(unsigned *)context += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+	return MHD_YES;
+}
+
+/* RFC 9112, section 3.2: HTTP/1.1 names the host, and once. */
+static bool names_host(const struct request *request, const char *version)
+{
+	unsigned hosts = 0;
+
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &hosts);
+	return hosts == 1 || (hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) != 0);
+}
+
+/* What can be said by the head alone. MHD_YES without an answer: go on. */
+static enum MHD_Result look_at_head(const struct request *request, const char *method, const char *version, bool overlong)
+{
+	if (overlong)
+		return answer_text(request, MHD_HTTP_URI_TOO_LONG, NULL, NULL, "Too many parameters.\n");
+	if (!request->head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+		return answer_text(request, MHD_HTTP_METHOD_NOT_ALLOWED, MHD_HTTP_HEADER_ALLOW, "GET, HEAD", "Only GET and HEAD.\n");
+	if (!names_host(request, version))
+		return answer_text(request, MHD_HTTP_BAD_REQUEST, NULL, NULL, "HTTP/1.1 needs one Host header.\n");
+	return MHD_YES;
 }
 
 enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
@@ -278,21 +325,37 @@ enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connect
 	struct request request = {.http = context, .connection = connection, .place = fw_http_place_of(connection),
 		.head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0};
 
-	(void)version;
 	(void)upload;
 	if (!request.place)
 		return MHD_NO;
-	if (!*closure) {
+	if (*closure != &headers_seen) {
+		bool overlong = *closure == &is_overlong;
+
 		*closure = &headers_seen;
-		if (!request.head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
-			return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, MHD_HTTP_HEADER_ALLOW, "GET, HEAD", "Only GET and HEAD.\n");
-		return MHD_YES;
+		return look_at_head(&request, method, version, overlong);
 	}
 	if (*upload_size) {
 		*upload_size = 0;
 		return MHD_YES;
 	}
 	return answer(&request, url);
+}
+
+/* The library does not answer at all when a query has more parameters than it has memory for, so these are cut off before it looks at them;
+ * the text is in its own buffer. */
+void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+	const char *query = strchr(uri, '?');
+	unsigned parameters = 0;
+
+	(void)context;
+	(void)connection;
+	for (const char *at = query; at; at = strchr(at + 1, '&'))
+		parameters++;
+	if (parameters <= PARAMETERS_MAX)
+		return NULL;
+	*(char *)(uintptr_t)(query + 1) = '\0';
+	return &is_overlong;
 }
 
 void fw_http_on_completed(void *context, struct MHD_Connection *connection, void **closure, enum MHD_RequestTerminationCode code)

@@ -55,6 +55,8 @@ struct fw_http {
 
 /* --- http_place.c --- */
 
+void fw_http_count(const struct fw_http *http, enum fw_counter counter, int64_t by);
+
 struct fw_http_address fw_http_address_of(const struct sockaddr *address);
 
 /* Callbacks of the library. */
@@ -82,6 +84,7 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, boo
 
 /* --- http_request.c, callbacks of the library --- */
 
+void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
 	const char *upload, size_t *upload_size, void **closure);
 void fw_http_on_completed(void *context, struct MHD_Connection *connection, void **closure, enum MHD_RequestTerminationCode code);

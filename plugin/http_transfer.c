@@ -29,6 +29,8 @@ static void tell(struct fw_http *http, struct fw_http_transfer *transfer, int64_
 
 	if (sent <= transfer->told && !started)
 		return;
+	fw_http_count(http, FW_COUNT_DOWNLOADS_BEGUN, started);
+	fw_http_count(http, FW_COUNT_DOWNLOADS_BYTES, sent - transfer->told);
 	transfer->told = sent;
 	if (http->config.access)
 		http->config.access(http->config.context, &access);
@@ -88,8 +90,10 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, boo
 	pthread_mutex_lock(&http->lock);
 	place->transfer = NULL;
 	/* what was sent of a file that has been written to meanwhile is nothing */
-	if (fw_http_transfer_holds(transfer))
+	if (fw_http_transfer_holds(transfer)) {
+		fw_http_count(http, FW_COUNT_DOWNLOADS_FINISHED, whole);
 		tell(http, transfer, whole ? transfer->length : sent_so_far(transfer, place->socket), false);
+	}
 	pthread_mutex_unlock(&http->lock);
 	MHD_destroy_response(transfer->response);
 	free(transfer);

@@ -7,18 +7,24 @@
 
 #include "store_db.h"
 
-#define BUSY_MS 1000
+/* Callers take turns, and transfers wait with them. A catalog in WAL mode is busy for its readers only while it is recovered; who asked is
+ * told to ask again. */
+#define BUSY_MS 50
 
-static const char *const sql[] = {
-	"SELECT f.product_id, f.file, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode, ff.sha256"
+enum statement { FIND, REJECTED, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[FIND] = "SELECT f.product_id, f.file, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode, ff.sha256"
 	" FROM firmware f CROSS JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
 	" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND ff.sha256 IS NOT NULL",
+	/* pending: its file was touched or replaced, which what is under way need not mind */
+	[REJECTED] = "SELECT state = 'rejected' FROM firmware WHERE firmware_id = ?1",
 };
 
 struct fw_finder {
 	pthread_mutex_t lock;
 	sqlite3 *db;
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statements[STATEMENTS];
 	struct fw_delivery *delivery;
 };
 
@@ -35,7 +41,7 @@ enum fw_status fw_finder_open(const char *path, struct fw_delivery *delivery, st
 	if (status == FW_OK)
 		status = fw_db_exec(finder->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
 	if (status == FW_OK)
-		status = fw_db_prepare(finder->db, sql, &finder->statement, 1, error);
+		status = fw_db_prepare(finder->db, sql, finder->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_finder_close(finder);
 		return status;
@@ -48,7 +54,7 @@ void fw_finder_close(struct fw_finder *finder)
 {
 	if (!finder)
 		return;
-	fw_db_finalize(&finder->statement, 1);
+	fw_db_finalize(finder->statements, STATEMENTS);
 	sqlite3_close(finder->db);
 	pthread_mutex_destroy(&finder->lock);
 	free(finder);
@@ -73,14 +79,15 @@ static bool read_row(sqlite3_stmt *statement, struct fw_http_file *out, char *fi
 
 static enum fw_status look_up(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_http_file *out, char *file, size_t size)
 {
+	sqlite3_stmt *statement = finder->statements[FIND];
 	enum fw_status status;
 
 	pthread_mutex_lock(&finder->lock);
-	fw_db_bind_text(finder->statement, 1, firmware_id);
-	status = fw_db_step(finder->statement);
+	fw_db_bind_text(statement, 1, firmware_id);
+	status = fw_db_step(statement);
 	if (status == FW_OK) {
-		status = read_row(finder->statement, out, file, size) ? FW_OK : FW_NOT_FOUND;
-		sqlite3_reset(finder->statement);
+		status = read_row(statement, out, file, size) ? FW_OK : FW_NOT_FOUND;
+		sqlite3_reset(statement);
 	}
 	pthread_mutex_unlock(&finder->lock);
 	return status;
@@ -109,4 +116,19 @@ enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware
 		close(out->fd);
 	atomic_store(&finder->delivery->suspect, true);
 	return FW_NOT_FOUND;
+}
+
+bool fw_finder_withdrawn(struct fw_finder *finder, struct fw_slice firmware_id)
+{
+	sqlite3_stmt *statement = finder->statements[REJECTED];
+	enum fw_status status;
+	bool withdrawn;
+
+	pthread_mutex_lock(&finder->lock);
+	fw_db_bind_text(statement, 1, firmware_id);
+	status = fw_db_step(statement);
+	withdrawn = status == FW_NOT_FOUND || (status == FW_OK && sqlite3_column_int(statement, 0));
+	sqlite3_reset(statement);
+	pthread_mutex_unlock(&finder->lock);
+	return withdrawn;
 }

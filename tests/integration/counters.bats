@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The counters under $SYS/broker/firmware: retained, every ten seconds.
 
-load helper
+load files_helper
 
 # NAME VALUE...: all must have these values within two publications.
 all_counted() {
@@ -33,4 +33,26 @@ all_counted() {
 		retry 15 counter_is "$name" 0
 	done
 	assert_equal "$(counter reads -F '%r %p')" '1 0'
+}
+
+@test "downloads are counted: begun, finished, refused, bytes; chunks likewise" {
+	stop_broker
+	rm "$DB"* "$BROKER_DIR/mosquitto.conf"
+	start_with_files
+	drop a.bin 100000
+	add_file f 30 a.bin
+	becomes f ready
+	for name in downloads/begun downloads/finished downloads/bytes downloads/refused chunks/sent chunks/bytes chunks/refused; do
+		retry 15 counter_is "$name" 0
+	done
+	curl -sf -o got "$HTTP/firmware/f/a.bin"
+	curl -sf -o got -r 0-999 "$HTTP/firmware/f/a.bin"
+	curl -sfI -o got "$HTTP/firmware/f/a.bin"
+	for path in x/a.bin f/b.bin; do assert_equal "$(status_of "$HTTP/firmware/$path")" 404; done
+	assert_equal "$(status_of -X POST -d x "$HTTP/firmware/f/a.bin")" 405
+	for at in 0 99990; do rr -q 1 -N -i d1 -t /lamp/d1/firmware/chunk -e "/lamp/d1/firmware/chunk/reply/f/$at" -m "{\"firmwareId\":\"f\",\"offset\":$at,\"length\":60}" >got; done
+	for json in '{"firmwareId":"g","offset":0,"length":1}' 'rubbish' '{"firmwareId":"f","offset":0,"length":99999999}'; do
+		rr -q 1 -i d1 -t /lamp/d1/firmware/chunk -e /lamp/d1/firmware/chunk/error -m "$json" >got
+	done
+	all_counted downloads/begun 2 downloads/finished 2 downloads/bytes 101000 downloads/refused 3 chunks/sent 2 chunks/bytes 70 chunks/refused 3
 }

@@ -109,6 +109,18 @@ enough() { [[ -e got-d1.map && $(wc -l <got-d1.map) -ge $1 ]]; }
 	assert_json "$(chunk_error '{"firmwareId":"f","offset":0,"length":10}')" '.code == "not_found"'
 }
 
+@test "withdrawn or deleted firmware is not sent any further" {
+	local verb
+	for verb in "UPDATE firmware SET state = 'rejected'" 'DELETE FROM firmware'; do
+		chunk 0 10 | cmp - <(head -c 10 "$FILES/a.bin")
+		db "$verb WHERE firmware_id = 'f'"
+		assert_json "$(chunk_error '{"firmwareId":"f","offset":0,"length":10}')" '.code == "not_found"'
+		db "DELETE FROM firmware WHERE firmware_id = 'f'"
+		add_file f 30 a.bin
+		becomes f ready
+	done
+}
+
 @test "a device that asks for everything at once is told to wait, and others are served" {
 	stop_broker
 	sed -i '$a plugin_opt_chunk_max_bytes 1048576' "$BROKER_DIR/mosquitto.conf"

@@ -113,6 +113,47 @@ setup() {
 	cmp got kept
 }
 
+@test "withdrawn or deleted firmware is not sent any further" {
+	local verb status
+	truncate -s 50M "$FILES/b.bin"
+	for verb in "UPDATE firmware SET state = 'rejected'" 'DELETE FROM firmware'; do
+		add_file g 31 b.bin
+		becomes g ready
+		curl -s --limit-rate 2M -o got "$HTTP/firmware/g/b.bin" 3>&- &
+		BACKGROUND+=($!)
+		retry 10 test -s got
+		SECONDS=0 status=0
+		db "$verb WHERE firmware_id = 'g'"
+		wait "${BACKGROUND[-1]}" || status=$?
+		# of 25 seconds; what is in curl's own buffers it still takes at its pace
+		((status != 0 && SECONDS < 10))
+		db "DELETE FROM firmware WHERE firmware_id = 'g'"
+		rm got
+	done
+	# one that is only verified again goes on
+	add_file g 31 b.bin
+	becomes g ready
+	curl -s --limit-rate 10M -o got "$HTTP/firmware/g/b.bin" 3>&- &
+	BACKGROUND+=($!)
+	retry 10 test -s got
+	db "UPDATE firmware SET state = 'pending' WHERE firmware_id = 'g'"
+	wait "${BACKGROUND[-1]}"
+	cmp got "$FILES/b.bin"
+}
+
+@test "an address for everybody is no address to tell devices" {
+	refute grep -q 'which devices cannot reach' "$LOG"
+	stop_broker
+	sed -i "s/http_listen .*/http_listen 0.0.0.0:$PORT/" "$BROKER_DIR/mosquitto.conf"
+	start_broker
+	retry 5 grep -q "plugin_opt_url_base is 'http://0.0.0.0:$PORT', which devices cannot reach" "$LOG"
+	stop_broker
+	echo 'plugin_opt_url_base http://files.test' >>"$BROKER_DIR/mosquitto.conf"
+	start_broker
+	assert_equal "$(status_of "$URL")" 200
+	refute grep -q 'which devices cannot reach' "$LOG"
+}
+
 @test "connections that send nothing hold nobody up, neither the broker nor other addresses" {
 	ulimit -n "$(ulimit -Hn)"
 	/usr/bin/python3 - "$PORT" >idle 3>&- <<-'END' &

@@ -52,6 +52,15 @@ static bool permit(void *context, const struct fw_http_file *file, struct fw_sli
 	return !fw_slice_equal(query->device, FW_SLICE("bad one"));
 }
 
+static atomic_bool is_gone;
+static struct fw_counters counters;
+
+static bool withdrawn(void *context, struct fw_slice firmware_id)
+{
+	(void)context;
+	return is_gone && fw_slice_equal(firmware_id, FW_SLICE("f1"));
+}
+
 static void on_access(void *context, const struct fw_http_access *access)
 {
 	(void)context;
@@ -77,7 +86,7 @@ static void *sample(void *argument)
 static int start(void **state)
 {
 	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 96, .local = OF_ADDRESS, .timeout_seconds = 2, .window_seconds = 2,
-		.find = find, .permit = permit, .access = on_access};
+		.find = find, .permit = permit, .access = on_access, .withdrawn = withdrawn, .counters = &counters};
 	struct stat status;
 
 	if (make_folder(state) != 0 || system("mkdir d; head -c 3000000 /dev/urandom >d/image; printf x >'d/a \"b\" \xc3\xa4.bin'; truncate -s 20G d/huge") != 0 ||
@@ -219,6 +228,11 @@ static void test_conditions(void **state)
 	snprintf(arguments, sizeof(arguments), "-r 10-19 -H 'If-Range: W/%s'", tag);
 	assert_int_equal(curl(arguments, "/firmware/f1/image"), 200);
 	assert_int_equal(curl("-r 10-19 -H 'If-Range: \"x\"'", "/firmware/f1/image"), 200);
+	/* the date of the file itself: another image may have the same */
+	shell("sed -n 's/^Last-Modified: \\(.*\\)\r$/\\1/p' head >date");
+	snprintf(arguments, sizeof(arguments), "-r 10-19 -H 'If-Range: %.40s'", read_text("date"));
+	assert_non_null(strstr(arguments, "GMT"));
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 200);
 }
 
 static void test_range_parser(void **state)
@@ -291,6 +305,58 @@ static void test_bad_requests(void **state)
 	memcpy(large, "GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nX: ", 46);
 	assert_in_range(raw(large, sizeof(large)), 400, 499);
 	assert_int_equal(curl("", "/firmware/f1/image"), 200);
+}
+
+static int raw_text(const char *text)
+{
+	return raw(text, strlen(text));
+}
+
+static void test_targets_and_hosts(void **state)
+{
+	(void)state;
+	assert_int_equal(raw_text("GET http://h/firmware/f1/image HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
+	assert_int_equal(raw_text("GET HTTPS://user@h:81/firmware/f1/image?device=good HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
+	assert_int_equal(raw_text("GET http://h/firmware/f2/image HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
+	assert_int_equal(raw_text("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
+	assert_int_equal(raw_text("GET http:/firmware/f1/image HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
+	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.1\r\n\r\n"), 400);
+	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nHOST: h\r\n\r\n"), 400);
+	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.0\r\n\r\n"), 200);
+	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.1\r\nHost:\r\n\r\n"), 200);
+}
+
+/* Much of anything is answered, and be it by a refusal. */
+static void test_many_parts(void **state)
+{
+	static const struct {
+		const char *head, *part, *tail;
+		int count, least, most;
+	} cases[] = {
+		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 30, 200, 200},
+		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 33, 414, 414},
+		{"GET /firmware/f1/image?device=good", "&a", " HTTP/1.1\r\nHost: h\r\n\r\n", 300, 414, 414},
+		{"GET /firmware/f1/image?device=good", "&", " HTTP/1.1\r\nHost: h\r\n\r\n", 5000, 400, 499},
+		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 30000, 400, 499},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\n", "a: b\r\n", "\r\n", 50, 200, 200},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\n", "a: b\r\n", "\r\n", 500, 400, 499},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nCookie: a=b", "; a=b", "\r\n\r\n", 300, 200, 499},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nCookie: a=b", "; a=b", "\r\n\r\n", 1500, 200, 499},
+	};
+	static char text[200000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *end = stpcpy(text, cases[i].head);
+		int code;
+
+		for (int j = 0; j < cases[i].count; j++)
+			end = stpcpy(end, cases[i].part);
+		strcpy(end, cases[i].tail);
+		code = raw_text(text);
+		if (code < cases[i].least || code > cases[i].most)
+			fail_msg("%d of '%s': %d", cases[i].count, cases[i].part, code);
+	}
 }
 
 /* More connections than are allowed, which send nothing: another address is served, and after the timeout the same one too. */
@@ -422,6 +488,53 @@ static void test_trickled_transfers(void **state)
 	close(steady);
 }
 
+static void wait_for_places(unsigned count)
+{
+	for (int i = 0; i < 500 && !has_places(count); i++)
+		usleep(10000);
+	assert_true(has_places(count));
+}
+
+static void test_withdrawn(void **state)
+{
+	int fd;
+
+	(void)state;
+	wait_for_places(0);
+	fd = ask_for_huge();
+	assert_true(read_slowly(fd, 4000, 1000) && has_places(1));
+	is_gone = true;
+	wait_for_places(0);
+	is_gone = false;
+	close(fd);
+}
+
+static void test_counters(void **state)
+{
+	uint64_t begun = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN), finished = fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED),
+		bytes = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BYTES), refused = fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED);
+	int fd;
+
+	(void)state;
+	assert_int_equal(curl("", "/firmware/f1/image"), 200);
+	assert_int_equal(curl("-r 10-19", "/firmware/f1/image"), 206);
+	assert_int_equal(curl("-I", "/firmware/f1/image"), 200);
+	assert_int_equal(curl("-r 3000000-", "/firmware/f1/image"), 416);
+	assert_int_equal(curl("", "/x"), 404);
+	assert_int_equal(curl("-X PUT", "/firmware/f1/image"), 405);
+	wait_for_places(0);
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN), begun + 2);
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED), finished + 2);
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_BYTES), bytes + SIZE + 10);
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED), refused + 3);
+	fd = ask_for_huge();
+	assert_true(read_slowly(fd, 4000, 100));
+	close(fd);
+	wait_for_places(0);
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN), begun + 3);
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED), finished + 2);
+}
+
 static struct fw_http_address address_of(const char *text)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -482,9 +595,13 @@ int main(void)
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_range_parser),
 		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_targets_and_hosts),
+		cmocka_unit_test(test_many_parts),
 		cmocka_unit_test(test_idle_connections),
 		cmocka_unit_test(test_trickled_requests),
 		cmocka_unit_test(test_trickled_transfers),
+		cmocka_unit_test(test_withdrawn),
+		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_changed_under_way),
 		cmocka_unit_test(test_bad_listen),
