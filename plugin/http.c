@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #define CONNECTIONS_MOST 2048u
 #define TIMEOUT_SECONDS 30u
 #define WINDOW_SECONDS 60u
+#define UNSENT_MOST 131072 /* bytes of a transfer in the kernel that are not on their way; else slow clients could fill all that it has for TCP */
 #define MEMORY_OF_CONNECTION (16u * 1024)
 
 /* Escapes are undone part by part, not before the URL is split. */
@@ -31,12 +33,14 @@ static enum fw_status refuse_listen(const char *listen, const char *reason, stru
 
 static enum fw_status listen_on(const struct addrinfo *address, const char *text, int *out, struct fw_error *error)
 {
-	int yes = 1, no = 0;
+	int yes = 1, no = 0, unsent = UNSENT_MOST;
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return refuse_listen(text, strerror(errno), error);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	/* the sockets of clients inherit it */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	if (address->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
 	if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
