@@ -201,7 +201,7 @@ static void test_writers_are_not_disturbed(void **state)
 	stop_asking = true;
 	pthread_join(thread, NULL);
 	assert_true(asked > 100);
-	assert_in_range(slowest, 0, 1000);
+	assert_in_range(slowest, 0, 10000); /* the kernel breaks a lease by force after 45 seconds */
 }
 
 static void test_prepare(void **state)
