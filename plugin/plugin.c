@@ -34,10 +34,8 @@ struct plugin {
 	struct fw_options options;
 	struct fw_service *service;
 	struct fw_nudge *nudge; /* 2.1 */
-	bool frees_topic; /* 2.1: the broker frees a topic that the event replaces */
-	char answered_topic[24]; /* where an answered request goes: nobody can subscribe to what he cannot guess, and no wildcard matches $ */
+	char answered_topic[18]; /* where an answered request goes: nobody can subscribe to what he cannot guess, and no wildcard matches $ */
 };
-
 
 static int broker_level(enum fw_log_level level)
 {
@@ -93,16 +91,12 @@ static struct fw_client client_of(struct mosquitto *client)
 	return (struct fw_client){.handle = client, .id = mosquitto_client_id(client), .username = mosquitto_client_username(client)};
 }
 
-/* Acknowledged, but routed to nobody. */
+/* Acknowledged, but routed to nobody. The topic is overwritten where it lies: who frees one that an event replaces differs, the plugin
+ * up to 2.0.14, the broker from 2.0.15 on, and a broker cannot be asked which it is. */
 static int swallow(const struct plugin *plugin, struct mosquitto_evt_message *message)
 {
-	char *topic = mosquitto_strdup(plugin->answered_topic);
-
-	if (!topic)
-		return MOSQ_ERR_NOMEM;
-	if (!plugin->frees_topic)
-		mosquitto_free(message->topic);
-	message->topic = topic;
+	_Static_assert(sizeof(plugin->answered_topic) <= sizeof("/p/d/firmware/read"), "the shortest topic has room for it");
+	memcpy(message->topic, plugin->answered_topic, sizeof(plugin->answered_topic));
 	message->retain = false;
 	return MOSQ_ERR_SUCCESS;
 }
@@ -281,12 +275,18 @@ static enum fw_status start(struct plugin *plugin, const struct mosquitto_opt *o
 	return status;
 }
 
+/* mosquitto_client() came with 2.1 */
+static bool on_2_1(void)
+{
+	return dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
+}
+
 static void greet(struct plugin *plugin)
 {
 	char catalog[512];
 
 	fw_service_describe(plugin->service, catalog, sizeof(catalog));
-	mosquitto_log_printf(MOSQ_LOG_NOTICE, NAME "version " FW_VERSION_TEXT " on Mosquitto %s, %s", plugin->frees_topic ? "2.1" : "2.0", catalog);
+	mosquitto_log_printf(MOSQ_LOG_NOTICE, NAME "version " FW_VERSION_TEXT " on Mosquitto %s, %s", on_2_1() ? "2.1" : "2.0", catalog);
 }
 
 EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -308,8 +308,6 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		return MOSQ_ERR_NOMEM;
 	plugin->identifier = identifier;
 	snprintf(plugin->answered_topic, sizeof(plugin->answered_topic), "$%016llx", (unsigned long long)fw_random());
-	/* mosquitto_client() came with 2.1 */
-	plugin->frees_topic = dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
 	if (start(plugin, options, option_count, &error) != FW_OK) {
 		mosquitto_log_printf(MOSQ_LOG_ERR, NAME "%s", error.text[0] ? error.text : "out of memory");
 		plugin_free(plugin);
@@ -322,7 +320,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		plugin_free(plugin);
 		return code;
 	}
-	if (plugin->frees_topic)
+	if (on_2_1())
 		plugin->nudge = fw_nudge_new();
 	*userdata = plugin;
 	greet(plugin);
