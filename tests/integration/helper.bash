@@ -38,8 +38,10 @@ start_broker() {
 	return 1
 }
 
+# $FW_PER_LISTENER: what follows a listener is that listener's alone.
 write_conf() {
 	{
+		[[ -z ${FW_PER_LISTENER:-} ]] || echo 'per_listener_settings true'
 		printf 'user %s\nlistener 0 %s/socket\nallow_anonymous true\n' "$(id -un)" "$BROKER_DIR"
 		printf 'log_dest stderr\nplugin %s\n' "$FW_PLUGIN"
 		[[ " $*" == *plugin_opt_db_file* ]] || printf 'plugin_opt_db_file %s\n' "$DB"

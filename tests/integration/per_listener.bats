@@ -1,0 +1,78 @@
+#!/usr/bin/env bats
+# `per_listener_settings true`: with it Mosquitto 2.0 gives plugins no clock. What is asked is answered all the same and
+# what is told is kept; a push waits for the next firmware message, and the log says so. 2.1 has a clock there too.
+
+load task_helper
+
+setup() {
+	FW_PER_LISTENER=1 start_broker 'plugin_opt_operators admin'
+	catalog
+	start_fleet
+}
+
+has_clock() { ! grep -q 'mosquitto version 2\.0' "$LOG"; }
+
+no_clock_told() { grep -q 'the broker sends no ticks' "$LOG"; }
+
+# Firmware messages, one a second and more, until the log has the warning.
+until_told() {
+	for _ in {1..6}; do
+		sleep 1.1 # the plugin must see a second without a tick
+		say talker report '{"version":"1.0"}'
+		! no_clock_told || return 0
+	done
+	return 1
+}
+
+@test "pull, read, report and progress work" {
+	assert_json "$(pull d1 '{"messageId":"1","currentVersion":"1.0"}')" '.messageId == "1" and .version == "2.0"'
+	say d1 report '{"version":"1.1"}'
+	assert_json "$(read_version d1 '{}')" '.version == "1.1"'
+	say d1 upgrade/progress '{"firmwareId":"lamp-2.0","progress":40}'
+	rows "SELECT progress, firmware_id FROM progress_log WHERE device_id = 'd1'" '40|lamp-2.0'
+	refused pub -q 1 -i d2 -t /lamp/d1/firmware/report -m '{"version":"9"}'
+	stop_broker
+	assert_equal "$(db "SELECT version FROM device WHERE device_id = 'd1'")" 1.1
+}
+
+@test "an operator's change is seen by the next pull" {
+	assert_json "$(pull d1 '{}')" '.version == "2.0"'
+	db "UPDATE firmware SET parameters = '{\"a\":1}' WHERE firmware_id = 'lamp-2.0'"
+	assert_json "$(pull d1 '{}')" '.parameters.a == 1'
+}
+
+@test "a push is sent, without a clock with one of the next firmware messages" {
+	online d1
+	task t1 2.0 push d1
+	row t1 d1 processing
+	for _ in {1..10}; do
+		sleep 1.1 # as above
+		! upgrades_are d1 1 || break
+		say talker report '{"version":"1.0"}'
+	done
+	upgrades d1 1
+	progress d1 '{"firmwareId":"lamp-2.0","progress":100,"complete":true,"success":true}'
+	row t1 d1 success
+}
+
+@test "the log says that there is no clock, and what to change, once" {
+	if has_clock; then
+		refute until_told
+		return
+	fi
+	until_told
+	refute has_clock
+	for _ in 1 2 3 4; do
+		sleep 1.1 # as above
+		say talker report '{"version":"1.0"}'
+	done
+	assert_equal "$(grep -c 'the broker sends no ticks' "$LOG")" 1
+	grep "set 'per_listener_settings false'" "$LOG"
+}
+
+@test "the plugin a second time, for a second listener, is refused with what to change" {
+	stop_broker
+	printf 'listener 0 %s/second\nallow_anonymous true\nplugin %s\nplugin_opt_db_file %s\n' "$BROKER_DIR" "$FW_PLUGIN" "$DB" >>"$BROKER_DIR/mosquitto.conf"
+	refuses_to_start
+	[[ $output == *"in use by another broker, or by this plugin loaded a second time: load it once"* ]]
+}
