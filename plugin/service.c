@@ -328,7 +328,7 @@ static void check_ticks(struct fw_service *service)
 		return;
 	if (++service->ticks_missed == TICKS_MISSED)
 		service->broker.log(service->broker.context, FW_LOG_WARNING, "the broker sends no ticks, so pushes wait for the next firmware message:"
-			" set 'per_listener_settings false' (Mosquitto 2.0 sends no ticks with it true)");
+			" set 'per_listener_settings false' (Mosquitto up to 2.0.14 sends no ticks with it true)");
 	do_tick(service);
 }
 
