@@ -48,7 +48,7 @@ static int start(void **state)
 	return fw_chunks_start(&config, &chunks, NULL) == FW_OK ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	fw_chunks_stop(chunks);
 	fw_chunks_stop(NULL);
@@ -257,5 +257,5 @@ int main(void)
 		cmocka_unit_test(test_stop_with_work),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, finish);
 }

@@ -97,7 +97,7 @@ static int start(void **state)
 	return port > 0 && pthread_create(&sampler, NULL, sample, NULL) == 0 ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	stopping = true;
 	pthread_join(sampler, NULL);
@@ -611,5 +611,5 @@ int main(void)
 		cmocka_unit_test(test_bad_listen),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, finish);
 }
