@@ -50,7 +50,7 @@ void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine
 
 /* Broker thread. FW_OK: it will be answered. FW_BUSY: too much of this device, or of all, is under way. FW_INVALID: its properties are too
  * large. FW_NOMEM. */
-enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *request);
+enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked);
 
 /* Broker thread. False when there is none; costs an atomic load then. */
 bool fw_chunks_take(struct fw_chunks *chunks, struct fw_chunk_reply *out);

@@ -36,10 +36,10 @@ struct fw_option_line {
  * FW_NOMEM. fw_options_clear is due in every case. */
 enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count, struct fw_options *out, struct fw_error *error);
 
-void fw_options_clear(struct fw_options *options);
+void fw_options_clear(struct fw_options *out);
 
 /* May the folders that the options name be written by this process? FW_OK or FW_INVALID with the line to show. */
-enum fw_status fw_options_check_folders(const struct fw_options *options, struct fw_error *error);
+enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error);
 
 bool fw_options_is_operator(const struct fw_options *options, const char *username); /* NULL: anonymous, never */
 

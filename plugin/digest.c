@@ -60,6 +60,7 @@ static enum fw_status openssl_failed(struct fw_error *error, const char *what)
 }
 
 /* OpenSSL's own would ask at the terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 static int no_password(char *buffer, int size, int writing, void *context)
 {
 	(void)buffer;

@@ -7,6 +7,7 @@
 #include "plain.h"
 
 #define MESSAGE_ID_MAX 1024u /* bytes of text */
+#define INT64_LIMIT 9223372036854775808.0 /* 2^63 */
 
 /* A member's value, wherever it was read from. */
 struct value {
@@ -65,7 +66,7 @@ static bool read_message_id(const struct value *value, struct fw_message *out)
 static bool read_timestamp(const struct value *value, struct fw_message *out)
 {
 	if (value->type == REAL) {
-		if (!(value->real >= -0x1p63 && value->real < 0x1p63))
+		if (!(value->real >= -INT64_LIMIT && value->real < INT64_LIMIT))
 			return false;
 		out->timestamp = (int64_t)value->real;
 		if ((double)out->timestamp > value->real)

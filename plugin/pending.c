@@ -163,9 +163,9 @@ struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_s
 static bool device_closed(const struct device *device, struct fw_slice firmware_id, struct fw_slice version)
 {
 	for (size_t i = 0; device && i < device->closed_count; i++) {
-		struct fw_slice closed = fw_slice_of(device->closed[i]);
+		struct fw_slice done = fw_slice_of(device->closed[i]);
 
-		if (fw_slice_equal(closed, firmware_id) || fw_slice_equal(closed, version))
+		if (fw_slice_equal(done, firmware_id) || fw_slice_equal(done, version))
 			return true;
 	}
 	return device && device->version && fw_slice_equal(fw_slice_of(device->version), version);

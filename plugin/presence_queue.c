@@ -49,10 +49,11 @@ static void append(struct list *list, struct list more)
 static struct fw_presence_event *copy_of(const struct fw_presence_event *event)
 {
 	struct fw_presence_event *copy = malloc(sizeof(*copy) + event->product.len + event->device.len);
-	char *ids = (char *)(copy + 1);
+	char *ids;
 
 	if (!copy)
 		return NULL;
+	ids = (char *)(copy + 1);
 	*copy = *event;
 	copy->next = NULL;
 	copy->product.at = ids;

@@ -396,7 +396,7 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
 
 	/* to anything that may have the device's topics in it; with identity `none` a device shows itself by publishing */
-	if (fw_topic_id_valid(key) && strpbrk(filter, "#+/"))
+	if (key.at && fw_topic_id_valid(key) && strpbrk(filter, "#+/"))
 		tell_presence(service, key, true);
 }
 

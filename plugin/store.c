@@ -518,8 +518,9 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 	woken = waited != ETIMEDOUT;
 	pthread_mutex_unlock(&store->lock);
 	if (wakeable && woken && !stop) {
-		struct timespec linger = {0, LINGER_MS * 1000000L};
-		nanosleep(&linger, NULL);
+		struct timespec pause = {0, LINGER_MS * 1000000L};
+
+		nanosleep(&pause, NULL);
 	}
 	return !stop;
 }

@@ -443,7 +443,7 @@ static enum fw_status apply_progress(struct fw_apply *apply, const struct fw_upl
 	struct fw_row row = {.pushed_at = 0};
 	struct named named;
 	size_t count;
-	bool again;
+	bool again = false;
 	int64_t since = uplink->received_at - REDELIVERY_MS;
 	enum fw_status status = find_progress_row(apply, uplink, &named, &row, &count);
 
@@ -463,7 +463,7 @@ static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink
 {
 	struct fw_row row;
 	size_t count;
-	bool again;
+	bool again = false;
 	enum fw_status status = is_repeated(apply, uplink, device, &again);
 
 	if (status != FW_OK || again)

@@ -235,7 +235,7 @@ static enum fw_status tell_waiting(struct fw_store_files *files)
 static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 {
 	bool applied = false;
-	enum fw_status status = FW_OK;
+	enum fw_status status;
 
 	if (!files->has_result && !(files->has_result = fw_verifier_take(files->verifier, &files->result)))
 		return FW_OK;
@@ -394,7 +394,7 @@ static enum fw_status read_job(struct fw_store_files *files, struct fw_verify_jo
 		return status;
 	*job = (struct fw_verify_job){.size = sqlite3_column_type(statement, 2) == SQLITE_NULL ? -1 : sqlite3_column_int64(statement, 2)};
 	if (!copy_text(statement, 0, &job->firmware_id) || !copy_text(statement, 1, &job->file) || !copy_text(statement, 3, &job->sign_method) ||
-		!copy_text(statement, 4, &job->sign) || !copy_text(statement, 5, &job->public_key) || strlen(job->firmware_id) > FW_ID_MAX)
+		!copy_text(statement, 4, &job->sign) || !copy_text(statement, 5, &job->public_key) || !job->firmware_id || strlen(job->firmware_id) > FW_ID_MAX)
 		status = FW_NOMEM;
 	sqlite3_reset(statement);
 	if (status != FW_OK)

@@ -14,16 +14,16 @@
 enum statement { OFFER, CHANGES, FORGET_CHANGES, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[OFFER] = "SELECT f.version, f.url, f.sign, f.sign_method, f.parameters, f.size, f.file, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
+	[OFFER] = ("SELECT f.version, f.url, f.sign, f.sign_method, f.parameters, f.size, f.file, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
 		" FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
-		" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND (f.file IS NULL OR ff.sha256 IS NOT NULL)",
+		" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND (f.file IS NULL OR ff.sha256 IS NOT NULL)"),
 	[CHANGES] = "SELECT change_id, task_id, device_id FROM task_change ORDER BY change_id LIMIT ?1",
 	[FORGET_CHANGES] = "DELETE FROM task_change WHERE change_id <= ?1",
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
-	[RUNNING_TASKS] = "SELECT t.task_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
-		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position",
+	[RUNNING_TASKS] = ("SELECT t.task_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
+		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position"),
 };
 
 /* A walk over the waiting rows of a task, by device_id. */
@@ -282,7 +282,7 @@ static enum fw_status sweep_step(struct fw_schedule *schedule, size_t most, bool
 	return status;
 }
 
-static enum fw_status sweep(struct fw_schedule *schedule, bool *more)
+static enum fw_status go_on_sweeping(struct fw_schedule *schedule, bool *more)
 {
 	size_t room = fw_writer_room(schedule->writer) / 2; /* a push, and the event of its row */
 	bool done = false;
@@ -493,7 +493,7 @@ enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more)
 	if (status == FW_OK)
 		status = expire_due(schedule, more);
 	if (status == FW_OK)
-		status = sweep(schedule, more);
+		status = go_on_sweeping(schedule, more);
 	return status;
 }
 

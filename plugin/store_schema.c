@@ -13,7 +13,7 @@
 
 static int migration_number(const char *name)
 {
-	return isdigit((unsigned char)name[0]) ? atoi(name) : 0;
+	return isdigit((unsigned char)name[0]) ? (int)strtol(name, NULL, 10) : 0;
 }
 
 static int64_t newest_version(void)

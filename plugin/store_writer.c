@@ -11,8 +11,8 @@ enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 static const char *const sql[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[MARK] = "UPDATE catalog_state SET plugin_writing = 1",
-	[UNMARK] = "UPDATE catalog_state SET plugin_writing = 0, applied_sequence = max(applied_sequence, ?1),"
-		" clock_ms = ?2, clock_wall_ms = ?3, clock_boot_ms = ?4, clock_boot_id = ?5",
+	[UNMARK] = ("UPDATE catalog_state SET plugin_writing = 0, applied_sequence = max(applied_sequence, ?1),"
+		" clock_ms = ?2, clock_wall_ms = ?3, clock_boot_ms = ?4, clock_boot_id = ?5"),
 	[COMMIT] = "COMMIT",
 };
 

@@ -279,7 +279,7 @@ static void send_connect(struct connection *connection)
 static void send_subscribe(struct connection *connection, const char *tail)
 {
 	unsigned char body[300] = {0, 1}, packet[320];
-	char topic[256];
+	char topic[256] = "";
 	size_t used = 2 + put_text(body + 2, topic, topic_of(connection, tail, topic, sizeof(topic)));
 
 	body[used++] = options.mode == FLEET ? 1 : 0;
@@ -338,7 +338,7 @@ static void send_message(struct connection *connection, int64_t due)
 {
 	unsigned char body[OUT_SIZE], packet[OUT_SIZE + 8];
 	bool qos = !modes[options.mode].answer;
-	char topic[256];
+	char topic[256] = "";
 	size_t used = put_text(body, topic, topic_of(connection, modes[options.mode].topic, topic, sizeof(topic)));
 
 	if (qos) {

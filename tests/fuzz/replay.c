@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static unsigned long runs;
 
-static void stop(const char *path)
+static _Noreturn void stop(const char *path)
 {
 	fprintf(stderr, "replay: %s: %s\n", path, strerror(errno));
 	exit(1);
@@ -23,7 +23,7 @@ static void run_file(const char *path)
 {
 	FILE *file = fopen(path, "rb");
 	uint8_t *bytes;
-	long len;
+	long len = 0;
 
 	if (!file || fseek(file, 0, SEEK_END) != 0 || (len = ftell(file)) < 0 || fseek(file, 0, SEEK_SET) != 0)
 		stop(path);

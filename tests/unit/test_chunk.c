@@ -137,7 +137,6 @@ static void test_refusals(void **state)
 	assert_refused(ask_for("d1", "busy", 0, 10), "busy");
 	other.product = FW_SLICE("oven");
 	assert_int_equal(fw_chunks_ask(chunks, &other), FW_OK);
-	other.product = FW_SLICE("lamp");
 	{
 		struct fw_chunk_reply reply = take();
 

@@ -125,7 +125,8 @@ static void assert_header(const char *line)
 static void test_whole(void **state)
 {
 	(void)state;
-	total_bytes = started = 0;
+	total_bytes = 0;
+	started = 0;
 	assert_int_equal(curl("", "/firmware/f1/image"), 200);
 	shell("cmp -s d/image body");
 	assert_header("Content-Length: 3000000");

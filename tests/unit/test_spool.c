@@ -310,8 +310,8 @@ static void test_killed_at_any_moment(void **state)
 		for (int i = 0; i < 100 + 50 * round; i++)
 			assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
 		kill(child, SIGKILL);
-		while (read(ends[0], &told, sizeof(told)) == sizeof(told))
-			continue;
+		while (read(ends[0], &told, sizeof(told)) == sizeof(told)) {
+		}
 		close(ends[0]);
 		waitpid(child, NULL, 0);
 		spool = reopen(*state, applied);
