@@ -8,7 +8,8 @@
 		make mosquitto-dev pkg-config)
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
 	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
-	PACKAGES_TEST=(bats curl faketime jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
+	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
+	PACKAGES_ANALYSIS=(clang clang-tidy)
 }
 
 missing_packages() { # PACKAGE...: prints those that are not installed

@@ -40,6 +40,7 @@ start_broker() {
 
 # $FW_PER_LISTENER: what follows a listener is that listener's alone.
 write_conf() {
+	[[ -z ${FW_PER_LISTENER:-} || " $*" != *[[:space:]]listener\ * ]] || skip 'the plugin and the rights are on the first listener alone'
 	{
 		[[ -z ${FW_PER_LISTENER:-} ]] || echo 'per_listener_settings true'
 		printf 'user %s\nlistener 0 %s/socket\nallow_anonymous true\n' "$(id -un)" "$BROKER_DIR"
