@@ -22,6 +22,7 @@
 #include "service.h"
 
 #define NAME "mosquitto-firmware: "
+#define LONG_S (sizeof(long) > 4 ? 3000000000L : 2000000L) /* in milliseconds it must fit into a long, and in nanoseconds into the larger one */
 #define EXPORT __attribute__((visibility("default")))
 
 /* Events that 2.0's header lacks; registering them there is answered MOSQ_ERR_NOT_SUPPORTED. */
@@ -132,17 +133,18 @@ static int on_tick(int event, void *data, void *context)
 	(void)event;
 	fw_nudge_over(plugin->nudge);
 	wanted = fw_service_tick(plugin->service);
-	/* 2.1 sleeps until the next event unless it is told when to come back: 0 would mean no wish. 2.0 comes back anyway. */
 	if (wanted < 1) {
 		fw_nudge_soon(plugin->nudge);
 		wanted = 1;
 	}
+	/* 2.1 sleeps until the next event unless it is told when to come back: 0 would mean no wish. 2.0 comes back anyway.
+	 * 2.1 also keeps ticks back until that time by the wall clock, which may step back, and forgets the wish when something else
+	 * wakes it before. It sleeps for the sum of both numbers, yet takes each by itself for that time: so it lies long ago. */
+	tick->next_s = -LONG_S;
 #ifdef FW_TICK_HAS_NEXT_MS
-	tick->next_s = 0;
-	tick->next_ms = (long)wanted;
+	tick->next_ms = LONG_S * 1000 + (long)wanted;
 #else
-	tick->next_s = 0;
-	tick->next_ns = (long)wanted;
+	tick->next_ns = LONG_S * 1000 + (long)wanted;
 #endif
 	return MOSQ_ERR_SUCCESS;
 }

@@ -60,7 +60,7 @@ class Broker:
         while True:
             with open(self.log, "rb") as log:
                 log.seek(position)
-                if b"running" in log.read():
+                if b" running\n" in log.read(): # not the line that says as which user
                     return
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError("the broker did not start")
