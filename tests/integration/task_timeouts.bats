@@ -169,6 +169,7 @@ FAKETIME=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
 # From now on the broker's wall clock, and no other one, is what step says.
 broker_with_clock() {
 	[[ -n $FAKETIME ]] || skip 'Debian package faketime is not installed'
+	[[ -z ${FW_NO_FAKETIME:-} ]] || skip 'not under a sanitizer'
 	stop_broker
 	step 0
 	cat >"$BROKER_DIR/mosquitto" <<-END

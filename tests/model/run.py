@@ -32,7 +32,8 @@ class Broker:
         self.folder, self.process, self.offset = folder, None, 0
         self.database = os.path.join(folder, "firmware.db")
         self.log = os.path.join(folder, "broker.log")
-        self.faketime = (glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1") or [None])[0]
+        found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        self.faketime = found[0] if found and "FW_NO_FAKETIME" not in os.environ else None
         os.environ["BROKER_SOCKET"] = os.path.join(folder, "socket")
         plugin = os.environ.get("FW_PLUGIN") or os.path.join(SOURCE, "build/mosquitto_firmware.so")
         with open(os.path.join(folder, "mosquitto.conf"), "w", encoding="utf-8") as conf:
