@@ -2,6 +2,7 @@
  * what to tell the sender when it is wrong. */
 #include "message.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "plain.h"
@@ -222,12 +223,22 @@ static bool memory_is_short(size_t len)
 
 json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error)
 {
+	json_t *root;
+
 	*error = (json_error_t){.line = -1};
 	/* jansson's lexer does not look whether its buffer could grow: it would drop bytes of a string, and stop the
 	 * process by an assertion in a number of 16 digits. Before memory is that short, nothing is parsed. */
 	if (memory_is_short(len))
 		return NULL;
-	return json_loadb(bytes ? bytes : "", len, flags, error);
+	errno = 0;
+	root = json_loadb(bytes ? bytes : "", len, flags, error);
+	/* taken by another thread meanwhile: even what looks well may have lost bytes */
+	if (errno == ENOMEM) {
+		json_decref(root);
+		root = NULL;
+		*error = (json_error_t){.line = -1};
+	}
+	return root;
 }
 
 /* jansson tells a failed allocation in few places, and calls it a syntax error in others. A payload is not
