@@ -64,9 +64,10 @@ struct fw_offer {
 
 /* The members that do not change from reply to reply, as JSON text without the braces:
  * "url":...,"version":...,"parameters":{...},"sign":...,"signMethod":...,"firmwareId":...,"size":N
- * malloc'd, owned by the caller; NULL when out of memory or `parameters` is no JSON object. On one line: white space
- * in `parameters` is left out, all else in it stays as it is. A NULL text is written as "", or {} for parameters. */
-char *fw_message_render_offer(const struct fw_offer *offer);
+ * FW_OK with *out malloc'd, owned by the caller; FW_INVALID when `parameters` is no JSON object (SQLite takes some text for one that
+ * a strict parser refuses); FW_NOMEM. On one line: white space in `parameters` is left out, all else in it stays as it is. A NULL text is
+ * written as "", or {} for parameters. */
+enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out);
 
 /* The writers below return malloc'd text of *len bytes (terminated too), owned by the caller, or NULL
  * when out of memory (then *len is not touched). message_id may be NULL: then the member is left out. Text that is

@@ -162,14 +162,16 @@ static char *finish(struct text *text, size_t *len)
 	return terminated(text);
 }
 
-static bool is_json_object(const char *json)
+static enum fw_status check_json_object(const char *json)
 {
 	json_error_t error;
 	json_t *root = fw_message_load(json, strlen(json), JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 	bool object = json_is_object(root);
 
 	json_decref(root);
-	return object;
+	if (object)
+		return FW_OK;
+	return root || error.text[0] ? FW_INVALID : FW_NOMEM;
 }
 
 /* Copies valid JSON without the white space around its tokens: numbers keep their digits, and the reply
@@ -192,13 +194,14 @@ static void put_compact(struct text *text, const char *json)
 	put(text, (struct fw_slice){json + from, i - from});
 }
 
-char *fw_message_render_offer(const struct fw_offer *offer)
+enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 {
 	const char *parameters = offer->parameters ? offer->parameters : "{}";
+	enum fw_status status = check_json_object(parameters);
 	struct text text = {0};
 
-	if (!is_json_object(parameters))
-		return NULL;
+	if (status != FW_OK)
+		return status;
 	if (!offer->url_apart)
 		put_member(&text, FW_SLICE("\"url\":"), offer->url);
 	put_member(&text, offer->url_apart ? FW_SLICE("\"version\":") : FW_SLICE(",\"version\":"), offer->version);
@@ -209,7 +212,8 @@ char *fw_message_render_offer(const struct fw_offer *offer)
 	put_member(&text, FW_SLICE(",\"firmwareId\":"), offer->firmware_id);
 	put(&text, FW_SLICE(",\"size\":"));
 	put_integer(&text, offer->size);
-	return terminated(&text);
+	*out = terminated(&text);
+	return *out ? FW_OK : FW_NOMEM;
 }
 
 char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json_t *message_id, size_t *len)

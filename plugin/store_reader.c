@@ -156,6 +156,15 @@ static void read_file(const struct fw_reader *reader, sqlite3_stmt *statement, s
 		.ctime_ns = sqlite3_column_int64(statement, 14), .inode = sqlite3_column_int64(statement, 15)};
 }
 
+/* What is no JSON to a device is not offered. */
+static enum fw_status render(struct fw_firmware *firmware, const struct fw_offer *offer)
+{
+	enum fw_status status = fw_message_render_offer(offer, &firmware->rendered);
+
+	firmware->ready = status == FW_OK;
+	return status == FW_INVALID ? FW_OK : status;
+}
+
 static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
 	struct fw_firmware *firmware = calloc(1, sizeof(*firmware));
@@ -181,9 +190,7 @@ static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt
 	/* a row made ready by force may lack what a device must be told: it is not offered */
 	if (!offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
 		firmware->ready = false;
-	if (firmware->firmware_id && firmware->version && firmware->ready)
-		firmware->rendered = fw_message_render_offer(&offer);
-	if (!firmware->firmware_id || !firmware->version || (firmware->ready && !firmware->rendered)) {
+	if (!firmware->firmware_id || !firmware->version || (firmware->ready && render(firmware, &offer) != FW_OK)) {
 		fw_firmware_free(firmware);
 		return FW_NOMEM;
 	}

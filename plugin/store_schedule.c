@@ -148,25 +148,30 @@ void fw_schedule_close(struct fw_schedule *schedule)
 	free(schedule);
 }
 
-static struct offer *make_offer(sqlite3_stmt *statement, const struct fw_offer *told)
+static enum fw_status make_offer(sqlite3_stmt *statement, const struct fw_offer *told, struct offer **out)
 {
 	const char *file = (const char *)sqlite3_column_text(statement, 6);
 	struct offer *offer = calloc(1, sizeof(*offer));
+	enum fw_status status;
 
 	if (!offer)
-		return NULL;
+		return FW_NOMEM;
 	offer->url_apart = told->url_apart;
-	offer->rendered = fw_message_render_offer(told);
+	status = fw_message_render_offer(told, &offer->rendered);
 	offer->file = file ? strdup(file) : NULL;
 	offer->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 8), .mtime_ns = sqlite3_column_int64(statement, 9),
 		.ctime_ns = sqlite3_column_int64(statement, 10), .inode = sqlite3_column_int64(statement, 11)};
-	if (offer->rendered && (offer->file || !file))
-		return offer;
-	offer_free(offer);
-	return NULL;
+	if (status == FW_OK && file && !offer->file)
+		status = FW_NOMEM;
+	if (status == FW_OK)
+		*out = offer;
+	else
+		offer_free(offer);
+	return status;
 }
 
-static struct offer *read_offer(const struct fw_delivery *delivery, sqlite3_stmt *statement, const char *firmware_id)
+/* FW_INVALID: a row that lacks what a device must be told. */
+static enum fw_status read_offer(const struct fw_delivery *delivery, sqlite3_stmt *statement, const char *firmware_id, struct offer **out)
 {
 	struct fw_offer offer = {
 		.firmware_id = firmware_id,
@@ -180,8 +185,8 @@ static struct offer *read_offer(const struct fw_delivery *delivery, sqlite3_stmt
 	};
 
 	if (!offer.version || !offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
-		return NULL;
-	return make_offer(statement, &offer);
+		return FW_INVALID;
+	return make_offer(statement, &offer, out);
 }
 
 /* The offer, borrowed. FW_NOT_FOUND: not ready any more. */
@@ -198,10 +203,10 @@ static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmw
 	status = fw_db_step(statement);
 	if (status != FW_OK)
 		return status;
-	offer = read_offer(schedule->writer->delivery, statement, firmware_id);
+	status = read_offer(schedule->writer->delivery, statement, firmware_id, &offer);
 	sqlite3_reset(statement);
-	if (!offer)
-		return FW_NOT_FOUND;
+	if (status != FW_OK)
+		return status == FW_INVALID ? FW_NOT_FOUND : status;
 	if (fw_table_count(schedule->offers) >= OFFERS_MAX)
 		fw_table_clear(schedule->offers, offer_free);
 	if (fw_table_put(schedule->offers, fw_slice_of(firmware_id), offer, NULL) != FW_OK) {

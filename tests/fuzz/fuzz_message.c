@@ -55,17 +55,24 @@ static void check_writers(const struct fw_message *message)
 	check_written(fw_message_write_version(version, message->timestamp, message->message_id, &len), &len, message->message_id, "version");
 }
 
+static char *render(const struct fw_offer *offer)
+{
+	char *rendered = NULL;
+
+	return fw_message_render_offer(offer, &rendered) == FW_OK ? rendered : NULL;
+}
+
 /* The payload as an operator's parameters, and as text that need not be UTF-8. */
 static void check_offer(const char *text)
 {
 	const struct fw_offer offer = {.firmware_id = "f", .version = text, .url = text, .sign = text, .sign_method = "sha256", .parameters = text, .size = 1};
 	struct fw_offer plain = offer;
-	char *rendered = fw_message_render_offer(&offer), *written;
+	char *rendered = render(&offer), *written;
 	size_t len = 0;
 
 	if (!rendered) {
 		plain.parameters = "{}";
-		rendered = fw_message_render_offer(&plain);
+		rendered = render(&plain);
 	}
 	written = rendered ? fw_message_write_offer(rendered, 1, NULL, &len) : NULL;
 	if (written) {
