@@ -1,0 +1,73 @@
+/* The store without its thread, and clocks that can be set forward: a fuzz target decides when the store works and how late it is, so
+ * that an input does the same each time. Include before any header of the plugin: it brings store.c and fw.c with it, in place of the library's. */
+#ifndef FUZZ_STEPPED_H
+#define FUZZ_STEPPED_H
+
+#define fw_now_ms real_now_ms
+#define fw_boot_ms real_boot_ms
+#include "../../plugin/fw.c"
+#undef fw_now_ms
+#undef fw_boot_ms
+
+int64_t fw_now_ms(void);
+int64_t fw_boot_ms(void);
+
+static int64_t skipped_ms;
+
+int64_t fw_now_ms(void)
+{
+	return real_now_ms() + skipped_ms;
+}
+
+int64_t fw_boot_ms(void)
+{
+	return real_boot_ms() + skipped_ms;
+}
+
+struct fw_store;
+struct fw_error;
+enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
+
+#define fw_store_start start_thread
+#include "../../plugin/store.c"
+#undef fw_store_start
+
+/* Threads that stand behind the broker's would wait for a free core each time they end. */
+int setpriority(int which, id_t who, int priority);
+int setpriority(int which, id_t who, int priority)
+{
+	(void)which;
+	(void)who;
+	(void)priority;
+	return 0;
+}
+
+int sched_setscheduler(pid_t who, int policy, const struct sched_param *parameters)
+{
+	(void)who;
+	(void)policy;
+	(void)parameters;
+	return 0;
+}
+
+static struct fw_store *stepped_store;
+
+enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
+{
+	(void)error;
+	stepped_store = store;
+	/* a locked catalog is tried again in a later step */
+	sqlite3_busy_timeout(store->writer.db, 0);
+	return FW_OK;
+}
+
+/* One round of the store's thread. *more: there is more to do at once. */
+static enum fw_status step_store(bool *more)
+{
+	enum fw_status status = work(stepped_store, more);
+
+	note_trouble(stepped_store, status);
+	return status;
+}
+
+#endif
