@@ -36,7 +36,7 @@
 #define ANSWER_NS INT64_C(30000000000)
 #define EVENTS 512
 
-enum mode { ROUTE, PULL, PUBACK, PROGRESS, REPORT, READ, FLEET, MODES };
+enum mode { ROUTE, PULL, PUBACK, PROGRESS, REPORT, READ, FOREIGN, BROKEN, FLEET, MODES };
 
 static const struct {
 	const char *name, *topic, *answer; /* topics behind /product/device/; no answer: the PUBACK is it */
@@ -47,6 +47,8 @@ static const struct {
 	[PROGRESS] = {"progress", "firmware/upgrade/progress", NULL},
 	[REPORT] = {"report", "firmware/report", NULL},
 	[READ] = {"read", "firmware/read", "firmware/read/reply"},
+	[FOREIGN] = {"foreign", "firmware/upgrade/progress", NULL}, /* of another device: to be refused */
+	[BROKEN] = {"broken", "firmware/upgrade/progress", NULL},   /* no JSON */
 	[FLEET] = {"fleet", NULL, "firmware/upgrade"},
 };
 
@@ -260,9 +262,10 @@ static int device_of(const struct connection *connection, char *text, size_t siz
 
 static size_t topic_of(const struct connection *connection, const char *tail, char *text, size_t size)
 {
-	char device[80], product[80];
+	char device[80] = "another", product[80];
 
-	device_of(connection, device, sizeof(device));
+	if (options.mode != FOREIGN)
+		device_of(connection, device, sizeof(device));
 	snprintf(product, sizeof(product), options.products ? "%s%u" : "%s", options.product, options.products ? connection->number * options.stride % options.products : 0);
 	return (size_t)snprintf(text, size, "/%s/%s/%s", product, device, tail);
 }
@@ -302,7 +305,10 @@ static size_t fill_payload(const struct connection *connection, char *text, size
 		break;
 	case PUBACK:
 	case PROGRESS:
-		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"progress\":%u,\"complete\":false,\"version\":\"2.0.0\"}", ms, (unsigned)(sent % 100));
+	case FOREIGN:
+	case BROKEN:
+		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"progress\":%u,\"complete\":false,\"version\":\"2.0.0\"%s", ms, (unsigned)(sent % 100),
+			options.mode == BROKEN ? "" : "}");
 		break;
 	case REPORT:
 		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"version\":\"1.0.%u\"}", ms, version);
@@ -646,7 +652,7 @@ static const struct option long_options[] = {
 static void usage(void)
 {
 	printf("Usage: load --mode MODE [options]\n\n"
-		"  --mode route|pull|puback|progress|report|read|fleet\n"
+		"  --mode route|pull|puback|progress|report|read|foreign|broken|fleet\n"
 		"  --port N, --unix PATH     the broker (127.0.0.1:1883)\n"
 		"  --clients N, --first N    connections; the first is device number N (1, 1)\n"
 		"  --inflight N              closed loop: messages under way on each connection (1)\n"
