@@ -54,6 +54,8 @@ struct fw_catalog_source {
 	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count);
 	/* the recorded version, terminated, FW_NOT_FOUND when none */
 	enum fw_status (*device_version)(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none */
+	enum fw_status (*version_of)(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 };
 
 void fw_firmware_free(struct fw_firmware *firmware); /* NULL is fine */
@@ -84,5 +86,8 @@ enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pul
 /* The version the device runs as far as the plugin was told, uplinks not yet applied included.
  * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's trouble. */
 enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+
+/* What a device runs that has completed the upgrade to this firmware. As above. */
+enum fw_status fw_catalog_version_of(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 
 #endif

@@ -200,6 +200,11 @@ enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_s
 	return catalog->source->device_version(catalog->source->context, product, device, version, size);
 }
 
+enum fw_status fw_catalog_version_of(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	return catalog->source->version_of(catalog->source->context, product, firmware_id, version, size);
+}
+
 /* What the device runs: its word in the pull, or else the recorded version. */
 struct current {
 	char buffer[FW_VERSION_MAX * 4 + 1];

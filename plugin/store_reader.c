@@ -5,7 +5,7 @@
 
 #include "store_db.h"
 
-enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, STATEMENTS };
+enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, VERSION_OF, STATEMENTS };
 
 #define FIRMWARE_COLUMNS \
 	"f.version_order, f.state = 'ready', f.firmware_id, f.version, f.url, f.sign, f.sign_method, f.parameters, f.size," \
@@ -32,6 +32,7 @@ static const char *const sql[STATEMENTS] = {
 	[OPEN_ROWS_LOWEST] = OPEN_ROWS " ORDER BY f.version_order",
 	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " ORDER BY f.version_order DESC",
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 };
 
 /* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A commit becomes visible to readers by
@@ -263,12 +264,11 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static enum fw_status read_device_version(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+static enum fw_status read_version(sqlite3_stmt *statement, struct fw_slice id, char *version, size_t size)
 {
-	sqlite3_stmt *statement = start(context, DEVICE_VERSION, product);
 	enum fw_status status;
 
-	fw_db_bind_text(statement, 2, device);
+	fw_db_bind_text(statement, 2, id);
 	status = fw_db_step(statement);
 	if (status != FW_OK)
 		return status;
@@ -276,6 +276,16 @@ static enum fw_status read_device_version(void *context, struct fw_slice product
 		status = FW_NOT_FOUND;
 	sqlite3_reset(statement);
 	return status;
+}
+
+static enum fw_status read_device_version(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+{
+	return read_version(start(context, DEVICE_VERSION, product), device, version, size);
+}
+
+static enum fw_status read_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
 }
 
 enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct fw_error *error)
@@ -295,7 +305,7 @@ enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct f
 		return status;
 	}
 	reader->source = (struct fw_catalog_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
-		read_open_rows, read_device_version};
+		read_open_rows, read_device_version, read_version_of};
 	*out = reader;
 	return FW_OK;
 }

@@ -145,7 +145,20 @@ static enum fw_status device_version(void *context, struct fw_slice id, struct f
 	return FW_OK;
 }
 
-static const struct fw_catalog_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version};
+/* Firmware 2.0 has the id f2.0. */
+static enum fw_status version_of(void *context, struct fw_slice id, struct fw_slice firmware_id, char *version, size_t size)
+{
+	(void)context;
+	(void)id;
+	if (source.trouble)
+		return source.trouble;
+	if (firmware_id.len < 2)
+		return FW_NOT_FOUND;
+	fw_slice_copy((struct fw_slice){firmware_id.at + 1, firmware_id.len - 1}, version, size);
+	return FW_OK;
+}
+
+static const struct fw_catalog_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version, version_of};
 
 /* A product with 1.0, 1.1, 2.0 in this order, and 3.0 that is not ready. */
 static int set_up(void **state)

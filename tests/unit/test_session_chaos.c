@@ -188,7 +188,7 @@ static void upgrade(void)
 	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":50,\"firmwareId\":\"f2\",\"timestamp\":4}");
 	step();
 	assert_rows("SELECT progress FROM task_device WHERE device_id = 'd1'", "50");
-	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":100,\"complete\":true,\"success\":true,\"firmwareId\":\"f2\",\"version\":\"2.0\",\"timestamp\":5,\"x\":[]}");
+	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":100,\"complete\":true,\"success\":true,\"firmwareId\":\"f2\",\"timestamp\":5,\"x\":[]}");
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":\"m\"}", NULL);
 	assert_answered("no_update");
 	step();
