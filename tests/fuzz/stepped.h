@@ -62,7 +62,7 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
 }
 
 /* One round of the store's thread. *more: there is more to do at once. */
-static enum fw_status step_store(bool *more)
+__attribute__((unused)) static enum fw_status step_store(bool *more)
 {
 	enum fw_status status = work(stepped_store, more);
 

@@ -17,7 +17,7 @@ flood() {
 # NAME: all that came before is in the catalog.
 applied() {
 	say marker report "{\"version\":\"$1\"}"
-	retry 300 db_is "SELECT version FROM device WHERE device_id = 'marker'" "$1"
+	retry 600 db_is "SELECT version FROM device WHERE device_id = 'marker'" "$1"
 }
 
 # KIND COUNT KIB [WARM-UP]: after a warm-up so many messages cost at most that memory.
@@ -56,6 +56,6 @@ flat() {
 	# more than the catalog's cache holds
 	flat products "$MANY" 2048 140000
 	# each registers a device: SQLite's caches fill up
-	flat devices "$((MANY / 3))" 24576
+	flat devices "$((MANY / 6))" 24576
 	flat reads "$((MANY / 3))" 1024
 }

@@ -1,0 +1,449 @@
+/* The whole plugin but the broker's side, on a real catalog, driven through any sequence of events: messages of devices, operators and
+ * strangers, connections, ticks, the store's rounds, operators' SQL, restarts without a last word, time that passes. What must hold of any
+ * sequence is checked at each publication and verdict, and of the rows at the end. */
+#include "stepped.h"
+
+#include <dirent.h>
+
+#include "../../plugin/service_state.h"
+#include "service_world.h"
+#include "service_checks.h"
+
+#define PAYLOAD_MAX 512u
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static char base[64], catalog_path[96];
+static unsigned char *template;
+static size_t template_len;
+
+/* --- the world --- */
+
+static void remove_files(void)
+{
+	DIR *folder = opendir(base);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder))) {
+		if (strncmp(entry->d_name, "firmware.db", 11) == 0)
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+static void remove_base(void)
+{
+	char path[128];
+
+	remove_files();
+	snprintf(path, sizeof(path), "%s/files/image", base);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/files", base);
+	rmdir(path);
+	rmdir(base);
+}
+
+static void write_file(const char *path, const void *bytes, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	check(fd >= 0 && write(fd, bytes, len) == (ssize_t)len && close(fd) == 0);
+}
+
+static void set_options(uint8_t choice)
+{
+	static const char *const identities[] = {"clientid", "username", "none", "clientid"};
+	char files[128];
+	struct fw_error error = {""};
+	const struct fw_option_line lines[] = {{"db_file", catalog_path}, {"files_dir", files}, {"identity", identities[choice & 3]},
+		{"read_source", choice & 4 ? "device" : "catalog"}, {"url_base", "http://files.test"}, {"operators", "admin, other"}};
+
+	snprintf(files, sizeof(files), "%s/files", base);
+	check(fw_options_parse(lines, COUNT(lines) - (choice & 8 ? 1 : 0), &world.options, &error) == FW_OK);
+}
+
+static bool open_service(void)
+{
+	const struct fw_broker broker = {NULL, publish, reply_to, log_line};
+	struct fw_error error = {""};
+
+	world.service = NULL;
+	if (fw_service_open(&world.options, &broker, &world.service, &error) == FW_OK)
+		return true;
+	check(world.vandalized && error.text[0]);
+	return false;
+}
+
+static void open_operator(void)
+{
+	check(sqlite3_open_v2(catalog_path, &world.operator, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK);
+}
+
+static int64_t ask(const char *sql, const struct accepted *what)
+{
+	sqlite3_stmt *statement = NULL;
+	int64_t value;
+
+	check(sqlite3_prepare_v2(world.operator, sql, -1, &statement, NULL) == SQLITE_OK);
+	if (what) {
+		sqlite3_bind_text(statement, 1, what->product, -1, SQLITE_STATIC);
+		sqlite3_bind_text(statement, 2, what->device, -1, SQLITE_STATIC);
+		if (sqlite3_bind_parameter_count(statement) > 2)
+			what->version ? sqlite3_bind_text(statement, 3, what->version, -1, SQLITE_STATIC) : sqlite3_bind_int64(statement, 3, what->timestamp);
+	}
+	check(sqlite3_step(statement) == SQLITE_ROW);
+	value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return value;
+}
+
+/* The catalog that each input begins with: made once. */
+static void make_template(void)
+{
+	char path[128];
+	bool more;
+	FILE *file;
+
+	/* most of the time goes into SQLite's reading of the schema: each input opens five connections */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 1024, 1000);
+	snprintf(base, sizeof(base), "%s/fw-fuzz-service-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	check(mkdtemp(base) != NULL);
+	atexit(remove_base);
+	snprintf(catalog_path, sizeof(catalog_path), "%s/firmware.db", base);
+	snprintf(path, sizeof(path), "%s/files", base);
+	check(mkdir(path, 0700) == 0);
+	snprintf(path, sizeof(path), "%s/files/image", base);
+	write_file(path, first_rows, sizeof(first_rows));
+	set_options(0);
+	check(open_service());
+	open_operator();
+	check(sqlite3_exec(world.operator, first_rows, NULL, NULL, NULL) == SQLITE_OK);
+	while (ask("SELECT count(*) FROM firmware WHERE state = 'ready'", NULL) < 7) {
+		check(step_store(&more) == FW_OK);
+		usleep(1000);
+	}
+	fw_service_close(world.service);
+	sqlite3_close(world.operator);
+	fw_options_clear(&world.options);
+	file = fopen(catalog_path, "rb");
+	check(file && fseek(file, 0, SEEK_END) == 0);
+	template_len = (size_t)ftell(file);
+	template = malloc(template_len);
+	rewind(file);
+	check(template && fread(template, 1, template_len, file) == template_len);
+	fclose(file);
+}
+
+/* --- events --- */
+
+static void overtake(struct fw_slice product, struct fw_slice device)
+{
+	for (size_t i = 0; i < world.accepted_count; i++) {
+		if (!product.len || (same(product, world.accepted[i].product) && same(device, world.accepted[i].device)))
+			world.accepted[i].overtaken = true;
+	}
+}
+
+/* An uplink was kept. */
+static void note_accepted(const struct fw_topic *topic, const char *version, bool tracked)
+{
+	struct accepted *next = &world.accepted[world.accepted_count];
+
+	overtake(topic->product, topic->device);
+	if (!tracked)
+		return;
+	fw_slice_copy(topic->product, next->product, sizeof(next->product));
+	fw_slice_copy(topic->device, next->device, sizeof(next->device));
+	next->version = version;
+	next->timestamp = world.stamp;
+	next->overtaken = false;
+	world.accepted_count++;
+}
+
+static uint64_t kept(void)
+{
+	const struct fw_counters *counters = &world.service->counters;
+
+	return fw_count_get(counters, FW_COUNT_PROGRESS) + fw_count_get(counters, FW_COUNT_REPORTS) + fw_count_get(counters, FW_COUNT_REPLIES);
+}
+
+static enum fw_verdict send(const struct fw_request *request)
+{
+	const struct fw_client client = {world.sender, world.sender->id, world.sender->username};
+	uint64_t last = fw_spool_last(fw_store_spool(world.service->store));
+	bool fails = world.publish_fails > 0;
+	enum fw_verdict verdict;
+
+	world.published = 0;
+	world.in_message = true;
+	verdict = fw_service_message(world.service, &client, request);
+	world.in_message = false;
+	check(verdict != FW_AGAIN);
+	if (!client.id)
+		check(verdict == FW_PASS);
+	else
+		check((verdict == FW_DENY) == !may_send(&world.asked));
+	check(verdict != FW_ANSWERED || world.asked.kind == FW_TOPIC_READ);
+	if (verdict == FW_DENY || !client.id)
+		check(fw_spool_last(fw_store_spool(world.service->store)) == last && (world.published == 0 || world.late));
+	else if (!fails && !world.late && !world.vandalized)
+		check(world.published <= 1 && (world.asked.kind != FW_TOPIC_PULL || world.published == 1) && (verdict != FW_ANSWERED || world.published == 1));
+	return verdict;
+}
+
+static const struct properties *take_properties(struct properties *properties)
+{
+	uint8_t choice = take();
+
+	if (!(choice & 1))
+		return NULL;
+	properties->response_topic = response_topics[(choice >> 1) % COUNT(response_topics)];
+	properties->correlation = choice & 64 ? take_bytes(64, &properties->correlation_len) : NULL;
+	return properties;
+}
+
+/* A payload as a device would write it, with a timestamp of its own. *version: what a report tells, if that is plain text. */
+static size_t write_payload(enum fw_topic_kind kind, char *out, const char **version)
+{
+	const char *named = PICK(versions), *other = PICK(versions), *firmware = PICK(firmware_ids);
+	uint8_t bits = take();
+	int len;
+
+	world.stamp++;
+	switch (kind) {
+	case FW_TOPIC_REPORT:
+	case FW_TOPIC_READ_REPLY:
+		len = snprintf(out, PAYLOAD_MAX, "{\"timestamp\":%lld,\"version\":\"%s\"}", (long long)world.stamp, named);
+		*version = named[0] && !strchr(named, '\\') ? named : NULL;
+		break;
+	case FW_TOPIC_PULL:
+		len = snprintf(out, PAYLOAD_MAX, "{\"messageId\":%u,\"currentVersion\":\"%s\",\"requestVersion\":\"%s\"}", bits, bits & 1 ? named : "", bits & 2 ? other : "");
+		break;
+	case FW_TOPIC_CHUNK:
+		len = snprintf(out, PAYLOAD_MAX, "{\"firmwareId\":\"%s\",\"offset\":%u,\"length\":%u}", bits & 1 ? "filed" : firmware, bits * 7u, bits + 0u);
+		break;
+	default:
+		len = snprintf(out, PAYLOAD_MAX, "{\"timestamp\":%lld,\"progress\":%d,\"complete\":%s,\"success\":%s,\"firmwareId\":\"%s\",\"version\":\"%s\",\"errorReason\":\"%s\"}",
+			(long long)world.stamp, bits % 101, bits & 1 ? "true" : "false", bits & 2 ? "true" : "false", firmware, bits & 4 ? named : "", bits & 8 ? other : "");
+	}
+	return (size_t)len;
+}
+
+static void send_generated(void)
+{
+	const char *product = PICK(products), *device = PICK(devices), *version = NULL;
+	enum fw_topic_kind kind = (enum fw_topic_kind)(1 + take() % (FW_TOPIC_KINDS - 1));
+	struct properties properties = {0};
+	char topic[512], payload[PAYLOAD_MAX];
+	uint64_t before = kept();
+	struct fw_request request = {.topic = topic, .payload = payload, .qos = take() % 3};
+	bool told;
+
+	world.sender = &PICK(people);
+	snprintf(topic, sizeof(topic), "/%s/%s/firmware/%s%s", product, device, fw_topic_tail(kind), kind == FW_TOPIC_CHUNK_REPLY ? "/x/0" : "");
+	fw_topic_parse(topic, &world.asked);
+	request.len = write_payload(kind, payload, &version);
+	request.properties = world.properties = take_properties(&properties);
+	send(&request);
+	told = kind == FW_TOPIC_UPGRADE_PROGRESS || version;
+	/* the three products of the beginning stay: they have devices */
+	if (told && world.sender->id && may_send(&world.asked) && !world.vandalized && product[0] && strchr("lot", product[0]) && strcmp(product, "stranger") != 0)
+		check(kept() == before + 1);
+	if (kept() > before)
+		note_accepted(&world.asked, version, told);
+	else if (kind == FW_TOPIC_PULL)
+		overtake(world.asked.product, world.asked.device);
+}
+
+static void send_raw(void)
+{
+	static const char plain[] = "/lamp/d1/firmware/";
+	struct properties properties = {0};
+	char topic[FW_TOPIC_BUFFER + 256];
+	struct fw_request request = {.topic = topic};
+	size_t len;
+	uint8_t bits = take();
+	const uint8_t *bytes = take_bytes(200, &len);
+
+	world.sender = &PICK(people);
+	snprintf(topic, sizeof(topic), "%s%.*s", bits & 1 ? plain : "", (int)len, (const char *)bytes);
+	if (bits & 2)
+		snprintf(topic, sizeof(topic), "%s%s", plain, fw_topic_tail((enum fw_topic_kind)(bits / 4 % FW_TOPIC_KINDS)));
+	fw_topic_parse(topic, &world.asked);
+	request.payload = take_bytes(255, &request.len);
+	request.properties = world.properties = take_properties(&properties);
+	send(&request);
+	overtake(world.asked.product, world.asked.device);
+}
+
+static void connection(uint8_t what)
+{
+	static const char *const filters[] = {"#", "/lamp/d1/firmware/#", "x", "", "/+/+/firmware/upgrade", "$share/g/#"};
+	const struct person *person = &PICK(people);
+	const struct fw_client client = {person, person->id, person->username};
+
+	if (!person->id)
+		return; /* plugin.c leaves them out */
+	if (what == 0)
+		fw_service_connected(world.service, &client, take() & 1);
+	else if (what == 1)
+		fw_service_subscribed(world.service, &client, PICK(filters));
+	else
+		fw_service_gone(world.service, &client);
+}
+
+static void tick(void)
+{
+	for (unsigned i = 0; i < 10000 && fw_chunks_under_way(fw_courier_chunks(world.service->courier)); i++) {
+		fw_service_tick(world.service);
+		usleep(20);
+	}
+	check(fw_service_tick(world.service) >= 0);
+	world.late = false;
+}
+
+static void operate(const char *sql)
+{
+	sqlite3_stmt *statement = NULL;
+	const uint8_t *bytes;
+	int64_t number;
+	size_t len;
+
+	if (sqlite3_prepare_v2(world.operator, sql, -1, &statement, NULL) != SQLITE_OK)
+		return;
+	sqlite3_bind_text(statement, 1, PICK(products), -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, PICK(devices), -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 3, PICK(firmware_ids), -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 4, PICK(task_ids), -1, SQLITE_STATIC);
+	if (sqlite3_bind_parameter_count(statement) > 4) {
+		bytes = take_bytes(200, &len);
+		sqlite3_bind_blob(statement, 5, bytes, (int)len, SQLITE_STATIC);
+		number = take();
+		sqlite3_bind_int64(statement, 6, number << take() % 48);
+	}
+	sqlite3_step(statement);
+	sqlite3_finalize(statement);
+	if (strstr(sql, "INTO device") || strstr(sql, "FROM device"))
+		overtake((struct fw_slice){NULL, 0}, (struct fw_slice){NULL, 0});
+}
+
+static void end_transaction(void)
+{
+	sqlite3_exec(world.operator, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* Without the store's last words, as after a crash: what was acknowledged is in the spool. */
+static bool restart(void)
+{
+	end_transaction();
+	fw_service_close(world.service);
+	world.late = false;
+	return open_service();
+}
+
+static void pass_time(void)
+{
+	int64_t units = 1 + take();
+
+	skipped_ms += units << take() % 24;
+	world.late = true;
+	if (take() & 1)
+		tick();
+}
+
+/* False: the service is gone. */
+static bool happen(void)
+{
+	uint8_t event = take() % 20;
+	bool more;
+
+	if (event < 7)
+		send_generated();
+	else if (event < 9)
+		send_raw();
+	else if (event < 12)
+		connection(event - 9);
+	else if (event == 12)
+		tick();
+	else if (event < 15)
+		step_store(&more);
+	else if (event < 17)
+		operate(PICK(statements));
+	else if (event == 17)
+		pass_time();
+	else if (event == 18)
+		world.publish_fails = take() % 3;
+	else if (take() % 8 == 0) {
+		world.vandalized = true;
+		operate(PICK(vandalism));
+	} else
+		return restart();
+	return true;
+}
+
+/* --- the end --- */
+
+static void catch_up(void)
+{
+	enum fw_status status = FW_OK;
+	bool more = true;
+
+	for (unsigned i = 0; i < 1000 && more; i++) {
+		status = step_store(&more);
+		fw_service_tick(world.service);
+		more |= status != FW_OK && !world.vandalized;
+	}
+	check(world.vandalized || (status == FW_OK && !more));
+}
+
+static void check_rows(void)
+{
+	check(stepped_store->left_out == 0);
+	check(fw_store_applied(stepped_store) == fw_spool_last(fw_store_spool(stepped_store)));
+	for (size_t i = 0; i < world.accepted_count; i++) {
+		const struct accepted *one = &world.accepted[i];
+
+		if (!one->version)
+			check(ask("SELECT count(*) FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at = ?3", one) == 1);
+		else if (!one->overtaken)
+			check(ask("SELECT count(*) FROM device WHERE product_id = ?1 AND device_id = ?2 AND version = ?3", one) == 1);
+	}
+	check(ask("SELECT count(*) FROM task_count c WHERE (waiting, processing, success, failed, canceled) <>"
+		" (SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'processing'), count(*) FILTER (WHERE state = 'success'),"
+		" count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'canceled') FROM task_device td WHERE td.task_id = c.task_id)", NULL) == 0);
+	check(ask("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'", NULL) == 0);
+	check(ask("SELECT count(*) FROM pragma_foreign_key_check", NULL) == 0);
+	check(ask("SELECT plugin_writing FROM catalog_state", NULL) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	bool alive = true;
+
+	if (!template)
+		make_template();
+	memset(&world, 0, sizeof(world));
+	skipped_ms = 0;
+	world.at = bytes;
+	world.end = bytes + len;
+	remove_files();
+	write_file(catalog_path, template, template_len);
+	set_options(take());
+	check(open_service());
+	open_operator();
+	for (unsigned i = 0; alive && i < EVENTS_MAX && world.at < world.end; i++)
+		alive = happen();
+	end_transaction();
+	if (alive) {
+		world.late = true;
+		catch_up();
+		if (!world.vandalized)
+			check_rows();
+		fw_service_close(world.service);
+	}
+	sqlite3_close(world.operator);
+	fw_options_clear(&world.options);
+	return 0;
+}
