@@ -131,6 +131,25 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 	return status;
 }
 
+/* What prepares its statements here fails when a table or a column of the catalog is missing. */
+static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
+{
+	const char *path = store->config.options->db_file;
+	struct fw_error detail = {""};
+	enum fw_status status = fw_rows_open(&store->writer, &store->rows, &detail);
+
+	if (status == FW_OK)
+		status = fw_schedule_open(&store->writer, store->rows, &store->schedule, &detail);
+	if (status == FW_OK)
+		status = fw_apply_open(&store->writer, store->rows, store->schedule, &store->apply, &detail);
+	if (status == FW_OK)
+		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
+	if (status != FW_OK && detail.text[0])
+		fw_error_set(error, "cannot use the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
+			detail.text, path);
+	return status;
+}
+
 enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error)
 {
 	struct fw_store *store = calloc(1, sizeof(*store));
@@ -155,13 +174,7 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->presence = fw_presence_queue_new();
 	status = store->presence ? open_catalog(store, error) : FW_NOMEM;
 	if (status == FW_OK)
-		status = fw_rows_open(&store->writer, &store->rows, error);
-	if (status == FW_OK)
-		status = fw_schedule_open(&store->writer, store->rows, &store->schedule, error);
-	if (status == FW_OK)
-		status = fw_apply_open(&store->writer, store->rows, store->schedule, &store->apply, error);
-	if (status == FW_OK)
-		status = fw_store_files_open(&store->writer, config->delivery, config->access, &store->files, error);
+		status = open_parts(store, error);
 	if (status == FW_OK)
 		status = open_spool(store, error);
 	if (status != FW_OK) {

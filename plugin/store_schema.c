@@ -231,14 +231,19 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 
 	/* not read-only: SQLite must be able to recover the log that a crash left */
 	if (status == FW_OK)
-		status = fw_db_open(path, false, LOCKED_MS, &db, error);
+		status = fw_db_open(path, false, LOCKED_MS, &db, &detail);
+	/* nor may what is refused be changed by the checkpoint of the last one to close it */
+	if (status == FW_OK)
+		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (status == FW_OK && !empty)
 		status = check_owner(db, path, error);
-	/* the mode is kept in the file: sqlite.org/wal.html */
 	if (status == FW_OK)
-		status = fw_db_exec(db, "PRAGMA journal_mode = WAL", &detail);
+		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (status == FW_OK)
 		status = migrate_schema(db, &detail);
+	/* the mode is kept in the file (sqlite.org/wal.html): last, so that a file which cannot be migrated stays as it was */
+	if (status == FW_OK)
+		status = fw_db_exec(db, "PRAGMA journal_mode = WAL", &detail);
 	if (status != FW_OK)
 		fw_error_set(error, "cannot prepare the catalog '%s': %s", path, detail.text);
 	sqlite3_close(db);
