@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# Catalogs that this plugin has not made: refused with a sentence and left as they are, or migrated. And what becomes of one that is
+# damaged while it is in use.
+#
+# tests/sql/released/ has a catalog of each schema, with rows in every table: a file for the schema of each migration, and one for each
+# released version. They are never changed; a release adds its own.
+
+load witness_helper
+
+setup() { :; }
+
+RELEASED=$FW_SOURCE/tests/sql/released
+
+# FILE NAME
+old_catalog() {
+	sqlite3 -bail "$1" <"$RELEASED/$2.sql"
+	sqlite3 "$1" 'PRAGMA journal_mode = wal' >/dev/null
+}
+
+schema() { sqlite3 -batch "$1" "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"; }
+
+# CATALOG COLUMNS-OF: all rows of the tables that the other catalog has, in the order of their keys. Leaves out what each start of the
+# broker writes.
+data() {
+	local table columns
+	for table in $(sqlite3 -batch "$2" "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'catalog_state' ORDER BY 1"); do
+		columns=$(sqlite3 -batch "$2" "SELECT group_concat('quote(' || name || ')') FROM pragma_table_info('$table') WHERE name <> 'presence'")
+		echo "$table"
+		sqlite3 -batch "$1" "SELECT $columns FROM $table ORDER BY $columns"
+	done
+	sqlite3 -batch "$1" "SELECT generation, applied_sequence >= 77, plugin_writing FROM catalog_state"
+}
+
+fresh_schema() {
+	BROKER_DIR=$BATS_TEST_TMPDIR/fresh
+	mkdir "$BROKER_DIR"
+	start_broker
+	stop_broker
+	schema "$DB" >"$BATS_TEST_TMPDIR/fresh.schema"
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	rm -f "$BROKER_DIR/mosquitto.conf"
+}
+
+@test "each released schema is migrated to a fresh one's, with its rows" {
+	fresh_schema
+	[[ $(find "$RELEASED" -name '*.sql' | wc -l) -ge 3 ]]
+	for file in "$RELEASED"/*.sql; do
+		name=$(basename "$file" .sql)
+		echo "$name"
+		mkdir "$BATS_TEST_TMPDIR/$name"
+		BROKER_DIR=$BATS_TEST_TMPDIR/$name
+		old_catalog "$BATS_TEST_TMPDIR/$name/old.db" "$name"
+		cp "$BATS_TEST_TMPDIR/$name/old.db" "$BATS_TEST_TMPDIR/$name/firmware.db"
+		start_broker
+		stop_broker
+		diff "$BATS_TEST_TMPDIR/fresh.schema" <(schema "$DB")
+		diff <(data "$BROKER_DIR/old.db" "$BROKER_DIR/old.db") <(data "$DB" "$BROKER_DIR/old.db")
+		assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n3\nwal'
+		start_broker
+		assert_json "$(pull d1 '{}')" '.version == "2.0"'
+		say d3 report '{"version":"1.0"}'
+		rows "SELECT version FROM device WHERE device_id = 'd3'" 1.0
+		stop_broker
+	done
+}
+
+# WORDS [LINE...]: the broker refuses to start, says so, and has changed nothing.
+refused_untouched() {
+	local before words=$1
+	shift
+	before=$(cd "$BROKER_DIR" && sha256sum firmware.db*)
+	refuses_to_start "$@"
+	[[ $output == *"$words"* ]] || { echo "it said: $output"; return 1; }
+	rm -f "$DB-lock" "$DB-shm" # the log's index, which any reader makes, as it makes an empty log
+	[[ -s $DB-wal ]] || rm -f "$DB-wal"
+	diff <(echo "$before") <(cd "$BROKER_DIR" && sha256sum firmware.db*)
+	rm -f "$BROKER_DIR"/firmware.db*
+}
+
+@test "what is no catalog is refused, and left as it is" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	echo 'This is no database, but a text of some length.' >"$DB"
+	refused_untouched 'is not an SQLite database'
+	printf 'x' >"$DB"
+	refused_untouched 'is not an SQLite database'
+	{ printf 'SQLite format 3\0'; head -c 8176 /dev/urandom; } >"$DB"
+	refused_untouched 'cannot read the catalog'
+	sqlite3 "$DB" 'CREATE TABLE other (a); INSERT INTO other VALUES (1)'
+	refused_untouched 'is the database of another program'
+	sqlite3 "$DB" 'PRAGMA journal_mode = wal; CREATE TABLE other (a)' >/dev/null
+	refused_untouched 'is the database of another program'
+	sqlite3 "$DB" 'PRAGMA application_id = 7'
+	refused_untouched 'is the database of another program'
+	sqlite3 "$DB" 'PRAGMA user_version = 3; CREATE TABLE other (a)'
+	refused_untouched 'is the database of another program'
+}
+
+# SQL...: runs it, and leaves the catalog as the death of its last user does: with a log beside it.
+left_with_log() {
+	/usr/bin/python3 - "$DB" "PRAGMA journal_mode = wal" "$@" <<-'END'
+		import os, sqlite3, sys
+		database = sqlite3.connect(sys.argv[1], isolation_level=None)
+		for sql in sys.argv[2:]:
+		    database.execute(sql)
+		os._exit(0)
+	END
+	rm "$DB-shm"
+	[[ -s $DB-wal ]]
+}
+
+@test "a newer catalog, or another program's, is left as it is with the log that a crash left beside it" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	old_catalog "$DB" 0.1.0
+	left_with_log 'PRAGMA user_version = 99' "UPDATE device SET name = 'in the log'"
+	refused_untouched 'made by a newer plugin'
+	sqlite3 "$DB" 'CREATE TABLE other (a)'
+	left_with_log 'INSERT INTO other VALUES (1)'
+	refused_untouched 'is the database of another program'
+}
+
+@test "a newer catalog is refused, and left as it is" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	old_catalog "$DB" 0.1.0
+	sqlite3 "$DB" 'PRAGMA user_version = 4'
+	refused_untouched 'has schema 4, made by a newer plugin; this one knows up to 3'
+}
+
+@test "a damaged catalog is refused, and left as it is" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	# the page of the schema itself
+	old_catalog "$DB" 0.1.0
+	head -c 3000 /dev/urandom | dd of="$DB" bs=1 seek=100 conv=notrunc status=none
+	refused_untouched 'restore a backup'
+	# its end is missing
+	old_catalog "$DB" 0.1.0
+	truncate -s 9000 "$DB"
+	refused_untouched 'restore a backup'
+	# the plugin's own row is gone, or its table
+	old_catalog "$DB" 0.1.0
+	sqlite3 "$DB" 'DROP TRIGGER catalog_state_delete; DELETE FROM catalog_state'
+	refused_untouched 'is damaged'
+	old_catalog "$DB" 0.1.0
+	sqlite3 "$DB" 'DROP TABLE catalog_state'
+	refused_untouched 'is damaged'
+	# a table is gone
+	for table in device progress_log task_device firmware_file download; do
+		old_catalog "$DB" 0.1.0
+		sqlite3 "$DB" "DROP TABLE $table"
+		refused_untouched "no such table: "
+	done
+}
+
+@test "a folder, and a file that cannot be read, are refused" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	mkdir "$DB"
+	refuses_to_start
+	[[ $output == *"firmware.db"* ]]
+	rmdir "$DB"
+	rm -f "$DB-lock"
+	ln -s "$DB" "$DB"
+	refuses_to_start
+	[[ $output == *"firmware.db"* ]]
+}
+
+@test "an empty file, and a log without its catalog, are no catalog yet" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	: >"$DB"
+	start_broker
+	stop_broker
+	rm -f "$DB"
+	head -c 5000 /dev/urandom >"$DB-wal"
+	start_broker
+	catalog
+	say d1 report '{"version":"1.0"}'
+	rows "SELECT version FROM device" 1.0
+}
+
+@test "any page of a catalog damaged while the broker is down: it refuses to start, or serves and lives" {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	DB=$BROKER_DIR/firmware.db
+	old_catalog "$BROKER_DIR/good.db" 0.1.0
+	pages=$(sqlite3 "$BROKER_DIR/good.db" 'PRAGMA page_count')
+	LOG=$BROKER_DIR/broker.log
+	CONNECT=(--unix "$BROKER_DIR/socket")
+	write_conf
+	started=0
+	for ((page = 0; page < pages; page += $(rounds 9 1))); do
+		rm -f "$BROKER_DIR"/firmware.db*
+		cp "$BROKER_DIR/good.db" "$DB"
+		head -c 4096 /dev/urandom | dd of="$DB" bs=4096 seek="$page" conv=notrunc status=none
+		launch_broker
+		retry 10 broker_decided
+		if broker_listens; then
+			started=$((started + 1))
+			for tail in pull report upgrade/progress upgrade/reply; do
+				timeout 5 mosquitto_pub "${CONNECT[@]}" -i d1 -q 1 -t "/lamp/d1/firmware/$tail" -m '{"version":"1.0","progress":1}' || true
+			done
+			listen "other$page" -t other
+			pub -q 1 -t other -m works
+			retry 5 heard_count "other$page" 1
+			broker_lives
+			kill "$BROKER"
+		else
+			grep -q 'mosquitto-firmware: .*firmware.db' "$LOG"
+		fi
+		wait "$BROKER" || [[ $? != 139 ]]
+		BROKER=
+	done
+	figure "$page pages, started with $started"
+}
