@@ -32,7 +32,7 @@ void fw_rows_close(struct fw_rows *rows); /* NULL is fine */
 /* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
 enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count);
 enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
-enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over */
+enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
 enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice after, struct fw_row *found, size_t most, size_t *count); /* by device_id */
 enum fw_status fw_rows_get(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice device, struct fw_row *found); /* FW_NOT_FOUND */
 

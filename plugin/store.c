@@ -67,6 +67,8 @@ struct fw_store {
 	bool wal_told;
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_prune, next_watch; /* boot ms */
+	uint64_t mark;   /* a sequence: when it is applied, */
+	int64_t mark_ms; /* all that devices said until this steady time is */
 	struct fw_spool_damage damage_told;
 };
 
@@ -328,6 +330,30 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 	return FW_OK;
 }
 
+/* Uplinks may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool at the steady
+ * time `now`. */
+static void note_heard(struct fw_store *store, uint64_t last, int64_t now)
+{
+	uint64_t applied = atomic_load(&store->applied);
+
+	if (applied < last && applied < store->mark)
+		return;
+	store->writer.heard_ms = applied >= last ? now : store->mark_ms;
+	store->mark = last;
+	store->mark_ms = now;
+}
+
+static enum fw_status apply_uplinks(struct fw_store *store, bool *more)
+{
+	int64_t now = fw_clock_now(&store->writer.clock);
+	uint64_t last = fw_spool_last(store->spool);
+	enum fw_status status = apply_batch(store, more);
+
+	if (status == FW_OK)
+		note_heard(store, last, now);
+	return status;
+}
+
 /* Runs one of the small jobs in a transaction of its own. */
 static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
 {
@@ -475,7 +501,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		if (status != FW_OK || left)
 			return status;
 	}
-	status = apply_batch(store, more);
+	status = apply_uplinks(store, more);
 	if (status == FW_OK)
 		status = fw_schedule_work(store->schedule, &scheduled);
 	*more |= scheduled;

@@ -166,7 +166,7 @@ enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t mo
 {
 	sqlite3_stmt *statement = rows->statements[DUE];
 
-	fw_db_bind_integer(statement, 1, rows->writer->steady_ms);
+	fw_db_bind_integer(statement, 1, rows->writer->heard_ms);
 	return collect(statement, found, most, count);
 }
 

@@ -358,7 +358,7 @@ static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 		if (status != FW_OK)
 			return status;
 	}
-	if (fw_clock_now(&schedule->writer->clock) < schedule->next_due || room == 0)
+	if (schedule->writer->heard_ms < schedule->next_due || room == 0)
 		return FW_OK;
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
