@@ -85,8 +85,7 @@ hold_catalog() {
 	read -r -t 10 <&"${OPERATOR[0]}"
 }
 release_catalog() {
-	echo 'COMMIT;' >&"${OPERATOR[1]}"
-	exec {OPERATOR[1]}>&-
+	printf 'COMMIT;\n.quit\n' >&"${OPERATOR[1]}"
 	wait "$OPERATOR_PID" || true
 }
 
