@@ -28,6 +28,9 @@ struct fw_writer {
 	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
 	int64_t heard_ms;             /* steady time: what devices said until then is in the catalog; no timeout is decided beyond it */
 	int64_t started_ms;           /* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
+	int log_pages, checkpoint_at; /* pages in SQLite's log at the last commit, and when the next checkpoint is due */
+	int log_most;                 /* from so many pages on no transaction begins until the log can be started over */
+	int64_t next_checkpoint;      /* boot ms: not before */
 	char trouble[256];            /* what SQLite said when the last transaction failed */
 	sqlite3_stmt *statements[4];
 };
@@ -39,7 +42,8 @@ void fw_writer_close(struct fw_writer *writer);
 /* The sequence of the last spool record in the catalog. */
 enum fw_status fw_writer_applied(struct fw_writer *writer, uint64_t *out, struct fw_error *error);
 
-/* FW_BUSY when another connection holds the lock. Between begin and commit the mark plugin_writing is set, so that the
+/* FW_BUSY when another connection holds the lock; FW_FAILED when SQLite's log has become too large because a reader keeps it from being
+ * started over. Between begin and commit the mark plugin_writing is set, so that the
  * catalog's triggers let the plugin do what operators may not. */
 enum fw_status fw_writer_begin(struct fw_writer *writer);
 /* `applied`: the spool sequence this transaction has brought the catalog to; 0: not changed by it. On failure all is rolled back. */

@@ -6,6 +6,10 @@
 
 #include "store_db.h"
 
+#define CHECKPOINT_PAGES 1000    /* 4 MiB */
+#define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
+#define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
+
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
@@ -43,18 +47,68 @@ static enum fw_status resume_clock(struct fw_writer *writer, struct fw_error *er
 	return FW_OK;
 }
 
+static int note_log(void *context, sqlite3 *db, const char *name, int pages)
+{
+	struct fw_writer *writer = context;
+
+	(void)db;
+	(void)name;
+	/* it was started over */
+	if (pages < writer->log_pages)
+		writer->checkpoint_at = CHECKPOINT_PAGES;
+	writer->log_pages = pages;
+	return SQLITE_OK;
+}
+
+/* Each time the log has grown by so much. SQLite's own way is at every commit once it is so long, which is the same unless a reader keeps
+ * the log from being started over: then every commit would wait for the disk, and with it the spool's writes on the broker thread. */
+static void checkpoint_when_due(struct fw_writer *writer)
+{
+	int total = 0, done = 0;
+
+	if (writer->log_pages < writer->checkpoint_at || fw_boot_ms() < writer->next_checkpoint)
+		return;
+	sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done);
+	writer->checkpoint_at = writer->log_pages + CHECKPOINT_PAGES;
+	writer->next_checkpoint = done < total ? fw_boot_ms() + HINDERED_MS : 0;
+}
+
+/* A connection that reads on and on keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL
+ * Files"). Rather than fill the disk uplinks stay in the spool, which needs a small part of the room. */
+static enum fw_status bound_log(struct fw_writer *writer)
+{
+	if (writer->log_pages < writer->log_most)
+		return FW_OK;
+	if (fw_boot_ms() >= writer->next_checkpoint) {
+		writer->next_checkpoint = fw_boot_ms() + HINDERED_MS;
+		if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) == SQLITE_OK) {
+			writer->log_pages = 0;
+			writer->checkpoint_at = CHECKPOINT_PAGES;
+			writer->next_checkpoint = 0;
+			return FW_OK;
+		}
+	}
+	snprintf(writer->trouble, sizeof(writer->trouble), "its log has grown to %d MiB, because some connection keeps a read transaction open: end it",
+		writer->log_most >> 8);
+	return FW_FAILED;
+}
+
 enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool sync_full, struct fw_error *error)
 {
 	enum fw_status status = fw_db_open(path, false, 50, &writer->db, error);
 
 	if (status == FW_OK)
 		status = fw_db_exec(writer->db, sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
-	/* the log is checkpointed after 4 MiB, and cut back to that size when a long reader made it grow */
+	/* the log is cut back to the size at which it is checkpointed when a long reader made it grow */
 	if (status == FW_OK)
 		status = fw_db_exec(writer->db, "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA cache_size = -16384;"
 			" PRAGMA journal_size_limit = 4194304", error);
 	if (status == FW_OK)
 		status = fw_db_prepare(writer->db, sql, writer->statements, STATEMENTS, error);
+	if (status == FW_OK)
+		sqlite3_wal_hook(writer->db, note_log, writer); /* in place of SQLite's own checkpoints */
+	writer->checkpoint_at = CHECKPOINT_PAGES;
+	writer->log_most = LOG_MOST_PAGES;
 	return status == FW_OK ? resume_clock(writer, error) : status;
 }
 
@@ -88,8 +142,11 @@ enum fw_status fw_writer_applied(struct fw_writer *writer, uint64_t *out, struct
 
 enum fw_status fw_writer_begin(struct fw_writer *writer)
 {
-	enum fw_status status = fw_db_run(writer->statements[BEGIN]);
+	enum fw_status status = bound_log(writer);
 
+	if (status != FW_OK)
+		return status;
+	status = fw_db_run(writer->statements[BEGIN]);
 	if (status != FW_OK) {
 		snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
 		return status;
@@ -128,6 +185,7 @@ enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied)
 	for (size_t i = 0; i < writer->queued_count; i++)
 		fw_outbox_put(writer->outbox, writer->queued[i]);
 	writer->queued_count = 0;
+	checkpoint_when_due(writer);
 	return FW_OK;
 }
 
