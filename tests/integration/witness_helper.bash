@@ -30,6 +30,7 @@ start_witnesses() {
 	BACKGROUND+=("$WITNESS")
 	exec {WITNESS_IN}>"$BROKER_DIR/witness.in" {WITNESS_OUT}<"$BROKER_DIR/witness.out"
 	acknowledges 50
+	rows "SELECT count(*) FROM device WHERE device_id GLOB 'reply*'" "$3"
 	(($3 == 0)) || db "BEGIN;
 		INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds) VALUES ('replies', 'lamp-2.0', 'n', 'push', 'part', 2);
 		INSERT INTO task_device (task_id, device_id) SELECT 'replies', device_id FROM device WHERE device_id GLOB 'reply*';
@@ -70,7 +71,7 @@ catalog_sound() {
 # The counts of the tasks are those of a full count, and no row is left without its task or device.
 counts_agree() {
 	assert_equal "$(db "SELECT c.task_id FROM task_count AS c WHERE (waiting, processing, success, failed, canceled) IS NOT (
-			SELECT sum(state = 'waiting'), sum(state = 'processing'), sum(state = 'success'), sum(state = 'failed'), sum(state = 'canceled')
+			SELECT total(state = 'waiting'), total(state = 'processing'), total(state = 'success'), total(state = 'failed'), total(state = 'canceled')
 			FROM task_device AS r WHERE r.task_id = c.task_id)
 		UNION ALL SELECT s.task_id FROM task_summary AS s WHERE total <> (SELECT count(*) FROM task_device AS r WHERE r.task_id = s.task_id)
 		UNION ALL SELECT 'a row without device: ' || device_id FROM task_device WHERE device_id NOT IN (SELECT device_id FROM device)
