@@ -1,10 +1,13 @@
 /* One firmware message under way through the service. */
 #include "service_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "message.h"
+
+#define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the trouble counts as over */
 
 struct exchange {
 	struct fw_service *service;
@@ -29,18 +32,51 @@ static bool is_device(const struct fw_service *service, const struct fw_client *
 	}
 }
 
-static void log_refusal(struct exchange *exchange, enum fw_refusal why, const char *detail)
+/* True when there was a line to write. */
+static bool log_refusal(struct exchange *exchange, enum fw_refusal why, const char *detail)
 {
 	struct fw_service *service = exchange->service;
 	char line[FW_REFUSAL_LINE];
 
-	if (fw_refusals_line(service->refusals, why, exchange->topic->kind, exchange->client->id, exchange->request->topic, detail, fw_boot_ms(), line))
-		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+	if (!fw_refusals_line(service->refusals, why, exchange->topic->kind, exchange->client->id, exchange->request->topic, detail, fw_boot_ms(), line))
+		return false;
+	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+	return true;
+}
+
+/* Said once, however many devices try again and again. */
+static void note_unsaved(struct exchange *exchange, const char *detail)
+{
+	struct fw_service *service = exchange->service;
+
+	fw_count(&service->counters, FW_COUNT_UNSAVED);
+	if (!service->unsaved_told) {
+		service->unsaved_told = log_refusal(exchange, FW_REFUSED_UNSAVED, detail);
+		service->unsaved = 0;
+	}
+	service->unsaved++;
+	service->unsaved_at = fw_boot_ms();
+}
+
+/* An uplink was kept. On a disk that is all but full a short one may be now and then. */
+static void note_saved(struct fw_service *service)
+{
+	char line[128];
+
+	if (!service->unsaved_told || fw_boot_ms() < service->unsaved_at + SAVED_AGAIN_MS)
+		return;
+	service->unsaved_told = false;
+	snprintf(line, sizeof(line), "uplinks are kept again; %llu could not be, and devices send those again", (unsigned long long)service->unsaved);
+	service->broker.log(service->broker.context, FW_LOG_NOTICE, line);
 }
 
 static enum fw_verdict refuse(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
 {
-	fw_count(&exchange->service->counters, why == FW_REFUSED_UNSAVED ? FW_COUNT_UNSAVED : FW_COUNT_REFUSED);
+	if (why == FW_REFUSED_UNSAVED) {
+		note_unsaved(exchange, detail);
+		return verdict;
+	}
+	fw_count(&exchange->service->counters, FW_COUNT_REFUSED);
 	log_refusal(exchange, why, detail);
 	return verdict;
 }
@@ -140,8 +176,10 @@ static enum fw_status keep(struct exchange *exchange, const struct fw_uplink *up
 		status = note(exchange, uplink);
 	if (status == FW_OK)
 		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
-	if (status == FW_OK)
+	if (status == FW_OK) {
 		fw_store_wake(service->store);
+		note_saved(service);
+	}
 	return status;
 }
 

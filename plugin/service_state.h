@@ -40,6 +40,9 @@ struct fw_service {
 	bool listens; /* false while a client connects that has no subscription yet */
 	char shown[FW_PRESENCE_KEY_MAX]; /* who came online by the message under way */
 	size_t shown_len;
+	bool unsaved_told;    /* the log says that uplinks cannot be kept, and not yet that it is over */
+	uint64_t unsaved;     /* how many since then */
+	int64_t unsaved_at;   /* boot ms of the last one */
 	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
 	unsigned char record[FW_UPLINK_MAX];
 };

@@ -27,6 +27,7 @@
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
 #define TROUBLE_MS 5000      /* trouble that lasts so long is worth a line */
+#define WELL_AGAIN_MS 2000   /* so long after the last trouble it counts as over */
 #define PRUNE_EVERY_MS 60000
 #define LEFT_OUT_EVERY_MS 60000
 #define WAL_LARGE (INT64_C(256) << 20) /* bytes */
@@ -61,6 +62,7 @@ struct fw_store {
 	bool presence_forgotten;
 	bool file_lost;
 	int64_t trouble_since; /* boot ms, 0: none */
+	int64_t trouble_at;    /* boot ms of the last time */
 	bool trouble_told;
 	uint64_t left_out; /* uplinks that the catalog's rules refused */
 	int64_t next_left_out_line; /* boot ms */
@@ -468,12 +470,16 @@ static void note_trouble(struct fw_store *store, enum fw_status status)
 	const char *name = trouble_name(status);
 
 	if (status == FW_OK) {
+		/* on a disk that is all but full a short transaction succeeds now and then */
+		if (store->trouble_told && fw_boot_ms() < store->trouble_at + WELL_AGAIN_MS)
+			return;
 		if (store->trouble_told)
 			fw_writer_log(&store->writer, FW_LOG_NOTICE, "the catalog can be written again; what was kept is being applied");
 		store->trouble_since = 0;
 		store->trouble_told = false;
 		return;
 	}
+	store->trouble_at = fw_boot_ms();
 	if (!store->trouble_since)
 		store->trouble_since = fw_boot_ms();
 	if (store->trouble_told || fw_boot_ms() - store->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
