@@ -53,9 +53,11 @@ class Witness:
         self.number, self.mid, self.client = 0, 0, None
         self.unacknowledged = collections.OrderedDict()  # packet identifier: number of the message, its topic's tail, payload
         self.acknowledged = []
-        self.pushed = 0
+        self.pushed, self.next_connect, self.refused = 0, 0, False
 
     def connect(self):
+        self.next_connect = time.monotonic() + (0.5 if self.refused else 0.02)
+        self.refused = True  # until it is acknowledged something
         try:
             self.client = Client(self)
         except OSError:
@@ -77,6 +79,7 @@ class Witness:
         self.client.say(tail, payload, mid=self.mid)
 
     def acknowledge(self, mid):
+        self.refused = False
         if mid == HELLO:
             return
         number = self.unacknowledged.pop(mid)[0]
@@ -120,10 +123,10 @@ class Load:
 
     def turn(self):
         self.fleet.run(0.002 if rate else 0.01)
-        for witness in self.witnesses:
-            if not witness.client or not witness.client.alive:
-                witness.connect()
         now = time.monotonic()
+        for witness in self.witnesses:
+            if (not witness.client or not witness.client.alive) and now > witness.next_connect:
+                witness.connect()
         if self.sending and counts[2] and now > self.next_retry:
             self.retry_replies()
         if self.sending and rate:
