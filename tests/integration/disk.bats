@@ -10,7 +10,6 @@ setup_file() {
 
 setup() {
 	BROKER_DIR=$BATS_TEST_TMPDIR
-	DB=$BROKER_DIR/firmware.db
 	LOG=$BROKER_DIR/broker.log
 }
 
@@ -24,9 +23,14 @@ start_on_small_disk() {
 	((EUID == 0)) || skip 'mounting a small disk needs root'
 	mkdir "$BROKER_DIR/disk"
 	mount -t tmpfs -o "size=96m,mode=0777" tmpfs "$BROKER_DIR/disk" || skip 'a small disk cannot be mounted here'
-	start_broker "plugin_opt_db_file $BROKER_DIR/disk/firmware.db"
-	DB=$BROKER_DIR/disk/firmware.db
+	restart_on_small_disk "plugin_opt_db_file $BROKER_DIR/disk/firmware.db"
 	catalog
+}
+
+restart_on_small_disk() {
+	start_broker "$@"
+	# shellcheck disable=SC2034 # helper.bash uses it
+	DB=$BROKER_DIR/disk/firmware.db
 }
 
 # LINE...: with the library that makes calls fail when `faults` says so.
@@ -111,8 +115,7 @@ others_served() {
 		retry 20 broker_decided
 		if broker_lives; then kill_broker; else grep -q 'mosquitto-firmware: .*firmware.db.*full' "$LOG"; fi
 		rm "$BROKER_DIR/disk/ballast"
-		start_broker
-		DB=$BROKER_DIR/disk/firmware.db
+		restart_on_small_disk
 		acknowledges 300
 	done
 	witnesses_agree
@@ -126,8 +129,7 @@ others_served() {
 	refuses_to_start
 	[[ $output == *"plugin_opt_db_file: cannot write to the folder '$BROKER_DIR/disk/.': Read-only file system"* ]]
 	mount -o remount,rw "$BROKER_DIR/disk"
-	start_broker
-	DB=$BROKER_DIR/disk/firmware.db
+	restart_on_small_disk
 	rows "SELECT version FROM device" 1.0
 }
 
