@@ -18,7 +18,6 @@ crash_loop() {
 		kill_broker
 		start_broker
 	done
-	figure "$1 kills"
 }
 
 @test "kill -9 under load" {
@@ -28,6 +27,7 @@ crash_loop() {
 	acknowledges 200
 	crash_loop "$(rounds 8 300)"
 	acknowledges 200
+	figure "$(rounds 8 300) kills"
 	witnesses_agree
 }
 
@@ -43,6 +43,7 @@ crash_loop() {
 		acknowledges 100
 		release_catalog
 	done
+	figure "$((2 * round)) kills"
 	witnesses_agree
 }
 

@@ -3,9 +3,10 @@
   witness.py DATABASE PROGRESS REPORTS REPLIES [PAD [RATE]]
 
 So many devices send progress, reports, and replies to pushes, each up to INFLIGHT messages ahead, as fast as they are
-acknowledged or RATE a second in all. PAD: bytes of text in each progress. When a connection breaks, a device connects
-again and sends what was not acknowledged once more with the DUP flag, in the same order. Every message has a number of
-its own as its timestamp. Replies refuse the push, and an operator retries what failed, so that there is always one.
+acknowledged or RATE a second in all. PAD: bytes of text in each progress. Now and then a connection is lost with the
+acknowledgements on their way. A device whose connection is broken connects again and sends what was not acknowledged once
+more with the DUP flag, in the same order. Every message has a number of its own as its timestamp. Replies refuse the push,
+and an operator retries what failed, so that there is always one.
 
 Lines on standard input are obeyed, and each is answered with a line on standard output:
   count        how many messages have been acknowledged
@@ -87,7 +88,7 @@ class Witness:
         self.load.acknowledged += 1
 
     def hear(self, _device, topic, _payload, _qos, _retained):
-        if topic.endswith("/upgrade") and self.kind == "reply" and not self.unacknowledged:
+        if topic.endswith("/upgrade") and self.kind == "reply" and self.client.alive and not self.unacknowledged:
             self.pushed += 1
             self.send("upgrade/reply", {"success": False, "message": f"reply {self.number + 1}"})
 
@@ -105,7 +106,7 @@ class Load:
     def __init__(self):
         self.fleet, self.acknowledged, self.sending = Fleet(), 0, True
         self.witnesses = [Witness(self, kind, i) for kind, count in zip(("progress", "report", "reply"), counts) for i in range(count)]
-        self.next_retry = self.next_message = 0
+        self.next_retry = self.next_message = self.next_loss = 0
         self.alive, self.outgoing, self.text = True, b"", b""
 
     def readable(self):
@@ -129,6 +130,8 @@ class Load:
                 witness.connect()
         if self.sending and counts[2] and now > self.next_retry:
             self.retry_replies()
+        if self.sending and now > self.next_loss:
+            self.lose_a_connection(now)
         if self.sending and rate:
             self.next_message = max(self.next_message, now - 0.1)
             while self.next_message <= now:
@@ -140,6 +143,13 @@ class Load:
             for witness in self.witnesses:
                 while witness.client and witness.may_send():
                     witness.next()
+
+    def lose_a_connection(self, now):
+        """A device's connection breaks before it has read the acknowledgements that are on their way."""
+        self.next_loss = now + 0.1
+        under_way = [each for each in self.witnesses if each.unacknowledged and each.client and each.client.alive]
+        if under_way:
+            random.choice(under_way).client.drop()
 
     def drain(self, seconds=60):
         """All is acknowledged, and all that was is in the catalog."""

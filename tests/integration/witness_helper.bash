@@ -40,6 +40,7 @@ start_witnesses() {
 # VERB: what the witnesses say to it.
 witness() {
 	local answer=''
+	kill -0 "$WITNESS" || { cat "$BROKER_DIR/witness.errors" >&2; return 1; }
 	echo "$1" >&"$WITNESS_IN"
 	read -r -t 100 answer <&"$WITNESS_OUT" || answer="no answer: $(<"$BROKER_DIR/witness.errors")"
 	printf '%s\n' "$answer"
