@@ -244,7 +244,9 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 	/* the mode is kept in the file (sqlite.org/wal.html): last, so that a file which cannot be migrated stays as it was */
 	if (status == FW_OK)
 		status = fw_db_exec(db, "PRAGMA journal_mode = WAL", &detail);
-	if (status != FW_OK)
+	if (status == FW_BUSY)
+		fw_error_set(error, "the catalog '%s' is to be brought up to date, but another connection holds its lock: end that transaction", path);
+	else if (status != FW_OK)
 		fw_error_set(error, "cannot prepare the catalog '%s': %s", path, detail.text);
 	sqlite3_close(db);
 	return status;
