@@ -24,6 +24,8 @@ class Gone(Exception):
 
 
 class Device:
+    connect_timeout = 10
+
     def __init__(self, fleet, name, topics, clean, username, product):
         self.fleet, self.name, self.product = fleet, name, product
         self.base = f"/{product}/{name}/firmware/"
@@ -31,6 +33,7 @@ class Device:
         self.alive, self.waiting, self.mid, self.last = True, 1, 0, None
         self.on_message = None
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(self.connect_timeout)
         self.socket.connect(os.environ["BROKER_SOCKET"])
         self.socket.setblocking(False)
         flags = (2 if clean else 0) | (128 if username else 0)
@@ -68,7 +71,8 @@ class Device:
     def lost(self):
         if self.alive:
             self.alive = False
-            self.fleet.selector.unregister(self.socket)
+            if self.socket in self.fleet.selector.get_map():
+                self.fleet.selector.unregister(self.socket)
             self.socket.close()
 
     def publish(self, topic, payload, qos=1, mid=None, dup=False):
