@@ -32,7 +32,7 @@ __attribute__((constructor)) static void map_orders(void)
 /* The error that this call is to fail with, 0: none. */
 static int fault(char operation, int fd, const char *path)
 {
-	char line[65] = "", which[8], name[33], link[32], target[4096];
+	char line[65] = "", which[8], name[33], link[40], target[4096];
 	int code, percent;
 	ssize_t len;
 
@@ -42,7 +42,7 @@ static int fault(char operation, int fd, const char *path)
 	if (sscanf(line, "%7s %d %d %32s", which, &code, &percent, name) != 4 || !strchr(which, operation))
 		return 0;
 	if (!path) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", fd);
 		len = readlink(link, target, sizeof(target) - 1);
 		if (len < 0)
 			return 0;
