@@ -24,7 +24,7 @@ class Gone(Exception):
 
 
 class Device:
-    connect_timeout = 10
+    connect_timeout = None  # waits until the broker accepts
 
     def __init__(self, fleet, name, topics, clean, username, product):
         self.fleet, self.name, self.product = fleet, name, product

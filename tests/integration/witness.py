@@ -37,7 +37,7 @@ rate = float(sys.argv[6]) if len(sys.argv) > 6 else 0
 class Client(Device):
     """A connection that tells its owner which message was acknowledged."""
 
-    connect_timeout = 0.2  # a broker without file descriptors accepts nobody
+    connect_timeout = 0.2  # a broker without file descriptors accepts nobody: tries again later
 
     def __init__(self, owner):
         self.owner = owner
