@@ -4,7 +4,7 @@
  * latency counts from it whenever they could really be sent, so that a stall is seen by every message that it delayed.
  *
  * A run is: connect, warm up, wait until the watched processes are quiet, measure, wait for the last answers, wait until the
- * processes are quiet again. CPU of a watched process is taken from the scheduler's own account of each of its threads. */
+ * processes are quiet again. SIGINT ends the measurement, not the run. CPU of a watched process is taken from the scheduler's own account of each of its threads. */
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -161,6 +162,14 @@ static void read_cpu(struct cpu *cpu)
 }
 
 /* Until what the messages caused is done: the catalog is written behind the acknowledgement. */
+static volatile sig_atomic_t enough; /* SIGINT: the measurement ends here */
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	enough = 1;
+}
+
 static void wait_until_quiet(struct cpu *cpu)
 {
 	read_cpu(cpu);
@@ -553,7 +562,7 @@ static void open_loop(double seconds)
 	int64_t start = now_ns();
 
 	epoll_ctl(poller, EPOLL_CTL_ADD, timer, &event);
-	while (count < most) {
+	while (count < most && !enough) {
 		send_due(timer, start, &count, most);
 		if (handle_events(1000) && read(timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 			die("timerfd: %s", strerror(errno));
@@ -570,7 +579,7 @@ static void closed_loop(double seconds)
 		for (unsigned n = 0; n < options.inflight; n++)
 			send_message(&connections[i], now_ns());
 	}
-	while (now_ns() < until)
+	while (now_ns() < until && !enough)
 		handle_events(10);
 	sending = false;
 }
@@ -725,6 +734,7 @@ int main(int argc, char **argv)
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
+	signal(SIGINT, on_interrupt);
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	connect_all();
 	measure();
