@@ -1,4 +1,4 @@
-/* The store without its thread, and clocks that can be set forward: a fuzz target decides when the store works and how late it is, so
+/* The store without its thread, on the caller's side, and clocks that can be set forward: a fuzz target decides when the store works and how late it is, so
  * that an input does the same each time. Include before any header of the plugin: it brings store.c and fw.c with it, in place of the library's. */
 #ifndef FUZZ_STEPPED_H
 #define FUZZ_STEPPED_H
@@ -32,6 +32,8 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 #include "../../plugin/store.c"
 #undef fw_store_start
 
+#include "side.h"
+
 /* Threads that stand behind the broker's would wait for a free core each time they end. */
 int setpriority(int which, id_t who, int priority);
 int setpriority(int which, id_t who, int priority)
@@ -48,6 +50,36 @@ int sched_setscheduler(pid_t who, int policy, const struct sched_param *paramete
 	(void)policy;
 	(void)parameters;
 	return 0;
+}
+
+/* The store's files are opened in the table of who steps it. */
+struct fw_side {
+	int unused;
+};
+
+enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error)
+{
+	(void)apart;
+	(void)error;
+	*out = calloc(1, sizeof(**out));
+	return *out ? FW_OK : FW_NOMEM;
+}
+
+bool fw_side_apart(const struct fw_side *side)
+{
+	(void)side;
+	return false;
+}
+
+enum fw_status fw_side_run(struct fw_side *side, enum fw_status (*job)(void *context), void *context)
+{
+	(void)side;
+	return job(context);
+}
+
+void fw_side_close(struct fw_side *side)
+{
+	free(side);
 }
 
 static struct fw_store *stepped_store;
