@@ -372,11 +372,12 @@ bumps() {
 }
 
 @test "views and triggers can be dropped and applied again" {
-  local before
+  local before drops
   before=$(dump)
+  # by a shell that is gone before the next one begins
+  drops=$(sqlite3 "$DB" "SELECT 'DROP ' || type || ' ' || name || ';' FROM sqlite_schema WHERE type IN ('view', 'trigger');")
   {
-    echo 'BEGIN IMMEDIATE;'
-    sqlite3 "$DB" "SELECT 'DROP ' || type || ' ' || name || ';' FROM sqlite_schema WHERE type IN ('view', 'trigger');"
+    echo "BEGIN IMMEDIATE; $drops"
     cat "$BATS_LIB_SCHEMA/views.sql" "$BATS_LIB_SCHEMA/triggers.sql" "$BATS_LIB_SCHEMA/triggers_task.sql"
     echo 'COMMIT;'
   } | sqlite3 -bail "$DB"
