@@ -237,10 +237,10 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (status == FW_OK && !empty)
 		status = check_owner(db, path, error);
-	if (status == FW_OK)
+	if (status == FW_OK) {
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	if (status == FW_OK)
 		status = migrate_schema(db, &detail);
+	}
 	/* the mode is kept in the file (sqlite.org/wal.html): last, so that a file which cannot be migrated stays as it was */
 	if (status == FW_OK)
 		status = fw_db_exec(db, "PRAGMA journal_mode = WAL", &detail);

@@ -51,7 +51,7 @@ static uint8_t take(void)
 
 static const uint8_t *take_bytes(size_t most, size_t *len)
 {
-	const uint8_t *at = world.at;
+	const uint8_t *at;
 
 	*len = take();
 	at = world.at;

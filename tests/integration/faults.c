@@ -86,7 +86,7 @@ int fdatasync(int fd) { FAIL_OR('s', fd, REAL(fdatasync)(fd)); }
 
 int open64(const char *path, int flags, ...)
 {
-	int code = flags & (O_WRONLY | O_RDWR) ? fault('o', -1, path) : 0;
+	int code = (flags & (O_WRONLY | O_RDWR)) ? fault('o', -1, path) : 0;
 	unsigned mode = 0;
 	va_list arguments;
 

@@ -103,7 +103,7 @@ static void assert_answered(const char *what)
 
 /* --- the session --- */
 
-static void step(void)
+static void take_step(void)
 {
 	bool more = true;
 
@@ -161,7 +161,7 @@ static void talk(void)
 	assert_int_equal(ask(&evil, "/lamp/d1/firmware/read", "{\"messageId\":\"\\u0041\"}", NULL), FW_ANSWERED);
 	assert_answered("\"version\":\"0.9\"");
 	assert_answered("\"messageId\":\"A\"");
-	step();
+	take_step();
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":7,\"x\":[1,{\"y\":\"\\u00fc, and more text than fits into a small buffer\"}]}", "/lamp/d1/inbox");
 	assert_answered("/lamp/d1/inbox ");
 	assert_answered("\"version\":\"2.0\"");
@@ -179,19 +179,19 @@ static void upgrade(void)
 {
 	operate("INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'n', 'push')");
 	for (int i = 0; i < 10; i++)
-		step();
+		take_step();
 	/* what the broker had no memory for is not sent again: the task's timeout is for that */
 	if (session.pushes != 2 && !(failing.kind == FAIL_BROKER && failing.failed))
 		fail_msg("%u pushes after failure %ld", session.pushes, failing.at);
 	assert_rows("SELECT state FROM task_device WHERE device_id = 'd1'", "processing");
 	say(&lamp, "/lamp/d1/firmware/upgrade/reply", "{\"success\":true,\"timestamp\":3}");
 	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":50,\"firmwareId\":\"f2\",\"timestamp\":4}");
-	step();
+	take_step();
 	assert_rows("SELECT progress FROM task_device WHERE device_id = 'd1'", "50");
 	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":100,\"complete\":true,\"success\":true,\"firmwareId\":\"f2\",\"timestamp\":5,\"x\":[]}");
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":\"m\"}", NULL);
 	assert_answered("no_update");
-	step();
+	take_step();
 	fw_service_gone(session.service, &lamp);
 	/* stays in the spool for the next start */
 	say(&other, "/lamp/d2/firmware/upgrade/progress", "{\"progress\":99,\"timestamp\":6}");
@@ -326,7 +326,7 @@ static void run_session(enum failing kind, long at, long in_a_row)
 	failing_stop();
 	start();
 	in_turn = false;
-	step();
+	take_step();
 	assert_all_recorded();
 	end_session();
 	if (failing.live != live)
