@@ -3,7 +3,10 @@
 
 load files_helper
 
-setup() { start_with_files; }
+setup() {
+	[[ -z ${FW_ONE_TABLE:-} ]] || skip 'not under the thread sanitizer'
+	start_with_files
+}
 
 open_files() { # THREAD: the files that it has open
 	ls -l "/proc/$BROKER/task/$1/fd"

@@ -71,7 +71,7 @@ class Device:
     def lost(self):
         if self.alive:
             self.alive = False
-            if self.socket in self.fleet.selector.get_map():
+            if self.socket in self.fleet.selector.get_map():  # not yet when the broker goes while we connect
                 self.fleet.selector.unregister(self.socket)
             self.socket.close()
 
