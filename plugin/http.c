@@ -83,7 +83,7 @@ static int port_of(int socket)
 	if (getsockname(socket, (struct sockaddr *)&address, &len) != 0 ||
 		getnameinfo((struct sockaddr *)&address, len, NULL, 0, port, sizeof(port), NI_NUMERICSERV) != 0)
 		return 0;
-	return atoi(port);
+	return (int)strtol(port, NULL, 10);
 }
 
 /* A transfer has a socket and a file. As far as the system allows, these come on top of what the broker may open; else they are a part

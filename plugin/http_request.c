@@ -147,7 +147,10 @@ static void add_disposition(struct MHD_Response *response, struct fw_slice name)
 	for (size_t i = 0; i < name.len; i++) {
 		unsigned char byte = (unsigned char)name.at[i];
 
-		*at++ = byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\' || byte == '%' ? '_' : (char)byte;
+		*at = name.at[i];
+		if (byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\' || byte == '%')
+			*at = '_';
+		at++;
 	}
 	at = mempcpy(at, "\"; filename*=UTF-8''", 20);
 	for (size_t i = 0; i < name.len; i++) {

@@ -353,7 +353,7 @@ static void test_many_parts(void **state)
 
 		for (int j = 0; j < cases[i].count; j++)
 			end = stpcpy(end, cases[i].part);
-		strcpy(end, cases[i].tail);
+		stpcpy(end, cases[i].tail);
 		code = raw_text(text);
 		if (code < cases[i].least || code > cases[i].most)
 			fail_msg("%d of '%s': %d", cases[i].count, cases[i].part, code);
