@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "store_apart.h"
 #include "store_apply.h"
 #include "store_files.h"
+#include "store_health.h"
 #include "store_schedule.h"
 #include "store_schema.h"
 #include "store_writer.h"
@@ -26,12 +26,8 @@
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
-#define TROUBLE_MS 5000      /* trouble that lasts so long is worth a line */
-#define WELL_AGAIN_MS 2000   /* so long after the last trouble it counts as over */
 #define PRUNE_EVERY_MS 60000
 #define LEFT_OUT_EVERY_MS 60000
-#define WAL_LARGE (INT64_C(256) << 20) /* bytes */
-#define WATCH_EVERY_MS 5000
 #define PRUNE_ROWS 500
 #define FORGET_ROWS 2000
 #define MESSAGES_OF_UPLINK 80 /* at most that many messages follow from one uplink */
@@ -47,8 +43,6 @@ struct fw_store {
 	struct fw_spool *spool;
 	struct fw_presence_queue *presence;
 	atomic_uint_fast64_t applied;
-	dev_t device;
-	ino_t inode; /* of the catalog when it was opened */
 	int lock_fd; /* -1: not open */
 
 	pthread_t thread;
@@ -59,19 +53,14 @@ struct fw_store {
 	atomic_bool sleeping; /* set under the lock, read without it */
 
 	/* the store thread's own */
+	struct fw_health health;
 	bool presence_forgotten;
-	bool file_lost;
-	int64_t trouble_since; /* boot ms, 0: none */
-	int64_t trouble_at;    /* boot ms of the last time */
-	bool trouble_told;
 	uint64_t left_out; /* uplinks that the catalog's rules refused */
 	int64_t next_left_out_line; /* boot ms */
-	bool wal_told;
 	bool hurry; /* there is more to do than to apply uplinks */
-	int64_t next_prune, next_watch; /* boot ms */
+	int64_t next_prune; /* boot ms */
 	uint64_t mark;   /* a sequence: when it is applied, */
 	int64_t mark_ms; /* all that devices said until this steady time is */
-	struct fw_spool_damage damage_told;
 };
 
 static char *spool_prefix(const char *db_file)
@@ -106,17 +95,13 @@ static enum fw_status lock_catalog(struct fw_store *store, struct fw_error *erro
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
-	struct stat status_of_file;
 	enum fw_status status = lock_catalog(store, error);
 
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
 		status = fw_writer_open(&store->writer, options->db_file, options->sync_full, error);
-	if (status == FW_OK && stat(options->db_file, &status_of_file) == 0) {
-		store->device = status_of_file.st_dev;
-		store->inode = status_of_file.st_ino;
-	}
+	fw_health_init(&store->health, &store->writer, options->db_file);
 	return status;
 }
 
@@ -398,97 +383,6 @@ static enum fw_status prune_when_due(struct fw_store *store, bool *more)
 	return status;
 }
 
-/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What comes meanwhile stays in the spool. */
-static void watch_catalog(struct fw_store *store)
-{
-	const char *path = store->config.options->db_file;
-	struct stat now;
-	bool lost = stat(path, &now) != 0 || now.st_dev != store->device || now.st_ino != store->inode;
-
-	if (lost && !store->file_lost)
-		fw_writer_log(&store->writer, FW_LOG_ERROR, "the catalog '%s' was removed or replaced while in use: put it back, or restart the broker to use the new one", path);
-	store->file_lost = lost;
-}
-
-/* A reader that never ends keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
-static void watch_wal(struct fw_store *store)
-{
-	char *path = NULL;
-	struct stat now = {.st_size = 0};
-
-	if (asprintf(&path, "%s-wal", store->config.options->db_file) < 0)
-		return;
-	if (stat(path, &now) == 0 && now.st_size > WAL_LARGE && !store->wal_told) {
-		fw_writer_log(&store->writer, FW_LOG_WARNING, "'%s' has grown to %lld MiB: some connection keeps a read transaction open; end it", path,
-			(long long)(now.st_size >> 20));
-		store->wal_told = true;
-	} else if (now.st_size < WAL_LARGE / 2) {
-		store->wal_told = false;
-	}
-	free(path);
-}
-
-static void watch_files(struct fw_store *store)
-{
-	if (fw_boot_ms() < store->next_watch)
-		return;
-	store->next_watch = fw_boot_ms() + WATCH_EVERY_MS;
-	watch_catalog(store);
-	watch_wal(store);
-}
-
-static void tell_damage(struct fw_store *store)
-{
-	struct fw_spool_damage damage = fw_spool_damage(store->spool);
-
-	if (damage.bytes_skipped == store->damage_told.bytes_skipped)
-		return;
-	fw_writer_log(&store->writer, damage.gaps > store->damage_told.gaps ? FW_LOG_ERROR : FW_LOG_WARNING,
-		"the spool beside '%s' was damaged: %llu bytes skipped, %llu torn ends (uplinks that were not acknowledged), %llu gaps",
-		store->config.options->db_file, (unsigned long long)damage.bytes_skipped, (unsigned long long)damage.torn_tails,
-		(unsigned long long)damage.gaps);
-	store->damage_told = damage;
-}
-
-static const char *trouble_name(enum fw_status status)
-{
-	switch (status) {
-	case FW_BUSY:
-		return "another connection holds its lock (an operator's open transaction?)";
-	case FW_FULL:
-		return "the disk is full";
-	case FW_NOMEM:
-		return "out of memory";
-	default:
-		return NULL;
-	}
-}
-
-/* Says once that trouble lasts, and once that it is over. */
-static void note_trouble(struct fw_store *store, enum fw_status status)
-{
-	const char *name = trouble_name(status);
-
-	if (status == FW_OK) {
-		/* on a disk that is all but full a short transaction succeeds now and then */
-		if (store->trouble_told && fw_boot_ms() < store->trouble_at + WELL_AGAIN_MS)
-			return;
-		if (store->trouble_told)
-			fw_writer_log(&store->writer, FW_LOG_NOTICE, "the catalog can be written again; what was kept is being applied");
-		store->trouble_since = 0;
-		store->trouble_told = false;
-		return;
-	}
-	store->trouble_at = fw_boot_ms();
-	if (!store->trouble_since)
-		store->trouble_since = fw_boot_ms();
-	if (store->trouble_told || fw_boot_ms() - store->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
-		return;
-	store->trouble_told = true;
-	fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog cannot be written: %s; uplinks are kept in the spool and applied later",
-		name ? name : store->writer.trouble);
-}
-
 /* One round. *more: there is more to do at once. */
 static enum fw_status work(struct fw_store *store, bool *more)
 {
@@ -496,9 +390,9 @@ static enum fw_status work(struct fw_store *store, bool *more)
 	bool left = false, scheduled = false, filed = false;
 
 	*more = false;
-	watch_files(store);
+	fw_health_look(&store->health);
 	fw_store_files_guard(store->files);
-	if (store->file_lost)
+	if (store->health.lost)
 		return FW_OK;
 	if (!store->presence_forgotten) {
 		status = in_transaction(store, forget_presence, &left);
@@ -521,7 +415,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 	store->hurry = scheduled || left;
 	*more |= left;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
-	tell_damage(store);
+	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
 	return status;
 }
 
@@ -608,7 +502,7 @@ static void *run(void *argument)
 		bool more;
 		enum fw_status status = work(store, &more);
 
-		note_trouble(store, status);
+		fw_health_note(&store->health, status);
 		if (status != FW_OK)
 			go_on = sleep_until_work(store, RETRY_MS, false);
 		else if (!more)

@@ -98,7 +98,7 @@ __attribute__((unused)) static enum fw_status step_store(bool *more)
 {
 	enum fw_status status = work(stepped_store, more);
 
-	note_trouble(stepped_store, status);
+	fw_health_note(&stepped_store->health, status);
 	return status;
 }
 
