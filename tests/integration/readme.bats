@@ -83,6 +83,29 @@ add_readme_file() {
 	grep -q "firmware '$ID' is rejected: " "$LOG"
 }
 
+@test "the README's task, and what an operator does with it" {
+	local verbs
+	add_readme_file 1000
+	say lamp-1 report '{"version":"1.0"}'
+	rows "SELECT presence FROM device" offline
+	assert_equal "$(sql_block 3 | sqlite3 -bail "$DB")" $'1|1|0|0|0|0|0\nlamp-1|waiting|0|'
+	mapfile -t verbs < <(sql_block 4)
+	assert_equal "${#verbs[@]}" 5
+	db "${verbs[0]}"
+	rows "SELECT state FROM task_device" canceled
+	db "${verbs[1]}"
+	rows "SELECT state FROM task_device" waiting
+	say lamp-1 upgrade/progress '{"version":"2.1","complete":true,"success":false,"errorReason":"flash"}'
+	rows "SELECT state, error_reason FROM task_device" 'failed|flash'
+	rows "SELECT presence FROM device" offline
+	db "${verbs[2]}"
+	rows "SELECT state FROM task_device" waiting
+	db "${verbs[3]}"
+	rows "SELECT state FROM task_device" canceled
+	db "${verbs[4]}"
+	rows "SELECT state FROM task_device" waiting
+}
+
 @test "the README's keys and signatures" {
 	local line make sign method
 	add_readme_file 1000
