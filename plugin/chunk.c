@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "message.h"
 #include "table.h"
+#include "thread.h"
 #include "topic.h"
 
 #define DEVICES_MOST 65536u /* remembered for a moment */
@@ -362,8 +362,7 @@ bool fw_chunks_under_way(const struct fw_chunks *chunks)
 enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error)
 {
 	struct fw_chunks *chunks = calloc(1, sizeof(*chunks));
-	sigset_t all, before;
-	int code;
+	enum fw_status status;
 
 	if (!chunks || !(chunks->devices = fw_table_new(0))) {
 		free(chunks);
@@ -374,16 +373,11 @@ enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_c
 	chunks->last_answer = &chunks->first_answer;
 	pthread_mutex_init(&chunks->lock, NULL);
 	pthread_cond_init(&chunks->wake, NULL);
-	/* the broker's signals are for its own thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&chunks->thread, NULL, run, chunks);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (code != 0) {
-		fw_error_set(error, "cannot start the thread that reads chunks: %s", strerror(code));
+	status = fw_thread_start(&chunks->thread, run, chunks, "reads chunks", error);
+	if (status != FW_OK) {
 		fw_table_free(chunks->devices);
 		free(chunks);
-		return FW_FAILED;
+		return status;
 	}
 	*out = chunks;
 	return FW_OK;

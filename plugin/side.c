@@ -1,12 +1,12 @@
 #include "side.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
+
+#include "thread.h"
 
 #define FIRST_CLOSED 3u /* standard output and error stay */
 
@@ -50,25 +50,19 @@ static void *run(void *argument)
 enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error)
 {
 	struct fw_side *side = calloc(1, sizeof(*side));
-	sigset_t all, before;
-	int code;
+	enum fw_status status;
 
 	if (!side)
 		return FW_NOMEM;
 	side->apart = apart;
 	pthread_mutex_init(&side->lock, NULL);
 	pthread_cond_init(&side->changed, NULL);
-	/* the broker's signals are for its own thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&side->thread, NULL, run, side);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (code != 0) {
-		fw_error_set(error, "cannot start a thread: %s", strerror(code));
+	status = fw_thread_start(&side->thread, run, side, "opens the catalog", error);
+	if (status != FW_OK) {
 		pthread_cond_destroy(&side->changed);
 		pthread_mutex_destroy(&side->lock);
 		free(side);
-		return FW_FAILED;
+		return status;
 	}
 	pthread_mutex_lock(&side->lock);
 	while (!side->ready)

@@ -5,10 +5,11 @@
  * shorter record left behind when it overwrote a longer, failed one is never taken for a record. */
 #include "spool_segment.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+
+#include "bytes.h"
 
 #define LENGTH_AT 4u
 #define SEQUENCE_AT 8u
@@ -34,41 +35,11 @@ static void crc_fill(void)
 			crc_table[slice][i] = (crc_table[slice - 1][i] >> 8) ^ crc_table[0][crc_table[slice - 1][i] & 0xff];
 }
 
-static uint32_t get32(const unsigned char *at)
-{
-	uint32_t little;
-
-	memcpy(&little, at, sizeof(little));
-	return le32toh(little);
-}
-
-static uint64_t get64(const unsigned char *at)
-{
-	uint64_t little;
-
-	memcpy(&little, at, sizeof(little));
-	return le64toh(little);
-}
-
-static void put32(unsigned char *at, uint32_t value)
-{
-	uint32_t little = htole32(value);
-
-	memcpy(at, &little, sizeof(little));
-}
-
-static void put64(unsigned char *at, uint64_t value)
-{
-	uint64_t little = htole64(value);
-
-	memcpy(at, &little, sizeof(little));
-}
-
 /* Eight bytes a step (slicing-by-8): a byte a step would cost more than the write it protects. */
 static uint32_t crc_update(uint32_t crc, const unsigned char *at, size_t len)
 {
 	for (; len >= 8; at += 8, len -= 8) {
-		uint64_t word = get64(at) ^ crc;
+		uint64_t word = fw_get64(at) ^ crc;
 
 		crc = crc_table[7][word & 0xff] ^ crc_table[6][(word >> 8) & 0xff] ^ crc_table[5][(word >> 16) & 0xff] ^
 		      crc_table[4][(word >> 24) & 0xff] ^ crc_table[3][(word >> 32) & 0xff] ^
@@ -91,11 +62,11 @@ static uint32_t record_crc(const unsigned char *frame, size_t len)
 
 size_t fw_spool_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len)
 {
-	put32(frame, magic);
-	put32(frame + LENGTH_AT, (uint32_t)len);
-	put64(frame + SEQUENCE_AT, sequence);
+	fw_put32(frame, magic);
+	fw_put32(frame + LENGTH_AT, (uint32_t)len);
+	fw_put64(frame + SEQUENCE_AT, sequence);
 	memcpy(frame + FW_SPOOL_HEADER, payload, len);
-	put32(frame + CRC_AT, record_crc(frame, len));
+	fw_put32(frame + CRC_AT, record_crc(frame, len));
 	return FW_SPOOL_HEADER + len;
 }
 
@@ -143,10 +114,10 @@ static enum fw_status hold(struct fw_spool_cursor *cursor, uint64_t from, size_t
  * that a record's offset bounds its sequence. */
 static bool header_fits(const struct fw_spool_cursor *cursor, const unsigned char *header, uint64_t from, uint64_t limit)
 {
-	uint32_t len = get32(header + LENGTH_AT);
-	uint64_t sequence = get64(header + SEQUENCE_AT);
+	uint32_t len = fw_get32(header + LENGTH_AT);
+	uint64_t sequence = fw_get64(header + SEQUENCE_AT);
 
-	return get32(header) == cursor->magic && len >= 1 && len <= FW_SPOOL_PAYLOAD_MAX && len <= limit - from - FW_SPOOL_HEADER &&
+	return fw_get32(header) == cursor->magic && len >= 1 && len <= FW_SPOOL_PAYLOAD_MAX && len <= limit - from - FW_SPOOL_HEADER &&
 	       sequence >= cursor->first && sequence < cursor->below && sequence > cursor->last &&
 	       sequence - cursor->first <= from / (FW_SPOOL_HEADER + 1);
 }
@@ -166,14 +137,14 @@ static enum fw_status check(struct fw_spool_cursor *cursor, uint64_t from, uint6
 	frame = cursor->buffer + (from - cursor->start);
 	if (!header_fits(cursor, frame, from, limit))
 		return FW_NOT_FOUND;
-	len = get32(frame + LENGTH_AT);
+	len = fw_get32(frame + LENGTH_AT);
 	status = hold(cursor, from, FW_SPOOL_HEADER + len, limit);
 	if (status != FW_OK)
 		return status;
 	frame = cursor->buffer + (from - cursor->start);
-	if (get32(frame + CRC_AT) != record_crc(frame, len))
+	if (fw_get32(frame + CRC_AT) != record_crc(frame, len))
 		return FW_NOT_FOUND;
-	*record = (struct fw_spool_record){frame + FW_SPOOL_HEADER, len, get64(frame + SEQUENCE_AT)};
+	*record = (struct fw_spool_record){frame + FW_SPOOL_HEADER, len, fw_get64(frame + SEQUENCE_AT)};
 	return FW_OK;
 }
 
@@ -182,7 +153,7 @@ static enum fw_status search(struct fw_spool_cursor *cursor, uint64_t *from, uin
 {
 	unsigned char magic[4];
 
-	put32(magic, cursor->magic);
+	fw_put32(magic, cursor->magic);
 	while (limit - *from > FW_SPOOL_HEADER) {
 		enum fw_status status = hold(cursor, *from, sizeof(magic), limit);
 		const unsigned char *at = cursor->buffer + (*from - cursor->start);

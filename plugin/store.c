@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "store_schedule.h"
 #include "store_schema.h"
 #include "store_writer.h"
+#include "thread.h"
 
 #define BATCH_RECORDS 2000
 #define BATCH_MS 20          /* an operator's shell without .timeout must find the catalog free most of the time */
@@ -516,20 +516,10 @@ static void *run(void *argument)
 
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
 {
-	sigset_t all, before;
-	int code;
+	enum fw_status status = fw_thread_start(&store->thread, run, store, "writes the catalog", error);
 
-	/* the broker's signals are for its own thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&store->thread, NULL, run, store);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (code != 0) {
-		fw_error_set(error, "cannot start the store's thread: %s", strerror(code));
-		return FW_FAILED;
-	}
-	store->started = true;
-	return FW_OK;
+	store->started = status == FW_OK;
+	return status;
 }
 
 void fw_store_stop(struct fw_store *store)

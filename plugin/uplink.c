@@ -8,8 +8,9 @@
  * Little endian. What is absent is zero, so that an uplink has one encoding only. */
 #include "uplink.h"
 
-#include <endian.h>
 #include <string.h>
+
+#include "bytes.h"
 
 #define FORMAT 1u
 #define HEADER 38u
@@ -23,36 +24,6 @@ enum flag {
 	SUCCESS = 1 << 3,
 	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS,
 };
-
-static void put16(unsigned char *at, size_t value)
-{
-	uint16_t little = htole16((uint16_t)value);
-
-	memcpy(at, &little, sizeof(little));
-}
-
-static void put64(unsigned char *at, uint64_t value)
-{
-	uint64_t little = htole64(value);
-
-	memcpy(at, &little, sizeof(little));
-}
-
-static size_t get16(const unsigned char *at)
-{
-	uint16_t little;
-
-	memcpy(&little, at, sizeof(little));
-	return le16toh(little);
-}
-
-static uint64_t get64(const unsigned char *at)
-{
-	uint64_t little;
-
-	memcpy(&little, at, sizeof(little));
-	return le64toh(little);
-}
 
 static bool id_fits(size_t len)
 {
@@ -84,13 +55,13 @@ size_t fw_uplink_encode(const struct fw_uplink *uplink, unsigned char *buffer, s
 	buffer[1] = (unsigned char)uplink->kind;
 	buffer[2] = (unsigned char)flags_of(uplink);
 	buffer[3] = uplink->has_progress ? (unsigned char)uplink->progress : 0;
-	put64(buffer + 4, (uint64_t)uplink->received_at);
-	put64(buffer + 12, uplink->has_reported_at ? (uint64_t)uplink->reported_at : 0);
-	put64(buffer + 20, uplink->connection);
+	fw_put64(buffer + 4, (uint64_t)uplink->received_at);
+	fw_put64(buffer + 12, uplink->has_reported_at ? (uint64_t)uplink->reported_at : 0);
+	fw_put64(buffer + 20, uplink->connection);
 	for (size_t i = 0; i < TEXTS; i++) {
 		if (texts[i].len > UINT16_MAX || texts[i].len > size - used)
 			return 0;
-		put16(buffer + LENGTHS + 2 * i, texts[i].len);
+		fw_put16(buffer + LENGTHS + 2 * i, (uint16_t)texts[i].len);
 		if (texts[i].len > 0)
 			memcpy(buffer + used, texts[i].at, texts[i].len);
 		used += texts[i].len;
@@ -106,7 +77,7 @@ static bool header_valid(const unsigned char *bytes, size_t len)
 		return false;
 	if (!(bytes[2] & HAS_PROGRESS) && bytes[3] != 0)
 		return false;
-	return (bytes[2] & HAS_REPORTED_AT) || get64(bytes + 12) == 0;
+	return (bytes[2] & HAS_REPORTED_AT) || fw_get64(bytes + 12) == 0;
 }
 
 enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct fw_uplink *out)
@@ -117,7 +88,7 @@ enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct f
 	if (!header_valid(bytes, len))
 		return FW_CORRUPT;
 	for (size_t i = 0; i < TEXTS; i++) {
-		texts[i] = (struct fw_slice){(const char *)bytes + used, get16(bytes + LENGTHS + 2 * i)};
+		texts[i] = (struct fw_slice){(const char *)bytes + used, fw_get16(bytes + LENGTHS + 2 * i)};
 		if (texts[i].len > len - used)
 			return FW_CORRUPT;
 		used += texts[i].len;
@@ -126,10 +97,10 @@ enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct f
 		return FW_CORRUPT;
 	*out = (struct fw_uplink){
 		.kind = (enum fw_uplink_kind)bytes[1],
-		.received_at = (int64_t)get64(bytes + 4),
+		.received_at = (int64_t)fw_get64(bytes + 4),
 		.has_reported_at = bytes[2] & HAS_REPORTED_AT,
-		.reported_at = (int64_t)get64(bytes + 12),
-		.connection = get64(bytes + 20),
+		.reported_at = (int64_t)fw_get64(bytes + 12),
+		.connection = fw_get64(bytes + 20),
 		.product = texts[0],
 		.device = texts[1],
 		.version = texts[2],

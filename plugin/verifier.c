@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 #define LOOK_EVERY_MS 2000 /* for a folder that appears, where there was none to watch */
 #define BEHIND_BROKER 10   /* nice value */
@@ -193,22 +194,6 @@ static void *run(void *argument)
 	return NULL;
 }
 
-static enum fw_status start_thread(struct fw_verifier *verifier, struct fw_error *error)
-{
-	sigset_t all, before;
-	int code;
-
-	/* the broker's signals are for its own thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&verifier->thread, NULL, run, verifier);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (code == 0)
-		return FW_OK;
-	fw_error_set(error, "cannot start the thread that verifies files: %s", strerror(code));
-	return FW_FAILED;
-}
-
 enum fw_status fw_verifier_start(const char *folder, struct fw_verifier **out, struct fw_error *error)
 {
 	struct fw_verifier *verifier = calloc(1, sizeof(*verifier));
@@ -224,7 +209,7 @@ enum fw_status fw_verifier_start(const char *folder, struct fw_verifier **out, s
 	if (verifier->wake < 0)
 		fw_error_set(error, "cannot make an eventfd: %s", strerror(errno));
 	else
-		status = start_thread(verifier, error);
+		status = fw_thread_start(&verifier->thread, run, verifier, "verifies files", error);
 	if (status == FW_OK) {
 		*out = verifier;
 		return FW_OK;

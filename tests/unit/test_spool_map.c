@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 static struct fw_spool *open_mapped(const struct fixture *fixture, uint64_t applied)
 {
@@ -59,51 +58,6 @@ static void test_rotates(void **state)
 	assert_int_equal(drain(spool, &last), 3 * BIG_PER_SEGMENT + 1);
 	expect_damage(spool, 0, 0, 0);
 	fw_spool_close(spool);
-}
-
-static void append_until_killed(const struct fixture *fixture, uint64_t applied, int tell)
-{
-	struct fw_spool *spool = open_mapped(fixture, applied);
-	uint64_t sequence;
-	char text[300];
-
-	memset(text, 'x', sizeof(text));
-	for (size_t i = 0;; i++) {
-		if (fw_spool_append(spool, text, 1 + i % sizeof(text), &sequence) != FW_OK || write(tell, &sequence, sizeof(sequence)) != sizeof(sequence))
-			_exit(1);
-	}
-}
-
-static void test_killed_at_any_moment(void **state)
-{
-	uint64_t applied = 0;
-
-	for (int round = 0; round < 20; round++) {
-		uint64_t told = 0, last = applied, records;
-		struct fw_spool *spool;
-		int ends[2];
-		pid_t child;
-
-		assert_int_equal(pipe(ends), 0);
-		child = fork();
-		if (child == 0)
-			append_until_killed(*state, applied, ends[1]);
-		close(ends[1]);
-		for (int i = 0; i < 100 + 100 * round; i++)
-			assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
-		kill(child, SIGKILL);
-		while (read(ends[0], &told, sizeof(told)) == sizeof(told))
-			continue;
-		close(ends[0]);
-		waitpid(child, NULL, 0);
-		spool = open_mapped(*state, applied);
-		records = drain(spool, &last);
-		assert_int_equal(records, last - applied);
-		assert_true(last >= told);
-		assert_int_equal(fw_spool_damage(spool).gaps, 0);
-		fw_spool_close(spool);
-		applied += (last - applied) / 2;
-	}
 }
 
 static void test_a_file_that_was_cut_is_written_to(void **state)
@@ -163,7 +117,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_grows_ahead_and_is_cut_at_its_end),
 		TEST(test_rotates),
-		TEST(test_killed_at_any_moment),
 		TEST(test_a_file_that_was_cut_is_written_to),
 		TEST(test_other_signals_go_where_they_went),
 	};

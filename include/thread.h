@@ -1,0 +1,13 @@
+/* Threads that leave the broker's signals alone. */
+#ifndef FW_THREAD_H
+#define FW_THREAD_H
+
+#include <pthread.h>
+
+#include "fw.h"
+
+/* Starts a thread with all signals blocked: they are for the broker's own. `purpose` is for the sentence in `error`, such as "reads chunks".
+ * FW_OK or FW_FAILED. Any thread. */
+enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context, const char *purpose, struct fw_error *error);
+
+#endif
