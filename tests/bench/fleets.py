@@ -105,7 +105,8 @@ def devices(b):
         b.row("memory after that, over an empty broker", "", f"{(ours.memory() - empty.memory()) / 2**20:.1f} MiB", "64 MiB")
         summary = statistics.median(timed(lambda br=ours: br.sql("SELECT * FROM task_summary"))[0] for _ in range(5))
         b.row(f"task_summary, {count} rows, the shell's start included", f"{os.path.getsize(ours.catalog) / 2**20:.0f} MiB catalog", f"{summary * 1000:.0f} ms", "50 ms")
-        b.row(f"idle after that, {count} devices", "", f"{100 * idle_share(b, ours):.2f} % CPU")
+        share = idle_share(b, ours)
+        b.row(f"idle after that, {count} devices", f"{100 * share:.2f} % CPU", f"{3600 * share:.0f} s CPU an hour")
     # last, since who has connected and gone is known to be offline, and not pushed
     pulls = b.interleave("devices, pull", {str(count): lambda br=ours: b.load(br, "pull", clients=1000) for count, ours in brokers.items()})
     for count in counts[1:]:
