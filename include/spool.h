@@ -34,7 +34,7 @@ struct fw_spool_io {
 	long (*pread)(int fd, void *bytes, size_t len, int64_t offset);
 };
 
-/* Damage met since the spool was opened, by opening it or by reading. The same place is counted once. */
+/* Damage met since the spool was opened (what a loss of power left as zeros at the end is none: it cannot be told from room), by opening it or by reading. The same place is counted once. */
 struct fw_spool_damage {
 	uint64_t bytes_skipped; /* unreadable bytes, a torn tail included */
 	uint64_t torn_tails;    /* segments of an earlier run that end within a record: what a crash leaves */
@@ -45,6 +45,9 @@ struct fw_spool_damage {
  * left. `applied` is the catalog's last applied sequence; numbering goes on above both. FW_OK, FW_NOMEM, or FW_IO with a
  * sentence in `error`. The caller owns *out. Main thread, before the other threads start. */
 enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io, struct fw_spool **out, struct fw_error *error);
+
+/* Any thread. Whether the disk is to be doubted, since writing to it has failed elsewhere: then each append asks it by a write(). */
+void fw_spool_doubt(struct fw_spool *spool, bool doubt);
 
 /* Broker thread. Nothing will be appended any more: closes what appending opened. NULL is fine. */
 void fw_spool_seal(struct fw_spool *spool);

@@ -15,7 +15,7 @@ bool fw_store_apart_begin(void);
 /* The connections that the calling thread opens from now on are strangers to all others. */
 void fw_store_apart_here(void);
 
-/* Main thread, after the last connection is closed. */
+/* Main thread, after the last connection is closed; once for each fw_store_apart_begin that was true. */
 void fw_store_apart_end(void);
 
 #endif

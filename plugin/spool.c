@@ -43,6 +43,7 @@ struct fw_spool {
 	struct fw_spool_io io;
 	_Atomic uint64_t last;
 	_Atomic uint64_t bytes;
+	atomic_bool doubt;
 
 	pthread_mutex_t lock;
 	struct segment *head, *tail;
@@ -281,6 +282,11 @@ enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct 
 	return status;
 }
 
+void fw_spool_doubt(struct fw_spool *spool, bool doubt)
+{
+	atomic_store_explicit(&spool->doubt, doubt, memory_order_relaxed);
+}
+
 void fw_spool_seal(struct fw_spool *spool)
 {
 	if (!spool || spool->fd < 0)
@@ -343,7 +349,7 @@ static enum fw_status rotate(struct fw_spool *spool)
 	spool->fd = fd;
 	spool->offset = 0;
 	/* blocks in advance, without a longer file: each append is then spared finding some. Where there are none, each write is to say so. */
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 && spool->io.pwrite == system_pwrite)
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 && spool->io.pwrite == system_pwrite && !atomic_load(&spool->doubt))
 		fw_spool_map_open(&spool->map, fd, SEGMENT_MOST);
 	pthread_mutex_lock(&spool->lock);
 	spool_link(spool, segment);
@@ -357,7 +363,8 @@ static enum fw_status write_frame(struct fw_spool *spool, size_t len)
 {
 	size_t done = 0;
 
-	if (spool->map.at && fw_spool_map_write(&spool->map, spool->frame, len, spool->offset))
+	if (spool->map.at && !atomic_load_explicit(&spool->doubt, memory_order_relaxed) &&
+	    fw_spool_map_write(&spool->map, spool->frame, len, spool->offset))
 		return FW_OK;
 	fw_spool_map_close(&spool->map, spool->offset);
 	while (done < len) {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define WINDOW (128u * 1024) /* the file grows by so much at a time: what a crash leaves behind the last record are zeros */
+#define WINDOW (16u * 1024) /* bytes by which the file grows at a time: what a crash leaves behind the last record are zeros */
 
 /* What the handler looks at: the one mapping, and whether a page of it was missing. */
 static struct {
@@ -19,13 +19,16 @@ static struct {
 
 static void pass_on(int number, siginfo_t *info, void *context)
 {
-	if (guard.before.sa_flags & SA_SIGINFO)
+	if (guard.before.sa_flags & SA_SIGINFO) {
 		guard.before.sa_sigaction(number, info, context);
-	else if (guard.before.sa_handler == SIG_DFL || guard.before.sa_handler == SIG_IGN)
-		/* the instruction is tried again, and ends the process as it would have without us */
-		signal(number, SIG_DFL);
-	else
+	} else if (guard.before.sa_handler != SIG_DFL && guard.before.sa_handler != SIG_IGN) {
 		guard.before.sa_handler(number);
+	} else {
+		/* the instruction is tried again, and ends the process as it would have without us; a signal that was sent is sent again */
+		signal(number, SIG_DFL);
+		if (info->si_code <= 0)
+			raise(number);
+	}
 }
 
 static void on_sigbus(int number, siginfo_t *info, void *context)

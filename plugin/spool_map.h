@@ -1,7 +1,8 @@
 /* The segment being written, in memory: an append is a copy instead of a system call. Private to the spool; broker thread only.
  *
- * What is copied into a shared mapping is in the kernel's page cache, just as what was written. But where write() returns an error, a
- * page that cannot be had (a disk that dies, a file cut by somebody) raises SIGBUS, which would be the end of the broker. So while a
+ * What is copied into a shared mapping is in the kernel's page cache, as what was written is. But where write() returns an error, a page
+ * that cannot be had (a disk that dies, a file cut by somebody) raises SIGBUS, which would be the end of the broker; and pages that were
+ * had before take what is copied, whatever has become of the disk: some kilobytes, until the store notices (fw_spool_doubt). While a
  * segment is mapped its addresses are guarded by a handler: it puts a page of nobody's in the place of the one that is
  * missing, the copy ends, and the caller hears that it failed and goes on with write(). Any other SIGBUS is handed to whoever handled it
  * before. (systemd's journal does the same: src/basic/sigbus.c.) */

@@ -503,6 +503,7 @@ static void *run(void *argument)
 		enum fw_status status = work(store, &more);
 
 		fw_health_note(&store->health, status);
+		fw_spool_doubt(store->spool, status == FW_IO);
 		if (status != FW_OK)
 			go_on = sleep_until_work(store, RETRY_MS, false);
 		else if (!more)

@@ -10,6 +10,8 @@
 typedef int (*stat_call)(const char *path, struct stat *out);
 typedef int (*fstat_call)(int fd, struct stat *out);
 
+/* one for all instances of the plugin that a broker loads */
+static unsigned users;
 static stat_call system_stat;
 static fstat_call system_fstat;
 static _Thread_local bool here;
@@ -36,6 +38,10 @@ bool fw_store_apart_begin(void)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
 
+	if (users) {
+		users++;
+		return true;
+	}
 	/* with a 32-bit off_t or time_t SQLite's struct stat may be another one than ours */
 	if (sizeof(void *) < 8 || !vfs || vfs != sqlite3_vfs_find(NULL) || vfs->iVersion < 3 || !vfs->xGetSystemCall || !vfs->xSetSystemCall)
 		return false;
@@ -45,8 +51,10 @@ bool fw_store_apart_begin(void)
 		return false;
 	if (vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)apart_stat) != SQLITE_OK)
 		return false;
-	if (vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)apart_fstat) == SQLITE_OK)
+	if (vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)apart_fstat) == SQLITE_OK) {
+		users = 1;
 		return true;
+	}
 	vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)system_stat);
 	return false;
 }
@@ -60,6 +68,8 @@ void fw_store_apart_end(void)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
 
+	if (--users)
+		return;
 	if (!vfs || vfs->xGetSystemCall(vfs, "fstat") != (sqlite3_syscall_ptr)apart_fstat)
 		return;
 	vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)system_stat);

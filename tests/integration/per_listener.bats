@@ -76,3 +76,19 @@ until_told() {
 	refuses_to_start
 	[[ $output == *"in use by another broker, or by this plugin loaded a second time: load it once"* ]]
 }
+
+@test "the plugin a second time, with a catalog of its own" {
+	local second=$BROKER_DIR/second.db
+	stop_broker
+	printf 'listener 0 %s/second\nallow_anonymous true\nplugin %s\nplugin_opt_db_file %s\n' "$BROKER_DIR" "$FW_PLUGIN" "$second" >>"$BROKER_DIR/mosquitto.conf"
+	start_broker
+	sqlite3 -cmd '.timeout 5000' "$second" "INSERT INTO product (product_id) VALUES ('lamp')"
+	assert_json "$(pull d1 '{}')" '.version == "2.0"'
+	# shellcheck disable=SC2034 # the helpers connect by it
+	CONNECT=(--unix "$BROKER_DIR/second")
+	assert_json "$(pull d1 '{}')" '.code == "no_update"'
+	say d1 report '{"version":"7"}'
+	stop_broker
+	assert_equal "$(sqlite3 "$second" "SELECT version FROM device WHERE device_id = 'd1'")" 7
+	assert_equal "$(db "SELECT version IS NULL OR version <> '7' FROM device WHERE device_id = 'd1'")" 1
+}

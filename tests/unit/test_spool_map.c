@@ -76,6 +76,22 @@ static void test_a_file_that_was_cut_is_written_to(void **state)
 	fw_spool_close(spool);
 }
 
+static void test_a_disk_that_is_doubted_is_asked_each_time(void **state)
+{
+	struct fw_spool *spool = open_mapped(*state, 0);
+
+	append(spool, "one");
+	fw_spool_doubt(spool, true);
+	append(spool, "two");
+	each_file(*state, note_size);
+	assert_int_equal(size_of_file, 2 * (HEADER + 3));
+	fw_spool_doubt(spool, false);
+	append_big(spool, BIG_PER_SEGMENT + 1);
+	expect(spool, 1, "one");
+	expect(spool, 2, "two");
+	fw_spool_close(spool);
+}
+
 static sigjmp_buf caught;
 
 static void on_other(int number)
@@ -118,6 +134,7 @@ int main(void)
 		TEST(test_grows_ahead_and_is_cut_at_its_end),
 		TEST(test_rotates),
 		TEST(test_a_file_that_was_cut_is_written_to),
+		TEST(test_a_disk_that_is_doubted_is_asked_each_time),
 		TEST(test_other_signals_go_where_they_went),
 	};
 
