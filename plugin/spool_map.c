@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define WINDOW (16u * 1024) /* bytes by which the file grows at a time: what a crash leaves behind the last record are zeros */
+#define GROWTH (128u * 1024) /* bytes of the file: what a crash leaves behind the last record are zeros */
+#define WINDOW (16u * 1024)  /* bytes of memory had in advance, which take what is copied even of a disk that is dying */
 
 /* What the handler looks at: the one mapping, and whether a page of it was missing. */
 static struct {
@@ -69,7 +70,7 @@ bool fw_spool_map_open(struct fw_spool_map *map, int fd, size_t size)
 
 	if (guard.at || sysconf(_SC_PAGESIZE) != PAGE)
 		return false;
-	size = (size + WINDOW - 1) / WINDOW * WINDOW;
+	size = (size + GROWTH - 1) / GROWTH * GROWTH;
 	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		return false;
@@ -81,12 +82,17 @@ bool fw_spool_map_open(struct fw_spool_map *map, int fd, size_t size)
 	return true;
 }
 
-/* Lengthens the file by one window. Its pages are had all at once, and want of them is no signal then; a kernel that cannot
- * do so (before Linux 5.14) gives each when it is written to. */
+/* One more window, and more of the file when it needs that. The window's pages are had all at once, and want of them is no signal then; a
+ * kernel that cannot do so (before Linux 5.14) gives each when it is written to. */
 static bool grow(struct fw_spool_map *map)
 {
-	if (map->ready + WINDOW > map->size || ftruncate(map->fd, (off_t)(map->ready + WINDOW)) != 0)
+	if (map->ready == map->size)
 		return false;
+	if (map->ready == map->length) {
+		if (ftruncate(map->fd, (off_t)(map->length + GROWTH)) != 0)
+			return false;
+		map->length += GROWTH;
+	}
 	if (madvise(map->at + map->ready, WINDOW, MADV_POPULATE_WRITE) != 0 && errno != EINVAL)
 		return false;
 	map->ready += WINDOW;

@@ -16,7 +16,8 @@
 struct fw_spool_map {
 	unsigned char *at; /* NULL: not mapped */
 	size_t size;       /* bytes that are mapped */
-	size_t ready;      /* bytes that the file has, and memory for them */
+	size_t length;     /* bytes that the file has */
+	size_t ready;      /* bytes of it that there is memory for */
 	int fd;
 };
 
