@@ -22,9 +22,6 @@ typedef void fw_presence_changed(void *context, struct fw_slice key, bool online
 struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *changed, void *context);
 void fw_presence_free(struct fw_presence *presence);
 
-/* The number of the connection of a client that was seen before, standing for `key`, which is its own id; 0: ask fw_presence_seen. */
-uint64_t fw_presence_known(const struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key);
-
 /* The client was seen, standing for `key`. Cheap when nothing is new (one look-up by pointer). `client_id` tells a new client from
  * an old one whose memory it got. Returns the number of the connection (from 1, never reused in this run), 0 when it is not tracked.
  * Out of memory is silent: the key stays unknown. An empty key is never tracked. A second client with the client id of a first has

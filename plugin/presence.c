@@ -252,15 +252,6 @@ static uint64_t seen_again(struct fw_presence *presence, struct client *client, 
 	return client->connection;
 }
 
-uint64_t fw_presence_known(const struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
-{
-	const struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&client));
-
-	if (!known || !known->own || !client_id || strcmp(known->id, client_id) != 0 || !fw_slice_equal(fw_slice_of(known->id), key))
-		return 0;
-	return known->connection;
-}
-
 uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
 {
 	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&client));

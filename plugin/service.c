@@ -353,10 +353,8 @@ uint64_t fw_service_seen(struct fw_service *service, const struct fw_client *cli
 {
 	char buffer[FW_PRESENCE_KEY_MAX];
 	struct fw_slice key = fw_service_key(service, client, topic, buffer);
-	uint64_t number = fw_presence_known(service->presence, client->handle, client->id, key);
+	uint64_t number;
 
-	if (number)
-		return service->first_connection + number;
 	/* what cannot be a device id is nobody's business, and would be taken for product/device */
 	if (!topic && (!key.len || !fw_topic_id_valid(key)))
 		return 0;
