@@ -1,4 +1,4 @@
-/* Threads that leave the broker's signals alone. */
+/* Threads that leave the broker's signals, and its turn, alone. */
 #ifndef FW_THREAD_H
 #define FW_THREAD_H
 
@@ -9,5 +9,8 @@
 /* Starts a thread with all signals blocked: they are for the broker's own. `purpose` is for the sentence in `error`, such as "reads chunks".
  * FW_OK or FW_FAILED. Any thread. */
 enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context, const char *purpose, struct fw_error *error);
+
+/* The calling thread goes behind the broker's when processors are short. */
+void fw_thread_step_behind(void);
 
 #endif

@@ -5,14 +5,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#define BEHIND_BROKER 10 /* nice value */
+#include "thread.h"
 
 /* When most places are taken, less is waited for. */
 #define CROWDED_REQUEST_MS 5000
@@ -72,17 +68,15 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 	return room ? MHD_YES : MHD_NO;
 }
 
-/* The broker's thread goes first when processors are short. */
+/* The library starts the threads. */
 static void step_behind(void)
 {
 	static _Thread_local bool done;
-	struct sched_param none = {0};
 
 	if (done)
 		return;
 	done = true;
-	sched_setscheduler(0, SCHED_BATCH, &none);
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND_BROKER);
+	fw_thread_step_behind();
 }
 
 static int socket_of(struct MHD_Connection *connection)

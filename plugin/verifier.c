@@ -3,19 +3,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "thread.h"
 
 #define LOOK_EVERY_MS 2000 /* for a folder that appears, where there was none to watch */
-#define BEHIND_BROKER 10   /* nice value */
 
 enum phase { IDLE, GIVEN, DONE };
 
@@ -176,10 +172,8 @@ static void work(struct fw_verifier *verifier)
 static void *run(void *argument)
 {
 	struct fw_verifier *verifier = argument;
-	struct sched_param none = {0};
 
-	sched_setscheduler(0, SCHED_BATCH, &none);
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND_BROKER);
+	fw_thread_step_behind();
 	while (!atomic_load(&verifier->stop)) {
 		struct pollfd ready[2] = {{.fd = verifier->wake, .events = POLLIN},
 			{.fd = verifier->watch ? fw_watch_fd(verifier->watch) : -1, .events = POLLIN}};
