@@ -2,7 +2,6 @@
 #ifndef FW_ACCESS_H
 #define FW_ACCESS_H
 
-#include "counter.h"
 #include "fw.h"
 
 struct fw_access;
@@ -16,10 +15,6 @@ struct fw_access_record {
 
 struct fw_access *fw_access_new(size_t most); /* NULL when out of memory */
 void fw_access_free(struct fw_access *access); /* NULL is fine */
-
-/* Where downloads are counted; NULL: nowhere. Set before anything is served. */
-void fw_access_set_counters(struct fw_access *access, struct fw_counters *counters);
-struct fw_counters *fw_access_counters(const struct fw_access *access);
 
 /* Adds to what is known of this device and firmware. What does not fit any more is dropped. */
 void fw_access_note(struct fw_access *access, const struct fw_access_record *record);

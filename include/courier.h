@@ -9,8 +9,8 @@
 
 struct fw_courier;
 
-/* Folder and key: what the store and the answers need. `options` is borrowed. FW_OK, or FW_INVALID with a sentence, FW_NOMEM. */
-enum fw_status fw_courier_new(const struct fw_options *options, struct fw_courier **out, struct fw_error *error);
+/* Folder and key: what the store and the answers need. `options` and `counters` are borrowed. FW_OK, or FW_INVALID with a sentence, FW_NOMEM. */
+enum fw_status fw_courier_new(const struct fw_options *options, struct fw_counters *counters, struct fw_courier **out, struct fw_error *error);
 void fw_courier_free(struct fw_courier *courier); /* stops; NULL is fine */
 
 /* The catalog is there: serves chunks, and HTTP when the options say so. */

@@ -13,7 +13,6 @@ struct fw_access {
 	pthread_mutex_t sampling; /* held while the sampler runs */
 	void (*sample)(void *context);
 	void *context;
-	struct fw_counters *counters;
 };
 
 struct fw_access *fw_access_new(size_t most)
@@ -42,16 +41,6 @@ void fw_access_free(struct fw_access *access)
 	pthread_mutex_destroy(&access->lock);
 	pthread_mutex_destroy(&access->sampling);
 	free(access);
-}
-
-void fw_access_set_counters(struct fw_access *access, struct fw_counters *counters)
-{
-	access->counters = counters;
-}
-
-struct fw_counters *fw_access_counters(const struct fw_access *access)
-{
-	return access->counters;
 }
 
 /* Neither ids nor firmware ids have a slash. */

@@ -12,13 +12,14 @@
 struct fw_courier {
 	const struct fw_options *options;
 	struct fw_delivery delivery;
+	struct fw_counters *counters;
 	struct fw_access *access;
 	struct fw_finder *finder;
 	struct fw_chunks *chunks;
 	struct fw_http *http;
 };
 
-enum fw_status fw_courier_new(const struct fw_options *options, struct fw_courier **out, struct fw_error *error)
+enum fw_status fw_courier_new(const struct fw_options *options, struct fw_counters *counters, struct fw_courier **out, struct fw_error *error)
 {
 	struct fw_courier *courier = calloc(1, sizeof(*courier));
 	enum fw_status status;
@@ -26,6 +27,7 @@ enum fw_status fw_courier_new(const struct fw_options *options, struct fw_courie
 	if (!courier)
 		return FW_NOMEM;
 	courier->options = options;
+	courier->counters = counters;
 	courier->access = fw_access_new(ACCESS_MOST);
 	status = courier->access ? fw_delivery_init(&courier->delivery, options, error) : FW_NOMEM;
 	if (status != FW_OK) {
@@ -118,7 +120,7 @@ static void sample(void *context)
 static enum fw_status start_http(struct fw_courier *courier, struct fw_error *error)
 {
 	struct fw_http_config config = {.listen = courier->options->http_listen, .context = courier, .find = find_for_http, .permit = permit,
-		.access = note_access, .withdrawn = is_withdrawn, .counters = fw_access_counters(courier->access), .is_private = fw_delivery_expires(&courier->delivery)};
+		.access = note_access, .withdrawn = is_withdrawn, .counters = courier->counters, .is_private = fw_delivery_expires(&courier->delivery)};
 	enum fw_status status;
 
 	if (!config.listen)
@@ -131,7 +133,7 @@ static enum fw_status start_http(struct fw_courier *courier, struct fw_error *er
 
 enum fw_status fw_courier_start(struct fw_courier *courier, struct fw_error *error)
 {
-	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access, .counters = fw_access_counters(courier->access)};
+	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access, .counters = courier->counters};
 	enum fw_status status = fw_finder_open(courier->options->db_file, &courier->delivery, &courier->finder, error);
 
 	if (status == FW_OK)

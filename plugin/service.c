@@ -147,7 +147,7 @@ static enum fw_status open_on_side(void *context)
 	struct fw_error *error = ((struct opening *)context)->error;
 	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
 		.apart = fw_side_apart(service->side), .first_connection = service->first_connection};
-	enum fw_status status = fw_courier_new(service->options, &service->courier, error);
+	enum fw_status status = fw_courier_new(service->options, &service->counters, &service->courier, error);
 
 	if (status != FW_OK)
 		return status;

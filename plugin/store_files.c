@@ -82,7 +82,6 @@ enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery 
 	files->delivery = delivery;
 	files->access = access;
 	files->look_for_pending = files->look_at_files = true;
-	fw_access_set_counters(access, writer->counters);
 	if (fw_delivery_names_nobody(delivery))
 		fw_writer_log(writer, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address of this machine, such as http://firmware.example.com:8080",
 			delivery->url_base);
