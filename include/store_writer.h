@@ -49,6 +49,8 @@ enum fw_status fw_writer_begin(struct fw_writer *writer);
 /* `applied`: the spool sequence this transaction has brought the catalog to; 0: not changed by it. On failure all is rolled back. */
 enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied);
 void fw_writer_rollback(struct fw_writer *writer);
+/* How a transaction ends whose work went so: commits FW_OK, rolls back anything else. What became of it. */
+enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, uint64_t applied);
 
 /* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL payload or no memory: FW_NOMEM. */
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,

@@ -301,10 +301,7 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 		batch.applied = last;
 	if (status == FW_OK)
 		status = apply_presence_behind(store, &batch);
-	if (status == FW_OK)
-		status = fw_writer_commit(&store->writer, batch.applied);
-	else
-		fw_writer_rollback(&store->writer);
+	status = fw_writer_end(&store->writer, status, batch.applied);
 	if (status != FW_OK) {
 		fw_spool_rewind(store->spool, atomic_load(&store->applied));
 		return status;
@@ -346,13 +343,7 @@ static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*jo
 {
 	enum fw_status status = fw_writer_begin(&store->writer);
 
-	if (status != FW_OK)
-		return status;
-	status = job(store, left);
-	if (status == FW_OK)
-		return fw_writer_commit(&store->writer, 0);
-	fw_writer_rollback(&store->writer);
-	return status;
+	return status == FW_OK ? fw_writer_end(&store->writer, job(store, left), 0) : status;
 }
 
 static enum fw_status forget_presence(struct fw_store *store, bool *left)

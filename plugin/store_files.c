@@ -111,13 +111,7 @@ static enum fw_status in_transaction(struct fw_store_files *files, enum fw_statu
 {
 	enum fw_status status = fw_writer_begin(files->writer);
 
-	if (status != FW_OK)
-		return status;
-	status = job(files, context);
-	if (status == FW_OK)
-		return fw_writer_commit(files->writer, 0);
-	fw_writer_rollback(files->writer);
-	return status;
+	return status == FW_OK ? fw_writer_end(files->writer, job(files, context), 0) : status;
 }
 
 /* --- results --- */

@@ -301,10 +301,7 @@ static enum fw_status go_on_sweeping(struct fw_schedule *schedule, bool *more)
 	if (status != FW_OK)
 		return status;
 	status = sweep_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
-	if (status == FW_OK)
-		status = fw_writer_commit(schedule->writer, 0);
-	else
-		fw_writer_rollback(schedule->writer);
+	status = fw_writer_end(schedule->writer, status, 0);
 	if (status != FW_OK) {
 		memcpy(schedule->sweeps->after, after, sizeof(after));
 		return status;
@@ -364,10 +361,7 @@ static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 	if (status != FW_OK)
 		return status;
 	status = expire_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
-	if (status == FW_OK)
-		status = fw_writer_commit(schedule->writer, 0);
-	else
-		fw_writer_rollback(schedule->writer);
+	status = fw_writer_end(schedule->writer, status, 0);
 	*more |= status == FW_OK && !done;
 	fw_schedule_changed(schedule);
 	return status;
@@ -480,10 +474,7 @@ static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 	if (status != FW_OK)
 		return status;
 	status = changes_step(schedule, room < STEP_ROWS ? room : STEP_ROWS);
-	if (status == FW_OK)
-		status = fw_writer_commit(schedule->writer, 0);
-	else
-		fw_writer_rollback(schedule->writer);
+	status = fw_writer_end(schedule->writer, status, 0);
 	*more |= status == FW_OK;
 	return status;
 }

@@ -197,6 +197,14 @@ void fw_writer_rollback(struct fw_writer *writer)
 		fw_db_exec(writer->db, "ROLLBACK", NULL);
 }
 
+enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, uint64_t applied)
+{
+	if (status == FW_OK)
+		return fw_writer_commit(writer, applied);
+	fw_writer_rollback(writer);
+	return status;
+}
+
 static bool make_room(struct fw_writer *writer)
 {
 	size_t room = writer->queued_room ? writer->queued_room * 2 : 64;
