@@ -83,13 +83,17 @@ others_served() {
 	retry 5 heard_count "other$1" 1
 }
 
+fill_disk_under_load() {
+	acknowledges 300
+	dd if=/dev/zero of="$BROKER_DIR/disk/ballast" bs=64k status=none 2>/dev/null || true
+	retry 20 nothing_acknowledged 1
+}
+
 @test "a full disk: what is not kept is not acknowledged, and all is delivered when there is room" {
 	start_on_small_disk
 	start_witnesses 4 2 0 2000 800
 	for ((round = 0; round < $(rounds 1 8); round++)); do
-		acknowledges 300
-		dd if=/dev/zero of="$BROKER_DIR/disk/ballast" bs=64k status=none 2>/dev/null || true
-		retry 20 nothing_acknowledged 1
+		fill_disk_under_load
 		if ((round == 0)); then told "$CATALOG_TROUBLE" 'refused .*: the disk is full'; fi
 		others_served "$round"
 		rm "$BROKER_DIR/disk/ballast"
@@ -106,9 +110,7 @@ others_served() {
 	start_on_small_disk
 	start_witnesses 4 2 0 2000 800
 	for ((round = 0; round < $(rounds 1 8); round++)); do
-		acknowledges 300
-		dd if=/dev/zero of="$BROKER_DIR/disk/ballast" bs=64k status=none 2>/dev/null || true
-		retry 20 nothing_acknowledged 1
+		fill_disk_under_load
 		kill_broker
 		# whether it starts without any room or not, it must say what is wrong, and must not harm what is there
 		launch_broker
