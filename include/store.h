@@ -23,9 +23,12 @@ struct fw_store_config {
 	uint64_t first_connection; /* the connections of this run have this number or a higher one */
 };
 
-/* On the side (side.h), like all that follows but for the broker thread's. Checks, makes or migrates the catalog, opens it and its spool. FW_OK, or trouble with a sentence in `error`. The caller
- * owns *out. */
+/* On the side (side.h), like all that follows but for the broker thread's. Checks, makes or migrates the catalog, opens it and its
+ * spool. FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
 enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
+
+/* Before the thread is started: the version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or trouble. */
+enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 
 /* Starts the store's thread. */
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);

@@ -22,6 +22,9 @@ enum fw_status fw_apply_presence(struct fw_apply *apply, const struct fw_presenc
 /* Is there such a device? Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
 enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice product, struct fw_slice device);
 
+/* The version of this firmware of the product, terminated. Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
+enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+
 /* Makes presence unknown in at most `most` rows; *left: some remain. */
 enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left);
 

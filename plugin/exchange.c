@@ -148,20 +148,9 @@ static const char *status_text(enum fw_status status)
 	}
 }
 
-/* Notes what the uplink says until it is applied. Who completes an upgrade may name it by its firmwareId alone. */
-static enum fw_status note(struct exchange *exchange, const struct fw_uplink *uplink)
+static enum fw_status version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
-	struct fw_uplink noted = *uplink;
-	char version[FW_VERSION_MAX * 4 + 1];
-	enum fw_status status = FW_NOT_FOUND;
-
-	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->success && !uplink->version.len && uplink->firmware_id.len)
-		status = fw_catalog_version_of(exchange->service->catalog, uplink->product, uplink->firmware_id, version, sizeof(version));
-	if (status == FW_NOMEM)
-		return status;
-	if (status == FW_OK)
-		noted.version = fw_slice_of(version);
-	return fw_service_note_pending(exchange->service->pending, &noted);
+	return fw_catalog_version_of(context, product, firmware_id, version, size);
 }
 
 /* Puts the uplink into the spool, where it is safe. */
@@ -173,7 +162,7 @@ static enum fw_status keep(struct exchange *exchange, const struct fw_uplink *up
 
 	/* noted first: should the append fail, the note is a truth that the repeated message brings anyway */
 	if (status == FW_OK)
-		status = note(exchange, uplink);
+		status = fw_service_note_pending(service->pending, uplink, version_of, service->catalog);
 	if (status == FW_OK)
 		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
 	if (status == FW_OK) {

@@ -54,9 +54,11 @@ static enum fw_status make_parts(struct fw_service *service)
 	return FW_OK;
 }
 
-enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink)
+enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink, fw_version_of *version_of, void *context)
 {
+	char named[FW_VERSION_MAX * 4 + 1];
 	struct fw_slice version = uplink->version, closed = {NULL, 0};
+	enum fw_status status = FW_NOT_FOUND;
 
 	if (uplink->kind == FW_UPLINK_REPLY)
 		return FW_OK;
@@ -66,10 +68,21 @@ enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct 
 		closed = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
 		if (!uplink->success)
 			version.len = 0;
+		else if (!version.len && uplink->firmware_id.len)
+			status = version_of(context, uplink->product, uplink->firmware_id, named, sizeof(named));
 	}
+	if (status == FW_NOMEM)
+		return status;
+	if (status == FW_OK)
+		version = fw_slice_of(named);
 	if (!version.len && !closed.len)
 		return FW_OK;
 	return fw_pending_has_room(pending) ? fw_pending_note(pending, uplink->product, uplink->device, version, closed) : FW_FULL;
+}
+
+static enum fw_status version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	return fw_store_version_of(context, product, firmware_id, version, size);
 }
 
 /* An earlier run may have left acknowledged uplinks in the spool, and the catalog may be locked for a while. */
@@ -84,8 +97,11 @@ static enum fw_status note_spooled(struct fw_service *service)
 	while ((status = fw_spool_read(spool, &payload, &len, &sequence)) == FW_OK) {
 		struct fw_uplink uplink;
 
+		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
+			continue;
+		status = fw_service_note_pending(service->pending, &uplink, version_of, service->store);
 		/* more than there is room for: answers are then what the catalog says, until it is up to date */
-		if (fw_uplink_decode(payload, len, &uplink) == FW_OK && fw_service_note_pending(service->pending, &uplink) == FW_FULL)
+		if (status == FW_FULL || status == FW_NOMEM)
 			break;
 	}
 	fw_spool_rewind(spool, fw_store_applied(service->store));

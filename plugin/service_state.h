@@ -54,8 +54,12 @@ struct fw_slice fw_service_key(const struct fw_service *service, const struct fw
 /* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the number of its connection, 0 for none. */
 uint64_t fw_service_seen(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic);
 
-/* Notes what an uplink says that answers depend on before it is applied. FW_OK, FW_FULL, FW_NOMEM. */
-enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink);
+/* The version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or trouble. */
+typedef enum fw_status fw_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+
+/* Notes what an uplink says that answers depend on before it is applied. Who completes an upgrade may name it by its firmwareId alone:
+ * `version_of` is asked then. FW_OK, FW_FULL, FW_NOMEM. */
+enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink, fw_version_of *version_of, void *context);
 
 /* One firmware message: may its sender send it, what is answered, what is kept. */
 enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);

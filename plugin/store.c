@@ -570,6 +570,11 @@ void fw_store_presence(struct fw_store *store, struct fw_slice product, struct f
 		fw_store_wake(store);
 }
 
+enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	return fw_apply_version_of(store->apply, product, firmware_id, version, size);
+}
+
 uint64_t fw_store_applied(const struct fw_store *store)
 {
 	return atomic_load(&store->applied);

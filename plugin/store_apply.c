@@ -584,6 +584,18 @@ enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice pro
 	return exists(statement);
 }
 
+enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	sqlite3_stmt *statement = start(apply, FIRMWARE_BY_ID, product, firmware_id);
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	fw_slice_copy(fw_db_text(statement, 1), version, size);
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
 enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left)
 {
 	enum fw_status status;

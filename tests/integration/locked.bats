@@ -121,11 +121,14 @@ nobody_notices() {
 	kill_broker
 	start_broker
 	say d1 report '{"version":"1.0"}'
+	say d2 upgrade/progress '{"timestamp":1,"firmwareId":"lamp-2.0","complete":true,"success":true}'
 	kill_broker
 	start_broker
 	assert_json "$(read_version d1 '{}')" '.version == "1.0"'
+	assert_json "$(read_version d2 '{}')" '.version == "2.0"'
 	release_catalog
-	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.0
+	rows "SELECT device_id, version FROM device ORDER BY 1" "d1|1.0
+d2|2.0"
 }
 
 @test "a long reader, under load: nobody waits, the catalog is written, and its log is cut back afterwards" {
