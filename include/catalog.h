@@ -22,9 +22,9 @@ struct fw_product {
 struct fw_firmware {
 	int64_t order; /* version_order */
 	bool ready;
-	char *firmware_id, *version;
-	char *rendered; /* fw_message_render_offer; NULL unless ready */
-	char *file;     /* in files_dir; NULL: hosted elsewhere */
+	const char *version, *firmware_id;
+	const char *rendered; /* fw_message_render_offer; NULL unless ready */
+	const char *file;     /* in files_dir; NULL: hosted elsewhere */
 	struct fw_file_stamp stamp; /* of the file as it was verified */
 	bool url_apart; /* rendered is without the url: each device is told its own */
 };
@@ -39,7 +39,7 @@ struct fw_open_row {
 #define FW_OPEN_ROWS_MAX 16u /* per device; more than fw_pending remembers as closed, so that one is left to choose */
 
 /* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY, FW_IO, FW_CORRUPT when the
- * catalog cannot be read now. Firmware is new, owned by the caller (fw_firmware_free). */
+ * catalog cannot be read now. Firmware is new, made by fw_firmware_copy, owned by the caller. */
 struct fw_catalog_source {
 	void *context;
 	/* a number that moves with every change that an answer may depend on; asked all the time, so it must be cheap */
@@ -58,7 +58,9 @@ struct fw_catalog_source {
 	enum fw_status (*version_of)(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 };
 
-void fw_firmware_free(struct fw_firmware *firmware); /* NULL is fine */
+/* A copy in one piece, its texts behind it: a pull reads all of them, and with many products none is in the processor's cache. Free it
+ * with free(). NULL when out of memory. */
+struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware);
 
 struct fw_catalog;
 

@@ -1,5 +1,6 @@
 /* The cache is one table whose keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above. "Not found" is
- * cached too. Whenever the catalog's generation moved, all of it is dropped; what is asked again costs one indexed look-up. */
+ * cached too. Whenever the catalog's generation moved, or the cache is full, all of it is dropped before the next answer; what is asked
+ * again costs one indexed look-up. */
 #include "catalog.h"
 
 #include <stdlib.h>
@@ -9,9 +10,19 @@
 
 #define CACHE_MAX 65536u /* entries; random versions in requests cannot grow it beyond */
 
+/* What nearly every pull of a product asks, kept with the product: with thousands of products each look-up saved is memory not waited for. */
+struct shortcut {
+	bool has_latest;
+	const struct fw_firmware *latest; /* NULL: there is none */
+	size_t version_len;               /* of the current version asked for last; 0: none yet */
+	char version[32];
+	int64_t order;                    /* of that version, 0: not in the catalog */
+};
+
 struct entry {
 	enum fw_status status; /* FW_OK or FW_NOT_FOUND */
 	struct fw_product product;
+	struct shortcut shortcut; /* of a product */
 	struct fw_firmware *firmware;
 };
 
@@ -23,28 +34,47 @@ struct fw_catalog {
 };
 
 struct question {
-	char kind;
+	char kind; /* see above */
 	struct fw_slice product;
 	struct fw_slice version; /* 'v' */
 	int64_t order;           /* 'n' */
 };
 
-void fw_firmware_free(struct fw_firmware *firmware)
+static size_t text_room(const char *text)
 {
-	if (!firmware)
-		return;
-	free(firmware->firmware_id);
-	free(firmware->version);
-	free(firmware->rendered);
-	free(firmware->file);
-	free(firmware);
+	return text ? strlen(text) + 1 : 0;
+}
+
+static const char *put_text(char **at, const char *text)
+{
+	char *put = *at;
+
+	*at += text_room(text);
+	return text ? memcpy(put, text, text_room(text)) : NULL;
+}
+
+struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware)
+{
+	struct fw_firmware *copy = malloc(sizeof(*copy) + text_room(firmware->version) + text_room(firmware->rendered) +
+		text_room(firmware->firmware_id) + text_room(firmware->file));
+	char *at;
+
+	if (!copy)
+		return NULL;
+	*copy = *firmware;
+	at = (char *)(copy + 1);
+	copy->version = put_text(&at, firmware->version);
+	copy->rendered = put_text(&at, firmware->rendered);
+	copy->firmware_id = put_text(&at, firmware->firmware_id);
+	copy->file = put_text(&at, firmware->file);
+	return copy;
 }
 
 static void entry_free(void *value)
 {
 	struct entry *entry = value;
 
-	fw_firmware_free(entry->firmware);
+	free(entry->firmware);
 	free(entry);
 }
 
@@ -73,16 +103,19 @@ void fw_catalog_free(struct fw_catalog *catalog)
 	free(catalog);
 }
 
+/* At the beginning of each answer: what it finds afterwards is not freed under it. */
 static enum fw_status refresh(struct fw_catalog *catalog)
 {
 	uint64_t generation;
 	enum fw_status status = catalog->source->generation(catalog->source->context, &generation);
 
-	if (status == FW_OK && generation != catalog->generation) {
+	if (status != FW_OK)
+		return status;
+	if (generation != catalog->generation || fw_table_count(catalog->cache) >= CACHE_MAX) {
 		fw_table_clear(catalog->cache, entry_free);
 		catalog->generation = generation;
 	}
-	return status;
+	return FW_OK;
 }
 
 static enum fw_status ask_source(const struct fw_catalog_source *source, const struct question *question, struct entry *entry)
@@ -129,11 +162,8 @@ static enum fw_status load(struct fw_catalog *catalog, const struct question *qu
 		return FW_NOMEM;
 	entry->status = ask_source(catalog->source, question, entry);
 	status = entry->status;
-	if (status == FW_OK || status == FW_NOT_FOUND) {
-		if (fw_table_count(catalog->cache) >= CACHE_MAX)
-			fw_table_clear(catalog->cache, entry_free);
+	if (status == FW_OK || status == FW_NOT_FOUND)
 		status = fw_table_put(catalog->cache, key, entry, NULL);
-	}
 	if (status != FW_OK) {
 		entry_free(entry);
 		return status;
@@ -143,15 +173,13 @@ static enum fw_status load(struct fw_catalog *catalog, const struct question *qu
 }
 
 /* The cached entry, whatever its status; FW_OK or the source's trouble. */
-static enum fw_status look_up(struct fw_catalog *catalog, const struct question *question, const struct entry **out)
+static enum fw_status look_up(struct fw_catalog *catalog, const struct question *question, struct entry **out)
 {
 	char buffer[KEY_MAX];
 	struct fw_slice key;
 	struct entry *entry;
-	enum fw_status status = refresh(catalog);
+	enum fw_status status = FW_OK;
 
-	if (status != FW_OK)
-		return status;
 	if (question->version.len > FW_VERSION_MAX * 4)
 		return FW_INVALID;
 	key = (struct fw_slice){buffer, make_key(question, buffer)};
@@ -162,21 +190,30 @@ static enum fw_status look_up(struct fw_catalog *catalog, const struct question 
 	return status;
 }
 
+/* A new answer begins: FW_OK with the product's entry, FW_NOT_FOUND, or the source's trouble. */
+static enum fw_status find_product(struct fw_catalog *catalog, struct fw_slice product, struct entry **out)
+{
+	enum fw_status status = refresh(catalog);
+
+	if (status == FW_OK)
+		status = look_up(catalog, &(struct question){.kind = 'p', .product = product}, out);
+	return status == FW_OK ? (*out)->status : status;
+}
+
 enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out)
 {
-	const struct entry *entry;
-	enum fw_status status = look_up(catalog, &(struct question){.kind = 'p', .product = product}, &entry);
+	struct entry *entry;
+	enum fw_status status = find_product(catalog, product, &entry);
 
-	if (status != FW_OK)
-		return status;
-	*out = entry->product;
-	return entry->status;
+	if (status == FW_OK)
+		*out = entry->product;
+	return status;
 }
 
 /* *out is NULL when there is no such firmware. */
 static enum fw_status firmware(struct fw_catalog *catalog, const struct question *question, const struct fw_firmware **out)
 {
-	const struct entry *entry;
+	struct entry *entry;
 	enum fw_status status = look_up(catalog, question, &entry);
 
 	*out = status == FW_OK ? entry->firmware : NULL;
@@ -212,9 +249,28 @@ struct current {
 	int64_t order;           /* 0: not in the catalog */
 };
 
-static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_pull *pull, struct current *current)
+/* The place of a version among the product's, 0: it has none. */
+static enum fw_status find_order(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice version, struct shortcut *shortcut, int64_t *out)
 {
 	const struct fw_firmware *known;
+	enum fw_status status;
+
+	if (!fw_slice_equal(version, (struct fw_slice){shortcut->version, shortcut->version_len})) {
+		status = by_version(catalog, product, version, &known);
+		if (status != FW_OK || version.len > sizeof(shortcut->version)) {
+			*out = status == FW_OK && known ? known->order : 0;
+			return status;
+		}
+		memcpy(shortcut->version, version.at, version.len);
+		shortcut->version_len = version.len;
+		shortcut->order = known ? known->order : 0;
+	}
+	*out = shortcut->order;
+	return FW_OK;
+}
+
+static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_pull *pull, struct shortcut *shortcut, struct current *current)
+{
 	enum fw_status status;
 
 	current->version = pull->current;
@@ -227,10 +283,7 @@ static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_p
 			return status;
 		current->version = fw_slice_of(current->buffer);
 	}
-	status = by_version(catalog, pull->product, current->version, &known);
-	if (status == FW_OK && known)
-		current->order = known->order;
-	return status;
+	return find_order(catalog, pull->product, current->version, shortcut, &current->order);
 }
 
 /* Step 3: the lowest or highest open row that no unapplied uplink has closed. *out NULL: there is none. */
@@ -251,12 +304,22 @@ static enum fw_status open_row_firmware(struct fw_catalog *catalog, const struct
 }
 
 /* Step 4. */
-static enum fw_status policy_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, int64_t order, const struct fw_firmware **out)
+static enum fw_status policy_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, int64_t order, const struct fw_firmware **out)
 {
-	struct question question = {.kind = policy == FW_POLICY_STEPWISE ? 'n' : 'l', .product = pull->product, .order = order};
+	struct shortcut *shortcut = &product->shortcut;
+	enum fw_status status = FW_OK;
 
 	*out = NULL;
-	return policy == FW_POLICY_TASK ? FW_OK : firmware(catalog, &question, out);
+	if (product->product.policy == FW_POLICY_TASK)
+		return FW_OK;
+	if (product->product.policy == FW_POLICY_STEPWISE)
+		return firmware(catalog, &(struct question){.kind = 'n', .product = pull->product, .order = order}, out);
+	if (!shortcut->has_latest) {
+		status = firmware(catalog, &(struct question){.kind = 'l', .product = pull->product}, &shortcut->latest);
+		shortcut->has_latest = status == FW_OK;
+	}
+	*out = status == FW_OK ? shortcut->latest : NULL;
+	return status;
 }
 
 static enum fw_status offer(struct fw_answer *out, const struct fw_firmware *found)
@@ -281,17 +344,17 @@ static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw
 }
 
 /* Steps 3 to 5. */
-static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product, struct fw_answer *out)
+static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
 {
 	const struct fw_firmware *candidate = NULL;
 	struct current current;
-	enum fw_status status = find_current(catalog, pull, &current);
+	enum fw_status status = find_current(catalog, pull, &product->shortcut, &current);
 
-	if (status == FW_OK && product->open_tasks)
-		status = open_row_firmware(catalog, pull, product->policy, &candidate);
+	if (status == FW_OK && product->product.open_tasks)
+		status = open_row_firmware(catalog, pull, product->product.policy, &candidate);
 	out->of_task = candidate != NULL;
 	if (status == FW_OK && !candidate)
-		status = policy_firmware(catalog, pull, product->policy, current.order, &candidate);
+		status = policy_firmware(catalog, pull, product, current.order, &candidate);
 	if (status != FW_OK)
 		return status;
 	if (!candidate || !candidate->ready || current.order >= candidate->order || fw_slice_equal(current.version, fw_slice_of(candidate->version))) {
@@ -303,8 +366,8 @@ static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct 
 
 enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
 {
-	struct fw_product product;
-	enum fw_status status = fw_catalog_product(catalog, pull->product, &product);
+	struct entry *entry;
+	enum fw_status status = find_product(catalog, pull->product, &entry);
 
 	*out = (struct fw_answer){0};
 	if (status == FW_NOT_FOUND) {
@@ -313,12 +376,12 @@ enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pul
 	}
 	if (status != FW_OK)
 		return status;
-	if (!product.enabled) {
+	if (!entry->product.enabled) {
 		out->code = FW_PULL_FIRMWARE_DISABLED;
 		return FW_OK;
 	}
 	if (!pull->request.len)
-		return answer_candidate(catalog, pull, &product, out);
-	out->of_task = product.open_tasks;
+		return answer_candidate(catalog, pull, entry, out);
+	out->of_task = entry->product.open_tasks;
 	return answer_request(catalog, pull, out);
 }

@@ -138,65 +138,52 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	return FW_OK;
 }
 
-static char *column_copy(sqlite3_stmt *statement, int column)
+static const char *column(sqlite3_stmt *statement, int column)
 {
-	struct fw_slice text = fw_db_text(statement, column);
-
-	return strndup(text.at ? text.at : "", text.len);
+	return (const char *)sqlite3_column_text(statement, column);
 }
 
 /* A file that is ready but was not verified (by force) is not offered. */
 static void read_file(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware *firmware)
 {
-	if (sqlite3_column_type(statement, 9) == SQLITE_NULL)
+	firmware->file = column(statement, 9);
+	if (!firmware->file)
 		return;
-	firmware->file = column_copy(statement, 9);
-	firmware->ready = firmware->ready && firmware->file && sqlite3_column_int(statement, 10);
+	firmware->ready = firmware->ready && sqlite3_column_int(statement, 10);
 	firmware->url_apart = reader->urls_apart && sqlite3_column_int(statement, 11);
 	firmware->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 12), .mtime_ns = sqlite3_column_int64(statement, 13),
 		.ctime_ns = sqlite3_column_int64(statement, 14), .inode = sqlite3_column_int64(statement, 15)};
 }
 
-/* What is no JSON to a device is not offered. */
-static enum fw_status render(struct fw_firmware *firmware, const struct fw_offer *offer)
+/* A row made ready by force may lack what a device must be told, or have what is no JSON to a device: it is not offered. FW_OK or FW_NOMEM. */
+static enum fw_status render(const struct fw_offer *offer, char **out)
 {
-	enum fw_status status = fw_message_render_offer(offer, &firmware->rendered);
+	enum fw_status status = FW_INVALID;
 
-	firmware->ready = status == FW_OK;
+	if (offer->url && offer->sign && offer->sign_method && offer->parameters)
+		status = fw_message_render_offer(offer, out);
 	return status == FW_INVALID ? FW_OK : status;
 }
 
 static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
-	struct fw_firmware *firmware = calloc(1, sizeof(*firmware));
-	struct fw_offer offer;
+	struct fw_firmware firmware = {.order = sqlite3_column_int64(statement, 0), .ready = sqlite3_column_int(statement, 1) != 0,
+		.firmware_id = column(statement, 2), .version = column(statement, 3)};
+	enum fw_status status = FW_OK;
+	char *rendered = NULL;
 
-	if (!firmware)
+	if (!firmware.firmware_id || !firmware.version)
 		return FW_NOMEM;
-	firmware->order = sqlite3_column_int64(statement, 0);
-	firmware->ready = sqlite3_column_int(statement, 1) != 0;
-	firmware->firmware_id = column_copy(statement, 2);
-	firmware->version = column_copy(statement, 3);
-	read_file(reader, statement, firmware);
-	offer = (struct fw_offer){
-		.firmware_id = firmware->firmware_id,
-		.version = firmware->version,
-		.url = (const char *)sqlite3_column_text(statement, 4),
-		.sign = (const char *)sqlite3_column_text(statement, 5),
-		.sign_method = (const char *)sqlite3_column_text(statement, 6),
-		.parameters = (const char *)sqlite3_column_text(statement, 7),
-		.size = sqlite3_column_int64(statement, 8),
-		.url_apart = firmware->url_apart,
-	};
-	/* a row made ready by force may lack what a device must be told: it is not offered */
-	if (!offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
-		firmware->ready = false;
-	if (!firmware->firmware_id || !firmware->version || (firmware->ready && render(firmware, &offer) != FW_OK)) {
-		fw_firmware_free(firmware);
-		return FW_NOMEM;
-	}
-	*out = firmware;
-	return FW_OK;
+	read_file(reader, statement, &firmware);
+	if (firmware.ready)
+		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id, .version = firmware.version, .url = column(statement, 4),
+			.sign = column(statement, 5), .sign_method = column(statement, 6), .parameters = column(statement, 7),
+			.size = sqlite3_column_int64(statement, 8), .url_apart = firmware.url_apart}, &rendered);
+	firmware.rendered = rendered;
+	firmware.ready = rendered != NULL;
+	*out = status == FW_OK ? fw_firmware_copy(&firmware) : NULL;
+	free(rendered);
+	return *out ? FW_OK : FW_NOMEM;
 }
 
 static enum fw_status read_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)

@@ -50,17 +50,12 @@ static enum fw_status product(void *context, struct fw_slice id, struct fw_produ
 
 static enum fw_status copy_of(size_t i, struct fw_firmware **out)
 {
-	struct fw_firmware *copy = calloc(1, sizeof(*copy));
 	char id[32];
 
-	assert_non_null(copy);
 	snprintf(id, sizeof(id), "f%s", source.firmware[i].version);
-	copy->order = source.firmware[i].order;
-	copy->ready = source.firmware[i].ready;
-	copy->firmware_id = strdup(id);
-	copy->version = strdup(source.firmware[i].version);
-	copy->rendered = copy->ready ? strdup("\"url\":\"x\"") : NULL;
-	*out = copy;
+	*out = fw_firmware_copy(&(struct fw_firmware){.order = source.firmware[i].order, .ready = source.firmware[i].ready, .firmware_id = id,
+		.version = source.firmware[i].version, .rendered = source.firmware[i].ready ? "\"url\":\"x\"" : NULL});
+	assert_non_null(*out);
 	return FW_OK;
 }
 
