@@ -25,6 +25,7 @@ struct fw_writer {
 	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room;
+	uint64_t transaction;         /* counts them */
 	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
 	int64_t heard_ms;             /* steady time: what devices said until then is in the catalog; no timeout is decided beyond it */
 	int64_t started_ms;           /* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */

@@ -20,8 +20,8 @@
 #include "store_writer.h"
 #include "thread.h"
 
-#define BATCH_RECORDS 2000
-#define BATCH_MS 20          /* an operator's shell without .timeout must find the catalog free most of the time */
+#define BATCH_MS 40          /* an operator's shell may wait for it; the longer, the more uplinks share the pages that are written */
+#define BATCH_RECORDS 20000
 #define LINGER_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
 #define RETRY_MS 50          /* after trouble */

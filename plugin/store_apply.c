@@ -9,7 +9,7 @@
 /* A message without a timestamp counts as a redelivery of an equal one for so long. */
 #define REDELIVERY_MS (10 * 60 * 1000)
 /* How many of a device's latest log rows a redelivered message is looked for in: what a client may have in flight. */
-#define REDELIVERY_ROWS "64"
+#define REDELIVERY_ROWS 64
 /* Connections whose first log row is remembered. */
 #define CONNECTIONS_MAX 100000u
 /* last_seen_at is written at most so often for a device that only repeats itself. */
@@ -33,12 +33,12 @@ static const char *const sql[STATEMENTS] = {
 	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3 WHERE product_id = ?1 AND device_id = ?2",
 	[FIRMWARE_BY_ID] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[FIRMWARE_BY_VERSION] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND version = ?2",
-	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11 */
+	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11. The latest first; no LIMIT, for which
+	 * SQLite would make a table of its own */
 	[PROGRESS_LOGGED] =
-		"SELECT 1 FROM (SELECT * FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3"
-		" ORDER BY log_id DESC LIMIT " REDELIVERY_ROWS ")"
-		" WHERE (?3 > 0 OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
-		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9",
+		"SELECT (?3 > 0 OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
+		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9"
+		" FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3 ORDER BY log_id DESC",
 	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
 		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
@@ -51,12 +51,28 @@ static const char *const sql[STATEMENTS] = {
 	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
 };
 
+/* The firmware that a progress names, by its id or else by its version; what the catalog does not know stays as it was named. */
+struct named {
+	char firmware_id[FW_ID_MAX + 1];
+	char version[FW_VERSION_BUFFER];
+};
+
+/* The firmware found last: a fleet's progress is about one. Within a transaction nobody changes the catalog's firmware. */
+struct last_named {
+	uint64_t transaction;
+	bool by_id;
+	char product[FW_ID_MAX + 1];
+	char asked[FW_VERSION_BUFFER]; /* its id or its version */
+	struct named found;
+};
+
 struct fw_apply {
 	struct fw_writer *writer;
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer) */
+	struct last_named last_named;
 	bool ended; /* the uplink under way ended an upgrade: the device's next task gets its turn behind it */
 };
 
@@ -291,28 +307,44 @@ static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplin
 	return status;
 }
 
-/* The firmware that a progress names, by its id or else by its version; what the catalog does not know stays as it was named. */
-struct named {
-	char firmware_id[FW_ID_MAX + 1];
-	char version[FW_VERSION_BUFFER];
-};
+/* In *found both names as the catalog has them. FW_NOT_FOUND, or trouble. */
+static enum fw_status ask_named(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct named *found)
+{
+	struct last_named *last = &apply->last_named;
+	enum fw_status status;
+	sqlite3_stmt *statement;
 
+	if (last->transaction == apply->writer->transaction && last->by_id == by_id && fw_slice_equal(asked, fw_slice_of(last->asked)) &&
+		fw_slice_equal(product, fw_slice_of(last->product))) {
+		*found = last->found;
+		return FW_OK;
+	}
+	statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, product, asked);
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	fw_slice_copy(fw_db_text(statement, 0), found->firmware_id, sizeof(found->firmware_id));
+	fw_slice_copy(fw_db_text(statement, 1), found->version, sizeof(found->version));
+	sqlite3_reset(statement);
+	*last = (struct last_named){.transaction = apply->writer->transaction, .by_id = by_id, .found = *found};
+	fw_slice_copy(product, last->product, sizeof(last->product));
+	fw_slice_copy(asked, last->asked, sizeof(last->asked));
+	return FW_OK;
+}
 static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink *uplink, struct named *named)
 {
 	bool by_id = uplink->firmware_id.len > 0;
-	sqlite3_stmt *statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, uplink->product,
-		by_id ? uplink->firmware_id : uplink->version);
-	enum fw_status status = fw_db_step(statement);
+	struct named found;
+	enum fw_status status = ask_named(apply, uplink->product, by_id ? uplink->firmware_id : uplink->version, by_id, &found);
 
-	fw_slice_copy(uplink->firmware_id, named->firmware_id, sizeof(named->firmware_id));
-	fw_slice_copy(uplink->version, named->version, sizeof(named->version));
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	fw_slice_copy(fw_db_text(statement, 0), named->firmware_id, sizeof(named->firmware_id));
-	if (!named->version[0])
-		fw_slice_copy(fw_db_text(statement, 1), named->version, sizeof(named->version));
-	sqlite3_reset(statement);
-	return FW_OK;
+	if (status == FW_OK)
+		*named = found;
+	else
+		fw_slice_copy(uplink->firmware_id, named->firmware_id, sizeof(named->firmware_id));
+	/* what the message says of itself goes first */
+	if (status != FW_OK || uplink->version.len)
+		fw_slice_copy(uplink->version, named->version, sizeof(named->version));
+	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
 /* The row that an upgrade/reply, or a progress that names no firmware, is about: the one under way that was pushed or answered, or else one
@@ -409,8 +441,9 @@ static enum fw_status is_redelivered(struct fw_apply *apply, const struct fw_upl
 	statement = start_progress(apply, PROGRESS_LOGGED, uplink, named);
 	fw_db_bind_integer(statement, 10, first_log);
 	fw_db_bind_integer(statement, 11, since);
-	status = exists(statement);
-	*again = status == FW_OK;
+	for (int row = 0; row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK; row++)
+		*again = sqlite3_column_int(statement, 0);
+	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 

@@ -6,7 +6,7 @@
 
 #include "store_db.h"
 
-#define CHECKPOINT_PAGES 1000    /* 4 MiB */
+#define CHECKPOINT_PAGES 4000    /* 16 MiB: under load a transaction writes up to a third of it */
 #define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
 #define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
 
@@ -102,7 +102,7 @@ enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool s
 	/* the log is cut back to the size at which it is checkpointed when a long reader made it grow */
 	if (status == FW_OK)
 		status = fw_db_exec(writer->db, "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA cache_size = -16384;"
-			" PRAGMA journal_size_limit = 4194304", error);
+			" PRAGMA journal_size_limit = 16384000", error);
 	if (status == FW_OK)
 		status = fw_db_prepare(writer->db, sql, writer->statements, STATEMENTS, error);
 	if (status == FW_OK)
@@ -151,6 +151,7 @@ enum fw_status fw_writer_begin(struct fw_writer *writer)
 		snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
 		return status;
 	}
+	writer->transaction++;
 	writer->wall_ms = fw_now_ms();
 	writer->steady_ms = fw_clock_now(&writer->clock);
 	status = fw_db_run(writer->statements[MARK]);

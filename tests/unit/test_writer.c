@@ -9,7 +9,7 @@
 #include "store_schema.h"
 #include "store_writer.h"
 
-#define MOST 3000 /* pages */
+#define MOST 10000 /* pages */
 
 static struct fw_writer writer;
 static sqlite3 *reader;
@@ -43,7 +43,7 @@ static void test_log_is_started_over(void **state)
 {
 	(void)state;
 	write_times(300);
-	assert_true(log_size() < 8 * 1024 * 1024);
+	assert_true(log_size() < 24 * 1024 * 1024);
 }
 
 static void test_reader_does_not_make_the_log_grow_without_bound(void **state)
