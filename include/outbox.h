@@ -9,7 +9,7 @@ struct fw_outbox;
 enum fw_outgoing_kind {
 	FW_OUTGOING_MESSAGE,  /* to be published */
 	FW_OUTGOING_LOG,      /* a log line: payload is the text, qos its enum fw_log_level */
-	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device"; if so, fw_store_presence is the answer */
+	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device"; if so, fw_store_note_presence is the answer */
 };
 
 /* topic (messages only) and payload are malloc'd, terminated, and owned by the struct. */

@@ -1,8 +1,7 @@
-/* Brings uplinks and presence into the catalog. For the store's own files; store thread only, inside a transaction. */
+/* Brings uplinks into the catalog. For the store's own files; store thread only, inside a transaction. */
 #ifndef FW_STORE_APPLY_H
 #define FW_STORE_APPLY_H
 
-#include "presence_queue.h"
 #include "store_row.h"
 #include "store_schedule.h"
 #include "uplink.h"
@@ -16,17 +15,8 @@ void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
  * for good; else trouble that concerns the catalog, not this uplink. */
 enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink);
 
-/* A device shows itself or is gone: notes it, and pushes what waits for one that listens. */
-enum fw_status fw_apply_presence(struct fw_apply *apply, const struct fw_presence_event *event);
-
-/* Is there such a device? Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
-enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice product, struct fw_slice device);
-
 /* The version of this firmware of the product, terminated. Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
 enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
-
-/* Makes presence unknown in at most `most` rows; *left: some remain. */
-enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left);
 
 /* Deletes at most `most` rows of each log that are older than `before` (Unix ms); *left: some remain. */
 enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left);

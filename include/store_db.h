@@ -31,6 +31,9 @@ struct fw_slice fw_db_text(sqlite3_stmt *statement, int column); /* borrowed unt
 /* One step: FW_OK with a row, FW_NOT_FOUND when there is none (the statement is then reset). */
 enum fw_status fw_db_step(sqlite3_stmt *statement);
 
+/* Is there a row? FW_OK, FW_NOT_FOUND, or trouble; the statement is reset. */
+enum fw_status fw_db_exists(sqlite3_stmt *statement);
+
 /* Runs a statement that gives no rows, and resets it. */
 enum fw_status fw_db_run(sqlite3_stmt *statement);
 

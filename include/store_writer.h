@@ -57,7 +57,7 @@ enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, ui
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos);
 
-/* Queues the question whether a device is online; the answer, if it is, comes as fw_store_presence. */
+/* Queues the question whether a device is online; the answer, if it is, comes as fw_store_note_presence. */
 enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device);
 
 /* How many more messages may be queued now. */

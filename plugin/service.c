@@ -21,10 +21,10 @@ static void tell_presence(struct fw_service *service, struct fw_slice key, bool 
 
 	/* with identity `none` the key is product/device: see fw_service_key */
 	if (!slash) {
-		fw_store_presence(service->store, (struct fw_slice){NULL, 0}, key, online, service->listens);
+		fw_store_note_presence(service->store, (struct fw_slice){NULL, 0}, key, online, service->listens);
 		return;
 	}
-	fw_store_presence(service->store, (struct fw_slice){key.at, (size_t)(slash - key.at)},
+	fw_store_note_presence(service->store, (struct fw_slice){key.at, (size_t)(slash - key.at)},
 		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online, service->listens);
 }
 

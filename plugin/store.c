@@ -15,6 +15,7 @@
 #include "store_apply.h"
 #include "store_files.h"
 #include "store_health.h"
+#include "store_presence.h"
 #include "store_schedule.h"
 #include "store_schema.h"
 #include "store_writer.h"
@@ -39,9 +40,10 @@ struct fw_store {
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	struct fw_apply *apply;
+	struct fw_store_presence *presence;
 	struct fw_store_files *files;
 	struct fw_spool *spool;
-	struct fw_presence_queue *presence;
+	struct fw_presence_queue *presence_queue;
 	atomic_uint_fast64_t applied;
 	int lock_fd; /* -1: not open */
 
@@ -132,6 +134,8 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 	if (status == FW_OK)
 		status = fw_apply_open(&store->writer, store->rows, store->schedule, &store->apply, &detail);
 	if (status == FW_OK)
+		status = fw_store_presence_open(&store->writer, store->rows, store->schedule, &store->presence, &detail);
+	if (status == FW_OK)
 		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
 	if (status != FW_OK && detail.text[0])
 		fw_error_set(error, "cannot use the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
@@ -160,8 +164,8 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	store->presence = fw_presence_queue_new();
-	status = store->presence ? open_catalog(store, error) : FW_NOMEM;
+	store->presence_queue = fw_presence_queue_new();
+	status = store->presence_queue ? open_catalog(store, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = open_parts(store, error);
 	if (status == FW_OK)
@@ -197,7 +201,7 @@ static enum fw_status apply_presence_before(struct fw_store *store, struct batch
 	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(store, batch)) {
 		const struct fw_presence_event *event = batch->presence;
 
-		status = fw_apply_presence(store->apply, event);
+		status = fw_store_presence_apply(store->presence, event);
 		if (status == FW_OK)
 			batch->presence = event->next;
 	}
@@ -264,17 +268,17 @@ static enum fw_status apply_presence_behind(struct fw_store *store, struct batch
 
 static bool anything_to_apply(struct fw_store *store)
 {
-	return fw_spool_last(store->spool) > atomic_load(&store->applied) || !fw_presence_queue_empty(store->presence);
+	return fw_spool_last(store->spool) > atomic_load(&store->applied) || !fw_presence_queue_empty(store->presence_queue);
 }
 
 /* Most clients of a broker are no devices: their coming and going costs no transaction. The first event of a device, NULL when there is none. */
 static const struct fw_presence_event *forget_strangers(struct fw_store *store)
 {
-	const struct fw_presence_event *event = fw_presence_queue_take(store->presence);
+	const struct fw_presence_event *event = fw_presence_queue_take(store->presence_queue);
 
-	while (event && fw_apply_knows_device(store->apply, event->product, event->device) == FW_NOT_FOUND)
+	while (event && fw_store_presence_knows(store->presence, event->product, event->device) == FW_NOT_FOUND)
 		event = event->next;
-	fw_presence_queue_drop(store->presence, event);
+	fw_presence_queue_drop(store->presence_queue, event);
 	return event;
 }
 
@@ -289,7 +293,7 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 		return FW_OK;
 	/* with uplinks before them, strangers may be devices by then */
 	if (last > batch.applied)
-		batch.presence = fw_presence_queue_take(store->presence);
+		batch.presence = fw_presence_queue_take(store->presence_queue);
 	else if (!(batch.presence = forget_strangers(store)))
 		return FW_OK;
 	status = fw_writer_begin(&store->writer);
@@ -308,7 +312,7 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 	}
 	atomic_store(&store->applied, batch.applied);
 	fw_spool_release(store->spool, batch.applied);
-	fw_presence_queue_drop(store->presence, batch.presence);
+	fw_presence_queue_drop(store->presence_queue, batch.presence);
 	fw_schedule_changed(store->schedule);
 	*more |= anything_to_apply(store);
 	return FW_OK;
@@ -348,7 +352,7 @@ static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*jo
 
 static enum fw_status forget_presence(struct fw_store *store, bool *left)
 {
-	return fw_apply_forget_presence(store->apply, FORGET_ROWS, left);
+	return fw_store_presence_forget(store->presence, FORGET_ROWS, left);
 }
 
 static enum fw_status prune(struct fw_store *store, bool *left)
@@ -531,8 +535,9 @@ void fw_store_close(struct fw_store *store)
 	if (!store)
 		return;
 	fw_store_stop(store);
-	fw_presence_queue_free(store->presence);
+	fw_presence_queue_free(store->presence_queue);
 	fw_store_files_close(store->files);
+	fw_store_presence_close(store->presence);
 	fw_apply_close(store->apply);
 	fw_schedule_close(store->schedule);
 	fw_rows_close(store->rows);
@@ -561,12 +566,12 @@ void fw_store_wake(struct fw_store *store)
 	pthread_mutex_unlock(&store->lock);
 }
 
-void fw_store_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens)
+void fw_store_note_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens)
 {
 	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online, .listens = listens,
 		.product = product, .device = device};
 
-	if (fw_presence_queue_put(store->presence, &event) == FW_OK)
+	if (fw_presence_queue_put(store->presence_queue, &event) == FW_OK)
 		fw_store_wake(store);
 }
 

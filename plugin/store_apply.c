@@ -15,11 +15,10 @@
 /* last_seen_at is written at most so often for a device that only repeats itself. */
 #define SEEN_MS 60000
 #define ROWS_MAX 32u
-#define PRODUCTS_MAX 32u
 
 enum statement {
 	DEVICE, PRODUCT, ADD_DEVICE, SEEN, SET_VERSION, NOTE_MESSAGE, LOG_VERSION, FIRMWARE_BY_ID, FIRMWARE_BY_VERSION,
-	PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, PRODUCTS_OF_DEVICE, PRESENCE, FORGET, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS
+	PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS
 };
 
 static const char *const sql[STATEMENTS] = {
@@ -42,10 +41,6 @@ static const char *const sql[STATEMENTS] = {
 	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
 		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
-	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
-	[PRESENCE] = "UPDATE device SET presence = ?3, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
-	[FORGET] = "UPDATE device SET presence = NULL WHERE (product_id, device_id) IN"
-		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
 	/* log_id grows with received_at: the old rows are the first ones */
 	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
 	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
@@ -115,16 +110,6 @@ static sqlite3_stmt *start(struct fw_apply *apply, enum statement which, struct 
 	return statement;
 }
 
-/* Is there such a row? */
-static enum fw_status exists(sqlite3_stmt *statement)
-{
-	enum fw_status status = fw_db_step(statement);
-
-	if (status == FW_OK)
-		sqlite3_reset(statement);
-	return status;
-}
-
 /* A digest for each of the last messages: what a client may have in flight (Mosquitto's max_inflight_messages is 20). */
 #define RECENT_MAX 20u
 
@@ -142,7 +127,7 @@ static enum fw_status add_device(struct fw_apply *apply, const struct fw_uplink 
 	enum fw_status status;
 
 	fw_db_bind_text(statement, 1, uplink->product);
-	status = exists(statement);
+	status = fw_db_exists(statement);
 	if (status != FW_OK)
 		return status;
 	statement = start(apply, ADD_DEVICE, uplink->product, uplink->device);
@@ -558,65 +543,6 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static enum fw_status interrupt_rows(struct fw_apply *apply, struct fw_slice product, struct fw_slice device)
-{
-	struct fw_row found[ROWS_MAX];
-	size_t count;
-	enum fw_status status = fw_rows_open_of_device(apply->rows, product, device, found, ROWS_MAX, &count);
-
-	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = fw_rows_interrupted(apply->rows, &found[i]);
-	return status;
-}
-
-static enum fw_status apply_device_presence(struct fw_apply *apply, struct fw_slice product, const struct fw_presence_event *event)
-{
-	sqlite3_stmt *statement = start(apply, PRESENCE, product, event->device);
-	enum fw_status status;
-
-	fw_db_bind_text(statement, 3, event->online ? FW_SLICE("online") : FW_SLICE("offline"));
-	fw_db_bind_integer(statement, 4, event->at);
-	status = fw_db_run(statement);
-	if (status != FW_OK || sqlite3_changes(apply->writer->db) == 0)
-		return status;
-	if (!event->online)
-		return interrupt_rows(apply, product, event->device);
-	return event->listens ? fw_schedule_device(apply->schedule, product, event->device) : FW_OK;
-}
-
-enum fw_status fw_apply_presence(struct fw_apply *apply, const struct fw_presence_event *event)
-{
-	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
-	sqlite3_stmt *statement = apply->statements[PRODUCTS_OF_DEVICE];
-	size_t count = 0;
-	enum fw_status status;
-
-	if (event->product.len)
-		return apply_device_presence(apply, event->product, event);
-	fw_db_bind_text(statement, 1, event->device);
-	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
-	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
-		fw_slice_copy(fw_db_text(statement, 0), products[count], sizeof(products[count]));
-		count++;
-	}
-	sqlite3_reset(statement);
-	status = status == FW_NOT_FOUND ? FW_OK : status;
-	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = apply_device_presence(apply, fw_slice_of(products[i]), event);
-	return status;
-}
-
-enum fw_status fw_apply_knows_device(struct fw_apply *apply, struct fw_slice product, struct fw_slice device)
-{
-	sqlite3_stmt *statement = apply->statements[PRODUCTS_OF_DEVICE];
-
-	if (product.len)
-		return exists(start(apply, DEVICE, product, device));
-	fw_db_bind_text(statement, 1, device);
-	fw_db_bind_integer(statement, 2, 1);
-	return exists(statement);
-}
-
 enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
 	sqlite3_stmt *statement = start(apply, FIRMWARE_BY_ID, product, firmware_id);
@@ -627,16 +553,6 @@ enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice produ
 	fw_slice_copy(fw_db_text(statement, 1), version, size);
 	sqlite3_reset(statement);
 	return FW_OK;
-}
-
-enum fw_status fw_apply_forget_presence(struct fw_apply *apply, int64_t most, bool *left)
-{
-	enum fw_status status;
-
-	fw_db_bind_integer(apply->statements[FORGET], 1, most);
-	status = fw_db_run(apply->statements[FORGET]);
-	*left = status == FW_OK && sqlite3_changes(apply->writer->db) >= most;
-	return status;
 }
 
 enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left)

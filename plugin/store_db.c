@@ -132,6 +132,15 @@ enum fw_status fw_db_step(sqlite3_stmt *statement)
 	return code == SQLITE_DONE ? FW_NOT_FOUND : fw_db_status(code);
 }
 
+enum fw_status fw_db_exists(sqlite3_stmt *statement)
+{
+	enum fw_status status = fw_db_step(statement);
+
+	if (status == FW_OK)
+		sqlite3_reset(statement);
+	return status;
+}
+
 enum fw_status fw_db_run(sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);

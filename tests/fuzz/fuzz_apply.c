@@ -140,7 +140,7 @@ static void apply_one(struct input *input, int64_t *progress)
 	if (uplink.connection == 3) {
 		struct fw_presence_event event = {.at = fw_now_ms(), .online = uplink.success, .listens = uplink.complete, .product = uplink.product, .device = uplink.device};
 
-		status = fw_apply_presence(stepped_store->apply, &event);
+		status = fw_store_presence_apply(stepped_store->presence, &event);
 		check(status == FW_OK || status == FW_INVALID);
 		return;
 	}

@@ -1,0 +1,24 @@
+/* Who is there, in the catalog: the column device.presence, and what follows from it. For the store's own files; store thread only. */
+#ifndef FW_STORE_PRESENCE_H
+#define FW_STORE_PRESENCE_H
+
+#include "presence_queue.h"
+#include "store_row.h"
+#include "store_schedule.h"
+
+struct fw_store_presence;
+
+enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_presence **out,
+	struct fw_error *error);
+void fw_store_presence_close(struct fw_store_presence *presence); /* NULL is fine */
+
+/* Inside a transaction. A device shows itself or is gone: notes it, and pushes what waits for one that listens. */
+enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event);
+
+/* Is there such a device? Needs no transaction; `product` may be empty: any. FW_OK, FW_NOT_FOUND, or trouble. */
+enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device);
+
+/* Inside a transaction. Makes presence unknown in at most `most` rows; *left: some remain. */
+enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int64_t most, bool *left);
+
+#endif

@@ -1,0 +1,125 @@
+#include "store_presence.h"
+
+#include <stdlib.h>
+
+#include "store_db.h"
+
+#define ROWS_MAX 32u
+#define PRODUCTS_MAX 32u
+
+enum statement { DEVICE, PRODUCTS_OF_DEVICE, PRESENCE, FORGET, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[DEVICE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
+	[PRESENCE] = "UPDATE device SET presence = ?3, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
+	[FORGET] = "UPDATE device SET presence = NULL WHERE (product_id, device_id) IN"
+		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
+};
+
+struct fw_store_presence {
+	struct fw_writer *writer;
+	struct fw_rows *rows;
+	struct fw_schedule *schedule;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_presence **out,
+	struct fw_error *error)
+{
+	struct fw_store_presence *presence = calloc(1, sizeof(*presence));
+	enum fw_status status;
+
+	if (!presence)
+		return FW_NOMEM;
+	*presence = (struct fw_store_presence){.writer = writer, .rows = rows, .schedule = schedule};
+	status = fw_db_prepare(writer->db, sql, presence->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_store_presence_close(presence);
+		return status;
+	}
+	*out = presence;
+	return FW_OK;
+}
+
+void fw_store_presence_close(struct fw_store_presence *presence)
+{
+	if (!presence)
+		return;
+	fw_db_finalize(presence->statements, STATEMENTS);
+	free(presence);
+}
+
+static enum fw_status interrupt_rows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_rows_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = fw_rows_interrupted(presence->rows, &found[i]);
+	return status;
+}
+
+static enum fw_status apply_to_device(struct fw_store_presence *presence, struct fw_slice product, const struct fw_presence_event *event)
+{
+	sqlite3_stmt *statement = presence->statements[PRESENCE];
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 1, product);
+	fw_db_bind_text(statement, 2, event->device);
+	fw_db_bind_text(statement, 3, event->online ? FW_SLICE("online") : FW_SLICE("offline"));
+	fw_db_bind_integer(statement, 4, event->at);
+	status = fw_db_run(statement);
+	if (status != FW_OK || sqlite3_changes(presence->writer->db) == 0)
+		return status;
+	if (!event->online)
+		return interrupt_rows(presence, product, event->device);
+	return event->listens ? fw_schedule_device(presence->schedule, product, event->device) : FW_OK;
+}
+
+enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+{
+	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
+	sqlite3_stmt *statement = presence->statements[PRODUCTS_OF_DEVICE];
+	size_t count = 0;
+	enum fw_status status;
+
+	if (event->product.len)
+		return apply_to_device(presence, event->product, event);
+	fw_db_bind_text(statement, 1, event->device);
+	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
+	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
+		fw_slice_copy(fw_db_text(statement, 0), products[count], sizeof(products[count]));
+		count++;
+	}
+	sqlite3_reset(statement);
+	status = status == FW_NOT_FOUND ? FW_OK : status;
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = apply_to_device(presence, fw_slice_of(products[i]), event);
+	return status;
+}
+
+enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
+{
+	sqlite3_stmt *statement = presence->statements[product.len ? DEVICE : PRODUCTS_OF_DEVICE];
+
+	if (product.len) {
+		fw_db_bind_text(statement, 1, product);
+		fw_db_bind_text(statement, 2, device);
+	} else {
+		fw_db_bind_text(statement, 1, device);
+		fw_db_bind_integer(statement, 2, 1);
+	}
+	return fw_db_exists(statement);
+}
+
+enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int64_t most, bool *left)
+{
+	enum fw_status status;
+
+	fw_db_bind_integer(presence->statements[FORGET], 1, most);
+	status = fw_db_run(presence->statements[FORGET]);
+	*left = status == FW_OK && sqlite3_changes(presence->writer->db) >= most;
+	return status;
+}
