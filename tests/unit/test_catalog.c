@@ -361,6 +361,23 @@ static void test_cached_until_the_generation_moves(void **state)
 	assert_true(source.asked > 0);
 }
 
+/* The version asked for last is remembered with the product: whoever runs another is not taken for it, however long its version is. */
+static void test_devices_with_different_versions_take_turns(void **state)
+{
+	static const char longest[] = "2.0-0123456789012345678901234567890123456789012345678901234567890";
+
+	(void)state;
+	source.firmware[4].version = longest, source.firmware[4].order = 5, source.firmware[4].ready = true;
+	for (int i = 0; i < 3; i++) {
+		assert_offer("1.0", NULL, longest);
+		assert_code(longest, NULL, FW_PULL_NO_UPDATE);
+		assert_offer("1.1", NULL, longest);
+		assert_offer("unheard of", NULL, longest);
+		assert_offer("2.0-0123456789012345678901234567", NULL, longest);
+		assert_code("3.0-and-more", "9.9", FW_PULL_VERSION_NOT_FOUND);
+	}
+}
+
 /* Another connection may commit between any two questions of one answer. */
 static void test_changes_in_the_middle_of_an_answer(void **state)
 {
@@ -448,6 +465,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_row_whose_firmware_is_withdrawn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unapplied_uplinks_count, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cached_until_the_generation_moves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_devices_with_different_versions_take_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changes_in_the_middle_of_an_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_found_is_cached_and_found_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_trouble_is_passed_on_and_not_kept, set_up, tear_down),
