@@ -36,6 +36,7 @@ struct segment {
 	/* the store thread's */
 	uint64_t released; /* all before this offset is in the catalog */
 	uint64_t counted;  /* damage before this offset is counted already */
+	struct fw_spool_bad bad;
 };
 
 struct fw_spool {
@@ -131,6 +132,7 @@ static enum fw_status cursor_open(struct fw_spool *spool, struct segment *segmen
 		.pread = spool->io.pread,
 		.padded = segment->leftover,
 		.buffer = spool->buffer,
+		.bad = &segment->bad,
 		.magic = segment->magic,
 		.first = segment->first,
 		.below = below,

@@ -78,6 +78,22 @@ static size_t blank(struct fw_spool_cursor *cursor, size_t len)
 	return len;
 }
 
+/* Reading failed at this offset, once more. */
+static bool give_up(struct fw_spool_bad *bad, uint64_t offset)
+{
+	uint64_t page = offset / PAGE;
+
+	if (page != bad->page)
+		bad->tries = 0;
+	bad->met = true;
+	bad->page = page;
+	if ((!bad->below || page > bad->below) && bad->tries++ < READ_TRIES)
+		return false;
+	if (page >= bad->below)
+		bad->below = page + 1;
+	return true;
+}
+
 /* Brings at least `want` bytes from the offset `from` on into the buffer, and more, up to `limit`, when it
  * must read: one system call for many records. */
 static enum fw_status hold(struct fw_spool_cursor *cursor, uint64_t from, size_t want, uint64_t limit)
@@ -91,20 +107,18 @@ static enum fw_status hold(struct fw_spool_cursor *cursor, uint64_t from, size_t
 	while (cursor->held < want) {
 		uint64_t offset = from + cursor->held;
 		size_t left = size - (size_t)cursor->held;
-		size_t page = PAGE - (size_t)(offset % PAGE);
+		size_t page = PAGE - (size_t)(offset % PAGE) < left ? PAGE - (size_t)(offset % PAGE) : left;
 		unsigned char *to = cursor->buffer + cursor->held;
-		long got = cursor->fd < 0 ? 0 : cursor->pread(cursor->fd, to, left, (int64_t)offset);
+		long got = cursor->fd < 0 ? 0 : cursor->pread(cursor->fd, to, cursor->bad->met ? page : left, (int64_t)offset);
 
 		if (got > 0) {
 			cursor->held += (size_t)got;
 		} else if (got == 0) {
 			cursor->held += blank(cursor, left);
 		} else if (errno != EINTR) {
-			if (cursor->failures < READ_TRIES) {
-				cursor->failures++;
+			if (!give_up(cursor->bad, offset))
 				return FW_IO;
-			}
-			cursor->held += blank(cursor, page < left ? page : left);
+			cursor->held += blank(cursor, page);
 		}
 	}
 	return FW_OK;
@@ -209,7 +223,6 @@ enum fw_status fw_spool_cursor_next(struct fw_spool_cursor *cursor, uint64_t lim
 		*skipped = from - cursor->at;
 		cursor->at = from + FW_SPOOL_HEADER + record->len;
 		cursor->last = record->sequence;
-		cursor->failures = 0;
 		return FW_OK;
 	}
 	if (status == FW_NOT_FOUND) {

@@ -12,12 +12,22 @@
 /* Writes one record into `frame` (FW_SPOOL_RECORD_MAX bytes); returns its bytes. Any thread. */
 size_t fw_spool_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len);
 
+/* What of a segment could not be read: it is tried some times, and then given up. Outlives the cursor, which is opened anew whenever a
+ * transaction is rolled back because of it. Starts as zero. */
+struct fw_spool_bad {
+	bool met;         /* from now on page by page, so that what can be read is */
+	uint64_t page;    /* the one that failed last */
+	unsigned tries;   /* how often */
+	uint64_t below;   /* pages before this one are given up at once when they fail, and so is this one: bad sectors stand together */
+};
+
 /* Reads one segment from front to back. The owner fills in all but the last group, which starts as zero. */
 struct fw_spool_cursor {
 	int fd; /* -1: the file is gone; all of it reads as damage */
 	long (*pread)(int fd, void *bytes, size_t len, int64_t offset);
 	bool padded;           /* zeros may follow the last record */
 	unsigned char *buffer; /* FW_SPOOL_BUFFER bytes, borrowed */
+	struct fw_spool_bad *bad; /* the segment's, borrowed */
 
 	uint32_t magic;
 	uint64_t first; /* the segment's records are numbered from `first` on, below `below` */
@@ -26,7 +36,6 @@ struct fw_spool_cursor {
 	uint64_t at;   /* offset of what comes next */
 	uint64_t last; /* sequence of the last record, 0 at the front */
 	uint64_t start, held; /* the part of the file that is in the buffer */
-	unsigned failures;    /* reads that failed since the last record */
 };
 
 struct fw_spool_record {

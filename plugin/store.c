@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -186,6 +187,7 @@ struct batch {
 	int64_t until; /* boot ms */
 	const struct fw_presence_event *presence; /* the next event that has its place */
 	bool end; /* all that was appended has been read */
+	bool unread; /* the spool cannot be read */
 };
 
 /* May more be done in this transaction? What follows from one uplink or event must fit into the outbox. */
@@ -243,6 +245,7 @@ static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
 			batch->end = true;
 			return FW_OK;
 		}
+		batch->unread = status != FW_OK;
 		if (status == FW_OK)
 			status = apply_presence_before(store, batch, sequence);
 		/* no room for all that comes before this record: it is read again in the next batch */
@@ -307,6 +310,8 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 		status = apply_presence_behind(store, &batch);
 	status = fw_writer_end(&store->writer, status, batch.applied);
 	if (status != FW_OK) {
+		if (batch.unread)
+			snprintf(store->writer.trouble, sizeof(store->writer.trouble), "the spool beside it cannot be read");
 		fw_spool_rewind(store->spool, atomic_load(&store->applied));
 		return status;
 	}

@@ -38,6 +38,7 @@ static struct {
 	int read_errno;
 	int64_t read_bad_from, read_bad_to; /* offsets at which reading fails */
 	int read_failures;                  /* how often it fails, -1 for ever */
+	bool read_whole;                    /* and so does a read that begins before them */
 	long read_most;
 	void (*at_read)(void); /* called once, in the middle of the next read */
 	int writes, reads;
@@ -83,7 +84,7 @@ static inline long faulty_pread(int fd, void *bytes, size_t len, int64_t offset)
 	if (at_read)
 		at_read();
 	if (fault.read_errno && fault.read_failures != 0 && offset < fault.read_bad_to && offset + (int64_t)len > fault.read_bad_from) {
-		if (offset < fault.read_bad_from)
+		if (offset < fault.read_bad_from && !fault.read_whole)
 			return pread(fd, bytes, (size_t)(fault.read_bad_from - offset), offset);
 		fault.read_failures -= fault.read_failures > 0;
 		errno = fault.read_errno;

@@ -160,6 +160,62 @@ static void test_bad_sector_loses_only_what_is_on_it(void **state)
 	fw_spool_close(spool);
 }
 
+/* The store rolls its transaction back when reading fails, and reads again from what was applied last. */
+static void test_bad_sectors_are_given_up_whatever_is_rolled_back(void **state)
+{
+	struct fw_spool *spool = reopen(*state, 0);
+	const unsigned char *payload;
+	uint64_t sequence = 0;
+	unsigned failures = 0;
+	enum fw_status status;
+	size_t len;
+
+	append_big(spool, 20);
+	fault.read_errno = EIO;
+	fault.read_bad_from = 3 * (BIG + HEADER) + 100;
+	fault.read_bad_to = 3 * (BIG + HEADER) + 8000;
+	fault.read_failures = -1;
+	while ((status = fw_spool_read(spool, &payload, &len, &sequence)) != FW_NOT_FOUND) {
+		if (status == FW_OK)
+			continue;
+		assert_int_equal(status, FW_IO);
+		assert_true(++failures < 100);
+		fw_spool_rewind(spool, 0);
+	}
+	assert_int_equal(sequence, 20);
+	expect_damage(spool, BIG + HEADER, 0, 1);
+	fw_spool_close(spool);
+}
+
+/* A disk that fails a read wherever the bad sector is in it, not only when it comes to it. */
+static void test_no_more_is_lost_than_the_page_with_the_bad_sector(void **state)
+{
+	struct fw_spool *spool = reopen(*state, 0);
+	const unsigned char *payload;
+	uint64_t sequence = 0;
+	unsigned records = 0, failures = 0;
+	enum fw_status status;
+	size_t len;
+
+	for (int i = 0; i < 1000; i++)
+		append(spool, "a record of a few bytes, so that a page has many of them");
+	fault.read_errno = EIO;
+	fault.read_whole = true;
+	fault.read_bad_from = 5 * 4096 + 1000;
+	fault.read_bad_to = 5 * 4096 + 1001;
+	fault.read_failures = -1;
+	while ((status = fw_spool_read(spool, &payload, &len, &sequence)) != FW_NOT_FOUND) {
+		records += status == FW_OK;
+		failures += status == FW_IO;
+		assert_true(failures < 100);
+		if (status == FW_IO)
+			fw_spool_rewind(spool, sequence);
+	}
+	assert_int_equal(sequence, 1000);
+	assert_in_range(records, 1000 - 4096 / 76 - 2, 999);
+	fw_spool_close(spool);
+}
+
 static void test_numbers_go_on_above_what_cannot_be_read(void **state)
 {
 	size_t boundary[TEXTS + 1];
@@ -191,6 +247,8 @@ int main(void)
 		TEST(test_new_segment_whose_first_write_fails),
 		TEST(test_reading_fails_for_a_while),
 		TEST(test_bad_sector_loses_only_what_is_on_it),
+		TEST(test_bad_sectors_are_given_up_whatever_is_rolled_back),
+		TEST(test_no_more_is_lost_than_the_page_with_the_bad_sector),
 		TEST(test_numbers_go_on_above_what_cannot_be_read),
 	};
 
