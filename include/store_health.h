@@ -28,6 +28,9 @@ void fw_health_init(struct fw_health *health, struct fw_writer *writer, const ch
 /* Looks at the catalog's files, now and then. */
 void fw_health_look(struct fw_health *health);
 
+/* Looks now whether the catalog is still the one that was opened: health->lost. */
+void fw_health_look_at_catalog(struct fw_health *health);
+
 /* How the last round of work went: tells trouble that lasts. */
 void fw_health_note(struct fw_health *health, enum fw_status status);
 

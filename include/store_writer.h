@@ -30,6 +30,7 @@ struct fw_writer {
 	int64_t heard_ms;             /* steady time: what devices said until then is in the catalog; no timeout is decided beyond it */
 	int64_t started_ms;           /* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
 	int log_pages, checkpoint_at; /* pages in SQLite's log at the last commit, and when the next checkpoint is due */
+	enum fw_status checkpoint;    /* how the last one went: until it succeeds no transaction begins */
 	int log_most;                 /* from so many pages on no transaction begins until the log can be started over */
 	int64_t next_checkpoint;      /* boot ms: not before */
 	char trouble[256];            /* what SQLite said when the last transaction failed */
@@ -52,6 +53,10 @@ enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied);
 void fw_writer_rollback(struct fw_writer *writer);
 /* How a transaction ends whose work went so: commits FW_OK, rolls back anything else. What became of it. */
 enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, uint64_t applied);
+
+/* The catalog's file was replaced by another one. What the log holds goes into the old file, wherever it is now, so that SQLite does not
+ * take the log for that of the file in its place: a log does not say whose it is (sqlite.org/howtocorrupt.html, section 4.2). */
+void fw_writer_empty_log(struct fw_writer *writer);
 
 /* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL payload or no memory: FW_NOMEM. */
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,

@@ -476,8 +476,10 @@ static bool linger(struct fw_store *store)
 static void finish(struct fw_store *store)
 {
 	int64_t until = fw_boot_ms() + STOP_MS;
-	bool more = true;
+	bool more;
 
+	fw_health_look_at_catalog(&store->health);
+	more = !store->health.lost;
 	while (more && fw_boot_ms() < until) {
 		struct timespec pause = {0, RETRY_MS * 1000000L};
 
@@ -488,7 +490,8 @@ static void finish(struct fw_store *store)
 		}
 	}
 	/* what was downloaded in the last moment may get lost with a busy catalog */
-	fw_store_files_flush(store->files);
+	if (!store->health.lost)
+		fw_store_files_flush(store->files);
 	if (fw_spool_last(store->spool) > atomic_load(&store->applied))
 		fw_writer_log(&store->writer, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
 }

@@ -20,7 +20,7 @@ void fw_health_init(struct fw_health *health, struct fw_writer *writer, const ch
 }
 
 /* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What comes meanwhile stays in the spool. */
-static void look_at_catalog(struct fw_health *health)
+void fw_health_look_at_catalog(struct fw_health *health)
 {
 	struct stat now;
 	bool lost = stat(health->path, &now) != 0 || now.st_dev != health->device || now.st_ino != health->inode;
@@ -28,6 +28,8 @@ static void look_at_catalog(struct fw_health *health)
 	if (lost && !health->lost)
 		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was removed or replaced while in use: put it back, or restart the broker to use the new one", health->path);
 	health->lost = lost;
+	if (lost)
+		fw_writer_empty_log(health->writer);
 }
 
 /* A reader that never ends keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
@@ -53,7 +55,7 @@ void fw_health_look(struct fw_health *health)
 	if (fw_boot_ms() < health->next_look)
 		return;
 	health->next_look = fw_boot_ms() + LOOK_EVERY_MS;
-	look_at_catalog(health);
+	fw_health_look_at_catalog(health);
 	look_at_wal(health);
 }
 

@@ -68,9 +68,19 @@ static void checkpoint_when_due(struct fw_writer *writer)
 
 	if (writer->log_pages < writer->checkpoint_at || fw_boot_ms() < writer->next_checkpoint)
 		return;
-	sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done);
-	writer->checkpoint_at = writer->log_pages + CHECKPOINT_PAGES;
-	writer->next_checkpoint = done < total ? fw_boot_ms() + HINDERED_MS : 0;
+	writer->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
+	if (writer->checkpoint == FW_BUSY)
+		writer->checkpoint = FW_OK;
+	if (writer->checkpoint != FW_OK)
+		snprintf(writer->trouble, sizeof(writer->trouble), "its log cannot be brought into it: %s", sqlite3_errmsg(writer->db));
+	else
+		writer->checkpoint_at = writer->log_pages + CHECKPOINT_PAGES;
+	writer->next_checkpoint = writer->checkpoint != FW_OK || done < total ? fw_boot_ms() + HINDERED_MS : 0;
+}
+
+void fw_writer_empty_log(struct fw_writer *writer)
+{
+	sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 /* A connection that reads on and on keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL
@@ -142,8 +152,12 @@ enum fw_status fw_writer_applied(struct fw_writer *writer, uint64_t *out, struct
 
 enum fw_status fw_writer_begin(struct fw_writer *writer)
 {
-	enum fw_status status = bound_log(writer);
+	enum fw_status status;
 
+	/* a disk that fails shows itself here first: only a checkpoint asks it (sqlite.org/pragma.html, "synchronous") */
+	if (writer->checkpoint != FW_OK)
+		checkpoint_when_due(writer);
+	status = writer->checkpoint == FW_OK ? bound_log(writer) : writer->checkpoint;
 	if (status != FW_OK)
 		return status;
 	status = fw_db_run(writer->statements[BEGIN]);

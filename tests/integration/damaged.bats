@@ -168,6 +168,29 @@ left_with_log() {
 	[[ $output == *"firmware.db"* ]]
 }
 
+# One more than a spool file holds, so that what was applied would be deleted.
+@test "a catalog replaced while it is in use: a restart takes the new one, whole, and what was acknowledged since" {
+	start_broker
+	catalog
+	for device in d1 d2 d3 d4 d5 d6; do say "$device" report '{"version":"1.0"}'; done
+	rows "SELECT count(*) FROM device" 6
+	db "VACUUM INTO '$BROKER_DIR/copy.db'"
+	for device in d7 d8 d9; do say "$device" report '{"version":"1.0"}'; done
+	rows "SELECT count(*) FROM device" 9
+	mv "$BROKER_DIR/copy.db" "$DB"
+	retry 12 grep -q 'was removed or replaced while in use' "$LOG"
+	raw <<-'END'
+		from raw import Client
+		client = Client("d1")
+		for i in range(100):
+		    client.publish("/lamp/d1/firmware/upgrade/progress", '{"timestamp":%d,"progress":1,"errorReason":"%s"}' % (i + 1, "x" * 60000), mid=i + 1)
+	END
+	stop_broker
+	start_broker
+	rows "SELECT count(*) FROM progress_log" 100
+	assert_equal "$(db "PRAGMA integrity_check")" ok
+}
+
 @test "an empty file, and a log without its catalog, are no catalog yet" {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db

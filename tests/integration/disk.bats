@@ -198,6 +198,19 @@ fill_disk_under_load() {
 	witnesses_agree
 }
 
+@test "the catalog's log cannot be brought into it: that is told, and all is acknowledged" {
+	start_faulty
+	start_witnesses 4 2 0 60000 400
+	acknowledges 100
+	faults ws 5 100 'firmware.db$'
+	acknowledges 600
+	told 'the catalog cannot be written: its log cannot be brought into it: disk I/O error'
+	faults
+	acknowledges 300
+	told "$CATALOG_WELL"
+	witnesses_agree
+}
+
 @test "the catalog cannot be read: nobody is told wrong things" {
 	start_faulty
 	start_witnesses 4 2 0 10 800

@@ -2,7 +2,7 @@
  *
  * FILE is a text of one line, read anew for each call:  OPERATIONS ERRNO PERCENT NAME
  * OPERATIONS is any of w (writing, making longer), s (syncing), o (opening for writing), r (reading), or - for none. So many per cent
- * of the calls on files whose path contains NAME fail. Half of the writes that fail write a part before. FILE must have 64 bytes. */
+ * of the calls on files whose path contains NAME (NAME$: ends with it) fail. Half of the writes that fail write a part before. FILE must have 64 bytes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,6 +29,15 @@ __attribute__((constructor)) static void map_orders(void)
 		close(fd);
 }
 
+static bool names(const char *path, const char *name)
+{
+	size_t len = strlen(name), end = strlen(path);
+
+	if (len == 0 || name[len - 1] != '$')
+		return strstr(path, name);
+	return end >= len - 1 && strncmp(path + end - (len - 1), name, len - 1) == 0;
+}
+
 /* The error that this call is to fail with, 0: none. */
 static int fault(char operation, int fd, const char *path)
 {
@@ -49,7 +58,7 @@ static int fault(char operation, int fd, const char *path)
 		target[len] = '\0';
 		path = target;
 	}
-	return strstr(path, name) && rand() % 100 < percent ? code : 0;
+	return names(path, name) && rand() % 100 < percent ? code : 0;
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))

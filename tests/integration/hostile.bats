@@ -92,7 +92,7 @@ who_may_what() {
 	done
 	assert_json "$(read_version d1 '{"messageId":"secret"}')" '.version == "1.0"'
 	settle
-	assert_equal "$(heard all | grep -c secret)" 1 # the answer; the question reached nobody
+	assert_equal "$(heard all | grep secret | sort -u | wc -l)" 1 # the answer (Mosquitto 2.1: for each filter); the question reached nobody
 	refute heard_text all 6.6.6
 	assert_equal "$(db "SELECT group_concat(device_id) FROM device")" d1,marker
 }
