@@ -5,7 +5,7 @@
 load witness_helper
 
 setup_file() {
-	gcc -O1 -Wall -Wextra -Werror -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$FW_SOURCE/tests/integration/faults.c" -ldl
+	gcc -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$FW_SOURCE/tests/integration/faults.c" -ldl
 }
 
 setup() {

@@ -3,7 +3,6 @@
  * FILE is a text of one line, read anew for each call:  OPERATIONS ERRNO PERCENT NAME
  * OPERATIONS is any of w (writing, making longer), s (syncing), o (opening for writing), r (reading), or - for none. So many per cent
  * of the calls on files whose path contains NAME (NAME$: ends with it) fail. Half of the writes that fail write a part before. FILE must have 64 bytes. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,10 +57,10 @@ static int fault(char operation, int fd, const char *path)
 		target[len] = '\0';
 		path = target;
 	}
-	return names(path, name) && rand() % 100 < percent ? code : 0;
+	return names(path, name) && random() % 100 < percent ? code : 0;
 }
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 #define FAIL_OR(operation, fd, call) \
 	do { \
@@ -72,13 +71,14 @@ static int fault(char operation, int fd, const char *path)
 		return -1; \
 	} while (0)
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the system's names begin with underscores */
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset)
 {
 	int code = fault('w', fd, NULL);
 
 	if (!code)
 		return REAL(pwrite64)(fd, bytes, len, offset);
-	if (len > 1 && rand() % 2)
+	if (len > 1 && random() % 2)
 		REAL(pwrite64)(fd, bytes, len / 2, offset);
 	errno = code;
 	return -1;
@@ -122,3 +122,4 @@ int open(const char *path, int flags, ...)
 	}
 	return open64(path, flags, mode);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
