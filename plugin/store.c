@@ -60,6 +60,7 @@ struct fw_store {
 	bool presence_forgotten;
 	uint64_t left_out; /* uplinks that the catalog's rules refused */
 	int64_t next_left_out_line; /* boot ms */
+	uint64_t rolls_back; /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_prune; /* boot ms */
 	uint64_t mark;   /* a sequence: when it is applied, */
@@ -210,18 +211,24 @@ static enum fw_status apply_presence_before(struct fw_store *store, struct batch
 	return status;
 }
 
-static enum fw_status apply_record(struct fw_store *store, const unsigned char *payload, size_t len)
+static enum fw_status apply_record(struct fw_store *store, const unsigned char *payload, size_t len, uint64_t sequence)
 {
 	struct fw_uplink uplink;
 	const char *why = "it is damaged";
 	enum fw_status status = FW_INVALID;
 
-	if (fw_uplink_decode(payload, len, &uplink) == FW_OK) {
+	if (sequence == store->rolls_back) {
+		why = "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead";
+	} else if (fw_uplink_decode(payload, len, &uplink) == FW_OK) {
 		status = fw_apply_uplink(store->apply, &uplink);
 		why = sqlite3_errmsg(store->writer.db);
 	}
 	if (status != FW_INVALID)
 		return status;
+	if (sqlite3_get_autocommit(store->writer.db)) {
+		store->rolls_back = sequence;
+		return FW_FAILED;
+	}
 	store->left_out++;
 	if (fw_boot_ms() < store->next_left_out_line)
 		return FW_OK;
@@ -254,11 +261,14 @@ static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
 			return FW_OK;
 		}
 		if (status == FW_OK)
-			status = apply_record(store, payload, len);
+			status = apply_record(store, payload, len, sequence);
 		if (status != FW_OK)
 			return status;
 		batch->applied = sequence;
 		batch->records++;
+		/* behind it there may be another one */
+		if (sequence == store->rolls_back)
+			return FW_OK;
 	}
 	return status;
 }
@@ -506,7 +516,7 @@ static void *run(void *argument)
 		enum fw_status status = work(store, &more);
 
 		fw_health_note(&store->health, status);
-		fw_spool_doubt(store->spool, status == FW_IO);
+		fw_spool_doubt(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
 			go_on = sleep_until_work(store, RETRY_MS, false);
 		else if (!more)

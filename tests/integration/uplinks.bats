@@ -149,3 +149,15 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 	rows "SELECT group_concat(progress, ' ') FROM (SELECT progress FROM progress_log ORDER BY log_id)" "$(seq -s ' ' 0 19)"
 	rows "SELECT device_id, version FROM device ORDER BY 1" $'d1|\nd2|\nnew|1.0'
 }
+
+@test "an operator's trigger that refuses an uplink, or rolls its whole transaction back, holds up no other" {
+	db "CREATE TRIGGER no_13 BEFORE INSERT ON progress_log WHEN NEW.progress = 13 BEGIN SELECT RAISE(ABORT, 'no 13, please'); END;
+		CREATE TRIGGER no_14 BEFORE INSERT ON progress_log WHEN NEW.progress = 14 BEGIN SELECT RAISE(ROLLBACK, 'no 14, please'); END"
+	for progress in 12 13 14 15 14 16; do
+		say d1 upgrade/progress "{\"timestamp\":$((++number)),\"progress\":$progress}"
+	done
+	rows "SELECT group_concat(progress) FROM progress_log" 12,15,16
+	grep -q 'an uplink cannot be recorded and is left out: no 13, please' "$LOG"
+	grep -q 'the catalog cannot be written: no 14, please' "$LOG"
+	retry 5 grep -q 'the catalog can be written again' "$LOG"
+}
