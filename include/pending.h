@@ -1,7 +1,7 @@
 /* What acknowledged uplinks said that the store has not applied yet, so that a read after a report and a pull after a
  * completed upgrade see them, however long the catalog is locked. Broker thread only; pure.
  *
- * Bounded: at most FW_PENDING_MAX devices. */
+ * Bounded: at most FW_PENDING_MAX devices, those forgotten but not freed yet included. */
 #ifndef FW_PENDING_H
 #define FW_PENDING_H
 
@@ -24,7 +24,7 @@ enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice produ
 	struct fw_slice version, struct fw_slice closed);
 
 /* The store has applied all records up to `applied`; `last` is the last one appended, and noted here. Forgets what is no
- * longer needed. */
+ * longer needed, and frees a little of what was forgotten, now or before: to be called often. */
 void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last);
 
 /* The unapplied version of the device, an empty slice when there is none. Borrowed until the next change. */

@@ -81,8 +81,8 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 /* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
 
-/* Publishes what waits, for at most some milliseconds. Returns in how many milliseconds it wants to be called again. To be called at
- * every iteration of the broker's loop. */
+/* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer needed. Returns in how many milliseconds it
+ * wants to be called again. To be called at every iteration of the broker's loop. */
 int64_t fw_service_tick(struct fw_service *service);
 
 #endif

@@ -32,6 +32,20 @@ size_t fw_table_count(const struct fw_table *table);
 /* Takes all out, and gives the memory back. `drop`, when given, is called with each value, and must not use the table. */
 void fw_table_clear(struct fw_table *table, void (*drop)(void *value));
 
+/* Tables put aside with all they hold, to be freed a few entries at a time: to free a large one at once keeps every client
+ * waiting. Embedded; all zero when nothing is put aside. */
+struct fw_retired {
+	struct fw_table *first; /* the module's own */
+	size_t count;           /* entries not freed yet */
+};
+
+/* Clears *table as fw_table_clear does, but leaves the freeing to fw_retired_free_some, to be called with the same `drop`.
+ * *table is another table afterwards. A small table is freed here and now, and so is any when out of memory. */
+void fw_table_retire(struct fw_table **table, struct fw_retired *retired, void (*drop)(void *value));
+
+/* Frees at most `most` entries (and passes no more buckets than that; SIZE_MAX: all). True when some are left. */
+bool fw_retired_free_some(struct fw_retired *retired, size_t most, void (*drop)(void *value));
+
 /* Walks the entries in no particular order:
  *	struct fw_table_walk walk = {0};
  *	while (fw_table_next(table, &walk))

@@ -1,6 +1,7 @@
-/* The cache is one table whose keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above. "Not found" is
- * cached too. Whenever the catalog's generation moved, or the cache is full, all of it is dropped before the next answer; what is asked
- * again costs one indexed look-up. */
+/* The cache's keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above. "Not found" is cached too, but a
+ * product or a version that is not in the catalog in a table apart: a device can make up any number of them, and shall not push out
+ * what others ask for. Whenever the catalog's generation moved both tables, and when one is full that one, are given up before the next
+ * answer, and freed a few entries at each; what is asked again costs one indexed look-up. */
 #include "catalog.h"
 
 #include <stdlib.h>
@@ -8,7 +9,9 @@
 
 #include "table.h"
 
-#define CACHE_MAX 65536u /* entries; random versions in requests cannot grow it beyond */
+#define KNOWN_MAX 65536u   /* entries */
+#define UNKNOWN_MAX 16384u
+#define FREED_AN_ANSWER 64u /* an answer adds four entries at most, so this catches up */
 
 /* What nearly every pull of a product asks, kept with the product: with thousands of products each look-up saved is memory not waited for. */
 struct shortcut {
@@ -29,7 +32,8 @@ struct entry {
 struct fw_catalog {
 	const struct fw_catalog_source *source;
 	const struct fw_pending *pending;
-	struct fw_table *cache;
+	struct fw_table *known, *unknown; /* the cache */
+	struct fw_retired retired;
 	uint64_t generation; /* of what is cached */
 };
 
@@ -86,9 +90,10 @@ struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const 
 		return NULL;
 	catalog->source = source;
 	catalog->pending = pending;
-	catalog->cache = fw_table_new(0);
-	if (!catalog->cache) {
-		free(catalog);
+	catalog->known = fw_table_new(0);
+	catalog->unknown = fw_table_new(0);
+	if (!catalog->known || !catalog->unknown) {
+		fw_catalog_free(catalog);
 		return NULL;
 	}
 	return catalog;
@@ -98,8 +103,13 @@ void fw_catalog_free(struct fw_catalog *catalog)
 {
 	if (!catalog)
 		return;
-	fw_table_clear(catalog->cache, entry_free);
-	fw_table_free(catalog->cache);
+	if (catalog->known)
+		fw_table_clear(catalog->known, entry_free);
+	if (catalog->unknown)
+		fw_table_clear(catalog->unknown, entry_free);
+	fw_table_free(catalog->known);
+	fw_table_free(catalog->unknown);
+	fw_retired_free_some(&catalog->retired, SIZE_MAX, entry_free);
 	free(catalog);
 }
 
@@ -108,13 +118,17 @@ static enum fw_status refresh(struct fw_catalog *catalog)
 {
 	uint64_t generation;
 	enum fw_status status = catalog->source->generation(catalog->source->context, &generation);
+	bool moved;
 
 	if (status != FW_OK)
 		return status;
-	if (generation != catalog->generation || fw_table_count(catalog->cache) >= CACHE_MAX) {
-		fw_table_clear(catalog->cache, entry_free);
-		catalog->generation = generation;
-	}
+	moved = generation != catalog->generation;
+	catalog->generation = generation;
+	if (moved || fw_table_count(catalog->known) >= KNOWN_MAX)
+		fw_table_retire(&catalog->known, &catalog->retired, entry_free);
+	if (moved || fw_table_count(catalog->unknown) >= UNKNOWN_MAX)
+		fw_table_retire(&catalog->unknown, &catalog->retired, entry_free);
+	fw_retired_free_some(&catalog->retired, FREED_AN_ANSWER, entry_free);
 	return FW_OK;
 }
 
@@ -153,6 +167,11 @@ static size_t make_key(const struct question *question, char *key)
 	return len;
 }
 
+static struct fw_table *place_of(struct fw_catalog *catalog, const struct question *question, enum fw_status status)
+{
+	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v') ? catalog->unknown : catalog->known;
+}
+
 static enum fw_status load(struct fw_catalog *catalog, const struct question *question, struct fw_slice key, struct entry **out)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
@@ -163,7 +182,7 @@ static enum fw_status load(struct fw_catalog *catalog, const struct question *qu
 	entry->status = ask_source(catalog->source, question, entry);
 	status = entry->status;
 	if (status == FW_OK || status == FW_NOT_FOUND)
-		status = fw_table_put(catalog->cache, key, entry, NULL);
+		status = fw_table_put(place_of(catalog, question, status), key, entry, NULL);
 	if (status != FW_OK) {
 		entry_free(entry);
 		return status;
@@ -183,7 +202,9 @@ static enum fw_status look_up(struct fw_catalog *catalog, const struct question 
 	if (question->version.len > FW_VERSION_MAX * 4)
 		return FW_INVALID;
 	key = (struct fw_slice){buffer, make_key(question, buffer)};
-	entry = fw_table_get(catalog->cache, key);
+	entry = fw_table_get(catalog->known, key);
+	if (!entry)
+		entry = fw_table_get(catalog->unknown, key);
 	if (!entry)
 		status = load(catalog, question, key, &entry);
 	*out = entry;

@@ -1,11 +1,14 @@
 /* Two generations, as the store applies in order: entries are made in `young`; once all that `old` holds is applied, `old` is
- * dropped whole and `young` takes its place. Invariant: every sequence in `old` is at most `old_last`. */
+ * forgotten whole and `young` takes its place. Invariant: every sequence in `old` is at most `old_last`.
+ * After a long lock of the catalog there may be a million of them: what is forgotten is freed a few at each call. */
 #include "pending.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "table.h"
+
+#define FREED_A_CALL 64u /* a call adds one device at most, so this catches up */
 
 struct device {
 	char *version; /* NULL: nothing new */
@@ -15,6 +18,7 @@ struct device {
 
 struct fw_pending {
 	struct fw_table *young, *old;
+	struct fw_retired retired;
 	uint64_t old_last;
 };
 
@@ -68,12 +72,13 @@ void fw_pending_free(struct fw_pending *pending)
 		fw_table_clear(pending->old, device_free);
 	fw_table_free(pending->young);
 	fw_table_free(pending->old);
+	fw_retired_free_some(&pending->retired, SIZE_MAX, device_free);
 	free(pending);
 }
 
 bool fw_pending_has_room(const struct fw_pending *pending)
 {
-	return fw_table_count(pending->young) + fw_table_count(pending->old) < FW_PENDING_MAX;
+	return fw_table_count(pending->young) + fw_table_count(pending->old) + pending->retired.count < FW_PENDING_MAX;
 }
 
 static struct device *young_device(struct fw_pending *pending, struct fw_slice key)
@@ -125,19 +130,24 @@ enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice produ
 	return closed.len ? note_closed(device, closed) : FW_OK;
 }
 
-void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last)
+static void turn_over(struct fw_pending *pending, uint64_t applied, uint64_t last)
 {
 	struct fw_table *empty;
 
-	if (applied < pending->old_last || fw_table_count(pending->young) + fw_table_count(pending->old) == 0)
-		return;
-	fw_table_clear(pending->old, device_free);
+	fw_table_retire(&pending->old, &pending->retired, device_free);
 	if (applied >= last)
-		fw_table_clear(pending->young, device_free);
+		fw_table_retire(&pending->young, &pending->retired, device_free);
 	empty = pending->old;
 	pending->old = pending->young;
 	pending->young = empty;
 	pending->old_last = last;
+}
+
+void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last)
+{
+	if (applied >= pending->old_last && fw_table_count(pending->young) + fw_table_count(pending->old) > 0)
+		turn_over(pending, applied, last);
+	fw_retired_free_some(&pending->retired, FREED_A_CALL, device_free);
 }
 
 static struct device *find(const struct fw_table *table, struct fw_slice key)

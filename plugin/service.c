@@ -326,6 +326,7 @@ static int64_t do_tick(struct fw_service *service)
 	bool published;
 
 	service->last_tick = now;
+	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
 	published = drain_outbox(service, now + PUBLISH_BUDGET_MS);
 	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {

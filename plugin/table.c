@@ -20,6 +20,7 @@ struct fw_table {
 	struct entry **buckets;
 	size_t allocated, used, mask, count;
 	uint64_t seed;
+	struct fw_table *next; /* of those retired */
 };
 
 static uint64_t hash_of(const struct fw_table *table, struct fw_slice key)
@@ -201,6 +202,43 @@ void fw_table_clear(struct fw_table *table, void (*drop)(void *value))
 		table->buckets = smaller;
 		table->allocated = FIRST_BUCKETS;
 	}
+}
+
+void fw_table_retire(struct fw_table **table, struct fw_retired *retired, void (*drop)(void *value))
+{
+	struct fw_table *old = *table;
+	struct fw_table *empty = old->count > FIRST_BUCKETS ? fw_table_new(0) : NULL;
+
+	if (!empty) {
+		fw_table_clear(old, drop);
+		return;
+	}
+	old->next = retired->first;
+	retired->first = old;
+	retired->count += old->count;
+	*table = empty;
+}
+
+bool fw_retired_free_some(struct fw_retired *retired, size_t most, void (*drop)(void *value))
+{
+	for (; most > 0 && retired->first; most--) {
+		struct fw_table *table = retired->first;
+		struct entry **bucket = &table->buckets[table->used - 1];
+		struct entry *entry = *bucket;
+
+		if (entry) {
+			*bucket = entry->next;
+			retired->count--;
+			if (drop)
+				drop(entry->value);
+			free(entry);
+		} else if (--table->used == 0) {
+			retired->first = table->next;
+			free(table->buckets);
+			free(table);
+		}
+	}
+	return retired->first != NULL;
 }
 
 bool fw_table_next(const struct fw_table *table, struct fw_table_walk *walk)

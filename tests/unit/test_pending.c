@@ -12,6 +12,16 @@
 
 #include "allocator.h"
 
+static size_t freed;
+
+static void counted_free(void *memory)
+{
+	freed += memory != NULL;
+	free(memory);
+}
+
+#define free counted_free
+
 #include "../../plugin/pending.c"
 
 #define LAMP FW_SLICE("lamp")
@@ -184,6 +194,53 @@ static void test_room(void **state)
 	assert_true(fw_pending_has_room(pending));
 }
 
+/* What the store has applied after a long lock is forgotten at once, and freed a few devices at each call: nobody waits for it. */
+static void test_many_are_freed_little_by_little(void **state)
+{
+	const unsigned devices = 5000;
+	char id[16];
+	size_t before;
+
+	(void)state;
+	for (unsigned i = 0; i < devices; i++) {
+		snprintf(id, sizeof(id), "%u", i);
+		note(fw_slice_of(id), "1", "f1");
+		if (i == devices / 2)
+			fw_pending_applied(pending, 0, devices / 2);
+	}
+	freed = before = 0;
+	for (unsigned call = 0; freed < devices * 3; call++) {
+		fw_pending_applied(pending, devices, devices);
+		assert_true(freed - before <= 64 * 3); /* a device, its version, what it closed */
+		before = freed;
+		snprintf(id, sizeof(id), "%u", call % devices);
+		assert_version(fw_slice_of(id), NULL);
+		assert_true(call < devices); /* it ends */
+	}
+	assert_int_equal(freed, devices * 3);
+}
+
+/* Turn after turn, while what was forgotten before still waits: all of it counts, nothing is answered from it. */
+static void test_what_waits_to_be_freed_counts(void **state)
+{
+	char id[16];
+	size_t noted = 0;
+
+	(void)state;
+	freed = 0;
+	for (unsigned turn = 1; turn <= 10; turn++) {
+		for (unsigned i = 0; i < 1000; i++, noted++) {
+			snprintf(id, sizeof(id), "%u", i);
+			note(fw_slice_of(id), "1", NULL);
+		}
+		fw_pending_applied(pending, turn, turn);
+		assert_version(FW_SLICE("0"), NULL);
+		assert_version(FW_SLICE("999"), NULL);
+		assert_int_equal(fw_table_count(pending->young) + fw_table_count(pending->old) + pending->retired.count, noted - freed / 2);
+	}
+	assert_true(freed / 2 <= 10 * 64);
+}
+
 static void test_want_of_memory(void **state)
 {
 	(void)state;
@@ -217,6 +274,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_closed_over_both_generations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ids_do_not_run_together, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_are_freed_little_by_little, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_waits_to_be_freed_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_want_of_memory, set_up, tear_down),
 	};
 

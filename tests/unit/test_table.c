@@ -185,6 +185,65 @@ static void clear_drops_each_value_and_the_table_lives_on(void **state)
 	fw_table_free(table);
 }
 
+static void retired_it_is_empty_at_once_and_freed_a_few_at_a_time(void **state)
+{
+	struct fw_table *table = fw_table_new(0);
+	struct fw_retired retired = {0};
+	char buffer[32];
+	size_t i, calls = 0;
+	bool left;
+
+	(void)state;
+	dropped = 0;
+	for (i = 0; i < 2000; i++) {
+		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		if (i != 999)
+			continue;
+		fw_table_retire(&table, &retired, count_drop);
+		assert_int_equal(fw_table_count(table), 0);
+		assert_null(fw_table_get(table, numbered(buffer, sizeof(buffer), 0)));
+	}
+	/* a second one while the first still waits */
+	fw_table_retire(&table, &retired, count_drop);
+	assert_int_equal(retired.count, 2000);
+	assert_int_equal(dropped, 0);
+	do {
+		size_t before = dropped;
+
+		left = fw_retired_free_some(&retired, 10, count_drop);
+		assert_true(dropped - before <= 10);
+		assert_int_equal(retired.count, 2000 - dropped);
+	} while (left && ++calls < 1000);
+	assert_false(left);
+	assert_int_equal(dropped, 2000);
+	assert_false(fw_retired_free_some(&retired, 10, count_drop));
+	assert_int_equal(fw_table_count(table), 0);
+	fw_table_free(table);
+}
+
+static void a_small_table_is_not_worth_retiring_and_without_memory_none_is(void **state)
+{
+	struct fw_table *table = fw_table_new(0), *same = table;
+	struct fw_retired retired = {0};
+	char buffer[32];
+
+	(void)state;
+	dropped = 0;
+	assert_int_equal(fw_table_put(table, FW_SLICE("a"), &values[0], NULL), FW_OK);
+	fw_table_retire(&table, &retired, count_drop);
+	assert_int_equal(dropped, 1);
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+	allocations_left = 0;
+	fw_table_retire(&table, &retired, count_drop);
+	allocations_left = -1;
+	assert_int_equal(dropped, 101);
+	assert_int_equal(retired.count, 0);
+	assert_ptr_equal(table, same);
+	assert_int_equal(fw_table_count(table), 0);
+	fw_table_free(table);
+}
+
 static void without_memory_it_stays_as_it_was(void **state)
 {
 	void *old = &values[7];
@@ -233,6 +292,8 @@ int main(void)
 		cmocka_unit_test(a_walk_meets_each_entry_once_and_may_remove_it),
 		cmocka_unit_test(chains_stay_short_as_it_grows),
 		cmocka_unit_test(clear_drops_each_value_and_the_table_lives_on),
+		cmocka_unit_test(retired_it_is_empty_at_once_and_freed_a_few_at_a_time),
+		cmocka_unit_test(a_small_table_is_not_worth_retiring_and_without_memory_none_is),
 		cmocka_unit_test(without_memory_it_stays_as_it_was),
 	};
 
