@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 16u
+#define LARGE_PIECE 2048u /* bytes: more than what malloc keeps apart by size */
 
 struct entry {
 	struct entry *next;
@@ -219,8 +220,19 @@ void fw_table_retire(struct fw_table **table, struct fw_retired *retired, void (
 	*table = empty;
 }
 
+/* glibc keeps small freed pieces apart, and joins all of them with their neighbours when a large piece is asked for: ask while
+ * they are few. `volatile`: or the compiler leaves both calls out. */
+static void join_freed_pieces(void)
+{
+	void *volatile piece = malloc(LARGE_PIECE);
+
+	free(piece);
+}
+
 bool fw_retired_free_some(struct fw_retired *retired, size_t most, void (*drop)(void *value))
 {
+	if (!retired->first)
+		return false;
 	for (; most > 0 && retired->first; most--) {
 		struct fw_table *table = retired->first;
 		struct entry **bucket = &table->buckets[table->used - 1];
@@ -238,6 +250,7 @@ bool fw_retired_free_some(struct fw_retired *retired, size_t most, void (*drop)(
 			free(table);
 		}
 	}
+	join_freed_pieces();
 	return retired->first != NULL;
 }
 

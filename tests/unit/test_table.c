@@ -1,4 +1,5 @@
 /* The hash table: every key found whatever was put and removed before, and nothing lost when memory runs out. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -221,6 +222,27 @@ static void retired_it_is_empty_at_once_and_freed_a_few_at_a_time(void **state)
 	fw_table_free(table);
 }
 
+/* Many small pieces that glibc has yet to join keep waiting whoever next asks for a large one. */
+static void what_is_freed_a_few_at_a_time_is_joined_so_too(void **state)
+{
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+	struct fw_table *table = fw_table_new(0);
+	struct fw_retired retired = {0};
+	char buffer[32];
+
+	(void)state;
+	for (size_t i = 0; i < 5000; i++)
+		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+	fw_table_retire(&table, &retired, count_drop);
+	while (fw_retired_free_some(&retired, 64, count_drop))
+		assert_true(mallinfo2().smblks < 500);
+	fw_table_free(table);
+#else
+	(void)state;
+	skip();
+#endif
+}
+
 static void a_small_table_is_not_worth_retiring_and_without_memory_none_is(void **state)
 {
 	struct fw_table *table = fw_table_new(0), *same = table;
@@ -293,6 +315,7 @@ int main(void)
 		cmocka_unit_test(chains_stay_short_as_it_grows),
 		cmocka_unit_test(clear_drops_each_value_and_the_table_lives_on),
 		cmocka_unit_test(retired_it_is_empty_at_once_and_freed_a_few_at_a_time),
+		cmocka_unit_test(what_is_freed_a_few_at_a_time_is_joined_so_too),
 		cmocka_unit_test(a_small_table_is_not_worth_retiring_and_without_memory_none_is),
 		cmocka_unit_test(without_memory_it_stays_as_it_was),
 	};
