@@ -34,4 +34,8 @@ void fw_presence_gone(struct fw_presence *presence, const void *client, struct f
 
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
 
+/* Does a key that is online listen, so that it may be pushed? It does until it is said not to. Of a key that is not online nothing is kept. */
+bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key);
+void fw_presence_set_listens(struct fw_presence *presence, struct fw_slice key, bool listens);
+
 #endif

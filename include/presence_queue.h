@@ -4,7 +4,9 @@
 
 #include "fw.h"
 
+#ifndef FW_PRESENCE_QUEUE_MAX /* tests make do with fewer */
 #define FW_PRESENCE_QUEUE_MAX 262144u
+#endif
 
 struct fw_presence_event {
 	struct fw_presence_event *next;
@@ -20,11 +22,17 @@ struct fw_presence_queue;
 struct fw_presence_queue *fw_presence_queue_new(void); /* NULL when out of memory */
 void fw_presence_queue_free(struct fw_presence_queue *queue); /* NULL is fine */
 
-/* Broker thread. Copies the ids of `event`. FW_OK, FW_FULL or FW_NOMEM: then it is dropped. */
+/* Broker thread. Copies the ids of `event`. FW_OK, FW_FULL or FW_NOMEM: then it is lost. */
 enum fw_status fw_presence_queue_put(struct fw_presence_queue *queue, const struct fw_presence_event *event);
 
 /* Any thread. Is there anything that was not dropped? */
 bool fw_presence_queue_empty(const struct fw_presence_queue *queue);
+
+/* Any thread. More than half full: not the time to ask for more. */
+bool fw_presence_queue_crowded(const struct fw_presence_queue *queue);
+
+/* Store thread. Was an event lost since this was last asked? */
+bool fw_presence_queue_lost(struct fw_presence_queue *queue);
 
 /* Store thread. Takes over what has arrived; the first event that was not dropped, NULL when there is none. The list is the store's until
  * the next call. */

@@ -29,6 +29,7 @@ struct fw_writer {
 	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
 	int64_t heard_ms;             /* steady time: what devices said until then is in the catalog; no timeout is decided beyond it */
 	int64_t started_ms;           /* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
+	int64_t watched_ms;           /* steady time: since then no device has come or gone unnoticed; INT64_MAX: one may have now */
 	int log_pages, checkpoint_at; /* pages in SQLite's log at the last commit, and when the next checkpoint is due */
 	enum fw_status checkpoint;    /* how the last one went: until it succeeds no transaction begins */
 	int log_most;                 /* from so many pages on no transaction begins until the log can be started over */
@@ -62,8 +63,9 @@ void fw_writer_empty_log(struct fw_writer *writer);
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos);
 
-/* Queues the question whether a device is online; the answer, if it is, comes as fw_store_note_presence. */
-enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device);
+/* Queues the question whether a device is online; the answer, if it is or `online` (as the catalog has it) is wrong, comes as
+ * fw_store_note_presence. */
+enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device, bool online);
 
 /* How many more messages may be queued now. */
 size_t fw_writer_room(const struct fw_writer *writer);

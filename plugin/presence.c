@@ -35,6 +35,7 @@ struct client {
 struct key {
 	struct link *links;
 	size_t link_count;
+	bool deaf; /* it has not subscribed to anything yet */
 	size_t len;
 	char text[];
 };
@@ -283,4 +284,19 @@ void fw_presence_gone(struct fw_presence *presence, const void *client, struct f
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key)
 {
 	return fw_table_get(presence->keys, key) != NULL;
+}
+
+bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key)
+{
+	const struct key *known = fw_table_get(presence->keys, key);
+
+	return known && !known->deaf;
+}
+
+void fw_presence_set_listens(struct fw_presence *presence, struct fw_slice key, bool listens)
+{
+	struct key *known = fw_table_get(presence->keys, key);
+
+	if (known)
+		known->deaf = !listens;
 }

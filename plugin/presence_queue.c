@@ -14,6 +14,7 @@ struct fw_presence_queue {
 	struct list arrived;
 	struct list taken;    /* the store thread's own */
 	atomic_size_t count;  /* in both */
+	atomic_bool lost;
 };
 
 struct fw_presence_queue *fw_presence_queue_new(void)
@@ -66,13 +67,13 @@ static struct fw_presence_event *copy_of(const struct fw_presence_event *event)
 
 enum fw_status fw_presence_queue_put(struct fw_presence_queue *queue, const struct fw_presence_event *event)
 {
-	struct fw_presence_event *copy;
+	bool full = atomic_load(&queue->count) >= FW_PRESENCE_QUEUE_MAX;
+	struct fw_presence_event *copy = full ? NULL : copy_of(event);
 
-	if (atomic_load(&queue->count) >= FW_PRESENCE_QUEUE_MAX)
-		return FW_FULL;
-	copy = copy_of(event);
-	if (!copy)
-		return FW_NOMEM;
+	if (!copy) {
+		atomic_store(&queue->lost, true);
+		return full ? FW_FULL : FW_NOMEM;
+	}
 	pthread_mutex_lock(&queue->lock);
 	append(&queue->arrived, (struct list){copy, copy});
 	atomic_fetch_add(&queue->count, 1);
@@ -83,6 +84,16 @@ enum fw_status fw_presence_queue_put(struct fw_presence_queue *queue, const stru
 bool fw_presence_queue_empty(const struct fw_presence_queue *queue)
 {
 	return atomic_load(&queue->count) == 0;
+}
+
+bool fw_presence_queue_crowded(const struct fw_presence_queue *queue)
+{
+	return atomic_load(&queue->count) > FW_PRESENCE_QUEUE_MAX / 2;
+}
+
+bool fw_presence_queue_lost(struct fw_presence_queue *queue)
+{
+	return atomic_exchange(&queue->lost, false);
 }
 
 const struct fw_presence_event *fw_presence_queue_take(struct fw_presence_queue *queue)

@@ -15,17 +15,17 @@
 #define OUTBOX_MAX 8192u
 #define PRESENCE_MAX (1u << 21)
 
-static void tell_presence(struct fw_service *service, struct fw_slice key, bool online)
+static void tell_presence(struct fw_service *service, struct fw_slice key, bool online, bool listens)
 {
 	const char *slash = memchr(key.at, '/', key.len);
 
 	/* with identity `none` the key is product/device: see fw_service_key */
 	if (!slash) {
-		fw_store_note_presence(service->store, (struct fw_slice){NULL, 0}, key, online, service->listens);
+		fw_store_note_presence(service->store, (struct fw_slice){NULL, 0}, key, online, listens);
 		return;
 	}
 	fw_store_note_presence(service->store, (struct fw_slice){key.at, (size_t)(slash - key.at)},
-		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online, service->listens);
+		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online, listens);
 }
 
 /* Who shows itself by a message is online behind that message: what it says, a pull or the end of an upgrade, comes before the push
@@ -35,7 +35,7 @@ static void presence_changed(void *context, struct fw_slice key, bool online)
 	struct fw_service *service = context;
 
 	if (!online || !service->in_message) {
-		tell_presence(service, key, online);
+		tell_presence(service, key, online, service->listens);
 		return;
 	}
 	memcpy(service->shown, key.at, key.len);
@@ -108,15 +108,18 @@ static enum fw_status note_spooled(struct fw_service *service)
 	return status == FW_NOMEM ? FW_NOMEM : FW_OK;
 }
 
-static void answer_presence(struct fw_service *service, struct fw_slice product_and_device)
+/* `believed`: the catalog has it online. */
+static void answer_presence(struct fw_service *service, struct fw_slice product_and_device, bool believed)
 {
 	const char *slash = memchr(product_and_device.at, '/', product_and_device.len);
 	struct fw_slice key = product_and_device;
+	bool online;
 
 	if (service->options->identity != FW_IDENTITY_NONE)
 		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
-	if (fw_presence_online(service->presence, key))
-		tell_presence(service, key, true);
+	online = fw_presence_online(service->presence, key);
+	if (online || believed)
+		tell_presence(service, key, online, fw_presence_listens(service->presence, key));
 }
 
 static void deliver(struct fw_service *service, const struct fw_outgoing *message)
@@ -130,7 +133,7 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 		service->broker.log(service->broker.context, (enum fw_log_level)message->qos, message->payload);
 		break;
 	case FW_OUTGOING_PRESENCE:
-		answer_presence(service, (struct fw_slice){message->payload, message->len});
+		answer_presence(service, (struct fw_slice){message->payload, message->len}, message->qos);
 		break;
 	}
 }
@@ -396,16 +399,21 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 		verdict = fw_exchange(service, client, request, &topic);
 	service->in_message = false;
 	if (service->shown_len)
-		tell_presence(service, (struct fw_slice){service->shown, service->shown_len}, true);
+		tell_presence(service, (struct fw_slice){service->shown, service->shown_len}, true, true);
 	service->shown_len = 0;
 	return verdict;
 }
 
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens)
 {
+	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
+
+	/* another client may listen for the same device */
+	listens |= fw_presence_listens(service->presence, key);
 	service->listens = listens;
 	fw_service_seen(service, client, NULL);
 	service->listens = true;
+	fw_presence_set_listens(service->presence, key, listens);
 }
 
 void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter)
@@ -413,8 +421,10 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
 
 	/* to anything that may have the device's topics in it; with identity `none` a device shows itself by publishing */
-	if (key.at && fw_topic_id_valid(key) && strpbrk(filter, "#+/"))
-		tell_presence(service, key, true);
+	if (!key.at || !fw_topic_id_valid(key) || !strpbrk(filter, "#+/"))
+		return;
+	fw_presence_set_listens(service->presence, key, true);
+	tell_presence(service, key, true, true);
 }
 
 void fw_service_gone(struct fw_service *service, const struct fw_client *client)

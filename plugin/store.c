@@ -412,6 +412,9 @@ static enum fw_status work(struct fw_store *store, bool *more)
 			return status;
 	}
 	status = apply_uplinks(store, more);
+	/* before a timeout is decided by who was there */
+	if (status == FW_OK)
+		status = fw_store_presence_work(store->presence, store->presence_queue, more);
 	if (status == FW_OK)
 		status = fw_schedule_work(store->schedule, &scheduled);
 	*more |= scheduled;

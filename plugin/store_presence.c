@@ -6,8 +6,9 @@
 
 #define ROWS_MAX 32u
 #define PRODUCTS_MAX 32u
+#define ASK_ROWS 512u
 
-enum statement { DEVICE, PRODUCTS_OF_DEVICE, PRESENCE, FORGET, STATEMENTS };
+enum statement { DEVICE, PRODUCTS_OF_DEVICE, PRESENCE, FORGET, DEVICES_AFTER, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
@@ -15,6 +16,13 @@ static const char *const sql[STATEMENTS] = {
 	[PRESENCE] = "UPDATE device SET presence = ?3, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
 	[FORGET] = "UPDATE device SET presence = NULL WHERE (product_id, device_id) IN"
 		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
+	[DEVICES_AFTER] = "SELECT product_id, device_id, presence IS 'online' FROM device WHERE (product_id, device_id) > (?1, ?2)"
+		" ORDER BY product_id, device_id LIMIT ?3",
+};
+
+/* The device last asked about; both empty: none yet. */
+struct asked {
+	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
 };
 
 struct fw_store_presence {
@@ -22,6 +30,8 @@ struct fw_store_presence {
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	sqlite3_stmt *statements[STATEMENTS];
+	bool asking; /* about all devices, because an event was lost */
+	struct asked asked;
 };
 
 enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_presence **out,
@@ -121,5 +131,73 @@ enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int6
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
 	status = fw_db_run(presence->statements[FORGET]);
 	*left = status == FW_OK && sqlite3_changes(presence->writer->db) >= most;
+	return status;
+}
+
+static void ask_about_all(struct fw_store_presence *presence)
+{
+	if (!presence->asking)
+		fw_writer_log(presence->writer, FW_LOG_NOTICE, "more clients came and went than could be noted: asking the broker anew which devices are online");
+	presence->asking = true;
+	presence->asked = (struct asked){"", ""};
+	/* nobody who does not answer a push is blamed until all is known again */
+	presence->writer->watched_ms = INT64_MAX;
+}
+
+/* Asks about the next devices behind *asked. */
+static enum fw_status ask_step(struct fw_store_presence *presence, size_t most, struct asked *asked, bool *done)
+{
+	sqlite3_stmt *statement = presence->statements[DEVICES_AFTER];
+	size_t count = 0;
+	enum fw_status status;
+
+	/* empty texts, not NULL: all keys are greater */
+	sqlite3_bind_text(statement, 1, presence->asked.product, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, presence->asked.device, -1, SQLITE_STATIC);
+	fw_db_bind_integer(statement, 3, (int64_t)most);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		struct fw_slice product = fw_db_text(statement, 0), device = fw_db_text(statement, 1);
+
+		status = fw_writer_ask_presence(presence->writer, product, device, sqlite3_column_int(statement, 2));
+		if (status != FW_OK)
+			break;
+		fw_slice_copy(product, asked->product, sizeof(asked->product));
+		fw_slice_copy(device, asked->device, sizeof(asked->device));
+		count++;
+	}
+	sqlite3_reset(statement);
+	*done = count < most;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status ask_more(struct fw_store_presence *presence, size_t most)
+{
+	struct asked asked = presence->asked;
+	bool done = false;
+	enum fw_status status = fw_writer_begin(presence->writer);
+
+	if (status != FW_OK)
+		return status;
+	status = fw_writer_end(presence->writer, ask_step(presence, most, &asked, &done), 0);
+	if (status != FW_OK)
+		return status;
+	presence->asked = asked;
+	presence->asking = !done;
+	if (done)
+		presence->writer->watched_ms = fw_clock_now(&presence->writer->clock);
+	return FW_OK;
+}
+
+enum fw_status fw_store_presence_work(struct fw_store_presence *presence, struct fw_presence_queue *queue, bool *more)
+{
+	size_t room = fw_writer_room(presence->writer);
+	enum fw_status status = FW_OK;
+
+	/* what is lost from here on is asked about anew */
+	if (fw_presence_queue_lost(queue))
+		ask_about_all(presence);
+	if (presence->asking && room && !fw_presence_queue_crowded(queue))
+		status = ask_more(presence, room < ASK_ROWS ? room : ASK_ROWS);
+	*more |= presence->asking;
 	return status;
 }

@@ -317,7 +317,7 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 {
 	static const struct fw_row_input nothing;
 	struct fw_row_facts facts = {.push = row->push, .failed_by_device = row->failed_by_device,
-		.was_online = row->was_online && row->online && !row->interrupted_at && row->pushed_clock >= rows->writer->started_ms, .finished_before = row->progress == 100 || row->interrupted_at};
+		.was_online = row->was_online && row->online && !row->interrupted_at && row->pushed_clock >= rows->writer->watched_ms, .finished_before = row->progress == 100 || row->interrupted_at};
 	struct fw_row_step step = fw_rules_step(row->state, event, &facts);
 	enum fw_row_state before = row->state;
 	char buffer[FW_VERSION_BUFFER + 64], *reason = NULL;

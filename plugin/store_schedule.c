@@ -416,7 +416,7 @@ static enum fw_status ask_about_devices(struct fw_schedule *schedule, size_t mos
 	fw_db_bind_integer(statement, 1, (int64_t)most);
 	while ((status = fw_db_step(statement)) == FW_OK) {
 		last = sqlite3_column_int64(statement, 0);
-		status = fw_writer_ask_presence(schedule->writer, fw_db_text(statement, 1), fw_db_text(statement, 2));
+		status = fw_writer_ask_presence(schedule->writer, fw_db_text(statement, 1), fw_db_text(statement, 2), false);
 		if (status != FW_OK)
 			break;
 	}

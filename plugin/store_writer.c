@@ -42,7 +42,7 @@ static enum fw_status resume_clock(struct fw_writer *writer, struct fw_error *er
 		return fw_db_status(code);
 	fw_clock_read(&now);
 	fw_clock_resume(&writer->clock, steady_ms, &saved, &now);
-	writer->started_ms = fw_clock_now(&writer->clock);
+	writer->started_ms = writer->watched_ms = fw_clock_now(&writer->clock);
 	memcpy(writer->boot_id, now.boot_id, sizeof(writer->boot_id));
 	return FW_OK;
 }
@@ -251,7 +251,7 @@ enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind
 	return FW_OK;
 }
 
-enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device, bool online)
 {
 	char *key = NULL;
 	int len = -1;
@@ -260,7 +260,7 @@ enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice 
 		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
 	if (len < 0)
 		return FW_NOMEM;
-	writer->queued[writer->queued_count++] = (struct fw_outgoing){FW_OUTGOING_PRESENCE, NULL, key, (size_t)len, 0};
+	writer->queued[writer->queued_count++] = (struct fw_outgoing){FW_OUTGOING_PRESENCE, NULL, key, (size_t)len, online};
 	return FW_OK;
 }
 

@@ -247,6 +247,27 @@ static void each_failed_allocation_leaves_the_key_unknown(void **state)
 	assert_true(left >= 6);
 }
 
+static void a_key_listens_until_it_is_said_not_to(void **state)
+{
+	struct fw_presence *presence = start(100);
+
+	(void)state;
+	fw_presence_set_listens(presence, FW_SLICE("a"), false);
+	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
+	fw_presence_seen(presence, &clients[0], "a", FW_SLICE("a"));
+	assert_true(fw_presence_listens(presence, FW_SLICE("a")));
+	fw_presence_set_listens(presence, FW_SLICE("a"), false);
+	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
+	/* of who took its place nothing else is known */
+	fw_presence_seen(presence, &clients[1], "a", FW_SLICE("a"));
+	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
+	fw_presence_set_listens(presence, FW_SLICE("a"), true);
+	assert_true(fw_presence_listens(presence, FW_SLICE("a")));
+	fw_presence_gone(presence, &clients[1], FW_SLICE("a"));
+	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
+	fw_presence_free(presence);
+}
+
 #define POINTERS 8
 #define NAMES 6
 
@@ -350,6 +371,7 @@ int main(void)
 		cmocka_unit_test(clients_cannot_multiply_links_without_end),
 		cmocka_unit_test(without_a_client_id_only_the_pointer_counts),
 		cmocka_unit_test(each_failed_allocation_leaves_the_key_unknown),
+		cmocka_unit_test(a_key_listens_until_it_is_said_not_to),
 		cmocka_unit_test(agrees_with_a_simple_model_over_a_random_walk),
 	};
 
