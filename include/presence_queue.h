@@ -12,6 +12,7 @@ struct fw_presence_event {
 	struct fw_presence_event *next;
 	uint64_t after; /* its place: behind the spool record of this sequence */
 	int64_t at;     /* Unix ms */
+	int64_t boot_ms; /* the same moment */
 	bool online;
 	bool listens;   /* may be pushed: it has subscribed, or the broker cannot tell */
 	struct fw_slice product, device; /* product empty: every device of that id. They point behind the struct. */

@@ -333,15 +333,19 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 	return FW_OK;
 }
 
-/* Uplinks may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool at the steady
+/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool at the steady
  * time `now`. */
 static void note_heard(struct fw_store *store, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&store->applied);
+	const struct fw_presence_event *waiting = fw_presence_queue_take(store->presence_queue);
 
 	if (applied < last && applied < store->mark)
 		return;
 	store->writer.heard_ms = applied >= last ? now : store->mark_ms;
+	/* who went since then may be about to be blamed */
+	if (waiting && waiting->boot_ms + store->writer.clock.offset < store->writer.heard_ms)
+		store->writer.heard_ms = waiting->boot_ms + store->writer.clock.offset;
 	store->mark = last;
 	store->mark_ms = now;
 }
@@ -589,7 +593,7 @@ void fw_store_wake(struct fw_store *store)
 
 void fw_store_note_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens)
 {
-	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .online = online, .listens = listens,
+	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .boot_ms = fw_boot_ms(), .online = online, .listens = listens,
 		.product = product, .device = device};
 
 	if (fw_presence_queue_put(store->presence_queue, &event) == FW_OK)

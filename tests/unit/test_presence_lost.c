@@ -281,6 +281,28 @@ static void no_device_is_left_out_and_never_seen_ones_stay_unknown(void **state)
 	assert_rows("SELECT count(*) || ' ' || count(*) FILTER (WHERE presence = 'online') || ' ' || count(presence) FROM device", "1502 1500 1500");
 }
 
+static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
+{
+	struct fw_outbox *outbox = stepped_store->writer.outbox, *nearly_full = fw_outbox_new(FW_OUTBOX_RESERVE + MESSAGES_OF_UPLINK);
+	bool more;
+
+	(void)state;
+	online_and_pushed();
+	fw_service_gone(service, &d1);
+	skipped_ms += 61000;
+	/* timeouts need less room than events do */
+	stepped_store->writer.outbox = nearly_full;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(step_store(&more), FW_OK);
+	assert_presence("online");
+	assert_row("processing");
+	stepped_store->writer.outbox = outbox;
+	fw_outbox_free(nearly_full);
+	settle();
+	assert_presence("offline");
+	assert_row("waiting");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +312,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_went_unnoticed_is_offline_and_not_blamed, start, end),
 		cmocka_unit_test_setup_teardown(who_went_and_came_unnoticed_is_not_blamed, start, end),
 		cmocka_unit_test_setup_teardown(nobody_is_blamed_while_it_is_not_known_who_went, start, end),
+		cmocka_unit_test_setup_teardown(nobody_is_blamed_whose_going_waits_in_the_queue, start, end),
 		cmocka_unit_test_setup_teardown(what_happens_after_the_answer_counts, start, end),
 		cmocka_unit_test_setup_teardown(no_device_is_left_out_and_never_seen_ones_stay_unknown, start, end),
 	};
