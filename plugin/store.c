@@ -1,13 +1,11 @@
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "store_apply.h"
 #include "store_files.h"
 #include "store_health.h"
+#include "store_lock.h"
 #include "store_presence.h"
 #include "store_schedule.h"
 #include "store_schema.h"
@@ -74,32 +73,10 @@ static char *spool_prefix(const char *db_file)
 	return asprintf(&prefix, "%s-spool", db_file) < 0 ? NULL : prefix;
 }
 
-/* Two writers of one spool would overwrite each other: another broker, or with per_listener_settings this plugin a second time.
- * A file of its own, since closing any descriptor of the catalog would drop SQLite's locks on it (sqlite.org/howtocorrupt.html). */
-static enum fw_status lock_catalog(struct fw_store *store, struct fw_error *error)
-{
-	const char *db_file = store->config.options->db_file;
-	char *path = NULL;
-
-	if (asprintf(&path, "%s-lock", db_file) < 0)
-		return FW_NOMEM;
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	free(path);
-	if (store->lock_fd >= 0 && flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return FW_OK;
-	if (store->lock_fd >= 0 && errno == EWOULDBLOCK)
-		fw_error_set(error, "the catalog '%s' is in use by another broker, or by this plugin loaded a second time: load it once, before any listener, without per_listener_settings",
-			db_file);
-	else
-		fw_error_set(error, "cannot lock '%s-lock': %s. All files beside the catalog must belong to the broker's user, e.g. 'chown mosquitto: %s*'", db_file,
-			strerror(errno), db_file);
-	return FW_FAILED;
-}
-
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
-	enum fw_status status = lock_catalog(store, error);
+	enum fw_status status = fw_store_lock(options->db_file, &store->lock_fd, error);
 
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
@@ -333,8 +310,8 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 	return FW_OK;
 }
 
-/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool at the steady
- * time `now`. */
+/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool
+ * at the steady time `now`. */
 static void note_heard(struct fw_store *store, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&store->applied);
@@ -593,8 +570,8 @@ void fw_store_wake(struct fw_store *store)
 
 void fw_store_note_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens)
 {
-	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .boot_ms = fw_boot_ms(), .online = online, .listens = listens,
-		.product = product, .device = device};
+	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .boot_ms = fw_boot_ms(), .online = online,
+		.listens = listens, .product = product, .device = device};
 
 	if (fw_presence_queue_put(store->presence_queue, &event) == FW_OK)
 		fw_store_wake(store);

@@ -224,6 +224,7 @@ void fw_table_retire(struct fw_table **table, struct fw_retired *retired, void (
  * they are few. `volatile`: or the compiler leaves both calls out. */
 static void join_freed_pieces(void)
 {
+	/* cppcheck-suppress unusedAllocatedMemory */
 	void *volatile piece = malloc(LARGE_PIECE);
 
 	free(piece);

@@ -4,6 +4,7 @@
 #include "stepped.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include "../../plugin/service_state.h"
 #include "service_world.h"
