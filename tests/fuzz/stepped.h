@@ -12,7 +12,7 @@
 int64_t fw_now_ms(void);
 int64_t fw_boot_ms(void);
 
-static int64_t skipped_ms;
+static _Atomic int64_t skipped_ms;
 
 int64_t fw_now_ms(void)
 {
