@@ -24,6 +24,8 @@
 #define BATCH_MS 40          /* an operator's shell may wait for it; the longer, the more uplinks share the pages that are written */
 #define BATCH_RECORDS 20000
 #define LINGER_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
+#define TURN_EVERY_MS 1000   /* while there is always more, an operator gets a turn so often, */
+#define TURN_MS 110          /* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
@@ -61,6 +63,7 @@ struct fw_store {
 	int64_t next_left_out_line; /* boot ms */
 	uint64_t rolls_back; /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
 	bool hurry; /* there is more to do than to apply uplinks */
+	int64_t next_turn;  /* boot ms */
 	int64_t next_prune; /* boot ms */
 	uint64_t mark;   /* a sequence: when it is applied, */
 	int64_t mark_ms; /* all that devices said until this steady time is */
@@ -458,11 +461,23 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 	return !stop;
 }
 
+static bool idle(struct fw_store *store)
+{
+	bool go_on = sleep_until_work(store, idle_ms(store), true);
+
+	store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
+	return go_on;
+}
+
 /* There is more to do. When it is but the few uplinks that came while the last ones were applied, they wait for others. */
 static bool linger(struct fw_store *store)
 {
 	uint64_t waiting = fw_spool_last(store->spool) - atomic_load(&store->applied);
 
+	if (!store->hurry && fw_boot_ms() >= store->next_turn) {
+		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
+		return sleep_until_work(store, TURN_MS, false);
+	}
 	/* even in a hurry an operator must find the catalog free now and then */
 	return sleep_until_work(store, waiting < BATCH_RECORDS && !store->hurry ? LINGER_MS : 1, false);
 }
@@ -503,10 +518,10 @@ static void *run(void *argument)
 		fw_spool_doubt(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
 			go_on = sleep_until_work(store, RETRY_MS, false);
-		else if (!more)
-			go_on = sleep_until_work(store, idle_ms(store), true);
-		else
+		else if (more)
 			go_on = linger(store);
+		else
+			go_on = idle(store);
 	}
 	finish(store);
 	return NULL;
