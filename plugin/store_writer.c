@@ -154,6 +154,9 @@ enum fw_status fw_writer_begin(struct fw_writer *writer)
 {
 	enum fw_status status;
 
+	/* the last rollback may have failed for want of memory */
+	if (!sqlite3_get_autocommit(writer->db))
+		fw_writer_rollback(writer);
 	/* a disk that fails shows itself here first: only a checkpoint asks it (sqlite.org/pragma.html, "synchronous") */
 	if (writer->checkpoint != FW_OK)
 		checkpoint_when_due(writer);

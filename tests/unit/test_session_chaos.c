@@ -12,6 +12,7 @@
 
 #include "failing.h"
 
+#define TRIES 100     /* more than fail in a row */
 #define OF_SQLITE 100 /* so many of SQLite's allocations are tried in the short form */
 
 static const struct fw_client lamp = {&lamp, "d1", NULL}, other = {&other, "d2", NULL}, console = {&console, "console", "admin"}, evil = {&evil, "evil", NULL};
@@ -107,7 +108,7 @@ static void take_step(void)
 {
 	bool more = true;
 
-	for (unsigned i = 0; i < 100 && more; i++) {
+	for (unsigned i = 0; i < TRIES && more; i++) {
 		if (step_store(&more) != FW_OK)
 			more = true;
 		fw_service_tick(session.service);
@@ -121,7 +122,7 @@ static void say(const struct fw_client *client, const char *topic, const char *p
 	const struct fw_request request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1};
 	enum fw_verdict verdict = FW_AGAIN;
 
-	for (int i = 0; i < 10 && verdict == FW_AGAIN; i++)
+	for (int i = 0; i < TRIES && verdict == FW_AGAIN; i++)
 		verdict = fw_service_message(session.service, client, &request);
 	assert_int_equal(verdict, FW_PASS);
 }
@@ -134,7 +135,7 @@ static enum fw_verdict ask(const struct fw_client *client, const char *topic, co
 	enum fw_verdict verdict = FW_PASS;
 
 	session.answer[0] = '\0';
-	for (int i = 0; i < 10 && session.answers == before; i++)
+	for (int i = 0; i < TRIES && session.answers == before; i++)
 		verdict = fw_service_message(session.service, client, &request);
 	assert_int_equal(session.answers, before + 1);
 	return verdict;
@@ -145,7 +146,7 @@ static void download(void)
 	static const char payload[] = "{\"firmwareId\":\"f3\",\"offset\":0,\"length\":7}";
 	unsigned before = session.chunks;
 
-	for (int i = 0; i < 10 && session.chunks == before; i++) {
+	for (int i = 0; i < TRIES && session.chunks == before; i++) {
 		say(&lamp, "/lamp/d1/firmware/chunk", payload);
 		while (fw_chunks_under_way(fw_courier_chunks(session.service->courier)))
 			fw_service_tick(session.service);
@@ -215,7 +216,7 @@ static void start(void)
 	enum fw_status status = FW_NOMEM;
 	struct fw_error error = {""};
 
-	for (int i = 0; i < 100 && status != FW_OK; i++) {
+	for (int i = 0; i < TRIES && status != FW_OK; i++) {
 		error.text[0] = '\0';
 		status = fw_service_open(&options, &broker, &session.service, &error);
 		assert_true(status == FW_OK || error.text[0]);
