@@ -226,20 +226,51 @@ static enum fw_status apply_to_rows(struct fw_apply *apply, struct fw_row *found
 	return status;
 }
 
-/* The device says that it runs `version`: rows of that firmware have reached their end. */
-static enum fw_status reached(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
+/* In *found both names of a product's firmware as the catalog has them. FW_NOT_FOUND, or trouble. */
+static enum fw_status find_firmware(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct named *found)
 {
-	sqlite3_stmt *statement = start(apply, FIRMWARE_BY_VERSION, uplink->product, version);
-	struct fw_row found[ROWS_MAX];
-	char firmware_id[FW_ID_MAX + 1];
-	size_t count;
+	sqlite3_stmt *statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, product, asked);
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	fw_slice_copy(fw_db_text(statement, 0), firmware_id, sizeof(firmware_id));
+		return status;
+	fw_slice_copy(fw_db_text(statement, 0), found->firmware_id, sizeof(found->firmware_id));
+	fw_slice_copy(fw_db_text(statement, 1), found->version, sizeof(found->version));
 	sqlite3_reset(statement);
-	status = fw_rows_of_firmware(apply->rows, uplink->product, fw_slice_of(firmware_id), uplink->device, found, ROWS_MAX, &count);
+	return FW_OK;
+}
+
+/* The same within a transaction, where the answer to the last question holds. */
+static enum fw_status ask_named(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct named *found)
+{
+	struct last_named *last = &apply->last_named;
+	enum fw_status status;
+
+	if (last->transaction == apply->writer->transaction && last->by_id == by_id && fw_slice_equal(asked, fw_slice_of(last->asked)) &&
+		fw_slice_equal(product, fw_slice_of(last->product))) {
+		*found = last->found;
+		return FW_OK;
+	}
+	status = find_firmware(apply, product, asked, by_id, found);
+	if (status != FW_OK)
+		return status;
+	*last = (struct last_named){.transaction = apply->writer->transaction, .by_id = by_id, .found = *found};
+	fw_slice_copy(product, last->product, sizeof(last->product));
+	fw_slice_copy(asked, last->asked, sizeof(last->asked));
+	return FW_OK;
+}
+
+/* The device says that it runs `version`: rows of that firmware have reached their end. */
+static enum fw_status reached(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
+{
+	struct fw_row found[ROWS_MAX];
+	struct named named;
+	size_t count;
+	enum fw_status status = ask_named(apply, uplink->product, version, false, &named);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	status = fw_rows_of_firmware(apply->rows, uplink->product, fw_slice_of(named.firmware_id), uplink->device, found, ROWS_MAX, &count);
 	return status == FW_OK ? apply_to_rows(apply, found, count, FW_EVENT_REPORTED_TARGET, NULL) : status;
 }
 
@@ -292,30 +323,6 @@ static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplin
 	return status;
 }
 
-/* In *found both names as the catalog has them. FW_NOT_FOUND, or trouble. */
-static enum fw_status ask_named(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct named *found)
-{
-	struct last_named *last = &apply->last_named;
-	enum fw_status status;
-	sqlite3_stmt *statement;
-
-	if (last->transaction == apply->writer->transaction && last->by_id == by_id && fw_slice_equal(asked, fw_slice_of(last->asked)) &&
-		fw_slice_equal(product, fw_slice_of(last->product))) {
-		*found = last->found;
-		return FW_OK;
-	}
-	statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, product, asked);
-	status = fw_db_step(statement);
-	if (status != FW_OK)
-		return status;
-	fw_slice_copy(fw_db_text(statement, 0), found->firmware_id, sizeof(found->firmware_id));
-	fw_slice_copy(fw_db_text(statement, 1), found->version, sizeof(found->version));
-	sqlite3_reset(statement);
-	*last = (struct last_named){.transaction = apply->writer->transaction, .by_id = by_id, .found = *found};
-	fw_slice_copy(product, last->product, sizeof(last->product));
-	fw_slice_copy(asked, last->asked, sizeof(last->asked));
-	return FW_OK;
-}
 static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink *uplink, struct named *named)
 {
 	bool by_id = uplink->firmware_id.len > 0;
@@ -545,14 +552,12 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 
 enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
-	sqlite3_stmt *statement = start(apply, FIRMWARE_BY_ID, product, firmware_id);
-	enum fw_status status = fw_db_step(statement);
+	struct named found;
+	enum fw_status status = find_firmware(apply, product, firmware_id, true, &found);
 
-	if (status != FW_OK)
-		return status;
-	fw_slice_copy(fw_db_text(statement, 1), version, size);
-	sqlite3_reset(statement);
-	return FW_OK;
+	if (status == FW_OK)
+		fw_slice_copy(fw_slice_of(found.version), version, size);
+	return status;
 }
 
 enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left)
