@@ -29,7 +29,7 @@ void *fw_table_remove(struct fw_table *table, struct fw_slice key);
 
 size_t fw_table_count(const struct fw_table *table);
 
-/* Takes all out, and gives the memory back. `drop`, when given, is called with each value, and must not use the table. */
+/* Takes all out, and gives the memory back. `drop`, when given, is called with each value, and must not use the table. A NULL table is fine. */
 void fw_table_clear(struct fw_table *table, void (*drop)(void *value));
 
 /* Tables put aside with all they hold, to be freed a few entries at a time: to free a large one at once keeps every client

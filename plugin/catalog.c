@@ -103,10 +103,8 @@ void fw_catalog_free(struct fw_catalog *catalog)
 {
 	if (!catalog)
 		return;
-	if (catalog->known)
-		fw_table_clear(catalog->known, entry_free);
-	if (catalog->unknown)
-		fw_table_clear(catalog->unknown, entry_free);
+	fw_table_clear(catalog->known, entry_free);
+	fw_table_clear(catalog->unknown, entry_free);
 	fw_table_free(catalog->known);
 	fw_table_free(catalog->unknown);
 	fw_retired_free_some(&catalog->retired, SIZE_MAX, entry_free);

@@ -66,10 +66,8 @@ void fw_pending_free(struct fw_pending *pending)
 {
 	if (!pending)
 		return;
-	if (pending->young)
-		fw_table_clear(pending->young, device_free);
-	if (pending->old)
-		fw_table_clear(pending->old, device_free);
+	fw_table_clear(pending->young, device_free);
+	fw_table_clear(pending->old, device_free);
 	fw_table_free(pending->young);
 	fw_table_free(pending->old);
 	fw_retired_free_some(&pending->retired, SIZE_MAX, device_free);

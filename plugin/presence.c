@@ -92,10 +92,8 @@ void fw_presence_free(struct fw_presence *presence)
 {
 	if (!presence)
 		return;
-	if (presence->clients)
-		fw_table_clear(presence->clients, free_client);
-	if (presence->keys)
-		fw_table_clear(presence->keys, free);
+	fw_table_clear(presence->clients, free_client);
+	fw_table_clear(presence->keys, free);
 	fw_table_free(presence->clients);
 	fw_table_free(presence->ids);
 	fw_table_free(presence->keys);

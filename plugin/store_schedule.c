@@ -140,8 +140,7 @@ void fw_schedule_close(struct fw_schedule *schedule)
 		return;
 	while (schedule->sweeps)
 		drop_first_sweep(schedule);
-	if (schedule->offers)
-		fw_table_clear(schedule->offers, offer_free);
+	fw_table_clear(schedule->offers, offer_free);
 	fw_table_free(schedule->offers);
 	fw_table_free(schedule->sweeps_by_task);
 	fw_db_finalize(schedule->statements, STATEMENTS);

@@ -182,9 +182,10 @@ size_t fw_table_count(const struct fw_table *table)
 void fw_table_clear(struct fw_table *table, void (*drop)(void *value))
 {
 	struct entry **smaller;
-	size_t i;
 
-	for (i = 0; i < table->used; i++) {
+	if (!table)
+		return;
+	for (size_t i = 0; i < table->used; i++) {
 		struct entry *entry = table->buckets[i], *next;
 
 		table->buckets[i] = NULL;
