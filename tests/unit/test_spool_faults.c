@@ -134,55 +134,63 @@ static void test_reading_fails_for_a_while(void **state)
 	fw_spool_close(spool);
 }
 
-static void test_bad_sector_loses_only_what_is_on_it(void **state)
+enum after_failure { GO_ON, FROM_THE_FIRST, FROM_THE_LAST };
+
+struct tally {
+	unsigned records, failures;
+	uint64_t last;
+};
+
+/* Reads all there is, as the store does: it rolls its transaction back when reading fails, and reads again from what was applied last. */
+static struct tally read_through(struct fw_spool *spool, enum after_failure then)
 {
-	struct fw_spool *spool = reopen(*state, 0);
+	struct tally tally = {0, 0, 0};
 	const unsigned char *payload;
-	uint64_t sequence = 0;
-	unsigned records = 0, failures = 0;
 	enum fw_status status;
 	size_t len;
 
-	append_big(spool, 20);
-	fault.read_errno = EIO;
-	fault.read_bad_from = 3 * (BIG + HEADER) + 100;
-	fault.read_bad_to = 3 * (BIG + HEADER) + 8000;
-	fault.read_failures = -1;
-	while ((status = fw_spool_read(spool, &payload, &len, &sequence)) != FW_NOT_FOUND) {
-		records += status == FW_OK;
-		failures += status == FW_IO;
-		assert_true(failures < 100);
+	while ((status = fw_spool_read(spool, &payload, &len, &tally.last)) != FW_NOT_FOUND) {
+		tally.records += status == FW_OK;
+		if (status == FW_OK)
+			continue;
+		assert_int_equal(status, FW_IO);
+		assert_true(++tally.failures < 100);
+		if (then != GO_ON)
+			fw_spool_rewind(spool, then == FROM_THE_FIRST ? 0 : tally.last);
 	}
-	assert_int_equal(records, 19);
-	assert_int_equal(sequence, 20);
-	assert_true(failures > 1);
+	return tally;
+}
+
+static void bad_sectors(int64_t from, int64_t to)
+{
+	fault.read_errno = EIO;
+	fault.read_bad_from = from;
+	fault.read_bad_to = to;
+	fault.read_failures = -1;
+}
+
+static void test_bad_sector_loses_only_what_is_on_it(void **state)
+{
+	struct fw_spool *spool = reopen(*state, 0);
+	struct tally tally;
+
+	append_big(spool, 20);
+	bad_sectors(3 * (BIG + HEADER) + 100, 3 * (BIG + HEADER) + 8000);
+	tally = read_through(spool, GO_ON);
+	assert_int_equal(tally.records, 19);
+	assert_int_equal(tally.last, 20);
+	assert_true(tally.failures > 1);
 	expect_damage(spool, BIG + HEADER, 0, 1);
 	fw_spool_close(spool);
 }
 
-/* The store rolls its transaction back when reading fails, and reads again from what was applied last. */
 static void test_bad_sectors_are_given_up_whatever_is_rolled_back(void **state)
 {
 	struct fw_spool *spool = reopen(*state, 0);
-	const unsigned char *payload;
-	uint64_t sequence = 0;
-	unsigned failures = 0;
-	enum fw_status status;
-	size_t len;
 
 	append_big(spool, 20);
-	fault.read_errno = EIO;
-	fault.read_bad_from = 3 * (BIG + HEADER) + 100;
-	fault.read_bad_to = 3 * (BIG + HEADER) + 8000;
-	fault.read_failures = -1;
-	while ((status = fw_spool_read(spool, &payload, &len, &sequence)) != FW_NOT_FOUND) {
-		if (status == FW_OK)
-			continue;
-		assert_int_equal(status, FW_IO);
-		assert_true(++failures < 100);
-		fw_spool_rewind(spool, 0);
-	}
-	assert_int_equal(sequence, 20);
+	bad_sectors(3 * (BIG + HEADER) + 100, 3 * (BIG + HEADER) + 8000);
+	assert_int_equal(read_through(spool, FROM_THE_FIRST).last, 20);
 	expect_damage(spool, BIG + HEADER, 0, 1);
 	fw_spool_close(spool);
 }
@@ -191,28 +199,15 @@ static void test_bad_sectors_are_given_up_whatever_is_rolled_back(void **state)
 static void test_no_more_is_lost_than_the_page_with_the_bad_sector(void **state)
 {
 	struct fw_spool *spool = reopen(*state, 0);
-	const unsigned char *payload;
-	uint64_t sequence = 0;
-	unsigned records = 0, failures = 0;
-	enum fw_status status;
-	size_t len;
+	struct tally tally;
 
 	for (int i = 0; i < 1000; i++)
 		append(spool, "a record of a few bytes, so that a page has many of them");
-	fault.read_errno = EIO;
 	fault.read_whole = true;
-	fault.read_bad_from = 5 * 4096 + 1000;
-	fault.read_bad_to = 5 * 4096 + 1001;
-	fault.read_failures = -1;
-	while ((status = fw_spool_read(spool, &payload, &len, &sequence)) != FW_NOT_FOUND) {
-		records += status == FW_OK;
-		failures += status == FW_IO;
-		assert_true(failures < 100);
-		if (status == FW_IO)
-			fw_spool_rewind(spool, sequence);
-	}
-	assert_int_equal(sequence, 1000);
-	assert_in_range(records, 1000 - 4096 / 76 - 2, 999);
+	bad_sectors(5 * 4096 + 1000, 5 * 4096 + 1001);
+	tally = read_through(spool, FROM_THE_LAST);
+	assert_int_equal(tally.last, 1000);
+	assert_in_range(tally.records, 1000 - 4096 / 76 - 2, 999);
 	fw_spool_close(spool);
 }
 
