@@ -34,7 +34,8 @@ struct fw_spool_io {
 	long (*pread)(int fd, void *bytes, size_t len, int64_t offset);
 };
 
-/* Damage met since the spool was opened (what a loss of power left as zeros at the end is none: it cannot be told from room), by opening it or by reading. The same place is counted once. */
+/* Damage met since the spool was opened, by opening it or by reading. The same place is counted once. What a loss of power left as zeros at
+ * the end is none: it cannot be told from room. */
 struct fw_spool_damage {
 	uint64_t bytes_skipped; /* unreadable bytes, a torn tail included */
 	uint64_t torn_tails;    /* segments of an earlier run that end within a record: what a crash leaves */

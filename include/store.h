@@ -47,8 +47,8 @@ struct fw_spool *fw_store_spool(struct fw_store *store);
 void fw_store_wake(struct fw_store *store);
 
 /* Broker thread. A device showed itself, or is gone; `product` empty: every device of that id. One that does not listen yet is not
- * pushed: it would miss it. Takes its place in the order of
- * the uplinks. What does not fit (out of memory, far too many) is lost; the store then asks about all devices (FW_OUTGOING_PRESENCE). */
+ * pushed: it would miss it. Takes its place in the order of the uplinks. What does not fit (out of memory, far too many) is lost; the
+ * store then asks about all devices (FW_OUTGOING_PRESENCE). */
 void fw_store_note_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens);
 
 /* Any thread. The sequence up to which the spool is in the catalog. */

@@ -21,8 +21,8 @@ enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struc
 /* Inside a transaction. Makes presence unknown in at most `most` rows; *left: some remain. */
 enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int64_t most, bool *left);
 
-/* When an event was lost: asks the broker thread about every device, some at a time. What it answers comes by the queue, in its place among later
- * events, so each device ends up as it is. Sets *more when there is more to do at once. */
+/* When an event was lost: asks the broker thread about every device, some at a time. What it answers comes by the queue, in its place
+ * among later events, so each device ends up as it is. Sets *more when there is more to do at once. */
 enum fw_status fw_store_presence_work(struct fw_store_presence *presence, struct fw_presence_queue *queue, bool *more);
 
 #endif

@@ -107,7 +107,8 @@ static enum fw_status hold(struct fw_spool_cursor *cursor, uint64_t from, size_t
 	while (cursor->held < want) {
 		uint64_t offset = from + cursor->held;
 		size_t left = size - (size_t)cursor->held;
-		size_t page = PAGE - (size_t)(offset % PAGE) < left ? PAGE - (size_t)(offset % PAGE) : left;
+		size_t rest = PAGE - (size_t)(offset % PAGE);
+		size_t page = rest < left ? rest : left;
 		unsigned char *to = cursor->buffer + cursor->held;
 		long got = cursor->fd < 0 ? 0 : cursor->pread(cursor->fd, to, cursor->bad->met ? page : left, (int64_t)offset);
 

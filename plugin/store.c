@@ -69,13 +69,6 @@ struct fw_store {
 	int64_t mark_ms; /* all that devices said until this steady time is */
 };
 
-static char *spool_prefix(const char *db_file)
-{
-	char *prefix = NULL;
-
-	return asprintf(&prefix, "%s-spool", db_file) < 0 ? NULL : prefix;
-}
-
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
@@ -93,13 +86,14 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 {
 	uint64_t applied = 0;
 	enum fw_status status = fw_writer_applied(&store->writer, &applied, error);
-	char *prefix = spool_prefix(store->config.options->db_file);
+	char *prefix;
 
-	if (status == FW_OK && !prefix)
+	if (status == FW_OK && asprintf(&prefix, "%s-spool", store->config.options->db_file) < 0)
 		status = FW_NOMEM;
-	if (status == FW_OK)
+	if (status == FW_OK) {
 		status = fw_spool_open(prefix, applied, NULL, &store->spool, error);
-	free(prefix);
+		free(prefix);
+	}
 	atomic_store(&store->applied, applied);
 	return status;
 }
@@ -318,12 +312,13 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 static void note_heard(struct fw_store *store, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&store->applied);
-	const struct fw_presence_event *waiting = fw_presence_queue_take(store->presence_queue);
+	const struct fw_presence_event *waiting;
 
 	if (applied < last && applied < store->mark)
 		return;
 	store->writer.heard_ms = applied >= last ? now : store->mark_ms;
 	/* who went since then may be about to be blamed */
+	waiting = fw_presence_queue_take(store->presence_queue);
 	if (waiting && waiting->boot_ms + store->writer.clock.offset < store->writer.heard_ms)
 		store->writer.heard_ms = waiting->boot_ms + store->writer.clock.offset;
 	store->mark = last;

@@ -138,7 +138,7 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	return FW_OK;
 }
 
-static const char *column(sqlite3_stmt *statement, int column)
+static const char *text_of(sqlite3_stmt *statement, int column)
 {
 	return (const char *)sqlite3_column_text(statement, column);
 }
@@ -146,7 +146,7 @@ static const char *column(sqlite3_stmt *statement, int column)
 /* A file that is ready but was not verified (by force) is not offered. */
 static void read_file(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware *firmware)
 {
-	firmware->file = column(statement, 9);
+	firmware->file = text_of(statement, 9);
 	if (!firmware->file)
 		return;
 	firmware->ready = firmware->ready && sqlite3_column_int(statement, 10);
@@ -168,7 +168,7 @@ static enum fw_status render(const struct fw_offer *offer, char **out)
 static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
 	struct fw_firmware firmware = {.order = sqlite3_column_int64(statement, 0), .ready = sqlite3_column_int(statement, 1) != 0,
-		.firmware_id = column(statement, 2), .version = column(statement, 3)};
+		.firmware_id = text_of(statement, 2), .version = text_of(statement, 3)};
 	enum fw_status status = FW_OK;
 	char *rendered = NULL;
 
@@ -176,8 +176,8 @@ static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt
 		return FW_NOMEM;
 	read_file(reader, statement, &firmware);
 	if (firmware.ready)
-		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id, .version = firmware.version, .url = column(statement, 4),
-			.sign = column(statement, 5), .sign_method = column(statement, 6), .parameters = column(statement, 7),
+		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id, .version = firmware.version, .url = text_of(statement, 4),
+			.sign = text_of(statement, 5), .sign_method = text_of(statement, 6), .parameters = text_of(statement, 7),
 			.size = sqlite3_column_int64(statement, 8), .url_apart = firmware.url_apart}, &rendered);
 	firmware.rendered = rendered;
 	firmware.ready = rendered != NULL;
