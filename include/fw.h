@@ -45,7 +45,8 @@ bool fw_slice_equal(struct fw_slice a, struct fw_slice b);
  * result false. */
 bool fw_slice_copy(struct fw_slice text, char *buffer, size_t size);
 
-/* A sentence that says what went wrong and what to do, owned by the caller. The first error wins. */
+/* A sentence that says what went wrong and what to do, owned by the caller: one line of valid UTF-8, whatever names it quotes. The first
+ * error wins. */
 struct fw_error {
 	char text[512];
 };
@@ -70,5 +71,8 @@ bool fw_utf8_valid(const char *at, size_t len);
 
 /* Number of code points of valid UTF-8. */
 size_t fw_utf8_length(const char *at, size_t len);
+
+/* Makes `text` one line of valid UTF-8: a question mark for each control character, and each byte that is none of UTF-8. */
+void fw_make_line(char *text);
 
 #endif

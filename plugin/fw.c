@@ -41,6 +41,7 @@ void fw_error_set(struct fw_error *error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(error->text, sizeof(error->text), format, args);
 	va_end(args);
+	fw_make_line(error->text);
 }
 
 static int64_t clock_ns(clockid_t clock)
@@ -140,4 +141,18 @@ size_t fw_utf8_length(const char *at, size_t len)
 	for (size_t i = 0; i < len; i++)
 		count += ((unsigned char)at[i] & 0xc0) != 0x80;
 	return count;
+}
+
+void fw_make_line(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+	size_t len = strlen(text), step;
+
+	for (; len; at += step, len -= step) {
+		step = utf8_step(at, len);
+		if (step == 0 || at[0] < 0x20 || at[0] == 0x7f) {
+			at[0] = '?';
+			step = 1;
+		}
+	}
 }

@@ -284,6 +284,9 @@ void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char
 	va_start(arguments, format);
 	len = vasprintf(&text, format, arguments);
 	va_end(arguments);
-	if (len >= 0)
-		fw_outbox_put(writer->outbox, (struct fw_outgoing){FW_OUTGOING_LOG, NULL, text, (size_t)len, (int)level});
+	if (len < 0)
+		return;
+	/* what operators and SQLite say may have any bytes */
+	fw_make_line(text);
+	fw_outbox_put(writer->outbox, (struct fw_outgoing){FW_OUTGOING_LOG, NULL, text, (size_t)len, (int)level});
 }

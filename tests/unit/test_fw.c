@@ -38,6 +38,23 @@ static void test_the_first_error_wins(void **state)
 	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
 }
 
+static void test_an_error_is_one_line(void **state)
+{
+	struct fw_error error = {""};
+	char cut[sizeof(error.text)];
+
+	(void)state;
+	fw_error_set(&error, "no file '%s'", "a\n1234: all is well\x1b[2J\x7f\xd9\xed\xa0\x80 \xc3\xbc");
+	assert_string_equal(error.text, "no file 'a?1234: all is well?[2J????? \xc3\xbc'");
+	error.text[0] = 0;
+	/* the buffer ends within the last character */
+	memset(cut, 'x', sizeof(cut) - 2);
+	memcpy(cut + sizeof(cut) - 2, "\xc3", 2);
+	fw_error_set(&error, "%s\xbc", cut);
+	assert_int_equal(error.text[sizeof(error.text) - 2], '?');
+	assert_true(fw_utf8_valid(error.text, strlen(error.text)));
+}
+
 static void test_clocks(void **state)
 {
 	int64_t boot = fw_boot_ms(), now = fw_now_ms(), seconds = time(NULL);
@@ -123,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_the_first_error_wins),
+		cmocka_unit_test(test_an_error_is_one_line),
 		cmocka_unit_test(test_clocks),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_random_differs),
