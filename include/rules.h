@@ -46,7 +46,7 @@ struct fw_row_facts {
 /* What follows, besides the new state. */
 enum fw_row_action {
 	FW_ACT_NONE = 0,
-	FW_ACT_RESPONDED = 1 << 0,  /* note responded_at, and go from the response timeout to the upgrade timeout */
+	FW_ACT_RESPONDED = 1 << 0,  /* note responded_at; a row under way goes from the response timeout to the upgrade timeout */
 	FW_ACT_START = 1 << 1,      /* note pushed_at, count the attempt, start the timers */
 	FW_ACT_RESUME = 1 << 2,     /* a late sign of life: start the upgrade timer without counting an attempt */
 	FW_ACT_PROGRESS = 1 << 3,   /* take over the progress figure (never lower than it was) */

@@ -39,7 +39,7 @@ enum fw_status fw_rows_get(struct fw_rows *rows, struct fw_slice task_id, struct
 /* What an event brings along. */
 struct fw_row_input {
 	struct fw_slice reason;  /* the device's own words, may be empty */
-	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS */
+	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_BROKE */
 	struct fw_slice version; /* reported, with FW_EVENT_REPORTED_OTHER */
 };
 

@@ -283,7 +283,8 @@ static void act(const struct fw_writer *writer, struct fw_row *row, unsigned act
 		resume_attempt(writer, row);
 	if ((actions & FW_ACT_RESPONDED) && !row->responded_at) {
 		row->responded_at = writer->wall_ms;
-		row->due_at = row->pushed_clock + row->timeout_ms;
+		if (row->state == FW_ROW_PROCESSING)
+			row->due_at = row->pushed_clock + row->timeout_ms;
 	}
 	if ((actions & FW_ACT_PROGRESS) && input->progress > row->progress)
 		row->progress = input->progress;

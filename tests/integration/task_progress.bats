@@ -18,7 +18,7 @@ pushed() {
 	fleet say mute upgrade/reply '{"timestamp":1,"success":false}'
 	row t1 no failed 'battery low'
 	row t1 mute failed 'the device gave no reason'
-	rows "SELECT device_id, state, responded_at IS NOT NULL FROM task_device WHERE device_id IN ('yes', 'silent') ORDER BY 1" $'silent|processing|1\nyes|processing|1'
+	rows "SELECT device_id, state, responded_at IS NOT NULL FROM task_device ORDER BY 1" $'mute|failed|1\nno|failed|1\nsilent|processing|1\nyes|processing|1'
 	rows "SELECT count(*) FROM progress_log" 0
 }
 
@@ -57,6 +57,7 @@ pushed() {
 	progress won '{"timestamp":1,"firmwareId":"lamp-2.0","complete":true,"success":true}'
 	progress broke '{"timestamp":1,"firmwareId":"lamp-2.0","progress":80,"complete":true,"success":false,"errorReason":"flash"}'
 	fleet say refused upgrade/reply '{"timestamp":1,"success":false,"message":"no"}'
+	rows "SELECT device_id, progress, responded_at IS NOT NULL FROM task_device WHERE device_id IN ('won', 'broke') ORDER BY 1" $'broke|80|1\nwon|100|1'
 	ends=$'broke|failed|flash\nrefused|failed|no\nstopped|canceled|\nwon|success|'
 	rows "SELECT device_id, state, error_reason FROM task_device ORDER BY 1" "$ends"
 	before=$(db "SELECT * FROM task_device ORDER BY device_id")

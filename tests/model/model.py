@@ -261,6 +261,7 @@ class Model:
             self.respond(row)
             row.progress = max(row.progress, percent)
         elif row and complete and not success and (row.open() or overturned):
+            row.progress = max(row.progress, percent)
             self.end(row, "failed", reason, final=True)
         if complete and success:
             self.knows(device, version)

@@ -76,12 +76,13 @@ static struct fw_row_step expected(enum fw_row_state state, enum fw_row_event ev
 	case FW_EVENT_PROGRESS:
 		return open_row(state) ? to(FW_ROW_PROCESSING, alive | FW_ACT_PROGRESS, NULL) : nothing;
 	case FW_EVENT_REFUSED:
-		return open_row(state) ? to(FW_ROW_FAILED, FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL) : nothing;
+		return open_row(state) ? to(FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL) : nothing;
 	case FW_EVENT_BROKE:
 		if (settled(state, facts))
 			return nothing;
-		return to(FW_ROW_FAILED, FW_ACT_BY_DEVICE | (open_row(state) ? (unsigned)FW_ACT_FINISH : 0), NULL);
+		return to(FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_PROGRESS | FW_ACT_BY_DEVICE | (open_row(state) ? (unsigned)FW_ACT_FINISH : 0), NULL);
 	case FW_EVENT_COMPLETED: /* "a timed-out row becomes success if the device completes, or reports the target version, after all" */
+		return settled(state, facts) ? nothing : to(FW_ROW_SUCCESS, FW_ACT_RESPONDED | FW_ACT_FINISH, NULL);
 	case FW_EVENT_REPORTED_TARGET:
 		return settled(state, facts) ? nothing : to(FW_ROW_SUCCESS, FW_ACT_FINISH, NULL);
 	case FW_EVENT_REPORTED_OTHER:
