@@ -276,7 +276,7 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 	uint64_t last = fw_spool_last(store->spool);
 	enum fw_status status;
 
-	if (!anything_to_apply(store))
+	if (!anything_to_apply(store) || !has_room(store, &batch))
 		return FW_OK;
 	/* with uplinks before them, strangers may be devices by then */
 	if (last > batch.applied)
@@ -300,7 +300,10 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 		return status;
 	}
 	atomic_store(&store->applied, batch.applied);
-	fw_spool_release(store->spool, batch.applied);
+	/* what was written into a catalog that is not there any more, the spool keeps for the one in its place */
+	fw_health_look_at_catalog(&store->health);
+	if (!store->health.lost)
+		fw_spool_release(store->spool, batch.applied);
 	fw_presence_queue_drop(store->presence_queue, batch.presence);
 	fw_schedule_changed(store->schedule);
 	*more |= anything_to_apply(store);
