@@ -9,7 +9,7 @@
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
-#define OFFERS_MAX 256u     /* rendered firmware kept between transactions */
+#define OFFERS_MAX 256u     /* rendered firmware kept in a transaction */
 
 enum statement { OFFER, CHANGES, FORGET_CHANGES, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
@@ -39,7 +39,8 @@ struct fw_schedule {
 	sqlite3_stmt *statements[STATEMENTS];
 	struct sweep *sweeps, **last_sweep; /* oldest request first */
 	struct fw_table *sweeps_by_task;
-	struct fw_table *offers;  /* firmware_id to its struct offer, for one round of work: an operator may change it between rounds */
+	struct fw_table *offers;  /* firmware_id to its struct offer */
+	uint64_t offers_of;       /* the transaction that they hold in: behind it an operator may change them */
 	int64_t next_due;         /* steady ms */
 	int64_t data_version;     /* at which task_change was last read */
 };
@@ -192,9 +193,13 @@ static enum fw_status read_offer(const struct fw_delivery *delivery, sqlite3_stm
 static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmware_id, const struct offer **out)
 {
 	sqlite3_stmt *statement = schedule->statements[OFFER];
-	struct offer *offer = fw_table_get(schedule->offers, fw_slice_of(firmware_id));
+	struct offer *offer;
 	enum fw_status status;
 
+	if (schedule->offers_of != schedule->writer->transaction)
+		fw_table_clear(schedule->offers, offer_free);
+	schedule->offers_of = schedule->writer->transaction;
+	offer = fw_table_get(schedule->offers, fw_slice_of(firmware_id));
 	*out = offer;
 	if (offer)
 		return FW_OK;
@@ -483,7 +488,6 @@ enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more)
 	enum fw_status status;
 
 	*more = false;
-	fw_table_clear(schedule->offers, offer_free);
 	status = take_changes(schedule, more);
 	if (status == FW_OK)
 		status = expire_due(schedule, more);
