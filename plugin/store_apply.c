@@ -153,24 +153,59 @@ static bool has_time(const struct fw_uplink *uplink)
 	return uplink->has_reported_at && uplink->reported_at > 0;
 }
 
+static bool knows(const struct device *device, uint64_t digest)
+{
+	for (size_t i = 0; i < device->recent_count; i++) {
+		if (device->recent[i] == digest)
+			return true;
+	}
+	return false;
+}
+
+static void remember(struct device *device, uint64_t digest)
+{
+	if (knows(device, digest))
+		return;
+	device->recent_count += device->recent_count < RECENT_MAX;
+	memmove(device->recent + 1, device->recent, (device->recent_count - 1) * sizeof(device->recent[0]));
+	device->recent[0] = digest;
+}
+
+/* Did an equal refusal without a timestamp come by another connection, not long ago? Remembers it with its ten minutes, with and without its
+ * connection. */
+static bool is_refused_again(const struct fw_uplink *uplink, uint64_t digest, struct device *device)
+{
+	int64_t now = uplink->received_at / REDELIVERY_MS;
+	uint64_t said = 0, here = 0;
+
+	for (int64_t when = now - 1; when <= now; when++) {
+		said = fw_hash(digest, &when, sizeof(when));
+		here = fw_hash(said, &uplink->connection, sizeof(uplink->connection));
+		if (knows(device, said) && !knows(device, here))
+			return true;
+	}
+	remember(device, said);
+	remember(device, here);
+	return false;
+}
+
 /* Reports and replies that were applied already come again when their acknowledgement was lost, after newer ones; they must not turn back
- * what those said. Only its own timestamp tells such a message from one that says the same again. Notes the message. */
+ * what those said. Only its own timestamp tells such a message from one that says the same again; without one, *again is for apply_reply to judge, and
+ * whatever else comes again does no harm. Remembers the message. */
 static enum fw_status is_repeated(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device, bool *again)
 {
 	uint64_t digest = fw_hash((uint64_t)uplink->kind << 1 | uplink->success, &uplink->reported_at, sizeof(uplink->reported_at));
 	sqlite3_stmt *statement;
 
 	*again = false;
-	if (!has_time(uplink))
+	if (!has_time(uplink) && (uplink->kind != FW_UPLINK_REPLY || uplink->success))
 		return FW_OK;
 	digest = fw_hash(fw_hash(digest, uplink->version.at, uplink->version.len), uplink->error_reason.at, uplink->error_reason.len);
-	for (size_t i = 0; i < device->recent_count && !*again; i++)
-		*again = device->recent[i] == digest;
+	*again = has_time(uplink) ? knows(device, digest) : is_refused_again(uplink, digest, device);
 	if (*again)
 		return FW_OK;
-	device->recent_count += device->recent_count < RECENT_MAX;
-	memmove(device->recent + 1, device->recent, (device->recent_count - 1) * sizeof(device->recent[0]));
-	device->recent[0] = digest;
+	if (has_time(uplink))
+		remember(device, digest);
 	statement = start(apply, NOTE_MESSAGE, uplink->product, uplink->device);
 	sqlite3_bind_blob(statement, 3, device->recent, (int)(device->recent_count * sizeof(device->recent[0])), SQLITE_STATIC);
 	return fw_db_run(statement);
@@ -491,10 +526,11 @@ static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink
 	bool again = false;
 	enum fw_status status = is_repeated(apply, uplink, device, &again);
 
-	if (status != FW_OK || again)
+	if (status != FW_OK || (again && has_time(uplink)))
 		return status;
 	status = find_current_row(apply, uplink, &row, &count);
-	if (status != FW_OK || !count)
+	/* what was pushed to an earlier connection, this one has refused only if it says so in other words than that one */
+	if (status != FW_OK || !count || (again && row.interrupted_at))
 		return status;
 	return apply_to_rows(apply, &row, 1, uplink->success ? FW_EVENT_ACCEPTED : FW_EVENT_REFUSED, &(struct fw_row_input){.reason = uplink->error_reason});
 }

@@ -158,6 +158,28 @@ pushed() {
 	columns t1 d1 'state, attempts, error_reason' 'processing|2|'
 }
 
+@test "a redelivered refusal without a timestamp does not end what was pushed behind it; the same words may refuse another attempt" {
+	online d1
+	task t1 2.0 push d1
+	task t2 1.1 push d1
+	upgrades d1 1
+	fleet say d1 upgrade/reply '{"success":false,"message":"not now"}'
+	row t1 d1 failed 'not now'
+	upgrades d1 2
+	fleet drop d1
+	rows "SELECT presence FROM device WHERE device_id = 'd1'" offline
+	fleet connect d1
+	fleet say d1 upgrade/reply '{"success":false,"message":"not now"}'
+	settle
+	row t2 d1 processing
+	fleet say d1 upgrade/reply '{"success":false,"message":"no room"}'
+	row t2 d1 failed 'no room'
+	db "UPDATE task_device SET state = 'waiting' WHERE task_id = 't1'"
+	upgrades d1 3
+	fleet say d1 upgrade/reply '{"success":false,"message":"not now"}'
+	row t1 d1 failed 'not now'
+}
+
 @test "redelivered reports do not turn the version back" {
 	online d1
 	fleet say d1 report '{"timestamp":1,"version":"1.1"}'
