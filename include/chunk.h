@@ -28,7 +28,7 @@ struct fw_chunk_request {
 	struct fw_slice product, device, firmware_id;
 	int64_t offset, length; /* bytes; length at least 1 */
 	int qos;
-	const json_t *message_id;   /* NULL: none */
+	struct fw_slice message_id; /* JSON; empty: none */
 	const char *response_topic; /* where the bytes go; NULL: chunk/reply/{firmwareId}/{offset} */
 	const void *correlation;    /* NULL: none */
 	size_t correlation_len;

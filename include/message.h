@@ -1,5 +1,5 @@
 /* The messages (contract, section 2): parsing what devices and applications send, and writing answers.
- * Pure; any thread. JSON is jansson's work: duplicate members, NUL in strings, invalid UTF-8 and
+ * Pure; any thread. JSON is jansson's work: duplicate members, NUL in a member that is read, invalid UTF-8 and
  * documents nested deeper than jansson's limit are refused. */
 #ifndef FW_MESSAGE_H
 #define FW_MESSAGE_H
@@ -9,11 +9,11 @@
 #include "fw.h"
 #include "topic.h"
 
-/* One parsed uplink. The slices and message_id are borrowed from `root` or the payload, valid until fw_message_clear. Members that
- * the kind does not have, that are absent, null or an empty string: an empty slice, NULL, or has_... false. */
+/* One parsed uplink. The slices are borrowed from `root` or the payload, valid until fw_message_clear. Members that
+ * the kind does not have, that are absent, null or an empty string: an empty slice, or has_... false. */
 struct fw_message {
 	json_t *root;
-	json_t *message_id; /* string, integer or real */
+	struct fw_slice message_id; /* as it stands in the payload, a string with its quotes; empty: none */
 	bool has_timestamp;
 	int64_t timestamp; /* Unix ms */
 	struct fw_slice version;         /* report, progress, read/reply */
@@ -70,12 +70,12 @@ struct fw_offer {
 enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out);
 
 /* The writers below return malloc'd text of *len bytes (terminated too), owned by the caller, or NULL
- * when out of memory (then *len is not touched). message_id may be NULL: then the member is left out. Text that is
+ * when out of memory (then *len is not touched). message_id is JSON; empty: the member is left out. Text that is
  * not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL: the code's own. */
-char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json_t *message_id, size_t *len);
-char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, const json_t *message_id, size_t *len); /* rendered with url_apart */
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len);
-char *fw_message_write_version(const char *version, int64_t timestamp, const json_t *message_id, size_t *len);
+char *fw_message_write_offer(const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len);
+char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, struct fw_slice message_id, size_t *len); /* rendered with url_apart */
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len);
+char *fw_message_write_version(const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
 /* The `task` event for applications (contract, section 2). error_reason NULL is left out. */
 struct fw_task_notice {
@@ -85,6 +85,6 @@ struct fw_task_notice {
 char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len);
 
 /* chunk/error. */
-char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len);
+char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
 #endif

@@ -13,7 +13,7 @@ enum fw_plain_type { FW_PLAIN_TEXT, FW_PLAIN_INTEGER, FW_PLAIN_TRUE, FW_PLAIN_FA
 struct fw_plain {
 	struct fw_slice name; /* without its quotes; borrowed from the payload, as is text */
 	enum fw_plain_type type;
-	struct fw_slice text;
+	struct fw_slice text; /* without its quotes; an integer's digits */
 	int64_t integer;
 };
 

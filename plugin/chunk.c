@@ -30,7 +30,7 @@ struct request {
 	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 	int64_t offset, length;
 	int qos;
-	json_t *message_id; /* the request's own copy */
+	char *message_id; /* JSON, the request's own copy; NULL: none */
 	char *topic;
 	void *correlation;
 	size_t correlation_len;
@@ -56,7 +56,7 @@ struct fw_chunks {
 
 static void request_free(struct request *request)
 {
-	json_decref(request->message_id);
+	free(request->message_id);
 	free(request->topic);
 	free(request->correlation);
 	free(request);
@@ -133,7 +133,7 @@ static struct request *make_request(const struct fw_chunk_request *asked)
 	request->offset = asked->offset;
 	request->length = asked->length;
 	request->qos = asked->qos;
-	whole = !asked->message_id || (request->message_id = json_deep_copy(asked->message_id));
+	whole = !asked->message_id.len || (request->message_id = strndup(asked->message_id.at, asked->message_id.len));
 	whole = whole && (!asked->response_topic || (request->topic = strdup(asked->response_topic)));
 	if (whole && asked->correlation) {
 		request->correlation = malloc(asked->correlation_len + 1);
@@ -197,7 +197,7 @@ static bool refuse(const struct fw_chunks *chunks, const struct request *request
 	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR, fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
 		return false;
 	out->topic = strdup(topic);
-	out->payload = fw_message_write_chunk_error(code, sentence, fw_now_ms(), request->message_id, &out->len);
+	out->payload = fw_message_write_chunk_error(code, sentence, fw_now_ms(), fw_slice_of(request->message_id), &out->len);
 	return out->topic && out->payload;
 }
 

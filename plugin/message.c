@@ -8,12 +8,13 @@
 #include "plain.h"
 
 #define MESSAGE_ID_MAX 1024u /* bytes of text */
+#define MESSAGE_ID_TEXT_MAX (6u * MESSAGE_ID_MAX + 2) /* of JSON: each byte may be written as \u0000, between quotes */
 #define INT64_LIMIT 9223372036854775808.0 /* 2^63 */
 
 /* A member's value, wherever it was read from. */
 struct value {
 	enum { ABSENT, TEXT, INTEGER, REAL, BOOLEAN, OTHER } type; /* null and the empty string are absent */
-	struct fw_slice text;
+	struct fw_slice text; /* of a plain integer its digits */
 	int64_t integer;
 	double real;
 	bool boolean;
@@ -28,6 +29,8 @@ static struct value value_of_json(const json_t *json)
 	} else if (json_is_string(json)) {
 		value.text = (struct fw_slice){json_string_value(json), json_string_length(json)};
 		value.type = value.text.len ? TEXT : ABSENT;
+		if (value.text.len && memchr(value.text.at, '\0', value.text.len))
+			value.type = OTHER;
 	} else if (json_is_integer(json)) {
 		value.type = INTEGER;
 		value.integer = json_integer_value(json);
@@ -47,7 +50,7 @@ static struct value value_of_plain(const struct fw_plain *plain)
 	case FW_PLAIN_TEXT:
 		return (struct value){.type = plain->text.len ? TEXT : ABSENT, .text = plain->text};
 	case FW_PLAIN_INTEGER:
-		return (struct value){.type = INTEGER, .integer = plain->integer};
+		return (struct value){.type = INTEGER, .text = plain->text, .integer = plain->integer};
 	case FW_PLAIN_TRUE:
 	case FW_PLAIN_FALSE:
 		return (struct value){.type = BOOLEAN, .boolean = plain->type == FW_PLAIN_TRUE};
@@ -56,7 +59,7 @@ static struct value value_of_plain(const struct fw_plain *plain)
 	}
 }
 
-/* Only checked: the caller keeps it. */
+/* Only checked: it is echoed as it stands in the payload. */
 static bool read_message_id(const struct value *value, struct fw_message *out)
 {
 	(void)out;
@@ -160,19 +163,29 @@ static bool read_success(const struct value *value, struct fw_message *out)
 	return out->has_success;
 }
 
+/* An integer, whichever way it was written. */
+static bool read_count(const struct value *value, int64_t least, int64_t *out)
+{
+	if (value->type == REAL && value->real >= 0 && value->real < INT64_LIMIT && value->real == (double)(int64_t)value->real)
+		*out = (int64_t)value->real;
+	else if (value->type == INTEGER)
+		*out = value->integer;
+	else
+		return false;
+	return *out >= least;
+}
+
 static bool read_offset(const struct value *value, struct fw_message *out)
 {
-	out->offset = value->integer;
-	out->has_offset = value->type == INTEGER && value->integer >= 0;
+	out->has_offset = read_count(value, 0, &out->offset);
 	return out->has_offset;
 }
 
 /* Comes after `offset` in the table, and makes the range complete. */
 static bool read_length(const struct value *value, struct fw_message *out)
 {
-	out->length = value->integer;
 	out->has_range = out->has_offset;
-	return value->type == INTEGER && value->integer >= 1;
+	return read_count(value, 1, &out->length);
 }
 
 #define KIND(name) (1u << FW_TOPIC_##name)
@@ -251,7 +264,6 @@ static enum fw_status refuse(const json_error_t *error, size_t len, const char *
 	} sentences[] = {
 		{json_error_stack_overflow, "the payload is nested too deeply"},
 		{json_error_invalid_utf8, "the payload is not valid UTF-8"},
-		{json_error_null_character, "a string contains a NUL character"},
 		{json_error_null_byte_in_key, "the name of a member contains a NUL character"},
 		{json_error_duplicate_key, "a member is given twice"},
 		{json_error_numeric_overflow, "a number is out of range"},
@@ -280,7 +292,10 @@ static enum fw_status load(const void *payload, size_t len, json_t **root, const
 		*why = "the payload is larger than 65536 bytes";
 		return FW_INVALID;
 	}
-	*root = fw_message_load(payload, len, JSON_REJECT_DUPLICATES, &error);
+	*root = fw_message_load(payload, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	/* an integer beyond 64 bits, in a member that is only echoed, or none of ours */
+	if (!*root && json_error_code(&error) == json_error_numeric_overflow)
+		*root = fw_message_load(payload, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 	if (!*root)
 		return refuse(&error, len, why);
 	if (!json_is_object(*root)) {
@@ -292,6 +307,8 @@ static enum fw_status load(const void *payload, size_t len, json_t **root, const
 
 /* Where the members come from: a plain payload, or jansson's tree in out->root. */
 struct source {
+	const char *payload;
+	size_t len;
 	struct fw_plain plain[FW_PLAIN_MEMBERS];
 	size_t plain_count;
 };
@@ -309,16 +326,68 @@ static struct value find_value(const struct source *source, const struct fw_mess
 	return (struct value){.type = ABSENT};
 }
 
-/* The echo of a plain payload's messageId is all of it that becomes JSON again. */
-static enum fw_status keep_message_id(const struct source *source, const struct value *value, struct fw_message *out)
+/* Behind the string whose opening quote is at `at`, in valid JSON. */
+static const char *skip_string(const char *at, const char *end)
 {
-	if (source->plain_count) {
-		out->root = value->type == TEXT ? json_stringn_nocheck(value->text.at, value->text.len) : json_integer(value->integer);
-		out->message_id = out->root;
-	} else {
-		out->message_id = json_object_get(out->root, "messageId");
+	for (at++; at < end && *at != '"'; at++)
+		at += *at == '\\';
+	return at + 1;
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+	while (at < end && strchr(" \t\r\n", *at))
+		at++;
+	return at;
+}
+
+/* Behind a string or a number. */
+static const char *skip_scalar(const char *at, const char *end)
+{
+	if (*at == '"')
+		return skip_string(at, end);
+	while (at < end && !strchr(" \t\r\n,}", *at))
+		at++;
+	return at;
+}
+
+/* The text of the number, or of the string, that is the value of the object's own member `name`, in valid JSON. Empty when no member has
+ * this name, spelled without escapes. */
+static struct fw_slice find_text(const char *json, size_t len, struct fw_slice name)
+{
+	const char *at = json, *end = json + len, *behind, *value;
+	int depth = 0;
+
+	while (at < end) {
+		if (*at != '"') {
+			depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
+			at++;
+			continue;
+		}
+		behind = skip_string(at, end);
+		value = skip_space(behind, end);
+		if (depth == 1 && value < end && *value == ':' && fw_slice_equal((struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
+			value = skip_space(value + 1, end);
+			return (struct fw_slice){value, (size_t)(skip_scalar(value, end) - value)};
+		}
+		at = behind;
 	}
-	return out->message_id ? FW_OK : FW_NOMEM;
+	return (struct fw_slice){NULL, 0};
+}
+
+/* False: a number of very many digits. */
+static bool keep_message_id(const struct source *source, const struct value *value, struct fw_message *out)
+{
+	struct fw_slice text = value->text;
+
+	if (!source->plain_count)
+		text = find_text(source->payload, source->len, FW_SLICE("messageId"));
+	else if (value->type == TEXT)
+		text = (struct fw_slice){text.at - 1, text.len + 2}; /* the quotes stand around it */
+	if (text.len > MESSAGE_ID_TEXT_MAX)
+		return false;
+	out->message_id = text;
+	return true;
 }
 
 static enum fw_status read_members(unsigned bit, const struct source *source, struct fw_message *out, const char **why)
@@ -335,9 +404,9 @@ static enum fw_status read_members(unsigned bit, const struct source *source, st
 			*why = members[i].sentence;
 			return FW_INVALID;
 		}
-		if (members[i].read == read_message_id && keep_message_id(source, &value, out) != FW_OK) {
-			*why = "out of memory";
-			return FW_NOMEM;
+		if (members[i].read == read_message_id && !keep_message_id(source, &value, out)) {
+			*why = members[i].sentence;
+			return FW_INVALID;
 		}
 	}
 	return FW_OK;
@@ -353,6 +422,8 @@ enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, si
 	*why = NULL;
 	if (!(bit & READABLE) || (kind == FW_TOPIC_READ && len == 0))
 		return FW_OK;
+	source.payload = payload;
+	source.len = len;
 	source.plain_count = payload && len <= FW_PAYLOAD_MAX ? fw_plain_parse(payload, len, source.plain) : 0;
 	if (!source.plain_count)
 		status = load(payload, len, &out->root, why);

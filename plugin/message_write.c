@@ -62,24 +62,6 @@ static void put_integer(struct text *text, int64_t number)
 	put(text, (struct fw_slice){at, (size_t)(end - at)});
 }
 
-/* A real in the fewest digits that read back as the same number. */
-static void put_real(struct text *text, const json_t *number)
-{
-	size_t precision, len;
-	char digits[64];
-
-	for (precision = 15; precision < 17; precision++) {
-		snprintf(digits, sizeof(digits), "%.*g", (int)precision, json_real_value(number));
-		if (strtod(digits, NULL) == json_real_value(number))
-			break;
-	}
-	len = json_dumpb(number, digits, sizeof(digits), JSON_ENCODE_ANY | JSON_REAL_PRECISION(precision));
-	if (len == 0 || len > sizeof(digits))
-		give_up(text); /* jansson's only reason is want of memory */
-	else
-		put(text, (struct fw_slice){digits, len});
-}
-
 static bool stands_for_itself(unsigned char byte, bool valid)
 {
 	return byte >= 0x20 && byte != '"' && byte != '\\' && (valid || byte < 0x80);
@@ -132,19 +114,14 @@ static void put_member(struct text *text, struct fw_slice name, const char *valu
 	put_string(text, fw_slice_of(value ? value : ""));
 }
 
-static void put_head(struct text *text, int64_t timestamp, const json_t *message_id)
+static void put_head(struct text *text, int64_t timestamp, struct fw_slice message_id)
 {
 	put(text, FW_SLICE("{\"timestamp\":"));
 	put_integer(text, timestamp);
-	if (!message_id)
+	if (!message_id.len)
 		return;
 	put(text, FW_SLICE(",\"messageId\":"));
-	if (json_is_string(message_id))
-		put_string(text, (struct fw_slice){json_string_value(message_id), json_string_length(message_id)});
-	else if (json_is_integer(message_id))
-		put_integer(text, json_integer_value(message_id));
-	else
-		put_real(text, message_id);
+	put(text, message_id);
 }
 
 static char *terminated(struct text *text)
@@ -216,13 +193,13 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json_t *message_id, size_t *len)
+char *fw_message_write_offer(const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct fw_slice constant = fw_slice_of(rendered);
 	struct text text = {0};
 
-	/* the braces, the two names, the numbers; a string that needs escapes may make it grow once more */
-	if (!reserve(&text, constant.len + json_string_length(message_id) + 96))
+	/* the braces, the two names, the timestamp */
+	if (!reserve(&text, constant.len + message_id.len + 96))
 		return NULL;
 	put_head(&text, timestamp, message_id);
 	put(&text, FW_SLICE(","));
@@ -230,12 +207,12 @@ char *fw_message_write_offer(const char *rendered, int64_t timestamp, const json
 	return finish(&text, len);
 }
 
-char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, const json_t *message_id, size_t *len)
+char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct fw_slice constant = fw_slice_of(rendered);
 	struct text text = {0};
 
-	if (!reserve(&text, constant.len + strlen(url) + json_string_length(message_id) + 112))
+	if (!reserve(&text, constant.len + strlen(url) + message_id.len + 112))
 		return NULL;
 	put_head(&text, timestamp, message_id);
 	put_member(&text, FW_SLICE(",\"url\":"), url);
@@ -245,7 +222,7 @@ char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t t
 }
 
 /* The one shape of every failure: {"timestamp","messageId","success":false,"code","message"}. */
-static char *write_failure(const char *code, const char *sentence, bool with_success, int64_t timestamp, const json_t *message_id, size_t *len)
+static char *write_failure(const char *code, const char *sentence, bool with_success, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
 
@@ -278,17 +255,17 @@ const char *fw_pull_code_sentence(enum fw_pull_code code)
 	return code < FW_PULL_CODES ? pull_codes[code].sentence : "";
 }
 
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len)
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	return write_failure(fw_pull_code_name(code), sentence ? sentence : fw_pull_code_sentence(code), true, timestamp, message_id, len);
 }
 
-char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, const json_t *message_id, size_t *len)
+char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	return write_failure(code, sentence, false, timestamp, message_id, len);
 }
 
-char *fw_message_write_version(const char *version, int64_t timestamp, const json_t *message_id, size_t *len)
+char *fw_message_write_version(const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
 
@@ -301,7 +278,7 @@ char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timesta
 {
 	struct text text = {0};
 
-	put_head(&text, timestamp, NULL);
+	put_head(&text, timestamp, (struct fw_slice){NULL, 0});
 	put_member(&text, FW_SLICE(",\"taskId\":"), notice->task_id);
 	put_member(&text, FW_SLICE(",\"firmwareId\":"), notice->firmware_id);
 	put_member(&text, FW_SLICE(",\"state\":"), notice->state);

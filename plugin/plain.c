@@ -64,8 +64,11 @@ static const char *read_value(const char *at, const char *end, struct fw_plain *
 		return read_text(at, end, &member->text);
 	}
 	if (*at >= '0' && *at <= '9') {
+		const char *behind = read_integer(at, end, &member->integer);
+
 		member->type = FW_PLAIN_INTEGER;
-		return read_integer(at, end, &member->integer);
+		member->text = (struct fw_slice){at, behind ? (size_t)(behind - at) : 0};
+		return behind;
 	}
 	return read_word(at, end, member);
 }

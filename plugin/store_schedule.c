@@ -223,13 +223,14 @@ static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmw
 
 static char *write_offer(const struct fw_schedule *schedule, const struct offer *offer, const struct fw_row *row, size_t *len)
 {
+	const struct fw_slice none = {NULL, 0};
 	int64_t now = schedule->writer->wall_ms;
 	char *url, *payload;
 
 	if (!offer->url_apart)
-		return fw_message_write_offer(offer->rendered, now, NULL, len);
+		return fw_message_write_offer(offer->rendered, now, none, len);
 	url = fw_delivery_url(schedule->writer->delivery, fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->firmware_id, offer->file, now);
-	payload = url ? fw_message_write_offer_at(offer->rendered, url, now, NULL, len) : NULL;
+	payload = url ? fw_message_write_offer_at(offer->rendered, url, now, none, len) : NULL;
 	free(url);
 	return payload;
 }

@@ -28,6 +28,8 @@ assert_failure() {
 	assert_json "$(pull d1 '{"messageId":"a \"b\" \\ \u00e4"}')" '.messageId == "a \"b\" \\ ä"'
 	assert_json "$(pull d1 '{"messageId":42}')" '.messageId == 42'
 	[[ $(pull d1 '{"messageId":9007199254740993}') == *9007199254740993* ]]
+	[[ $(pull d1 '{"messageId":18446744073709551615,"currentVersion":"1.0"}') == *'"messageId":18446744073709551615,"url":'* ]]
+	[[ $(pull d1 '{"messageId":1.10,"serial":99999999999999999999}') == *'"messageId":1.10,"url":'* ]]
 	assert_json "$(pull d1 '{"messageId":"42"}')" '.messageId == "42"'
 	assert_json "$(pull d1 '{}')" 'has("messageId") | not'
 	assert_json "$(pull d1 '{"messageId":""}')" 'has("messageId") | not'

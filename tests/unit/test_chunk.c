@@ -113,11 +113,9 @@ static void assert_refused(struct fw_chunk_request request, const char *code)
 {
 	struct fw_chunk_reply reply;
 	char wanted[60];
-	json_t *id = json_string("m-1");
 
-	request.message_id = id;
+	request.message_id = FW_SLICE("\"m-1\"");
 	assert_int_equal(fw_chunks_ask(chunks, &request), FW_OK);
-	json_decref(id);
 	reply = take();
 	snprintf(wanted, sizeof(wanted), "\"code\":\"%s\"", code);
 	assert_string_equal(reply.topic, "/lamp/d1/firmware/chunk/error");

@@ -1,5 +1,4 @@
 /* Messages: what the contract allows is read, all else is refused with a sentence, and what is written is JSON. */
-#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +14,7 @@
 #define C64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define U16 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
 
+static const struct fw_slice no_id;
 static struct fw_message message;
 static const char *why;
 static char *copy; /* of the payload: it ends where the payload ends, so that a sanitizer sees what reads further */
@@ -68,7 +68,7 @@ static void each_kind_reads_its_members(void **state)
 	(void)state;
 	assert_int_equal(parse(FW_TOPIC_PULL, "{\"timestamp\":1700000000000,\"messageId\":\"m\",\"currentVersion\":\"1.0\",\"requestVersion\":\"2.0\"}"), FW_OK);
 	assert_true(message.has_timestamp && message.timestamp == 1700000000000);
-	assert_string_equal(json_string_value(message.message_id), "m");
+	assert_slice(message.message_id, "\"m\"");
 	assert_slice(message.current_version, "1.0");
 	assert_slice(message.request_version, "2.0");
 
@@ -81,16 +81,16 @@ static void each_kind_reads_its_members(void **state)
 
 	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"messageId\":7,\"success\":false,\"message\":\"no room\"}"), FW_OK);
 	assert_true(message.has_success && !message.success);
-	assert_int_equal(json_integer_value(message.message_id), 7);
+	assert_slice(message.message_id, "7");
 	assert_slice(message.error_reason, "no room");
 
 	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"timestamp\":5,\"version\":\"3\"}"), FW_OK);
 	assert_slice(message.version, "3");
 	assert_int_equal(parse(FW_TOPIC_READ, "{\"messageId\":1.5}"), FW_OK);
-	assert_true(json_is_real(message.message_id));
+	assert_slice(message.message_id, "1.5");
 	assert_int_equal(parse(FW_TOPIC_READ_REPLY, "{\"messageId\":\"x\",\"version\":\"4\"}"), FW_OK);
 	assert_slice(message.version, "4");
-	assert_non_null(message.message_id);
+	assert_slice(message.message_id, "\"x\"");
 
 	assert_int_equal(parse(FW_TOPIC_CHUNK, "{\"messageId\":\"c\",\"firmwareId\":\"f\",\"offset\":0,\"length\":512}"), FW_OK);
 	assert_true(message.has_range && message.offset == 0 && message.length == 512);
@@ -118,7 +118,7 @@ static void absent_null_and_empty_are_the_same(void **state)
 	for (kind = 0; kind < FW_TOPIC_KINDS; kind++) {
 		for (i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
 			assert_int_equal(parse(kind, payloads[i]), FW_OK);
-			assert_null(message.message_id);
+			assert_int_equal(message.message_id.len, 0);
 			assert_false(message.has_timestamp || message.has_progress || message.has_success || message.complete || message.has_range);
 			assert_int_equal(message.success, kind == FW_TOPIC_UPGRADE_REPLY);
 			assert_int_equal(message.version.len + message.current_version.len + message.request_version.len, 0);
@@ -132,7 +132,7 @@ static void members_of_other_kinds_are_ignored(void **state)
 	(void)state;
 	assert_int_equal(parse(FW_TOPIC_PULL, "{\"version\":7,\"progress\":[],\"complete\":{},\"success\":1,\"firmwareId\":\"a b\",\"offset\":-1}"), FW_OK);
 	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"messageId\":[],\"currentVersion\":1,\"version\":\"1\"}"), FW_OK);
-	assert_null(message.message_id);
+	assert_int_equal(message.message_id.len, 0);
 	assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS, "{\"messageId\":true,\"message\":3}"), FW_OK);
 	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"errorReason\":3,\"progress\":900}"), FW_OK);
 	assert_int_equal(parse(FW_TOPIC_READ, "{\"version\":3}"), FW_OK);
@@ -155,7 +155,7 @@ static void an_empty_payload_is_a_read_and_nothing_else(void **state)
 	(void)state;
 	assert_int_equal(parse(FW_TOPIC_READ, ""), FW_OK);
 	assert_null(message.root);
-	assert_null(message.message_id);
+	assert_int_equal(message.message_id.len, 0);
 	refused(FW_TOPIC_PULL, "", "not a JSON object");
 	refused(FW_TOPIC_REPORT, "", "not a JSON object");
 	refused(FW_TOPIC_READ, " ", "not a JSON object");
@@ -185,13 +185,13 @@ static void each_fault_of_the_payload_has_its_sentence(void **state)
 	(void)state;
 	refused(FW_TOPIC_REPORT, "{\"version\":\"1\",\"version\":\"2\"}", "given twice");
 	refused(FW_TOPIC_REPORT, "{\"x\":{\"a\":1,\"a\":1}}", "given twice");
-	refused(FW_TOPIC_REPORT, "{\"version\":\"1\\u0000\"}", "NUL");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"1\\u0000\"}", "version");
 	refused(FW_TOPIC_REPORT, "{\"ver\\u0000sion\":\"1\"}", "NUL");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\xff\"}", "UTF-8");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\xc0\xaf\"}", "UTF-8");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\xed\xa0\x80\"}", "UTF-8");
 	refused(FW_TOPIC_REPORT, "\xff\xfe{}", "UTF-8");
-	refused(FW_TOPIC_REPORT, "{\"timestamp\":99999999999999999999999}", "out of range");
+	refused(FW_TOPIC_REPORT, "{\"timestamp\":99999999999999999999999}", "timestamp");
 	refused(FW_TOPIC_REPORT, "{\"timestamp\":1e999}", "out of range");
 	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, nul_in_payload, sizeof(nul_in_payload) - 1), FW_INVALID);
 	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, "{}\0", 3), FW_INVALID);
@@ -323,11 +323,11 @@ static void the_message_id_survives_other_mistakes(void **state)
 {
 	(void)state;
 	refused(FW_TOPIC_PULL, "{\"currentVersion\":7,\"messageId\":\"m-1\"}", "currentVersion");
-	assert_string_equal(json_string_value(message.message_id), "m-1");
+	assert_slice(message.message_id, "\"m-1\"");
 	refused(FW_TOPIC_PULL, "{\"timestamp\":\"x\",\"messageId\":12}", "timestamp");
-	assert_int_equal(json_integer_value(message.message_id), 12);
+	assert_slice(message.message_id, "12");
 	refused(FW_TOPIC_PULL, "{\"messageId\":{}}", "messageId");
-	assert_null(message.message_id);
+	assert_int_equal(message.message_id.len, 0);
 }
 
 static void the_message_id_has_a_limit(void **state)
@@ -339,6 +339,9 @@ static void the_message_id_has_a_limit(void **state)
 	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
 	snprintf(payload, sizeof(payload), "{\"messageId\":\"%01025d\"}", 0);
 	refused(FW_TOPIC_PULL, payload, "messageId");
+	snprintf(payload, sizeof(payload), "{\"messageId\":0.%01100d}", 0);
+	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
+	refused(FW_TOPIC_PULL, "{\"messageId\":\"a\\u0000\"}", "messageId");
 }
 
 static void want_of_memory_is_never_a_mistake_of_the_sender(void **state)
@@ -374,6 +377,8 @@ static json_t *written(char *text, const size_t *len)
 	assert_int_equal(strlen(text), *len);
 	assert_null(strpbrk(text, "\r\n"));
 	root = json_loadb(text, *len, JSON_REJECT_DUPLICATES, NULL);
+	if (!root)
+		root = json_loadb(text, *len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
 	if (!root)
 		fail_msg("not JSON: %s", text);
 	free(text);
@@ -421,7 +426,7 @@ static void an_offer_says_what_the_catalog_has(void **state)
 				  "\"sign\":\"s\",\"signMethod\":\"m\",\"firmwareId\":\"f\",\"size\":1}");
 	root = written(text, &len);
 	json_decref(root);
-	root = written(fw_message_write_offer(rendered, -1, NULL, &len), &len);
+	root = written(fw_message_write_offer(rendered, -1, no_id, &len), &len);
 	assert_null(json_object_get(root, "messageId"));
 	assert_int_equal(json_integer_value(json_object_get(root, "timestamp")), -1);
 	json_decref(root);
@@ -436,7 +441,7 @@ static void an_offer_may_have_its_url_added_for_each_device(void **state)
 
 	(void)state;
 	assert_string_equal(rendered, "\"version\":\"v\",\"parameters\":{},\"sign\":\"s\",\"signMethod\":\"m\",\"firmwareId\":\"f\",\"size\":1");
-	text = fw_message_write_offer_at(rendered, "http://h/\"?a=1", 5, NULL, &len);
+	text = fw_message_write_offer_at(rendered, "http://h/\"?a=1", 5, no_id, &len);
 	assert_string_equal(text, "{\"timestamp\":5,\"url\":\"http://h/\\\"?a=1\",\"version\":\"v\",\"parameters\":{},"
 				  "\"sign\":\"s\",\"signMethod\":\"m\",\"firmwareId\":\"f\",\"size\":1}");
 	json_decref(written(text, &len));
@@ -471,27 +476,35 @@ static void any_text_is_escaped_so_that_it_comes_back(void **state)
 	for (byte = 1; byte < 0x80; byte++)
 		text[byte - 1] = (char)byte;
 	memcpy(text + 0x7f, "\xc2\x80\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 12);
-	root = written(fw_message_write_version(text, 1, NULL, &len), &len);
+	root = written(fw_message_write_version(text, 1, no_id, &len), &len);
 	assert_text(root, "version", text);
 	json_decref(root);
 	/* what is not UTF-8 is replaced, and the rest stays */
-	root = written(fw_message_write_version("a\xff\"b\xc3", 1, NULL, &len), &len);
+	root = written(fw_message_write_version("a\xff\"b\xc3", 1, no_id, &len), &len);
 	assert_text(root, "version", "a\xef\xbf\xbd\"b\xef\xbf\xbd");
 	json_decref(root);
 }
 
-static void assert_echo(const char *id, const char *expected)
+static void assert_echo(const char *before, const char *id, const char *behind)
 {
-	char payload[128], *text, wanted[128];
+	char payload[256], *text, wanted[128];
 	size_t len;
 
-	snprintf(payload, sizeof(payload), "{\"messageId\":%s}", id);
+	snprintf(payload, sizeof(payload), "%s%s%s", before, id, behind);
 	assert_int_equal(parse(FW_TOPIC_READ, payload), FW_OK);
 	text = fw_message_write_version("1", 5, message.message_id, &len);
-	snprintf(wanted, sizeof(wanted), "{\"timestamp\":5,\"messageId\":%s,\"version\":\"1\"}", expected);
+	snprintf(wanted, sizeof(wanted), "{\"timestamp\":5,\"messageId\":%s,\"version\":\"1\"}", id);
 	assert_non_null(text);
 	assert_string_equal(text, wanted);
 	json_decref(written(text, &len));
+}
+
+/* Where other members, strings and brackets could be taken for it. */
+static void assert_echo_beside(const char *id)
+{
+	assert_echo("{\"a\":{\"messageId\":3,\"x\":\"}\"},\"b\":[\"messageId\",\"\\\"messageId\\\":4\"], \"messageId\" : ", id, "\n,\"c\":\"messageId\"}");
+	assert_echo("{\"messageId\":", id, ",\"b\":18446744073709551616,\"c\":\"\\u0000\"}");
+	assert_echo("\n{\"messageId\\\\\":1,\"b\":[],\"messageId\":", id, "}");
 }
 
 static void message_ids_are_echoed_as_they_came(void **state)
@@ -499,46 +512,40 @@ static void message_ids_are_echoed_as_they_came(void **state)
 	static const char *const same[] = {
 		"0", "-7", "9223372036854775807", "-9223372036854775808", "0.1", "1.5", "-2.25", "1.0", "0.30000000000000004", "3.141592653589793",
 		"1.7976931348623157e308", "1e23", "\"m\"", "\"5\"", "\" \"", "\"\xc3\xa4\xe2\x82\xac\"", "\"a\\\"b\\\\c\"", "\"\\n\\t\\u0001\"", "\"/\"",
+		"18446744073709551615", "123456789012345678901234567890", "1e2", "1E2", "1.10", "-0", "5e-324", "\"\\u00e4\\/\"", "\"\\\\\"",
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-		assert_echo(same[i], same[i]);
-	assert_echo("\"\\u00e4\\/\"", "\"\xc3\xa4/\"");
-	assert_echo("1e2", "100.0");
-}
-
-static void message_ids_do_not_depend_on_the_locale(void **state)
-{
-	(void)state;
-	/* where such a locale is installed */
-	setlocale(LC_NUMERIC, "de_DE.UTF-8");
-	assert_echo("0.1", "0.1");
-	assert_echo("0.30000000000000004", "0.30000000000000004");
-	setlocale(LC_NUMERIC, "C");
+		assert_echo("{\"messageId\":", same[i], "}");
+	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		assert_echo_beside(same[i]);
 }
 
 static void a_long_message_id_full_of_escapes_is_echoed(void **state)
 {
-	char id[1025];
-	json_t *value, *root;
-	size_t len;
+	char payload[7000] = "{\"messageId\":\"";
+	size_t from = strlen(payload) - 1, at;
 
 	(void)state;
-	memset(id, 1, sizeof(id));
-	id[1024] = '\0';
-	value = json_string(id);
-	root = written(fw_message_write_offer("\"url\":\"u\"", 1, value, &len), &len);
-	assert_text(root, "messageId", id);
-	assert_text(root, "url", "u");
-	json_decref(root);
-	json_decref(value);
+	for (at = from + 1; at < from + 1 + 6 * 1024; at += 6)
+		memcpy(payload + at, "\\u0001", 6);
+	strcpy(payload + at, "\"}");
+	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
+	assert_int_equal(message.message_id.len, 6 * 1024 + 2);
+	assert_memory_equal(message.message_id.at, payload + from, message.message_id.len);
+	memset(payload + from, '1', 6 * 1024 + 3);
+	refused(FW_TOPIC_PULL, payload, "out of range");
+	memcpy(payload + from, "0.", 2);
+	strcpy(payload + from + 6 * 1024 + 3, "}");
+	refused(FW_TOPIC_PULL, payload, "messageId");
 }
 
 static void failures_have_code_and_sentence_and_no_url(void **state)
 {
-	json_t *id = json_string("m"), *root;
+	const struct fw_slice id = FW_SLICE("\"m\"");
+	json_t *root;
 	unsigned code;
 	size_t len;
 	char *text;
@@ -555,13 +562,12 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 		json_decref(root);
 	}
 	assert_string_equal(fw_pull_code_name(FW_PULL_CODES), "");
-	text = fw_message_write_pull_failure(FW_PULL_BAD_REQUEST, "say \"why\"", 9, NULL, &len);
+	text = fw_message_write_pull_failure(FW_PULL_BAD_REQUEST, "say \"why\"", 9, no_id, &len);
 	assert_string_equal(text, "{\"timestamp\":9,\"success\":false,\"code\":\"bad_request\",\"message\":\"say \\\"why\\\"\"}");
 	free(text);
 	text = fw_message_write_chunk_error("bad_request", "offset is missing", 9, id, &len);
 	assert_string_equal(text, "{\"timestamp\":9,\"messageId\":\"m\",\"code\":\"bad_request\",\"message\":\"offset is missing\"}");
 	free(text);
-	json_decref(id);
 }
 
 static void a_task_notice_says_the_state(void **state)
@@ -585,7 +591,7 @@ static void writers_give_null_without_memory(void **state)
 {
 	/* no number of 16 digits: once its own check has passed, jansson must not run out of memory in one */
 	const struct fw_offer plain = {.firmware_id = "f", .version = "1", .url = "u", .sign = "s", .sign_method = "m", .parameters = "{\"a\":[1,\"b\"]}", .size = 1};
-	json_t *ids[] = {NULL, json_integer(7), json_real(0.1), json_string("\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"")};
+	const struct fw_slice ids[] = {no_id, FW_SLICE("7"), FW_SLICE("\"0123456789012345678901234567890123456789\"")};
 	size_t i, len;
 	char *text;
 	long left;
@@ -605,7 +611,6 @@ static void writers_give_null_without_memory(void **state)
 			text = fw_message_write_pull_failure(FW_PULL_NO_UPDATE, NULL, 1, ids[i], &len);
 		}
 		free(text);
-		json_decref(ids[i]);
 	}
 	for (left = 0, text = NULL; !text; left++) {
 		allocations_left = left;
@@ -639,7 +644,6 @@ int main(void)
 		cmocka_unit_test(parameters_must_be_an_object),
 		cmocka_unit_test(any_text_is_escaped_so_that_it_comes_back),
 		cmocka_unit_test(message_ids_are_echoed_as_they_came),
-		cmocka_unit_test(message_ids_do_not_depend_on_the_locale),
 		cmocka_unit_test(a_long_message_id_full_of_escapes_is_echoed),
 		cmocka_unit_test(failures_have_code_and_sentence_and_no_url),
 		cmocka_unit_test(a_task_notice_says_the_state),

@@ -161,7 +161,7 @@ static void talk(void)
 	say(&lamp, "/lamp/d1/firmware/report", "{\"version\":\"0.9\",\"timestamp\":1}");
 	assert_int_equal(ask(&evil, "/lamp/d1/firmware/read", "{\"messageId\":\"\\u0041\"}", NULL), FW_ANSWERED);
 	assert_answered("\"version\":\"0.9\"");
-	assert_answered("\"messageId\":\"A\"");
+	assert_answered("\"messageId\":\"\\u0041\"");
 	take_step();
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":7,\"x\":[1,{\"y\":\"\\u00fc, and more text than fits into a small buffer\"}]}", "/lamp/d1/inbox");
 	assert_answered("/lamp/d1/inbox ");
