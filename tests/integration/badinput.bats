@@ -17,7 +17,7 @@ bad_payloads() {
 	printf '1' >"$dir/number"
 	printf "{'version':'1.0'}" >"$dir/quotes"
 	printf '{"version":"1.0","version":"2.0"}' >"$dir/duplicate"
-	printf '{"version":"1.0\\u0000"}' >"$dir/nul-escaped"
+	printf '{"timestamp":"\\u0000"}' >"$dir/nul-escaped"
 	printf '{"version":"1.0\0"}' >"$dir/nul"
 	printf '\0' >"$dir/nul-alone"
 	printf '{"version":"1.0"}\0' >"$dir/nul-behind"
@@ -110,6 +110,8 @@ all_rows() { db "SELECT * FROM product; SELECT * FROM firmware; SELECT * FROM de
 @test "unknown members are ignored" {
 	say d1 report '{"version":"1.0","Version":7,"x":{"version":[]}}'
 	rows "SELECT version FROM device" 1.0
+	say d1 report '{"version":"1.1","serial":18446744073709551615,"note":"\\u0000"}'
+	rows "SELECT version FROM device" 1.1
 }
 
 @test "text of 64 characters that are not ASCII is recorded as it came" {
