@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define URL_BASE_MAX 1024u /* bytes */
@@ -75,7 +76,7 @@ static enum fw_status parse_identity(struct parser *parser, const struct option 
 	return bad_value(parser, option, value);
 }
 
-/* A choice between two words, stored as a bool: `least` is unused, the words stand in help as "a or b". */
+/* A choice between two words, stored as a bool: is it the second one? */
 static enum fw_status parse_choice(struct parser *parser, const struct option *option, const char *value, const char *no, const char *yes)
 {
 	if (strcmp(value, no) != 0 && strcmp(value, yes) != 0)
@@ -158,8 +159,10 @@ static enum fw_status parse_listen(struct parser *parser, const struct option *o
 
 static enum fw_status parse_url_base(struct parser *parser, const struct option *option, const char *value)
 {
+	size_t scheme = strncmp(value, "http://", 7) == 0 ? 7 : strncmp(value, "https://", 8) == 0 ? 8 : 0;
+
 	/* what firmware.url allows, with room for the rest of a URL */
-	if ((strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0) || strlen(value) > URL_BASE_MAX)
+	if (!scheme || strcspn(value + scheme, "/:") == 0 || strlen(value) > URL_BASE_MAX)
 		return bad_value(parser, option, value);
 	for (const char *c = value; *c; c++) {
 		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '?' || *c == '#')
@@ -292,28 +295,36 @@ void fw_options_clear(struct fw_options *out)
 	*out = (struct fw_options){0};
 }
 
-static enum fw_status refuse_folder(struct fw_error *error, const char *option, const char *folder, const char *what)
+static enum fw_status refuse_db_file(struct fw_error *error, const char *what, const char *path, const char *remedy)
 {
 	int reason = errno;
 
-	fw_error_set(error, "plugin_opt_%s: %s '%s': %s. The broker runs as user id %ld (started as root, Mosquitto drops to its own user): "
-		"create it and give it to that user, e.g. 'install -d -o mosquitto -g mosquitto %s'",
-		option, what, folder, strerror(reason), (long)geteuid(), folder);
+	fw_error_set(error, "plugin_opt_db_file: cannot write to the %s '%s': %s. The broker runs as user id %ld (started as root, Mosquitto drops to its own user): %s %s'",
+		what, path, strerror(reason), (long)geteuid(), remedy, path);
+	return FW_INVALID;
+}
+
+static enum fw_status refuse_folder(struct fw_error *error, const char *folder)
+{
+	fw_error_set(error, "plugin_opt_db_file: '%s' is a folder: name the file in it that is to be the catalog, e.g. '%s/firmware.db'", folder, folder);
 	return FW_INVALID;
 }
 
 enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
+	struct stat found;
 	char *folder = beside(opts->db_file, ".");
 
 	if (!folder)
 		return FW_NOMEM;
 	/* SQLite needs to create files beside the catalog: sqlite.org/wal.html */
 	if (access(folder, W_OK | X_OK) != 0)
-		status = refuse_folder(error, "db_file", folder, "cannot write to the folder");
+		status = refuse_db_file(error, "folder", folder, "create it and give it to that user, e.g. 'install -d -o mosquitto -g mosquitto");
+	else if (stat(opts->db_file, &found) == 0 && S_ISDIR(found.st_mode))
+		status = refuse_folder(error, opts->db_file);
 	else if (access(opts->db_file, F_OK) == 0 && access(opts->db_file, R_OK | W_OK) != 0)
-		status = refuse_folder(error, "db_file", opts->db_file, "cannot write to the catalog");
+		status = refuse_db_file(error, "catalog", opts->db_file, "give it to that user, e.g. 'chown mosquitto:");
 	free(folder);
 	return status;
 }

@@ -160,7 +160,7 @@ left_with_log() {
 	DB=$BROKER_DIR/firmware.db
 	mkdir "$DB"
 	refuses_to_start
-	[[ $output == *"firmware.db"* ]]
+	[[ $output == *"firmware.db' is a folder: name the file in it that is to be the catalog"* ]]
 	rmdir "$DB"
 	rm -f "$DB-lock"
 	ln -s "$DB" "$DB"

@@ -116,7 +116,7 @@ static void test_bad_values(void **state)
 		{"db_file", ""}, {"files_dir", ""}, {"url_secret_file", ""}, {"identity", "Clientid"}, {"identity", ""}, {"identity", "none "},
 		{"read_source", "both"}, {"sync", "off"}, {"operators", ""}, {"operators", ","}, {"operators", "a,,b"}, {"operators", "a, "},
 		{"http_listen", "8080"}, {"http_listen", ":8080"}, {"http_listen", "host:"}, {"http_listen", "host:0"}, {"http_listen", "host:65536"},
-		{"http_listen", "host:80x"}, {"url_base", "cdn.example.com"}, {"url_base", "ftp://x"}, {"url_ttl_seconds", "-1"},
+		{"http_listen", "host:80x"}, {"url_base", "cdn.example.com"}, {"url_base", "ftp://x"}, {"url_base", "http://"}, {"url_base", "https:///x"}, {"url_ttl_seconds", "-1"},
 		{"url_ttl_seconds", "31536001"}, {"url_ttl_seconds", "1h"}, {"url_ttl_seconds", ""}, {"chunk_max_bytes", "0"},
 		{"chunk_max_bytes", "99999999999999999999"}, {"chunk_max_bytes", "16777217"}, {"log_retention_days", "1.5"}, {"log_retention_days", "36501"},
 		{"http_listen", NULL},
