@@ -24,7 +24,7 @@ struct fw_writer {
 	uint64_t first_connection;    /* connections of this run of the broker have this number or a higher one */
 	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */
 	struct fw_outgoing *queued;
-	size_t queued_count, queued_room;
+	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
 	uint64_t transaction;         /* counts them */
 	int64_t wall_ms, steady_ms;   /* the time of the open transaction */
 	int64_t heard_ms;             /* steady time: what devices said until then is in the catalog; no timeout is decided beyond it */
@@ -54,6 +54,12 @@ enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied);
 void fw_writer_rollback(struct fw_writer *writer);
 /* How a transaction ends whose work went so: commits FW_OK, rolls back anything else. What became of it. */
 enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, uint64_t applied);
+
+/* A savepoint in the open transaction (sqlite.org/lang_savepoint.html), one at a time: what was done and queued since can be undone. Restored
+ * or not, it is to be released. */
+enum fw_status fw_writer_save(struct fw_writer *writer);
+enum fw_status fw_writer_restore(struct fw_writer *writer);
+enum fw_status fw_writer_release(struct fw_writer *writer);
 
 /* The catalog's file was replaced by another one. What the log holds goes into the old file, wherever it is now, so that SQLite does not
  * take the log for that of the file in its place: a log does not say whose it is (sqlite.org/howtocorrupt.html, section 4.2). */

@@ -31,6 +31,7 @@
 #define STOP_MS 5000         /* for what is left when the broker stops */
 #define PRUNE_EVERY_MS 60000
 #define LEFT_OUT_EVERY_MS 60000
+#define CAREFUL_MS 60000 /* after an uplink was refused, others of its kind may be */
 #define PRUNE_ROWS 500
 #define FORGET_ROWS 2000
 #define MESSAGES_OF_UPLINK 80 /* at most that many messages follow from one uplink */
@@ -60,6 +61,7 @@ struct fw_store {
 	struct fw_health health;
 	bool presence_forgotten;
 	uint64_t left_out; /* uplinks that the catalog's rules refused */
+	int64_t careful_until; /* boot ms: till then each uplink is applied as a whole or not at all */
 	int64_t next_left_out_line; /* boot ms */
 	uint64_t rolls_back; /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
 	bool hurry; /* there is more to do than to apply uplinks */
@@ -185,30 +187,54 @@ static enum fw_status apply_presence_before(struct fw_store *store, struct batch
 	return status;
 }
 
-static enum fw_status apply_record(struct fw_store *store, const unsigned char *payload, size_t len, uint64_t sequence)
+static bool is_careful(const struct fw_store *store)
 {
-	struct fw_uplink uplink;
-	const char *why = "it is damaged";
-	enum fw_status status = FW_INVALID;
+	return fw_boot_ms() < store->careful_until;
+}
 
-	if (sequence == store->rolls_back) {
-		why = "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead";
-	} else if (fw_uplink_decode(payload, len, &uplink) == FW_OK) {
-		status = fw_apply_uplink(store->apply, &uplink);
-		why = sqlite3_errmsg(store->writer.db);
-	}
-	if (status != FW_INVALID)
-		return status;
-	if (sqlite3_get_autocommit(store->writer.db)) {
-		store->rolls_back = sequence;
-		return FW_FAILED;
-	}
+static void leave_out(struct fw_store *store, const char *why)
+{
 	store->left_out++;
 	if (fw_boot_ms() < store->next_left_out_line)
-		return FW_OK;
+		return;
 	store->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
 	fw_writer_log(&store->writer, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
 		(unsigned long long)store->left_out);
+}
+
+/* What the catalog's rules refuse, an operator's triggers among them, is left out whole. That needs a savepoint for each uplink, which is
+ * had only when one was refused lately: a transaction without, in which that happens, is done again. */
+static enum fw_status apply_uplink(struct fw_store *store, const struct fw_uplink *uplink, uint64_t sequence)
+{
+	bool careful = is_careful(store);
+	enum fw_status status = careful ? fw_writer_save(&store->writer) : FW_OK;
+
+	if (status == FW_OK)
+		status = fw_apply_uplink(store->apply, uplink);
+	if (status == FW_INVALID && sqlite3_get_autocommit(store->writer.db)) {
+		store->rolls_back = sequence;
+		return FW_FAILED;
+	}
+	if (status == FW_INVALID) {
+		store->careful_until = fw_boot_ms() + CAREFUL_MS;
+		if (!careful)
+			return FW_FAILED;
+		leave_out(store, sqlite3_errmsg(store->writer.db));
+		status = fw_writer_restore(&store->writer);
+	}
+	return careful && status == FW_OK ? fw_writer_release(&store->writer) : status;
+}
+
+static enum fw_status apply_record(struct fw_store *store, const unsigned char *payload, size_t len, uint64_t sequence)
+{
+	struct fw_uplink uplink;
+
+	if (sequence == store->rolls_back)
+		leave_out(store, "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
+	else if (fw_uplink_decode(payload, len, &uplink) == FW_OK)
+		return apply_uplink(store, &uplink, sequence);
+	else
+		leave_out(store, "it is damaged");
 	return FW_OK;
 }
 
@@ -274,6 +300,7 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 {
 	struct batch batch = {.applied = atomic_load(&store->applied), .until = fw_boot_ms() + BATCH_MS};
 	uint64_t last = fw_spool_last(store->spool);
+	bool careful = is_careful(store);
 	enum fw_status status;
 
 	if (!anything_to_apply(store) || !has_room(store, &batch))
@@ -297,7 +324,8 @@ static enum fw_status apply_batch(struct fw_store *store, bool *more)
 		if (batch.unread)
 			snprintf(store->writer.trouble, sizeof(store->writer.trouble), "the spool beside it cannot be read");
 		fw_spool_rewind(store->spool, atomic_load(&store->applied));
-		return status;
+		*more = true;
+		return is_careful(store) && !careful ? FW_OK : status;
 	}
 	atomic_store(&store->applied, batch.applied);
 	/* what was written into a catalog that is not there any more, the spool keeps for the one in its place */

@@ -122,18 +122,20 @@ enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool s
 	return status == FW_OK ? resume_clock(writer, error) : status;
 }
 
-static void drop_queued(struct fw_writer *writer)
+/* All but the first `kept`. */
+static void drop_queued(struct fw_writer *writer, size_t kept)
 {
-	for (size_t i = 0; i < writer->queued_count; i++) {
-		free(writer->queued[i].topic);
-		free(writer->queued[i].payload);
+	while (writer->queued_count > kept) {
+		struct fw_outgoing *last = &writer->queued[--writer->queued_count];
+
+		free(last->topic);
+		free(last->payload);
 	}
-	writer->queued_count = 0;
 }
 
 void fw_writer_close(struct fw_writer *writer)
 {
-	drop_queued(writer);
+	drop_queued(writer, 0);
 	free(writer->queued);
 	writer->queued = NULL;
 	fw_db_finalize(writer->statements, STATEMENTS);
@@ -210,7 +212,7 @@ enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied)
 void fw_writer_rollback(struct fw_writer *writer)
 {
 	snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
-	drop_queued(writer);
+	drop_queued(writer, 0);
 	if (!sqlite3_get_autocommit(writer->db))
 		fw_db_exec(writer->db, "ROLLBACK", NULL);
 }
@@ -221,6 +223,23 @@ enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, ui
 		return fw_writer_commit(writer, applied);
 	fw_writer_rollback(writer);
 	return status;
+}
+
+enum fw_status fw_writer_save(struct fw_writer *writer)
+{
+	writer->queued_before = writer->queued_count;
+	return fw_db_exec(writer->db, "SAVEPOINT uplink", NULL);
+}
+
+enum fw_status fw_writer_restore(struct fw_writer *writer)
+{
+	drop_queued(writer, writer->queued_before);
+	return fw_db_exec(writer->db, "ROLLBACK TO uplink", NULL);
+}
+
+enum fw_status fw_writer_release(struct fw_writer *writer)
+{
+	return fw_db_exec(writer->db, "RELEASE uplink", NULL);
 }
 
 static bool make_room(struct fw_writer *writer)
