@@ -20,12 +20,14 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, GET, WRITE, NE
 	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id CROSS JOIN product p ON p.product_id = f.product_id" \
 	" LEFT JOIN device d ON d.product_id = f.product_id AND d.device_id = td.device_id "
 #define FROM_ROW COLUMNS " FROM task_device td CROSS JOIN task t ON t.task_id = td.task_id" JOIN_REST
-#define FROM_TASK COLUMNS " FROM task t CROSS JOIN task_device td ON td.task_id = t.task_id" JOIN_REST
+/* A device has few rows, a firmware may have thousands of tasks. The index alone tells the device's tasks; td is read for those of the firmware. */
+#define FROM_DEVICE COLUMNS " FROM task_device own CROSS JOIN task t ON t.task_id = own.task_id" \
+	" CROSS JOIN task_device td ON td.task_id = own.task_id AND td.device_id = own.device_id" JOIN_REST
 
 /* Who wants but some rows takes no more steps: with a LIMIT, SQLite sorts in a table of its own, which takes longer to make than all else. */
 static const char *const sql[STATEMENTS] = {
 	/* the row under way first, then those that wait, oldest first, then those that ended, newest first */
-	[OF_FIRMWARE] = FROM_TASK "WHERE t.firmware_id = ?1 AND td.device_id = ?2 AND f.product_id = ?3"
+	[OF_FIRMWARE] = FROM_DEVICE "WHERE own.device_id = ?2 AND t.firmware_id = ?1 AND f.product_id = ?3"
 		" ORDER BY CASE td.state WHEN 'processing' THEN 0 WHEN 'waiting' THEN 1 ELSE 2 END,"
 		" CASE td.state WHEN 'waiting' THEN t.created_at ELSE -t.created_at END,"
 		" CASE td.state WHEN 'waiting' THEN t.position ELSE -t.position END",

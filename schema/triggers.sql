@@ -258,10 +258,10 @@ CREATE TRIGGER device_delete BEFORE DELETE ON device
 BEGIN
   SELECT RAISE(ABORT, 'this device is in a task: delete its rows first (DELETE FROM task_device WHERE device_id = ... AND state NOT IN (''waiting'', ''processing''))')
   WHERE EXISTS (
-    SELECT 1 FROM firmware AS f
-    CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
-    CROSS JOIN task_device AS r ON r.task_id = t.task_id AND r.device_id = OLD.device_id
-    WHERE f.product_id = OLD.product_id);
+    SELECT 1 FROM task_device AS r
+    CROSS JOIN task AS t ON t.task_id = r.task_id
+    CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+    WHERE r.device_id = OLD.device_id AND f.product_id = OLD.product_id);
   DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
 END;
 

@@ -51,6 +51,6 @@ SELECT
   strftime('%Y-%m-%dT%H:%M:%SZ',
     coalesce(r.completed_at, r.responded_at, r.pushed_at, r.created_at) / 1000, 'unixepoch'),
   'task', r.task_id, t.firmware_id, f.version, r.progress, r.state, r.error_reason
-FROM firmware AS f
-CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
-CROSS JOIN task_device AS r ON r.task_id = t.task_id;
+FROM task_device AS r
+CROSS JOIN task AS t ON t.task_id = r.task_id
+CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id;

@@ -13,7 +13,8 @@ FROM task_device AS r
 JOIN task AS t ON t.task_id = r.task_id
 JOIN firmware AS f ON f.firmware_id = t.firmware_id
 JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id
-WHERE r.state IN ('waiting', 'processing') AND r.state = 'processing'
+-- what is under way has its next timeout, and an index by it
+WHERE r.due_at IS NOT NULL AND r.state = 'processing'
   AND max(coalesce(d.last_seen_at, 0), coalesce(r.responded_at, 0), coalesce(r.pushed_at, 0))
     < (julianday('now') - 2440587.5) * 86400000.0 - (SELECT arg.minutes FROM arg) * 60000
 ORDER BY last_sign, r.task_id, r.device_id;

@@ -188,9 +188,9 @@ with_task() {
 
 @test "stuck_devices.sql" {
   with_task
-  plugin_sql "UPDATE task_device SET state = 'processing', pushed_at = 1000 WHERE device_id = 'gw-0001';
-    UPDATE task_device SET state = 'processing', pushed_at = unixepoch() * 1000 WHERE device_id = 'gw-0002';
-    UPDATE task_device SET state = 'processing', pushed_at = 1000 WHERE device_id = 'gw-0004';
+  plugin_sql "UPDATE task_device SET state = 'processing', due_at = 1, pushed_at = 1000 WHERE device_id = 'gw-0001';
+    UPDATE task_device SET state = 'processing', due_at = 1, pushed_at = unixepoch() * 1000 WHERE device_id = 'gw-0002';
+    UPDATE task_device SET state = 'processing', due_at = 1, pushed_at = 1000 WHERE device_id = 'gw-0004';
     UPDATE device SET last_seen_at = unixepoch() * 1000 WHERE device_id = 'gw-0004';"
   says 'gw-0001' stuck_devices.sql
   local out

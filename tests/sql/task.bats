@@ -338,7 +338,7 @@ queue() {
     plan=$(sql "EXPLAIN QUERY PLAN $1" | grep -v 'QUERY PLAN')
     [[ "$plan" == *"$2"* ]] || fail "$1" "wanted: $2" "got: $plan"
   }
-  plan "SELECT task_id FROM task_device WHERE device_id = ?1 AND state IN ('waiting', 'processing')" 'task_device_open (device_id=?)'
+  plan "SELECT task_id FROM task_device WHERE device_id = ?1 AND state IN ('waiting', 'processing')" 'COVERING INDEX task_device_by_device (device_id=? AND state=?)'
   plan "SELECT task_id FROM task_device WHERE due_at <= ?1 ORDER BY due_at LIMIT 10" 'task_device_due (due_at<?)'
   plan "SELECT task_id FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1" 'task_device_due'
   plan "SELECT product_id FROM device WHERE device_id = ?1" 'device_by_id (device_id=?)'
@@ -346,5 +346,5 @@ queue() {
   plan "SELECT version FROM firmware WHERE product_id = ?1 AND state = 'ready' ORDER BY version_order DESC LIMIT 1" '(product_id=?)'
   plan "SELECT 1 FROM progress_log WHERE product_id = ?1 AND device_id = ?2 ORDER BY log_id DESC LIMIT 5" 'progress_log_by_device (product_id=? AND device_id=?)'
   plan "SELECT * FROM device_history WHERE product_id = 'p' AND device_id = 'd1' ORDER BY at" 'version_log_by_device (product_id=? AND device_id=?)'
-  [[ "$plan" == *'SEARCH r USING PRIMARY KEY (task_id=? AND device_id=?)'* ]]
+  [[ "$plan" == *'SEARCH r USING INDEX task_device_by_device (device_id=?)'* ]]
 }
