@@ -23,9 +23,8 @@ static const char *const sql[STATEMENTS] = {
 	[GENERATION] = "SELECT generation FROM catalog_state",
 	[PRODUCT] =
 		"SELECT firmware_enabled, pull_policy,"
-		" EXISTS (SELECT 1 FROM task_count c CROSS JOIN task t ON t.task_id = c.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
-		"  WHERE c.waiting + c.processing > 0 AND t.state = 'running' AND f.product_id = p.product_id)"
-		" FROM product p WHERE product_id = ?1",
+		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
+		" FROM product WHERE product_id = ?1",
 	[BY_VERSION] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
 	[LATEST] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
 	[NEXT] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",

@@ -7,3 +7,16 @@ DROP INDEX IF EXISTS task_device_open;
 -- serves: the rows of a device: the open ones for its pull, its reports, and the push when it shows itself; all of them for what it
 -- says of a firmware, device_history, and whether it may be deleted
 CREATE INDEX task_device_by_device ON task_device (device_id, state);
+
+-- product of the task; given by a trigger
+ALTER TABLE task_count ADD COLUMN product_id TEXT NOT NULL DEFAULT '';
+-- 1: the task is running
+ALTER TABLE task_count ADD COLUMN running INTEGER NOT NULL DEFAULT 1 CHECK (running IN (0, 1));
+UPDATE catalog_state SET plugin_writing = 1;
+UPDATE task_count SET product_id = f.product_id, running = t.state = 'running'
+FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+WHERE t.task_id = task_count.task_id;
+UPDATE catalog_state SET plugin_writing = 0;
+DROP INDEX IF EXISTS task_count_open;
+-- serves: has a product running tasks with open rows, asked at the first pull after a change of the catalog
+CREATE INDEX task_count_open ON task_count (product_id) WHERE running = 1 AND waiting + processing > 0;

@@ -22,7 +22,8 @@ END;
 CREATE TRIGGER task_insert AFTER INSERT ON task
 BEGIN
   UPDATE task SET position = 1 + (SELECT max(position) FROM task) WHERE task_id = NEW.task_id;
-  INSERT INTO task_count (task_id, settling) VALUES (NEW.task_id, 1);
+  INSERT INTO task_count (task_id, settling, product_id, running)
+  SELECT NEW.task_id, 1, product_id, NEW.state = 'running' FROM firmware WHERE firmware_id = NEW.firmware_id;
   INSERT INTO task_device (task_id, device_id, state, progress, completed_at, from_version)
   SELECT
     NEW.task_id, d.device_id,
@@ -61,7 +62,7 @@ BEGIN
     state = 'canceled',
     completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
   WHERE task_id = NEW.task_id AND state = 'waiting';
-  UPDATE task_count SET settling = 0, canceled = canceled + waiting, waiting = 0 WHERE task_id = NEW.task_id;
+  UPDATE task_count SET settling = 0, running = 0, canceled = canceled + waiting, waiting = 0 WHERE task_id = NEW.task_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
@@ -85,9 +86,9 @@ BEGIN
     error_reason = NULL, failed_by = NULL, pushed_at = NULL, responded_at = NULL,
     interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
   WHERE task_id = NEW.task_id AND state = 'canceled';
-  UPDATE task_count SET (settling, waiting, success, canceled) = (
+  UPDATE task_count SET (settling, running, waiting, success, canceled) = (
     SELECT
-      0, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'success'),
+      0, 1, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'success'),
       count(*) FILTER (WHERE state = 'canceled')
     FROM task_device WHERE task_id = NEW.task_id)
   WHERE task_id = NEW.task_id;

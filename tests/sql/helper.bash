@@ -93,12 +93,15 @@ gives() {
 
 # What must hold at any moment; a row for each thing that is wrong.
 WRONG="
-SELECT 'count', task_id, c.* FROM task_count AS c
+SELECT 'count', task_id, waiting, processing, success, failed, canceled, settling, 0 FROM task_count AS c
 WHERE (waiting, processing, success, failed, canceled, settling) IS NOT (
   SELECT count(*) FILTER (WHERE r.state = 'waiting'), count(*) FILTER (WHERE r.state = 'processing'),
     count(*) FILTER (WHERE r.state = 'success'), count(*) FILTER (WHERE r.state = 'failed'),
     count(*) FILTER (WHERE r.state = 'canceled'), 0
   FROM task_device AS r WHERE r.task_id = c.task_id)
+UNION ALL SELECT 'count of another task', t.task_id, c.product_id, c.running, 0, 0, 0, 0, 0
+FROM task_count AS c JOIN task AS t USING (task_id) JOIN firmware AS f USING (firmware_id)
+WHERE (c.product_id, c.running) IS NOT (f.product_id, t.state = 'running')
 UNION ALL SELECT 'task without count', task_id, 0, 0, 0, 0, 0, 0, 0 FROM task WHERE task_id NOT IN (SELECT task_id FROM task_count)
 UNION ALL SELECT 'count without task', task_id, 0, 0, 0, 0, 0, 0, 0 FROM task_count WHERE task_id NOT IN (SELECT task_id FROM task)
 UNION ALL SELECT 'task without firmware', task_id, 0, 0, 0, 0, 0, 0, 0 FROM task WHERE firmware_id NOT IN (SELECT firmware_id FROM firmware)

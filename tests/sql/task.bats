@@ -277,6 +277,7 @@ END
   mixed_task
   refused 'task_count is kept by triggers' 'UPDATE task_count SET waiting = 0;'
   refused 'task_count is kept by triggers' 'UPDATE task_count SET waiting = waiting + 1, processing = processing - 1;'
+  refused 'task_count is kept by triggers' 'UPDATE task_count SET running = 0;'
   refused 'task_count is kept by triggers' 'DELETE FROM task_count;'
   refused 'task_count is kept by triggers' "INSERT OR REPLACE INTO task_count (task_id) VALUES ('t');"
   refused 'task_count is kept by triggers' "INSERT INTO task_count (task_id) VALUES ('u');"
@@ -343,6 +344,7 @@ queue() {
   plan "SELECT task_id FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1" 'task_device_due'
   plan "SELECT product_id FROM device WHERE device_id = ?1" 'device_by_id (device_id=?)'
   plan "UPDATE device SET presence = NULL WHERE presence IS NOT NULL" 'device_by_presence'
+  plan "SELECT 1 FROM task_count AS c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0" 'task_count_open (product_id=?)'
   plan "SELECT version FROM firmware WHERE product_id = ?1 AND state = 'ready' ORDER BY version_order DESC LIMIT 1" '(product_id=?)'
   plan "SELECT 1 FROM progress_log WHERE product_id = ?1 AND device_id = ?2 ORDER BY log_id DESC LIMIT 5" 'progress_log_by_device (product_id=? AND device_id=?)'
   plan "SELECT * FROM device_history WHERE product_id = 'p' AND device_id = 'd1' ORDER BY at" 'version_log_by_device (product_id=? AND device_id=?)'
