@@ -34,7 +34,6 @@ enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product
 enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
 enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
 enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice after, struct fw_row *found, size_t most, size_t *count); /* by device_id */
-enum fw_status fw_rows_get(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice device, struct fw_row *found); /* FW_NOT_FOUND */
 
 /* What an event brings along. */
 struct fw_row_input {
@@ -50,8 +49,16 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 /* The device went offline: notes it on the row if it is processing. */
 enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
 
-/* Queues the `task` event for the row as it is. */
-enum fw_status fw_rows_announce(struct fw_rows *rows, const struct fw_row *row);
+/* What an operator changed by hand. */
+struct fw_change {
+	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1];
+	char product_id[FW_ID_MAX + 1]; /* empty: the task is not known any more */
+	bool sweep;                     /* the task's waiting rows want a look; no device_id */
+};
+
+/* Takes the oldest change out of task_change, and queues the `task` event for the state that the row came to by it. FW_NOT_FOUND:
+ * there is none. Changes of a row that fw_rows_apply changes are taken and told before its own. */
+enum fw_status fw_rows_take_change(struct fw_rows *rows, struct fw_change *change);
 
 /* The earliest due_at of all rows, INT64_MAX when there is none. */
 enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due);

@@ -7,7 +7,7 @@
 #include "message.h"
 #include "store_db.h"
 
-enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, GET, WRITE, NEXT_DUE, STATEMENTS };
+enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, WRITE, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
 /* The order in which read_row takes them. CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to
  * its task, firmware, product and device, each by its key. */
@@ -24,6 +24,16 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, GET, WRITE, NE
 #define FROM_DEVICE COLUMNS " FROM task_device own CROSS JOIN task t ON t.task_id = own.task_id" \
 	" CROSS JOIN task_device td ON td.task_id = own.task_id AND td.device_id = own.device_id" JOIN_REST
 
+/* In the order in which take_change takes them. The row, the task and its firmware may be gone: `gone` is the deletion of the task that
+ * the change was of. */
+#define FROM_CHANGE \
+	"SELECT c.change_id, c.task_id, c.device_id, coalesce(gone.product_id, f.product_id), coalesce(gone.firmware_id, f.firmware_id)," \
+	" c.device_id IS NULL AND c.state IS NULL, c.state, iif(gone.change_id IS NULL, td.progress, 0)" \
+	" FROM task_change c LEFT JOIN task_change gone ON gone.change_id = (SELECT min(change_id) FROM task_change" \
+	"  WHERE task_id = c.task_id AND device_id IS NULL AND state IS NOT NULL AND change_id > c.change_id)" \
+	" LEFT JOIN task t ON t.task_id = c.task_id LEFT JOIN firmware f ON f.firmware_id = t.firmware_id" \
+	" LEFT JOIN task_device td ON td.task_id = c.task_id AND td.device_id = c.device_id "
+
 /* Who wants but some rows takes no more steps: with a LIMIT, SQLite sorts in a table of its own, which takes longer to make than all else. */
 static const char *const sql[STATEMENTS] = {
 	/* the row under way first, then those that wait, oldest first, then those that ended, newest first */
@@ -36,12 +46,14 @@ static const char *const sql[STATEMENTS] = {
 		" t.created_at, t.position",
 	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at",
 	[WAITING_AFTER] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id > ?2 AND td.state = 'waiting' ORDER BY td.device_id",
-	[GET] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id = ?2",
 	[WRITE] = "UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = ?6, pushed_at = ?7, responded_at = ?8,"
 		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, was_online = ?17,"
 		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = CASE WHEN ?15 THEN ?16 ELSE from_version END"
 		" WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+	[NEXT_CHANGE] = FROM_CHANGE "ORDER BY c.change_id",
+	[CHANGE_OF_ROW] = FROM_CHANGE "WHERE c.task_id = ?1 AND c.device_id = ?2 AND c.state IS NOT NULL ORDER BY c.change_id",
+	[FORGET_CHANGE] = "DELETE FROM task_change WHERE change_id = ?1",
 };
 
 struct fw_rows {
@@ -156,14 +168,6 @@ enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_
 	return collect_by(rows, WAITING_AFTER, task_id, after, found, most, count);
 }
 
-enum fw_status fw_rows_get(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice device, struct fw_row *found)
-{
-	size_t count;
-	enum fw_status status = collect_by(rows, GET, task_id, device, found, 1, &count);
-
-	return status == FW_OK && count == 0 ? FW_NOT_FOUND : status;
-}
-
 enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = rows->statements[DUE];
@@ -225,7 +229,7 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	return fw_db_run(statement);
 }
 
-static enum fw_status announce(struct fw_rows *rows, const struct fw_row *row, const char *reason)
+static enum fw_status tell(struct fw_rows *rows, const struct fw_row *row, const char *reason)
 {
 	struct fw_task_notice notice = {.task_id = row->task_id, .firmware_id = row->firmware_id,
 		.state = fw_rules_state_name(row->state), .error_reason = reason, .progress = row->progress};
@@ -235,9 +239,49 @@ static enum fw_status announce(struct fw_rows *rows, const struct fw_row *row, c
 	return fw_writer_queue(rows->writer, FW_TOPIC_TASK, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
 }
 
-enum fw_status fw_rows_announce(struct fw_rows *rows, const struct fw_row *row)
+static enum fw_status take_change(struct fw_rows *rows, enum statement which, struct fw_change *change)
 {
-	return announce(rows, row, NULL);
+	sqlite3_stmt *statement = rows->statements[which];
+	struct fw_row row = {.progress = 0};
+	bool state_told;
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	fw_db_bind_integer(rows->statements[FORGET_CHANGE], 1, sqlite3_column_int64(statement, 0));
+	read_text(statement, 1, row.task_id, sizeof(row.task_id));
+	read_text(statement, 2, row.device_id, sizeof(row.device_id));
+	read_text(statement, 3, row.product_id, sizeof(row.product_id));
+	read_text(statement, 4, row.firmware_id, sizeof(row.firmware_id));
+	change->sweep = sqlite3_column_int(statement, 5);
+	state_told = fw_rules_state_parse(fw_db_text(statement, 6), &row.state);
+	row.progress = sqlite3_column_int(statement, 7);
+	sqlite3_reset(statement);
+	memcpy(change->task_id, row.task_id, sizeof(change->task_id));
+	memcpy(change->device_id, row.device_id, sizeof(change->device_id));
+	memcpy(change->product_id, row.product_id, sizeof(change->product_id));
+	status = fw_db_run(rows->statements[FORGET_CHANGE]);
+	return status == FW_OK && state_told && row.product_id[0] ? tell(rows, &row, NULL) : status;
+}
+
+enum fw_status fw_rows_take_change(struct fw_rows *rows, struct fw_change *change)
+{
+	return take_change(rows, NEXT_CHANGE, change);
+}
+
+/* What operators made of the row before is told before what it is now, as far as there is room. */
+static enum fw_status announce(struct fw_rows *rows, const struct fw_row *row, const char *reason)
+{
+	sqlite3_stmt *statement = rows->statements[CHANGE_OF_ROW];
+	struct fw_change earlier;
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
+	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
+	do
+		status = take_change(rows, CHANGE_OF_ROW, &earlier);
+	while (status == FW_OK && fw_writer_room(rows->writer));
+	return status == FW_OK || status == FW_NOT_FOUND ? tell(rows, row, reason) : status;
 }
 
 static void start_attempt(const struct fw_writer *writer, struct fw_row *row)

@@ -11,14 +11,12 @@
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
 #define OFFERS_MAX 256u     /* rendered firmware kept in a transaction */
 
-enum statement { OFFER, CHANGES, FORGET_CHANGES, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
+enum statement { OFFER, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[OFFER] = ("SELECT f.version, f.url, f.sign, f.sign_method, f.parameters, f.size, f.file, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
 		" FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
 		" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND (f.file IS NULL OR ff.sha256 IS NOT NULL)"),
-	[CHANGES] = "SELECT change_id, task_id, device_id FROM task_change ORDER BY change_id LIMIT ?1",
-	[FORGET_CHANGES] = "DELETE FROM task_change WHERE change_id <= ?1",
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
@@ -372,45 +370,6 @@ static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 	return status;
 }
 
-/* One change an operator made by hand. */
-struct operator_change {
-	int64_t change_id;
-	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1]; /* device_id empty: the task is to be swept */
-};
-
-static enum fw_status read_changes(struct fw_schedule *schedule, struct operator_change *changes, size_t most, size_t *count)
-{
-	sqlite3_stmt *statement = schedule->statements[CHANGES];
-	enum fw_status status;
-
-	*count = 0;
-	fw_db_bind_integer(statement, 1, (int64_t)most);
-	while ((status = fw_db_step(statement)) == FW_OK) {
-		struct operator_change *change = &changes[(*count)++];
-
-		change->change_id = sqlite3_column_int64(statement, 0);
-		fw_slice_copy(fw_db_text(statement, 1), change->task_id, sizeof(change->task_id));
-		fw_slice_copy(fw_db_text(statement, 2), change->device_id, sizeof(change->device_id));
-	}
-	return status == FW_NOT_FOUND ? FW_OK : status;
-}
-
-static enum fw_status carry_on(struct fw_schedule *schedule, const struct operator_change *change)
-{
-	struct fw_row row;
-	enum fw_status status;
-
-	if (!change->device_id[0])
-		return request_sweep(schedule, fw_slice_of(change->task_id));
-	status = fw_rows_get(schedule->rows, fw_slice_of(change->task_id), fw_slice_of(change->device_id), &row);
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	status = fw_rows_announce(schedule->rows, &row);
-	if (status != FW_OK || row.state == FW_ROW_PROCESSING)
-		return status;
-	return fw_schedule_device(schedule, fw_slice_of(row.product_id), fw_slice_of(row.device_id));
-}
-
 /* A device that an operator added may be there already. */
 static enum fw_status ask_about_devices(struct fw_schedule *schedule, size_t most)
 {
@@ -432,19 +391,31 @@ static enum fw_status ask_about_devices(struct fw_schedule *schedule, size_t mos
 	return fw_db_run(schedule->statements[FORGET_NEW_DEVICES]);
 }
 
+/* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its next upgrade. */
+static enum fw_status carry_on(struct fw_schedule *schedule, const struct fw_change *change)
+{
+	if (change->sweep)
+		return change->product_id[0] ? request_sweep(schedule, fw_slice_of(change->task_id)) : FW_OK;
+	if (!change->device_id[0] || !change->product_id[0])
+		return FW_OK;
+	return fw_schedule_device(schedule, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
+}
+
+/* One by one: what follows from a change may take later ones of the same row. */
 static enum fw_status changes_step(struct fw_schedule *schedule, size_t most)
 {
-	struct operator_change changes[STEP_ROWS];
+	struct fw_change change;
 	size_t count = 0;
-	enum fw_status status = read_changes(schedule, changes, most, &count);
+	enum fw_status status;
 
-	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = carry_on(schedule, &changes[i]);
-	if (status == FW_OK && count) {
-		fw_db_bind_integer(schedule->statements[FORGET_CHANGES], 1, changes[count - 1].change_id);
-		status = fw_db_run(schedule->statements[FORGET_CHANGES]);
+	while ((status = fw_rows_take_change(schedule->rows, &change)) == FW_OK) {
+		status = carry_on(schedule, &change);
+		if (status != FW_OK || ++count == most)
+			return status;
 	}
-	return status == FW_OK && count == 0 ? ask_about_devices(schedule, most) : status;
+	if (status != FW_NOT_FOUND)
+		return status;
+	return count == 0 ? ask_about_devices(schedule, most) : FW_OK;
 }
 
 /* Is there anything in the queues? Asked only when another connection has committed something. */

@@ -20,3 +20,14 @@ UPDATE catalog_state SET plugin_writing = 0;
 DROP INDEX IF EXISTS task_count_open;
 -- serves: has a product running tasks with open rows, asked at the first pull after a change of the catalog
 CREATE INDEX task_count_open ON task_count (product_id) WHERE running = 1 AND waiting + processing > 0;
+
+-- what the operator's change brought the row to, told to applications whatever becomes of the row, once; NULL: there is nothing to
+-- tell of a row that was added, or the task's waiting rows want a look; 'deleted', without a device: the task was
+ALTER TABLE task_change ADD COLUMN state TEXT;
+-- with 'deleted': whose product and firmware the task's changes before this one are told of
+ALTER TABLE task_change ADD COLUMN product_id TEXT;
+ALTER TABLE task_change ADD COLUMN firmware_id TEXT;
+UPDATE task_change SET state = (
+  SELECT r.state FROM task_device AS r WHERE r.task_id = task_change.task_id AND r.device_id = task_change.device_id);
+-- serves: what waits to be told of a row, before its next change is; was the task of a change deleted
+CREATE INDEX task_change_of_row ON task_change (task_id, device_id) WHERE state IS NOT NULL;

@@ -56,8 +56,8 @@ CREATE TRIGGER task_stop AFTER UPDATE OF state ON task
 WHEN OLD.state = 'running' AND NEW.state = 'stopped'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
-  INSERT INTO task_change (task_id, device_id)
-  SELECT task_id, device_id FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';
+  INSERT INTO task_change (task_id, device_id, state)
+  SELECT task_id, device_id, 'canceled' FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';
   UPDATE task_device SET
     state = 'canceled',
     completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
@@ -71,8 +71,11 @@ WHEN OLD.state = 'stopped' AND NEW.state = 'running'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
-  INSERT INTO task_change (task_id, device_id)
-  SELECT task_id, device_id FROM task_device WHERE task_id = NEW.task_id AND state = 'canceled';
+  INSERT INTO task_change (task_id, device_id, state)
+  SELECT r.task_id, r.device_id, CASE WHEN d.version = f.version THEN 'success' ELSE 'waiting' END
+  FROM firmware AS f CROSS JOIN task_device AS r
+  CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id
+  WHERE f.firmware_id = NEW.firmware_id AND r.task_id = NEW.task_id AND r.state = 'canceled';
   UPDATE task_device SET
     (state, progress, completed_at, from_version) = (
       SELECT
@@ -102,7 +105,11 @@ BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = OLD.task_id;
   DELETE FROM task_device WHERE task_id = OLD.task_id;
   DELETE FROM task_count WHERE task_id = OLD.task_id;
-  DELETE FROM task_change WHERE task_id = OLD.task_id;
+  -- what its rows became is still to be told
+  INSERT INTO task_change (task_id, state, product_id, firmware_id)
+  SELECT OLD.task_id, 'deleted', product_id, firmware_id FROM firmware
+  WHERE firmware_id = OLD.firmware_id
+    AND EXISTS (SELECT 1 FROM task_change WHERE task_id = OLD.task_id AND state IS NOT NULL);
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
@@ -164,6 +171,7 @@ BEGIN
     completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state <> 'success'
     AND (SELECT state FROM task WHERE task_id = NEW.task_id) = 'stopped';
+  -- that a new row waits is no change of state
   INSERT INTO task_change (task_id, device_id)
   SELECT task_id, device_id FROM task_device
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting'
@@ -222,7 +230,7 @@ BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  INSERT INTO task_change (task_id, device_id) VALUES (NEW.task_id, NEW.device_id);
+  INSERT INTO task_change (task_id, device_id, state) VALUES (NEW.task_id, NEW.device_id, NEW.state);
   UPDATE task_count SET settling = 0, waiting = waiting - 1, canceled = canceled + 1 WHERE task_id = NEW.task_id;
 END;
 
@@ -248,7 +256,8 @@ BEGIN
     AND from_version = (
       SELECT f.version FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
       WHERE t.task_id = NEW.task_id);
-  INSERT INTO task_change (task_id, device_id) VALUES (NEW.task_id, NEW.device_id);
+  INSERT INTO task_change (task_id, device_id, state)
+  SELECT task_id, device_id, state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   UPDATE task_count SET (settling, waiting, success, failed, canceled) = (
     SELECT
       0, waiting + (state = 'waiting'), success + (state = 'success'),

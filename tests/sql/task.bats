@@ -270,7 +270,7 @@ END
   sql "UPDATE task SET state = 'stopped';"
   refused 'this task has devices that are waiting or processing' "DELETE FROM task WHERE task_id = 't';"
   plugin_sql "UPDATE task_device SET state = 'failed', due_at = NULL, completed_at = 1 WHERE device_id = 'd2';"
-  gives '0|0|0|0' "DELETE FROM task;" 'SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM task_device), (SELECT count(*) FROM task_count), (SELECT count(*) FROM task_change);'
+  gives '0|0|0' "DELETE FROM task;" 'SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM task_device), (SELECT count(*) FROM task_count);'
 }
 
 @test "the counts are nobody's to write" {
@@ -294,28 +294,39 @@ END
   rows '' "SELECT device_id FROM task_change WHERE device_id IS NOT NULL;"
 }
 
-# queue WANTED STATEMENTS: what the plugin finds to do
+# queue WANTED STATEMENTS: what the plugin finds to do, and to tell
 queue() {
-  gives "$1" "DELETE FROM task_change; $2" "SELECT task_id || ':' || coalesce(device_id, '-') FROM task_change ORDER BY 1;"
+  gives "$1" "DELETE FROM task_change; $2" "SELECT told FROM (SELECT change_id, task_id || ':' || coalesce(device_id, '-') || coalesce(':' || state, '')
+    || coalesce(':' || product_id || ':' || firmware_id, '') AS told FROM task_change) ORDER BY change_id;"
 }
 
 @test "the plugin is told what operators changed" {
   mixed_task
   queue 'u:-' "INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('u', 'f1', 'n', 'push');"
-  queue 't:d1' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1';"
-  queue 't:d3' "UPDATE task_device SET state = 'waiting' WHERE state = 'failed';"
-  queue 't:d3' "UPDATE device SET version = '2.0' WHERE device_id = 'd3'; UPDATE task_device SET state = 'waiting' WHERE state = 'failed';"
-  queue 't:d1' "UPDATE task SET state = 'stopped';"
-  queue 't:- t:d1 t:d1' "UPDATE task SET state = 'stopped'; UPDATE task SET state = 'running';"
+  queue 't:d1:canceled' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1';"
+  queue 't:d1:canceled t:d1:waiting' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1'; UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1';"
+  queue 't:d3:waiting' "UPDATE task_device SET state = 'waiting' WHERE state = 'failed';"
+  queue 't:d3:success' "UPDATE device SET version = '2.0' WHERE device_id = 'd3'; UPDATE task_device SET state = 'waiting' WHERE state = 'failed';"
+  queue 't:d1:canceled' "UPDATE task SET state = 'stopped';"
+  queue 't:d1:canceled t:- t:d1:waiting' "UPDATE task SET state = 'stopped'; UPDATE task SET state = 'running';"
+  queue 't:d1:canceled t:- t:d1:success' "UPDATE task SET state = 'stopped'; UPDATE device SET version = '2.0'; UPDATE task SET state = 'running';"
   queue 't:d5' "INSERT INTO device (product_id, device_id) VALUES ('p', 'd5'); INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd5');"
   queue '' "UPDATE task_device SET state = state; UPDATE task SET name = 'm', state = state;
     INSERT INTO device (product_id, device_id, version) VALUES ('p', 'd5', '2.0'); INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd5');"
+  queue 't:d5 t:d5:canceled' "INSERT INTO device (product_id, device_id) VALUES ('p', 'd5'); INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd5');
+    UPDATE task_device SET state = 'canceled' WHERE device_id = 'd5';"
+  queue 'u:-' "INSERT INTO task (task_id, firmware_id, name, mode, state) VALUES ('u', 'f1', 'n', 'push', 'stopped'); DELETE FROM task WHERE task_id = 'u';"
+  queue 'u:- u:d1:canceled u:d2:canceled u:d3:canceled u:d4:canceled u:-:deleted:p:f1 u:-' "
+    UPDATE device SET version = NULL;
+    INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('u', 'f1', 'n', 'push'); UPDATE task SET state = 'stopped' WHERE task_id = 'u';
+    DELETE FROM task_device WHERE task_id = 'u' AND device_id = 'd1'; DELETE FROM task WHERE task_id = 'u';
+    INSERT INTO task (task_id, firmware_id, name, mode, release_type) VALUES ('u', 'f2', 'n', 'push', 'part');"
   queue 't:-' "UPDATE product SET firmware_enabled = 0; UPDATE product SET firmware_enabled = 1;"
   queue 't:-' "UPDATE product SET firmware_enabled = 0; INSERT INTO product (product_id) VALUES ('p') ON CONFLICT DO UPDATE SET firmware_enabled = 1;"
   queue 't:-' "UPDATE firmware SET state = 'rejected'; UPDATE firmware SET state = 'ready';"
   queue 't:-' "UPDATE firmware SET state = 'rejected'; UPDATE firmware SET state = 'pending';"
   queue '' "UPDATE firmware SET state = 'rejected'; UPDATE firmware SET state = 'ready' WHERE firmware_id <> 'f2'; UPDATE product SET name = 'x';"
-  queue 't:d1' "UPDATE task SET state = 'stopped'; UPDATE product SET firmware_enabled = 0; UPDATE product SET firmware_enabled = 1;"
+  queue 't:d1:canceled' "UPDATE task SET state = 'stopped'; UPDATE product SET firmware_enabled = 0; UPDATE product SET firmware_enabled = 1;"
 }
 
 @test "the plugin is told when it made firmware ready itself" {
@@ -340,6 +351,8 @@ queue() {
     [[ "$plan" == *"$2"* ]] || fail "$1" "wanted: $2" "got: $plan"
   }
   plan "SELECT task_id FROM task_device WHERE device_id = ?1 AND state IN ('waiting', 'processing')" 'COVERING INDEX task_device_by_device (device_id=? AND state=?)'
+  plan "SELECT state FROM task_change WHERE task_id = ?1 AND device_id = ?2 AND state IS NOT NULL ORDER BY change_id" 'task_change_of_row (task_id=? AND device_id=?)'
+  [[ "$plan" != *'TEMP B-TREE'* ]]
   plan "SELECT task_id FROM task_device WHERE due_at <= ?1 ORDER BY due_at LIMIT 10" 'task_device_due (due_at<?)'
   plan "SELECT task_id FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1" 'task_device_due'
   plan "SELECT product_id FROM device WHERE device_id = ?1" 'device_by_id (device_id=?)'
