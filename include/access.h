@@ -23,7 +23,8 @@ void fw_access_note(struct fw_access *access, const struct fw_access_record *rec
 void fw_access_set_sampler(struct fw_access *access, void (*sample)(void *context), void *context);
 void fw_access_sample(struct fw_access *access);
 
-/* Takes up to `most` records out; returns how many. */
-size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most);
+/* Takes up to `most` records out; returns how many. *left: there are more of those that were gathered when this last left none; what
+ * is noted meanwhile comes after them. */
+size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most, bool *left);
 
 #endif

@@ -24,7 +24,7 @@ void fw_store_files_guard(struct fw_store_files *files);
  * (firmware became ready). FW_OK, or the trouble that rolled the last of them back: to be tried again later. */
 enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more);
 
-/* Writes down what is known of downloads. */
+/* When the broker stops: writes down what is known of downloads, as much as goes in two seconds. */
 enum fw_status fw_store_files_flush(struct fw_store_files *files);
 
 /* Inside a transaction: deletes at most `most` rows of table download whose last byte is older than `before` (Unix ms). */

@@ -7,8 +7,9 @@
 #include "table.h"
 
 struct fw_access {
-	pthread_mutex_t lock; /* guards the table */
-	struct fw_table *table;
+	pthread_mutex_t lock; /* guards the tables and the walk */
+	struct fw_table *gathered, *taken; /* taken from: nothing is put there, so that it comes to an end */
+	struct fw_table_walk walk;         /* through `taken` */
 	size_t most;
 	pthread_mutex_t sampling; /* held while the sampler runs */
 	void (*sample)(void *context);
@@ -21,8 +22,11 @@ struct fw_access *fw_access_new(size_t most)
 
 	if (!access)
 		return NULL;
-	access->table = fw_table_new(0);
-	if (!access->table) {
+	access->gathered = fw_table_new(0);
+	access->taken = fw_table_new(0);
+	if (!access->gathered || !access->taken) {
+		fw_table_free(access->gathered);
+		fw_table_free(access->taken);
 		free(access);
 		return NULL;
 	}
@@ -36,8 +40,10 @@ void fw_access_free(struct fw_access *access)
 {
 	if (!access)
 		return;
-	fw_table_clear(access->table, free);
-	fw_table_free(access->table);
+	fw_table_clear(access->gathered, free);
+	fw_table_clear(access->taken, free);
+	fw_table_free(access->gathered);
+	fw_table_free(access->taken);
 	pthread_mutex_destroy(&access->lock);
 	pthread_mutex_destroy(&access->sampling);
 	free(access);
@@ -75,12 +81,12 @@ void fw_access_note(struct fw_access *access, const struct fw_access_record *rec
 	struct fw_access_record *known;
 
 	pthread_mutex_lock(&access->lock);
-	known = fw_table_get(access->table, key);
+	known = fw_table_get(access->gathered, key);
 	if (known) {
 		merge(known, record);
-	} else if (fw_table_count(access->table) < access->most && (known = malloc(sizeof(*known)))) {
+	} else if (fw_table_count(access->gathered) + fw_table_count(access->taken) < access->most && (known = malloc(sizeof(*known)))) {
 		*known = *record;
-		if (fw_table_put(access->table, key, known, NULL) != FW_OK)
+		if (fw_table_put(access->gathered, key, known, NULL) != FW_OK)
 			free(known);
 	}
 	pthread_mutex_unlock(&access->lock);
@@ -102,19 +108,32 @@ void fw_access_sample(struct fw_access *access)
 	pthread_mutex_unlock(&access->sampling);
 }
 
-size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most)
+/* When all that was there is taken, what was gathered meanwhile is next. */
+static void turn_over(struct fw_access *access)
 {
-	struct fw_table_walk walk = {.bucket = 0};
+	struct fw_table *empty = access->taken;
+
+	fw_table_clear(empty, NULL);
+	access->taken = access->gathered;
+	access->gathered = empty;
+	access->walk = (struct fw_table_walk){.bucket = 0};
+}
+
+size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most, bool *left)
+{
 	size_t count = 0;
 
 	pthread_mutex_lock(&access->lock);
-	while (count < most && fw_table_next(access->table, &walk)) {
-		struct fw_access_record *record = walk.value;
+	if (fw_table_count(access->taken) == 0)
+		turn_over(access);
+	while (count < most && fw_table_next(access->taken, &access->walk)) {
+		struct fw_access_record *record = access->walk.value;
 
 		records[count++] = *record;
-		fw_table_remove(access->table, walk.key);
+		fw_table_remove(access->taken, access->walk.key);
 		free(record);
 	}
+	*left = fw_table_count(access->taken) > 0;
 	pthread_mutex_unlock(&access->lock);
 	return count;
 }

@@ -12,7 +12,8 @@
 #define UNSETTLED_MS 250     /* before a file that is being written is tried again */
 #define GUARD_EVERY_MS 1000
 #define FLUSH_EVERY_MS 2000
-#define FLUSH_ROWS 500u
+#define FLUSH_ROWS 500u      /* of one transaction */
+#define FLUSH_STOP_MS 2000   /* for what is left when the broker stops */
 #define STALE_ROWS 64u       /* of one transaction */
 
 enum statement { PENDING, STORED, BACK_TO_PENDING, RENEW_URL, READY, REJECT, TOLD, WAIT, REMEMBER, DOWNLOAD, PRUNE, STATEMENTS };
@@ -68,6 +69,7 @@ struct fw_store_files {
 	int64_t data_version;       /* at which pending rows were last looked for */
 	bool has_result;            /* taken from the verifier, not yet in the catalog */
 	struct fw_verify_result result;
+	bool flushing;              /* downloads are being written down, some in each round */
 	struct fw_access_record records[FLUSH_ROWS];
 };
 
@@ -464,30 +466,52 @@ static enum fw_status write_downloads(struct fw_store_files *files, void *contex
 	return status;
 }
 
-enum fw_status fw_store_files_flush(struct fw_store_files *files)
+/* One transaction. What it could not write waits again. */
+static enum fw_status flush_some(struct fw_store_files *files, size_t *count, bool *left)
 {
-	size_t count;
-	enum fw_status status = FW_OK;
+	enum fw_status status;
 
-	fw_access_sample(files->access);
-	while (status == FW_OK && (count = fw_access_take(files->access, files->records, FLUSH_ROWS)) > 0) {
-		status = in_transaction(files, write_downloads, &count);
-		for (size_t i = 0; status != FW_OK && i < count; i++)
-			fw_access_note(files->access, &files->records[i]);
-	}
+	*count = fw_access_take(files->access, files->records, FLUSH_ROWS, left);
+	if (*count == 0)
+		return FW_OK;
+	status = in_transaction(files, write_downloads, count);
+	for (size_t i = 0; status != FW_OK && i < *count; i++)
+		fw_access_note(files->access, &files->records[i]);
 	return status;
 }
 
-static enum fw_status flush_when_due(struct fw_store_files *files)
+enum fw_status fw_store_files_flush(struct fw_store_files *files)
 {
+	int64_t until = fw_boot_ms() + FLUSH_STOP_MS;
+	size_t count = 1;
+	bool left;
 	enum fw_status status = FW_OK;
+
+	fw_access_sample(files->access);
+	while (status == FW_OK && count > 0 && fw_boot_ms() < until)
+		status = flush_some(files, &count, &left);
+	return status;
+}
+
+/* However many there are, uplinks, pushes and operators have their turn after each transaction. */
+static enum fw_status flush_when_due(struct fw_store_files *files, bool *more)
+{
+	enum fw_status status;
+	size_t count;
+	bool left;
 
 	if (fw_boot_ms() < files->next_flush)
 		return FW_OK;
-	status = fw_store_files_flush(files);
-	if (status == FW_OK)
+	if (!files->flushing)
+		fw_access_sample(files->access);
+	status = flush_some(files, &count, &left);
+	if (status != FW_OK)
+		return status;
+	files->flushing = left;
+	*more |= left;
+	if (!left)
 		files->next_flush = fw_boot_ms() + FLUSH_EVERY_MS;
-	return status;
+	return FW_OK;
 }
 
 enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before, int64_t most, bool *left)
@@ -518,6 +542,6 @@ enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more)
 	if (status == FW_OK)
 		status = submit_pending(files);
 	if (status == FW_OK)
-		status = flush_when_due(files);
+		status = flush_when_due(files, more);
 	return status;
 }

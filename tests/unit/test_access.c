@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -26,6 +27,7 @@ static void test_merged(void **state)
 {
 	struct fw_access *access = fw_access_new(10);
 	struct fw_access_record out[10];
+	bool left;
 
 	(void)state;
 	note(access, record("d1", "f1", 1000, 0, 0));
@@ -34,13 +36,13 @@ static void test_merged(void **state)
 	note(access, record("d2", "f1", 1000, 1, 1));
 	note(access, record("", "f1", 1000, 1, 1));
 	note(access, record("d1", "f2", 1000, 1, 1));
-	assert_int_equal(fw_access_take(access, out, 10), 4);
+	assert_int_equal(fw_access_take(access, out, 10, &left), 4);
 	for (size_t i = 0; i < 4; i++) {
 		if (strcmp(out[i].device_id, "d1") != 0 || strcmp(out[i].firmware_id, "f1") != 0)
 			continue;
 		assert_true(out[i].first_at == 1000 && out[i].last_at == 3000 && out[i].bytes == 60 && out[i].reached == 60 && out[i].requests == 3);
 	}
-	assert_int_equal(fw_access_take(access, out, 10), 0);
+	assert_int_equal(fw_access_take(access, out, 10, &left), 0);
 	fw_access_free(access);
 	fw_access_free(NULL);
 }
@@ -50,6 +52,7 @@ static void test_bounded_and_taken_in_parts(void **state)
 	struct fw_access *access = fw_access_new(5);
 	struct fw_access_record out[3];
 	char device[8];
+	bool left;
 
 	(void)state;
 	for (int i = 0; i < 9; i++) {
@@ -57,10 +60,51 @@ static void test_bounded_and_taken_in_parts(void **state)
 		note(access, record(device, "f", 1, 1, 1));
 	}
 	note(access, record("d0", "f", 1, 1, 1));
-	assert_int_equal(fw_access_take(access, out, 3), 3);
+	assert_int_equal(fw_access_take(access, out, 3, &left), 3);
+	assert_true(left);
 	fw_access_note(access, &out[0]);
-	assert_int_equal(fw_access_take(access, out, 3), 3);
-	assert_int_equal(fw_access_take(access, out, 3), 0);
+	/* what came meanwhile is not among the rest */
+	assert_int_equal(fw_access_take(access, out, 3, &left), 2);
+	assert_false(left);
+	assert_int_equal(fw_access_take(access, out, 3, &left), 1);
+	assert_false(left);
+	assert_int_equal(fw_access_take(access, out, 3, &left), 0);
+	assert_false(left);
+	fw_access_free(access);
+}
+
+/* Devices that go on keep nobody else from being written down. */
+static void test_comes_to_an_end(void **state)
+{
+	struct fw_access *access = fw_access_new(10);
+	struct fw_access_record out;
+	char device[8];
+	int times[4] = {0};
+	bool left = true;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		snprintf(device, sizeof(device), "%d", i);
+		note(access, record(device, "f", 1, 1, 1));
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_true(left);
+		assert_int_equal(fw_access_take(access, &out, 1, &left), 1);
+		times[atoi(out.device_id)]++;
+		note(access, out);
+	}
+	assert_false(left);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(times[i], 1);
+	/* the bound is that of both tables */
+	assert_int_equal(fw_access_take(access, &out, 1, &left), 1);
+	for (int i = 4; i < 20; i++) {
+		snprintf(device, sizeof(device), "%d", i);
+		note(access, record(device, "f", 1, 1, 1));
+	}
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(fw_access_take(access, &out, 1, &left), 1);
+	assert_int_equal(fw_access_take(access, &out, 1, &left), 0);
 	fw_access_free(access);
 }
 
@@ -89,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_bounded_and_taken_in_parts),
+		cmocka_unit_test(test_comes_to_an_end),
 		cmocka_unit_test(test_sampler),
 	};
 
