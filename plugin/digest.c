@@ -320,7 +320,8 @@ static enum fw_status finish(struct run *run, struct fw_digest_result *out)
 	if (status == FW_OK && run->key)
 		status = check_signature(run, sha256);
 	if (status == FW_OK && !run->key && sign && strcmp(sign, result.digest) != 0) {
-		fw_error_set(run->error, "sign (%s) is %.140s, but that of the file is %s", methods[run->request->method].name, sign, result.digest);
+		fw_error_set(run->error, "sign (%s) is %.140s, but that of the file is %s: put the right file there, or set sign to NULL to have it filled in",
+			methods[run->request->method].name, sign, result.digest);
 		status = FW_INVALID;
 	}
 	if (status == FW_OK)

@@ -23,6 +23,8 @@ enum statement { PENDING, STORED, BACK_TO_PENDING, RENEW_URL, READY, REJECT, TOL
 	" WHERE firmware_id = ?1 AND state = 'pending' AND file IS ?2 AND size IS ?3 AND sign_method IS ?4 AND sign IS ?5" \
 	" AND (SELECT public_key FROM product p WHERE p.product_id = firmware.product_id) IS ?6"
 
+#define URL_MADE "EXISTS (SELECT 1 FROM firmware_file ff WHERE ff.firmware_id = ?1 AND ff.url_made = 1)"
+
 static const char *const sql[STATEMENTS] = {
 	[PENDING] = "SELECT f.firmware_id, f.file, f.size, f.sign_method, f.sign, p.public_key FROM firmware f"
 		" CROSS JOIN product p ON p.product_id = f.product_id"
@@ -31,16 +33,16 @@ static const char *const sql[STATEMENTS] = {
 		" ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode FROM firmware f"
 		" LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id WHERE f.file IS NOT NULL AND f.state <> 'pending'",
 	[BACK_TO_PENDING] = "UPDATE firmware SET state = 'pending', state_reason = 'the file is being verified again' WHERE firmware_id = ?1 AND state <> 'pending'",
-	[RENEW_URL] = "UPDATE firmware SET url = ?2 WHERE firmware_id = ?1"
-		" AND EXISTS (SELECT 1 FROM firmware_file ff WHERE ff.firmware_id = ?1 AND ff.url_made = 1)",
+	[RENEW_URL] = "UPDATE firmware SET url = ?2 WHERE firmware_id = ?1 AND " URL_MADE,
+	/* a url that was made may be that of another file, or have another url_base */
 	[READY] = "UPDATE firmware SET state = 'ready', state_reason = NULL, size = coalesce(size, ?7), sign_method = coalesce(sign_method, ?8),"
-		" sign = coalesce(sign, ?9), url = coalesce(url, ?10)" AS_TOLD,
+		" sign = coalesce(sign, ?9), url = iif(" URL_MADE ", ?10, coalesce(url, ?10))" AS_TOLD,
 	[REJECT] = "UPDATE firmware SET state = 'rejected', state_reason = ?7" AS_TOLD,
 	[TOLD] = "SELECT 1 FROM firmware WHERE firmware_id = ?1 AND state_reason IS ?2",
 	[WAIT] = "UPDATE firmware SET state_reason = ?7" AS_TOLD,
 	/* a url that is now what the plugin would make was made by it, or is as good as that */
 	[REMEMBER] = "INSERT OR REPLACE INTO firmware_file (firmware_id, file, size, mtime_ns, ctime_ns, inode, sha256, verified_at, url_made)"
-		" SELECT f.firmware_id, f.file, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(f.url = ?8, 0) FROM firmware f WHERE f.firmware_id = ?1",
+		" SELECT f.firmware_id, f.file, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(f.url = ?8, 0) OR " URL_MADE " FROM firmware f WHERE f.firmware_id = ?1",
 	/* of a product, device and firmware that are (still) there: nobody can fill the table with others */
 	[DOWNLOAD] = "INSERT INTO download (product_id, device_id, firmware_id, first_byte_at, last_byte_at, bytes, reached, total, requests, completed_at)"
 		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN ?7 >= ?8 THEN ?5 END"

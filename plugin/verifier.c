@@ -73,7 +73,7 @@ static bool worth_reading(int fd, const struct fw_verify_job *job, struct fw_ver
 	if (result->stamp.size == 0)
 		reject(result, "the file '%.255s' is empty", job->file);
 	else if (job->size >= 0 && job->size != result->stamp.size)
-		reject(result, "the file has %lld bytes, but size is %lld: put the right file there, or set size and sign to NULL to accept this one",
+		reject(result, "the file has %lld bytes, but size is %lld: put the right file there, or set size and sign to NULL to have them filled in",
 			(long long)result->stamp.size, (long long)job->size);
 	else if (job->sign_method && !fw_sign_method_parse(fw_slice_of(job->sign_method), &result->method))
 		reject(result, "sign_method is not one that the plugin knows");

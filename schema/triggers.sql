@@ -209,6 +209,13 @@ CREATE TRIGGER firmware_file_forget AFTER UPDATE OF state, file ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected') OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
 BEGIN
+  -- that the plugin made the url is forgotten too: so it goes, and is made anew when the row is put back, maybe with
+  -- another file. It is the plugin's doing: allowed while a task is open, and nothing that settle is to hear of.
+  UPDATE catalog_state SET plugin_writing = 1;
+  UPDATE firmware SET url = NULL
+  WHERE firmware_id = NEW.firmware_id AND file IS NOT NULL AND NEW.url IS OLD.url
+    AND EXISTS (SELECT 1 FROM firmware_file AS ff WHERE ff.firmware_id = NEW.firmware_id AND ff.url_made = 1);
+  UPDATE catalog_state SET plugin_writing = 0;
   DELETE FROM firmware_file WHERE firmware_id = NEW.firmware_id;
 END;
 

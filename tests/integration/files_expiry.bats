@@ -44,6 +44,17 @@ setup() {
 	[[ $(db "CREATE TEMP TABLE arg AS SELECT 'lamp' AS product_id, '30.0' AS version" ".read $FW_SOURCE/schema/scripts/downloads.sql") == *d2*0*d1*100* ]]
 }
 
+@test "another file given by hand: the URL is its own, and signed" {
+	local url
+	drop b.bin 5000
+	db "UPDATE firmware SET file = 'b.bin', size = NULL, sign = NULL, sign_method = NULL WHERE firmware_id = 'f'"
+	becomes f ready
+	url=$(pull d1 '{}' | jq -r .url)
+	[[ $url == "$HTTP/firmware/f/b.bin?device=d1&expires="*"&signature="* ]]
+	assert_equal "$(status_of "$url")" 200
+	cmp body "$FILES/b.bin"
+}
+
 @test "another firmware's or product's signature is worth nothing" {
 	local url
 	drop b.bin

@@ -318,6 +318,56 @@ give_key() { db "UPDATE product SET public_key = CAST(readfile('$1.pub') AS TEXT
 	rows "SELECT state, size, url FROM firmware WHERE firmware_id = 'f'" "ready|5000|$HTTP/firmware/f/b.bin"
 }
 
+@test "another file given by hand: what is filled in is that file's, what was given is compared with it" {
+	local old
+	drop a.bin
+	drop b.bin 5000
+	drop c.bin 5000
+	add_file f 30 a.bin
+	becomes f ready
+	old=$(pull d1 '{}' | jq -r .url)
+	# who gave size and sign nobody knows
+	db "UPDATE firmware SET file = 'b.bin' WHERE firmware_id = 'f'"
+	rejected f 'the file has 5000 bytes, but size is 100000: put the right file there, or set size and sign to NULL to have them filled in'
+	db "UPDATE firmware SET size = NULL WHERE firmware_id = 'f'"
+	retry 5 rejected f 'set sign to NULL to have it filled in'
+	db "UPDATE firmware SET sign = NULL, sign_method = NULL WHERE firmware_id = 'f'"
+	becomes f ready
+	assert_equal "$(pull d1 '{}' | jq -r .url)" "$HTTP/firmware/f/b.bin"
+	assert_equal "$(status_of "$HTTP/firmware/f/b.bin")" 200
+	cmp body "$FILES/b.bin"
+	assert_equal "$(status_of "$old")" 404
+	# the url may be given with it, or afterwards
+	db "UPDATE firmware SET file = 'c.bin', sign = NULL, url = 'http://mine.test/c' WHERE firmware_id = 'f'"
+	rows "SELECT state, url FROM firmware WHERE firmware_id = 'f'" 'ready|http://mine.test/c'
+	db "UPDATE firmware SET file = 'b.bin', sign = NULL WHERE firmware_id = 'f'"
+	rows "SELECT state, file, url FROM firmware WHERE firmware_id = 'f'" 'ready|b.bin|http://mine.test/c'
+}
+
+@test "withdrawn, and put back with another file: the url is that file's" {
+	drop a.bin
+	drop b.bin
+	add_file f 30 a.bin
+	becomes f ready
+	db "UPDATE firmware SET state = 'rejected', state_reason = 'withdrawn' WHERE firmware_id = 'f'"
+	assert_equal "$(db "SELECT state, state_reason FROM firmware WHERE firmware_id = 'f'")" 'rejected|withdrawn'
+	db "UPDATE firmware SET file = 'b.bin', size = NULL, sign = NULL, state = 'pending' WHERE firmware_id = 'f'"
+	becomes f ready
+	assert_equal "$(status_of "$(pull d1 '{}' | jq -r .url)")" 200
+	cmp body "$FILES/b.bin"
+}
+
+@test "another url_base, and files that were touched meanwhile" {
+	drop a.bin
+	add_file f 30 a.bin
+	becomes f ready
+	stop_broker
+	touch "$FILES/a.bin"
+	sed -i '$a plugin_opt_url_base https://cdn.test/x' "$BROKER_DIR/mosquitto.conf"
+	start_broker
+	rows "SELECT state, url FROM firmware WHERE file IS NOT NULL" 'ready|https://cdn.test/x/firmware/f/a.bin'
+}
+
 @test "the url follows url_base, unless it was given by hand" {
 	drop a.bin
 	add_file f 30 a.bin

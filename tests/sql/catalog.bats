@@ -400,6 +400,14 @@ bumps() {
   each_way gives_once 0 "UPDATE firmware SET url = 'http://mine' WHERE firmware_id = 'own';" "SELECT url_made FROM firmware_file WHERE firmware_id = 'own';"
   each_way gives_once 0 "UPDATE firmware SET state = 'rejected' WHERE firmware_id = 'own';" "SELECT count(*) FROM firmware_file WHERE firmware_id = 'own';"
   each_way gives_once 0 "DELETE FROM firmware WHERE firmware_id = 'own';" "SELECT count(*) FROM firmware_file WHERE firmware_id = 'own';"
+  # a url that was made goes with the knowledge that it was; with open rows too, and the reason stays
+  local made="SELECT state, state_reason, url FROM firmware WHERE firmware_id = 'own';"
+  gives 'rejected|old|' "UPDATE firmware SET state = 'rejected', state_reason = 'old' WHERE firmware_id = 'own';" "$made"
+  gives 'rejected|old|' "UPDATE firmware SET state = 'rejected', state_reason = 'old', file = 'b.bin' WHERE firmware_id = 'own';" "$made"
+  gives 'rejected|old|' "INSERT INTO task (firmware_id, name, mode) VALUES ('own', 'T', 'push');
+    UPDATE firmware SET state = 'rejected', state_reason = 'old' WHERE firmware_id = 'own';" "$made"
+  gives 'rejected|old|http://mine' "UPDATE firmware SET state = 'rejected', state_reason = 'old', url = 'http://mine' WHERE firmware_id = 'own';" "$made"
+  gives 'ready||http://h/u' "UPDATE firmware SET file = NULL WHERE firmware_id = 'own';" "$made"
   sql "UPDATE firmware SET url = 'http://mine' WHERE firmware_id = 'own';"
   refused 'firmware_file cannot be changed' "UPDATE firmware_file SET url_made = 1 WHERE firmware_id = 'own';"
 }
