@@ -33,7 +33,7 @@ char *fw_delivery_plain_url(const struct fw_delivery *delivery, struct fw_slice 
 /* Are URLs made by the plugin told with an expiry? */
 bool fw_delivery_expires(const struct fw_delivery *delivery);
 
-/* The URL for one device, valid from `now` (Unix ms) for ttl_seconds. malloc'd; NULL when out of memory. */
+/* The URL for one device, valid from `now` (Unix ms) for ttl_seconds, and less than a second longer. malloc'd; NULL when out of memory. */
 char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
 
 #endif

@@ -72,7 +72,8 @@ static bool read_seconds(struct fw_slice text, int64_t *out)
 {
 	int64_t number = 0;
 
-	if (text.len == 0 || text.len > 15)
+	/* as it was made, and no other way to write it */
+	if (text.len == 0 || text.len > 15 || text.at[0] == '0')
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.at[i] < '0' || text.at[i] > '9')

@@ -57,8 +57,9 @@ bool fw_delivery_expires(const struct fw_delivery *delivery)
 
 char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now)
 {
+	/* rounded up: it is over when the second that `expires` names begins */
 	struct fw_url_grant grant = {.product = product, .device = device, .firmware_id = fw_slice_of(firmware_id), .file = fw_slice_of(file),
-		.expires = now / 1000 + delivery->ttl_seconds};
+		.expires = (now + 999) / 1000 + delivery->ttl_seconds};
 
 	return fw_url_mint(delivery->url_base, &delivery->key, &grant);
 }
