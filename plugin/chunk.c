@@ -15,13 +15,15 @@
 #include "thread.h"
 #include "topic.h"
 
-#define DEVICES_MOST 65536u /* remembered for a moment */
+#define DEVICES_MOST 65536u /* remembered for a while */
+#define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */
 
 /* What a device has under way. */
 struct device {
 	unsigned waiting;   /* requests not yet read */
 	int64_t second;     /* boot time in seconds in which it asked for `bytes` */
 	int64_t bytes;
+	bool forgotten;     /* in no table any more */
 };
 
 struct request {
@@ -50,7 +52,10 @@ struct fw_chunks {
 	struct request *first, **last;
 	struct answer *first_answer, **last_answer;
 	size_t bytes_waiting;
-	struct fw_table *devices; /* product/device to struct device */
+	/* product/device to struct device. Who asks is among the young; when they are half of those that may be remembered, they become the old,
+	 * and who was old is given up, a few at each request. */
+	struct fw_table *young, *old;
+	struct fw_retired retired;
 	atomic_size_t requests, answers; /* written under the lock, read without it */
 };
 
@@ -64,22 +69,17 @@ static void request_free(struct request *request)
 
 /* --- asking --- */
 
-/* Devices that have nothing under way and asked for nothing in this second need not be remembered. */
-static void forget_devices(struct fw_chunks *chunks, int64_t second)
+/* Whom a request still waits for is freed with the last one. */
+static void forget(void *value)
 {
-	struct fw_table_walk walk = {.bucket = 0};
+	struct device *device = value;
 
-	while (fw_table_next(chunks->devices, &walk)) {
-		struct device *device = walk.value;
-
-		if (device->waiting || device->second == second)
-			continue;
-		fw_table_remove(chunks->devices, walk.key);
+	device->forgotten = true;
+	if (!device->waiting)
 		free(device);
-	}
 }
 
-static struct device *find_device(struct fw_chunks *chunks, const struct fw_chunk_request *asked, int64_t second)
+static struct device *find_device(struct fw_chunks *chunks, const struct fw_chunk_request *asked)
 {
 	char buffer[2 * FW_ID_MAX + 1];
 	struct fw_slice key = {buffer, asked->product.len + 1 + asked->device.len};
@@ -87,24 +87,31 @@ static struct device *find_device(struct fw_chunks *chunks, const struct fw_chun
 
 	*(char *)mempcpy(buffer, asked->product.at, asked->product.len) = '/';
 	memcpy(buffer + asked->product.len + 1, asked->device.at, asked->device.len);
-	device = fw_table_get(chunks->devices, key);
+	device = fw_table_get(chunks->young, key);
 	if (device)
 		return device;
-	if (fw_table_count(chunks->devices) >= DEVICES_MOST)
-		forget_devices(chunks, second);
-	if (fw_table_count(chunks->devices) >= DEVICES_MOST || !(device = calloc(1, sizeof(*device))))
-		return NULL;
-	if (fw_table_put(chunks->devices, key, device, NULL) != FW_OK) {
-		free(device);
-		return NULL;
+	device = fw_table_remove(chunks->old, key);
+	if (fw_table_count(chunks->young) >= DEVICES_MOST / 2) {
+		struct fw_table *emptied;
+
+		fw_table_retire(&chunks->old, &chunks->retired, forget);
+		emptied = chunks->old;
+		chunks->old = chunks->young;
+		chunks->young = emptied;
 	}
-	return device;
+	fw_retired_free_some(&chunks->retired, FREED_A_REQUEST, forget);
+	if (!device)
+		device = calloc(1, sizeof(*device));
+	if (!device || fw_table_put(chunks->young, key, device, NULL) == FW_OK)
+		return device;
+	forget(device);
+	return NULL;
 }
 
 static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct device **out)
 {
 	int64_t second = fw_boot_ms() / 1000;
-	struct device *device = chunks->requests < FW_CHUNK_IN_ALL ? find_device(chunks, asked, second) : NULL;
+	struct device *device = chunks->requests < FW_CHUNK_IN_ALL ? find_device(chunks, asked) : NULL;
 
 	if (!device || device->waiting >= FW_CHUNK_OF_DEVICE)
 		return false;
@@ -282,6 +289,16 @@ static void drop_reply(struct fw_chunk_reply *reply)
 	free(reply->correlation);
 }
 
+/* It does not wait any more. */
+static void end_request(struct request *request)
+{
+	struct device *device = request->device;
+
+	if (--device->waiting == 0 && device->forgotten)
+		free(device);
+	request_free(request);
+}
+
 /* Called with the lock held, and gives it up meanwhile. */
 static void serve(struct fw_chunks *chunks, struct request *request)
 {
@@ -291,7 +308,6 @@ static void serve(struct fw_chunks *chunks, struct request *request)
 	pthread_mutex_unlock(&chunks->lock);
 	answered = made && answer(chunks, request, &made->reply);
 	pthread_mutex_lock(&chunks->lock);
-	request->device->waiting--;
 	/* an answer that there was no memory for is one that was lost on the way: the device asks again */
 	if (answered) {
 		*chunks->last_answer = made;
@@ -303,7 +319,7 @@ static void serve(struct fw_chunks *chunks, struct request *request)
 		free(made);
 	}
 	chunks->requests--;
-	request_free(request);
+	end_request(request);
 }
 
 static bool may_read(const struct fw_chunks *chunks)
@@ -359,13 +375,27 @@ bool fw_chunks_under_way(const struct fw_chunks *chunks)
 
 /* --- start and stop --- */
 
+static void free_chunks(struct fw_chunks *chunks)
+{
+	fw_table_clear(chunks->young, forget);
+	fw_table_clear(chunks->old, forget);
+	fw_table_free(chunks->young);
+	fw_table_free(chunks->old);
+	fw_retired_free_some(&chunks->retired, SIZE_MAX, forget);
+	free(chunks);
+}
+
 enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error)
 {
 	struct fw_chunks *chunks = calloc(1, sizeof(*chunks));
 	enum fw_status status;
 
-	if (!chunks || !(chunks->devices = fw_table_new(0))) {
-		free(chunks);
+	if (!chunks)
+		return FW_NOMEM;
+	chunks->young = fw_table_new(0);
+	chunks->old = fw_table_new(0);
+	if (!chunks->young || !chunks->old) {
+		free_chunks(chunks);
 		return FW_NOMEM;
 	}
 	chunks->config = *config;
@@ -375,8 +405,7 @@ enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_c
 	pthread_cond_init(&chunks->wake, NULL);
 	status = fw_thread_start(&chunks->thread, run, chunks, "reads chunks", error);
 	if (status != FW_OK) {
-		fw_table_free(chunks->devices);
-		free(chunks);
+		free_chunks(chunks);
 		return status;
 	}
 	*out = chunks;
@@ -398,13 +427,11 @@ void fw_chunks_stop(struct fw_chunks *chunks)
 		struct request *request = chunks->first;
 
 		chunks->first = request->next;
-		request_free(request);
+		end_request(request);
 	}
 	while (fw_chunks_take(chunks, &reply))
 		drop_reply(&reply);
-	fw_table_clear(chunks->devices, free);
-	fw_table_free(chunks->devices);
 	pthread_cond_destroy(&chunks->wake);
 	pthread_mutex_destroy(&chunks->lock);
-	free(chunks);
+	free_chunks(chunks);
 }

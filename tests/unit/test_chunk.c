@@ -65,10 +65,10 @@ static struct fw_chunk_reply take(void)
 {
 	struct fw_chunk_reply reply;
 
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 50000; i++) {
 		if (fw_chunks_take(chunks, &reply))
 			return reply;
-		usleep(10000);
+		usleep(100);
 	}
 	fail_msg("no answer");
 	return reply;
@@ -226,6 +226,47 @@ static void test_bound_in_all(void **state)
 	}
 }
 
+static double cpu_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (double)time.tv_sec * 1000 + (double)time.tv_nsec / 1e6;
+}
+
+/* However many devices ask, no request pays for forgetting the others; and who goes on asking is not forgotten. */
+static void test_many_devices(void **state)
+{
+	struct fw_chunk_request steady = ask_for("steady", "f2", 0, 3 << 20);
+	int64_t begun = fw_boot_ms() / 1000;
+	double worst = 0;
+	int64_t taken = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		char device[16];
+		struct fw_chunk_request request;
+		double before;
+
+		snprintf(device, sizeof(device), "dev-%u", i);
+		request = ask_for(device, "f2", 0, 1);
+		before = cpu_ms();
+		assert_int_equal(fw_chunks_ask(chunks, &request), FW_OK);
+		worst = cpu_ms() - before > worst ? cpu_ms() - before : worst;
+		if (i % 1000 != 999)
+			continue;
+		for (unsigned k = 0; k < 1000; k++)
+			drop(take());
+		if (fw_chunks_ask(chunks, &steady) == FW_OK) {
+			drop(take());
+			taken++;
+		}
+	}
+	/* two of this size in a second */
+	assert_true(taken <= 2 * (fw_boot_ms() / 1000 - begun + 1));
+	assert_true(worst < 8);
+}
+
 /* Stopping with much under way leaks nothing (address sanitizer). */
 static void test_stop_with_work(void **state)
 {
@@ -251,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_bound_of_a_device),
 		cmocka_unit_test(test_rate_of_a_device),
 		cmocka_unit_test(test_bound_in_all),
+		cmocka_unit_test(test_many_devices),
 		cmocka_unit_test(test_stop_with_work),
 	};
 
