@@ -12,6 +12,7 @@
 struct fw_delivery {
 	const char *folder;   /* borrowed from the options, like url_base */
 	const char *url_base; /* NULL: files are had by chunks alone */
+	bool remote;          /* the folder is on a network file system: when its server hangs, so does who touches it */
 	long ttl_seconds;     /* 0: URLs do not expire */
 	struct fw_url_key key;
 	atomic_bool suspect;  /* a file was found not to be what was verified: to be looked at by the store */
@@ -23,8 +24,12 @@ enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_op
 /* Do the URLs that devices are told name no machine, but all addresses of this one (0.0.0.0)? */
 bool fw_delivery_names_nobody(const struct fw_delivery *delivery);
 
-/* Is the file on disk still what was verified? If not, the store is told to look. One system call. */
+/* Is the file on disk still what was verified? If not, the store is told to look. One system call. Not for the broker thread. */
 bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp);
+
+/* The same for the broker thread, which must not wait for another machine: a remote folder is not touched, and the answer is yes. The
+ * store looks at all files every 20 seconds, and a download at its own. */
+bool fw_delivery_may_hold(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp);
 
 /* What the plugin fills in as firmware.url: {url_base}/firmware/{firmwareId}/{file}, or chunk:{firmwareId} without a url_base. malloc'd; NULL
  * when out of memory. */

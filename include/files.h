@@ -30,6 +30,9 @@ bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t set
 /* Main thread, at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a sentence that says what to change. */
 enum fw_status fw_files_prepare(const char *folder, struct fw_error *error);
 
+/* Is the folder on a file system that another machine, or another process, may keep waiting without end? True also when it cannot be told. */
+bool fw_files_remote(const char *folder);
+
 bool fw_files_name_valid(const char *name);
 
 /* Opens for reading; never blocks, never follows a link in the last component. FW_OK: *fd is the caller's to close. FW_NOT_FOUND; FW_INVALID

@@ -9,6 +9,7 @@ enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_op
 
 	delivery->folder = options->files_dir;
 	delivery->url_base = options->url_base;
+	delivery->remote = status == FW_OK && fw_files_remote(options->files_dir);
 	delivery->ttl_seconds = options->url_ttl_seconds;
 	atomic_store(&delivery->suspect, false);
 	if (status == FW_OK && fw_delivery_expires(delivery))
@@ -39,6 +40,11 @@ bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const str
 		return true;
 	atomic_store(&delivery->suspect, true);
 	return false;
+}
+
+bool fw_delivery_may_hold(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp)
+{
+	return delivery->remote || fw_delivery_holds(delivery, file, stamp);
 }
 
 char *fw_delivery_plain_url(const struct fw_delivery *delivery, struct fw_slice firmware_id, struct fw_slice file)

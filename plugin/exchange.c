@@ -280,7 +280,7 @@ static void check_file(struct exchange *exchange, struct fw_answer *found)
 	const struct fw_firmware *firmware = found->firmware;
 
 	if (found->code != FW_PULL_OFFER || !firmware->file ||
-		fw_delivery_holds(fw_courier_delivery(exchange->service->courier), firmware->file, &firmware->stamp))
+		fw_delivery_may_hold(fw_courier_delivery(exchange->service->courier), firmware->file, &firmware->stamp))
 		return;
 	found->code = exchange->message.request_version.len ? FW_PULL_VERSION_NOT_FOUND : FW_PULL_NO_UPDATE;
 	found->firmware = NULL;

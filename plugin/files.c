@@ -148,14 +148,14 @@ bool fw_files_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 	return fstat(fd, &status) == 0 && same(&status, stamp);
 }
 
-/* On these a lease may also be refused when nobody writes. */
-static bool is_remote(int fd)
+static bool is_remote(const struct statfs *status)
 {
-	struct statfs status;
-
-	if (fstatfs(fd, &status) != 0)
-		return true;
-	switch ((unsigned)status.f_type) {
+	switch ((unsigned)status->f_type) {
+	case AFS_FS_MAGIC:
+	case AFS_SUPER_MAGIC:
+	case CEPH_SUPER_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case FUSE_SUPER_MAGIC: /* sshfs and others; whatever serves it, it may hang */
 	case NFS_SUPER_MAGIC:
 	case CIFS_SUPER_MAGIC:
 	case SMB2_SUPER_MAGIC:
@@ -164,6 +164,21 @@ static bool is_remote(int fd)
 	default:
 		return false;
 	}
+}
+
+bool fw_files_remote(const char *folder)
+{
+	struct statfs status;
+
+	return statfs(folder, &status) != 0 || is_remote(&status);
+}
+
+/* On these a lease may also be refused when nobody writes. */
+static bool opened_remote(int fd)
+{
+	struct statfs status;
+
+	return fstatfs(fd, &status) != 0 || is_remote(&status);
 }
 
 /* By a read lease, which the kernel gives only where nobody can write. It is given back at once; whoever opens the file in between waits
@@ -179,7 +194,7 @@ enum fw_file_writers fw_files_writers(int fd)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
 		return FW_WRITERS_NONE;
 	}
-	return errno == EAGAIN && !is_remote(fd) ? FW_WRITERS_SOME : FW_WRITERS_UNKNOWN;
+	return errno == EAGAIN && !opened_remote(fd) ? FW_WRITERS_SOME : FW_WRITERS_UNKNOWN;
 }
 
 struct fw_watch {

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "delivery.h"
 #include "folder.h"
 
 static const struct fw_url_key key = {.bytes = "0123456789abcdef0123456789abcdef", .len = 32};
@@ -37,24 +36,6 @@ static void test_signature(void **state)
 	snprintf(expected, sizeof(expected), "https://cdn/firmware/f1/image.bin?device=lamp-1&expires=1700000600&signature=%s", signature);
 	assert_string_equal(url, expected);
 	free(url);
-}
-
-/* A URL lives at least as long as it is to, whatever part of a second it was made in. */
-static void test_life(void **state)
-{
-	struct fw_delivery delivery = {.url_base = "http://h", .ttl_seconds = 3, .key = key};
-	static const struct {
-		int64_t now;
-		const char *expires;
-	} cases[] = {{1700000000000, "expires=1700000003&"}, {1700000000001, "expires=1700000004&"}, {1700000000999, "expires=1700000004&"}};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char *url = fw_delivery_url(&delivery, FW_SLICE("lamp"), FW_SLICE("lamp-1"), "f1", "image.bin", cases[i].now);
-
-		assert_non_null(strstr(url, cases[i].expires));
-		free(url);
-	}
 }
 
 static void test_check(void **state)
@@ -151,7 +132,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_signature),
-		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_key_file),
