@@ -63,6 +63,9 @@ int64_t fw_boot_ms(void);
  * chosen by a hostile client, start from a random seed. */
 uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len);
 
+/* Lower-case hex of `len` bytes, and the terminator: 2 * len + 1 bytes at `at`. */
+void fw_hex(char *at, const unsigned char *bytes, size_t len);
+
 /* A random 64-bit number from the operating system; falls back on the clocks. */
 uint64_t fw_random(void);
 

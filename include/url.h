@@ -16,7 +16,7 @@ struct fw_url_key {
 	size_t len;
 };
 
-/* Main thread, at start. Reads the key, or makes the file (64 hex digits of 32 random bytes, mode 0600) when it is missing. FW_OK, or
+/* On the side (side.h), at start. Reads the key, or makes the file (64 hex digits of 32 random bytes, mode 0600) when it is missing. FW_OK, or
  * FW_INVALID with a sentence that says what to change: not to be made or read, readable by others, a short or long key. */
 enum fw_status fw_url_key_load(const char *path, struct fw_url_key *out, struct fw_error *error);
 
@@ -35,6 +35,9 @@ bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
 
 /* Is the signature that of the grant, and the grant not expired? `now`: Unix seconds. Takes the same time wherever it differs. */
 bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant, struct fw_slice signature, int64_t now);
+
+/* All but RFC 3986's unreserved characters as %XX: up to 3 bytes each, not terminated; returns the end. */
+char *fw_url_encode(char *at, struct fw_slice text);
 
 /* %XX to bytes, in place; the new length in *len. False for what is no valid escape, and for %00. */
 bool fw_url_decode(char *text, size_t *len);

@@ -259,16 +259,11 @@ static enum fw_status hash_file(struct run *run)
 
 static enum fw_status finish_hash(struct run *run, EVP_MD_CTX *context, unsigned char *bytes, char *hex)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned len = 0;
 
 	if (EVP_DigestFinal_ex(context, bytes, &len) != 1)
 		return openssl_failed(run->error, "hashing");
-	for (unsigned i = 0; i < len; i++) {
-		*hex++ = digits[bytes[i] >> 4];
-		*hex++ = digits[bytes[i] & 15];
-	}
-	*hex = '\0';
+	fw_hex(hex, bytes, len);
 	return FW_OK;
 }
 

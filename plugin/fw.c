@@ -82,6 +82,17 @@ static uint64_t random_from_clocks(void)
 	return fw_hash(0, seen, sizeof(seen));
 }
 
+void fw_hex(char *at, const unsigned char *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*at++ = digits[bytes[i] >> 4];
+		*at++ = digits[bytes[i] & 15];
+	}
+	*at = '\0';
+}
+
 uint64_t fw_random(void)
 {
 	uint64_t number = 0;

@@ -140,7 +140,6 @@ static enum fw_http_range wanted_range(struct request *request)
 /* RFC 6266: a name that everybody understands, and the real one. */
 static void add_disposition(struct MHD_Response *response, struct fw_slice name)
 {
-	static const char upper[] = "0123456789ABCDEF";
 	char value[64 + VALUE_MAX * 4], *at = value;
 
 	at = mempcpy(at, "attachment; filename=\"", 22);
@@ -153,19 +152,7 @@ static void add_disposition(struct MHD_Response *response, struct fw_slice name)
 		at++;
 	}
 	at = mempcpy(at, "\"; filename*=UTF-8''", 20);
-	for (size_t i = 0; i < name.len; i++) {
-		unsigned char byte = (unsigned char)name.at[i];
-		bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || strchr("-._~", byte);
-
-		if (plain && byte) {
-			*at++ = (char)byte;
-		} else {
-			*at++ = '%';
-			*at++ = upper[byte >> 4];
-			*at++ = upper[byte & 15];
-		}
-	}
-	*at = '\0';
+	*fw_url_encode(at, name) = '\0';
 	add(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value);
 }
 

@@ -17,17 +17,6 @@
 #define KEY_RANDOM 32u
 #define KEY_LEAST 16u
 
-static const char hex[] = "0123456789abcdef";
-
-static void put_hex(char *at, const unsigned char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		*at++ = hex[bytes[i] >> 4];
-		*at++ = hex[bytes[i] & 15];
-	}
-	*at = '\0';
-}
-
 static enum fw_status refuse_key(struct fw_error *error, const char *path, const char *what)
 {
 	fw_error_set(error, "plugin_opt_url_secret_file: %s '%s'%s%s", what, path, errno ? ": " : "", errno ? strerror(errno) : "");
@@ -44,7 +33,7 @@ static enum fw_status make_key(const char *path, struct fw_error *error)
 
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return refuse_key(error, path, "no random bytes for");
-	put_hex(text, random, sizeof(random));
+	fw_hex(text, random, sizeof(random));
 	text[2 * KEY_RANDOM] = '\n';
 	if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0)
 		return FW_NOMEM;
@@ -96,8 +85,7 @@ enum fw_status fw_url_key_load(const char *path, struct fw_url_key *out, struct 
 	return status;
 }
 
-/* All but RFC 3986's unreserved characters as %XX; returns the end. */
-static char *put_encoded(char *at, struct fw_slice text)
+char *fw_url_encode(char *at, struct fw_slice text)
 {
 	static const char upper[] = "0123456789ABCDEF";
 
@@ -127,9 +115,9 @@ static char *start_url(const char *base, struct fw_slice firmware_id, struct fw_
 		return NULL;
 	at = mempcpy(url, base, len);
 	at = mempcpy(at, "/firmware/", 10);
-	at = put_encoded(at, firmware_id);
+	at = fw_url_encode(at, firmware_id);
 	*at++ = '/';
-	*end = put_encoded(at, file);
+	*end = fw_url_encode(at, file);
 	**end = '\0';
 	return url;
 }
@@ -150,7 +138,7 @@ char *fw_url_mint(const char *base, const struct fw_url_key *key, const struct f
 	url = start_url(base, grant->firmware_id, grant->file, 3 * grant->device.len + 128, &end);
 	if (!url)
 		return NULL;
-	end = put_encoded(mempcpy(end, "?device=", 8), grant->device);
+	end = fw_url_encode(mempcpy(end, "?device=", 8), grant->device);
 	sprintf(end, "&expires=%" PRId64 "&signature=%s", grant->expires, signature);
 	return url;
 }
@@ -173,7 +161,7 @@ bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
 	if (len < 0 || (size_t)len >= sizeof(text) || !HMAC(EVP_sha256(), key->bytes, (int)key->len, (const unsigned char *)text, (size_t)len, mac, &mac_len) ||
 		mac_len != 32)
 		return false;
-	put_hex(signature, mac, mac_len);
+	fw_hex(signature, mac, mac_len);
 	return true;
 }
 
