@@ -44,7 +44,7 @@ struct fw_chunk_reply {
 	size_t correlation_len;
 };
 
-/* Main thread. FW_OK with the thread running; FW_NOMEM; FW_FAILED with a sentence. */
+/* These two on the side (side.h). FW_OK with the thread running; FW_NOMEM; FW_FAILED with a sentence. */
 enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
 void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine */
 

@@ -1,4 +1,5 @@
-/* Brings files to devices: the parts of the download side, started and stopped together. Main thread, but for what says otherwise. */
+/* Brings files to devices: the parts of the download side, started and stopped together. On the side (side.h), but for what says
+ * otherwise. */
 #ifndef FW_COURIER_H
 #define FW_COURIER_H
 
@@ -17,7 +18,7 @@ void fw_courier_free(struct fw_courier *courier); /* stops; NULL is fine */
 enum fw_status fw_courier_start(struct fw_courier *courier, struct fw_error *error);
 void fw_courier_stop(struct fw_courier *courier); /* ends all transfers; NULL is fine */
 
-/* These live as long as the courier. */
+/* Any thread. These live as long as the courier. */
 struct fw_delivery *fw_courier_delivery(struct fw_courier *courier);
 struct fw_access *fw_courier_access(struct fw_courier *courier);
 struct fw_chunks *fw_courier_chunks(struct fw_courier *courier); /* between start and stop */

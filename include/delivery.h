@@ -18,7 +18,7 @@ struct fw_delivery {
 	atomic_bool suspect;  /* a file was found not to be what was verified: to be looked at by the store */
 };
 
-/* Main thread. Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a sentence. */
+/* On the side (side.h). Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a sentence. */
 enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error);
 
 /* Do the URLs that devices are told name no machine, but all addresses of this one (0.0.0.0)? */

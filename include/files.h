@@ -27,7 +27,7 @@ bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_sta
 /* Nobody has touched the file for so many milliseconds. `now`: Unix ms. */
 bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms);
 
-/* Main thread, at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a sentence that says what to change. */
+/* On the side (side.h), at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a sentence that says what to change. */
 enum fw_status fw_files_prepare(const char *folder, struct fw_error *error);
 
 /* Is the folder on a file system that another machine, or another process, may keep waiting without end? True also when it cannot be told. */

@@ -1,5 +1,5 @@
 /* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges (contract, section 4a). On libmicrohttpd, in
- * threads of its own that run behind the broker's; the broker thread only starts and stops it.
+ * threads of its own that run behind the broker's; it is started and stopped on the side (side.h).
  *
  * Knows neither the catalog nor keys: it asks its callbacks, which are called on its threads, several at a time. */
 #ifndef FW_HTTP_H
@@ -40,7 +40,7 @@ struct fw_http_config {
 	const char *listen;          /* address:port; an IPv6 address in brackets; port 0: any free one */
 	unsigned connections;        /* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where that is not allowed */
 	unsigned per_address;        /* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
-	unsigned local;              /* the same for addresses of this machine, since a proxy speaks for many; 0: seven eighths */
+	unsigned loopback;           /* the same for loopback addresses, since a proxy speaks for many; 0: seven eighths */
 	unsigned timeout_seconds;    /* after which a connection is closed that is idle or stalled, or whose request has not come in whole; 0: 30 */
 	unsigned window_seconds;     /* in which a transfer must get FW_HTTP_LEAST bytes through; 0: 60 */
 	void *context;

@@ -1,5 +1,5 @@
 /* The life of firmware rows that name a file (contract, section 4a), and the table of downloads. For the store's own files; store thread
- * only.
+ * only, but for open and close.
  *
  *   pending -- verified --> ready -- file looks different, or is gone --> pending
  *      \----- differs -----> rejected -- file looks different ----------> pending
@@ -13,7 +13,7 @@
 
 struct fw_store_files;
 
-/* Main thread: starts the verifier. All is borrowed. */
+/* These two on the side (side.h). Starts the verifier. All is borrowed. */
 enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery *delivery, struct fw_access *access, struct fw_store_files **out, struct fw_error *error);
 void fw_store_files_close(struct fw_store_files *files); /* NULL is fine */
 

@@ -7,7 +7,7 @@
 
 struct fw_finder;
 
-/* Main thread. `path` is a migrated catalog; `delivery` is borrowed. */
+/* On the side (side.h). `path` is a migrated catalog; `delivery` is borrowed. */
 enum fw_status fw_finder_open(const char *path, struct fw_delivery *delivery, struct fw_finder **out, struct fw_error *error);
 void fw_finder_close(struct fw_finder *finder); /* NULL is fine */
 

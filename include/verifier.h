@@ -30,7 +30,7 @@ struct fw_verify_result {
 	struct fw_digest_result digest;
 };
 
-/* Main thread. Starts the thread. `folder` is borrowed. FW_OK, or FW_FAILED with a sentence, FW_NOMEM. */
+/* On the side (side.h), like fw_verifier_stop. Starts the thread. `folder` is borrowed. FW_OK, or FW_FAILED with a sentence, FW_NOMEM. */
 enum fw_status fw_verifier_start(const char *folder, struct fw_verifier **out, struct fw_error *error);
 void fw_verifier_stop(struct fw_verifier *verifier); /* ends what it is reading; NULL is fine */
 

@@ -135,8 +135,8 @@ static void fill_in(struct fw_http_config *config)
 		config->connections = default_connections();
 	if (!config->per_address)
 		config->per_address = (config->connections + 7) / 8;
-	if (!config->local)
-		config->local = config->connections - config->connections / 8;
+	if (!config->loopback)
+		config->loopback = config->connections - config->connections / 8;
 	if (!config->timeout_seconds)
 		config->timeout_seconds = TIMEOUT_SECONDS;
 	if (!config->window_seconds)

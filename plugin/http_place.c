@@ -23,7 +23,7 @@ void fw_http_count(const struct fw_http *http, enum fw_counter counter, int64_t 
 struct fw_http_address fw_http_address_of(const struct sockaddr *address)
 {
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-	struct fw_http_address out = {.local = false};
+	struct fw_http_address out = {.loopback = false};
 
 	memset(out.bytes, 0, sizeof(out.bytes));
 	if (address->sa_family == AF_INET) {
@@ -37,9 +37,9 @@ struct fw_http_address fw_http_address_of(const struct sockaddr *address)
 		/* an IPv4 client of a socket that takes both is the same client */
 		out.bytes[0] = memcmp(v6, mapped, sizeof(mapped)) == 0 ? 4 : 6;
 		memcpy(out.bytes + 1, v6->s6_addr + (out.bytes[0] == 4 ? 12 : 0), out.bytes[0] == 4 ? 4 : 8);
-		out.local = IN6_IS_ADDR_LOOPBACK(v6);
+		out.loopback = IN6_IS_ADDR_LOOPBACK(v6);
 	}
-	out.local |= out.bytes[0] == 4 && out.bytes[1] == 127;
+	out.loopback |= out.bytes[0] == 4 && out.bytes[1] == 127;
 	return out;
 }
 
@@ -61,7 +61,7 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 
 	(void)len;
 	pthread_mutex_lock(&http->lock);
-	room = count_of(http, &from) < (from.local ? http->config.local : http->config.per_address);
+	room = count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
 	pthread_mutex_unlock(&http->lock);
 	if (!room)
 		fw_http_count(http, FW_COUNT_DOWNLOADS_REFUSED, 1);

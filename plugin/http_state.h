@@ -18,7 +18,7 @@
 /* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. */
 struct fw_http_address {
 	char bytes[9];
-	bool local; /* this machine */
+	bool loopback;
 };
 
 /* A file on its way to a client. */

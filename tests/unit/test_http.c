@@ -85,7 +85,7 @@ static void *sample(void *argument)
 
 static int start(void **state)
 {
-	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 96, .local = OF_ADDRESS, .timeout_seconds = 2, .window_seconds = 2,
+	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 96, .loopback = OF_ADDRESS, .timeout_seconds = 2, .window_seconds = 2,
 		.find = find, .permit = permit, .access = on_access, .withdrawn = withdrawn, .counters = &counters};
 	struct stat status;
 
@@ -566,8 +566,8 @@ static void test_addresses(void **state)
 	assert_true(same_client("2001:db8:1:2::1", "2001:db8:1:2:ffff::"));
 	assert_false(same_client("2001:db8:1:2::1", "2001:db8:1:3::1"));
 	assert_false(same_client("::", "0.0.0.0"));
-	assert_true(address_of("127.3.2.1").local && address_of("::1").local && address_of("::ffff:127.0.0.1").local);
-	assert_false(address_of("192.0.2.1").local || address_of("::2").local || address_of("7f00::1").local);
+	assert_true(address_of("127.3.2.1").loopback && address_of("::1").loopback && address_of("::ffff:127.0.0.1").loopback);
+	assert_false(address_of("192.0.2.1").loopback || address_of("::2").loopback || address_of("7f00::1").loopback);
 }
 
 static void test_bad_listen(void **state)
