@@ -72,6 +72,10 @@ void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
 enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request);
 
+/* May the client publish there? For a message that fw_service_message will not see, such as a will; what is refused is counted and logged.
+ * The client need not be there any more, and does not show itself by it. */
+bool fw_service_may_send(struct fw_service *service, const struct fw_client *client, const char *topic);
+
 /* The client connected; `listens`: it has subscriptions, from an earlier session. */
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens);
 

@@ -432,6 +432,14 @@ static enum fw_verdict handle(struct exchange *exchange)
 	return verdict;
 }
 
+enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
+{
+	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
+		.device = is_device(service, client, topic->device)};
+
+	return check_sender(&exchange);
+}
+
 enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
 {
 	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,

@@ -2,6 +2,7 @@
  *
  * One binary serves Mosquitto 2.0 and 2.1, whichever header it was built with: what differs is decided at run time. */
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #define EVENT_CONNECT 11
 #define EVENT_SUBSCRIBE 12
 #define EVENT_CLIENT_OFFLINE 28
+#define PLUGIN_IGNORE 32 /* a return code that 2.0 lacks: as if this plugin did not exist */
 
 struct plugin {
 	mosquitto_plugin_id_t *identifier;
@@ -124,6 +126,20 @@ static int on_message(int event, void *data, void *context)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* 2.1: before MESSAGE, and the only word on a will. */
+static int on_acl_check(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct mosquitto_evt_acl_check *check = data;
+	struct fw_client client;
+
+	(void)event;
+	if (check->access != MOSQ_ACL_WRITE || check->topic[0] != '/')
+		return PLUGIN_IGNORE;
+	client = client_of(check->client);
+	return fw_service_may_send(plugin->service, &client, check->topic) ? PLUGIN_IGNORE : MOSQ_ERR_ACL_DENIED;
+}
+
 static int on_tick(int event, void *data, void *context)
 {
 	struct plugin *plugin = context;
@@ -217,6 +233,7 @@ static const struct {
 	int event;
 	MOSQ_FUNC_generic_callback callback;
 } events[] = {
+	{MOSQ_EVT_ACL_CHECK, on_acl_check},
 	{MOSQ_EVT_MESSAGE, on_message},
 	{MOSQ_EVT_TICK, on_tick},
 	{MOSQ_EVT_DISCONNECT, on_disconnect},
@@ -227,6 +244,52 @@ static const struct {
 
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
+/* mosquitto_client() came with 2.1 */
+static bool on_2_1(void)
+{
+	return dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
+}
+
+static bool is_plugin(const char *path)
+{
+	void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+	bool found = library && (dlsym(library, "mosquitto_plugin_version") || dlsym(library, "mosquitto_auth_plugin_version"));
+
+	if (library)
+		dlclose(library);
+	return found;
+}
+
+static bool another_plugin_is_loaded(void)
+{
+	struct link_map *library;
+	void *own = NULL;
+	Dl_info info;
+
+	if (!dladdr1(events, &info, &own, RTLD_DL_LINKMAP) || !own)
+		return true;
+	for (library = own; library->l_prev; library = library->l_prev)
+		;
+	for (; library; library = library->l_next) {
+		if (library != own && library->l_name[0] && is_plugin(library->l_name))
+			return true;
+	}
+	return false;
+}
+
+/* Of plugins that all leave the decision to others the broker takes the last one's word: 2.0 denies then, whatever the word is, and 2.1
+ * lets pass what one before this one has deferred, which is how Mosquitto's dynamic security denies. As the first one it changes nothing. */
+static bool may_check_access(void)
+{
+	if (!on_2_1())
+		return false;
+	if (!another_plugin_is_loaded())
+		return true;
+	mosquitto_log_printf(MOSQ_LOG_WARNING, NAME "another plugin is loaded before this one, so the wills of clients are not checked:"
+		" put this plugin's lines first in mosquitto.conf");
+	return false;
+}
+
 static void unregister_events(struct plugin *plugin)
 {
 	for (size_t i = 0; i < EVENTS; i++)
@@ -236,7 +299,11 @@ static void unregister_events(struct plugin *plugin)
 static int register_events(struct plugin *plugin)
 {
 	for (size_t i = 0; i < EVENTS; i++) {
-		int code = mosquitto_callback_register(plugin->identifier, events[i].event, events[i].callback, NULL, plugin);
+		int code;
+
+		if (events[i].event == MOSQ_EVT_ACL_CHECK && !may_check_access())
+			continue;
+		code = mosquitto_callback_register(plugin->identifier, events[i].event, events[i].callback, NULL, plugin);
 
 		if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_NOT_SUPPORTED)
 			return code;
@@ -275,12 +342,6 @@ static enum fw_status start(struct plugin *plugin, const struct mosquitto_opt *o
 	if (status == FW_OK)
 		status = fw_service_open(&plugin->options, &broker, &plugin->service, error);
 	return status;
-}
-
-/* mosquitto_client() came with 2.1 */
-static bool on_2_1(void)
-{
-	return dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
 }
 
 static void greet(struct plugin *plugin)

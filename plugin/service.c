@@ -404,6 +404,14 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	return verdict;
 }
 
+bool fw_service_may_send(struct fw_service *service, const struct fw_client *client, const char *topic_text)
+{
+	struct fw_topic topic;
+
+	fw_topic_parse(topic_text, &topic);
+	return topic.kind == FW_TOPIC_OTHER || fw_exchange_check(service, client, &(struct fw_request){.topic = topic_text}, &topic) == FW_PASS;
+}
+
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens)
 {
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);

@@ -64,4 +64,7 @@ enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct 
 /* One firmware message: may its sender send it, what is answered, what is kept. */
 enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);
 
+/* Only the first question: FW_PASS, or FW_DENY, counted and logged. Of the request only the topic is looked at. */
+enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);
+
 #endif

@@ -146,6 +146,8 @@ aliases() {
 	broker_lives
 }
 
+on_2_0() { [[ $(<"$LOG") == *'mosquitto version 2.0'* ]]; }
+
 # TOPIC [OPTION...]: evil dies and leaves a will there.
 leave_will() {
 	stdbuf -oL mosquitto_sub "${CONNECT[@]}" -i evil -d -t x --will-topic "$1" --will-payload '{"version":"6.6.6","progress":9}' --will-qos 1 "${@:2}" \
@@ -161,6 +163,56 @@ leave_will() {
 	settle
 	assert_equal "$(db "SELECT group_concat(device_id) FROM device")" marker
 	assert_equal "$(db "SELECT count(*) FROM progress_log")" 0
+}
+
+@test "no will gets where its sender may not publish; where he may, it does (Mosquitto 2.1)" {
+	! on_2_0 || skip 'there acl_file alone sees to it'
+	stop_broker
+	start_broker 'plugin_opt_operators admin'
+	listen all -q 1 -t '#'
+	for tail in report upgrade/progress upgrade/reply read/reply pull chunk upgrade pull/reply task chunk/reply/f/0 chunk/error; do
+		leave_will "/lamp/d1/firmware/$tail"
+	done
+	leave_will /lamp/evil/firmware/upgrade
+	leave_will //d1/firmware/read
+	leave_will /lamp/d1/firmware/upgrade --will-retain
+	refused pub -q 1 -i evil -t /lamp/d1/firmware/upgrade -m '{}'
+	settle
+	refute heard_text all 6.6.6
+	retry 15 counter_is messages/refused 15
+	assert_equal "$(grep -c 'refused upgrade from client evil on /lamp/d1/firmware/upgrade: only the broker and operators may send it' "$LOG")" 1
+	leave_will /lamp/d1/firmware/upgrade -u admin
+	for topic in /lamp/evil/firmware/report /lamp/d1/firmware/read other /other; do leave_will "$topic"; done
+	settle
+	for topic in /lamp/d1/firmware/upgrade /lamp/evil/firmware/report /lamp/d1/firmware/read other /other; do retry 5 heard_text all " $topic {\"version\":\"6.6.6\""; done
+	assert_equal "$(db "SELECT group_concat(device_id) FROM device")" marker
+	assert_equal "$(sub -W 1 --retained-only -t /lamp/d1/firmware/upgrade || true)" ''
+}
+
+# What a broker denies that lets nobody publish by default, with Mosquitto's own plugin for that.
+denies() {
+	refused pub -q 1 -i d1 -t other -m x
+	refused pub -q 1 -i d1 -t /lamp/d1/firmware/report -m '{"version":"6.6.6"}'
+	refused pub -q 1 -i d1 -t /lamp/d2/firmware/report -m '{"version":"6.6.6"}'
+	accepted pub -q 1 -i d1 -u admin -P secret -t other -m x
+}
+
+@test "what another plugin denies stays denied, wherever it stands in the configuration" {
+	local dynsec
+	dynsec=$(find /usr/lib -name mosquitto_dynamic_security.so | head -n 1)
+	[[ -n $dynsec ]] || skip 'this broker comes without its plugin'
+	stop_broker
+	mosquitto_ctrl dynsec init "$BROKER_DIR/dynsec.json" admin secret >/dev/null
+	jq '.roles[].acls += [{"acltype":"publishClientSend","topic":"other","allow":true}]' "$BROKER_DIR/dynsec.json" >"$BROKER_DIR/rights.json"
+	start_broker "plugin $dynsec" "plugin_opt_config_file $BROKER_DIR/rights.json"
+	denies
+	refute grep -q 'another plugin is loaded before' "$LOG"
+	stop_broker
+	write_conf
+	sed -i "s|^plugin |plugin $dynsec\nplugin_opt_config_file $BROKER_DIR/rights.json\n&|" "$BROKER_DIR/mosquitto.conf"
+	start_broker
+	denies
+	on_2_0 || grep -q 'another plugin is loaded before this one, so the wills of clients are not checked' "$LOG"
 }
 
 @test "with the example's acl_file no will gets to another device" {
