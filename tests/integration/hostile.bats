@@ -150,9 +150,10 @@ on_2_0() { [[ $(<"$LOG") == *'mosquitto version 2.0'* ]]; }
 
 # TOPIC [OPTION...]: evil dies and leaves a will there.
 leave_will() {
+	rm -f "$BROKER_DIR/will"
 	stdbuf -oL mosquitto_sub "${CONNECT[@]}" -i evil -d -t x --will-topic "$1" --will-payload '{"version":"6.6.6","progress":9}' --will-qos 1 "${@:2}" \
 		>"$BROKER_DIR/will" 2>&1 3>&- &
-	retry 10 grep -q Subscribed "$BROKER_DIR/will"
+	retry 10 grep -qs Subscribed "$BROKER_DIR/will"
 	kill -9 $!
 	wait $! 2>/dev/null || true
 }
