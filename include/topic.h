@@ -58,4 +58,7 @@ bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct 
  * that only the broker or only the device publishes, other than the standard reply itself. */
 bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply, struct fw_slice product, struct fw_slice device);
 
+/* Does a subscription to `filter` (terminated; `$share/{group}/` may precede it) bring the device's upgrades, of whatever product? */
+bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device);
+
 #endif

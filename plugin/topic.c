@@ -150,3 +150,34 @@ bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply, s
 	fw_topic_parse(response, &topic);
 	return topic.kind == reply || topic.kind == FW_TOPIC_OTHER;
 }
+
+/* The filter behind $share/{group}/, if it has that. NULL: there is no filter behind it. */
+static const char *skip_share(const char *filter)
+{
+	const char *group;
+
+	if (strncmp(filter, "$share/", 7) != 0)
+		return filter;
+	group = strchr(filter + 7, '/');
+	return group ? group + 1 : NULL;
+}
+
+bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device)
+{
+	/* what lies between the slashes; NULL: any product */
+	const struct fw_slice levels[] = {FW_SLICE(""), {NULL, 0}, device, FW_SLICE("firmware"), FW_SLICE("upgrade")};
+	const char *at = skip_share(filter);
+	size_t i;
+
+	for (i = 0; at && i < sizeof(levels) / sizeof(levels[0]); i++) {
+		struct fw_slice level = {at, strcspn(at, "/")};
+
+		if (fw_slice_equal(level, FW_SLICE("#")))
+			return true;
+		if (!fw_slice_equal(level, FW_SLICE("+")) && (levels[i].at ? !fw_slice_equal(level, levels[i]) : level.len == 0))
+			return false;
+		at = level.at[level.len] ? level.at + level.len + 1 : NULL;
+	}
+	/* as many levels, or one more that may be none */
+	return i == sizeof(levels) / sizeof(levels[0]) && (!at || strcmp(at, "#") == 0);
+}

@@ -229,6 +229,46 @@ static void a_response_topic_is_never_one_that_others_must_trust(void **state)
 	assert_false(allowed("/p/d/firmware/pull/reply", FW_TOPIC_READ_REPLY));
 }
 
+static void a_filter_brings_upgrades_or_not(void **state)
+{
+	static const char *const good[] = {
+		"/lamp/d1/firmware/upgrade", "/oven/d1/firmware/upgrade", "/lamp/d1/firmware/+", "/lamp/d1/firmware/#", "/lamp/d1/firmware/upgrade/#", "/lamp/d1/#",
+		"/lamp/d1/+/upgrade", "/lamp/d1/+/+", "/lamp/+/firmware/upgrade", "/lamp/+/#", "/lamp/#", "/+/d1/firmware/upgrade", "/+/+/+/+", "/+/+/firmware/upgrade/#", "/#",
+		"+/lamp/d1/firmware/upgrade", "+/+/+/+/+", "+/+/d1/#", "+/#", "#",
+		"$share/g//lamp/d1/firmware/upgrade", "$share/g/#", "$share/g/+/+/d1/firmware/+", "$share//#",
+	};
+	static const char *const bad[] = {
+		"", "d1/cmd", "d1/#", "d1/+", "/", "//", "+", "+/+", "/+/+/+", "/lamp", "/lamp/d1", "/lamp/d1/", "/lamp/d1/firmware", "/lamp/d1/firmware/",
+		"/lamp/d1/firmware/upgrade/", "/lamp/d1/firmware/upgrade/+", "/lamp/d1/firmware/upgrade/reply", "/lamp/d1/firmware/upgrade/reply/#",
+		"/lamp/d1/firmware/upgrad", "/lamp/d1/firmware/upgrades", "/lamp/d1/firmware/pull/reply", "/lamp/d1/firmware/pull/#", "/lamp/d1/cmd/#", "/lamp/d1/+/cmd",
+		"/lamp/d2/firmware/upgrade", "/lamp/d2/#", "/lamp/d/firmware/upgrade", "/lamp/d11/firmware/upgrade", "/d1/firmware/upgrade", "//d1/firmware/upgrade", "//#",
+		"lamp/d1/firmware/upgrade", "lamp/#", "/lamp/d1/firmware/+/+", "+/+/+/+/+/+", "+/+/+/+", "/lamp/d1/firmware//upgrade", "/lamp//d1/firmware/upgrade",
+		"$share", "$share/", "$share/g", "$share/g/", "$share/g/lamp/d1/firmware/upgrade", "$share/g/$share/g/#", "$shared/g/#", "$SYS/#", "$SYS/broker/+",
+	};
+	char *longest = malloc(FW_TOPIC_MAX + 1);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (!fw_topic_filter_has_upgrade(good[i], FW_SLICE("d1")))
+			fail_msg("%s", good[i]);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (fw_topic_filter_has_upgrade(bad[i], FW_SLICE("d1")))
+			fail_msg("%s", bad[i]);
+	}
+	assert_non_null(longest);
+	memset(longest, '/', FW_TOPIC_MAX);
+	longest[FW_TOPIC_MAX] = '\0';
+	assert_false(fw_topic_filter_has_upgrade(longest, FW_SLICE("d1")));
+	memset(longest, 'x', FW_TOPIC_MAX);
+	longest[0] = '/';
+	assert_false(fw_topic_filter_has_upgrade(longest, FW_SLICE("d1")));
+	memcpy(longest + FW_TOPIC_MAX - 20, "/d1/firmware/upgrade", 20);
+	assert_true(fw_topic_filter_has_upgrade(longest, FW_SLICE("d1")));
+	free(longest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +277,7 @@ int main(void)
 		cmocka_unit_test(the_shape_is_ours_even_when_the_ids_are_not_valid),
 		cmocka_unit_test(a_topic_of_the_largest_size_is_harmless),
 		cmocka_unit_test(ids_keep_the_rule),
+		cmocka_unit_test(a_filter_brings_upgrades_or_not),
 		cmocka_unit_test(what_is_formatted_parses_back),
 		cmocka_unit_test(formatting_never_writes_past_the_buffer),
 		cmocka_unit_test(a_response_topic_stays_with_its_requester),
