@@ -13,29 +13,37 @@
 
 struct fw_presence;
 
-/* `changed` is called, on the broker thread, when a key goes online or offline; `key` is borrowed. It may be told offline
- * of a key that was unknown, and again. It must not call into this module. */
-typedef void fw_presence_changed(void *context, struct fw_slice key, bool online);
+/* `changed` is called, on the broker thread, when a key goes online or offline, and when one that is online comes to listen; `key` is
+ * borrowed. It may be told offline of a key that was unknown, and again. It must not call into this module. */
+typedef void fw_presence_changed(void *context, struct fw_slice key, bool online, bool listens);
 
 /* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not tracked
  * (unknown), nor are more than 10,000 keys of one client. Only keys that are online take memory. */
 struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *changed, void *context);
 void fw_presence_free(struct fw_presence *presence);
 
-/* The client was seen, standing for `key`. Cheap when nothing is new (one look-up by pointer). `client_id` tells a new client from
+/* The client published, standing for `key`. Cheap when nothing is new (one look-up by pointer). `client_id` tells a new client from
  * an old one whose memory it got. Returns the number of the connection (from 1, never reused in this run), 0 when it is not tracked.
  * Out of memory is silent: the key stays unknown. An empty key is never tracked. A second client with the client id of a first has
  * taken its place: the first one is gone, whether fw_presence_gone is told so or not. */
 uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key);
 
+/* The same, but it only connected. A key listens, and may be pushed, once one of its clients has a subscription from an earlier session
+ * (`listens`), subscribed or published. One that does none of these is told online some seconds later. `now`: boot ms. */
+void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now);
+
+/* Tells online of those that have been silent long enough, or of some of them. To be called often. */
+void fw_presence_release(struct fw_presence *presence, int64_t now);
+
+/* A client of the key subscribes to its upgrades: told each time. Nothing of a key that is not online. */
+void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key);
+
 /* The client is gone: every key that no other client stands for goes offline. A client that was
  * never seen, but whose identity is `key` (may be empty), makes that key offline too, if it was known online by nobody else. */
 void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key);
 
+/* As it was told. */
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
-
-/* Does a key that is online listen, so that it may be pushed? It does until it is said not to. Of a key that is not online nothing is kept. */
 bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key);
-void fw_presence_set_listens(struct fw_presence *presence, struct fw_slice key, bool listens);
 
 #endif

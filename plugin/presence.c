@@ -12,7 +12,17 @@
 #define CLIENT_LINKS_MAX 10000u /* when it goes they all go at once, and the broker waits: some milliseconds */
 #define LINKS_PER_KEY 4u
 
+/* A clean session has no subscription when it begins: what is sent to it then is lost. Who connects and says nothing is told online late. */
+#define HELD_MS 10000
+#define RELEASED_AT_ONCE 10000u
+
 struct key;
+
+struct held {
+	struct held *next;
+	struct key *key; /* NULL: told meanwhile, or gone */
+	int64_t until;   /* boot ms */
+};
 
 /* Member of two lists: the client's, which is only ever dropped whole, and the key's. */
 struct link {
@@ -29,13 +39,15 @@ struct client {
 	struct link *recent; /* the link last asked for: nearly always the one asked for next */
 	struct link *own;    /* to the key that is the client's id: found without a look at link and key; NULL: none */
 	size_t link_count;
+	bool listens; /* its keys do */
 	char id[];
 };
 
 struct key {
 	struct link *links;
 	size_t link_count;
-	bool deaf; /* it has not subscribed to anything yet */
+	struct held *held;  /* NULL: not held back */
+	bool told, listens; /* told online; and that it listens */
 	size_t len;
 	char text[];
 };
@@ -46,6 +58,7 @@ struct fw_presence {
 	struct fw_table *keys;
 	size_t max_keys, link_count;
 	uint64_t last_connection;
+	struct held *held, **last_held; /* oldest first */
 	fw_presence_changed *changed;
 	void *context;
 };
@@ -69,6 +82,7 @@ struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *change
 		.changed = changed,
 		.context = context,
 	};
+	presence->last_held = &presence->held;
 	if (!presence->clients || !presence->ids || !presence->keys) {
 		fw_presence_free(presence);
 		return NULL;
@@ -88,10 +102,22 @@ static void free_client(void *value)
 	free(client);
 }
 
+static void drop_first_held(struct fw_presence *presence)
+{
+	struct held *first = presence->held;
+
+	presence->held = first->next;
+	if (!presence->held)
+		presence->last_held = &presence->held;
+	free(first);
+}
+
 void fw_presence_free(struct fw_presence *presence)
 {
 	if (!presence)
 		return;
+	while (presence->held)
+		drop_first_held(presence);
 	fw_table_clear(presence->clients, free_client);
 	fw_table_clear(presence->keys, free);
 	fw_table_free(presence->clients);
@@ -142,23 +168,63 @@ static struct key *add_key(struct fw_presence *presence, struct fw_slice text)
 	return key;
 }
 
-/* Makes `client` stand for `text`. False when out of memory, or one of the bounds is reached. */
-static bool add_link(struct fw_presence *presence, struct client *client, struct fw_slice text)
+static void let_go(struct key *key)
+{
+	if (!key->held)
+		return;
+	key->held->key = NULL;
+	key->held = NULL;
+}
+
+static void tell_online(struct fw_presence *presence, struct key *key, bool listens)
+{
+	let_go(key);
+	key->told = true;
+	key->listens = listens;
+	presence->changed(presence->context, text_of(key), true, listens);
+}
+
+/* Tells later that the key is online, or now when out of memory. */
+static void hold_back(struct fw_presence *presence, struct key *key, int64_t now)
+{
+	struct held *held = malloc(sizeof(*held));
+
+	if (!held) {
+		tell_online(presence, key, false);
+		return;
+	}
+	*held = (struct held){.key = key, .until = now + HELD_MS};
+	*presence->last_held = held;
+	presence->last_held = &held->next;
+	key->held = held;
+}
+
+void fw_presence_release(struct fw_presence *presence, int64_t now)
+{
+	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now; i++) {
+		if (presence->held->key)
+			tell_online(presence, presence->held->key, false);
+		drop_first_held(presence);
+	}
+}
+
+/* Makes `client` stand for `text`; what is told of a new key is up to the caller. NULL when out of memory, or one of the bounds is reached. */
+static struct link *add_link(struct fw_presence *presence, struct client *client, struct fw_slice text)
 {
 	struct link *link;
 	struct key *key;
 
 	if (text.len > FW_PRESENCE_KEY_MAX || presence->link_count / LINKS_PER_KEY >= presence->max_keys || client->link_count >= CLIENT_LINKS_MAX)
-		return false;
+		return NULL;
 	link = malloc(sizeof(*link));
 	if (!link)
-		return false;
+		return NULL;
 	key = fw_table_get(presence->keys, text);
 	if (!key)
 		key = add_key(presence, text);
 	if (!key) {
 		free(link);
-		return false;
+		return NULL;
 	}
 	*link = (struct link){.client = client, .key = key, .next_of_client = client->links, .next_of_key = key->links};
 	if (key->links)
@@ -171,9 +237,7 @@ static bool add_link(struct fw_presence *presence, struct client *client, struct
 		client->own = link;
 	client->link_count++;
 	presence->link_count++;
-	if (key->link_count == 1)
-		presence->changed(presence->context, text, true);
-	return true;
+	return link;
 }
 
 static void remove_link(struct fw_presence *presence, struct link *link)
@@ -192,7 +256,8 @@ static void remove_link(struct fw_presence *presence, struct link *link)
 	if (key->link_count > 0)
 		return;
 	fw_table_remove(presence->keys, text_of(key));
-	presence->changed(presence->context, text_of(key), false);
+	let_go(key);
+	presence->changed(presence->context, text_of(key), false, false);
 	free(key);
 }
 
@@ -221,52 +286,92 @@ static struct client *take_out(struct fw_presence *presence, struct client *clie
 	return client;
 }
 
-/* A client in both tables, with its first link. */
-static struct client *add_client(struct fw_presence *presence, const void *at, const char *id, struct fw_slice key)
+/* What a client does that is seen. */
+struct sight {
+	const void *at;
+	const char *id;
+	struct fw_slice key;
+	bool listens;
+	int64_t now; /* boot ms; of one that does not listen */
+};
+
+/* The client stands for the key of this link: what is there to tell? */
+static void note(struct fw_presence *presence, struct link *link, const struct sight *sight)
 {
-	size_t size = strlen(id) + 1;
+	struct key *key = link->key;
+
+	link->client->recent = link;
+	link->client->listens |= sight->listens;
+	if (sight->listens && !key->listens)
+		tell_online(presence, key, true);
+	else if (!key->told && !key->held)
+		hold_back(presence, key, sight->now);
+}
+
+/* A client in both tables, with its first link. */
+static struct client *add_client(struct fw_presence *presence, const struct sight *sight)
+{
+	size_t size = strlen(sight->id) + 1;
 	struct client *client = calloc(1, sizeof(*client) + size);
+	struct link *link = NULL;
 
 	if (!client)
 		return NULL;
-	client->at = at;
-	memcpy(client->id, id, size);
+	client->at = sight->at;
+	memcpy(client->id, sight->id, size);
 	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) == FW_OK &&
-	    (!id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK) &&
-	    add_link(presence, client, key)) {
+	    (!client->id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK))
+		link = add_link(presence, client, sight->key);
+	if (link) {
 		client->connection = ++presence->last_connection;
+		note(presence, link, sight);
 		return client;
 	}
 	free_client(take_out(presence, client));
 	return NULL;
 }
 
-static uint64_t seen_again(struct fw_presence *presence, struct client *client, struct fw_slice key)
+static uint64_t seen_again(struct fw_presence *presence, struct client *client, const struct sight *sight)
 {
-	struct link *link = find_link(presence, client, key);
+	struct link *link = find_link(presence, client, sight->key);
 
+	if (link && client->listens) {
+		client->recent = link;
+		return client->connection;
+	}
 	if (!link)
-		return add_link(presence, client, key) ? client->connection : 0;
-	client->recent = link;
+		link = add_link(presence, client, sight->key);
+	if (!link)
+		return 0;
+	note(presence, link, sight);
 	return client->connection;
+}
+
+static uint64_t see(struct fw_presence *presence, const struct sight *sight)
+{
+	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&sight->at));
+	struct client *former, *taken_over = NULL;
+
+	if (known && strcmp(known->id, sight->id) == 0)
+		return sight->key.len > 0 ? seen_again(presence, known, sight) : 0;
+	/* The new one comes before the old ones go: a key that they share does not flicker. */
+	former = take_out(presence, known);
+	if (sight->id[0])
+		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(sight->id)));
+	known = sight->key.len > 0 ? add_client(presence, sight) : NULL;
+	drop_client(presence, former);
+	drop_client(presence, taken_over);
+	return known ? known->connection : 0;
 }
 
 uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
 {
-	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&client));
-	const char *id = client_id ? client_id : "";
-	struct client *former, *taken_over = NULL;
+	return see(presence, &(struct sight){.at = client, .id = client_id ? client_id : "", .key = key, .listens = true});
+}
 
-	if (known && strcmp(known->id, id) == 0)
-		return key.len > 0 ? seen_again(presence, known, key) : 0;
-	/* The new one comes before the old ones go: a key that they share does not flicker. */
-	former = take_out(presence, known);
-	if (id[0])
-		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(id)));
-	known = key.len > 0 ? add_client(presence, client, id, key) : NULL;
-	drop_client(presence, former);
-	drop_client(presence, taken_over);
-	return known ? known->connection : 0;
+void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now)
+{
+	see(presence, &(struct sight){.at = client, .id = client_id ? client_id : "", .key = key, .listens = listens, .now = now});
 }
 
 void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key)
@@ -275,26 +380,28 @@ void fw_presence_gone(struct fw_presence *presence, const void *client, struct f
 	bool told = known && key.len > 0 && find_link(presence, known, key);
 
 	drop_client(presence, take_out(presence, known));
-	if (key.len > 0 && !told && !fw_presence_online(presence, key))
-		presence->changed(presence->context, key, false);
+	if (key.len > 0 && !told && !fw_table_get(presence->keys, key))
+		presence->changed(presence->context, key, false, false);
 }
 
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key)
 {
-	return fw_table_get(presence->keys, key) != NULL;
+	const struct key *known = fw_table_get(presence->keys, key);
+
+	return known && known->told;
 }
 
 bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key)
 {
 	const struct key *known = fw_table_get(presence->keys, key);
 
-	return known && !known->deaf;
+	return known && known->listens;
 }
 
-void fw_presence_set_listens(struct fw_presence *presence, struct fw_slice key, bool listens)
+void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key)
 {
 	struct key *known = fw_table_get(presence->keys, key);
 
 	if (known)
-		known->deaf = !listens;
+		tell_online(presence, known, true);
 }

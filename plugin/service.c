@@ -30,16 +30,16 @@ static void tell_presence(struct fw_service *service, struct fw_slice key, bool 
 
 /* Who shows itself by a message is online behind that message: what it says, a pull or the end of an upgrade, comes before the push
  * that it gets for being there. */
-static void presence_changed(void *context, struct fw_slice key, bool online)
+static void presence_changed(void *context, struct fw_slice key, bool online, bool listens)
 {
 	struct fw_service *service = context;
 
 	if (!online || !service->in_message) {
-		tell_presence(service, key, online, service->listens);
+		tell_presence(service, key, online, listens);
 		return;
 	}
-	memcpy(service->shown, key.at, key.len);
-	service->shown_len = key.len;
+	memcpy(service->listener, key.at, key.len);
+	service->listener_len = key.len;
 }
 
 static enum fw_status make_parts(struct fw_service *service)
@@ -251,7 +251,6 @@ enum fw_status fw_service_open(const struct fw_options *options, const struct fw
 	/* above all numbers of earlier runs: those count connections from their own start */
 	service->first_connection = (uint64_t)fw_now_ms() << 20;
 	service->last_tick = fw_boot_ms();
-	service->listens = true;
 	status = make_parts(service);
 	if (status == FW_OK)
 		status = open_store(service, error);
@@ -329,6 +328,7 @@ static int64_t do_tick(struct fw_service *service)
 	bool published;
 
 	service->last_tick = now;
+	fw_presence_release(service->presence, now);
 	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
 	published = drain_outbox(service, now + PUBLISH_BUDGET_MS);
 	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
@@ -398,9 +398,9 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	else
 		verdict = fw_exchange(service, client, request, &topic);
 	service->in_message = false;
-	if (service->shown_len)
-		tell_presence(service, (struct fw_slice){service->shown, service->shown_len}, true, true);
-	service->shown_len = 0;
+	if (service->listener_len)
+		tell_presence(service, (struct fw_slice){service->listener, service->listener_len}, true, true);
+	service->listener_len = 0;
 	return verdict;
 }
 
@@ -416,23 +416,17 @@ void fw_service_connected(struct fw_service *service, const struct fw_client *cl
 {
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
 
-	/* another client may listen for the same device */
-	listens |= fw_presence_listens(service->presence, key);
-	service->listens = listens;
-	fw_service_seen(service, client, NULL);
-	service->listens = true;
-	fw_presence_set_listens(service->presence, key, listens);
+	if (fw_topic_id_valid(key))
+		fw_presence_connected(service->presence, client->handle, client->id, key, listens, fw_boot_ms());
 }
 
 void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter)
 {
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
 
-	/* to anything that may have the device's topics in it; with identity `none` a device shows itself by publishing */
-	if (!key.at || !fw_topic_id_valid(key) || !strpbrk(filter, "#+/"))
-		return;
-	fw_presence_set_listens(service->presence, key, true);
-	tell_presence(service, key, true, true);
+	/* with identity `none` a device shows itself by publishing */
+	if (fw_topic_id_valid(key) && fw_topic_filter_has_upgrade(filter, key))
+		fw_presence_subscribed(service->presence, key);
 }
 
 void fw_service_gone(struct fw_service *service, const struct fw_client *client)

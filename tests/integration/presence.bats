@@ -41,6 +41,46 @@ presence() { rows "SELECT coalesce(presence, 'unknown') FROM device WHERE device
 	presence d1 offline
 }
 
+@test "a push waits for a device that takes its time between connecting, one subscription and the other (Mosquitto 2.1)" {
+	[[ $(<"$LOG") != *'mosquitto version 2.0'* ]] || skip 'nothing is told of a device before it publishes'
+	offline d1 d2
+	task t1 2.0 push d1
+	settle
+	raw >"$BROKER_DIR/slow.heard" 3>&- <<-'END' &
+		import sys, time
+		from raw import Client
+		devices = [Client("d1"), Client("d2")]
+		for device in devices:
+		    device.subscribe("some/cmd")
+		print("connected", flush=True)
+		time.sleep(1.5)
+		for device, name in zip(devices, ("d1", "d2")):
+		    device.subscribe(f"/lamp/{name}/firmware/upgrade")
+		for device in devices:
+		    print(device.message()[0], flush=True)
+		time.sleep(60)
+	END
+	BACKGROUND+=($!)
+	retry 5 grep -q connected "$BROKER_DIR/slow.heard"
+	# a sweep finds it there
+	task t2 1.1 push d2
+	settle
+	row t1 d1 waiting
+	row t2 d2 waiting
+	retry 5 grep -q /lamp/d2/firmware/upgrade "$BROKER_DIR/slow.heard"
+	grep -q /lamp/d1/firmware/upgrade "$BROKER_DIR/slow.heard"
+	presence d1 online
+}
+
+@test "a device that only connects and says nothing is online after a while (Mosquitto 2.1)" {
+	[[ $(<"$LOG") != *'mosquitto version 2.0'* ]] || skip 'nothing is told of a device before it publishes'
+	unseen d1
+	listen d1 -i d1 -t d1/cmd
+	settle
+	presence d1 unknown
+	retry 20 db_is "SELECT presence FROM device WHERE device_id = 'd1'" online
+}
+
 @test "a session that persists is not presence" {
 	unseen d1
 	fleet connect d1 -c

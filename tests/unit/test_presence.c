@@ -13,15 +13,15 @@
 
 #include "../../plugin/presence.c"
 
-/* What was told, as a line: "+a" for a online, "-a" for a offline. */
+/* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not listen. */
 static char told[1024];
 
-static void tell(void *context, struct fw_slice key, bool online)
+static void tell(void *context, struct fw_slice key, bool online, bool listens)
 {
 	size_t len = strlen(told);
 
 	assert_ptr_equal(context, told);
-	snprintf(told + len, sizeof(told) - len, "%c%.*s", online ? '+' : '-', (int)key.len, key.at);
+	snprintf(told + len, sizeof(told) - len, "%c%.*s", !online ? '-' : listens ? '+' : '~', (int)key.len, key.at);
 }
 
 static void assert_told(const char *text)
@@ -247,24 +247,134 @@ static void each_failed_allocation_leaves_the_key_unknown(void **state)
 	assert_true(left >= 6);
 }
 
-static void a_key_listens_until_it_is_said_not_to(void **state)
+static void connect(struct fw_presence *presence, int client, const char *id, struct fw_slice key, int64_t now)
+{
+	fw_presence_connected(presence, &clients[client], id, key, false, now);
+}
+
+static void who_only_connects_is_told_late_and_does_not_listen(void **state)
 {
 	struct fw_presence *presence = start(100);
 
 	(void)state;
-	fw_presence_set_listens(presence, FW_SLICE("a"), false);
-	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
-	fw_presence_seen(presence, &clients[0], "a", FW_SLICE("a"));
-	assert_true(fw_presence_listens(presence, FW_SLICE("a")));
-	fw_presence_set_listens(presence, FW_SLICE("a"), false);
+	connect(presence, 0, "a", FW_SLICE("a"), 1000);
+	connect(presence, 0, "a", FW_SLICE("a"), 1000);
+	connect(presence, 1, "b", FW_SLICE("b"), 2000);
+	fw_presence_release(presence, 999 + HELD_MS);
+	assert_told("");
+	assert_false(fw_presence_online(presence, FW_SLICE("a")));
+	fw_presence_release(presence, 1000 + HELD_MS);
+	assert_told("~a");
+	assert_true(fw_presence_online(presence, FW_SLICE("a")));
 	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
 	/* of who took its place nothing else is known */
-	fw_presence_seen(presence, &clients[1], "a", FW_SLICE("a"));
-	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
-	fw_presence_set_listens(presence, FW_SLICE("a"), true);
+	connect(presence, 2, "a", FW_SLICE("a"), 1500 + HELD_MS);
+	fw_presence_release(presence, INT64_MAX);
+	assert_told("~b");
+	fw_presence_seen(presence, &clients[2], "a", FW_SLICE("a"));
+	fw_presence_seen(presence, &clients[2], "a", FW_SLICE("a"));
+	assert_told("+a");
 	assert_true(fw_presence_listens(presence, FW_SLICE("a")));
-	fw_presence_gone(presence, &clients[1], FW_SLICE("a"));
+	fw_presence_gone(presence, &clients[2], FW_SLICE("a"));
+	assert_told("-a");
 	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
+	fw_presence_free(presence);
+}
+
+static void who_subscribes_publishes_or_has_subscriptions_is_told_at_once(void **state)
+{
+	struct fw_presence *presence = start(100);
+
+	(void)state;
+	connect(presence, 0, "a", FW_SLICE("a"), 1000);
+	connect(presence, 1, "b", FW_SLICE("b"), 1000);
+	fw_presence_subscribed(presence, FW_SLICE("a"));
+	assert_told("+a");
+	fw_presence_seen(presence, &clients[1], "b", FW_SLICE("b"));
+	assert_told("+b");
+	fw_presence_connected(presence, &clients[2], "c", FW_SLICE("c"), true, 1000);
+	assert_told("+c");
+	fw_presence_subscribed(presence, FW_SLICE("d"));
+	fw_presence_release(presence, INT64_MAX);
+	assert_told("");
+	/* who is seen again has nothing new to tell; who subscribes again may have missed something */
+	fw_presence_seen(presence, &clients[0], "a", FW_SLICE("a"));
+	assert_told("");
+	fw_presence_subscribed(presence, FW_SLICE("a"));
+	assert_told("+a");
+	fw_presence_free(presence);
+}
+
+static void who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_comes(void **state)
+{
+	struct fw_presence *presence = start(100);
+
+	(void)state;
+	connect(presence, 0, "a", FW_SLICE("a"), 1000);
+	fw_presence_gone(presence, &clients[0], FW_SLICE("a"));
+	assert_told("-a");
+	connect(presence, 0, "a", FW_SLICE("a"), 2000);
+	fw_presence_release(presence, 1999 + HELD_MS);
+	assert_told("");
+	fw_presence_release(presence, 2000 + HELD_MS);
+	assert_told("~a");
+	connect(presence, 1, "b", FW_SLICE("b"), 2000);
+	fw_presence_free(presence);
+}
+
+static void one_of_several_clients_that_listens_is_enough(void **state)
+{
+	struct fw_presence *presence = start(100);
+
+	(void)state;
+	fw_presence_seen(presence, &clients[0], "one", FW_SLICE("user"));
+	assert_told("+user");
+	connect(presence, 1, "two", FW_SLICE("user"), 1000);
+	fw_presence_gone(presence, &clients[0], FW_SLICE("user"));
+	fw_presence_seen(presence, &clients[1], "two", FW_SLICE("user"));
+	fw_presence_release(presence, INT64_MAX);
+	assert_told("");
+	assert_true(fw_presence_listens(presence, FW_SLICE("user")));
+	fw_presence_free(presence);
+}
+
+static void without_memory_to_wait_it_is_told_at_once(void **state)
+{
+	struct fw_presence *presence = start(100);
+
+	(void)state;
+	for (long left = 0; !fw_presence_online(presence, FW_SLICE("a")); left++) {
+		fw_presence_gone(presence, &clients[0], FW_SLICE("a"));
+		told[0] = '\0';
+		allocations_left = left;
+		connect(presence, 0, "a", FW_SLICE("a"), 1000);
+		allocations_left = -1;
+		assert_true(left < 20);
+	}
+	assert_told("~a");
+	fw_presence_release(presence, INT64_MAX);
+	assert_told("");
+	fw_presence_free(presence);
+}
+
+static void many_are_told_some_at_a_time(void **state)
+{
+	static char at[RELEASED_AT_ONCE + 1];
+	struct fw_presence *presence = start(RELEASED_AT_ONCE + 1);
+
+	(void)state;
+	for (unsigned i = 0; i <= RELEASED_AT_ONCE; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "%u", i);
+		fw_presence_connected(presence, &at[i], id, fw_slice_of(id), false, 0);
+	}
+	fw_presence_release(presence, INT64_MAX);
+	assert_true(fw_presence_online(presence, FW_SLICE("9999")));
+	assert_false(fw_presence_online(presence, FW_SLICE("10000")));
+	told[0] = '\0';
+	fw_presence_release(presence, INT64_MAX);
+	assert_told("~10000");
 	fw_presence_free(presence);
 }
 
@@ -277,10 +387,11 @@ struct model {
 	bool online[NAMES];
 };
 
-static void tell_model(void *context, struct fw_slice key, bool online)
+static void tell_model(void *context, struct fw_slice key, bool online, bool listens)
 {
 	struct model *model = context;
 
+	(void)listens;
 	model->online[key.at[0] - 'a'] = online;
 }
 
@@ -371,7 +482,12 @@ int main(void)
 		cmocka_unit_test(clients_cannot_multiply_links_without_end),
 		cmocka_unit_test(without_a_client_id_only_the_pointer_counts),
 		cmocka_unit_test(each_failed_allocation_leaves_the_key_unknown),
-		cmocka_unit_test(a_key_listens_until_it_is_said_not_to),
+		cmocka_unit_test(who_only_connects_is_told_late_and_does_not_listen),
+		cmocka_unit_test(who_subscribes_publishes_or_has_subscriptions_is_told_at_once),
+		cmocka_unit_test(who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_comes),
+		cmocka_unit_test(one_of_several_clients_that_listens_is_enough),
+		cmocka_unit_test(without_memory_to_wait_it_is_told_at_once),
+		cmocka_unit_test(many_are_told_some_at_a_time),
 		cmocka_unit_test(agrees_with_a_simple_model_over_a_random_walk),
 	};
 

@@ -174,6 +174,9 @@ static void who_does_not_listen_yet_is_not_pushed(void **state)
 	crowd();
 	fw_service_connected(service, &d1, false);
 	settle();
+	assert_presence("offline");
+	fw_service_subscribed(service, &d1, "d1/cmd");
+	pass(11);
 	assert_presence("online");
 	assert_int_equal(pushes, 0);
 	fw_service_subscribed(service, &d1, "#");
