@@ -79,13 +79,20 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 static enum fw_status reply_to(void *context, const void *properties, struct fw_reply_to *out)
 {
 	const mosquitto_property *list = properties;
+	struct fw_reply_to to = {NULL, NULL, 0};
 	uint16_t len = 0;
 
 	(void)context;
-	*out = (struct fw_reply_to){NULL, NULL, 0};
-	mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &out->response_topic, false);
-	mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &out->correlation, &len, false);
-	out->correlation_len = len;
+	/* Read without a place for the copy, a property that is there is found all the same. */
+	if ((!mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &to.response_topic, false) &&
+	     mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, NULL, false)) ||
+	    (!mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &to.correlation, &len, false) &&
+	     mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, NULL, NULL, false))) {
+		free(to.response_topic);
+		return FW_NOMEM;
+	}
+	to.correlation_len = len;
+	*out = to;
 	return FW_OK;
 }
 

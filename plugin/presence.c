@@ -14,14 +14,14 @@
 
 /* A clean session has no subscription when it begins: what is sent to it then is lost. Who connects and says nothing is told online late. */
 #define HELD_MS 10000
-#define RELEASED_AT_ONCE 10000u
+#define RELEASED_AT_ONCE 1000u
 
 struct key;
 
 struct held {
-	struct held *next;
-	struct key *key; /* NULL: told meanwhile, or gone */
-	int64_t until;   /* boot ms */
+	struct held *next, **from; /* what points to it */
+	struct key *key;
+	int64_t until; /* boot ms */
 };
 
 /* Member of two lists: the client's, which is only ever dropped whole, and the key's. */
@@ -102,14 +102,19 @@ static void free_client(void *value)
 	free(client);
 }
 
-static void drop_first_held(struct fw_presence *presence)
+static void let_go(struct fw_presence *presence, struct key *key)
 {
-	struct held *first = presence->held;
+	struct held *held = key->held;
 
-	presence->held = first->next;
-	if (!presence->held)
-		presence->last_held = &presence->held;
-	free(first);
+	if (!held)
+		return;
+	*held->from = held->next;
+	if (held->next)
+		held->next->from = held->from;
+	else
+		presence->last_held = held->from;
+	key->held = NULL;
+	free(held);
 }
 
 void fw_presence_free(struct fw_presence *presence)
@@ -117,7 +122,7 @@ void fw_presence_free(struct fw_presence *presence)
 	if (!presence)
 		return;
 	while (presence->held)
-		drop_first_held(presence);
+		let_go(presence, presence->held->key);
 	fw_table_clear(presence->clients, free_client);
 	fw_table_clear(presence->keys, free);
 	fw_table_free(presence->clients);
@@ -168,17 +173,9 @@ static struct key *add_key(struct fw_presence *presence, struct fw_slice text)
 	return key;
 }
 
-static void let_go(struct key *key)
-{
-	if (!key->held)
-		return;
-	key->held->key = NULL;
-	key->held = NULL;
-}
-
 static void tell_online(struct fw_presence *presence, struct key *key, bool listens)
 {
-	let_go(key);
+	let_go(presence, key);
 	key->told = true;
 	key->listens = listens;
 	presence->changed(presence->context, text_of(key), true, listens);
@@ -193,7 +190,7 @@ static void hold_back(struct fw_presence *presence, struct key *key, int64_t now
 		tell_online(presence, key, false);
 		return;
 	}
-	*held = (struct held){.key = key, .until = now + HELD_MS};
+	*held = (struct held){.from = presence->last_held, .key = key, .until = now + HELD_MS};
 	*presence->last_held = held;
 	presence->last_held = &held->next;
 	key->held = held;
@@ -201,11 +198,8 @@ static void hold_back(struct fw_presence *presence, struct key *key, int64_t now
 
 void fw_presence_release(struct fw_presence *presence, int64_t now)
 {
-	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now; i++) {
-		if (presence->held->key)
-			tell_online(presence, presence->held->key, false);
-		drop_first_held(presence);
-	}
+	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now; i++)
+		tell_online(presence, presence->held->key, false);
 }
 
 /* Makes `client` stand for `text`; what is told of a new key is up to the caller. NULL when out of memory, or one of the bounds is reached. */
@@ -256,7 +250,7 @@ static void remove_link(struct fw_presence *presence, struct link *link)
 	if (key->link_count > 0)
 		return;
 	fw_table_remove(presence->keys, text_of(key));
-	let_go(key);
+	let_go(presence, key);
 	presence->changed(presence->context, text_of(key), false, false);
 	free(key);
 }

@@ -322,6 +322,26 @@ static void who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_co
 	fw_presence_free(presence);
 }
 
+static void they_are_told_in_their_order_whoever_of_them_goes(void **state)
+{
+	static const struct fw_slice keys[] = {FW_SLICE("a"), FW_SLICE("b"), FW_SLICE("c")};
+	static const char *const expected[] = {"-a~b~c~d", "~a-b~c~d", "~a~b-c~d"};
+
+	(void)state;
+	for (int gone = 0; gone < 3; gone++) {
+		struct fw_presence *presence = start(100);
+
+		for (int i = 0; i < 3; i++)
+			connect(presence, i, keys[i].at, keys[i], 1000 + i);
+		fw_presence_release(presence, gone == 0 ? 0 : 999 + HELD_MS + gone);
+		fw_presence_gone(presence, &clients[gone], keys[gone]);
+		connect(presence, 3, "d", FW_SLICE("d"), 2000);
+		fw_presence_release(presence, INT64_MAX);
+		assert_told(expected[gone]);
+		fw_presence_free(presence);
+	}
+}
+
 static void one_of_several_clients_that_listens_is_enough(void **state)
 {
 	struct fw_presence *presence = start(100);
@@ -370,11 +390,11 @@ static void many_are_told_some_at_a_time(void **state)
 		fw_presence_connected(presence, &at[i], id, fw_slice_of(id), false, 0);
 	}
 	fw_presence_release(presence, INT64_MAX);
-	assert_true(fw_presence_online(presence, FW_SLICE("9999")));
-	assert_false(fw_presence_online(presence, FW_SLICE("10000")));
+	assert_true(fw_presence_online(presence, FW_SLICE("999")));
+	assert_false(fw_presence_online(presence, FW_SLICE("1000")));
 	told[0] = '\0';
 	fw_presence_release(presence, INT64_MAX);
-	assert_told("~10000");
+	assert_told("~1000");
 	fw_presence_free(presence);
 }
 
@@ -485,6 +505,7 @@ int main(void)
 		cmocka_unit_test(who_only_connects_is_told_late_and_does_not_listen),
 		cmocka_unit_test(who_subscribes_publishes_or_has_subscriptions_is_told_at_once),
 		cmocka_unit_test(who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_comes),
+		cmocka_unit_test(they_are_told_in_their_order_whoever_of_them_goes),
 		cmocka_unit_test(one_of_several_clients_that_listens_is_enough),
 		cmocka_unit_test(without_memory_to_wait_it_is_told_at_once),
 		cmocka_unit_test(many_are_told_some_at_a_time),
