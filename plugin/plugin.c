@@ -37,6 +37,7 @@ struct plugin {
 	struct fw_options options;
 	struct fw_service *service;
 	struct fw_nudge *nudge; /* 2.1 */
+	bool on_2_1;
 	char answered_topic[18]; /* where an answered request goes: nobody can subscribe to what he cannot guess, and no wildcard matches $ */
 };
 
@@ -76,22 +77,57 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 	return FW_NOMEM;
 }
 
+/* Memory for free(), of what the broker's library copied from a property: that is malloc'd on 2.0, and on 2.1 the broker counts it, for
+ * memory_limit too, until mosquitto_free(). NULL without memory. */
+static void *own_copy(const struct plugin *plugin, void *copied, size_t size)
+{
+	void *own;
+
+	if (!plugin->on_2_1 || !copied)
+		return copied;
+	own = malloc(size);
+	if (own)
+		memcpy(own, copied, size);
+	mosquitto_free(copied);
+	return own;
+}
+
+/* FW_NOT_FOUND, or FW_NOMEM: without a place for the copy a property that is there is found all the same. */
+static enum fw_status read_response_topic(const struct plugin *plugin, const mosquitto_property *list, char **out)
+{
+	char *copied = NULL;
+
+	if (!mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &copied, false))
+		return mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, NULL, false) ? FW_NOMEM : FW_NOT_FOUND;
+	if (!copied) /* 2.1: empty */
+		return FW_NOT_FOUND;
+	*out = own_copy(plugin, copied, strlen(copied) + 1);
+	return *out ? FW_OK : FW_NOMEM;
+}
+
+static enum fw_status read_correlation(const struct plugin *plugin, const mosquitto_property *list, void **out, size_t *len)
+{
+	void *copied = NULL;
+	uint16_t copied_len = 0;
+
+	if (!mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &copied, &copied_len, false))
+		return mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, NULL, NULL, false) ? FW_NOMEM : FW_NOT_FOUND;
+	if (!copied)
+		return FW_NOT_FOUND;
+	*out = own_copy(plugin, copied, copied_len);
+	*len = copied_len;
+	return *out ? FW_OK : FW_NOMEM;
+}
+
 static enum fw_status reply_to(void *context, const void *properties, struct fw_reply_to *out)
 {
-	const mosquitto_property *list = properties;
 	struct fw_reply_to to = {NULL, NULL, 0};
-	uint16_t len = 0;
 
-	(void)context;
-	/* Read without a place for the copy, a property that is there is found all the same. */
-	if ((!mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &to.response_topic, false) &&
-	     mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, NULL, false)) ||
-	    (!mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &to.correlation, &len, false) &&
-	     mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, NULL, NULL, false))) {
+	if (read_response_topic(context, properties, &to.response_topic) == FW_NOMEM ||
+	    read_correlation(context, properties, &to.correlation, &to.correlation_len) == FW_NOMEM) {
 		free(to.response_topic);
 		return FW_NOMEM;
 	}
-	to.correlation_len = len;
 	*out = to;
 	return FW_OK;
 }
@@ -251,12 +287,6 @@ static const struct {
 
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
-/* mosquitto_client() came with 2.1 */
-static bool on_2_1(void)
-{
-	return dlsym(RTLD_DEFAULT, "mosquitto_client") != NULL;
-}
-
 static bool is_plugin(const char *path)
 {
 	void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
@@ -286,9 +316,9 @@ static bool another_plugin_is_loaded(void)
 
 /* Of plugins that all leave the decision to others the broker takes the last one's word: 2.0 denies then, whatever the word is, and 2.1
  * lets pass what one before this one has deferred, which is how Mosquitto's dynamic security denies. As the first one it changes nothing. */
-static bool may_check_access(void)
+static bool may_check_access(const struct plugin *plugin)
 {
-	if (!on_2_1())
+	if (!plugin->on_2_1)
 		return false;
 	if (!another_plugin_is_loaded())
 		return true;
@@ -308,7 +338,7 @@ static int register_events(struct plugin *plugin)
 	for (size_t i = 0; i < EVENTS; i++) {
 		int code;
 
-		if (events[i].event == MOSQ_EVT_ACL_CHECK && !may_check_access())
+		if (events[i].event == MOSQ_EVT_ACL_CHECK && !may_check_access(plugin))
 			continue;
 		code = mosquitto_callback_register(plugin->identifier, events[i].event, events[i].callback, NULL, plugin);
 
@@ -356,7 +386,7 @@ static void greet(struct plugin *plugin)
 	char catalog[512];
 
 	fw_service_describe(plugin->service, catalog, sizeof(catalog));
-	mosquitto_log_printf(MOSQ_LOG_NOTICE, NAME "version " FW_VERSION_TEXT " on Mosquitto %s, %s", on_2_1() ? "2.1" : "2.0", catalog);
+	mosquitto_log_printf(MOSQ_LOG_NOTICE, NAME "version " FW_VERSION_TEXT " on Mosquitto %s, %s", plugin->on_2_1 ? "2.1" : "2.0", catalog);
 }
 
 EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -377,6 +407,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 	if (!plugin)
 		return MOSQ_ERR_NOMEM;
 	plugin->identifier = identifier;
+	plugin->on_2_1 = dlsym(RTLD_DEFAULT, "mosquitto_client"); /* which came with it */
 	snprintf(plugin->answered_topic, sizeof(plugin->answered_topic), "$%016llx", (unsigned long long)fw_random());
 	if (start(plugin, options, option_count, &error) != FW_OK) {
 		mosquitto_log_printf(MOSQ_LOG_ERR, NAME "%s", error.text[0] ? error.text : "out of memory");
@@ -390,7 +421,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		plugin_free(plugin);
 		return code;
 	}
-	if (on_2_1())
+	if (plugin->on_2_1)
 		plugin->nudge = fw_nudge_new();
 	*userdata = plugin;
 	greet(plugin);

@@ -82,3 +82,37 @@ load helper
 	done
 	assert_equal "$(heard mqttv31 | cut -d' ' -f4- | jq -c 'del(.timestamp)')" "$(heard mqttv5 | cut -d' ' -f4- | jq -c 'del(.timestamp)')"
 }
+
+# The broker's own count of its memory, in bytes: what memory_limit is about.
+# shellcheck disable=SC2016 # $SYS is a topic
+heap() { sub -C 2 -W 15 -t '$SYS/broker/heap/current' | tail -n 1; }
+
+@test "requests that say where and how to answer cost the broker no memory once they are answered" {
+	stop_broker
+	start_broker 'sys_interval 1'
+	cat >"$BROKER_DIR/ask.py" <<-'END'
+		import os, socket, struct
+
+		def text(value):
+		    return struct.pack("!H", len(value)) + value
+
+		connection = socket.socket(socket.AF_UNIX)
+		connection.connect(os.environ["BROKER_SOCKET"])
+		body = text(b"MQTT") + bytes([5, 2, 0, 60, 0]) + text(b"d1")
+		connection.sendall(bytes([0x10, len(body)]) + body)
+		connection.recv(100)
+		properties = b"\x08" + text(b"/lamp/d1/inbox") + b"\x09" + text(b"c" * 1000)
+		size = struct.pack("BB", len(properties) & 127 | 128, len(properties) >> 7)
+		for mid in range(1, 3001):
+		    body = text(b"/lamp/d1/firmware/pull") + struct.pack("!H", mid) + size + properties + b"{}"
+		    connection.sendall(bytes([0x32, len(body) & 127 | 128, len(body) >> 7]) + body)
+		    while connection.recv(100)[0] != 0x40:
+		        pass
+	END
+	raw <"$BROKER_DIR/ask.py"
+	before=$(heap)
+	raw <"$BROKER_DIR/ask.py"
+	after=$(heap)
+	echo "before $before, after $after"
+	((after - before < 1000000))
+}
