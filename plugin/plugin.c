@@ -3,6 +3,7 @@
  * One binary serves Mosquitto 2.0 and 2.1, whichever header it was built with: what differs is decided at run time. */
 #include <dlfcn.h>
 #include <link.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,23 +209,12 @@ static int on_tick(int event, void *data, void *context)
 	return MOSQ_ERR_SUCCESS;
 }
 
-static int on_disconnect(int event, void *data, void *context)
-{
-	struct plugin *plugin = context;
-	struct mosquitto_evt_disconnect *disconnect = data;
-	struct fw_client client = client_of(disconnect->client);
-
-	(void)event;
-	if (client.id)
-		fw_service_gone(plugin->service, &client);
-	return MOSQ_ERR_SUCCESS;
-}
-
-/* The beginning of 2.1's struct mosquitto_evt_connect and struct mosquitto_evt_client_offline. */
+/* The beginning of struct mosquitto_evt_disconnect, and of 2.1's struct mosquitto_evt_connect and struct mosquitto_evt_client_offline. */
 struct client_event {
 	void *future;
 	struct mosquitto *client;
 };
+_Static_assert(offsetof(struct mosquitto_evt_disconnect, client) == offsetof(struct client_event, client), "the events begin alike");
 
 static int on_connect(int event, void *data, void *context)
 {
@@ -235,6 +225,18 @@ static int on_connect(int event, void *data, void *context)
 	(void)event;
 	if (client.id)
 		fw_service_connected(plugin->service, &client, mosquitto_client_sub_count(connect->client) > 0);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_gone(int event, void *data, void *context)
+{
+	struct plugin *plugin = context;
+	struct client_event *gone = data;
+	struct fw_client client = client_of(gone->client);
+
+	(void)event;
+	if (client.id)
+		fw_service_gone(plugin->service, &client);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -258,18 +260,6 @@ static int on_subscribe(int event, void *data, void *context)
 	return MOSQ_ERR_SUCCESS;
 }
 
-static int on_client_offline(int event, void *data, void *context)
-{
-	struct plugin *plugin = context;
-	struct client_event *offline = data;
-	struct fw_client client = client_of(offline->client);
-
-	(void)event;
-	if (client.id)
-		fw_service_gone(plugin->service, &client);
-	return MOSQ_ERR_SUCCESS;
-}
-
 /* Not RELOAD: all options are read at start, and a plugin that answers it keeps the reload from those behind it (2.0), or is
  * reported for deferring it (2.1). */
 static const struct {
@@ -279,10 +269,10 @@ static const struct {
 	{MOSQ_EVT_ACL_CHECK, on_acl_check},
 	{MOSQ_EVT_MESSAGE, on_message},
 	{MOSQ_EVT_TICK, on_tick},
-	{MOSQ_EVT_DISCONNECT, on_disconnect},
+	{MOSQ_EVT_DISCONNECT, on_gone},
 	{EVENT_CONNECT, on_connect},
 	{EVENT_SUBSCRIBE, on_subscribe},
-	{EVENT_CLIENT_OFFLINE, on_client_offline},
+	{EVENT_CLIENT_OFFLINE, on_gone},
 };
 
 #define EVENTS (sizeof(events) / sizeof(events[0]))
