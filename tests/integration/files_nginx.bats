@@ -81,7 +81,7 @@ nginx_listens() { (exec 3<>"/dev/tcp/127.0.0.1/$FRONT") 2>/dev/null; }
 	url=$(pull d1 '{}' | jq -r .url)
 	assert_equal "$(status_of "$url")" 200
 	cmp body "$FILES/a.bin"
-	sleep 3
+	sleep 4
 	assert_equal "$(status_of "$url")" 403
 }
 
