@@ -299,7 +299,7 @@ static enum fw_status refuse_db_file(struct fw_error *error, const char *what, c
 {
 	int reason = errno;
 
-	fw_error_set(error, "plugin_opt_db_file: cannot write to the %s '%s': %s. The broker runs as user id %ld (started as root, Mosquitto drops to its own user): %s %s'",
+	fw_error_set(error, "plugin_opt_db_file: %s '%s': %s. The broker runs as user id %ld (started as root, Mosquitto drops to its own user): %s %s'",
 		what, path, strerror(reason), (long)geteuid(), remedy, path);
 	return FW_INVALID;
 }
@@ -320,11 +320,11 @@ enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw
 		return FW_NOMEM;
 	/* SQLite needs to create files beside the catalog: sqlite.org/wal.html */
 	if (access(folder, W_OK | X_OK) != 0)
-		status = refuse_db_file(error, "folder", folder, "create it and give it to that user, e.g. 'install -d -o mosquitto -g mosquitto");
+		status = refuse_db_file(error, "cannot write to the folder", folder, "create it and give it to that user, e.g. 'install -d -o mosquitto -g mosquitto");
 	else if (stat(opts->db_file, &found) == 0 && S_ISDIR(found.st_mode))
 		status = refuse_folder(error, opts->db_file);
 	else if (access(opts->db_file, F_OK) == 0 && access(opts->db_file, R_OK | W_OK) != 0)
-		status = refuse_db_file(error, "catalog", opts->db_file, "give it to that user, e.g. 'chown mosquitto:");
+		status = refuse_db_file(error, "cannot write to the catalog", opts->db_file, "give it to that user, e.g. 'chown mosquitto:");
 	free(folder);
 	return status;
 }

@@ -167,6 +167,7 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 	db "INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t1', 'lamp-2.0', 'n', 'pull');
 		CREATE TRIGGER no_success BEFORE UPDATE ON task_device WHEN NEW.state = 'success' BEGIN SELECT RAISE(ABORT, 'no success, please'); END"
 	say d1 report '{"version":"1.0"}'
+	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.0
 	db "INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t2', 'lamp-2.0', 'n', 'pull')"
 	for round in 1 2; do
 		say d1 upgrade/progress "{\"timestamp\":$round,\"firmwareId\":\"lamp-2.0\",\"complete\":true,\"success\":true}"
