@@ -13,7 +13,7 @@
 #define LINKS_PER_KEY 4u
 
 /* A clean session has no subscription when it begins: what is sent to it then is lost. Who connects and says nothing is told online late. */
-#define HELD_MS 10000
+#define HELD_MS 3000
 #define RELEASED_AT_ONCE 1000u
 
 struct key;
