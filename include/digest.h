@@ -44,7 +44,4 @@ struct fw_digest_result {
  * (canceled), FW_IO, FW_NOMEM, FW_FAILED (OpenSSL refuses, such as md5 under FIPS). */
 enum fw_status fw_digest_file(const struct fw_digest_request *request, struct fw_digest_result *out, struct fw_error *error);
 
-/* Can this key be used with this method? FW_OK, or FW_INVALID with a sentence. */
-enum fw_status fw_digest_check_key(enum fw_sign_method method, const char *public_key, struct fw_error *error);
-
 #endif

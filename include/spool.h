@@ -44,7 +44,7 @@ struct fw_spool_damage {
 
 /* Opens the spool whose segments begin with `prefix` (a path; its folder must exist), finding what an earlier run
  * left. `applied` is the catalog's last applied sequence; numbering goes on above both. FW_OK, FW_NOMEM, or FW_IO with a
- * sentence in `error`. The caller owns *out. Main thread, before the other threads start. */
+ * sentence in `error`. The caller owns *out. On the side, at start. */
 enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io, struct fw_spool **out, struct fw_error *error);
 
 /* Any thread. Whether the disk is to be doubted, since writing to it has failed elsewhere: then each append asks it by a write(). */

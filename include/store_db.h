@@ -6,9 +6,10 @@
 
 #include "fw.h"
 
-/* Opens an existing or new file. `busy_ms`: how long a statement waits for a lock. FW_OK, or trouble with a sentence in
+/* Opens an existing or new file; for writing even where only reads follow, because SQLite must be able to recover the log that a crash
+ * left. `busy_ms`: how long a statement waits for a lock. FW_OK, or trouble with a sentence in
  * `error`; then *out is NULL. Close with sqlite3_close. */
-enum fw_status fw_db_open(const char *path, bool read_only, int busy_ms, sqlite3 **out, struct fw_error *error);
+enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error);
 
 /* SQLite's result codes as ours (sqlite.org/rescode.html). SQLITE_CONSTRAINT is FW_INVALID. */
 enum fw_status fw_db_status(int code);

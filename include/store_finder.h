@@ -1,4 +1,5 @@
-/* Looks up ready firmware with a file for those who send it, on a read-only connection of its own. Any thread: callers take turns. */
+/* Looks up ready firmware with a file for those who send it, on a connection of its own that only reads (PRAGMA query_only). Any thread: callers
+ * take turns. */
 #ifndef FW_STORE_FINDER_H
 #define FW_STORE_FINDER_H
 

@@ -1,5 +1,5 @@
-/* The broker thread's own read-only connection: the source of fw_catalog. Never waits for a lock: in WAL mode a reader does not
- * need the writer's (sqlite.org/wal.html); where SQLite would wait, the answer is FW_BUSY. */
+/* The broker thread's own connection, which only reads (PRAGMA query_only): the source of fw_catalog. Never waits for a lock:
+ * in WAL mode a reader does not need the writer's (sqlite.org/wal.html); where SQLite would wait, the answer is FW_BUSY. */
 #ifndef FW_STORE_READER_H
 #define FW_STORE_READER_H
 

@@ -1,4 +1,4 @@
-/* Making, checking and migrating the catalog file. Main thread, at start. */
+/* Making, checking and migrating the catalog file. On the side (side.h), at start. */
 #ifndef FW_STORE_SCHEMA_H
 #define FW_STORE_SCHEMA_H
 

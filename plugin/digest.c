@@ -99,15 +99,6 @@ static enum fw_status load_key(enum fw_sign_method method, const char *pem, EVP_
 	return FW_OK;
 }
 
-enum fw_status fw_digest_check_key(enum fw_sign_method method, const char *public_key, struct fw_error *error)
-{
-	EVP_PKEY *key = NULL;
-	enum fw_status status = fw_sign_method_is_digest(method) ? FW_OK : load_key(method, public_key, &key, error);
-
-	EVP_PKEY_free(key);
-	return status;
-}
-
 static bool is_base64(const char *text, size_t len)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -41,11 +41,10 @@ static enum fw_status trouble(sqlite3 *db, int code, struct fw_error *error)
 	return fw_db_status(code);
 }
 
-enum fw_status fw_db_open(const char *path, bool read_only, int busy_ms, sqlite3 **out, struct fw_error *error)
+enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error)
 {
-	int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX;
 	sqlite3 *db = NULL;
-	int code = sqlite3_open_v2(path, &db, flags, NULL);
+	int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	*out = NULL;
 	if (code != SQLITE_OK) {

@@ -37,7 +37,7 @@ enum fw_status fw_finder_open(const char *path, struct fw_delivery *delivery, st
 		return FW_NOMEM;
 	pthread_mutex_init(&finder->lock, NULL);
 	finder->delivery = delivery;
-	status = fw_db_open(path, false, BUSY_MS, &finder->db, error);
+	status = fw_db_open(path, BUSY_MS, &finder->db, error);
 	if (status == FW_OK)
 		status = fw_db_exec(finder->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
 	if (status == FW_OK)

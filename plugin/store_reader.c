@@ -281,7 +281,7 @@ enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct f
 
 	if (!reader)
 		return FW_NOMEM;
-	status = fw_db_open(path, false, 0, &reader->db, error);
+	status = fw_db_open(path, 0, &reader->db, error);
 	if (status == FW_OK)
 		status = fw_db_exec(reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -2048", error);
 	if (status == FW_OK)

@@ -229,9 +229,8 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 	bool empty;
 	enum fw_status status = check_header(path, &empty, error);
 
-	/* not read-only: SQLite must be able to recover the log that a crash left */
 	if (status == FW_OK)
-		status = fw_db_open(path, false, LOCKED_MS, &db, &detail);
+		status = fw_db_open(path, LOCKED_MS, &db, &detail);
 	/* nor may what is refused be changed by the checkpoint of the last one to close it */
 	if (status == FW_OK)
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -105,7 +105,7 @@ static enum fw_status bound_log(struct fw_writer *writer)
 
 enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool sync_full, struct fw_error *error)
 {
-	enum fw_status status = fw_db_open(path, false, 50, &writer->db, error);
+	enum fw_status status = fw_db_open(path, 50, &writer->db, error);
 
 	if (status == FW_OK)
 		status = fw_db_exec(writer->db, sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);

@@ -84,7 +84,7 @@ static int open_both(void **state)
 		return -1;
 	if (fw_writer_open(&writer, "catalog.db", false, &error) != FW_OK)
 		return -1;
-	return fw_db_open("catalog.db", true, 50, &reader, &error) == FW_OK ? 0 : -1;
+	return fw_db_open("catalog.db", 50, &reader, &error) == FW_OK ? 0 : -1;
 }
 
 static int close_both(void **state)
