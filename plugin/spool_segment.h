@@ -61,7 +61,7 @@ struct fw_spool_found {
 
 /* Lists the segments of an earlier run, in their order, and deletes the empty ones. Other names, and what is no
  * regular file, are passed over. FW_OK: the caller frees *out (never NULL). FW_NOMEM, or FW_IO with a sentence in
- * `error`. Main thread. */
+ * `error`. On the side, at start. */
 enum fw_status fw_spool_list(const char *prefix, struct fw_spool_found **out, size_t *count, struct fw_error *error);
 
 #endif
