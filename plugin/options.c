@@ -159,10 +159,11 @@ static enum fw_status parse_listen(struct parser *parser, const struct option *o
 
 static enum fw_status parse_url_base(struct parser *parser, const struct option *option, const char *value)
 {
-	size_t scheme = strncmp(value, "http://", 7) == 0 ? 7 : strncmp(value, "https://", 8) == 0 ? 8 : 0;
+	const char *host = strstr(value, "://");
+	bool web = strncmp(value, "http://", 7) == 0 || strncmp(value, "https://", 8) == 0;
 
 	/* what firmware.url allows, with room for the rest of a URL */
-	if (!scheme || strcspn(value + scheme, "/:") == 0 || strlen(value) > URL_BASE_MAX)
+	if (!web || !host || strchr("/:", host[3]) || strlen(value) > URL_BASE_MAX)
 		return bad_value(parser, option, value);
 	for (const char *c = value; *c; c++) {
 		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '?' || *c == '#')
