@@ -76,8 +76,8 @@ static enum fw_status give_device_version(void *context, struct fw_slice id, str
 	(void)context;
 	(void)id;
 	(void)device;
-	(void)version;
-	(void)size;
+	if (size)
+		version[0] = '\0';
 	return FW_NOT_FOUND;
 }
 

@@ -531,14 +531,14 @@ static void a_long_message_id_full_of_escapes_is_echoed(void **state)
 	(void)state;
 	for (at = from + 1; at < from + 1 + 6 * 1024; at += 6)
 		memcpy(payload + at, "\\u0001", 6);
-	strcpy(payload + at, "\"}");
+	memcpy(payload + at, "\"}", 3);
 	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
 	assert_int_equal(message.message_id.len, 6 * 1024 + 2);
 	assert_memory_equal(message.message_id.at, payload + from, message.message_id.len);
 	memset(payload + from, '1', 6 * 1024 + 3);
 	refused(FW_TOPIC_PULL, payload, "out of range");
 	memcpy(payload + from, "0.", 2);
-	strcpy(payload + from + 6 * 1024 + 3, "}");
+	memcpy(payload + from + 6 * 1024 + 3, "}", 2);
 	refused(FW_TOPIC_PULL, payload, "messageId");
 }
 
