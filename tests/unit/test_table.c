@@ -251,7 +251,11 @@ static void a_small_table_is_not_worth_retiring_and_without_memory_none_is(void 
 
 	(void)state;
 	dropped = 0;
-	assert_non_null(table);
+	/* said so that clang-tidy sees it */
+	if (!table) {
+		fail();
+		return;
+	}
 	assert_int_equal(fw_table_put(table, FW_SLICE("a"), &values[0], NULL), FW_OK);
 	fw_table_retire(&table, &retired, count_drop);
 	assert_int_equal(dropped, 1);
