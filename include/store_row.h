@@ -46,6 +46,9 @@ struct fw_row_input {
  * up to date. *changed (may be NULL): the state changed. */
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
 
+/* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was read. */
+enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row);
+
 /* The device went offline: notes it on the row if it is processing. */
 enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
 

@@ -34,6 +34,7 @@ struct fw_writer {
 	enum fw_status checkpoint;    /* how the last one went: until it succeeds no transaction begins */
 	int log_most;                 /* from so many pages on no transaction begins until the log can be started over */
 	int64_t next_checkpoint;      /* boot ms: not before */
+	int64_t next_refused_line;    /* boot ms: not before */
 	char trouble[256];            /* what SQLite said when the last transaction failed */
 	sqlite3_stmt *statements[4];
 };
@@ -60,6 +61,10 @@ enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, ui
 enum fw_status fw_writer_save(struct fw_writer *writer);
 enum fw_status fw_writer_restore(struct fw_writer *writer);
 enum fw_status fw_writer_release(struct fw_writer *writer);
+
+/* A statement that the catalog's rules refuse, an operator's triggers among them, is undone alone (sqlite.org/lang_conflict.html, "ABORT"):
+ * told, now and then, and passed over, so that one row holds up no other. FW_OK then; otherwise `status`. `what`: that was to be written. */
+enum fw_status fw_writer_pass_over(struct fw_writer *writer, enum fw_status status, const char *what);
 
 /* The catalog's file was replaced by another one. What the log holds goes into the old file, wherever it is now, so that SQLite does not
  * take the log for that of the file in its place: a log does not say whose it is (sqlite.org/howtocorrupt.html, section 4.2). */

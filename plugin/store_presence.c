@@ -88,7 +88,7 @@ static enum fw_status apply_to_device(struct fw_store_presence *presence, struct
 	return event->listens ? fw_schedule_device(presence->schedule, product, event->device) : FW_OK;
 }
 
-enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+static enum fw_status apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
 {
 	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
 	sqlite3_stmt *statement = presence->statements[PRODUCTS_OF_DEVICE];
@@ -108,6 +108,11 @@ enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = apply_to_device(presence, fw_slice_of(products[i]), event);
 	return status;
+}
+
+enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+{
+	return fw_writer_pass_over(presence->writer, apply(presence, event), "a device's presence");
 }
 
 enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
@@ -131,7 +136,7 @@ enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int6
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
 	status = fw_db_run(presence->statements[FORGET]);
 	*left = status == FW_OK && sqlite3_changes(presence->writer->db) >= most;
-	return status;
+	return fw_writer_pass_over(presence->writer, status, "that the presence of devices is unknown");
 }
 
 static void ask_about_all(struct fw_store_presence *presence)

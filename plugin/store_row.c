@@ -7,6 +7,8 @@
 #include "message.h"
 #include "store_db.h"
 
+#define POSTPONE_MS 60000
+
 enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, WRITE, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
 /* The order in which read_row takes them. CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to
@@ -399,5 +401,11 @@ enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row)
 	if (row->state != FW_ROW_PROCESSING || row->interrupted_at)
 		return FW_OK;
 	row->interrupted_at = rows->writer->wall_ms;
+	return write_row(rows, row, &(struct change){0});
+}
+
+enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row)
+{
+	row->due_at = rows->writer->steady_ms + POSTPONE_MS;
 	return write_row(rows, row, &(struct change){0});
 }

@@ -8,6 +8,7 @@
 #include "table.h"
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
+#define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
 #define OFFERS_MAX 256u     /* rendered firmware kept in a transaction */
 
@@ -266,44 +267,54 @@ enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice 
 	enum fw_status status = fw_rows_open_of_device(schedule->rows, product, device, &first, 1, &count);
 
 	fw_schedule_changed(schedule);
-	return status == FW_OK && count && may_be_pushed(&first) ? push(schedule, &first) : status;
+	if (status == FW_OK && count && may_be_pushed(&first))
+		status = fw_writer_pass_over(schedule->writer, push(schedule, &first), "a push");
+	return status;
+}
+
+/* May another row be looked at in this transaction? What operators made of it before is told with it. */
+static bool has_room(const struct fw_schedule *schedule)
+{
+	return fw_writer_room(schedule->writer) >= MESSAGES_OF_ROW;
 }
 
 /* Looks at the next waiting rows of the first sweep. */
-static enum fw_status sweep_step(struct fw_schedule *schedule, size_t most, bool *done)
+static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
 {
-	struct fw_row *found = calloc(most, sizeof(*found));
+	struct fw_row *found = calloc(STEP_ROWS, sizeof(*found));
 	struct sweep *sweep = schedule->sweeps;
 	size_t count = 0;
 	enum fw_status status = found ? FW_OK : FW_NOMEM;
 
 	if (status == FW_OK)
-		status = fw_rows_waiting_after(schedule->rows, fw_slice_of(sweep->task_id), fw_slice_of(sweep->after), found, most, &count);
+		status = fw_rows_waiting_after(schedule->rows, fw_slice_of(sweep->task_id), fw_slice_of(sweep->after), found, STEP_ROWS, &count);
+	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (!has_room(schedule)) {
+			*done = false;
+			break;
+		}
 		if (may_be_pushed(&found[i]))
 			status = fw_schedule_device(schedule, fw_slice_of(found[i].product_id), fw_slice_of(found[i].device_id));
+		memcpy(sweep->after, found[i].device_id, sizeof(sweep->after));
 	}
-	if (status == FW_OK && count)
-		memcpy(sweep->after, found[count - 1].device_id, sizeof(sweep->after));
-	*done = count < most;
 	free(found);
 	return status;
 }
 
 static enum fw_status go_on_sweeping(struct fw_schedule *schedule, bool *more)
 {
-	size_t room = fw_writer_room(schedule->writer) / 2; /* a push, and the event of its row */
 	bool done = false;
 	char after[FW_ID_MAX + 1];
 	enum fw_status status;
 
-	if (!schedule->sweeps || room == 0)
+	if (!schedule->sweeps || !has_room(schedule))
 		return FW_OK;
 	memcpy(after, schedule->sweeps->after, sizeof(after));
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = sweep_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
+	status = sweep_step(schedule, &done);
 	status = fw_writer_end(schedule->writer, status, 0);
 	if (status != FW_OK) {
 		memcpy(schedule->sweeps->after, after, sizeof(after));
@@ -334,22 +345,30 @@ static enum fw_status expire(struct fw_schedule *schedule, struct fw_row *row)
 	return fw_schedule_device(schedule, fw_slice_of(row->product_id), fw_slice_of(row->device_id));
 }
 
-static enum fw_status expire_step(struct fw_schedule *schedule, size_t most, bool *done)
+static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
 {
-	struct fw_row *found = calloc(most, sizeof(*found));
+	struct fw_row *found = calloc(STEP_ROWS, sizeof(*found));
 	size_t count = 0;
-	enum fw_status status = found ? fw_rows_due(schedule->rows, found, most, &count) : FW_NOMEM;
+	enum fw_status status = found ? fw_rows_due(schedule->rows, found, STEP_ROWS, &count) : FW_NOMEM;
 
-	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = expire(schedule, &found[i]);
-	*done = count < most;
+	*done = count < STEP_ROWS;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		struct fw_row row = found[i];
+
+		if (!has_room(schedule)) {
+			*done = false;
+			break;
+		}
+		status = expire(schedule, &row);
+		if (status == FW_INVALID && (status = fw_writer_pass_over(schedule->writer, status, "a timeout")) == FW_OK)
+			status = fw_writer_pass_over(schedule->writer, fw_rows_postpone(schedule->rows, &found[i]), "a timeout");
+	}
 	free(found);
 	return status;
 }
 
 static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 {
-	size_t room = fw_writer_room(schedule->writer) / 4;
 	bool done = false;
 	enum fw_status status;
 
@@ -358,12 +377,12 @@ static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 		if (status != FW_OK)
 			return status;
 	}
-	if (schedule->writer->heard_ms < schedule->next_due || room == 0)
+	if (schedule->writer->heard_ms < schedule->next_due || !has_room(schedule))
 		return FW_OK;
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = expire_step(schedule, room < STEP_ROWS ? room : STEP_ROWS, &done);
+	status = expire_step(schedule, &done);
 	status = fw_writer_end(schedule->writer, status, 0);
 	*more |= status == FW_OK && !done;
 	fw_schedule_changed(schedule);
@@ -410,7 +429,7 @@ static enum fw_status changes_step(struct fw_schedule *schedule, size_t most)
 
 	while ((status = fw_rows_take_change(schedule->rows, &change)) == FW_OK) {
 		status = carry_on(schedule, &change);
-		if (status != FW_OK || ++count == most)
+		if (status != FW_OK || ++count == most || !has_room(schedule))
 			return status;
 	}
 	if (status != FW_NOT_FOUND)
@@ -444,7 +463,7 @@ static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 	bool waiting;
 	enum fw_status status = changes_wait(schedule, &waiting);
 
-	if (status != FW_OK || !waiting || room == 0)
+	if (status != FW_OK || !waiting || !has_room(schedule))
 		return status;
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)

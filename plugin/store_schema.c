@@ -61,7 +61,8 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 		return status;
 	}
 	if (application != FW_APPLICATION_ID && (tables || version || application)) {
-		fw_error_set(error, "'%s' is the database of another program: set plugin_opt_db_file to another path", path);
+		fw_error_set(error, "'%s' is the database of another program: set plugin_opt_db_file to another path."
+			" If it was made from a catalog's .dump, which leaves out whose it is, see the README", path);
 		return FW_CORRUPT;
 	}
 	if (version > newest_version()) {

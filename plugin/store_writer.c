@@ -6,6 +6,7 @@
 
 #include "store_db.h"
 
+#define REFUSED_LINE_EVERY_MS 60000
 #define CHECKPOINT_PAGES 4000    /* 16 MiB: under load a transaction writes up to a third of it */
 #define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
 #define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
@@ -240,6 +241,17 @@ enum fw_status fw_writer_restore(struct fw_writer *writer)
 enum fw_status fw_writer_release(struct fw_writer *writer)
 {
 	return fw_db_exec(writer->db, "RELEASE uplink", NULL);
+}
+
+enum fw_status fw_writer_pass_over(struct fw_writer *writer, enum fw_status status, const char *what)
+{
+	if (status != FW_INVALID || sqlite3_get_autocommit(writer->db))
+		return status;
+	if (fw_boot_ms() < writer->next_refused_line)
+		return FW_OK;
+	writer->next_refused_line = fw_boot_ms() + REFUSED_LINE_EVERY_MS;
+	fw_writer_log(writer, FW_LOG_WARNING, "the catalog's rules refuse %s, which is passed over: %s", what, sqlite3_errmsg(writer->db));
+	return FW_OK;
 }
 
 static bool make_room(struct fw_writer *writer)

@@ -237,3 +237,30 @@ clock_seen() {
 	done
 	upgrades d1 1
 }
+
+@test "an operator's trigger that refuses a row's push, its timeout or a device's presence holds up no other" {
+	online d1 d2 d3
+	db "CREATE TRIGGER no_push BEFORE UPDATE ON task_device WHEN NEW.state = 'processing' AND OLD.task_id = 't2'
+			BEGIN SELECT RAISE(ABORT, 'not yet, please'); END;
+		CREATE TRIGGER no_end BEFORE UPDATE ON task_device WHEN NEW.state = 'failed' AND OLD.device_id = 'd2'
+			BEGIN SELECT RAISE(ABORT, 'd2 may not fail'); END;
+		CREATE TRIGGER no_going BEFORE UPDATE ON device WHEN NEW.presence = 'offline' AND OLD.device_id = 'd3'
+			BEGIN SELECT RAISE(ABORT, 'd3 may not go'); END"
+	task t1 2.0 push 'd1 d2 d3' 1
+	task t2 1.1 push 'd1 d2 d3'
+	upgrades d1 1
+	# what d1 said stays, though what is to follow from it may not be
+	progress d1 '{"timestamp":1,"firmwareId":"lamp-2.0","complete":true,"success":true}'
+	row t1 d1 success
+	rows "SELECT version FROM device WHERE device_id = 'd1'" 2.0
+	row t1 d3 failed 'response timeout'
+	row t1 d2 processing
+	fleet drop d3
+	fleet drop d2
+	rows "SELECT presence FROM device WHERE device_id = 'd2'" offline
+	online d4
+	task t3 2.0 push d4 1
+	row t3 d4 failed 'response timeout'
+	grep -q "the catalog's rules refuse a push, which is passed over: not yet, please" "$LOG"
+	refute grep -q 'the catalog cannot be written' "$LOG"
+}
