@@ -3,8 +3,6 @@
 #ifndef FW_CHUNK_H
 #define FW_CHUNK_H
 
-#include <jansson.h>
-
 #include "http.h"
 
 #define FW_CHUNK_OF_DEVICE 16u             /* requests of one device that wait to be read */

@@ -21,4 +21,8 @@ struct fw_plain {
  * from 0 on of at most 15 digits, true, false and null. 0 when it is anything else, an empty object too. */
 size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_PLAIN_MEMBERS]);
 
+/* The text of the number, or of the string with its quotes, that is the value of the object's own member `name`: in any JSON object that
+ * jansson has taken, plain or not. Empty when no member has this name, spelled without escapes. */
+struct fw_slice fw_plain_find(const char *json, size_t len, struct fw_slice name);
+
 #endif

@@ -326,62 +326,13 @@ static struct value find_value(const struct source *source, const struct fw_mess
 	return (struct value){.type = ABSENT};
 }
 
-/* Behind the string whose opening quote is at `at`, in valid JSON. */
-static const char *skip_string(const char *at, const char *end)
-{
-	for (at++; at < end && *at != '"'; at++)
-		at += *at == '\\';
-	return at + 1;
-}
-
-static const char *skip_space(const char *at, const char *end)
-{
-	while (at < end && strchr(" \t\r\n", *at))
-		at++;
-	return at;
-}
-
-/* Behind a string or a number. */
-static const char *skip_scalar(const char *at, const char *end)
-{
-	if (*at == '"')
-		return skip_string(at, end);
-	while (at < end && !strchr(" \t\r\n,}", *at))
-		at++;
-	return at;
-}
-
-/* The text of the number, or of the string, that is the value of the object's own member `name`, in valid JSON. Empty when no member has
- * this name, spelled without escapes. */
-static struct fw_slice find_text(const char *json, size_t len, struct fw_slice name)
-{
-	const char *at = json, *end = json + len, *behind, *value;
-	int depth = 0;
-
-	while (at < end) {
-		if (*at != '"') {
-			depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
-			at++;
-			continue;
-		}
-		behind = skip_string(at, end);
-		value = skip_space(behind, end);
-		if (depth == 1 && value < end && *value == ':' && fw_slice_equal((struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
-			value = skip_space(value + 1, end);
-			return (struct fw_slice){value, (size_t)(skip_scalar(value, end) - value)};
-		}
-		at = behind;
-	}
-	return (struct fw_slice){NULL, 0};
-}
-
 /* False: a number of very many digits. */
 static bool keep_message_id(const struct source *source, const struct value *value, struct fw_message *out)
 {
 	struct fw_slice text = value->text;
 
 	if (!source->plain_count)
-		text = find_text(source->payload, source->len, FW_SLICE("messageId"));
+		text = fw_plain_find(source->payload, source->len, FW_SLICE("messageId"));
 	else if (value->type == TEXT)
 		text = (struct fw_slice){text.at - 1, text.len + 2}; /* the quotes stand around it */
 	if (text.len > MESSAGE_ID_TEXT_MAX)

@@ -112,3 +112,43 @@ size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_
 	}
 	return 0;
 }
+
+/* Behind the string whose opening quote is at `at`, in valid JSON. */
+static const char *skip_string(const char *at, const char *end)
+{
+	for (at++; at < end && *at != '"'; at++)
+		at += *at == '\\';
+	return at + 1;
+}
+
+/* Behind a string or a number. */
+static const char *skip_scalar(const char *at, const char *end)
+{
+	if (*at == '"')
+		return skip_string(at, end);
+	while (at < end && !strchr(" \t\r\n,}", *at))
+		at++;
+	return at;
+}
+
+struct fw_slice fw_plain_find(const char *json, size_t len, struct fw_slice name)
+{
+	const char *at = json, *end = json + len, *behind, *value;
+	int depth = 0;
+
+	while (at < end) {
+		if (*at != '"') {
+			depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
+			at++;
+			continue;
+		}
+		behind = skip_string(at, end);
+		value = skip_space(behind, end);
+		if (depth == 1 && value < end && *value == ':' && fw_slice_equal((struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
+			value = skip_space(value + 1, end);
+			return (struct fw_slice){value, (size_t)(skip_scalar(value, end) - value)};
+		}
+		at = behind;
+	}
+	return (struct fw_slice){NULL, 0};
+}

@@ -390,13 +390,13 @@ static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 }
 
 /* A device that an operator added may be there already. */
-static enum fw_status ask_about_devices(struct fw_schedule *schedule, size_t most)
+static enum fw_status ask_about_devices(struct fw_schedule *schedule)
 {
 	sqlite3_stmt *statement = schedule->statements[NEW_DEVICES];
 	int64_t last = 0;
 	enum fw_status status;
 
-	fw_db_bind_integer(statement, 1, (int64_t)most);
+	fw_db_bind_integer(statement, 1, STEP_ROWS);
 	while ((status = fw_db_step(statement)) == FW_OK) {
 		last = sqlite3_column_int64(statement, 0);
 		status = fw_writer_ask_presence(schedule->writer, fw_db_text(statement, 1), fw_db_text(statement, 2), false);
@@ -421,7 +421,7 @@ static enum fw_status carry_on(struct fw_schedule *schedule, const struct fw_cha
 }
 
 /* One by one: what follows from a change may take later ones of the same row. */
-static enum fw_status changes_step(struct fw_schedule *schedule, size_t most)
+static enum fw_status changes_step(struct fw_schedule *schedule)
 {
 	struct fw_change change;
 	size_t count = 0;
@@ -429,12 +429,12 @@ static enum fw_status changes_step(struct fw_schedule *schedule, size_t most)
 
 	while ((status = fw_rows_take_change(schedule->rows, &change)) == FW_OK) {
 		status = carry_on(schedule, &change);
-		if (status != FW_OK || ++count == most || !has_room(schedule))
+		if (status != FW_OK || ++count == STEP_ROWS || !has_room(schedule))
 			return status;
 	}
 	if (status != FW_NOT_FOUND)
 		return status;
-	return count == 0 ? ask_about_devices(schedule, most) : FW_OK;
+	return count == 0 ? ask_about_devices(schedule) : FW_OK;
 }
 
 /* Is there anything in the queues? Asked only when another connection has committed something. */
@@ -459,7 +459,6 @@ static enum fw_status changes_wait(struct fw_schedule *schedule, bool *waiting)
 
 static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 {
-	size_t room = fw_writer_room(schedule->writer) / 3;
 	bool waiting;
 	enum fw_status status = changes_wait(schedule, &waiting);
 
@@ -468,7 +467,7 @@ static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = changes_step(schedule, room < STEP_ROWS ? room : STEP_ROWS);
+	status = changes_step(schedule);
 	status = fw_writer_end(schedule->writer, status, 0);
 	*more |= status == FW_OK;
 	return status;
