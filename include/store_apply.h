@@ -2,13 +2,15 @@
 #ifndef FW_STORE_APPLY_H
 #define FW_STORE_APPLY_H
 
+#include "store_log.h"
 #include "store_row.h"
 #include "store_schedule.h"
 #include "uplink.h"
 
 struct fw_apply;
 
-enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_apply **out, struct fw_error *error);
+enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_log *log,
+	struct fw_apply **out, struct fw_error *error);
 void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
 
 /* FW_OK when it is recorded or there is nothing to record (unknown product, redelivery); FW_INVALID when the catalog's rules refuse it,
@@ -17,8 +19,5 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 
 /* The version of this firmware of the product, terminated. Needs no transaction. FW_OK, FW_NOT_FOUND, or trouble. */
 enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
-
-/* Deletes at most `most` rows of each log that are older than `before` (Unix ms); *left: some remain. */
-enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left);
 
 #endif

@@ -29,6 +29,15 @@ struct fw_uplink {
 	bool success; /* progress: counts only with complete; reply: the device accepted */
 };
 
+/* A message without a time of its own counts as a redelivery of an equal one for so long. */
+#define FW_REDELIVERY_MS (10 * 60 * 1000)
+
+/* Does its timestamp tell it from another message? A device without a clock says 0 each time, or less. */
+static inline bool fw_uplink_has_time(const struct fw_uplink *uplink)
+{
+	return uplink->has_reported_at && uplink->reported_at > 0;
+}
+
 /* Largest encoded uplink, in bytes: a payload of FW_PAYLOAD_MAX and what goes around it. */
 #define FW_UPLINK_MAX (FW_PAYLOAD_MAX + 1024u)
 

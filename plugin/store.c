@@ -15,6 +15,7 @@
 #include "store_files.h"
 #include "store_health.h"
 #include "store_lock.h"
+#include "store_log.h"
 #include "store_presence.h"
 #include "store_schedule.h"
 #include "store_schema.h"
@@ -42,6 +43,7 @@ struct fw_store {
 	struct fw_writer writer;
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
+	struct fw_store_log *log;
 	struct fw_apply *apply;
 	struct fw_store_presence *presence;
 	struct fw_store_files *files;
@@ -110,7 +112,9 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 	if (status == FW_OK)
 		status = fw_schedule_open(&store->writer, store->rows, &store->schedule, &detail);
 	if (status == FW_OK)
-		status = fw_apply_open(&store->writer, store->rows, store->schedule, &store->apply, &detail);
+		status = fw_store_log_open(&store->writer, &store->log, &detail);
+	if (status == FW_OK)
+		status = fw_apply_open(&store->writer, store->rows, store->schedule, store->log, &store->apply, &detail);
 	if (status == FW_OK)
 		status = fw_store_presence_open(&store->writer, store->rows, store->schedule, &store->presence, &detail);
 	if (status == FW_OK)
@@ -384,7 +388,7 @@ static enum fw_status prune(struct fw_store *store, bool *left)
 {
 	int64_t before = fw_now_ms() - store->config.options->log_retention_days * DAY_MS;
 
-	enum fw_status status = fw_apply_prune(store->apply, before, PRUNE_ROWS, left);
+	enum fw_status status = fw_store_log_prune(store->log, before, PRUNE_ROWS, left);
 
 	return status == FW_OK ? fw_store_files_prune(store->files, before, PRUNE_ROWS, left) : status;
 }
@@ -582,6 +586,7 @@ void fw_store_close(struct fw_store *store)
 	fw_store_files_close(store->files);
 	fw_store_presence_close(store->presence);
 	fw_apply_close(store->apply);
+	fw_store_log_close(store->log);
 	fw_schedule_close(store->schedule);
 	fw_rows_close(store->rows);
 	fw_writer_close(&store->writer);

@@ -4,22 +4,13 @@
 #include <string.h>
 
 #include "store_db.h"
-#include "table.h"
+#include "store_log.h"
 
-/* A message without a timestamp counts as a redelivery of an equal one for so long. */
-#define REDELIVERY_MS (10 * 60 * 1000)
-/* How many of a device's latest log rows a redelivered message is looked for in: what a client may have in flight. */
-#define REDELIVERY_ROWS 64
-/* Connections whose first log row is remembered. */
-#define CONNECTIONS_MAX 100000u
 /* last_seen_at is written at most so often for a device that only repeats itself. */
 #define SEEN_MS 60000
 #define ROWS_MAX 32u
 
-enum statement {
-	DEVICE, PRODUCT, ADD_DEVICE, SEEN, SET_VERSION, NOTE_MESSAGE, LOG_VERSION, FIRMWARE_BY_ID, FIRMWARE_BY_VERSION,
-	PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS
-};
+enum statement { DEVICE, PRODUCT, ADD_DEVICE, SEEN, SET_VERSION, NOTE_MESSAGE, FIRMWARE_BY_ID, FIRMWARE_BY_VERSION, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT version, last_seen_at, recent_messages FROM device WHERE product_id = ?1 AND device_id = ?2",
@@ -27,29 +18,9 @@ static const char *const sql[STATEMENTS] = {
 	[ADD_DEVICE] = "INSERT INTO device (product_id, device_id, presence, last_seen_at) VALUES (?1, ?2, ?3, ?4)",
 	[SEEN] = "UPDATE device SET last_seen_at = ?3 WHERE product_id = ?1 AND device_id = ?2",
 	[SET_VERSION] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4 WHERE product_id = ?1 AND device_id = ?2",
-	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, version, previous_version)"
-		" VALUES (?3, ?4, ?1, ?2, ?5, ?6)",
 	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3 WHERE product_id = ?1 AND device_id = ?2",
 	[FIRMWARE_BY_ID] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[FIRMWARE_BY_VERSION] = "SELECT firmware_id, version FROM firmware WHERE product_id = ?1 AND version = ?2",
-	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11. The latest first; no LIMIT, for which
-	 * SQLite would make a table of its own */
-	[PROGRESS_LOGGED] =
-		"SELECT (?3 > 0 OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
-		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9"
-		" FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3 ORDER BY log_id DESC",
-	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
-		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
-	/* log_id grows with received_at: the old rows are the first ones */
-	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
-	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
-};
-
-/* The firmware that a progress names, by its id or else by its version; what the catalog does not know stays as it was named. */
-struct named {
-	char firmware_id[FW_ID_MAX + 1];
-	char version[FW_VERSION_BUFFER];
 };
 
 /* The firmware found last: a fleet's progress is about one. Within a transaction nobody changes the catalog's firmware. */
@@ -58,20 +29,21 @@ struct last_named {
 	bool by_id;
 	char product[FW_ID_MAX + 1];
 	char asked[FW_VERSION_BUFFER]; /* its id or its version */
-	struct named found;
+	struct fw_named found;
 };
 
 struct fw_apply {
 	struct fw_writer *writer;
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
+	struct fw_store_log *log;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer) */
 	struct last_named last_named;
 	bool ended; /* the uplink under way ended an upgrade: the device's next task gets its turn behind it */
 };
 
-enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_apply **out, struct fw_error *error)
+enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_log *log,
+	struct fw_apply **out, struct fw_error *error)
 {
 	struct fw_apply *apply = calloc(1, sizeof(*apply));
 	enum fw_status status;
@@ -81,8 +53,8 @@ enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, str
 	apply->writer = writer;
 	apply->rows = rows;
 	apply->schedule = schedule;
-	apply->first_logs = fw_table_new(0);
-	status = apply->first_logs ? fw_db_prepare(writer->db, sql, apply->statements, STATEMENTS, error) : FW_NOMEM;
+	apply->log = log;
+	status = fw_db_prepare(writer->db, sql, apply->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_apply_close(apply);
 		return status;
@@ -96,7 +68,6 @@ void fw_apply_close(struct fw_apply *apply)
 	if (!apply)
 		return;
 	fw_db_finalize(apply->statements, STATEMENTS);
-	fw_table_free(apply->first_logs);
 	free(apply);
 }
 
@@ -147,12 +118,6 @@ static void read_recent(sqlite3_stmt *statement, int column, struct device *devi
 		memcpy(device->recent, blob, device->recent_count * sizeof(device->recent[0]));
 }
 
-/* A device without a clock says 0 each time, or less: that tells no message from another. */
-static bool has_time(const struct fw_uplink *uplink)
-{
-	return uplink->has_reported_at && uplink->reported_at > 0;
-}
-
 static bool knows(const struct device *device, uint64_t digest)
 {
 	for (size_t i = 0; i < device->recent_count; i++) {
@@ -175,7 +140,7 @@ static void remember(struct device *device, uint64_t digest)
  * connection. */
 static bool is_refused_again(const struct fw_uplink *uplink, uint64_t digest, struct device *device)
 {
-	int64_t now = uplink->received_at / REDELIVERY_MS;
+	int64_t now = uplink->received_at / FW_REDELIVERY_MS;
 	uint64_t said = 0, here = 0;
 
 	for (int64_t when = now - 1; when <= now; when++) {
@@ -198,13 +163,13 @@ static enum fw_status is_repeated(struct fw_apply *apply, const struct fw_uplink
 	sqlite3_stmt *statement;
 
 	*again = false;
-	if (!has_time(uplink) && (uplink->kind != FW_UPLINK_REPLY || uplink->success))
+	if (!fw_uplink_has_time(uplink) && (uplink->kind != FW_UPLINK_REPLY || uplink->success))
 		return FW_OK;
 	digest = fw_hash(fw_hash(digest, uplink->version.at, uplink->version.len), uplink->error_reason.at, uplink->error_reason.len);
-	*again = has_time(uplink) ? knows(device, digest) : is_refused_again(uplink, digest, device);
+	*again = fw_uplink_has_time(uplink) ? knows(device, digest) : is_refused_again(uplink, digest, device);
 	if (*again)
 		return FW_OK;
-	if (has_time(uplink))
+	if (fw_uplink_has_time(uplink))
 		remember(device, digest);
 	statement = start(apply, NOTE_MESSAGE, uplink->product, uplink->device);
 	sqlite3_bind_blob(statement, 3, device->recent, (int)(device->recent_count * sizeof(device->recent[0])), SQLITE_STATIC);
@@ -240,14 +205,6 @@ static enum fw_status note_seen(struct fw_apply *apply, const struct fw_uplink *
 	return fw_db_run(statement);
 }
 
-static void bind_reported(sqlite3_stmt *statement, int index, const struct fw_uplink *uplink)
-{
-	if (uplink->has_reported_at)
-		sqlite3_bind_int64(statement, index, uplink->reported_at);
-	else
-		sqlite3_bind_null(statement, index);
-}
-
 static enum fw_status apply_to_rows(struct fw_apply *apply, struct fw_row *found, size_t count, enum fw_row_event event, const struct fw_row_input *input)
 {
 	enum fw_status status = FW_OK;
@@ -262,7 +219,7 @@ static enum fw_status apply_to_rows(struct fw_apply *apply, struct fw_row *found
 }
 
 /* In *found both names of a product's firmware as the catalog has them. FW_NOT_FOUND, or trouble. */
-static enum fw_status find_firmware(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct named *found)
+static enum fw_status find_firmware(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct fw_named *found)
 {
 	sqlite3_stmt *statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, product, asked);
 	enum fw_status status = fw_db_step(statement);
@@ -276,7 +233,7 @@ static enum fw_status find_firmware(struct fw_apply *apply, struct fw_slice prod
 }
 
 /* The same within a transaction, where the answer to the last question holds. */
-static enum fw_status ask_named(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct named *found)
+static enum fw_status ask_named(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct fw_named *found)
 {
 	struct last_named *last = &apply->last_named;
 	enum fw_status status;
@@ -299,7 +256,7 @@ static enum fw_status ask_named(struct fw_apply *apply, struct fw_slice product,
 static enum fw_status reached(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
 	struct fw_row found[ROWS_MAX];
-	struct named named;
+	struct fw_named named;
 	size_t count;
 	enum fw_status status = ask_named(apply, uplink->product, version, false, &named);
 
@@ -335,12 +292,7 @@ static enum fw_status record_version(struct fw_apply *apply, const struct fw_upl
 	status = fw_db_run(statement);
 	if (status != FW_OK || fw_slice_equal(version, fw_slice_of(device->version)))
 		return status;
-	statement = start(apply, LOG_VERSION, uplink->product, uplink->device);
-	fw_db_bind_integer(statement, 3, uplink->received_at);
-	bind_reported(statement, 4, uplink);
-	fw_db_bind_text(statement, 5, version);
-	fw_db_bind_text(statement, 6, fw_slice_of(device->version));
-	return fw_db_run(statement);
+	return fw_store_log_version(apply->log, uplink, version, fw_slice_of(device->version));
 }
 
 static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
@@ -358,10 +310,10 @@ static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplin
 	return status;
 }
 
-static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink *uplink, struct named *named)
+static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_named *named)
 {
 	bool by_id = uplink->firmware_id.len > 0;
-	struct named found;
+	struct fw_named found;
 	enum fw_status status = ask_named(apply, uplink->product, by_id ? uplink->firmware_id : uplink->version, by_id, &found);
 
 	if (status == FW_OK)
@@ -395,11 +347,11 @@ static enum fw_status find_current_row(struct fw_apply *apply, const struct fw_u
 	return status;
 }
 
-static enum fw_status find_progress_row(struct fw_apply *apply, const struct fw_uplink *uplink, struct named *named, struct fw_row *row, size_t *count)
+static enum fw_status find_progress_row(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_named *named, struct fw_row *row, size_t *count)
 {
 	enum fw_status status;
 
-	*named = (struct named){"", ""};
+	*named = (struct fw_named){"", ""};
 	*count = 0;
 	if (!uplink->firmware_id.len && !uplink->version.len)
 		return find_current_row(apply, uplink, row, count);
@@ -407,71 +359,6 @@ static enum fw_status find_progress_row(struct fw_apply *apply, const struct fw_
 	if (status != FW_OK || !named->firmware_id[0])
 		return status;
 	return fw_rows_of_firmware(apply->rows, uplink->product, fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
-}
-
-/* The log_id before which this connection had logged nothing. */
-static enum fw_status first_log_of(struct fw_apply *apply, uint64_t connection, int64_t *log_id)
-{
-	struct fw_slice key = {(const char *)&connection, sizeof(connection)};
-	void *known = connection ? fw_table_get(apply->first_logs, key) : NULL;
-	sqlite3_stmt *statement = apply->statements[LAST_LOG];
-	enum fw_status status;
-
-	if (known) {
-		*log_id = (int64_t)(intptr_t)known;
-		return FW_OK;
-	}
-	status = fw_db_step(statement);
-	if (status != FW_OK)
-		return status;
-	*log_id = sqlite3_column_int64(statement, 0) + 1;
-	sqlite3_reset(statement);
-	if (!connection)
-		return FW_OK;
-	if (fw_table_count(apply->first_logs) >= CONNECTIONS_MAX)
-		fw_table_clear(apply->first_logs, NULL);
-	/* without memory an equal report may count as a redelivery: no harm */
-	fw_table_put(apply->first_logs, key, (void *)(intptr_t)*log_id, NULL);
-	return FW_OK;
-}
-
-/* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
-static sqlite3_stmt *start_progress(struct fw_apply *apply, enum statement which, const struct fw_uplink *uplink, const struct named *named)
-{
-	sqlite3_stmt *statement = start(apply, which, uplink->product, uplink->device);
-
-	bind_reported(statement, 3, uplink);
-	fw_db_bind_text(statement, 4, fw_slice_of(named->firmware_id));
-	fw_db_bind_text(statement, 5, fw_slice_of(named->version));
-	if (uplink->has_progress)
-		sqlite3_bind_int(statement, 6, uplink->progress);
-	else
-		sqlite3_bind_null(statement, 6);
-	sqlite3_bind_int(statement, 7, uplink->complete);
-	if (uplink->complete)
-		sqlite3_bind_int(statement, 8, uplink->success);
-	else
-		sqlite3_bind_null(statement, 8);
-	fw_db_bind_text(statement, 9, uplink->error_reason);
-	return statement;
-}
-
-static enum fw_status is_redelivered(struct fw_apply *apply, const struct fw_uplink *uplink, const struct named *named, int64_t since, bool *again)
-{
-	sqlite3_stmt *statement;
-	int64_t first_log = 0;
-	enum fw_status status = has_time(uplink) ? FW_OK : first_log_of(apply, uplink->connection, &first_log);
-
-	*again = false;
-	if (status != FW_OK)
-		return status;
-	statement = start_progress(apply, PROGRESS_LOGGED, uplink, named);
-	fw_db_bind_integer(statement, 10, first_log);
-	fw_db_bind_integer(statement, 11, since);
-	for (int row = 0; row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK; row++)
-		*again = sqlite3_column_int(statement, 0);
-	sqlite3_reset(statement);
-	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
 static enum fw_row_event event_of(const struct fw_uplink *uplink)
@@ -489,29 +376,19 @@ static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *u
 	return status == FW_OK && version.len ? reached(apply, uplink, version) : status;
 }
 
-static enum fw_status log_progress(struct fw_apply *apply, const struct fw_uplink *uplink, const struct named *named, const char *task_id)
-{
-	sqlite3_stmt *statement = start_progress(apply, LOG_PROGRESS, uplink, named);
-
-	fw_db_bind_integer(statement, 10, uplink->received_at);
-	fw_db_bind_text(statement, 11, fw_slice_of(task_id));
-	return fw_db_run(statement);
-}
-
 static enum fw_status apply_progress(struct fw_apply *apply, const struct fw_uplink *uplink, const struct device *device)
 {
 	struct fw_row row = {.pushed_at = 0};
-	struct named named;
+	struct fw_named named;
 	size_t count;
 	bool again = false;
-	int64_t since = uplink->received_at - REDELIVERY_MS;
 	enum fw_status status = find_progress_row(apply, uplink, &named, &row, &count);
 
 	if (status == FW_OK)
-		status = is_redelivered(apply, uplink, &named, row.pushed_at > since ? row.pushed_at : since, &again);
+		status = fw_store_log_has(apply->log, uplink, &named, row.pushed_at, &again);
 	if (status != FW_OK || again)
 		return status;
-	status = log_progress(apply, uplink, &named, count ? row.task_id : NULL);
+	status = fw_store_log_progress(apply->log, uplink, &named, count ? row.task_id : NULL);
 	if (status == FW_OK && count)
 		status = apply_to_rows(apply, &row, 1, event_of(uplink), &(struct fw_row_input){.reason = uplink->error_reason, .progress = uplink->progress});
 	if (status == FW_OK && uplink->complete && uplink->success)
@@ -526,7 +403,7 @@ static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink
 	bool again = false;
 	enum fw_status status = is_repeated(apply, uplink, device, &again);
 
-	if (status != FW_OK || (again && has_time(uplink)))
+	if (status != FW_OK || (again && fw_uplink_has_time(uplink)))
 		return status;
 	status = find_current_row(apply, uplink, &row, &count);
 	/* what was pushed to an earlier connection, this one has refused only if it says so in other words than that one */
@@ -588,25 +465,10 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 
 enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
-	struct named found;
+	struct fw_named found;
 	enum fw_status status = find_firmware(apply, product, firmware_id, true, &found);
 
 	if (status == FW_OK)
 		fw_slice_copy(fw_slice_of(found.version), version, size);
-	return status;
-}
-
-enum fw_status fw_apply_prune(struct fw_apply *apply, int64_t before, int64_t most, bool *left)
-{
-	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION};
-	enum fw_status status = FW_OK;
-
-	*left = false;
-	for (size_t i = 0; i < 2 && status == FW_OK; i++) {
-		fw_db_bind_integer(apply->statements[logs[i]], 1, most);
-		fw_db_bind_integer(apply->statements[logs[i]], 2, before);
-		status = fw_db_run(apply->statements[logs[i]]);
-		*left |= status == FW_OK && sqlite3_changes(apply->writer->db) >= most;
-	}
 	return status;
 }
