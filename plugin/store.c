@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "store_apply.h"
 #include "store_files.h"
 #include "store_health.h"
+#include "store_intake.h"
 #include "store_lock.h"
 #include "store_log.h"
 #include "store_presence.h"
@@ -22,8 +22,6 @@
 #include "store_writer.h"
 #include "thread.h"
 
-#define BATCH_MS 40          /* an operator's shell may wait for it; the longer, the more uplinks share the pages that are written */
-#define BATCH_RECORDS 20000
 #define LINGER_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
 #define TURN_EVERY_MS 1000   /* while there is always more, an operator gets a turn so often, */
 #define TURN_MS 110          /* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
@@ -31,11 +29,8 @@
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
 #define PRUNE_EVERY_MS 60000
-#define LEFT_OUT_EVERY_MS 60000
-#define CAREFUL_MS 60000 /* after an uplink was refused, others of its kind may be */
 #define PRUNE_ROWS 500
 #define FORGET_ROWS 2000
-#define MESSAGES_OF_UPLINK 80 /* at most that many messages follow from one uplink */
 #define DAY_MS INT64_C(86400000)
 
 struct fw_store {
@@ -47,9 +42,9 @@ struct fw_store {
 	struct fw_apply *apply;
 	struct fw_store_presence *presence;
 	struct fw_store_files *files;
+	struct fw_intake intake;
 	struct fw_spool *spool;
 	struct fw_presence_queue *presence_queue;
-	atomic_uint_fast64_t applied;
 	int lock_fd; /* -1: not open */
 
 	pthread_t thread;
@@ -62,15 +57,9 @@ struct fw_store {
 	/* the store thread's own */
 	struct fw_health health;
 	bool presence_forgotten;
-	uint64_t left_out; /* uplinks that the catalog's rules refused */
-	int64_t careful_until; /* boot ms: till then each uplink is applied as a whole or not at all */
-	int64_t next_left_out_line; /* boot ms */
-	uint64_t rolls_back; /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_turn;  /* boot ms */
 	int64_t next_prune; /* boot ms */
-	uint64_t mark;   /* a sequence: when it is applied, */
-	int64_t mark_ms; /* all that devices said until this steady time is */
 };
 
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
@@ -98,7 +87,8 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 		status = fw_spool_open(prefix, applied, NULL, &store->spool, error);
 		free(prefix);
 	}
-	atomic_store(&store->applied, applied);
+	store->intake = (struct fw_intake){.writer = &store->writer, .apply = store->apply, .presence = store->presence, .schedule = store->schedule,
+		.health = &store->health, .spool = store->spool, .queue = store->presence_queue, .applied = applied};
 	return status;
 }
 
@@ -161,216 +151,6 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	return FW_OK;
 }
 
-/* Records up to the batch's limits. *applied is the sequence of the last one. */
-struct batch {
-	uint64_t applied;
-	size_t records;
-	int64_t until; /* boot ms */
-	const struct fw_presence_event *presence; /* the next event that has its place */
-	bool end; /* all that was appended has been read */
-	bool unread; /* the spool cannot be read */
-};
-
-/* May more be done in this transaction? What follows from one uplink or event must fit into the outbox. */
-static bool has_room(struct fw_store *store, const struct batch *batch)
-{
-	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_writer_room(&store->writer) > MESSAGES_OF_UPLINK;
-}
-
-static enum fw_status apply_presence_before(struct fw_store *store, struct batch *batch, uint64_t sequence)
-{
-	enum fw_status status = FW_OK;
-
-	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(store, batch)) {
-		const struct fw_presence_event *event = batch->presence;
-
-		status = fw_store_presence_apply(store->presence, event);
-		if (status == FW_OK)
-			batch->presence = event->next;
-	}
-	return status;
-}
-
-static bool is_careful(const struct fw_store *store)
-{
-	return fw_boot_ms() < store->careful_until;
-}
-
-static void leave_out(struct fw_store *store, const char *why)
-{
-	store->left_out++;
-	if (fw_boot_ms() < store->next_left_out_line)
-		return;
-	store->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
-	fw_writer_log(&store->writer, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
-		(unsigned long long)store->left_out);
-}
-
-/* What the catalog's rules refuse, an operator's triggers among them, is left out whole. That needs a savepoint for each uplink, which is
- * had only when one was refused lately: a transaction without, in which that happens, is done again. */
-static enum fw_status apply_uplink(struct fw_store *store, const struct fw_uplink *uplink, uint64_t sequence)
-{
-	bool careful = is_careful(store);
-	enum fw_status status = careful ? fw_writer_save(&store->writer) : FW_OK;
-
-	if (status == FW_OK)
-		status = fw_apply_uplink(store->apply, uplink);
-	if (status == FW_INVALID && sqlite3_get_autocommit(store->writer.db)) {
-		store->rolls_back = sequence;
-		return FW_FAILED;
-	}
-	if (status == FW_INVALID) {
-		store->careful_until = fw_boot_ms() + CAREFUL_MS;
-		if (!careful)
-			return FW_FAILED;
-		leave_out(store, sqlite3_errmsg(store->writer.db));
-		status = fw_writer_restore(&store->writer);
-	}
-	return careful && status == FW_OK ? fw_writer_release(&store->writer) : status;
-}
-
-static enum fw_status apply_record(struct fw_store *store, const unsigned char *payload, size_t len, uint64_t sequence)
-{
-	struct fw_uplink uplink;
-
-	if (sequence == store->rolls_back)
-		leave_out(store, "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
-	else if (fw_uplink_decode(payload, len, &uplink) == FW_OK)
-		return apply_uplink(store, &uplink, sequence);
-	else
-		leave_out(store, "it is damaged");
-	return FW_OK;
-}
-
-static enum fw_status apply_records(struct fw_store *store, struct batch *batch)
-{
-	enum fw_status status = FW_OK;
-
-	while (has_room(store, batch)) {
-		const unsigned char *payload;
-		uint64_t sequence;
-		size_t len;
-
-		status = fw_spool_read(store->spool, &payload, &len, &sequence);
-		if (status == FW_NOT_FOUND) {
-			batch->end = true;
-			return FW_OK;
-		}
-		batch->unread = status != FW_OK;
-		if (status == FW_OK)
-			status = apply_presence_before(store, batch, sequence);
-		/* no room for all that comes before this record: it is read again in the next batch */
-		if (status == FW_OK && batch->presence && batch->presence->after < sequence) {
-			fw_spool_rewind(store->spool, batch->applied);
-			return FW_OK;
-		}
-		if (status == FW_OK)
-			status = apply_record(store, payload, len, sequence);
-		if (status != FW_OK)
-			return status;
-		batch->applied = sequence;
-		batch->records++;
-		/* behind it there may be another one */
-		if (sequence == store->rolls_back)
-			return FW_OK;
-	}
-	return status;
-}
-
-/* Presence events whose place is behind the last record. */
-static enum fw_status apply_presence_behind(struct fw_store *store, struct batch *batch)
-{
-	return batch->end ? apply_presence_before(store, batch, batch->applied + 1) : FW_OK;
-}
-
-static bool anything_to_apply(struct fw_store *store)
-{
-	return fw_spool_last(store->spool) > atomic_load(&store->applied) || !fw_presence_queue_empty(store->presence_queue);
-}
-
-/* Most clients of a broker are no devices: their coming and going costs no transaction. The first event of a device, NULL when there is none. */
-static const struct fw_presence_event *forget_strangers(struct fw_store *store)
-{
-	const struct fw_presence_event *event = fw_presence_queue_take(store->presence_queue);
-
-	while (event && fw_store_presence_knows(store->presence, event->product, event->device) == FW_NOT_FOUND)
-		event = event->next;
-	fw_presence_queue_drop(store->presence_queue, event);
-	return event;
-}
-
-/* One transaction: uplinks and presence, in their order. */
-static enum fw_status apply_batch(struct fw_store *store, bool *more)
-{
-	struct batch batch = {.applied = atomic_load(&store->applied), .until = fw_boot_ms() + BATCH_MS};
-	uint64_t last = fw_spool_last(store->spool);
-	bool careful = is_careful(store);
-	enum fw_status status;
-
-	if (!anything_to_apply(store) || !has_room(store, &batch))
-		return FW_OK;
-	/* with uplinks before them, strangers may be devices by then */
-	if (last > batch.applied)
-		batch.presence = fw_presence_queue_take(store->presence_queue);
-	else if (!(batch.presence = forget_strangers(store)))
-		return FW_OK;
-	status = fw_writer_begin(&store->writer);
-	if (status != FW_OK)
-		return status;
-	status = apply_records(store, &batch);
-	/* what is unreadable at the end of the spool will never be read */
-	if (status == FW_OK && batch.end && last > batch.applied)
-		batch.applied = last;
-	if (status == FW_OK)
-		status = apply_presence_behind(store, &batch);
-	status = fw_writer_end(&store->writer, status, batch.applied);
-	if (status != FW_OK) {
-		if (batch.unread)
-			snprintf(store->writer.trouble, sizeof(store->writer.trouble), "the spool beside it cannot be read");
-		fw_spool_rewind(store->spool, atomic_load(&store->applied));
-		*more = true;
-		return is_careful(store) && !careful ? FW_OK : status;
-	}
-	atomic_store(&store->applied, batch.applied);
-	/* what was written into a catalog that is not there any more, the spool keeps for the one in its place */
-	fw_health_look_at_catalog(&store->health);
-	if (!store->health.lost)
-		fw_spool_release(store->spool, batch.applied);
-	fw_presence_queue_drop(store->presence_queue, batch.presence);
-	fw_schedule_changed(store->schedule);
-	*more |= anything_to_apply(store);
-	return FW_OK;
-}
-
-/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool
- * at the steady time `now`. */
-static void note_heard(struct fw_store *store, uint64_t last, int64_t now)
-{
-	uint64_t applied = atomic_load(&store->applied);
-	const struct fw_presence_event *waiting;
-
-	if (applied < last && applied < store->mark)
-		return;
-	store->writer.heard_ms = applied >= last ? now : store->mark_ms;
-	/* who went since then may be about to be blamed */
-	waiting = fw_presence_queue_take(store->presence_queue);
-	if (waiting && waiting->boot_ms + store->writer.clock.offset < store->writer.heard_ms)
-		store->writer.heard_ms = waiting->boot_ms + store->writer.clock.offset;
-	store->mark = last;
-	store->mark_ms = now;
-}
-
-static enum fw_status apply_uplinks(struct fw_store *store, bool *more)
-{
-	int64_t now = fw_clock_now(&store->writer.clock);
-	uint64_t last = fw_spool_last(store->spool);
-	enum fw_status status = apply_batch(store, more);
-
-	if (status == FW_OK)
-		note_heard(store, last, now);
-	return status;
-}
-
 /* Runs one of the small jobs in a transaction of its own. */
 static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
 {
@@ -425,7 +205,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		if (status != FW_OK || left)
 			return status;
 	}
-	status = apply_uplinks(store, more);
+	status = fw_intake_work(&store->intake, more);
 	/* before a timeout is decided by who was there */
 	if (status == FW_OK)
 		status = fw_store_presence_work(store->presence, store->presence_queue, more);
@@ -477,7 +257,7 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 	pthread_mutex_lock(&store->lock);
 	atomic_store(&store->sleeping, wakeable);
 	while (!store->stop && waited != ETIMEDOUT &&
-		!(wakeable && anything_to_apply(store)))
+		!(wakeable && fw_intake_waits(&store->intake)))
 		waited = pthread_cond_timedwait(&store->wake, &store->lock, &until);
 	atomic_store(&store->sleeping, false);
 	stop = store->stop;
@@ -502,14 +282,12 @@ static bool idle(struct fw_store *store)
 /* There is more to do. When it is but the few uplinks that came while the last ones were applied, they wait for others. */
 static bool linger(struct fw_store *store)
 {
-	uint64_t waiting = fw_spool_last(store->spool) - atomic_load(&store->applied);
-
 	if (!store->hurry && fw_boot_ms() >= store->next_turn) {
 		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
 		return sleep_until_work(store, TURN_MS, false);
 	}
 	/* even in a hurry an operator must find the catalog free now and then */
-	return sleep_until_work(store, waiting < BATCH_RECORDS && !store->hurry ? LINGER_MS : 1, false);
+	return sleep_until_work(store, store->hurry || fw_intake_crowded(&store->intake) ? 1 : LINGER_MS, false);
 }
 
 static void finish(struct fw_store *store)
@@ -523,7 +301,7 @@ static void finish(struct fw_store *store)
 		struct timespec pause = {0, RETRY_MS * 1000000L};
 
 		more = false;
-		if (apply_batch(store, &more) != FW_OK) {
+		if (fw_intake_work(&store->intake, &more) != FW_OK) {
 			more = true;
 			nanosleep(&pause, NULL);
 		}
@@ -531,7 +309,7 @@ static void finish(struct fw_store *store)
 	/* what was downloaded in the last moment may get lost with a busy catalog */
 	if (!store->health.lost)
 		fw_store_files_flush(store->files);
-	if (fw_spool_last(store->spool) > atomic_load(&store->applied))
+	if (fw_spool_last(store->spool) > fw_store_applied(store))
 		fw_writer_log(&store->writer, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
 }
 
@@ -630,5 +408,5 @@ enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice produ
 
 uint64_t fw_store_applied(const struct fw_store *store)
 {
-	return atomic_load(&store->applied);
+	return atomic_load(&store->intake.applied);
 }

@@ -401,7 +401,7 @@ static void catch_up(void)
 
 static void check_rows(void)
 {
-	check(stepped_store->left_out == 0);
+	check(stepped_store->intake.left_out == 0);
 	check(fw_store_applied(stepped_store) == fw_spool_last(fw_store_spool(stepped_store)));
 	for (size_t i = 0; i < world.accepted_count; i++) {
 		const struct accepted *one = &world.accepted[i];

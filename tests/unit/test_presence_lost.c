@@ -99,7 +99,7 @@ static void settle(void)
 		assert_true(rounds++ < 1000);
 		assert_int_equal(step_store(&more), FW_OK);
 		fw_service_tick(service);
-		more |= anything_to_apply(stepped_store);
+		more |= fw_intake_waits(&stepped_store->intake);
 	}
 }
 
@@ -286,7 +286,7 @@ static void no_device_is_left_out_and_never_seen_ones_stay_unknown(void **state)
 
 static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
 {
-	struct fw_outbox *outbox = stepped_store->writer.outbox, *nearly_full = fw_outbox_new(FW_OUTBOX_RESERVE + MESSAGES_OF_UPLINK);
+	struct fw_outbox *outbox = stepped_store->writer.outbox, *nearly_full = fw_outbox_new(FW_OUTBOX_RESERVE + FW_MESSAGES_OF_UPLINK);
 	bool more;
 
 	(void)state;
