@@ -4,13 +4,9 @@
 #include <string.h>
 
 #include "store_db.h"
+#include "store_firmware.h"
 
 enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, VERSION_OF, STATEMENTS };
-
-#define FIRMWARE_COLUMNS \
-	"f.version_order, f.state = 'ready', f.firmware_id, f.version, f.url, f.sign, f.sign_method, f.parameters, f.size," \
-	" f.file, ff.sha256 IS NOT NULL, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
-#define FROM_FIRMWARE " FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file "
 
 /* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
 #define OPEN_ROWS \
@@ -25,9 +21,9 @@ static const char *const sql[STATEMENTS] = {
 		"SELECT firmware_enabled, pull_policy,"
 		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
 		" FROM product WHERE product_id = ?1",
-	[BY_VERSION] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
-	[LATEST] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
-	[NEXT] = "SELECT " FIRMWARE_COLUMNS FROM_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
+	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
+	[LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
+	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
 	[OPEN_ROWS_LOWEST] = OPEN_ROWS " ORDER BY f.version_order",
 	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " ORDER BY f.version_order DESC",
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
@@ -137,63 +133,9 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	return FW_OK;
 }
 
-static const char *text_of(sqlite3_stmt *statement, int column)
-{
-	return (const char *)sqlite3_column_text(statement, column);
-}
-
-/* A file that is ready but was not verified (by force) is not offered. */
-static void read_file(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware *firmware)
-{
-	firmware->file = text_of(statement, 9);
-	if (!firmware->file)
-		return;
-	firmware->ready = firmware->ready && sqlite3_column_int(statement, 10);
-	firmware->url_apart = reader->urls_apart && sqlite3_column_int(statement, 11);
-	firmware->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 12), .mtime_ns = sqlite3_column_int64(statement, 13),
-		.ctime_ns = sqlite3_column_int64(statement, 14), .inode = sqlite3_column_int64(statement, 15)};
-}
-
-/* A row made ready by force may lack what a device must be told, or have what is no JSON to a device: it is not offered. FW_OK or FW_NOMEM. */
-static enum fw_status render(const struct fw_offer *offer, char **out)
-{
-	enum fw_status status = FW_INVALID;
-
-	if (offer->url && offer->sign && offer->sign_method && offer->parameters)
-		status = fw_message_render_offer(offer, out);
-	return status == FW_INVALID ? FW_OK : status;
-}
-
-static enum fw_status make_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
-{
-	struct fw_firmware firmware = {.order = sqlite3_column_int64(statement, 0), .ready = sqlite3_column_int(statement, 1) != 0,
-		.firmware_id = text_of(statement, 2), .version = text_of(statement, 3)};
-	enum fw_status status = FW_OK;
-	char *rendered = NULL;
-
-	if (!firmware.firmware_id || !firmware.version)
-		return FW_NOMEM;
-	read_file(reader, statement, &firmware);
-	if (firmware.ready)
-		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id, .version = firmware.version, .url = text_of(statement, 4),
-			.sign = text_of(statement, 5), .sign_method = text_of(statement, 6), .parameters = text_of(statement, 7),
-			.size = sqlite3_column_int64(statement, 8), .url_apart = firmware.url_apart}, &rendered);
-	firmware.rendered = rendered;
-	firmware.ready = rendered != NULL;
-	*out = status == FW_OK ? fw_firmware_copy(&firmware) : NULL;
-	free(rendered);
-	return *out ? FW_OK : FW_NOMEM;
-}
-
 static enum fw_status read_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
-	enum fw_status status = fw_db_step(statement);
-
-	if (status != FW_OK)
-		return status;
-	status = make_firmware(reader, statement, out);
-	sqlite3_reset(statement);
-	return status;
+	return fw_store_firmware_read(statement, reader->urls_apart, out);
 }
 
 static enum fw_status read_by_version(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)

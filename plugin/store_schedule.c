@@ -5,19 +5,18 @@
 
 #include "message.h"
 #include "store_db.h"
+#include "store_firmware.h"
 #include "table.h"
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
-#define OFFERS_MAX 256u     /* rendered firmware kept in a transaction */
+#define FIRMWARE_MAX 256u   /* kept in a transaction */
 
-enum statement { OFFER, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
+enum statement { FIRMWARE, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[OFFER] = ("SELECT f.version, f.url, f.sign, f.sign_method, f.parameters, f.size, f.file, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode"
-		" FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
-		" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND (f.file IS NULL OR ff.sha256 IS NOT NULL)"),
+	[FIRMWARE] = (FW_SELECT_FIRMWARE "WHERE f.firmware_id = ?1"),
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
@@ -38,28 +37,11 @@ struct fw_schedule {
 	sqlite3_stmt *statements[STATEMENTS];
 	struct sweep *sweeps, **last_sweep; /* oldest request first */
 	struct fw_table *sweeps_by_task;
-	struct fw_table *offers;  /* firmware_id to its struct offer */
-	uint64_t offers_of;       /* the transaction that they hold in: behind it an operator may change them */
+	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
+	uint64_t firmware_of;     /* the transaction that they hold in: behind it an operator may change them */
 	int64_t next_due;         /* steady ms */
 	int64_t data_version;     /* at which task_change was last read */
 };
-
-/* What is told of one firmware, and the file that must still be what was verified. */
-struct offer {
-	char *rendered;
-	char *file; /* NULL: hosted elsewhere */
-	struct fw_file_stamp stamp;
-	bool url_apart; /* each device is told its own */
-};
-
-static void offer_free(void *value)
-{
-	struct offer *offer = value;
-
-	free(offer->rendered);
-	free(offer->file);
-	free(offer);
-}
 
 static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slice task_id)
 {
@@ -118,9 +100,9 @@ enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, 
 	schedule->writer = writer;
 	schedule->rows = rows;
 	schedule->last_sweep = &schedule->sweeps;
-	schedule->offers = fw_table_new(0);
+	schedule->firmware = fw_table_new(0);
 	schedule->sweeps_by_task = fw_table_new(0);
-	status = schedule->offers && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	status = schedule->firmware && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = fw_rows_next_due(rows, &schedule->next_due);
 	if (status == FW_OK)
@@ -140,96 +122,61 @@ void fw_schedule_close(struct fw_schedule *schedule)
 		return;
 	while (schedule->sweeps)
 		drop_first_sweep(schedule);
-	fw_table_clear(schedule->offers, offer_free);
-	fw_table_free(schedule->offers);
+	fw_table_clear(schedule->firmware, free);
+	fw_table_free(schedule->firmware);
 	fw_table_free(schedule->sweeps_by_task);
 	fw_db_finalize(schedule->statements, STATEMENTS);
 	free(schedule);
 }
 
-static enum fw_status make_offer(sqlite3_stmt *statement, const struct fw_offer *told, struct offer **out)
+static enum fw_status load_firmware(struct fw_schedule *schedule, struct fw_slice firmware_id, struct fw_firmware **out)
 {
-	const char *file = (const char *)sqlite3_column_text(statement, 6);
-	struct offer *offer = calloc(1, sizeof(*offer));
+	sqlite3_stmt *statement = schedule->statements[FIRMWARE];
+	struct fw_firmware *firmware;
 	enum fw_status status;
 
-	if (!offer)
-		return FW_NOMEM;
-	offer->url_apart = told->url_apart;
-	status = fw_message_render_offer(told, &offer->rendered);
-	offer->file = file ? strdup(file) : NULL;
-	offer->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 8), .mtime_ns = sqlite3_column_int64(statement, 9),
-		.ctime_ns = sqlite3_column_int64(statement, 10), .inode = sqlite3_column_int64(statement, 11)};
-	if (status == FW_OK && file && !offer->file)
-		status = FW_NOMEM;
+	fw_db_bind_text(statement, 1, firmware_id);
+	status = fw_store_firmware_read(statement, fw_delivery_expires(schedule->writer->delivery), &firmware);
+	if (status != FW_OK)
+		return status;
+	if (fw_table_count(schedule->firmware) >= FIRMWARE_MAX)
+		fw_table_clear(schedule->firmware, free);
+	status = fw_table_put(schedule->firmware, firmware_id, firmware, NULL);
 	if (status == FW_OK)
-		*out = offer;
+		*out = firmware;
 	else
-		offer_free(offer);
+		free(firmware);
 	return status;
 }
 
-/* FW_INVALID: a row that lacks what a device must be told. */
-static enum fw_status read_offer(const struct fw_delivery *delivery, sqlite3_stmt *statement, const char *firmware_id, struct offer **out)
+/* The firmware, borrowed until the next call. FW_NOT_FOUND: it cannot be offered any more. */
+static enum fw_status find_firmware(struct fw_schedule *schedule, struct fw_slice firmware_id, const struct fw_firmware **out)
 {
-	struct fw_offer offer = {
-		.firmware_id = firmware_id,
-		.version = (const char *)sqlite3_column_text(statement, 0),
-		.url = (const char *)sqlite3_column_text(statement, 1),
-		.sign = (const char *)sqlite3_column_text(statement, 2),
-		.sign_method = (const char *)sqlite3_column_text(statement, 3),
-		.parameters = (const char *)sqlite3_column_text(statement, 4),
-		.size = sqlite3_column_int64(statement, 5),
-		.url_apart = sqlite3_column_int(statement, 7) && fw_delivery_expires(delivery),
-	};
+	struct fw_firmware *firmware;
+	enum fw_status status = FW_OK;
 
-	if (!offer.version || !offer.url || !offer.sign || !offer.sign_method || !offer.parameters)
-		return FW_INVALID;
-	return make_offer(statement, &offer, out);
-}
-
-/* The offer, borrowed. FW_NOT_FOUND: not ready any more. */
-static enum fw_status find_offer(struct fw_schedule *schedule, const char *firmware_id, const struct offer **out)
-{
-	sqlite3_stmt *statement = schedule->statements[OFFER];
-	struct offer *offer;
-	enum fw_status status;
-
-	if (schedule->offers_of != schedule->writer->transaction)
-		fw_table_clear(schedule->offers, offer_free);
-	schedule->offers_of = schedule->writer->transaction;
-	offer = fw_table_get(schedule->offers, fw_slice_of(firmware_id));
-	*out = offer;
-	if (offer)
-		return FW_OK;
-	fw_db_bind_text(statement, 1, fw_slice_of(firmware_id));
-	status = fw_db_step(statement);
+	if (schedule->firmware_of != schedule->writer->transaction)
+		fw_table_clear(schedule->firmware, free);
+	schedule->firmware_of = schedule->writer->transaction;
+	firmware = fw_table_get(schedule->firmware, firmware_id);
+	if (!firmware)
+		status = load_firmware(schedule, firmware_id, &firmware);
 	if (status != FW_OK)
 		return status;
-	status = read_offer(schedule->writer->delivery, statement, firmware_id, &offer);
-	sqlite3_reset(statement);
-	if (status != FW_OK)
-		return status == FW_INVALID ? FW_NOT_FOUND : status;
-	if (fw_table_count(schedule->offers) >= OFFERS_MAX)
-		fw_table_clear(schedule->offers, offer_free);
-	if (fw_table_put(schedule->offers, fw_slice_of(firmware_id), offer, NULL) != FW_OK) {
-		offer_free(offer);
-		return FW_NOMEM;
-	}
-	*out = offer;
-	return FW_OK;
+	*out = firmware;
+	return firmware->ready ? FW_OK : FW_NOT_FOUND;
 }
 
-static char *write_offer(const struct fw_schedule *schedule, const struct offer *offer, const struct fw_row *row, size_t *len)
+static char *write_offer(const struct fw_schedule *schedule, const struct fw_firmware *firmware, const struct fw_row *row, size_t *len)
 {
 	const struct fw_slice none = {NULL, 0};
 	int64_t now = schedule->writer->wall_ms;
 	char *url, *payload;
 
-	if (!offer->url_apart)
-		return fw_message_write_offer(offer->rendered, now, none, len);
-	url = fw_delivery_url(schedule->writer->delivery, fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->firmware_id, offer->file, now);
-	payload = url ? fw_message_write_offer_at(offer->rendered, url, now, none, len) : NULL;
+	if (!firmware->url_apart)
+		return fw_message_write_offer(firmware->rendered, now, none, len);
+	url = fw_delivery_url(schedule->writer->delivery, fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->firmware_id, firmware->file, now);
+	payload = url ? fw_message_write_offer_at(firmware->rendered, url, now, none, len) : NULL;
 	free(url);
 	return payload;
 }
@@ -237,20 +184,20 @@ static char *write_offer(const struct fw_schedule *schedule, const struct offer 
 /* Records the push, and queues it for when the record is committed. */
 static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 {
-	const struct offer *offer;
+	const struct fw_firmware *firmware;
 	char *payload;
 	size_t len = 0;
-	enum fw_status status = find_offer(schedule, row->firmware_id, &offer);
+	enum fw_status status = find_firmware(schedule, fw_slice_of(row->firmware_id), &firmware);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	/* when it is verified again, the task is swept again */
-	if (offer->file && !fw_delivery_holds(schedule->writer->delivery, offer->file, &offer->stamp))
+	if (firmware->file && !fw_delivery_holds(schedule->writer->delivery, firmware->file, &firmware->stamp))
 		return FW_OK;
 	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, NULL);
 	if (status != FW_OK)
 		return status;
-	payload = write_offer(schedule, offer, row, &len);
+	payload = write_offer(schedule, firmware, row, &len);
 	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
 	return fw_writer_queue(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
 }
