@@ -8,7 +8,7 @@
 #define FW_CHUNK_OF_DEVICE 16u             /* requests of one device that wait to be read */
 #define FW_CHUNK_IN_ALL 4096u              /* of all */
 #define FW_CHUNK_WAITING (8u << 20)        /* bytes that were read and wait for the broker thread; one chunk may be larger */
-#define FW_CHUNK_DEVICE_RATE (4u << 20)    /* bytes a device may ask for in a second, and one chunk: what it does not read piles up in the broker */
+#define FW_CHUNK_DEVICE_RATE (4u << 20)    /* bytes that a device gets a second, the first of them at once: what it does not read piles up in the broker */
 #define FW_CHUNK_PROPERTIES_MAX 4096u      /* bytes of response topic and correlation data of a request */
 
 struct fw_chunks;
@@ -46,7 +46,7 @@ struct fw_chunk_reply {
 enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
 void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine */
 
-/* Broker thread. FW_OK: it will be answered. FW_BUSY: too much of this device, or of all, is under way. FW_INVALID: its properties are too
+/* Broker thread. FW_OK: it will be answered, later when the device asks faster than it is served. FW_BUSY: too much of this device, or of all, is under way. FW_INVALID: its properties are too
  * large. FW_NOMEM. */
 enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked);
 

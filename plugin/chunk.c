@@ -1,5 +1,6 @@
-/* Requests wait in one list, answers in another. The thread reads only while answers that nobody has taken yet are few, so a broker
- * that is slow to publish holds it up, and the requests behind it are refused when their list is full. */
+/* Requests wait in one list, or before that in another, until their device may have more; answers in a third. The thread reads only while
+ * answers that nobody has taken yet are few, so a broker that is slow to publish holds it up, and the requests behind it are refused when
+ * there are too many. */
 #include "chunk.h"
 
 #include <errno.h>
@@ -17,12 +18,13 @@
 
 #define DEVICES_MOST 65536u /* remembered for a while */
 #define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */
+#define SECOND_US 1000000
+#define LATER_MS 10 /* who waits for more waits for a multiple of it, so that the list is not walked for each */
 
 /* What a device has under way. */
 struct device {
 	unsigned waiting;   /* requests not yet read */
-	int64_t second;     /* boot time in seconds in which it asked for `bytes` */
-	int64_t bytes;
+	int64_t served_us;  /* boot time by which it has had what it asked for, at its rate */
 	bool forgotten;     /* in no table any more */
 };
 
@@ -31,6 +33,7 @@ struct request {
 	struct device *device;
 	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 	int64_t offset, length;
+	int64_t due; /* boot ms: not before */
 	int qos;
 	char *message_id; /* JSON, the request's own copy; NULL: none */
 	char *topic;
@@ -50,6 +53,8 @@ struct fw_chunks {
 	pthread_cond_t wake;
 	bool stop;
 	struct request *first, **last;
+	struct request *later, **last_later; /* who is not due yet */
+	int64_t next_due; /* boot ms: the earliest of them */
 	struct answer *first_answer, **last_answer;
 	size_t bytes_waiting;
 	/* product/device to struct device. Who asks is among the young; when they are half of those that may be remembered, they become the old,
@@ -108,23 +113,58 @@ static struct device *find_device(struct fw_chunks *chunks, const struct fw_chun
 	return NULL;
 }
 
-static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct device **out)
+static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct request *request)
 {
-	int64_t second = fw_boot_ms() / 1000;
+	int64_t second_ago = fw_boot_ms() * 1000 - SECOND_US;
 	struct device *device = chunks->requests < FW_CHUNK_IN_ALL ? find_device(chunks, asked) : NULL;
 
 	if (!device || device->waiting >= FW_CHUNK_OF_DEVICE)
 		return false;
-	if (device->second != second) {
-		device->second = second;
-		device->bytes = 0;
-	}
-	if (device->bytes >= (int64_t)FW_CHUNK_DEVICE_RATE)
-		return false;
-	device->bytes += asked->length;
+	/* what it did not ask for in the last second it may have at once */
+	if (device->served_us < second_ago)
+		device->served_us = second_ago;
+	request->due = (device->served_us / 1000 + LATER_MS - 1) / LATER_MS * LATER_MS;
+	device->served_us += asked->length * SECOND_US / FW_CHUNK_DEVICE_RATE;
 	device->waiting++;
-	*out = device;
+	request->device = device;
 	return true;
+}
+
+static void queue_ready(struct fw_chunks *chunks, struct request *request)
+{
+	request->next = NULL;
+	*chunks->last = request;
+	chunks->last = &request->next;
+}
+
+static void queue_later(struct fw_chunks *chunks, struct request *request)
+{
+	*chunks->last_later = request;
+	chunks->last_later = &request->next;
+	if (request->due < chunks->next_due)
+		chunks->next_due = request->due;
+}
+
+/* Moves who is due by now to those that may be read. */
+static void release_due(struct fw_chunks *chunks)
+{
+	struct request **at = &chunks->later, *request;
+	int64_t now = fw_boot_ms();
+
+	if (now < chunks->next_due)
+		return;
+	chunks->next_due = INT64_MAX;
+	while ((request = *at)) {
+		if (request->due <= now) {
+			*at = request->next;
+			queue_ready(chunks, request);
+			continue;
+		}
+		if (request->due < chunks->next_due)
+			chunks->next_due = request->due;
+		at = &request->next;
+	}
+	chunks->last_later = at;
 }
 
 static struct request *make_request(const struct fw_chunk_request *asked)
@@ -167,9 +207,11 @@ enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_req
 	if (!request)
 		return FW_NOMEM;
 	pthread_mutex_lock(&chunks->lock);
-	if (admit(chunks, asked, &request->device)) {
-		*chunks->last = request;
-		chunks->last = &request->next;
+	if (admit(chunks, asked, request)) {
+		if (request->due <= fw_boot_ms())
+			queue_ready(chunks, request);
+		else
+			queue_later(chunks, request);
 		chunks->requests++;
 		pthread_cond_signal(&chunks->wake);
 		status = FW_OK;
@@ -327,16 +369,31 @@ static bool may_read(const struct fw_chunks *chunks)
 	return chunks->first && (!chunks->bytes_waiting || chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING);
 }
 
+static void wait_for_work(struct fw_chunks *chunks)
+{
+	int64_t wait_ms = chunks->next_due - fw_boot_ms();
+	struct timespec until;
+
+	if (!chunks->later) {
+		pthread_cond_wait(&chunks->wake, &chunks->lock);
+		return;
+	}
+	until = fw_after_ms(wait_ms > 0 ? wait_ms : 0);
+	pthread_cond_timedwait(&chunks->wake, &chunks->lock, &until);
+}
+
 static void *run(void *argument)
 {
 	struct fw_chunks *chunks = argument;
 
 	pthread_mutex_lock(&chunks->lock);
 	while (!chunks->stop) {
-		struct request *request = chunks->first;
+		struct request *request;
 
+		release_due(chunks);
+		request = chunks->first;
 		if (!may_read(chunks)) {
-			pthread_cond_wait(&chunks->wake, &chunks->lock);
+			wait_for_work(chunks);
 			continue;
 		}
 		chunks->first = request->next;
@@ -401,8 +458,10 @@ enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_c
 	chunks->config = *config;
 	chunks->last = &chunks->first;
 	chunks->last_answer = &chunks->first_answer;
+	chunks->last_later = &chunks->later;
+	chunks->next_due = INT64_MAX;
 	pthread_mutex_init(&chunks->lock, NULL);
-	pthread_cond_init(&chunks->wake, NULL);
+	fw_cond_init(&chunks->wake);
 	status = fw_thread_start(&chunks->thread, run, chunks, "reads chunks", error);
 	if (status != FW_OK) {
 		free_chunks(chunks);
@@ -410,6 +469,16 @@ enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_c
 	}
 	*out = chunks;
 	return FW_OK;
+}
+
+static void end_all(struct request *request)
+{
+	while (request) {
+		struct request *next = request->next;
+
+		end_request(request);
+		request = next;
+	}
 }
 
 void fw_chunks_stop(struct fw_chunks *chunks)
@@ -423,12 +492,8 @@ void fw_chunks_stop(struct fw_chunks *chunks)
 	pthread_cond_signal(&chunks->wake);
 	pthread_mutex_unlock(&chunks->lock);
 	pthread_join(chunks->thread, NULL);
-	while (chunks->first) {
-		struct request *request = chunks->first;
-
-		chunks->first = request->next;
-		end_request(request);
-	}
+	end_all(chunks->first);
+	end_all(chunks->later);
 	while (fw_chunks_take(chunks, &reply))
 		drop_reply(&reply);
 	pthread_cond_destroy(&chunks->wake);

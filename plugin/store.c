@@ -118,7 +118,6 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error)
 {
 	struct fw_store *store = calloc(1, sizeof(*store));
-	pthread_condattr_t monotonic;
 	enum fw_status status;
 
 	if (!store)
@@ -132,10 +131,7 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->writer.delivery = config->delivery;
 	store->writer.first_connection = config->first_connection;
 	pthread_mutex_init(&store->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();
 	status = store->presence_queue ? open_catalog(store, error) : FW_NOMEM;
 	if (status == FW_OK)
@@ -226,20 +222,6 @@ static enum fw_status work(struct fw_store *store, bool *more)
 	return status;
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	time.tv_sec += (time_t)(ms / 1000);
-	time.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (time.tv_nsec >= 1000000000) {
-		time.tv_nsec -= 1000000000;
-		time.tv_sec++;
-	}
-	return time;
-}
-
 static int64_t idle_ms(const struct fw_store *store)
 {
 	int64_t due = fw_schedule_next_due(store->schedule) - fw_clock_now(&store->writer.clock);
@@ -250,7 +232,7 @@ static int64_t idle_ms(const struct fw_store *store)
 /* Sleeps until there is something to do; false when the store is to stop. */
 static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 {
-	struct timespec until = after_ms(ms);
+	struct timespec until = fw_after_ms(ms);
 	int waited = 0;
 	bool stop, woken;
 

@@ -61,22 +61,18 @@ while missing or asked:
             lost += 1
             continue
         tail = message.topic[len(base):]
-        if tail == "chunk/error":
-            error = json.loads(message.payload)
-            assert error["code"] == "busy", error
-            time.sleep(0.1)
-        else:
-            assert tail.startswith("chunk/reply/" + firmware + "/"), message.topic
-            offset = int(tail.rsplit("/", 1)[1])
-            assert len(message.payload) == min(options.length, size - offset), (offset, len(message.payload))
-            if offset in asked:
-                part.seek(offset)
-                part.write(message.payload)
-                notes.write("%d\n" % offset)
-                notes.flush()
-                del asked[offset]
-                if options.pause:
-                    time.sleep(options.pause)
+        assert tail != "chunk/error", message.payload
+        assert tail.startswith("chunk/reply/" + firmware + "/"), message.topic
+        offset = int(tail.rsplit("/", 1)[1])
+        assert len(message.payload) == min(options.length, size - offset), (offset, len(message.payload))
+        if offset in asked:
+            part.seek(offset)
+            part.write(message.payload)
+            notes.write("%d\n" % offset)
+            notes.flush()
+            del asked[offset]
+            if options.pause:
+                time.sleep(options.pause)
     now = time.monotonic()
     for offset in [offset for offset, at in asked.items() if now - at > 1]:
         ask(offset)

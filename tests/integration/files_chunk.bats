@@ -85,6 +85,14 @@ chunk_error() { rr -q 1 -i d1 -t /lamp/d1/firmware/chunk -e /lamp/d1/firmware/ch
 	rows "SELECT device_id, reached, total, completed_at IS NOT NULL, bytes >= total, requests >= 5 FROM download ORDER BY 1" $'d1|300001|300001|1|1|1\nd2|300001|300001|1|1|1'
 }
 
+@test "a device that asks faster than its share a second waits, and is not refused" {
+	drop large.bin 9000000
+	add_file large 31 large.bin
+	becomes large ready
+	device d1 --window 8 --length 65536
+	cmp got-d1 "$FILES/large.bin"
+}
+
 @test "over a link that loses one in five, killed twice, resumed, and bit by bit the same" {
 	local try
 	for try in 1 2; do
