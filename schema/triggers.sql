@@ -72,6 +72,20 @@ BEGIN
   END;
 END;
 
+-- No report of such a version is accepted.
+CREATE TRIGGER firmware_insert_version BEFORE INSERT ON firmware
+BEGIN
+  SELECT RAISE(ABORT, 'version must be without control characters, such as tabs and line ends')
+  WHERE NEW.version GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*';
+END;
+
+CREATE TRIGGER firmware_update_version BEFORE UPDATE OF version ON firmware
+WHEN NEW.version IS NOT OLD.version
+BEGIN
+  SELECT RAISE(ABORT, 'version must be without control characters, such as tabs and line ends')
+  WHERE NEW.version GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*';
+END;
+
 CREATE TRIGGER firmware_insert_parameters BEFORE INSERT ON firmware
 BEGIN
   SELECT RAISE(ABORT, 'parameters must be a JSON object of at most 32768 bytes, such as {"reboot":true}')
@@ -270,6 +284,14 @@ BEGIN
     CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
     WHERE r.device_id = OLD.device_id AND f.product_id = OLD.product_id);
   DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
+  -- its next pull is news
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER device_version AFTER UPDATE OF version ON device
+WHEN NEW.version IS NOT OLD.version AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
 -- logs

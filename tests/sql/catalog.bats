@@ -117,6 +117,8 @@ name = ''~name of firmware must be 1 to 64 characters
 name = printf('%065d', 1)~name of firmware must be 1 to 64 characters
 version = ''~version must be 1 to 64 characters
 version = char(49, 0, 50)~version must be 1 to 64 characters
+version = char(49, 10)~version must be without control characters
+version = char(49, 133)~version must be without control characters
 version_order = 0~version_order must be 1 or more
 version_order = 'x'~cannot store TEXT value in INTEGER column
 size = 0~size must be 1 byte or more
@@ -342,7 +344,11 @@ bumps() {
   bumps no "UPDATE firmware SET name = 'm', description = 'd' WHERE firmware_id = 'h';"
   bumps yes "DELETE FROM firmware WHERE firmware_id = 'h';"
   bumps no "INSERT INTO device (product_id, device_id) VALUES ('p', 'd9');"
-  bumps no "UPDATE device SET version = '7', presence = 'online' WHERE device_id = 'd9';"
+  bumps no "UPDATE device SET name = 'x', presence = 'online' WHERE device_id = 'd9';"
+  bumps yes "UPDATE device SET version = '7' WHERE device_id = 'd9';"
+  bumps no "BEGIN; UPDATE catalog_state SET plugin_writing = 1; UPDATE device SET version = '8' WHERE device_id = 'd9';
+    UPDATE catalog_state SET plugin_writing = 0; COMMIT;"
+  bumps yes "DELETE FROM device WHERE device_id = 'd9';"
   bumps yes "INSERT INTO task (task_id, firmware_id, name, mode, release_type) VALUES ('t', 'f2', 'n', 'push', 'part');"
   bumps yes "INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd1');"
   bumps no "INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd2');"
