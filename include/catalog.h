@@ -68,6 +68,9 @@ struct fw_catalog;
 struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending);
 void fw_catalog_free(struct fw_catalog *catalog); /* NULL is fine */
 
+/* Of what the last answer came from: moves with every change that an answer may depend on. */
+uint64_t fw_catalog_generation(const struct fw_catalog *catalog);
+
 /* FW_OK, FW_NOT_FOUND (unknown product), or the source's trouble. */
 enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out);
 

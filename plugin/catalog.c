@@ -111,6 +111,11 @@ void fw_catalog_free(struct fw_catalog *catalog)
 	free(catalog);
 }
 
+uint64_t fw_catalog_generation(const struct fw_catalog *catalog)
+{
+	return catalog->generation;
+}
+
 /* At the beginning of each answer: what it finds afterwards is not freed under it. */
 static enum fw_status refresh(struct fw_catalog *catalog)
 {

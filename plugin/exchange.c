@@ -181,11 +181,19 @@ static enum fw_status check_product(struct exchange *exchange)
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
+/* Remembers what the device runs by its own word: is it news? */
+static bool note_version(struct exchange *exchange, struct fw_slice version)
+{
+	struct fw_service *service = exchange->service;
+
+	return fw_recent_note(service->recent, exchange->topic->product, exchange->topic->device, version, fw_catalog_generation(service->catalog), exchange->now);
+}
+
 /* A pull that tells the same again is no news; after the end of an upgrade anything is. */
 static void note_recent(struct exchange *exchange, const struct fw_uplink *uplink)
 {
 	if (uplink->kind == FW_UPLINK_REPORT)
-		fw_recent_note(exchange->service->recent, uplink->product, uplink->device, uplink->version, exchange->now);
+		note_version(exchange, uplink->version);
 	else if (uplink->complete)
 		fw_recent_forget(exchange->service->recent, uplink->product, uplink->device);
 }
@@ -240,7 +248,7 @@ static void keep_pull(struct exchange *exchange, const struct fw_answer *found)
 	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
 	enum fw_status status;
 
-	if (!fw_recent_note(exchange->service->recent, uplink.product, uplink.device, message->current_version, exchange->now) && !handed_out)
+	if (!note_version(exchange, message->current_version) && !handed_out)
 		return;
 	uplink.version = message->current_version;
 	if (handed_out)
