@@ -61,14 +61,21 @@ static bool parse_name(const char *name, const char *base, struct fw_spool_found
 	return out->first >= 1 && out->first <= INT64_MAX && magic != 0;
 }
 
-/* A segment that cannot be read keeps the broker from starting: it holds messages that were acknowledged. */
+/* A segment that cannot be read keeps the broker from starting: it holds messages that were acknowledged. Without it their numbers would
+ * be given again, and then it would count as applied. */
 static enum fw_status inspect(const char *prefix, struct fw_spool_found *found, struct fw_error *error)
 {
 	char path[PATH_MAX];
 	struct stat info;
 
 	fw_spool_path(prefix, found->first, found->magic, path);
-	if (lstat(path, &info) != 0 || !S_ISREG(info.st_mode))
+	if (lstat(path, &info) != 0) {
+		if (errno == ENOENT)
+			return FW_NOT_FOUND;
+		fw_error_set(error, "cannot look at %s, which keeps acknowledged messages: %s; see to the disk", path, strerror(errno));
+		return FW_IO;
+	}
+	if (!S_ISREG(info.st_mode))
 		return FW_NOT_FOUND;
 	if (info.st_size == 0) {
 		unlink(path);
@@ -103,7 +110,8 @@ static enum fw_status list_folder(const char *prefix, const char *base, DIR *dir
 	struct fw_spool_found found;
 	struct dirent *entry;
 
-	while (status == FW_OK && (entry = readdir(dir))) {
+	/* a NULL with errno unchanged is the end (readdir(3)) */
+	while (status == FW_OK && (errno = 0, entry = readdir(dir))) {
 		if (!parse_name(entry->d_name, base, &found))
 			continue;
 		status = inspect(prefix, &found, error);
@@ -111,6 +119,10 @@ static enum fw_status list_folder(const char *prefix, const char *base, DIR *dir
 			status = list_add(list, found);
 		else if (status == FW_NOT_FOUND)
 			status = FW_OK;
+	}
+	if (status == FW_OK && errno) {
+		fw_error_set(error, "cannot read the folder of %s, which keeps acknowledged messages: %s; see to the disk", prefix, strerror(errno));
+		status = FW_IO;
 	}
 	return status;
 }

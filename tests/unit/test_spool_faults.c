@@ -1,6 +1,30 @@
 /* A disk that is full or fails: an append that failed leaves no trace, and the next one goes on. */
 #include "spool_fixture.h"
 
+#include <dlfcn.h>
+
+/* In the system's place: when the folder cannot be read, or its files not be looked at. */
+static bool folder_fails, files_fail;
+
+struct dirent *readdir(DIR *dir)
+{
+	struct dirent *(*system_readdir)(DIR *dir);
+
+	*(void **)&system_readdir = dlsym(RTLD_NEXT, "readdir");
+	if (!folder_fails)
+		return system_readdir(dir);
+	errno = EIO;
+	return NULL;
+}
+
+int lstat(const char *path, struct stat *info)
+{
+	if (!files_fail)
+		return fstatat(AT_FDCWD, path, info, AT_SYMLINK_NOFOLLOW);
+	errno = EIO;
+	return -1;
+}
+
 static void test_full_disk_at_every_byte(void **state)
 {
 	static const int codes[] = {ENOSPC, EDQUOT, EIO};
@@ -232,6 +256,35 @@ static void test_numbers_go_on_above_what_cannot_be_read(void **state)
 	fw_spool_close(spool);
 }
 
+static void assert_refused(const char *prefix, const char *words)
+{
+	struct fw_error error = {""};
+	struct fw_spool *spool;
+
+	assert_int_equal(fw_spool_open(prefix, 1, NULL, &spool, &error), FW_IO);
+	assert_non_null(strstr(error.text, words));
+}
+
+/* A segment that is passed over at one start would count as applied at the next, for its numbers were given again. */
+static void test_a_folder_that_fails_keeps_the_spool_from_opening(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fw_spool *spool = reopen(fixture, 0);
+
+	append(spool, "one");
+	append(spool, "not applied");
+	fw_spool_close(spool);
+	folder_fails = true;
+	assert_refused(fixture->prefix, "cannot read the folder");
+	folder_fails = false;
+	files_fail = true;
+	assert_refused(fixture->prefix, "cannot look at");
+	files_fail = false;
+	spool = reopen(fixture, 1);
+	expect(spool, 2, "not applied");
+	fw_spool_close(spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +298,7 @@ int main(void)
 		TEST(test_bad_sectors_are_given_up_whatever_is_rolled_back),
 		TEST(test_no_more_is_lost_than_the_page_with_the_bad_sector),
 		TEST(test_numbers_go_on_above_what_cannot_be_read),
+		TEST(test_a_folder_that_fails_keeps_the_spool_from_opening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
