@@ -19,6 +19,7 @@ enum fw_verify_outcome {
 	FW_VERIFY_GOOD,
 	FW_VERIFY_BAD,       /* `reason` says why */
 	FW_VERIFY_UNSETTLED, /* somebody is writing it: try again in a moment; `reason` says so where it may last */
+	FW_VERIFY_UNREAD,    /* it cannot be read now (a disk that fails, no memory), which says nothing about it: try again later; `reason` says why */
 };
 
 struct fw_verify_result {

@@ -50,12 +50,30 @@ bool fw_sign_method_is_digest(enum fw_sign_method method)
 	return !methods[method].key_type;
 }
 
+/* Did OpenSSL fail for want of memory? That says nothing about a key, a signature, or a file. Forgets the failure. */
+static bool lacked_memory(void)
+{
+	bool lacked = false;
+	unsigned long code;
+
+	while ((code = ERR_get_error()))
+		lacked |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+	return lacked;
+}
+
+static enum fw_status out_of_memory(struct fw_error *error)
+{
+	fw_error_set(error, "out of memory");
+	return FW_NOMEM;
+}
+
 static enum fw_status openssl_failed(struct fw_error *error, const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
+	if (lacked_memory())
+		return out_of_memory(error);
 	fw_error_set(error, "OpenSSL refuses %s: %s", what, reason ? reason : "no reason given");
-	ERR_clear_error();
 	return FW_FAILED;
 }
 
@@ -82,7 +100,8 @@ static enum fw_status load_key(enum fw_sign_method method, const char *pem, EVP_
 	bio = BIO_new_mem_buf(pem, -1);
 	key = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL) : NULL;
 	BIO_free(bio);
-	ERR_clear_error();
+	if (!key && lacked_memory())
+		return out_of_memory(error);
 	if (!key) {
 		fw_error_set(error, "the product's public_key is not a whole PEM public key: set it to what 'openssl pkey -in private.pem -pubout' prints");
 		return FW_INVALID;
@@ -169,8 +188,7 @@ static enum fw_status make_buffer(struct run *run)
 	run->buffer = mmap(NULL, run->buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (run->buffer == MAP_FAILED) {
 		run->buffer = NULL;
-		fw_error_set(run->error, "out of memory");
-		return FW_NOMEM;
+		return out_of_memory(run->error);
 	}
 	return FW_OK;
 }
@@ -202,7 +220,7 @@ static enum fw_status read_piece(struct run *run, unsigned char *at, size_t most
 		len = pread(run->request->fd, at, most, offset);
 	} while (len < 0 && errno == EINTR);
 	if (len < 0) {
-		fw_error_set(run->error, "the file cannot be read: %s", strerror(errno));
+		fw_error_set(run->error, "the file cannot be read now: %s", strerror(errno));
 		return FW_IO;
 	}
 	*got = (size_t)len;
@@ -284,7 +302,8 @@ static enum fw_status check_signature(struct run *run, const unsigned char *sha2
 {
 	bool good = run->whole ? verify_whole(run) : verify_sha256(run, sha256);
 
-	ERR_clear_error();
+	if (lacked_memory() && !good)
+		return out_of_memory(run->error);
 	if (good)
 		return FW_OK;
 	fw_error_set(run->error, "sign (%s) is not the signature of this file by the owner of the product's public_key: another file, another key, or a damaged signature",

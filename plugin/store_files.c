@@ -10,6 +10,7 @@
 
 #define LOOK_EVERY_MS 20000  /* at all files: what inotify does not see, such as another machine's writes */
 #define UNSETTLED_MS 250     /* before a file that is being written is tried again */
+#define UNREAD_MS 5000       /* before one that could not be read is */
 #define GUARD_EVERY_MS 1000
 #define FLUSH_EVERY_MS 2000
 #define FLUSH_ROWS 500u      /* of one transaction */
@@ -65,7 +66,7 @@ struct fw_store_files {
 	sqlite3_stmt *statements[STATEMENTS];
 	char cursor[FW_ID_MAX + 1]; /* the pending row that was tried last: they take turns */
 	bool look_for_pending, look_at_files;
-	bool unsettled;             /* one of this turn */
+	int64_t again_ms;           /* until a file of this turn is tried again; 0: none has to be */
 	int64_t pending_after;      /* boot ms: not before */
 	int64_t next_look, next_flush, next_guard; /* boot ms */
 	int64_t data_version;       /* at which pending rows were last looked for */
@@ -219,7 +220,10 @@ static enum fw_status tell_waiting(struct fw_store_files *files)
 	sqlite3_stmt *statement = files->statements[TOLD];
 	enum fw_status status;
 
-	files->unsettled = true;
+	if (result->outcome == FW_VERIFY_UNREAD)
+		files->again_ms = UNREAD_MS;
+	else if (!files->again_ms)
+		files->again_ms = UNSETTLED_MS;
 	if (!result->reason.text[0])
 		return FW_OK;
 	fw_db_bind_text(statement, 1, fw_slice_of(result->job.firmware_id));
@@ -236,7 +240,7 @@ static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 
 	if (!files->has_result && !(files->has_result = fw_verifier_take(files->verifier, &files->result)))
 		return FW_OK;
-	if (files->result.outcome == FW_VERIFY_UNSETTLED) {
+	if (files->result.outcome == FW_VERIFY_UNSETTLED || files->result.outcome == FW_VERIFY_UNREAD) {
 		status = tell_waiting(files);
 		if (status != FW_OK)
 			return status;
@@ -412,16 +416,14 @@ static enum fw_status note_changes(struct fw_store_files *files)
 	return status;
 }
 
-/* The end of a turn: if it met files that are being written, the next one begins in a moment. */
+/* The end of a turn: if it met files that are being written, the next one begins in a moment; if one could not be read, a little later. */
 static void end_turn(struct fw_store_files *files)
 {
-	bool again = files->unsettled || files->cursor[0];
-
-	if (files->unsettled)
-		files->pending_after = fw_boot_ms() + UNSETTLED_MS;
+	files->look_for_pending = files->again_ms || files->cursor[0];
+	if (files->again_ms)
+		files->pending_after = fw_boot_ms() + files->again_ms;
 	files->cursor[0] = '\0';
-	files->unsettled = false;
-	files->look_for_pending = again;
+	files->again_ms = 0;
 }
 
 static enum fw_status submit_pending(struct fw_store_files *files)

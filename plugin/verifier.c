@@ -91,8 +91,11 @@ static void conclude(enum fw_status status, struct fw_verify_result *result)
 		result->outcome = FW_VERIFY_GOOD;
 		break;
 	case FW_CORRUPT: /* its length changed */
-	case FW_NOMEM:
 		result->outcome = FW_VERIFY_UNSETTLED;
+		break;
+	case FW_IO:
+	case FW_NOMEM:
+		result->outcome = FW_VERIFY_UNREAD;
 		break;
 	default:
 		result->outcome = FW_VERIFY_BAD;
@@ -111,7 +114,7 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 	if (status != FW_OK) {
 		result->stamp = look;
 		/* what passes, such as want of descriptors, says nothing about the file */
-		result->outcome = status == FW_BUSY ? FW_VERIFY_UNSETTLED : FW_VERIFY_BAD;
+		result->outcome = status == FW_BUSY ? FW_VERIFY_UNREAD : FW_VERIFY_BAD;
 		return true;
 	}
 	if (!worth_reading(request.fd, job, result)) {

@@ -224,6 +224,16 @@ fill_disk_under_load() {
 	assert_json "$(pull d1 '{}')" '.version == "2.0"'
 }
 
+@test "a firmware file that cannot be read for a while is verified when it can" {
+	start_faulty
+	faults r 5 100 image.bin
+	head -c 100000 /dev/urandom >"$BROKER_DIR/firmware/image.bin"
+	db "INSERT INTO firmware (firmware_id, product_id, name, version, version_order, file) VALUES ('f', 'lamp', 'n', '30', 30, 'image.bin')"
+	rows "SELECT state, state_reason FROM firmware WHERE firmware_id = 'f'" 'pending|the file cannot be read now: Input/output error'
+	faults
+	rows "SELECT state, state_reason FROM firmware WHERE firmware_id = 'f'" 'ready|'
+}
+
 @test "any call fails now and then, with kill -9 in between" {
 	start_faulty
 	start_witnesses 4 2 0 3000 800
