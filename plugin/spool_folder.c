@@ -175,3 +175,24 @@ enum fw_status fw_spool_list(const char *prefix, struct fw_spool_found **out, si
 	*count = list.count;
 	return FW_OK;
 }
+
+enum fw_status fw_spool_set_aside(const char *prefix, size_t *count, struct fw_error *error)
+{
+	struct fw_spool_found *found;
+	enum fw_status status = fw_spool_list(prefix, &found, count, error);
+
+	if (status != FW_OK)
+		return status;
+	for (size_t i = 0; i < *count && status == FW_OK; i++) {
+		char path[PATH_MAX], kept[PATH_MAX + 8];
+
+		fw_spool_path(prefix, found[i].first, found[i].magic, path);
+		snprintf(kept, sizeof(kept), "%s.kept", path);
+		if (rename(path, kept) != 0) {
+			fw_error_set(error, "cannot rename %s, which keeps acknowledged messages: %s", path, strerror(errno));
+			status = FW_IO;
+		}
+	}
+	free(found);
+	return status;
+}

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ struct fw_store {
 	struct fw_store_files *files;
 	struct fw_intake intake;
 	struct fw_spool *spool;
+	char *spool_prefix; /* of the spool's files: beside the catalog */
 	struct fw_presence_queue *presence_queue;
 	int lock_fd; /* -1: not open */
 
@@ -62,11 +64,30 @@ struct fw_store {
 	int64_t next_prune; /* boot ms */
 };
 
+/* A catalog that is missing is made anew, and knows no product: what devices said to the one before it would be passed over. */
+static enum fw_status keep_spool_of_missing_catalog(struct fw_store *store, struct fw_error *error)
+{
+	const char *path = store->config.options->db_file;
+	struct stat catalog;
+	size_t count = 0;
+	enum fw_status status;
+
+	if (stat(path, &catalog) == 0 ? catalog.st_size > 0 : errno != ENOENT)
+		return FW_OK;
+	status = fw_spool_set_aside(store->spool_prefix, &count, error);
+	if (status == FW_OK && count)
+		fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog '%s' is missing and made anew; what waited for it is kept in '%s-*.kept': to have it applied, stop"
+			" the broker, put the catalog back, or a backup of it, and take '.kept' off these names", path, store->spool_prefix);
+	return status;
+}
+
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
 	enum fw_status status = fw_store_lock(options->db_file, &store->lock_fd, error);
 
+	if (status == FW_OK)
+		status = keep_spool_of_missing_catalog(store, error);
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
@@ -79,14 +100,9 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 {
 	uint64_t applied = 0;
 	enum fw_status status = fw_writer_applied(&store->writer, &applied, error);
-	char *prefix;
 
-	if (status == FW_OK && asprintf(&prefix, "%s-spool", store->config.options->db_file) < 0)
-		status = FW_NOMEM;
-	if (status == FW_OK) {
-		status = fw_spool_open(prefix, applied, NULL, &store->spool, error);
-		free(prefix);
-	}
+	if (status == FW_OK)
+		status = fw_spool_open(store->spool_prefix, applied, NULL, &store->spool, error);
 	store->intake = (struct fw_intake){.writer = &store->writer, .apply = store->apply, .presence = store->presence, .schedule = store->schedule,
 		.health = &store->health, .spool = store->spool, .queue = store->presence_queue, .applied = applied};
 	return status;
@@ -133,7 +149,9 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();
-	status = store->presence_queue ? open_catalog(store, error) : FW_NOMEM;
+	if (asprintf(&store->spool_prefix, "%s-spool", config->options->db_file) < 0)
+		store->spool_prefix = NULL;
+	status = store->presence_queue && store->spool_prefix ? open_catalog(store, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = open_parts(store, error);
 	if (status == FW_OK)
@@ -351,6 +369,7 @@ void fw_store_close(struct fw_store *store)
 	fw_rows_close(store->rows);
 	fw_writer_close(&store->writer);
 	fw_spool_close(store->spool);
+	free(store->spool_prefix);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_cond_destroy(&store->wake);

@@ -23,10 +23,12 @@ void fw_health_init(struct fw_health *health, struct fw_writer *writer, const ch
 void fw_health_look_at_catalog(struct fw_health *health)
 {
 	struct stat now;
-	bool lost = stat(health->path, &now) != 0 || now.st_dev != health->device || now.st_ino != health->inode;
+	bool there = stat(health->path, &now) == 0;
+	bool lost = !there || now.st_dev != health->device || now.st_ino != health->inode;
 
 	if (lost && !health->lost)
-		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was removed or replaced while in use: put it back, or restart the broker to use the new one", health->path);
+		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was %s", health->path, there ? "replaced while in use: restart the broker to use the new one"
+			: "removed while in use: put it back, or stop the broker and put a backup there; what devices say meanwhile is kept beside it");
 	health->lost = lost;
 	if (lost)
 		fw_writer_empty_log(health->writer);

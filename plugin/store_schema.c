@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "schema.h"
@@ -27,9 +28,31 @@ static int64_t newest_version(void)
 	return newest;
 }
 
+#define HEADER_SIZE 20
+#define WRITE_VERSION 18 /* 1: a database that has no log, 2: with one (sqlite.org/fileformat.html, section 1.3.3) */
+
+/* A backup by VACUUM INTO has no log. One that is there is what a crash left of the catalog that the backup was put in place of, and
+ * SQLite would bring it into the backup. */
+static enum fw_status check_log(const char *path, const char *header, struct fw_error *error)
+{
+	struct stat log = {.st_size = 0};
+	char *log_path = NULL;
+
+	if (asprintf(&log_path, "%s-wal", path) < 0)
+		return FW_NOMEM;
+	if (stat(log_path, &log) != 0)
+		log.st_size = 0;
+	free(log_path);
+	if (header[WRITE_VERSION] != 1 || log.st_size == 0)
+		return FW_OK;
+	fw_error_set(error, "'%s-wal' is the log of another file, in whose place '%s' was put: remove '%s-wal' and '%s-shm', and leave '%s-spool-*' as they are",
+		path, path, path, path, path);
+	return FW_CORRUPT;
+}
+
 static enum fw_status check_header(const char *path, bool *empty, struct fw_error *error)
 {
-	char header[16];
+	char header[HEADER_SIZE] = "";
 	FILE *file = fopen(path, "rb");
 	size_t got;
 
@@ -39,11 +62,11 @@ static enum fw_status check_header(const char *path, bool *empty, struct fw_erro
 	got = fread(header, 1, sizeof(header), file);
 	fclose(file);
 	*empty = got == 0;
-	if (got && (got < sizeof(header) || memcmp(header, "SQLite format 3", 16) != 0)) {
+	if (got && (got < 16 || memcmp(header, "SQLite format 3", 16) != 0)) {
 		fw_error_set(error, "'%s' is not an SQLite database: set plugin_opt_db_file to another path, or move that file away", path);
 		return FW_CORRUPT;
 	}
-	return FW_OK;
+	return check_log(path, header, error);
 }
 
 static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error *error)

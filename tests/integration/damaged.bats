@@ -187,11 +187,50 @@ left_with_log() {
 		for i in range(300):
 		    client.publish("/lamp/d1/firmware/upgrade/progress", '{"timestamp":%d,"progress":1,"errorReason":"%s"}' % (i + 1, "x" * 60000), mid=i + 1)
 	END
-	retry 12 grep -q 'was removed or replaced while in use' "$LOG"
+	retry 12 grep -q 'was replaced while in use' "$LOG"
 	stop_broker
 	start_broker
 	rows "SELECT count(*) FROM progress_log" 300
 	assert_equal "$(db "PRAGMA integrity_check")" ok
+}
+
+@test "a catalog removed while it is in use, and a restart without it: what was acknowledged is kept, and applied to it when it is back" {
+	start_broker
+	catalog
+	say d1 report '{"version":"1.0"}'
+	rows "SELECT count(*) FROM device" 1
+	db "VACUUM INTO '$BROKER_DIR/copy.db'"
+	rm "$DB"
+	retry 12 grep -q 'was removed while in use: put it back' "$LOG"
+	say d1 upgrade/progress '{"timestamp":1,"progress":1}'
+	stop_broker
+	start_broker
+	retry 5 grep -q "firmware.db' is missing and made anew; what waited for it is kept in" "$LOG"
+	rows "SELECT count(*) FROM product" 0
+	stop_broker
+	mv "$BROKER_DIR/copy.db" "$DB"
+	for kept in "$DB"-spool-*.kept; do mv "$kept" "${kept%.kept}"; done
+	start_broker
+	rows "SELECT device_id, progress FROM progress_log" 'd1|1'
+}
+
+@test "a backup put in place of a catalog whose log a crash left is refused until that log is gone" {
+	start_broker
+	catalog
+	db "VACUUM INTO '$BROKER_DIR/copy.db'"
+	say d1 report '{"version":"1.0"}'
+	rows "SELECT count(*) FROM device" 1
+	kill_broker
+	[[ -s $DB-wal ]]
+	cp "$BROKER_DIR/copy.db" "$DB"
+	refuses_to_start
+	[[ $output == *"firmware.db-wal' is the log of another file"*"remove '"* ]]
+	cmp "$BROKER_DIR/copy.db" "$DB"
+	rm "$DB-wal" "$DB-shm"
+	start_broker
+	# it is in the spool still
+	rows "SELECT count(*) FROM device" 1
+	assert_equal "$(db 'PRAGMA integrity_check')" ok
 }
 
 @test "an empty file, and a log without its catalog, are no catalog yet" {
