@@ -24,9 +24,9 @@ static const char *const sql[STATEMENTS] = {
 	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
 	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, version, previous_version)"
 		" VALUES (?4, ?3, ?1, ?2, ?5, ?6)",
-	/* log_id grows with received_at: the old rows are the first ones */
-	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
-	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	/* log_id grows with received_at: the old rows are the first ones, but for those of a time when the clock was ahead */
+	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
 };
 
 struct fw_store_log {
@@ -169,6 +169,7 @@ enum fw_status fw_store_log_prune(struct fw_store_log *log, int64_t before, int6
 	for (size_t i = 0; i < 2 && status == FW_OK; i++) {
 		fw_db_bind_integer(log->statements[logs[i]], 1, most);
 		fw_db_bind_integer(log->statements[logs[i]], 2, before);
+		fw_db_bind_integer(log->statements[logs[i]], 3, log->writer->wall_ms);
 		status = fw_db_run(log->statements[logs[i]]);
 		*left |= status == FW_OK && sqlite3_changes(log->writer->db) >= most;
 	}

@@ -180,3 +180,15 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 	say d1 upgrade/progress '{"timestamp":1,"firmwareId":"lamp-2.0","complete":true,"success":true}'
 	rows "SELECT state FROM task_device" success
 }
+
+@test "old log rows go with log_retention_days, also behind those of a time when the clock was ahead" {
+	stop_broker
+	db "CREATE TEMP TABLE n AS WITH RECURSIVE n(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 2199) SELECT n,
+			strftime('%s') * 1000 + CASE WHEN n < 700 THEN 366 WHEN n < 2000 THEN -2 ELSE 0 END * 86400000 AS at FROM n;
+		BEGIN; UPDATE catalog_state SET plugin_writing = 1;
+		INSERT INTO progress_log (received_at, product_id, device_id, progress, complete) SELECT at, 'lamp', 'd1', n % 100, 0 FROM n;
+		INSERT INTO version_log (received_at, product_id, device_id, version) SELECT at, 'lamp', 'd1', n FROM n;
+		UPDATE catalog_state SET plugin_writing = 0; COMMIT"
+	start_broker 'plugin_opt_log_retention_days 1'
+	rows "SELECT (SELECT count(*) FROM progress_log), (SELECT count(*) FROM version_log)" '900|900'
+}
