@@ -178,6 +178,11 @@ static enum fw_status write_verdict(struct fw_store_files *files, void *context)
 	if (*applied)
 		status = remember(files, result, url);
 	free(url);
+	/* that it cannot even be rejected is a rule of the operator's */
+	if (status == FW_INVALID && result->outcome == FW_VERIFY_BAD) {
+		files->again_ms = UNREAD_MS;
+		status = fw_writer_pass_over(files->writer, status, "that a file is rejected");
+	}
 	return status;
 }
 
@@ -195,8 +200,6 @@ static enum fw_status refuse_verdict(struct fw_store_files *files, bool *applied
 {
 	struct fw_verify_result *result = &files->result;
 
-	if (result->outcome != FW_VERIFY_GOOD)
-		return FW_INVALID;
 	result->outcome = FW_VERIFY_BAD;
 	result->reason.text[0] = '\0';
 	fw_error_set(&result->reason, "what follows from the file cannot be written into the row: %s", files->writer->trouble);
@@ -210,7 +213,7 @@ static enum fw_status write_waiting(struct fw_store_files *files, void *context)
 	(void)context;
 	bind_as_told(statement, &files->result.job);
 	fw_db_bind_text(statement, 7, fw_slice_of(files->result.reason.text));
-	return fw_db_run(statement);
+	return fw_writer_pass_over(files->writer, fw_db_run(statement), "what a file waits for");
 }
 
 /* A file may be kept open for hours: what its row waits for is written down, once. */
@@ -248,7 +251,7 @@ static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 		status = in_transaction(files, write_verdict, &applied);
 		if (status == FW_INVALID)
 			status = refuse_verdict(files, &applied);
-		if (status != FW_OK && status != FW_INVALID)
+		if (status != FW_OK)
 			return status;
 		if (applied)
 			tell(files, &files->result);
@@ -465,7 +468,7 @@ static enum fw_status write_downloads(struct fw_store_files *files, void *contex
 		fw_db_bind_integer(statement, 7, record->reached);
 		fw_db_bind_integer(statement, 8, record->total);
 		fw_db_bind_integer(statement, 9, record->requests);
-		status = fw_db_run(statement);
+		status = fw_writer_pass_over(files->writer, fw_db_run(statement), "a download's record");
 	}
 	return status;
 }

@@ -421,3 +421,24 @@ give_key() { db "UPDATE product SET public_key = CAST(readfile('$1.pub') AS TEXT
 	assert_equal "$(db "SELECT (SELECT count(*) FROM download) + (SELECT count(*) FROM firmware_file)")" 0
 	assert_equal "$(status_of "$HTTP/firmware/f/a.bin")" 404
 }
+
+@test "an operator's trigger that refuses the record of one download holds up no other, nor what files wait for" {
+	drop a.bin
+	add_file f 30 a.bin
+	becomes f ready
+	add_file g 31 a.bin
+	becomes g ready
+	db "CREATE TRIGGER no_f BEFORE INSERT ON download WHEN NEW.firmware_id = 'f' BEGIN SELECT RAISE(ABORT, 'not f, please'); END"
+	curl -sf -o got "$HTTP/firmware/f/a.bin"
+	curl -sf -o got "$HTTP/firmware/g/a.bin"
+	rows "SELECT firmware_id FROM download" g
+	retry 5 grep -q "the catalog's rules refuse a download's record, which is passed over: not f, please" "$LOG"
+	db "CREATE TRIGGER no_verdict BEFORE UPDATE OF state ON firmware WHEN NEW.firmware_id = 'h' AND NEW.state IN ('ready', 'rejected') BEGIN
+		SELECT RAISE(ABORT, 'no verdict, please'); END"
+	add_file h 32 a.bin
+	drop b.bin
+	add_file i 33 b.bin
+	becomes i ready
+	rows "SELECT state FROM firmware WHERE firmware_id = 'h'" pending
+	refute grep -q 'the catalog cannot be written' "$LOG"
+}
