@@ -43,7 +43,7 @@ struct fw_row_input {
 };
 
 /* Applies `event` by the rules, writes the row, and queues the `task` event when its state changed. `row` is brought
- * up to date. *changed (may be NULL): the state changed. */
+ * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not. */
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
 
 /* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was read. */

@@ -206,10 +206,12 @@ struct change {
 	bool from_version_set;
 };
 
+/* FW_NOT_FOUND: a trigger of the operator's lets the row be as it was (sqlite.org/lang_createtrigger.html, "RAISE(IGNORE)"). */
 static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, const struct change *change)
 {
 	sqlite3_stmt *statement = rows->statements[WRITE];
 	const char *failed_by = row->failed_by_device ? "device" : "broker";
+	enum fw_status status;
 
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
 	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
@@ -228,7 +230,8 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 15, change->from_version_set);
 	fw_db_bind_text(statement, 16, fw_slice_of(row->device_version));
 	fw_db_bind_integer(statement, 17, row->was_online);
-	return fw_db_run(statement);
+	status = fw_db_run(statement);
+	return status == FW_OK && sqlite3_changes(rows->writer->db) == 0 ? FW_NOT_FOUND : status;
 }
 
 static enum fw_status tell(struct fw_rows *rows, const struct fw_row *row, const char *reason)
@@ -368,7 +371,7 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 	struct fw_row_facts facts = {.push = row->push, .failed_by_device = row->failed_by_device,
 		.was_online = row->was_online && row->online && !row->interrupted_at && row->pushed_clock >= rows->writer->watched_ms, .finished_before = row->progress == 100 || row->interrupted_at};
 	struct fw_row_step step = fw_rules_step(row->state, event, &facts);
-	enum fw_row_state before = row->state;
+	const struct fw_row before = *row;
 	char buffer[FW_VERSION_BUFFER + 64], *reason = NULL;
 	struct change change;
 	enum fw_status status;
@@ -378,14 +381,18 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 	if (!input)
 		input = &nothing;
 	/* PULLED of a row under way, for one: legal, and nothing to write */
-	if (!step.legal || (step.state == before && step.actions == FW_ACT_NONE))
+	if (!step.legal || (step.state == before.state && step.actions == FW_ACT_NONE))
 		return FW_OK;
 	row->state = step.state;
 	act(rows->writer, row, step.actions, input);
-	change = (struct change){.reason_set = step.state != before || (step.actions & FW_ACT_BY_DEVICE),
+	change = (struct change){.reason_set = step.state != before.state || (step.actions & FW_ACT_BY_DEVICE),
 		.reason = reason_of(&step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
 	status = write_row(rows, row, &change);
-	if (status != FW_OK || step.state == before)
+	if (status == FW_NOT_FOUND) {
+		*row = before;
+		return FW_OK;
+	}
+	if (status != FW_OK || step.state == before.state)
 		return status;
 	if (changed)
 		*changed = true;
@@ -396,16 +403,23 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 	return status;
 }
 
+static enum fw_status write_times(struct fw_rows *rows, const struct fw_row *row)
+{
+	enum fw_status status = write_row(rows, row, &(struct change){0});
+
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
 enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row)
 {
 	if (row->state != FW_ROW_PROCESSING || row->interrupted_at)
 		return FW_OK;
 	row->interrupted_at = rows->writer->wall_ms;
-	return write_row(rows, row, &(struct change){0});
+	return write_times(rows, row);
 }
 
 enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row)
 {
 	row->due_at = rows->writer->steady_ms + POSTPONE_MS;
-	return write_row(rows, row, &(struct change){0});
+	return write_times(rows, row);
 }

@@ -187,6 +187,7 @@ static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 	const struct fw_firmware *firmware;
 	char *payload;
 	size_t len = 0;
+	bool pushed;
 	enum fw_status status = find_firmware(schedule, fw_slice_of(row->firmware_id), &firmware);
 
 	if (status != FW_OK)
@@ -194,8 +195,8 @@ static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 	/* when it is verified again, the task is swept again */
 	if (firmware->file && !fw_delivery_holds(schedule->writer->delivery, firmware->file, &firmware->stamp))
 		return FW_OK;
-	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, NULL);
-	if (status != FW_OK)
+	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, &pushed);
+	if (status != FW_OK || !pushed)
 		return status;
 	payload = write_offer(schedule, firmware, row, &len);
 	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
@@ -296,6 +297,7 @@ static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
 {
 	struct fw_row *found = calloc(STEP_ROWS, sizeof(*found));
 	size_t count = 0;
+	bool moved = false;
 	enum fw_status status = found ? fw_rows_due(schedule->rows, found, STEP_ROWS, &count) : FW_NOMEM;
 
 	*done = count < STEP_ROWS;
@@ -309,7 +311,10 @@ static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
 		status = expire(schedule, &row);
 		if (status == FW_INVALID && (status = fw_writer_pass_over(schedule->writer, status, "a timeout")) == FW_OK)
 			status = fw_writer_pass_over(schedule->writer, fw_rows_postpone(schedule->rows, &found[i]), "a timeout");
+		moved |= row.due_at != found[i].due_at;
 	}
+	/* when an operator's trigger keeps them all as they are, there is no hurry to try again */
+	*done |= !moved;
 	free(found);
 	return status;
 }

@@ -264,3 +264,18 @@ clock_seen() {
 	grep -q "the catalog's rules refuse a push, which is passed over: not yet, please" "$LOG"
 	refute grep -q 'the catalog cannot be written' "$LOG"
 }
+
+@test "a row that an operator's trigger keeps as it is, is not pushed, and nothing is told of it" {
+	online d1 d2
+	db "CREATE TRIGGER frozen BEFORE UPDATE ON task_device WHEN OLD.device_id = 'd1' BEGIN SELECT RAISE(IGNORE); END;
+		CREATE TRIGGER lasting BEFORE UPDATE ON task_device WHEN OLD.device_id = 'd2' AND NEW.state = 'failed' BEGIN SELECT RAISE(IGNORE); END"
+	listen told -q 1 -t /lamp/+/firmware/task
+	task t1 2.0 push 'd1 d2' 1
+	upgrades d2 1
+	sleep 1.5 # d2's timeout comes, and comes to nothing
+	settle
+	upgrades d1 0
+	columns t1 d1 'state, attempts' 'waiting|0'
+	row t1 d2 processing
+	heard_count told 1
+}
