@@ -25,7 +25,7 @@ struct fw_message {
 	int progress; /* 0 to 100 */
 	bool complete;
 	bool has_success;
-	bool success; /* absent: true for upgrade/reply, false for progress */
+	bool success; /* absent: true for upgrade/reply, else false; has_success tells which */
 	bool has_offset, has_range; /* both are there */
 	int64_t offset, length; /* chunk, bytes */
 };
