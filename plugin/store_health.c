@@ -26,9 +26,11 @@ void fw_health_look_at_catalog(struct fw_health *health)
 	bool there = stat(health->path, &now) == 0;
 	bool lost = !there || now.st_dev != health->device || now.st_ino != health->inode;
 
-	if (lost && !health->lost)
-		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was %s", health->path, there ? "replaced while in use: restart the broker to use the new one"
-			: "removed while in use: put it back, or stop the broker and put a backup there; what devices say meanwhile is kept beside it");
+	if (lost && !health->lost && there)
+		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was replaced while in use: restart the broker to use the new one", health->path);
+	else if (lost && !health->lost)
+		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was removed while in use: put it back, or stop the broker and put a backup there; what"
+			" devices say meanwhile is kept beside it", health->path);
 	health->lost = lost;
 	if (lost)
 		fw_writer_empty_log(health->writer);
