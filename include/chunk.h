@@ -46,8 +46,8 @@ struct fw_chunk_reply {
 enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
 void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine */
 
-/* Broker thread. FW_OK: it will be answered, later when the device asks faster than it is served. FW_BUSY: too much of this device, or of all, is under way. FW_INVALID: its properties are too
- * large. FW_NOMEM. */
+/* Broker thread. FW_OK: it will be answered, later when the device asks faster than it is served. FW_BUSY: too much of this device, or of
+ * all, is under way. FW_INVALID: its properties are too large. FW_NOMEM. */
 enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked);
 
 /* Broker thread. False when there is none; costs an atomic load then. */
