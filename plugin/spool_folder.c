@@ -176,16 +176,21 @@ enum fw_status fw_spool_list(const char *prefix, struct fw_spool_found **out, si
 	return FW_OK;
 }
 
-enum fw_status fw_spool_set_aside(const char *prefix, size_t *count, struct fw_error *error)
+enum fw_status fw_spool_set_aside(const char *prefix, uint64_t *last, struct fw_error *error)
 {
 	struct fw_spool_found *found;
-	enum fw_status status = fw_spool_list(prefix, &found, count, error);
+	size_t count;
+	enum fw_status status = fw_spool_list(prefix, &found, &count, error);
 
+	*last = 0;
 	if (status != FW_OK)
 		return status;
-	for (size_t i = 0; i < *count && status == FW_OK; i++) {
+	for (size_t i = 0; i < count && status == FW_OK; i++) {
+		/* no record is smaller */
+		uint64_t most = found[i].first + found[i].size / (FW_SPOOL_HEADER + 1);
 		char path[PATH_MAX], kept[PATH_MAX + 8];
 
+		*last = most > *last ? most : *last;
 		fw_spool_path(prefix, found[i].first, found[i].magic, path);
 		snprintf(kept, sizeof(kept), "%s.kept", path);
 		if (rename(path, kept) != 0) {

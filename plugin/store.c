@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,7 @@ struct fw_store {
 	struct fw_intake intake;
 	struct fw_spool *spool;
 	char *spool_prefix; /* of the spool's files: beside the catalog */
+	uint64_t set_aside; /* the last number in what was found without a catalog; 0: nothing was */
 	struct fw_presence_queue *presence_queue;
 	int lock_fd; /* -1: not open */
 
@@ -64,20 +66,45 @@ struct fw_store {
 	int64_t next_prune; /* boot ms */
 };
 
-/* A catalog that is missing is made anew, and knows no product: what devices said to the one before it would be passed over. */
-static enum fw_status keep_spool_of_missing_catalog(struct fw_store *store, struct fw_error *error)
+static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
+{
+	struct stat info = {.st_size = 0};
+	bool renamed = true;
+	char *log, *away;
+
+	if (asprintf(&log, "%s-wal", path) < 0)
+		return FW_NOMEM;
+	if (asprintf(&away, "%s.kept", log) < 0) {
+		free(log);
+		return FW_NOMEM;
+	}
+	*aside = stat(log, &info) == 0 && info.st_size > 0;
+	if (*aside && rename(log, away) != 0) {
+		fw_error_set(error, "cannot rename %s, the log of a catalog that is missing: %s", log, strerror(errno));
+		renamed = false;
+	}
+	free(log);
+	free(away);
+	return renamed ? FW_OK : FW_IO;
+}
+
+/* A catalog that is missing is made anew, and knows no product: what devices said to the one before it would be passed over, and what is in
+ * that one's log alone, deleted. */
+static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const char *path = store->config.options->db_file;
 	struct stat catalog;
-	size_t count = 0;
+	bool log_aside = false;
 	enum fw_status status;
 
 	if (stat(path, &catalog) == 0 ? catalog.st_size > 0 : errno != ENOENT)
 		return FW_OK;
-	status = fw_spool_set_aside(store->spool_prefix, &count, error);
-	if (status == FW_OK && count)
+	status = fw_spool_set_aside(store->spool_prefix, &store->set_aside, error);
+	if (status == FW_OK)
+		status = set_log_aside(path, &log_aside, error);
+	if (status == FW_OK && (store->set_aside || log_aside))
 		fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog '%s' is missing and made anew; what waited for it is kept in '%s-*.kept': to have it applied, stop"
-			" the broker, put the catalog back, or a backup of it, and take '.kept' off these names", path, store->spool_prefix);
+			" the broker, put the catalog back and take '.kept' off these names (off '-wal.kept' for that very catalog only, not for a backup)", path, path);
 	return status;
 }
 
@@ -87,7 +114,7 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 	enum fw_status status = fw_store_lock(options->db_file, &store->lock_fd, error);
 
 	if (status == FW_OK)
-		status = keep_spool_of_missing_catalog(store, error);
+		status = keep_what_waits_for_missing_catalog(store, error);
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
@@ -99,8 +126,13 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 {
 	uint64_t applied = 0;
-	enum fw_status status = fw_writer_applied(&store->writer, &applied, error);
+	enum fw_status status = store->set_aside ? fw_writer_begin(&store->writer) : FW_OK;
 
+	/* what was set aside may come back, beside what comes now: no number is given twice */
+	if (status == FW_OK && store->set_aside)
+		status = fw_writer_commit(&store->writer, store->set_aside);
+	if (status == FW_OK)
+		status = fw_writer_applied(&store->writer, &applied, error);
 	if (status == FW_OK)
 		status = fw_spool_open(store->spool_prefix, applied, NULL, &store->spool, error);
 	store->intake = (struct fw_intake){.writer = &store->writer, .apply = store->apply, .presence = store->presence, .schedule = store->schedule,

@@ -207,11 +207,34 @@ left_with_log() {
 	start_broker
 	retry 5 grep -q "firmware.db' is missing and made anew; what waited for it is kept in" "$LOG"
 	rows "SELECT count(*) FROM product" 0
-	stop_broker
+	# what is said to the new one takes no number of theirs
+	catalog
+	say d1 upgrade/progress '{"timestamp":2,"progress":2}'
+	rows "SELECT device_id, progress FROM progress_log" 'd1|2'
+	kill_broker
+	rm "$DB"*-wal "$DB"*-shm
 	mv "$BROKER_DIR/copy.db" "$DB"
 	for kept in "$DB"-spool-*.kept; do mv "$kept" "${kept%.kept}"; done
 	start_broker
-	rows "SELECT device_id, progress FROM progress_log" 'd1|1'
+	rows "SELECT group_concat(progress) FROM progress_log" 1,2
+}
+
+@test "a catalog that was moved away after a crash comes back with its log" {
+	start_broker
+	catalog
+	say d1 report '{"version":"1.0"}'
+	rows "SELECT count(*) FROM device" 1
+	kill_broker
+	[[ -s $DB-wal ]]
+	rm "$DB"-spool-*
+	mv "$DB" "$BROKER_DIR/away.db"
+	start_broker
+	retry 5 grep -q "firmware.db' is missing and made anew; what waited for it is kept in" "$LOG"
+	stop_broker
+	mv "$BROKER_DIR/away.db" "$DB"
+	mv "$DB-wal.kept" "$DB-wal"
+	start_broker
+	rows "SELECT device_id, version FROM device" 'd1|1.0'
 }
 
 @test "a backup put in place of a catalog whose log a crash left is refused until that log is gone" {
