@@ -388,10 +388,10 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 	change = (struct change){.reason_set = step.state != before.state || (step.actions & FW_ACT_BY_DEVICE),
 		.reason = reason_of(&step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
 	status = write_row(rows, row, &change);
-	if (status == FW_NOT_FOUND) {
+	if (status != FW_OK)
 		*row = before;
+	if (status == FW_NOT_FOUND)
 		return FW_OK;
-	}
 	if (status != FW_OK || step.state == before.state)
 		return status;
 	if (changed)

@@ -297,7 +297,6 @@ static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
 {
 	struct fw_row *found = calloc(STEP_ROWS, sizeof(*found));
 	size_t count = 0;
-	bool moved = false;
 	enum fw_status status = found ? fw_rows_due(schedule->rows, found, STEP_ROWS, &count) : FW_NOMEM;
 
 	*done = count < STEP_ROWS;
@@ -308,13 +307,11 @@ static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
 			*done = false;
 			break;
 		}
-		status = expire(schedule, &row);
-		if (status == FW_INVALID && (status = fw_writer_pass_over(schedule->writer, status, "a timeout")) == FW_OK)
+		status = fw_writer_pass_over(schedule->writer, expire(schedule, &row), "a timeout");
+		/* it was refused, or kept as it was */
+		if (status == FW_OK && row.due_at == found[i].due_at)
 			status = fw_writer_pass_over(schedule->writer, fw_rows_postpone(schedule->rows, &found[i]), "a timeout");
-		moved |= row.due_at != found[i].due_at;
 	}
-	/* when an operator's trigger keeps them all as they are, there is no hurry to try again */
-	*done |= !moved;
 	free(found);
 	return status;
 }
