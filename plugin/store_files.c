@@ -251,10 +251,12 @@ static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 		status = in_transaction(files, write_verdict, &applied);
 		if (status == FW_INVALID)
 			status = refuse_verdict(files, &applied);
-		if (status != FW_OK)
+		if (status != FW_OK && status != FW_INVALID)
 			return status;
 		if (applied)
 			tell(files, &files->result);
+		else if (!files->again_ms)
+			files->again_ms = UNSETTLED_MS;
 		*changed |= applied;
 	}
 	fw_verify_job_clear(&files->result.job);
@@ -415,6 +417,7 @@ static enum fw_status note_changes(struct fw_store_files *files)
 	if (status == FW_OK && data_version != files->data_version) {
 		files->data_version = data_version;
 		files->look_for_pending = true;
+		files->pending_after = 0;
 	}
 	return status;
 }
