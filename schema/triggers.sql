@@ -260,6 +260,9 @@ CREATE TRIGGER device_insert_guard BEFORE INSERT ON device
 BEGIN
   SELECT RAISE(ABORT, 'unknown product_id: add the product first (INSERT INTO product (product_id, name) VALUES (...))')
   WHERE NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id);
+  -- INSERT OR REPLACE deletes without device_delete
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)
+  WHERE plugin_writing = 0 AND EXISTS (SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
 END;
 
 -- The plugin may know it online.

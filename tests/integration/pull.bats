@@ -156,9 +156,10 @@ assert_failure() {
 	settle
 	rows "SELECT count(*) FROM version_log WHERE device_id = 'd1'" 2
 	# what an operator does to the device meanwhile is heard of
+	pull d2 '{"currentVersion":"1.0"}'
+	rows "SELECT version FROM device WHERE device_id = 'd2'" 1.0
 	db "DELETE FROM device WHERE device_id = 'd1'; UPDATE device SET version = '0.9' WHERE device_id = 'd2'"
 	pull d1 '{"currentVersion":"1.1"}'
-	pull d2 '{}'
 	pull d2 '{"currentVersion":"1.0"}'
 	rows "SELECT device_id, version FROM device WHERE device_id LIKE 'd_' ORDER BY device_id" $'d1|1.1\nd2|1.0'
 }

@@ -348,6 +348,7 @@ bumps() {
   bumps yes "UPDATE device SET version = '7' WHERE device_id = 'd9';"
   bumps no "BEGIN; UPDATE catalog_state SET plugin_writing = 1; UPDATE device SET version = '8' WHERE device_id = 'd9';
     UPDATE catalog_state SET plugin_writing = 0; COMMIT;"
+  bumps yes "INSERT OR REPLACE INTO device (product_id, device_id) VALUES ('p', 'd9');"
   bumps yes "DELETE FROM device WHERE device_id = 'd9';"
   bumps yes "INSERT INTO task (task_id, firmware_id, name, mode, release_type) VALUES ('t', 'f2', 'n', 'push', 'part');"
   bumps yes "INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd1');"
