@@ -398,6 +398,24 @@ static void test_changed_under_way(void **state)
 	close(fd);
 }
 
+static bool has_places(unsigned count)
+{
+	unsigned taken;
+
+	pthread_mutex_lock(&http->lock);
+	taken = http->taken;
+	pthread_mutex_unlock(&http->lock);
+	return taken == count;
+}
+
+/* The server takes and gives places a moment after its clients came and went. */
+static void wait_for_places(unsigned count)
+{
+	for (int i = 0; i < 500 && !has_places(count); i++)
+		usleep(10000);
+	assert_true(has_places(count));
+}
+
 /* Has the server closed it? */
 static bool is_closed(int fd)
 {
@@ -411,11 +429,14 @@ static void test_trickled_requests(void **state)
 {
 	static const char request[] = "GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nX-Long: ";
 	int fds[OF_ADDRESS], closed = 0;
-	int64_t begun = fw_boot_ms();
+	int64_t begun;
 
 	(void)state;
+	wait_for_places(0);
+	begun = fw_boot_ms();
 	for (int i = 0; i < OF_ADDRESS; i++)
 		fds[i] = connect_to("127.0.0.1");
+	wait_for_places(OF_ADDRESS);
 	assert_int_not_equal(curl("--max-time 1", "/firmware/f1/image"), 200);
 	for (size_t i = 0; closed < OF_ADDRESS && fw_boot_ms() - begun < 20000; i++) {
 		closed = 0;
@@ -456,24 +477,13 @@ static int ask_for_huge(void)
 	return fd;
 }
 
-static bool has_places(unsigned count)
-{
-	unsigned taken;
-
-	pthread_mutex_lock(&http->lock);
-	taken = http->taken;
-	pthread_mutex_unlock(&http->lock);
-	return taken == count;
-}
-
 static void test_trickled_transfers(void **state)
 {
 	int slow, steady;
-	int64_t begun = fw_boot_ms();
+	int64_t begun;
 
 	(void)state;
-	while (!has_places(0) && fw_boot_ms() - begun < 10000)
-		usleep(10000);
+	wait_for_places(0);
 	steady = ask_for_huge();
 	assert_true(read_slowly(steady, 4000, 100));
 	slow = ask_for_huge();
@@ -487,13 +497,6 @@ static void test_trickled_transfers(void **state)
 	assert_true(read_slowly(steady, 4000, 5000) && has_places(1));
 	close(slow);
 	close(steady);
-}
-
-static void wait_for_places(unsigned count)
-{
-	for (int i = 0; i < 500 && !has_places(count); i++)
-		usleep(10000);
-	assert_true(has_places(count));
 }
 
 static void test_withdrawn(void **state)
