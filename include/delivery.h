@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "catalog.h"
 #include "files.h"
 #include "options.h"
 #include "url.h"
@@ -40,5 +41,10 @@ bool fw_delivery_expires(const struct fw_delivery *delivery);
 
 /* The URL for one device, valid from `now` (Unix ms) for ttl_seconds, and less than a second longer. malloc'd; NULL when out of memory. */
 char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
+
+/* The offer of a ready firmware for this device: as it was rendered, or with a url of the device's own. `now`: Unix ms; message_id as for
+ * fw_message_write_offer, and so is what is returned. Any thread. */
+char *fw_delivery_write_offer(const struct fw_delivery *delivery, const struct fw_firmware *firmware, struct fw_slice product, struct fw_slice device,
+	int64_t now, struct fw_slice message_id, size_t *len);
 
 #endif

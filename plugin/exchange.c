@@ -269,19 +269,6 @@ static void refuse_pull(struct exchange *exchange, enum fw_pull_code code, const
 	answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
 }
 
-static char *write_offer(struct exchange *exchange, const struct fw_firmware *firmware, size_t *len)
-{
-	char *url, *payload;
-
-	if (!firmware->url_apart)
-		return fw_message_write_offer(firmware->rendered, exchange->now, exchange->message.message_id, len);
-	url = fw_delivery_url(fw_courier_delivery(exchange->service->courier), exchange->topic->product, exchange->topic->device, firmware->firmware_id,
-		firmware->file, exchange->now);
-	payload = url ? fw_message_write_offer_at(firmware->rendered, url, exchange->now, exchange->message.message_id, len) : NULL;
-	free(url);
-	return payload;
-}
-
 /* What is on disk may have changed since the catalog was told: then it is verified again, and till then not offered. */
 static void check_file(struct exchange *exchange, struct fw_answer *found)
 {
@@ -307,7 +294,8 @@ static enum fw_verdict handle_pull(struct exchange *exchange)
 		return refuse(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
 	check_file(exchange, &found);
 	if (found.code == FW_PULL_OFFER) {
-		char *payload = write_offer(exchange, found.firmware, &len);
+		char *payload = fw_delivery_write_offer(fw_courier_delivery(exchange->service->courier), found.firmware, exchange->topic->product,
+			exchange->topic->device, exchange->now, message->message_id, &len);
 
 		answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
 		fw_count(&exchange->service->counters, FW_COUNT_PULLS_ANSWERED);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
 #include "store_db.h"
 #include "store_firmware.h"
 #include "table.h"
@@ -167,20 +166,6 @@ static enum fw_status find_firmware(struct fw_schedule *schedule, struct fw_slic
 	return firmware->ready ? FW_OK : FW_NOT_FOUND;
 }
 
-static char *write_offer(const struct fw_schedule *schedule, const struct fw_firmware *firmware, const struct fw_row *row, size_t *len)
-{
-	const struct fw_slice none = {NULL, 0};
-	int64_t now = schedule->writer->wall_ms;
-	char *url, *payload;
-
-	if (!firmware->url_apart)
-		return fw_message_write_offer(firmware->rendered, now, none, len);
-	url = fw_delivery_url(schedule->writer->delivery, fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->firmware_id, firmware->file, now);
-	payload = url ? fw_message_write_offer_at(firmware->rendered, url, now, none, len) : NULL;
-	free(url);
-	return payload;
-}
-
 /* Records the push, and queues it for when the record is committed. */
 static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 {
@@ -198,7 +183,8 @@ static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, &pushed);
 	if (status != FW_OK || !pushed)
 		return status;
-	payload = write_offer(schedule, firmware, row, &len);
+	payload = fw_delivery_write_offer(schedule->writer->delivery, firmware, fw_slice_of(row->product_id), fw_slice_of(row->device_id),
+		schedule->writer->wall_ms, (struct fw_slice){NULL, 0}, &len);
 	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
 	return fw_writer_queue(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
 }
