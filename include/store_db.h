@@ -11,6 +11,9 @@
  * `error`; then *out is NULL. Close with sqlite3_close. */
 enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error);
 
+/* Bytes of the log ("-wal") beside the database at `path`; 0 when there is none, -1 when out of memory. */
+int64_t fw_db_log_bytes(const char *path);
+
 /* SQLite's result codes as ours (sqlite.org/rescode.html). SQLITE_CONSTRAINT is FW_INVALID. */
 enum fw_status fw_db_status(int code);
 

@@ -13,6 +13,7 @@
 #include "presence_queue.h"
 #include "store_apart.h"
 #include "store_apply.h"
+#include "store_db.h"
 #include "store_files.h"
 #include "store_health.h"
 #include "store_intake.h"
@@ -68,18 +69,20 @@ struct fw_store {
 
 static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
 {
-	struct stat info = {.st_size = 0};
+	int64_t bytes = fw_db_log_bytes(path);
 	bool renamed = true;
 	char *log, *away;
 
+	*aside = bytes > 0;
+	if (bytes <= 0)
+		return bytes == 0 ? FW_OK : FW_NOMEM;
 	if (asprintf(&log, "%s-wal", path) < 0)
 		return FW_NOMEM;
 	if (asprintf(&away, "%s.kept", log) < 0) {
 		free(log);
 		return FW_NOMEM;
 	}
-	*aside = stat(log, &info) == 0 && info.st_size > 0;
-	if (*aside && rename(log, away) != 0) {
+	if (rename(log, away) != 0) {
 		fw_error_set(error, "cannot rename %s, the log of a catalog that is missing: %s", log, strerror(errno));
 		renamed = false;
 	}

@@ -1,6 +1,9 @@
 #include "store_db.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum fw_status fw_db_status(int code)
 {
@@ -147,4 +150,18 @@ enum fw_status fw_db_run(sqlite3_stmt *statement)
 	/* the code of reset is that of the step */
 	sqlite3_reset(statement);
 	return fw_db_status(code);
+}
+
+int64_t fw_db_log_bytes(const char *path)
+{
+	struct stat log;
+	int64_t bytes = 0;
+	char *log_path;
+
+	if (asprintf(&log_path, "%s-wal", path) < 0)
+		return -1;
+	if (stat(log_path, &log) == 0)
+		bytes = log.st_size;
+	free(log_path);
+	return bytes;
 }

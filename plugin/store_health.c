@@ -1,7 +1,6 @@
 #include "store_health.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "store_db.h"
 
 #define TROUBLE_MS 5000      /* trouble that lasts so long is worth a line */
 #define WELL_AGAIN_MS 2000   /* so long after the last trouble it counts as over */
@@ -39,19 +38,15 @@ void fw_health_look_at_catalog(struct fw_health *health)
 /* A reader that never ends keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
 static void look_at_wal(struct fw_health *health)
 {
-	char *path = NULL;
-	struct stat now = {.st_size = 0};
+	int64_t bytes = fw_db_log_bytes(health->path);
 
-	if (asprintf(&path, "%s-wal", health->path) < 0)
-		return;
-	if (stat(path, &now) == 0 && now.st_size > WAL_LARGE && !health->wal_told) {
-		fw_writer_log(health->writer, FW_LOG_WARNING, "'%s' has grown to %lld MiB: some connection keeps a read transaction open; end it", path,
-			(long long)(now.st_size >> 20));
+	if (bytes > WAL_LARGE && !health->wal_told) {
+		fw_writer_log(health->writer, FW_LOG_WARNING, "'%s-wal' has grown to %lld MiB: some connection keeps a read transaction open; end it", health->path,
+			(long long)(bytes >> 20));
 		health->wal_told = true;
-	} else if (now.st_size < WAL_LARGE / 2) {
+	} else if (bytes >= 0 && bytes < WAL_LARGE / 2) {
 		health->wal_told = false;
 	}
-	free(path);
 }
 
 void fw_health_look(struct fw_health *health)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "schema.h"
@@ -35,15 +34,11 @@ static int64_t newest_version(void)
  * SQLite would bring it into the backup. */
 static enum fw_status check_log(const char *path, const char *header, struct fw_error *error)
 {
-	struct stat log = {.st_size = 0};
-	char *log_path = NULL;
+	int64_t bytes = fw_db_log_bytes(path);
 
-	if (asprintf(&log_path, "%s-wal", path) < 0)
+	if (bytes < 0)
 		return FW_NOMEM;
-	if (stat(log_path, &log) != 0)
-		log.st_size = 0;
-	free(log_path);
-	if (header[WRITE_VERSION] != 1 || log.st_size == 0)
+	if (header[WRITE_VERSION] != 1 || bytes == 0)
 		return FW_OK;
 	fw_error_set(error, "'%s-wal' is the log of another file, in whose place '%s' was put: remove '%s-wal' and '%s-shm', and leave '%s-spool-*' as they are",
 		path, path, path, path, path);
