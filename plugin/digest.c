@@ -100,7 +100,7 @@ static enum fw_status load_key(enum fw_sign_method method, const char *pem, EVP_
 	bio = BIO_new_mem_buf(pem, -1);
 	key = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL) : NULL;
 	BIO_free(bio);
-	if (!key && lacked_memory())
+	if (lacked_memory() && !key)
 		return out_of_memory(error);
 	if (!key) {
 		fw_error_set(error, "the product's public_key is not a whole PEM public key: set it to what 'openssl pkey -in private.pem -pubout' prints");

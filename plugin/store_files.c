@@ -167,6 +167,13 @@ static sqlite3_stmt *start_verdict(struct fw_store_files *files, const struct fw
 	return statement;
 }
 
+/* A file of this turn wants another try: the longest wait of all of them counts. */
+static void try_again_after(struct fw_store_files *files, int64_t ms)
+{
+	if (ms > files->again_ms)
+		files->again_ms = ms;
+}
+
 static enum fw_status write_verdict(struct fw_store_files *files, void *context)
 {
 	const struct fw_verify_result *result = &files->result;
@@ -180,7 +187,7 @@ static enum fw_status write_verdict(struct fw_store_files *files, void *context)
 	free(url);
 	/* that it cannot even be rejected is a rule of the operator's */
 	if (status == FW_INVALID && result->outcome == FW_VERIFY_BAD) {
-		files->again_ms = UNREAD_MS;
+		try_again_after(files, UNREAD_MS);
 		status = fw_writer_pass_over(files->writer, status, "that a file is rejected");
 	}
 	return status;
@@ -223,10 +230,7 @@ static enum fw_status tell_waiting(struct fw_store_files *files)
 	sqlite3_stmt *statement = files->statements[TOLD];
 	enum fw_status status;
 
-	if (result->outcome == FW_VERIFY_UNREAD)
-		files->again_ms = UNREAD_MS;
-	else if (!files->again_ms)
-		files->again_ms = UNSETTLED_MS;
+	try_again_after(files, result->outcome == FW_VERIFY_UNREAD ? UNREAD_MS : UNSETTLED_MS);
 	if (!result->reason.text[0])
 		return FW_OK;
 	fw_db_bind_text(statement, 1, fw_slice_of(result->job.firmware_id));
@@ -255,8 +259,8 @@ static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
 			return status;
 		if (applied)
 			tell(files, &files->result);
-		else if (!files->again_ms)
-			files->again_ms = UNSETTLED_MS;
+		else
+			try_again_after(files, UNSETTLED_MS);
 		*changed |= applied;
 	}
 	fw_verify_job_clear(&files->result.job);
