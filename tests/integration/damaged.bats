@@ -56,7 +56,7 @@ fresh_schema() {
 		diff "$BATS_TEST_TMPDIR/fresh.schema" <(schema "$DB")
 		data "$BROKER_DIR/old.db" "$BROKER_DIR/old.db" >"$BROKER_DIR/old.data"
 		diff "$BROKER_DIR/old.data" <(data "$DB" "$BROKER_DIR/old.db")
-		assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n4\nwal'
+		assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n5\nwal'
 		assert_equal "$(db "SELECT task_id FROM task_count AS c JOIN task AS t USING (task_id) JOIN firmware AS f USING (firmware_id)
 			WHERE (c.product_id, c.running) IS NOT (f.product_id, t.state = 'running')")" ''
 		start_broker
