@@ -15,7 +15,8 @@ enum fw_pull_policy { FW_POLICY_LATEST, FW_POLICY_STEPWISE, FW_POLICY_TASK };
 
 struct fw_product {
 	bool enabled;
-	bool open_tasks; /* some running task of it has waiting or processing rows */
+	bool open_tasks; /* some running task of it has waiting rows, or some task processing ones */
+	bool completing; /* some device of it has completed an upgrade, and not reported since */
 	enum fw_pull_policy policy;
 };
 
@@ -29,8 +30,11 @@ struct fw_firmware {
 	bool url_apart; /* rendered is without the url: each device is told its own */
 };
 
-/* A row of a device in a running task, waiting or processing. */
+/* A row of a device, waiting in a running task, or processing. */
 struct fw_open_row {
+	bool processing;
+	bool offered;   /* it may be handed out: firmware ready, task running; always so for one that waits */
+	bool downgrade; /* to a device that runs a higher version, too */
 	char firmware_id[FW_ID_MAX + 1];
 	char version[FW_VERSION_MAX * 4 + 1]; /* a version is at most 64 characters of at most 4 bytes */
 	int64_t order;
@@ -50,10 +54,14 @@ struct fw_catalog_source {
 	enum fw_status (*latest)(void *context, struct fw_slice product, struct fw_firmware **out);
 	/* the ready firmware with the lowest order above `order` */
 	enum fw_status (*next)(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
-	/* the ready firmware of the device's open rows, each once, lowest or highest order first; *count at most FW_OPEN_ROWS_MAX */
+	/* the firmware of the device's open rows, each once: the one under way first, then those that wait for ready firmware, lowest or highest
+	 * order first; *count at most FW_OPEN_ROWS_MAX */
 	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count);
 	/* the recorded version, terminated, FW_NOT_FOUND when none */
 	enum fw_status (*device_version)(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+	/* what the device ran, terminated, before the upgrade that it completed and has not reported of; FW_NOT_FOUND when there is none, or
+	 * that is too long ago at `now` (Unix ms) */
+	enum fw_status (*completed_from)(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size);
 	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none */
 	enum fw_status (*version_of)(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 };
@@ -77,11 +85,13 @@ enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice pr
 struct fw_pull {
 	struct fw_slice product, device;
 	struct fw_slice current, request; /* versions; empty when not given */
+	int64_t now; /* Unix ms */
 };
 
 struct fw_answer {
 	enum fw_pull_code code;
 	const struct fw_firmware *firmware; /* when code is FW_PULL_OFFER; borrowed until the next call */
+	bool before_restart; /* the pull names what the device ran before the upgrade that it said it completed: it has not restarted yet */
 	bool of_task; /* it is, or may be (a request by version), the firmware of an open row of the device */
 };
 

@@ -20,6 +20,7 @@ struct fw_outgoing {
 	char *payload;
 	size_t len; /* of payload, bytes */
 	int qos;
+	uint32_t expiry_seconds; /* messages: void after that, 0: never */
 };
 
 struct fw_outbox *fw_outbox_new(size_t most); /* NULL when out of memory */

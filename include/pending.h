@@ -19,7 +19,8 @@ void fw_pending_free(struct fw_pending *pending); /* NULL is fine */
 bool fw_pending_has_room(const struct fw_pending *pending);
 
 /* The uplink appended to the spool last said that the device runs `version` (may be empty), and that the upgrade to
- * `closed`, a firmware id or a version, has ended (may be empty). FW_OK or FW_NOMEM. */
+ * `closed`, a firmware id or a version, has ended (may be empty). Both: it has completed the upgrade, and will run `version`
+ * after a restart. FW_OK or FW_NOMEM. */
 enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device,
 	struct fw_slice version, struct fw_slice closed);
 
@@ -29,6 +30,9 @@ void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t l
 
 /* The unapplied version of the device, an empty slice when there is none. Borrowed until the next change. */
 struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device);
+
+/* Did the device complete an upgrade, by an unapplied uplink, and not report its version since? */
+bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device);
 
 /* Has the upgrade to this firmware ended, by an unapplied uplink? */
 bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device,

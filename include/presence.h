@@ -13,9 +13,20 @@
 
 struct fw_presence;
 
-/* `changed` is called, on the broker thread, when a key goes online or offline, and when one that is online comes to listen; `key` is
- * borrowed. It may be told offline of a key that was unknown, and again. It must not call into this module. */
-typedef void fw_presence_changed(void *context, struct fw_slice key, bool online, bool listens);
+/* What became of a key. */
+struct fw_presence_change {
+	struct fw_slice key; /* borrowed */
+	bool online;
+	bool moved;          /* it was online already, by another connection */
+	bool listens;        /* online: it may be pushed */
+	uint64_t connection; /* online: the number of the newest connection of the key */
+	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended, as exact as fw_presence_release is
+	                      * called often; 0: it never said anything */
+};
+
+/* Called, on the broker thread, when a key goes online or offline, when one that is online comes to listen, and when it is there by
+ * another connection. It may be told offline of a key that was unknown, and again. It must not call into this module. */
+typedef void fw_presence_changed(void *context, const struct fw_presence_change *change);
 
 /* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not tracked
  * (unknown), nor are more than 10,000 keys of one client. Only keys that are online take memory. */
@@ -32,7 +43,7 @@ uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, cons
  * (`listens`), subscribed or published. One that does none of these is told online some seconds later. `now`: boot ms. */
 void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now);
 
-/* Tells online of those that have been silent long enough, or of some of them. To be called often. */
+/* Tells online of those that have been silent long enough, or of some of them. To be called often. `now`: boot ms. */
 void fw_presence_release(struct fw_presence *presence, int64_t now);
 
 /* A client of the key subscribes to its upgrades: told each time. Nothing of a key that is not online. */
@@ -45,5 +56,6 @@ void fw_presence_gone(struct fw_presence *presence, const void *client, struct f
 /* As it was told. */
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
 bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key);
+uint64_t fw_presence_connection(const struct fw_presence *presence, struct fw_slice key); /* 0: offline */
 
 #endif

@@ -15,6 +15,9 @@ struct fw_presence_event {
 	int64_t boot_ms; /* the same moment */
 	bool online;
 	bool listens;   /* may be pushed: it has subscribed, or the broker cannot tell */
+	uint64_t connection; /* online: by this one; 0 unknown */
+	bool asked;          /* the store had asked: nothing happened just now */
+	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended */
 	struct fw_slice product, device; /* product empty: every device of that id. They point behind the struct. */
 };
 

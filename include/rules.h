@@ -1,73 +1,123 @@
-/* The rules of a task's row (contract, section 4), told once: a table of transitions that the store
- * executes, the tests walk through pair by pair, and the README prints.
+/* The state machine of a task's row (contract, section 4): a table of transitions. The store carries it out, the view
+ * task_transition shows it to operators, and a unit test holds the two against each other.
  *
- *             push sent / pull answered            complete, success
+ *             push sent / pull answered            complete, success; report = target
  *   waiting ------------------------> processing -------------------> success
- *    ^  |                              |     |      report = target
- *    |  | stop                         |     | complete, not success; no response; timeout
- *    |  v                    no sign of life v
- *   canceled                 <- waiting     failed --(retry)--> waiting
+ *    ^  |                              |   |    complete, not success; refused; no response;
+ *    |  | stop; runs a newer version   |   |    timeout; interrupted too often
+ *    |  v                  interrupted v   v
+ *   canceled               <- waiting      failed --(retry)--> waiting
  *
- * Pure; any thread. Operators' own changes (stop, continue, retry) are carried out by the catalog's
- * triggers, by the same table. */
+ * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was sent to. It ends by
+ * the device's word, by a timeout while the device was there all the time, or it is interrupted: the device came back
+ * by another connection without having answered, or was silent after it came back. An interrupted attempt is followed
+ * by another one, until attempt_limit of them in a row were interrupted.
+ *
+ * Pure; any thread. Operators' own steps (stop, continue, retry) are carried out by the catalog's triggers. */
 #ifndef FW_RULES_H
 #define FW_RULES_H
 
 #include "fw.h"
 
-enum fw_row_state { FW_ROW_WAITING, FW_ROW_PROCESSING, FW_ROW_SUCCESS, FW_ROW_FAILED, FW_ROW_CANCELED, FW_ROW_STATES };
+enum fw_row_state {
+	FW_ROW_WAITING,
+	FW_ROW_PROCESSING,
+	FW_ROW_SUCCESS,
+	FW_ROW_FAILED,
+	FW_ROW_CANCELED,
+	FW_ROW_STATES
+};
 
 enum fw_row_event {
-	FW_EVENT_PUSHED,           /* the scheduler sends `upgrade` */
-	FW_EVENT_PULLED,           /* a pull was answered with this firmware */
-	FW_EVENT_ACCEPTED,         /* upgrade/reply, success */
-	FW_EVENT_REFUSED,          /* upgrade/reply, not success */
-	FW_EVENT_PROGRESS,         /* progress, not complete */
-	FW_EVENT_COMPLETED,        /* progress: complete, success */
-	FW_EVENT_BROKE,            /* progress: complete, not success */
-	FW_EVENT_REPORTED_TARGET,  /* the device runs the target version */
-	FW_EVENT_REPORTED_OTHER,   /* the device runs another version */
-	FW_EVENT_NO_RESPONSE,      /* response_timeout_seconds over, nothing heard */
-	FW_EVENT_TIMEOUT,          /* timeout_seconds over, not complete */
-	FW_EVENT_STOP,             /* operator: task or row stopped */
-	FW_EVENT_CONTINUE,         /* operator: task or row continued */
-	FW_EVENT_RETRY,            /* operator: failed row of a push task */
+	FW_EVENT_PUSHED,          /* the scheduler sends `upgrade` */
+	FW_EVENT_PULLED,          /* a pull was answered with this firmware */
+	FW_EVENT_ACCEPTED,        /* upgrade/reply, success */
+	FW_EVENT_REFUSED,         /* upgrade/reply, not success */
+	FW_EVENT_PROGRESS,        /* progress, not complete */
+	FW_EVENT_COMPLETED,       /* progress: complete, success */
+	FW_EVENT_FAILED,          /* progress: complete, not success */
+	FW_EVENT_REPORTED_TARGET, /* the device runs the target version */
+	FW_EVENT_REPORTED_OTHER,  /* the device runs another version */
+	FW_EVENT_OVERTAKEN,       /* the device runs a version of a higher order than the target's */
+	FW_EVENT_NO_RESPONSE,     /* response_timeout_seconds over, nothing heard */
+	FW_EVENT_TIMEOUT,         /* timeout_seconds over, not complete */
+	FW_EVENT_INTERRUPTED,     /* the attempt's connection is no more, and nothing is heard of the attempt */
+	FW_EVENT_UNHEARD,         /* the connection of a response timeout ended, without a word since the push */
+	FW_EVENT_STOP,            /* the task was stopped while the row was under way */
 	FW_ROW_EVENTS
 };
 
-/* What a rule may ask besides state and event. */
-struct fw_row_facts {
-	bool push;             /* the task's mode; false: pull */
-	bool failed_by_device; /* the failure was the device's own word, and final */
-	bool was_online;       /* FW_EVENT_NO_RESPONSE: the device was online when it was pushed, and has been all the time since */
-	bool finished_before;  /* FW_EVENT_REPORTED_OTHER: it had said complete (progress 100), or went offline after the push and came back */
+/* What a rule may ask besides state and event: bits. */
+enum fw_row_fact {
+	FW_FACT_PUSH = 1 << 0,       /* the task's mode is push, not pull */
+	FW_FACT_BY_DEVICE = 1 << 1,  /* the failure was the device's own word, and final */
+	FW_FACT_PRESENT = 1 << 2,    /* the device is there by the connection that the attempt was sent to */
+	FW_FACT_SAID_DONE = 1 << 3,  /* it told progress 100 in this attempt */
+	FW_FACT_ANSWERED = 1 << 4,   /* it answered this attempt: upgrade/reply, progress, a pull */
+	FW_FACT_ELSEWHERE = 1 << 5,  /* the message came by another connection than the attempt's */
+	FW_FACT_USED_UP = 1 << 6,    /* with this interruption attempt_limit is reached */
+	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
+	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
 };
+#define FW_ROW_FACTS 9
 
-/* What follows, besides the new state. */
+/* What follows, besides the new state: bits. */
 enum fw_row_action {
-	FW_ACT_NONE = 0,
-	FW_ACT_RESPONDED = 1 << 0,  /* note responded_at; a row under way goes from the response timeout to the upgrade timeout */
-	FW_ACT_START = 1 << 1,      /* note pushed_at, count the attempt, start the timers */
-	FW_ACT_RESUME = 1 << 2,     /* a late sign of life: start the upgrade timer without counting an attempt */
-	FW_ACT_PROGRESS = 1 << 3,   /* take over the progress figure (never lower than it was) */
-	FW_ACT_FINISH = 1 << 4,     /* note completed_at, stop the timers */
-	FW_ACT_BY_DEVICE = 1 << 5,  /* the failure is the device's own word */
-	FW_ACT_RESET = 1 << 6,      /* clear progress, reason and times for another attempt */
-	FW_ACT_AWAIT = 1 << 7,      /* back to waiting for the device to show itself: clear the timers, keep the attempt count */
+	FW_ACT_RESPONDED = 1 << 0, /* note responded_at; the upgrade timeout is the next one */
+	FW_ACT_START = 1 << 1,     /* an attempt begins: note pushed_at, count it, start the timers */
+	FW_ACT_RESUME = 1 << 2,    /* a late sign of life: the attempt goes on, with a new upgrade timeout */
+	FW_ACT_PROGRESS = 1 << 3,  /* take over the progress figure, never lower than it was */
+	FW_ACT_FINISH = 1 << 4,    /* note completed_at, stop the timers */
+	FW_ACT_REQUEUE = 1 << 5,   /* back to the queue: clear progress and timers, keep the attempts */
+	FW_ACT_COUNT = 1 << 6,     /* count an interruption */
+	FW_ACT_WATCH = 1 << 7,     /* a word of the upgrade is due within response_timeout_seconds */
+};
+#define FW_ROW_ACTIONS 8
+
+/* The kinds of failure, as in task_device.failure. */
+enum fw_failure {
+	FW_FAILURE_NONE,
+	FW_FAILURE_DEVICE,
+	FW_FAILURE_RESPONSE,
+	FW_FAILURE_TIMEOUT,
+	FW_FAILURE_VERSION,
+	FW_FAILURE_INTERRUPTED,
+	FW_FAILURE_REFUSED,
+	FW_FAILURES
 };
 
 struct fw_row_step {
-	bool legal;               /* false: the event changes nothing in this state */
-	enum fw_row_state state;  /* the state after the event; as before when not legal */
-	unsigned actions;         /* of enum fw_row_action */
-	const char *reason;       /* failed: the broker's reason, NULL where the device gives its own; "%s" stands for the version it still runs */
+	bool legal;              /* false: the event changes nothing in this state */
+	enum fw_row_state state; /* the state after the event; as before when not legal */
+	unsigned actions;        /* of enum fw_row_action */
+	enum fw_failure failure; /* the kind, when the state is failed */
+	const char *reason;      /* the broker's reason; NULL: the device gives its own, or there is none. "%s" stands for
+	                          * the version that the device runs, "%d" for the number of interruptions */
 };
 
-/* `facts` is not NULL; what the event does not ask for may be false. */
-struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, const struct fw_row_facts *facts);
+/* `facts`: bits of enum fw_row_fact; what the event does not ask for may be 0. */
+struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, unsigned facts);
 
-const char *fw_rules_state_name(enum fw_row_state state); /* as stored in task_device.state */
+/* The table itself, for what shows it: the transition number `index`, from 0. False behind the last one. `yes` and
+ * `no` are the facts that must, and must not, hold. Of several transitions that hold the first one counts. */
+struct fw_row_rule {
+	enum fw_row_state from;
+	enum fw_row_event event;
+	unsigned yes, no;
+	struct fw_row_step step;
+};
+bool fw_rules_rule(size_t index, struct fw_row_rule *out);
+
+/* Names, as the catalog has them; "" for what is out of range. Static. */
+const char *fw_rules_state_name(enum fw_row_state state);
+const char *fw_rules_event_name(enum fw_row_event event);
+const char *fw_rules_fact_name(unsigned bit);   /* number of the bit */
+const char *fw_rules_action_name(unsigned bit); /* number of the bit */
+const char *fw_rules_failure_name(enum fw_failure failure);
+
 bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out);
-const char *fw_rules_event_name(enum fw_row_event event); /* for tests and logs */
+
+/* FW_FAILURE_NONE for what is not a kind that this table gives. */
+enum fw_failure fw_rules_failure_parse(struct fw_slice text);
 
 #endif

@@ -53,6 +53,7 @@ struct fw_broker {
 	enum fw_status (*reply_to)(void *context, const void *properties, struct fw_reply_to *out);
 	/* Writes one line to the broker's log; the plugin's name is put in front of it. */
 	void (*log)(void *context, enum fw_log_level level, const char *text);
+	bool sees_connections; /* fw_service_connected is called for each client that connects */
 };
 
 /* What the broker is to do with the message. */

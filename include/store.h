@@ -9,6 +9,7 @@
 #include "fw.h"
 #include "options.h"
 #include "outbox.h"
+#include "presence_queue.h"
 #include "spool.h"
 
 struct fw_store;
@@ -20,6 +21,7 @@ struct fw_store_config {
 	struct fw_delivery *delivery;
 	struct fw_access *access;
 	bool apart; /* on a side with a table of open files of its own */
+	bool sees_connections; /* the broker tells of clients that connect: who is not known to be there is not */
 	uint64_t first_connection; /* the connections of this run have this number or a higher one */
 };
 
@@ -46,10 +48,10 @@ struct fw_spool *fw_store_spool(struct fw_store *store);
 /* Broker thread. There is something new in the spool. Costs an atomic load when the thread is at work anyway. */
 void fw_store_wake(struct fw_store *store);
 
-/* Broker thread. A device showed itself, or is gone; `product` empty: every device of that id. One that does not listen yet is not
- * pushed: it would miss it. Takes its place in the order of the uplinks. What does not fit (out of memory, far too many) is lost; the
- * store then asks about all devices (FW_OUTGOING_PRESENCE). */
-void fw_store_note_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens);
+/* Broker thread. A device showed itself, or is gone; `product` of the event empty: every device of that id. One that does not listen yet
+ * is not pushed: it would miss it. The event takes its place in the order of the uplinks; its place and times are set here, the rest is
+ * copied. What does not fit (out of memory, far too many) is lost; the store then asks about all devices (FW_OUTGOING_PRESENCE). */
+void fw_store_note_presence(struct fw_store *store, struct fw_presence_event event);
 
 /* Any thread. The sequence up to which the spool is in the catalog. */
 uint64_t fw_store_applied(const struct fw_store *store);

@@ -2,15 +2,27 @@
 #ifndef FW_STORE_APPLY_H
 #define FW_STORE_APPLY_H
 
+#include "store_device.h"
 #include "store_log.h"
+#include "store_presence.h"
 #include "store_row.h"
 #include "store_schedule.h"
 #include "uplink.h"
 
 struct fw_apply;
 
-enum fw_status fw_apply_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_log *log,
-	struct fw_apply **out, struct fw_error *error);
+/* What it works with; all borrowed. */
+struct fw_apply_parts {
+	struct fw_writer *writer;
+	struct fw_rows *rows;
+	struct fw_devices *devices;
+	struct fw_store_presence *presence;
+	struct fw_schedule *schedule;
+	struct fw_store_log *log;
+};
+
+/* FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
+enum fw_status fw_apply_open(const struct fw_apply_parts *parts, struct fw_apply **out, struct fw_error *error);
 void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
 
 /* FW_OK when it is recorded or there is nothing to record (unknown product, redelivery); FW_INVALID when the catalog's rules refuse it,

@@ -3,17 +3,29 @@
 #define FW_STORE_PRESENCE_H
 
 #include "presence_queue.h"
+#include "store_device.h"
 #include "store_row.h"
 #include "store_schedule.h"
 
 struct fw_store_presence;
 
-enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule *schedule, struct fw_store_presence **out,
-	struct fw_error *error);
+enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule *schedule,
+	struct fw_store_presence **out, struct fw_error *error);
 void fw_store_presence_close(struct fw_store_presence *presence); /* NULL is fine */
 
 /* Inside a transaction. A device shows itself or is gone: notes it, and pushes what waits for one that listens. */
 enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event);
+
+struct fw_arrival {
+	int64_t connection; /* 0: unknown */
+	int64_t at;         /* Unix ms */
+	int64_t hold_ms;    /* for so long it is waited for what it says it runs, if there is something to send; 0: not at all */
+};
+
+/* Inside a transaction. The device is there by another connection than before, or for the first time: what was sent to the earlier connection
+ * and not answered is sent again once the device has said what it runs, or has been silent for so long. `known` is brought up to date. */
+enum fw_status fw_store_presence_arrive(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device,
+	struct fw_device *known, const struct fw_arrival *arrival);
 
 /* Is there such a device? Needs no transaction; `product` may be empty: any. FW_OK, FW_NOT_FOUND, or trouble. */
 enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device);

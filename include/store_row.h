@@ -14,13 +14,21 @@ struct fw_row {
 	char version[FW_VERSION_BUFFER];        /* the target */
 	char device_version[FW_VERSION_BUFFER]; /* what the device runs, empty if unknown */
 	enum fw_row_state state;
+	enum fw_failure failure;
 	bool failed_by_device, push, task_running;
+	bool downgrade;          /* the task allows a lower version than the device's */
 	bool offered;            /* firmware ready and product enabled: it may be pushed */
 	bool online, offline;    /* presence; neither: unknown */
 	bool was_online;         /* when this attempt was pushed */
+	bool newer;              /* the device runs a higher version than the target's, and the task does not allow a lower one */
+	bool sent;               /* something was sent since the device last reported a version, to this connection: */
+	int64_t connection;      /* 0: nobody knew whether the device is there */
+	int64_t device_connection; /* by which the device is there now, 0 if unknown */
 	int progress;
-	int64_t attempts, pushed_at, responded_at, completed_at, interrupted_at; /* Unix ms */
-	int64_t due_at, pushed_clock; /* steady ms */
+	int64_t attempts, interruptions, attempt_limit;
+	int64_t pushed_at, responded_at, completed_at, interrupted_at; /* Unix ms */
+	int64_t due_at, pushed_clock;         /* steady ms */
+	int64_t device_due_at, settles_at;    /* of the device, steady ms */
 	int64_t response_timeout_ms, timeout_ms;
 };
 
@@ -32,18 +40,20 @@ void fw_rows_close(struct fw_rows *rows); /* NULL is fine */
 /* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
 enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count);
 enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
+enum fw_status fw_rows_sent_to_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* since it last reported a version, whatever became of them */
 enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
-enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice after, struct fw_row *found, size_t most, size_t *count); /* by device_id */
 
 /* What an event brings along. */
 struct fw_row_input {
 	struct fw_slice reason;  /* the device's own words, may be empty */
-	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_BROKE */
-	struct fw_slice version; /* reported, with FW_EVENT_REPORTED_OTHER */
+	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_FAILED */
+	struct fw_slice version; /* what the device runs, with FW_EVENT_REPORTED_OTHER */
+	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
 };
 
 /* Applies `event` by the rules, writes the row, and queues the `task` event when its state changed. `row` is brought
- * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not. */
+ * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not.
+ * What goes back to the queue of a stopped task is canceled. */
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
 
 /* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was read. */
@@ -51,6 +61,9 @@ enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row);
 
 /* The device went offline: notes it on the row if it is processing. */
 enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
+
+/* The device reported a version, or said a last word: what was sent with this row before is not to be told of any more. */
+enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row);
 
 /* What an operator changed by hand. */
 struct fw_change {

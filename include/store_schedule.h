@@ -6,16 +6,23 @@
 #ifndef FW_STORE_SCHEDULE_H
 #define FW_STORE_SCHEDULE_H
 
+#include "store_device.h"
 #include "store_row.h"
 
 struct fw_schedule;
 
-enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule **out, struct fw_error *error);
+enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule **out,
+	struct fw_error *error);
 void fw_schedule_close(struct fw_schedule *schedule); /* NULL is fine */
 
-/* Inside a transaction: pushes the oldest task that waits for this device, unless another upgrade of it is under way, it is
- * known to be offline, or there is none. */
+/* Inside a transaction: pushes the oldest task that waits for this device, unless another upgrade of it is under way, it is known to be
+ * offline, it is waited for to say what it runs (device.due_at, settles_at), or there is none. While nobody knows whether it is there, a
+ * row is pushed once at most. Rows whose target it has passed are canceled. */
 enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device);
+
+/* Inside a transaction: the device may be due (device.due_at), and is not waited for any more then: an attempt that was sent to an earlier
+ * connection and not answered is over. Then as above. */
+enum fw_status fw_schedule_look(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device);
 
 /* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do at once.
  * FW_OK, or the trouble that rolled the last of them back: to be tried again later. */

@@ -21,6 +21,7 @@ struct fw_writer {
 	struct fw_outbox *outbox;     /* borrowed */
 	struct fw_counters *counters; /* borrowed */
 	struct fw_delivery *delivery; /* borrowed */
+	bool sees_connections;        /* who is not known to be online is not */
 	uint64_t first_connection;    /* connections of this run of the broker have this number or a higher one */
 	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */
 	struct fw_outgoing *queued;
@@ -73,6 +74,10 @@ void fw_writer_empty_log(struct fw_writer *writer);
 /* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL payload or no memory: FW_NOMEM. */
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos);
+
+/* The same, for a message that is void after so many seconds: the broker keeps it no longer for a session that is away. */
+enum fw_status fw_writer_queue_expiring(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
+	char *payload, size_t len, int qos, uint32_t expiry_seconds);
 
 /* Queues the question whether a device is online; the answer, if it is or `online` (as the catalog has it) is wrong, comes as
  * fw_store_note_presence. */

@@ -310,21 +310,34 @@ static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_p
 	return find_order(catalog, pull->product, current->version, shortcut, &current->order);
 }
 
-/* Step 3: the lowest or highest open row that no unapplied uplink has closed. *out NULL: there is none. */
-static enum fw_status open_row_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, const struct fw_firmware **out)
+/* What a device is to get that names no version. */
+struct candidate {
+	const struct fw_firmware *firmware; /* NULL: there is none */
+	bool of_task;   /* of an open row; without firmware: one that is under way, and nothing can be handed out for */
+	bool downgrade; /* also to a device that runs a higher version */
+};
+
+static bool is_closed(const struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_open_row *row)
+{
+	return fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(row->firmware_id), fw_slice_of(row->version));
+}
+
+/* Step 3: the open row under way, or else the lowest or highest one, that no unapplied uplink has closed. One upgrade at a time. */
+static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, struct candidate *out)
 {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
-	size_t count = 0;
+	size_t count = 0, i = 0;
 	enum fw_status status = catalog->source->open_rows(catalog->source->context, pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
 
-	*out = NULL;
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	for (size_t i = 0; i < count; i++) {
-		if (!fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(rows[i].firmware_id), fw_slice_of(rows[i].version)))
-			return by_version(catalog, pull->product, fw_slice_of(rows[i].version), out);
-	}
-	return FW_OK;
+	while (i < count && is_closed(catalog, pull, &rows[i]))
+		i++;
+	if (i == count)
+		return FW_OK;
+	out->of_task = true;
+	out->downgrade = rows[i].downgrade;
+	return rows[i].offered ? by_version(catalog, pull->product, fw_slice_of(rows[i].version), &out->firmware) : FW_OK;
 }
 
 /* Step 4. */
@@ -367,25 +380,56 @@ static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw
 	return FW_OK;
 }
 
+/* Does the pull come from before the restart into what the device said it has installed? Then it names what it ran before that. */
+static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product, bool *before)
+{
+	const struct fw_catalog_source *source = catalog->source;
+	char version[FW_VERSION_MAX * 4 + 1];
+	enum fw_status status = FW_NOT_FOUND;
+
+	*before = false;
+	if (!pull->current.len)
+		return FW_OK;
+	/* not applied yet: the catalog has the version before */
+	if (fw_pending_completed(catalog->pending, pull->product, pull->device))
+		status = source->device_version(source->context, pull->product, pull->device, version, sizeof(version));
+	else if (product->completing && !fw_pending_version(catalog->pending, pull->product, pull->device).len)
+		status = source->completed_from(source->context, pull->product, pull->device, pull->now, version, sizeof(version));
+	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static bool may_have(const struct candidate *candidate, const struct current *current)
+{
+	const struct fw_firmware *firmware = candidate->firmware;
+
+	if (!firmware || !firmware->ready || fw_slice_equal(current->version, fw_slice_of(firmware->version)))
+		return false;
+	return current->order < firmware->order || candidate->downgrade;
+}
+
 /* Steps 3 to 5. */
 static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
 {
-	const struct fw_firmware *candidate = NULL;
+	struct candidate candidate = {NULL, false, false};
 	struct current current;
+	bool before = false;
 	enum fw_status status = find_current(catalog, pull, &product->shortcut, &current);
 
-	if (status == FW_OK && product->product.open_tasks)
-		status = open_row_firmware(catalog, pull, product->product.policy, &candidate);
-	out->of_task = candidate != NULL;
-	if (status == FW_OK && !candidate)
-		status = policy_firmware(catalog, pull, product, current.order, &candidate);
+	if (status == FW_OK)
+		status = is_before_restart(catalog, pull, &product->product, &before);
+	if (status == FW_OK && !before && product->product.open_tasks)
+		status = find_open_row(catalog, pull, product->product.policy, &candidate);
+	if (status == FW_OK && !before && !candidate.of_task)
+		status = policy_firmware(catalog, pull, product, current.order, &candidate.firmware);
 	if (status != FW_OK)
 		return status;
-	if (!candidate || !candidate->ready || current.order >= candidate->order || fw_slice_equal(current.version, fw_slice_of(candidate->version))) {
-		out->code = FW_PULL_NO_UPDATE;
-		return FW_OK;
-	}
-	return offer(out, candidate);
+	out->of_task = candidate.of_task;
+	out->before_restart = before;
+	if (may_have(&candidate, &current))
+		return offer(out, candidate.firmware);
+	out->code = FW_PULL_NO_UPDATE;
+	return FW_OK;
 }
 
 enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)

@@ -244,14 +244,14 @@ static enum fw_verdict handle_upgrade_reply(struct exchange *exchange)
  * handed out. Not keeping it harms nothing: the device is answered, and its progress speaks for itself. */
 static void keep_pull(struct exchange *exchange, const struct fw_answer *found)
 {
-	const struct fw_message *message = &exchange->message;
+	struct fw_slice version = found->before_restart ? (struct fw_slice){NULL, 0} : exchange->message.current_version;
 	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PULL);
 	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
 	enum fw_status status;
 
-	if (!note_version(exchange, message->current_version) && !handed_out)
+	if (!note_version(exchange, version) && !handed_out)
 		return;
-	uplink.version = message->current_version;
+	uplink.version = version;
 	if (handed_out)
 		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
 	status = keep(exchange, &uplink);
@@ -286,7 +286,7 @@ static enum fw_verdict handle_pull(struct exchange *exchange)
 {
 	const struct fw_message *message = &exchange->message;
 	struct fw_pull pull = {.product = exchange->topic->product, .device = exchange->topic->device,
-		.current = message->current_version, .request = message->request_version};
+		.current = message->current_version, .request = message->request_version, .now = exchange->now};
 	struct fw_answer found;
 	enum fw_status status = fw_catalog_answer(exchange->service->catalog, &pull, &found);
 	size_t len = 0;

@@ -12,6 +12,7 @@
 
 struct device {
 	char *version; /* NULL: nothing new */
+	bool completed; /* the version is that of an upgrade it has completed */
 	char *closed[FW_PENDING_CLOSED_MAX];
 	size_t closed_count;
 };
@@ -124,6 +125,7 @@ enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice produ
 			return FW_NOMEM;
 		free(device->version);
 		device->version = copy;
+		device->completed = closed.len > 0;
 	}
 	return closed.len ? note_closed(device, closed) : FW_OK;
 }
@@ -151,6 +153,21 @@ void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t l
 static struct device *find(const struct fw_table *table, struct fw_slice key)
 {
 	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
+}
+
+bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+{
+	const struct fw_table *const tables[] = {pending->young, pending->old};
+	struct key buffer;
+	struct fw_slice key = make_key(&buffer, product, device_id);
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct device *device = find(tables[i], key);
+
+		if (device && device->version)
+			return device->completed;
+	}
+	return false;
 }
 
 struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)

@@ -378,7 +378,7 @@ static enum fw_status read_options(struct plugin *plugin, const struct mosquitto
 
 static enum fw_status start(struct plugin *plugin, const struct mosquitto_opt *options, int count, struct fw_error *error)
 {
-	struct fw_broker broker = {.context = plugin, .publish = publish, .reply_to = reply_to, .log = log_line};
+	struct fw_broker broker = {.context = plugin, .sees_connections = plugin->on_2_1, .publish = publish, .reply_to = reply_to, .log = log_line};
 	enum fw_status status = read_options(plugin, options, count, error);
 
 	if (status == FW_OK)

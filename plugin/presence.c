@@ -40,6 +40,7 @@ struct client {
 	struct link *own;    /* to the key that is the client's id: found without a look at link and key; NULL: none */
 	size_t link_count;
 	bool listens; /* its keys do */
+	int64_t heard_ms; /* boot ms of its last message */
 	char id[];
 };
 
@@ -48,6 +49,8 @@ struct key {
 	size_t link_count;
 	struct held *held;  /* NULL: not held back */
 	bool told, listens; /* told online; and that it listens */
+	uint64_t newest;    /* number of its newest connection, */
+	uint64_t told_connection; /* and of the one that was told */
 	size_t len;
 	char text[];
 };
@@ -58,6 +61,7 @@ struct fw_presence {
 	struct fw_table *keys;
 	size_t max_keys, link_count;
 	uint64_t last_connection;
+	int64_t now; /* boot ms, as of the last fw_presence_release */
 	struct held *held, **last_held; /* oldest first */
 	fw_presence_changed *changed;
 	void *context;
@@ -175,10 +179,14 @@ static struct key *add_key(struct fw_presence *presence, struct fw_slice text)
 
 static void tell_online(struct fw_presence *presence, struct key *key, bool listens)
 {
+	struct fw_presence_change change = {.key = text_of(key), .online = true, .listens = listens, .connection = key->newest,
+		.moved = key->told && key->told_connection != key->newest};
+
 	let_go(presence, key);
 	key->told = true;
 	key->listens = listens;
-	presence->changed(presence->context, text_of(key), true, listens);
+	key->told_connection = key->newest;
+	presence->changed(presence->context, &change);
 }
 
 /* Tells later that the key is online, or now when out of memory. */
@@ -198,6 +206,7 @@ static void hold_back(struct fw_presence *presence, struct key *key, int64_t now
 
 void fw_presence_release(struct fw_presence *presence, int64_t now)
 {
+	presence->now = now;
 	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now; i++)
 		tell_online(presence, presence->held->key, false);
 }
@@ -225,6 +234,7 @@ static struct link *add_link(struct fw_presence *presence, struct client *client
 		key->links->previous_of_key = link;
 	key->links = link;
 	key->link_count++;
+	key->newest = client->connection;
 	client->links = link;
 	client->recent = link;
 	if (fw_slice_equal(fw_slice_of(client->id), text))
@@ -236,6 +246,7 @@ static struct link *add_link(struct fw_presence *presence, struct client *client
 
 static void remove_link(struct fw_presence *presence, struct link *link)
 {
+	int64_t heard_ms = link->client->heard_ms;
 	struct key *key = link->key;
 
 	if (link->previous_of_key)
@@ -251,7 +262,7 @@ static void remove_link(struct fw_presence *presence, struct link *link)
 		return;
 	fw_table_remove(presence->keys, text_of(key));
 	let_go(presence, key);
-	presence->changed(presence->context, text_of(key), false, false);
+	presence->changed(presence->context, &(struct fw_presence_change){.key = text_of(key), .heard_ms = heard_ms});
 	free(key);
 }
 
@@ -286,6 +297,7 @@ struct sight {
 	const char *id;
 	struct fw_slice key;
 	bool listens;
+	bool speaks; /* by a message */
 	int64_t now; /* boot ms; of one that does not listen */
 };
 
@@ -296,9 +308,9 @@ static void note(struct fw_presence *presence, struct link *link, const struct s
 
 	link->client->recent = link;
 	link->client->listens |= sight->listens;
-	if (sight->listens && !key->listens)
+	if (sight->listens && (!key->listens || key->told_connection != key->newest))
 		tell_online(presence, key, true);
-	else if (!key->told && !key->held)
+	else if ((!key->told || key->told_connection != key->newest) && !key->held)
 		hold_back(presence, key, sight->now);
 }
 
@@ -312,12 +324,13 @@ static struct client *add_client(struct fw_presence *presence, const struct sigh
 	if (!client)
 		return NULL;
 	client->at = sight->at;
+	client->connection = ++presence->last_connection;
+	client->heard_ms = sight->speaks ? presence->now : 0;
 	memcpy(client->id, sight->id, size);
 	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) == FW_OK &&
 	    (!client->id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK))
 		link = add_link(presence, client, sight->key);
 	if (link) {
-		client->connection = ++presence->last_connection;
 		note(presence, link, sight);
 		return client;
 	}
@@ -346,8 +359,10 @@ static uint64_t see(struct fw_presence *presence, const struct sight *sight)
 	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&sight->at));
 	struct client *former, *taken_over = NULL;
 
-	if (known && strcmp(known->id, sight->id) == 0)
+	if (known && strcmp(known->id, sight->id) == 0) {
+		known->heard_ms = sight->speaks ? presence->now : known->heard_ms;
 		return sight->key.len > 0 ? seen_again(presence, known, sight) : 0;
+	}
 	/* The new one comes before the old ones go: a key that they share does not flicker. */
 	former = take_out(presence, known);
 	if (sight->id[0])
@@ -360,7 +375,7 @@ static uint64_t see(struct fw_presence *presence, const struct sight *sight)
 
 uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
 {
-	return see(presence, &(struct sight){.at = client, .id = client_id ? client_id : "", .key = key, .listens = true});
+	return see(presence, &(struct sight){.at = client, .id = client_id ? client_id : "", .key = key, .listens = true, .speaks = true});
 }
 
 void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now)
@@ -375,7 +390,7 @@ void fw_presence_gone(struct fw_presence *presence, const void *client, struct f
 
 	drop_client(presence, take_out(presence, known));
 	if (key.len > 0 && !told && !fw_table_get(presence->keys, key))
-		presence->changed(presence->context, key, false, false);
+		presence->changed(presence->context, &(struct fw_presence_change){.key = key});
 }
 
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key)
@@ -390,6 +405,13 @@ bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key
 	const struct key *known = fw_table_get(presence->keys, key);
 
 	return known && known->listens;
+}
+
+uint64_t fw_presence_connection(const struct fw_presence *presence, struct fw_slice key)
+{
+	const struct key *known = fw_table_get(presence->keys, key);
+
+	return known ? known->newest : 0;
 }
 
 void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key)

@@ -1,105 +1,103 @@
-/* The transitions of a task's row, as a table: what is not in it changes nothing. The guards are the only logic.
+/* The transitions of a task's row, as a table: what is not in it changes nothing. Guards are the only logic.
  *
  * Invariants: success is never left. canceled, and a failure that was the device's own word, are left by an operator's
- * verb alone. Only START counts an attempt. Every way into success or failed carries FINISH. */
+ * step alone. Only START counts an attempt. Every way into success, failed or canceled carries FINISH. */
 #include "rules.h"
 
-/* When a transition holds. NEVER, the zero, is what the empty places of the table have. */
-enum guard {
-	NEVER,
-	ALWAYS,
-	IF_PUSH,
-	IF_PULL,
-	IF_PUSH_ONLINE,      /* push, and the device was there all the time */
-	IF_PUSH_AWAY,        /* push, and the device was not there, or not known to be */
-	IF_FAILED_BY_BROKER, /* the failure was the broker's verdict, which the device may still overturn */
-	IF_FINISHED,         /* the device has had its chance to start the new version */
+#define WAITING FW_ROW_WAITING
+#define PROCESSING FW_ROW_PROCESSING
+#define SUCCESS FW_ROW_SUCCESS
+#define FAILED FW_ROW_FAILED
+#define CANCELED FW_ROW_CANCELED
+
+#define RESPONDED FW_ACT_RESPONDED
+#define PROGRESS FW_ACT_PROGRESS
+#define FINISH FW_ACT_FINISH
+
+/* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure, reason} */
+static const struct fw_row_rule rules[] = {
+	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
+	/* who pulls what was to be pushed has answered by it: no response timeout is due */
+	{WAITING, FW_EVENT_PULLED, FW_FACT_PUSH, 0,
+		{true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
+	/* late: the row came back to waiting because nothing was heard */
+	{WAITING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, FW_ACT_RESUME | RESPONDED, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_PROGRESS, 0, 0,
+		{true, PROCESSING, FW_ACT_RESUME | RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
+	{WAITING, FW_EVENT_COMPLETED, 0, 0, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_FAILED, 0, 0, {true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
+		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
+	{WAITING, FW_EVENT_STOP, 0, 0, {true, CANCELED, FINISH, FW_FAILURE_NONE, NULL}},
+
+	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and gets it again, and the
+	 * clock goes on */
+	{PROCESSING, FW_EVENT_PULLED, FW_FACT_PUSH, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, 0, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_PROGRESS, 0, 0, {true, PROCESSING, RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
+	{PROCESSING, FW_EVENT_COMPLETED, 0, 0, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_FAILED, 0, 0, {true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{PROCESSING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SAID_DONE, 0,
+		{true, FAILED, FINISH, FW_FAILURE_VERSION, "still runs %s after the upgrade"}},
+	/* it came back and tells nothing of the upgrade: it lost it, or never got it */
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE | FW_FACT_USED_UP, FW_FACT_ANSWERED,
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, FW_FACT_ANSWERED,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+	/* it came back in the middle of it, and may go on */
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, 0,
+		{true, PROCESSING, FW_ACT_WATCH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
+		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
+	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_PRESENT, 0,
+		{true, FAILED, FINISH, FW_FAILURE_RESPONSE, "response timeout"}},
+	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_USED_UP, 0,
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{PROCESSING, FW_EVENT_NO_RESPONSE, 0, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_INTERRUPTED, FW_FACT_USED_UP, 0,
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{PROCESSING, FW_EVENT_INTERRUPTED, 0, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_TIMEOUT, 0, 0, {true, FAILED, FINISH, FW_FAILURE_TIMEOUT, "upgrade timeout"}},
+
+	/* a failure that was the broker's verdict is overturned by the facts */
+	{FAILED, FW_EVENT_COMPLETED, 0, FW_FACT_BY_DEVICE, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	/* the device's own reason says more than the broker's */
+	{FAILED, FW_EVENT_FAILED, 0, FW_FACT_BY_DEVICE, {true, FAILED, RESPONDED | PROGRESS, FW_FAILURE_DEVICE, NULL}},
+	{FAILED, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_BY_DEVICE, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	/* the link was dead: nobody was there to answer */
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
+		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 };
 
-struct rule {
-	enum guard guard;
-	enum fw_row_state state;
-	unsigned actions;
-	const char *reason;
-};
+#define RULES (sizeof(rules) / sizeof(rules[0]))
 
-/* A pair of state and event has at most two outcomes, tried in order. */
-static const struct rule rules[FW_ROW_STATES][FW_ROW_EVENTS][2] = {
-	[FW_ROW_WAITING] = {
-		[FW_EVENT_PUSHED] = {{IF_PUSH, FW_ROW_PROCESSING, FW_ACT_START, NULL}},
-		/* who pulls what was to be pushed has shown a sign of life: no response timeout is due */
-		[FW_EVENT_PULLED] = {{IF_PULL, FW_ROW_PROCESSING, FW_ACT_START, NULL},
-				     {IF_PUSH, FW_ROW_PROCESSING, FW_ACT_START | FW_ACT_RESPONDED, NULL}},
-		/* late: the row came back to waiting because nothing was heard */
-		[FW_EVENT_ACCEPTED] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_RESUME | FW_ACT_RESPONDED, NULL}},
-		[FW_EVENT_REFUSED] = {{ALWAYS, FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL}},
-		[FW_EVENT_PROGRESS] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_RESUME | FW_ACT_RESPONDED | FW_ACT_PROGRESS, NULL}},
-		[FW_EVENT_COMPLETED] = {{ALWAYS, FW_ROW_SUCCESS, FW_ACT_RESPONDED | FW_ACT_FINISH, NULL}},
-		[FW_EVENT_BROKE] = {{ALWAYS, FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_PROGRESS | FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL}},
-		[FW_EVENT_REPORTED_TARGET] = {{ALWAYS, FW_ROW_SUCCESS, FW_ACT_FINISH, NULL}},
-		[FW_EVENT_STOP] = {{ALWAYS, FW_ROW_CANCELED, FW_ACT_NONE, NULL}},
-	},
-	[FW_ROW_PROCESSING] = {
-		/* a pushed device that pulls has heard the push; one that pulls again lost the first answer: it gets it again, and the clock goes on */
-		[FW_EVENT_PULLED] = {{IF_PUSH, FW_ROW_PROCESSING, FW_ACT_RESPONDED, NULL},
-				     {IF_PULL, FW_ROW_PROCESSING, FW_ACT_NONE, NULL}},
-		[FW_EVENT_ACCEPTED] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_RESPONDED, NULL}},
-		[FW_EVENT_REFUSED] = {{ALWAYS, FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL}},
-		[FW_EVENT_PROGRESS] = {{ALWAYS, FW_ROW_PROCESSING, FW_ACT_RESPONDED | FW_ACT_PROGRESS, NULL}},
-		[FW_EVENT_COMPLETED] = {{ALWAYS, FW_ROW_SUCCESS, FW_ACT_RESPONDED | FW_ACT_FINISH, NULL}},
-		[FW_EVENT_BROKE] = {{ALWAYS, FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_PROGRESS | FW_ACT_BY_DEVICE | FW_ACT_FINISH, NULL}},
-		[FW_EVENT_REPORTED_TARGET] = {{ALWAYS, FW_ROW_SUCCESS, FW_ACT_FINISH, NULL}},
-		[FW_EVENT_REPORTED_OTHER] = {{IF_FINISHED, FW_ROW_FAILED, FW_ACT_FINISH, "still runs %s after the upgrade"}},
-		[FW_EVENT_NO_RESPONSE] = {{IF_PUSH_ONLINE, FW_ROW_FAILED, FW_ACT_FINISH, "response timeout"},
-					  {IF_PUSH_AWAY, FW_ROW_WAITING, FW_ACT_AWAIT, NULL}},
-		[FW_EVENT_TIMEOUT] = {{ALWAYS, FW_ROW_FAILED, FW_ACT_FINISH, "upgrade timeout"}},
-	},
-	[FW_ROW_FAILED] = {
-		[FW_EVENT_COMPLETED] = {{IF_FAILED_BY_BROKER, FW_ROW_SUCCESS, FW_ACT_RESPONDED | FW_ACT_FINISH, NULL}},
-		/* the device's own reason says more than the broker's */
-		[FW_EVENT_BROKE] = {{IF_FAILED_BY_BROKER, FW_ROW_FAILED, FW_ACT_RESPONDED | FW_ACT_PROGRESS | FW_ACT_BY_DEVICE, NULL}},
-		[FW_EVENT_REPORTED_TARGET] = {{IF_FAILED_BY_BROKER, FW_ROW_SUCCESS, FW_ACT_FINISH, NULL}},
-		[FW_EVENT_RETRY] = {{IF_PUSH, FW_ROW_WAITING, FW_ACT_RESET, NULL}},
-	},
-	[FW_ROW_CANCELED] = {
-		[FW_EVENT_CONTINUE] = {{ALWAYS, FW_ROW_WAITING, FW_ACT_RESET, NULL}},
-	},
-};
-
-static bool holds(enum guard guard, const struct fw_row_facts *facts)
+struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, unsigned facts)
 {
-	switch (guard) {
-	case NEVER:
-		return false;
-	case ALWAYS:
-		return true;
-	case IF_PUSH:
-		return facts->push;
-	case IF_PULL:
-		return !facts->push;
-	case IF_PUSH_ONLINE:
-		return facts->push && facts->was_online;
-	case IF_PUSH_AWAY:
-		return facts->push && !facts->was_online;
-	case IF_FAILED_BY_BROKER:
-		return !facts->failed_by_device;
-	case IF_FINISHED:
-		return facts->finished_before;
-	}
-	return false;
-}
+	for (size_t i = 0; i < RULES; i++) {
+		const struct fw_row_rule *rule = &rules[i];
 
-struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, const struct fw_row_facts *facts)
-{
-	size_t i;
-
-	for (i = 0; state < FW_ROW_STATES && event < FW_ROW_EVENTS && i < 2; i++) {
-		const struct rule *rule = &rules[state][event][i];
-
-		if (holds(rule->guard, facts))
-			return (struct fw_row_step){true, rule->state, rule->actions, rule->reason};
+		if (rule->from == state && rule->event == event && (facts & rule->yes) == rule->yes && !(facts & rule->no))
+			return rule->step;
 	}
 	return (struct fw_row_step){.state = state};
+}
+
+bool fw_rules_rule(size_t index, struct fw_row_rule *out)
+{
+	if (index >= RULES)
+		return false;
+	*out = rules[index];
+	return true;
 }
 
 static const char *const state_names[FW_ROW_STATES] = {
@@ -110,16 +108,70 @@ static const char *const state_names[FW_ROW_STATES] = {
 	[FW_ROW_CANCELED] = "canceled",
 };
 
+static const char *const event_names[FW_ROW_EVENTS] = {
+	[FW_EVENT_PUSHED] = "pushed",
+	[FW_EVENT_PULLED] = "pulled",
+	[FW_EVENT_ACCEPTED] = "accepted",
+	[FW_EVENT_REFUSED] = "refused",
+	[FW_EVENT_PROGRESS] = "progress",
+	[FW_EVENT_COMPLETED] = "completed",
+	[FW_EVENT_FAILED] = "failed",
+	[FW_EVENT_REPORTED_TARGET] = "reported target",
+	[FW_EVENT_REPORTED_OTHER] = "reported other",
+	[FW_EVENT_OVERTAKEN] = "overtaken",
+	[FW_EVENT_NO_RESPONSE] = "no response",
+	[FW_EVENT_TIMEOUT] = "timeout",
+	[FW_EVENT_INTERRUPTED] = "interrupted",
+	[FW_EVENT_UNHEARD] = "unheard",
+	[FW_EVENT_STOP] = "stop",
+};
+
+static const char *const fact_names[FW_ROW_FACTS] = {
+	"push", "failed by device", "present", "said done", "answered", "elsewhere", "used up", "downgrade allowed", "no verdict",
+};
+
+static const char *const action_names[FW_ROW_ACTIONS] = {
+	"responded", "start", "resume", "progress", "finish", "requeue", "count", "watch",
+};
+
+static const char *const failure_names[FW_FAILURES] = {
+	[FW_FAILURE_NONE] = "",
+	[FW_FAILURE_DEVICE] = "device",
+	[FW_FAILURE_RESPONSE] = "response",
+	[FW_FAILURE_TIMEOUT] = "timeout",
+	[FW_FAILURE_VERSION] = "version",
+	[FW_FAILURE_INTERRUPTED] = "interrupted",
+	[FW_FAILURE_REFUSED] = "refused",
+};
+
 const char *fw_rules_state_name(enum fw_row_state state)
 {
 	return state < FW_ROW_STATES ? state_names[state] : "";
 }
 
+const char *fw_rules_event_name(enum fw_row_event event)
+{
+	return event < FW_ROW_EVENTS ? event_names[event] : "";
+}
+
+const char *fw_rules_fact_name(unsigned bit)
+{
+	return bit < FW_ROW_FACTS ? fact_names[bit] : "";
+}
+
+const char *fw_rules_action_name(unsigned bit)
+{
+	return bit < FW_ROW_ACTIONS ? action_names[bit] : "";
+}
+
+const char *fw_rules_failure_name(enum fw_failure failure)
+{
+	return failure < FW_FAILURES ? failure_names[failure] : "";
+}
+
 bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out)
 {
-	enum fw_row_state state;
-
-	for (state = FW_ROW_WAITING; state < FW_ROW_STATES; state++) {
+	for (enum fw_row_state state = FW_ROW_WAITING; state < FW_ROW_STATES; state++) {
 		if (fw_slice_equal(text, fw_slice_of(state_names[state]))) {
 			*out = state;
 			return true;
@@ -128,24 +180,11 @@ bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out)
 	return false;
 }
 
-const char *fw_rules_event_name(enum fw_row_event event)
+enum fw_failure fw_rules_failure_parse(struct fw_slice text)
 {
-	static const char *const names[FW_ROW_EVENTS] = {
-		[FW_EVENT_PUSHED] = "pushed",
-		[FW_EVENT_PULLED] = "pulled",
-		[FW_EVENT_ACCEPTED] = "accepted",
-		[FW_EVENT_REFUSED] = "refused",
-		[FW_EVENT_PROGRESS] = "progress",
-		[FW_EVENT_COMPLETED] = "completed",
-		[FW_EVENT_BROKE] = "broke",
-		[FW_EVENT_REPORTED_TARGET] = "reported target",
-		[FW_EVENT_REPORTED_OTHER] = "reported other",
-		[FW_EVENT_NO_RESPONSE] = "no response",
-		[FW_EVENT_TIMEOUT] = "timeout",
-		[FW_EVENT_STOP] = "stop",
-		[FW_EVENT_CONTINUE] = "continue",
-		[FW_EVENT_RETRY] = "retry",
-	};
-
-	return event < FW_ROW_EVENTS ? names[event] : "";
+	for (enum fw_failure failure = FW_FAILURE_DEVICE; failure < FW_FAILURES; failure++) {
+		if (fw_slice_equal(text, fw_slice_of(failure_names[failure])))
+			return failure;
+	}
+	return FW_FAILURE_NONE;
 }

@@ -15,31 +15,44 @@
 #define OUTBOX_MAX 8192u
 #define PRESENCE_MAX (1u << 21)
 
-static void tell_presence(struct fw_service *service, struct fw_slice key, bool online, bool listens)
+static void tell_presence(struct fw_service *service, const struct fw_presence_change *change, bool asked)
 {
+	struct fw_slice key = change->key;
 	const char *slash = memchr(key.at, '/', key.len);
+	struct fw_presence_event event = {.online = change->online, .listens = change->listens, .device = key, .heard_ms = change->heard_ms, .asked = asked,
+		.connection = change->connection ? service->first_connection + change->connection : 0};
 
 	/* with identity `none` the key is product/device: see fw_service_key */
-	if (!slash) {
-		fw_store_note_presence(service->store, (struct fw_slice){NULL, 0}, key, online, listens);
-		return;
+	if (slash) {
+		event.product = (struct fw_slice){key.at, (size_t)(slash - key.at)};
+		event.device = (struct fw_slice){slash + 1, key.len - event.product.len - 1};
 	}
-	fw_store_note_presence(service->store, (struct fw_slice){key.at, (size_t)(slash - key.at)},
-		(struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1}, online, listens);
+	fw_store_note_presence(service->store, event);
 }
 
 /* Who shows itself by a message is online behind that message: what it says, a pull or the end of an upgrade, comes before the push
  * that it gets for being there. */
-static void presence_changed(void *context, struct fw_slice key, bool online, bool listens)
+static void presence_changed(void *context, const struct fw_presence_change *change)
 {
 	struct fw_service *service = context;
 
-	if (!online || !service->in_message) {
-		tell_presence(service, key, online, listens);
+	if (!change->online || !service->in_message) {
+		tell_presence(service, change, false);
 		return;
 	}
-	memcpy(service->listener, key.at, key.len);
-	service->listener_len = key.len;
+	memcpy(service->listener, change->key.at, change->key.len);
+	service->listener_len = change->key.len;
+	service->listener_connection = change->connection;
+}
+
+static void tell_listener(struct fw_service *service)
+{
+	struct fw_presence_change change = {.key = {service->listener, service->listener_len}, .online = true, .listens = true,
+		.connection = service->listener_connection};
+
+	service->listener_len = 0;
+	if (change.key.len)
+		tell_presence(service, &change, false);
 }
 
 static enum fw_status make_parts(struct fw_service *service)
@@ -119,7 +132,8 @@ static void answer_presence(struct fw_service *service, struct fw_slice product_
 		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
 	online = fw_presence_online(service->presence, key);
 	if (online || believed)
-		tell_presence(service, key, online, fw_presence_listens(service->presence, key));
+		tell_presence(service, &(struct fw_presence_change){.key = key, .online = online, .listens = fw_presence_listens(service->presence, key),
+			.connection = fw_presence_connection(service->presence, key)}, true);
 }
 
 static void deliver(struct fw_service *service, const struct fw_outgoing *message)
@@ -127,7 +141,7 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 	switch (message->kind) {
 	case FW_OUTGOING_MESSAGE:
 		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = message->topic, .payload = message->payload,
-			.len = message->len, .qos = message->qos});
+			.len = message->len, .qos = message->qos, .expiry_seconds = message->expiry_seconds});
 		break;
 	case FW_OUTGOING_LOG:
 		service->broker.log(service->broker.context, (enum fw_log_level)message->qos, message->payload);
@@ -165,7 +179,8 @@ static enum fw_status open_on_side(void *context)
 	struct fw_service *service = ((struct opening *)context)->service;
 	struct fw_error *error = ((struct opening *)context)->error;
 	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
-		.apart = fw_side_apart(service->side), .first_connection = service->first_connection};
+		.apart = fw_side_apart(service->side), .sees_connections = service->broker.sees_connections,
+		.first_connection = service->first_connection};
 	enum fw_status status = fw_courier_new(service->options, &service->counters, &service->courier, error);
 
 	if (status != FW_OK)
@@ -398,9 +413,7 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	else
 		verdict = fw_exchange(service, client, request, &topic);
 	service->in_message = false;
-	if (service->listener_len)
-		tell_presence(service, (struct fw_slice){service->listener, service->listener_len}, true, true);
-	service->listener_len = 0;
+	tell_listener(service);
 	return verdict;
 }
 

@@ -37,8 +37,9 @@ struct fw_service {
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed; /* in a row */
 	bool in_message;
-	char listener[FW_PRESENCE_KEY_MAX]; /* who came to listen by the message under way */
+	char listener[FW_PRESENCE_KEY_MAX]; /* who came to listen by the message under way, */
 	size_t listener_len;
+	uint64_t listener_connection;       /* and by which connection */
 	bool unsaved_told;    /* the log says that uplinks cannot be kept, and not yet that it is over */
 	uint64_t unsaved;     /* how many since then */
 	int64_t unsaved_at;   /* boot ms of the last one */

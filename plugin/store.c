@@ -43,6 +43,7 @@ struct fw_store {
 	struct fw_schedule *schedule;
 	struct fw_store_log *log;
 	struct fw_apply *apply;
+	struct fw_devices *devices;
 	struct fw_store_presence *presence;
 	struct fw_store_files *files;
 	struct fw_intake intake;
@@ -151,13 +152,16 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 	enum fw_status status = fw_rows_open(&store->writer, &store->rows, &detail);
 
 	if (status == FW_OK)
-		status = fw_schedule_open(&store->writer, store->rows, &store->schedule, &detail);
+		status = fw_devices_open(&store->writer, &store->devices, &detail);
+	if (status == FW_OK)
+		status = fw_schedule_open(&store->writer, store->rows, store->devices, &store->schedule, &detail);
 	if (status == FW_OK)
 		status = fw_store_log_open(&store->writer, &store->log, &detail);
 	if (status == FW_OK)
-		status = fw_apply_open(&store->writer, store->rows, store->schedule, store->log, &store->apply, &detail);
+		status = fw_store_presence_open(&store->writer, store->rows, store->devices, store->schedule, &store->presence, &detail);
 	if (status == FW_OK)
-		status = fw_store_presence_open(&store->writer, store->rows, store->schedule, &store->presence, &detail);
+		status = fw_apply_open(&(struct fw_apply_parts){.writer = &store->writer, .rows = store->rows, .devices = store->devices,
+			.presence = store->presence, .schedule = store->schedule, .log = store->log}, &store->apply, &detail);
 	if (status == FW_OK)
 		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
 	if (status != FW_OK && detail.text[0])
@@ -181,6 +185,7 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->writer.counters = config->counters;
 	store->writer.delivery = config->delivery;
 	store->writer.first_connection = config->first_connection;
+	store->writer.sees_connections = config->sees_connections;
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();
@@ -397,10 +402,11 @@ void fw_store_close(struct fw_store *store)
 	fw_store_stop(store);
 	fw_presence_queue_free(store->presence_queue);
 	fw_store_files_close(store->files);
-	fw_store_presence_close(store->presence);
 	fw_apply_close(store->apply);
+	fw_store_presence_close(store->presence);
 	fw_store_log_close(store->log);
 	fw_schedule_close(store->schedule);
+	fw_devices_close(store->devices);
 	fw_rows_close(store->rows);
 	fw_writer_close(&store->writer);
 	fw_spool_close(store->spool);
@@ -428,11 +434,11 @@ void fw_store_wake(struct fw_store *store)
 	pthread_mutex_unlock(&store->lock);
 }
 
-void fw_store_note_presence(struct fw_store *store, struct fw_slice product, struct fw_slice device, bool online, bool listens)
+void fw_store_note_presence(struct fw_store *store, struct fw_presence_event event)
 {
-	const struct fw_presence_event event = {.after = fw_spool_last(store->spool), .at = fw_now_ms(), .boot_ms = fw_boot_ms(), .online = online,
-		.listens = listens, .product = product, .device = device};
-
+	event.after = fw_spool_last(store->spool);
+	event.at = fw_now_ms();
+	event.boot_ms = fw_boot_ms();
 	if (fw_presence_queue_put(store->presence_queue, &event) == FW_OK)
 		fw_store_wake(store);
 }

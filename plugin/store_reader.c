@@ -6,13 +6,17 @@
 #include "store_db.h"
 #include "store_firmware.h"
 
-enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, VERSION_OF, STATEMENTS };
+enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, COMPLETED_FROM,
+	VERSION_OF, STATEMENTS };
 
 /* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
 #define OPEN_ROWS \
-	"SELECT f.firmware_id, f.version, f.version_order FROM task_device td" \
+	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = 'running' AND f.state = 'ready', t.allow_downgrade" \
+	" FROM task_device td" \
 	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id" \
-	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND t.state = 'running' AND f.product_id = ?1 AND f.state = 'ready'"
+	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1" \
+	" AND (td.state = 'processing' OR t.state = 'running' AND f.state = 'ready')" \
+	" ORDER BY td.state = 'processing' DESC, f.version_order"
 
 static const char *const sql[STATEMENTS] = {
 	[DATA_VERSION] = "PRAGMA data_version",
@@ -20,13 +24,16 @@ static const char *const sql[STATEMENTS] = {
 	[PRODUCT] =
 		"SELECT firmware_enabled, pull_policy,"
 		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
+		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.processing > 0),"
+		" EXISTS (SELECT 1 FROM device d WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL)"
 		" FROM product WHERE product_id = ?1",
 	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
 	[LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
 	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
-	[OPEN_ROWS_LOWEST] = OPEN_ROWS " ORDER BY f.version_order",
-	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " ORDER BY f.version_order DESC",
+	[OPEN_ROWS_LOWEST] = OPEN_ROWS,
+	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC",
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id = ?2 AND completed_until > ?3",
 	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 };
 
@@ -129,6 +136,7 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	out->enabled = sqlite3_column_int(statement, 0) != 0;
 	out->policy = policy_of(fw_db_text(statement, 1));
 	out->open_tasks = sqlite3_column_int(statement, 2) != 0;
+	out->completing = sqlite3_column_int(statement, 3) != 0;
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -182,6 +190,9 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 
 		/* two tasks may offer the same firmware */
 		row->order = sqlite3_column_int64(statement, 2);
+		row->processing = sqlite3_column_int(statement, 3);
+		row->offered = sqlite3_column_int(statement, 4);
+		row->downgrade = sqlite3_column_int(statement, 5);
 		if (*count && row->order == rows[*count - 1].order)
 			continue;
 		if (copy_column(statement, 0, row->firmware_id, sizeof(row->firmware_id)) &&
@@ -211,6 +222,14 @@ static enum fw_status read_device_version(void *context, struct fw_slice product
 	return read_version(start(context, DEVICE_VERSION, product), device, version, size);
 }
 
+static enum fw_status read_completed_from(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size)
+{
+	sqlite3_stmt *statement = start(context, COMPLETED_FROM, product);
+
+	fw_db_bind_integer(statement, 3, now);
+	return read_version(statement, device, version, size);
+}
+
 static enum fw_status read_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
 	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
@@ -233,7 +252,7 @@ enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct f
 		return status;
 	}
 	reader->source = (struct fw_catalog_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
-		read_open_rows, read_device_version, read_version_of};
+		read_open_rows, read_device_version, read_completed_from, read_version_of};
 	*out = reader;
 	return FW_OK;
 }

@@ -9,7 +9,7 @@
 
 #define POSTPONE_MS 60000
 
-enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, WRITE, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
+enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, WRITE, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
 /* The order in which read_row takes them. CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to
  * its task, firmware, product and device, each by its key. */
@@ -17,7 +17,10 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, DUE, WAITING_AFTER, WRITE, NEXT_DU
 	"SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, f.version, d.version, td.state, td.failed_by = 'device'," \
 	" t.mode = 'push', t.state = 'running', f.state = 'ready' AND p.firmware_enabled, d.presence = 'online', d.presence = 'offline'," \
 	" td.progress, td.attempts, td.pushed_at, td.responded_at, td.completed_at, td.interrupted_at, td.due_at, td.pushed_clock," \
-	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.was_online"
+	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.was_online, td.failure, td.connection IS NOT NULL, td.connection," \
+	" td.interruptions, t.attempt_limit, t.allow_downgrade, d.connection, d.due_at, d.settles_at," \
+	" t.allow_downgrade = 0 AND f.version_order < (" \
+	"  SELECT runs.version_order FROM firmware runs WHERE runs.product_id = f.product_id AND runs.version = d.version)"
 #define JOIN_REST \
 	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id CROSS JOIN product p ON p.product_id = f.product_id" \
 	" LEFT JOIN device d ON d.product_id = f.product_id AND d.device_id = td.device_id "
@@ -46,10 +49,11 @@ static const char *const sql[STATEMENTS] = {
 	[OPEN_OF_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
 		" ORDER BY td.state = 'processing' DESC, td.state = 'processing' OR t.mode = 'push' AND t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
 		" t.created_at, t.position",
+	[SENT_TO_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",
 	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at",
-	[WAITING_AFTER] = FROM_ROW "WHERE td.task_id = ?1 AND td.device_id > ?2 AND td.state = 'waiting' ORDER BY td.device_id",
 	[WRITE] = "UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = ?6, pushed_at = ?7, responded_at = ?8,"
-		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, was_online = ?17,"
+		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, was_online = ?17, failure = ?18, connection = ?19,"
+		" interruptions = ?20,"
 		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = CASE WHEN ?15 THEN ?16 ELSE from_version END"
 		" WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
@@ -128,6 +132,16 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->response_timeout_ms = sqlite3_column_int64(statement, column++);
 	row->timeout_ms = sqlite3_column_int64(statement, column++);
 	row->was_online = sqlite3_column_int(statement, column++);
+	row->failure = fw_rules_failure_parse(fw_db_text(statement, column++));
+	row->sent = sqlite3_column_int(statement, column++);
+	row->connection = sqlite3_column_int64(statement, column++);
+	row->interruptions = sqlite3_column_int64(statement, column++);
+	row->attempt_limit = sqlite3_column_int64(statement, column++);
+	row->downgrade = sqlite3_column_int(statement, column++);
+	row->device_connection = sqlite3_column_int64(statement, column++);
+	row->device_due_at = sqlite3_column_int64(statement, column++);
+	row->settles_at = sqlite3_column_int64(statement, column++);
+	row->newer = sqlite3_column_int(statement, column++);
 }
 
 static enum fw_status collect(sqlite3_stmt *statement, struct fw_row *found, size_t most, size_t *count)
@@ -149,8 +163,7 @@ static enum fw_status collect_by(struct fw_rows *rows, enum statement which, str
 	sqlite3_stmt *statement = rows->statements[which];
 
 	fw_db_bind_text(statement, 1, first);
-	/* an empty text, not NULL: `device_id > ''` begins at the first device */
-	sqlite3_bind_text(statement, 2, second.at ? second.at : "", (int)second.len, SQLITE_STATIC);
+	fw_db_bind_text(statement, 2, second);
 	return collect(statement, found, most, count);
 }
 
@@ -165,9 +178,9 @@ enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice prod
 	return collect_by(rows, OPEN_OF_DEVICE, product, device, found, most, count);
 }
 
-enum fw_status fw_rows_waiting_after(struct fw_rows *rows, struct fw_slice task_id, struct fw_slice after, struct fw_row *found, size_t most, size_t *count)
+enum fw_status fw_rows_sent_to_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
 {
-	return collect_by(rows, WAITING_AFTER, task_id, after, found, most, count);
+	return collect_by(rows, SENT_TO_DEVICE, product, device, found, most, count);
 }
 
 enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count)
@@ -230,6 +243,12 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 15, change->from_version_set);
 	fw_db_bind_text(statement, 16, fw_slice_of(row->device_version));
 	fw_db_bind_integer(statement, 17, row->was_online);
+	fw_db_bind_text(statement, 18, fw_slice_of(row->state == FW_ROW_FAILED ? fw_rules_failure_name(row->failure) : NULL));
+	if (row->sent)
+		fw_db_bind_integer(statement, 19, row->connection);
+	else
+		sqlite3_bind_null(statement, 19);
+	fw_db_bind_integer(statement, 20, row->interruptions);
 	status = fw_db_run(statement);
 	return status == FW_OK && sqlite3_changes(rows->writer->db) == 0 ? FW_NOT_FOUND : status;
 }
@@ -289,7 +308,7 @@ static enum fw_status announce(struct fw_rows *rows, const struct fw_row *row, c
 	return status == FW_OK || status == FW_NOT_FOUND ? tell(rows, row, reason) : status;
 }
 
-static void start_attempt(const struct fw_writer *writer, struct fw_row *row)
+static void start_attempt(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_input *input)
 {
 	row->attempts++;
 	row->pushed_at = writer->wall_ms;
@@ -297,6 +316,8 @@ static void start_attempt(const struct fw_writer *writer, struct fw_row *row)
 	row->responded_at = row->completed_at = row->interrupted_at = 0;
 	row->progress = 0;
 	row->was_online = row->online;
+	row->sent = true;
+	row->connection = input->connection;
 	row->due_at = writer->steady_ms + row->timeout_ms;
 	if (row->push && row->response_timeout_ms < row->timeout_ms)
 		row->due_at = writer->steady_ms + row->response_timeout_ms;
@@ -311,95 +332,153 @@ static void resume_attempt(const struct fw_writer *writer, struct fw_row *row)
 	row->due_at = writer->steady_ms + row->timeout_ms;
 }
 
-static void finish(const struct fw_writer *writer, struct fw_row *row, bool by_device)
+/* A word of this attempt: the connection by which it came is the attempt's from now on. */
+static void note_response(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_input *input)
+{
+	if (!row->responded_at)
+		row->responded_at = writer->wall_ms;
+	if (row->state != FW_ROW_PROCESSING)
+		return;
+	row->due_at = row->pushed_clock + row->timeout_ms;
+	row->sent = true;
+	if (input->connection)
+		row->connection = input->connection;
+}
+
+static void finish(const struct fw_writer *writer, struct fw_row *row)
 {
 	row->completed_at = writer->wall_ms;
 	row->due_at = 0;
-	row->failed_by_device = row->state == FW_ROW_FAILED && by_device;
 	if (row->state == FW_ROW_SUCCESS)
 		row->progress = 100;
 }
 
-static void await_device(struct fw_row *row)
+/* `reported`: the device has told its version since, so that what was sent is void. */
+static void requeue(struct fw_row *row, bool reported)
 {
-	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at = 0;
+	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at = row->completed_at = 0;
 	row->progress = 0;
+	row->sent = row->sent && !reported;
 }
 
-static void act(const struct fw_writer *writer, struct fw_row *row, unsigned actions, const struct fw_row_input *input)
+static void watch(const struct fw_writer *writer, struct fw_row *row)
 {
-	if (actions & FW_ACT_START)
-		start_attempt(writer, row);
-	if (actions & FW_ACT_RESUME)
+	int64_t until = writer->steady_ms + row->response_timeout_ms;
+
+	if (until < row->due_at)
+		row->due_at = until;
+}
+
+/* What was sent while nobody knew whether the device is there, or by an earlier run of the broker, may never have reached it: that is
+ * not the device's doing. */
+static bool counts_interruption(const struct fw_writer *writer, const struct fw_row *row)
+{
+	return row->connection != 0 && row->pushed_clock >= writer->started_ms;
+}
+
+static unsigned facts_of(const struct fw_writer *writer, const struct fw_row *row, const struct fw_row_input *input)
+{
+	bool elsewhere = input->connection && input->connection != row->connection;
+	bool present = row->connection && row->online && row->connection == row->device_connection && row->pushed_clock >= writer->watched_ms;
+	bool used_up = counts_interruption(writer, row) && row->interruptions + 1 >= row->attempt_limit;
+
+	return (row->push ? FW_FACT_PUSH : 0u) | (row->failed_by_device ? FW_FACT_BY_DEVICE : 0u) | (present ? FW_FACT_PRESENT : 0u) |
+		(row->progress == 100 ? FW_FACT_SAID_DONE : 0u) | (row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
+		(used_up ? FW_FACT_USED_UP : 0u) | (row->downgrade ? FW_FACT_DOWNGRADE : 0u) |
+		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u);
+}
+
+static void act(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_step *step, const struct fw_row_input *input, bool reported)
+{
+	if ((step->actions & FW_ACT_COUNT) && counts_interruption(writer, row))
+		row->interruptions++;
+	if (step->actions & FW_ACT_START)
+		start_attempt(writer, row, input);
+	if (step->actions & FW_ACT_RESUME)
 		resume_attempt(writer, row);
-	if ((actions & FW_ACT_RESPONDED) && !row->responded_at) {
-		row->responded_at = writer->wall_ms;
-		if (row->state == FW_ROW_PROCESSING)
-			row->due_at = row->pushed_clock + row->timeout_ms;
-	}
-	if ((actions & FW_ACT_PROGRESS) && input->progress > row->progress)
+	if (step->actions & FW_ACT_RESPONDED)
+		note_response(writer, row, input);
+	if ((step->actions & FW_ACT_PROGRESS) && input->progress > row->progress)
 		row->progress = input->progress;
-	if (actions & FW_ACT_AWAIT)
-		await_device(row);
-	if (row->state == FW_ROW_CANCELED)
-		row->completed_at = writer->wall_ms;
-	if (actions & FW_ACT_FINISH)
-		finish(writer, row, actions & FW_ACT_BY_DEVICE);
-	else if (actions & FW_ACT_BY_DEVICE)
-		row->failed_by_device = true;
+	if (step->actions & FW_ACT_WATCH)
+		watch(writer, row);
+	if (step->actions & FW_ACT_REQUEUE)
+		requeue(row, reported);
+	if (step->actions & FW_ACT_FINISH)
+		finish(writer, row);
+	row->failure = step->failure;
+	row->failed_by_device = step->failure == FW_FAILURE_DEVICE || step->failure == FW_FAILURE_REFUSED;
+	/* a last word: nothing that comes late can be meant for another upgrade */
+	if (row->failed_by_device || row->state == FW_ROW_SUCCESS)
+		row->sent = false;
 }
 
 /* The broker's reason or the device's own; empty when the row has none (any more). */
-static struct fw_slice reason_of(const struct fw_row_step *step, const struct fw_row_input *input, char *buffer, size_t size)
+static struct fw_slice reason_of(const struct fw_row *row, const struct fw_row_step *step, const struct fw_row_input *input, char *buffer, size_t size)
 {
+	struct fw_slice version = input->version.len ? input->version : fw_slice_of(row->device_version);
+	const char *place = step->reason ? strchr(step->reason, '%') : NULL;
 	int len;
 
-	if (step->state != FW_ROW_FAILED)
+	if (!step->reason && step->state != FW_ROW_FAILED)
 		return (struct fw_slice){NULL, 0};
 	if (!step->reason)
 		return input->reason.len ? input->reason : FW_SLICE("the device gave no reason");
-	if (!strchr(step->reason, '%'))
+	if (!place)
 		return fw_slice_of(step->reason);
-	len = snprintf(buffer, size, "%.*s%.*s%s", (int)strcspn(step->reason, "%"), step->reason,
-		(int)input->version.len, input->version.at, strchr(step->reason, '%') + 2);
+	if (place[1] == 'd')
+		len = snprintf(buffer, size, "%.*s%lld%s", (int)(place - step->reason), step->reason, (long long)row->interruptions, place + 2);
+	else
+		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(place - step->reason), step->reason, (int)version.len, version.at, place + 2);
 	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
+}
+
+static enum fw_status announce_change(struct fw_rows *rows, const struct fw_row *row, struct fw_slice reason)
+{
+	char *copy = reason.len ? strndup(reason.at, reason.len) : NULL;
+	enum fw_status status = reason.len && !copy ? FW_NOMEM : announce(rows, row, copy);
+
+	free(copy);
+	return status;
+}
+
+/* One step of the table; *moved: it was written, and the state is another one now. */
+static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *moved)
+{
+	struct fw_row_step step = fw_rules_step(row->state, event, facts_of(rows->writer, row, input));
+	const struct fw_row before = *row;
+	char buffer[FW_VERSION_BUFFER + 64];
+	struct change change;
+	enum fw_status status;
+
+	*moved = false;
+	/* PULLED of a row under way, for one: legal, and nothing to write */
+	if (!step.legal || (step.state == before.state && step.actions == 0))
+		return FW_OK;
+	row->state = step.state;
+	act(rows->writer, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
+	change = (struct change){.reason_set = step.state != before.state || step.failure != before.failure,
+		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
+	status = write_row(rows, row, &change);
+	if (status != FW_OK)
+		*row = before;
+	if (status != FW_OK || step.state == before.state)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	*moved = true;
+	return announce_change(rows, row, change.reason);
 }
 
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed)
 {
 	static const struct fw_row_input nothing;
-	struct fw_row_facts facts = {.push = row->push, .failed_by_device = row->failed_by_device,
-		.was_online = row->was_online && row->online && !row->interrupted_at && row->pushed_clock >= rows->writer->watched_ms, .finished_before = row->progress == 100 || row->interrupted_at};
-	struct fw_row_step step = fw_rules_step(row->state, event, &facts);
-	const struct fw_row before = *row;
-	char buffer[FW_VERSION_BUFFER + 64], *reason = NULL;
-	struct change change;
-	enum fw_status status;
+	bool moved, stopped;
+	enum fw_status status = take_step(rows, row, event, input ? input : &nothing, &moved);
 
+	/* a stopped task has no waiting rows */
+	if (status == FW_OK && moved && row->state == FW_ROW_WAITING && !row->task_running)
+		status = take_step(rows, row, FW_EVENT_STOP, &nothing, &stopped);
 	if (changed)
-		*changed = false;
-	if (!input)
-		input = &nothing;
-	/* PULLED of a row under way, for one: legal, and nothing to write */
-	if (!step.legal || (step.state == before.state && step.actions == FW_ACT_NONE))
-		return FW_OK;
-	row->state = step.state;
-	act(rows->writer, row, step.actions, input);
-	change = (struct change){.reason_set = step.state != before.state || (step.actions & FW_ACT_BY_DEVICE),
-		.reason = reason_of(&step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
-	status = write_row(rows, row, &change);
-	if (status != FW_OK)
-		*row = before;
-	if (status == FW_NOT_FOUND)
-		return FW_OK;
-	if (status != FW_OK || step.state == before.state)
-		return status;
-	if (changed)
-		*changed = true;
-	if (change.reason.len && !(reason = strndup(change.reason.at, change.reason.len)))
-		return FW_NOMEM;
-	status = announce(rows, row, reason);
-	free(reason);
+		*changed = moved;
 	return status;
 }
 
@@ -415,6 +494,14 @@ enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row)
 	if (row->state != FW_ROW_PROCESSING || row->interrupted_at)
 		return FW_OK;
 	row->interrupted_at = rows->writer->wall_ms;
+	return write_times(rows, row);
+}
+
+enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row)
+{
+	if (!row->sent)
+		return FW_OK;
+	row->sent = false;
 	return write_times(rows, row);
 }
 

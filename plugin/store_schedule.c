@@ -12,27 +12,29 @@
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
 #define FIRMWARE_MAX 256u   /* kept in a transaction */
 
-enum statement { FIRMWARE, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
+enum statement { FIRMWARE, WAITING_AFTER, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[FIRMWARE] = (FW_SELECT_FIRMWARE "WHERE f.firmware_id = ?1"),
+	[WAITING_AFTER] = "SELECT device_id FROM task_device WHERE task_id = ?1 AND device_id > ?2 AND state = 'waiting' ORDER BY device_id",
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
-	[RUNNING_TASKS] = ("SELECT t.task_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
+	[RUNNING_TASKS] = ("SELECT t.task_id, c.product_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
 		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position"),
 };
 
 /* A walk over the waiting rows of a task, by device_id. */
 struct sweep {
 	struct sweep *next;
-	char task_id[FW_ID_MAX + 1];
+	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	char after[FW_ID_MAX + 1]; /* the last device looked at */
 };
 
 struct fw_schedule {
 	struct fw_writer *writer;
 	struct fw_rows *rows;
+	struct fw_devices *devices;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct sweep *sweeps, **last_sweep; /* oldest request first */
 	struct fw_table *sweeps_by_task;
@@ -48,7 +50,7 @@ static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slic
 }
 
 /* A sweep under way begins anew: rows behind it may wait again. */
-static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slice task_id)
+static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slice task_id, struct fw_slice product)
 {
 	struct sweep *sweep = sweep_of(schedule, task_id);
 
@@ -59,6 +61,7 @@ static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slic
 	if (task_id.len > FW_ID_MAX || !(sweep = calloc(1, sizeof(*sweep))))
 		return FW_NOMEM;
 	memcpy(sweep->task_id, task_id.at, task_id.len);
+	fw_slice_copy(product, sweep->product_id, sizeof(sweep->product_id));
 	if (fw_table_put(schedule->sweeps_by_task, task_id, sweep, NULL) != FW_OK) {
 		free(sweep);
 		return FW_NOMEM;
@@ -84,12 +87,25 @@ static enum fw_status sweep_running_tasks(struct fw_schedule *schedule)
 	enum fw_status status, requested = FW_OK;
 
 	while ((status = fw_db_step(schedule->statements[RUNNING_TASKS])) == FW_OK && requested == FW_OK)
-		requested = request_sweep(schedule, fw_db_text(schedule->statements[RUNNING_TASKS], 0));
+		requested = request_sweep(schedule, fw_db_text(schedule->statements[RUNNING_TASKS], 0), fw_db_text(schedule->statements[RUNNING_TASKS], 1));
 	sqlite3_reset(schedule->statements[RUNNING_TASKS]);
 	return status == FW_NOT_FOUND ? requested : status;
 }
 
-enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_schedule **out, struct fw_error *error)
+static enum fw_status find_next_due(struct fw_schedule *schedule)
+{
+	int64_t of_rows = 0, of_devices = 0;
+	enum fw_status status = fw_rows_next_due(schedule->rows, &of_rows);
+
+	if (status == FW_OK)
+		status = fw_devices_next_due(schedule->devices, &of_devices);
+	if (status == FW_OK)
+		schedule->next_due = of_rows < of_devices ? of_rows : of_devices;
+	return status;
+}
+
+enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule **out,
+	struct fw_error *error)
 {
 	struct fw_schedule *schedule = calloc(1, sizeof(*schedule));
 	enum fw_status status;
@@ -98,12 +114,13 @@ enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, 
 		return FW_NOMEM;
 	schedule->writer = writer;
 	schedule->rows = rows;
+	schedule->devices = devices;
 	schedule->last_sweep = &schedule->sweeps;
 	schedule->firmware = fw_table_new(0);
 	schedule->sweeps_by_task = fw_table_new(0);
 	status = schedule->firmware && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status == FW_OK)
-		status = fw_rows_next_due(rows, &schedule->next_due);
+		status = find_next_due(schedule);
 	if (status == FW_OK)
 		status = sweep_running_tasks(schedule);
 	if (status != FW_OK) {
@@ -180,30 +197,89 @@ static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
 	/* when it is verified again, the task is swept again */
 	if (firmware->file && !fw_delivery_holds(schedule->writer->delivery, firmware->file, &firmware->stamp))
 		return FW_OK;
-	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, NULL, &pushed);
+	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, &(struct fw_row_input){.connection = row->device_connection}, &pushed);
 	if (status != FW_OK || !pushed)
 		return status;
 	payload = fw_delivery_write_offer(schedule->writer->delivery, firmware, fw_slice_of(row->product_id), fw_slice_of(row->device_id),
 		schedule->writer->wall_ms, (struct fw_slice){NULL, 0}, &len);
 	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
-	return fw_writer_queue(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
+	/* by then it is void */
+	return fw_writer_queue_expiring(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1,
+		(uint32_t)(row->response_timeout_ms / 1000));
 }
 
 static bool may_be_pushed(const struct fw_row *row)
 {
-	return row->state == FW_ROW_WAITING && row->push && row->task_running && row->offered && !row->offline;
+	return row->state == FW_ROW_WAITING && row->push && row->task_running && row->offered;
+}
+
+/* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not tell of connections. What was sent to
+ * connection 0 was sent so. */
+static bool may_hear(const struct fw_schedule *schedule, const struct fw_row *row)
+{
+	if (row->online || row->offline)
+		return row->online;
+	return !schedule->writer->sees_connections && !row->settles_at && !(row->sent && row->connection == 0);
+}
+
+/* Steady ms: until when the device is waited for, to say what it runs. */
+static int64_t held_until(const struct fw_row *row)
+{
+	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
+}
+
+static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_row *row)
+{
+	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
+	int64_t until = held_until(row);
+
+	if (!may_hear(schedule, row))
+		return FW_OK;
+	if (until <= schedule->writer->steady_ms)
+		return fw_writer_pass_over(schedule->writer, push(schedule, row), "a push");
+	return until == row->device_due_at ? FW_OK : fw_device_set_due(schedule->devices, product, device, until);
 }
 
 enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_row first;
+	size_t count = 0;
+	bool overtaken = true;
+	enum fw_status status = FW_OK;
+
+	fw_schedule_changed(schedule);
+	/* those that the device has passed go, one after the other */
+	while (status == FW_OK && overtaken) {
+		status = fw_rows_open_of_device(schedule->rows, product, device, &first, 1, &count);
+		overtaken = false;
+		if (status == FW_OK && count && may_be_pushed(&first) && first.newer)
+			status = fw_writer_pass_over(schedule->writer, fw_rows_apply(schedule->rows, &first, FW_EVENT_OVERTAKEN, NULL, &overtaken), "a row's end");
+	}
+	if (status != FW_OK || !count || !may_be_pushed(&first) || first.newer)
+		return status;
+	return push_when_settled(schedule, &first);
+}
+
+/* It is there by another connection than the attempt's, and has not answered. */
+static bool is_stranded(const struct fw_row *row)
+{
+	return row->state == FW_ROW_PROCESSING && !row->responded_at && row->online && row->connection != row->device_connection;
+}
+
+enum fw_status fw_schedule_look(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_row first;
 	size_t count;
 	enum fw_status status = fw_rows_open_of_device(schedule->rows, product, device, &first, 1, &count);
 
-	fw_schedule_changed(schedule);
-	if (status == FW_OK && count && may_be_pushed(&first))
-		status = fw_writer_pass_over(schedule->writer, push(schedule, &first), "a push");
-	return status;
+	if (status != FW_OK || !count)
+		return status;
+	if (first.device_due_at && held_until(&first) <= schedule->writer->steady_ms) {
+		status = fw_device_settle(schedule->devices, product, device);
+		if (status == FW_OK && is_stranded(&first))
+			status = fw_writer_pass_over(schedule->writer, fw_rows_apply(schedule->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL), "a row's interruption");
+	}
+	return status == FW_OK ? fw_schedule_device(schedule, product, device) : status;
 }
 
 /* May another row be looked at in this transaction? What operators made of it before is told with it. */
@@ -212,27 +288,42 @@ static bool has_room(const struct fw_schedule *schedule)
 	return fw_writer_room(schedule->writer) >= MESSAGES_OF_ROW;
 }
 
-/* Looks at the next waiting rows of the first sweep. */
+struct device_id {
+	char text[FW_ID_MAX + 1];
+};
+
+static enum fw_status find_waiting(struct fw_schedule *schedule, const struct sweep *sweep, struct device_id *found, size_t *count)
+{
+	sqlite3_stmt *statement = schedule->statements[WAITING_AFTER];
+	enum fw_status status = FW_OK;
+
+	*count = 0;
+	/* an empty text, not NULL: the first device follows it */
+	sqlite3_bind_text(statement, 1, sweep->task_id, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, sweep->after, -1, SQLITE_STATIC);
+	while (*count < STEP_ROWS && (status = fw_db_step(statement)) == FW_OK)
+		fw_slice_copy(fw_db_text(statement, 0), found[(*count)++].text, sizeof(found[0].text));
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+/* Looks at the devices of the next waiting rows of the first sweep. */
 static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
 {
-	struct fw_row *found = calloc(STEP_ROWS, sizeof(*found));
+	struct device_id found[STEP_ROWS];
 	struct sweep *sweep = schedule->sweeps;
-	size_t count = 0;
-	enum fw_status status = found ? FW_OK : FW_NOMEM;
+	size_t count;
+	enum fw_status status = find_waiting(schedule, sweep, found, &count);
 
-	if (status == FW_OK)
-		status = fw_rows_waiting_after(schedule->rows, fw_slice_of(sweep->task_id), fw_slice_of(sweep->after), found, STEP_ROWS, &count);
 	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (!has_room(schedule)) {
 			*done = false;
 			break;
 		}
-		if (may_be_pushed(&found[i]))
-			status = fw_schedule_device(schedule, fw_slice_of(found[i].product_id), fw_slice_of(found[i].device_id));
-		memcpy(sweep->after, found[i].device_id, sizeof(sweep->after));
+		status = fw_schedule_device(schedule, fw_slice_of(sweep->product_id), fw_slice_of(found[i].text));
+		memcpy(sweep->after, found[i].text, sizeof(sweep->after));
 	}
-	free(found);
 	return status;
 }
 
@@ -260,23 +351,25 @@ static enum fw_status go_on_sweeping(struct fw_schedule *schedule, bool *more)
 	return FW_OK;
 }
 
-/* A timeout is over: which one, the row itself tells. A push that an earlier run of the broker sent, or had only recorded when it was
- * killed, and that nobody answered, is sent once more. */
+/* Which timeout of the row is over? Before the upgrade timeout there is one for the answer, and one for a word after its return. */
+static enum fw_row_event due_event(const struct fw_row *row)
+{
+	if (row->due_at >= row->pushed_clock + row->timeout_ms)
+		return FW_EVENT_TIMEOUT;
+	return row->responded_at ? FW_EVENT_INTERRUPTED : FW_EVENT_NO_RESPONSE;
+}
+
 static enum fw_status expire(struct fw_schedule *schedule, struct fw_row *row)
 {
-	bool unanswered = row->push && !row->responded_at && row->due_at < row->pushed_clock + row->timeout_ms;
-	bool before_start = row->pushed_clock < schedule->writer->started_ms;
-	bool changed;
-	enum fw_status status = fw_rows_apply(schedule->rows, row, unanswered ? FW_EVENT_NO_RESPONSE : FW_EVENT_TIMEOUT, NULL, &changed);
+	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
+	enum fw_row_event event = due_event(row);
+	bool had_begun = row->responded_at, changed;
+	enum fw_status status = fw_rows_apply(schedule->rows, row, event, NULL, &changed);
 
-	/* a stopped task has no waiting rows */
-	if (status == FW_OK && row->state == FW_ROW_WAITING && !row->task_running)
-		status = fw_rows_apply(schedule->rows, row, FW_EVENT_STOP, NULL, NULL);
-	if (status != FW_OK || !changed)
-		return status;
-	if (row->state == FW_ROW_WAITING && !before_start && !row->online)
-		return FW_OK;
-	return fw_schedule_device(schedule, fw_slice_of(row->product_id), fw_slice_of(row->device_id));
+	/* it may be about to restart */
+	if (status == FW_OK && changed && event == FW_EVENT_TIMEOUT && had_begun)
+		status = fw_device_unsettle(schedule->devices, product, device);
+	return status == FW_OK && changed ? fw_schedule_device(schedule, product, device) : status;
 }
 
 static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
@@ -302,24 +395,43 @@ static enum fw_status expire_step(struct fw_schedule *schedule, bool *done)
 	return status;
 }
 
+/* Devices that were waited for long enough. */
+static enum fw_status look_step(struct fw_schedule *schedule, bool *done)
+{
+	struct fw_device_name found[STEP_ROWS];
+	size_t count;
+	enum fw_status status = fw_devices_due(schedule->devices, schedule->writer->heard_ms, found, STEP_ROWS, &count);
+
+	*done = count < STEP_ROWS;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		struct fw_slice product = fw_slice_of(found[i].product), device = fw_slice_of(found[i].device);
+
+		if (!has_room(schedule)) {
+			*done = false;
+			break;
+		}
+		status = fw_schedule_look(schedule, product, device);
+		if (status == FW_OK)
+			status = fw_device_forget_due(schedule->devices, product, device, schedule->writer->heard_ms);
+	}
+	return status;
+}
+
 static enum fw_status expire_due(struct fw_schedule *schedule, bool *more)
 {
-	bool done = false;
-	enum fw_status status;
+	bool rows_done = false, devices_done = false;
+	enum fw_status status = schedule->next_due == UNKNOWN_DUE ? find_next_due(schedule) : FW_OK;
 
-	if (schedule->next_due == UNKNOWN_DUE) {
-		status = fw_rows_next_due(schedule->rows, &schedule->next_due);
-		if (status != FW_OK)
-			return status;
-	}
-	if (schedule->writer->heard_ms < schedule->next_due || !has_room(schedule))
-		return FW_OK;
+	if (status != FW_OK || schedule->writer->heard_ms < schedule->next_due || !has_room(schedule))
+		return status;
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = expire_step(schedule, &done);
+	status = expire_step(schedule, &rows_done);
+	if (status == FW_OK)
+		status = look_step(schedule, &devices_done);
 	status = fw_writer_end(schedule->writer, status, 0);
-	*more |= status == FW_OK && !done;
+	*more |= status == FW_OK && !(rows_done && devices_done);
 	fw_schedule_changed(schedule);
 	return status;
 }
@@ -349,7 +461,7 @@ static enum fw_status ask_about_devices(struct fw_schedule *schedule)
 static enum fw_status carry_on(struct fw_schedule *schedule, const struct fw_change *change)
 {
 	if (change->sweep)
-		return change->product_id[0] ? request_sweep(schedule, fw_slice_of(change->task_id)) : FW_OK;
+		return change->product_id[0] ? request_sweep(schedule, fw_slice_of(change->task_id), fw_slice_of(change->product_id)) : FW_OK;
 	if (!change->device_id[0] || !change->product_id[0])
 		return FW_OK;
 	return fw_schedule_device(schedule, fw_slice_of(change->product_id), fw_slice_of(change->device_id));

@@ -272,6 +272,12 @@ static bool make_room(struct fw_writer *writer)
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos)
 {
+	return fw_writer_queue_expiring(writer, kind, product, device, payload, len, qos, 0);
+}
+
+enum fw_status fw_writer_queue_expiring(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
+	char *payload, size_t len, int qos, uint32_t expiry_seconds)
+{
 	char topic[FW_TOPIC_BUFFER];
 	char *copy = NULL;
 
@@ -281,7 +287,8 @@ enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind
 		free(payload);
 		return FW_NOMEM;
 	}
-	writer->queued[writer->queued_count++] = (struct fw_outgoing){FW_OUTGOING_MESSAGE, copy, payload, len, qos};
+	writer->queued[writer->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_MESSAGE, .topic = copy, .payload = payload, .len = len,
+		.qos = qos, .expiry_seconds = expiry_seconds};
 	return FW_OK;
 }
 
@@ -294,7 +301,7 @@ enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice 
 		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
 	if (len < 0)
 		return FW_NOMEM;
-	writer->queued[writer->queued_count++] = (struct fw_outgoing){FW_OUTGOING_PRESENCE, NULL, key, (size_t)len, online};
+	writer->queued[writer->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .qos = online};
 	return FW_OK;
 }
 
@@ -319,5 +326,5 @@ void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char
 		return;
 	/* what operators and SQLite say may have any bytes */
 	fw_make_line(text);
-	fw_outbox_put(writer->outbox, (struct fw_outgoing){FW_OUTGOING_LOG, NULL, text, (size_t)len, (int)level});
+	fw_outbox_put(writer->outbox, (struct fw_outgoing){.kind = FW_OUTGOING_LOG, .payload = text, .len = (size_t)len, .qos = (int)level});
 }

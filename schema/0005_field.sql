@@ -27,9 +27,9 @@ ALTER TABLE task_device ADD COLUMN connection INTEGER;
 ALTER TABLE device ADD COLUMN connection INTEGER;
 -- when the scheduler looks at it again, on the steady clock (catalog_state.clock_ms)
 ALTER TABLE device ADD COLUMN due_at INTEGER;
--- 1: an upgrade of it ended, and it has not reported its version since
-ALTER TABLE device ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0
-  CONSTRAINT "unsettled must be 0 or 1" CHECK (unsettled IN (0, 1));
+-- an upgrade of it ended, and it has not reported its version since: when it counts as settled if it stays there, on the steady
+-- clock; NULL: it is
+ALTER TABLE device ADD COLUMN settles_at INTEGER;
 -- what it ran before the upgrade that it completed last; NULL: it has reported since
 ALTER TABLE device ADD COLUMN completed_from TEXT;
 -- till then a pull that names completed_from comes from before the restart
@@ -37,9 +37,23 @@ ALTER TABLE device ADD COLUMN completed_until INTEGER;
 -- the messages of the last two connections that may be delivered again are kept in another form now
 UPDATE device SET recent_messages = NULL WHERE recent_messages IS NOT NULL;
 
+-- what was sent before connections were known by number
+UPDATE catalog_state SET plugin_writing = 1;
+UPDATE task_device SET connection = 0 WHERE state = 'processing' OR (state = 'waiting' AND attempts > 0);
+UPDATE task_device SET failure = CASE
+    WHEN failed_by = 'device' THEN 'device'
+    WHEN error_reason = 'response timeout' THEN 'response'
+    WHEN error_reason = 'upgrade timeout' THEN 'timeout'
+    WHEN error_reason GLOB 'still runs *' THEN 'version'
+  END
+WHERE state = 'failed';
+UPDATE catalog_state SET plugin_writing = 0;
+
 -- serves: the devices that the scheduler looks at next
 CREATE INDEX device_due ON device (due_at) WHERE due_at IS NOT NULL AND presence IS NOT 'offline';
 -- serves: has a product devices between the end of an upgrade and their report, asked by a pull
 CREATE INDEX device_completed ON device (product_id) WHERE completed_from IS NOT NULL;
+-- serves: has a product upgrades under way, of a task that was stopped too
+CREATE INDEX task_count_under_way ON task_count (product_id) WHERE processing > 0;
 -- serves: what was sent to a device since it last reported its version
 CREATE INDEX task_device_sent ON task_device (device_id) WHERE connection IS NOT NULL;

@@ -161,7 +161,7 @@ AFTER UPDATE OF product_id, name, version, version_order, sign_method, sign, url
 ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
-  UPDATE firmware SET updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  UPDATE firmware SET updated_at = (SELECT ms FROM now)
   WHERE firmware_id = NEW.firmware_id;
 END;
 
@@ -295,6 +295,16 @@ CREATE TRIGGER device_version AFTER UPDATE OF version ON device
 WHEN NEW.version IS NOT OLD.version AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+-- The first device of its product that pulls have to be told apart of: before its restart, and after.
+CREATE TRIGGER device_completed AFTER UPDATE OF completed_from ON device
+WHEN NEW.completed_from IS NOT NULL AND OLD.completed_from IS NULL
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)
+  WHERE NOT EXISTS (
+    SELECT 1 FROM device
+    WHERE product_id = NEW.product_id AND completed_from IS NOT NULL AND device_id IS NOT NEW.device_id);
 END;
 
 -- logs

@@ -24,16 +24,10 @@ BEGIN
   UPDATE task SET position = 1 + (SELECT max(position) FROM task) WHERE task_id = NEW.task_id;
   INSERT INTO task_count (task_id, settling, product_id, running)
   SELECT NEW.task_id, 1, product_id, NEW.state = 'running' FROM firmware WHERE firmware_id = NEW.firmware_id;
-  INSERT INTO task_device (task_id, device_id, state, progress, completed_at, from_version)
-  SELECT
-    NEW.task_id, d.device_id,
-    CASE WHEN d.version = f.version THEN 'success' WHEN NEW.state = 'stopped' THEN 'canceled' ELSE 'waiting' END,
-    CASE WHEN d.version = f.version THEN 100 ELSE 0 END,
-    CASE WHEN d.version = f.version OR NEW.state = 'stopped'
-      THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) END,
-    d.version
-  FROM firmware AS f CROSS JOIN device AS d ON d.product_id = f.product_id
-  WHERE f.firmware_id = NEW.firmware_id AND NEW.release_type = 'all';
+  INSERT INTO task_device (task_id, device_id, state, progress, error_reason, completed_at, from_version)
+  SELECT b.task_id, b.device_id, b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms), b.from_version
+  FROM now CROSS JOIN task_device_begin AS b
+  WHERE b.task_id = NEW.task_id AND NEW.release_type = 'all';
   UPDATE task_count SET (settling, waiting, success, canceled) = (
     SELECT
       0, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'success'),
@@ -60,7 +54,7 @@ BEGIN
   SELECT task_id, device_id, 'canceled' FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';
   UPDATE task_device SET
     state = 'canceled',
-    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+    completed_at = (SELECT ms FROM now)
   WHERE task_id = NEW.task_id AND state = 'waiting';
   UPDATE task_count SET settling = 0, running = 0, canceled = canceled + waiting, waiting = 0 WHERE task_id = NEW.task_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
@@ -72,22 +66,16 @@ BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
   INSERT INTO task_change (task_id, device_id, state)
-  SELECT r.task_id, r.device_id, CASE WHEN d.version = f.version THEN 'success' ELSE 'waiting' END
-  FROM firmware AS f CROSS JOIN task_device AS r
-  CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id
-  WHERE f.firmware_id = NEW.firmware_id AND r.task_id = NEW.task_id AND r.state = 'canceled';
+  SELECT r.task_id, r.device_id, b.state
+  FROM task_device AS r CROSS JOIN task_device_begin AS b ON b.task_id = r.task_id AND b.device_id = r.device_id
+  WHERE r.task_id = NEW.task_id AND r.state = 'canceled' AND b.state <> 'canceled';
   UPDATE task_device SET
-    (state, progress, completed_at, from_version) = (
-      SELECT
-        CASE WHEN d.version = f.version THEN 'success' ELSE 'waiting' END,
-        CASE WHEN d.version = f.version THEN 100 ELSE 0 END,
-        CASE WHEN d.version = f.version
-          THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) END,
-        d.version
-      FROM firmware AS f CROSS JOIN device AS d ON d.product_id = f.product_id
-      WHERE f.firmware_id = NEW.firmware_id AND d.device_id = task_device.device_id),
-    error_reason = NULL, failed_by = NULL, pushed_at = NULL, responded_at = NULL,
-    interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
+    (state, progress, error_reason, completed_at, from_version) = (
+      SELECT b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms), b.from_version
+      FROM now CROSS JOIN task_device_begin AS b
+      WHERE b.task_id = NEW.task_id AND b.device_id = task_device.device_id),
+    failure = NULL, failed_by = NULL, interruptions = 0, connection = NULL,
+    pushed_at = NULL, responded_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
   WHERE task_id = NEW.task_id AND state = 'canceled';
   UPDATE task_count SET (settling, running, waiting, success, canceled) = (
     SELECT
@@ -132,45 +120,30 @@ BEGIN
       THEN RAISE(ABORT, 'this device is in the task already: to upgrade it again, retry its failed row (UPDATE task_device SET state = ''waiting'' WHERE task_id = ... AND device_id = ... AND state = ''failed''), or delete the row and insert it again')
   END;
   SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device: state, progress and times follow from the rules')
-  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0
-      OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.pushed_at, NEW.responded_at,
-        NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock) IS NOT NULL)
+  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0 OR NEW.interruptions <> 0
+      OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at,
+        NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection) IS NOT NULL)
     -- what the rules give anyway may be written down
     AND NOT EXISTS (
-      SELECT 1 FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-      CROSS JOIN device AS d ON d.product_id = f.product_id
-      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id
-        AND NEW.state = CASE WHEN d.version = f.version THEN 'success' WHEN t.state = 'stopped' THEN 'canceled' ELSE 'waiting' END
-        AND NEW.progress IN (0, CASE WHEN d.version = f.version THEN 100 ELSE 0 END)
-        AND NEW.attempts = 0 AND NEW.was_online = 0
-        AND (NEW.from_version IS NULL OR NEW.from_version IS d.version)
-        AND coalesce(NEW.error_reason, NEW.failed_by, NEW.pushed_at, NEW.responded_at, NEW.completed_at,
-          NEW.interrupted_at, NEW.due_at, NEW.pushed_clock) IS NULL);
+      SELECT 1 FROM task_device_begin AS b
+      WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id
+        AND NEW.state = b.state AND NEW.progress IN (0, b.progress)
+        AND NEW.attempts = 0 AND NEW.was_online = 0 AND NEW.interruptions = 0
+        AND (NEW.from_version IS NULL OR NEW.from_version IS b.from_version)
+        AND (NEW.error_reason IS NULL OR NEW.error_reason IS b.error_reason)
+        AND coalesce(NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at, NEW.completed_at,
+          NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection) IS NULL);
 END;
 
 CREATE TRIGGER task_device_insert AFTER INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
-  UPDATE task_device SET
-    from_version = (
-      SELECT d.version
-      FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-      CROSS JOIN device AS d ON d.product_id = f.product_id
-      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id)
+  UPDATE task_device SET (state, progress, error_reason, completed_at, from_version) = (
+    SELECT b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms), b.from_version
+    FROM now CROSS JOIN task_device_begin AS b
+    WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id)
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  UPDATE task_device SET
-    state = 'success', progress = 100,
-    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
-  WHERE task_id = NEW.task_id AND device_id = NEW.device_id
-    AND from_version = (
-      SELECT f.version FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-      WHERE t.task_id = NEW.task_id);
-  UPDATE task_device SET
-    state = 'canceled',
-    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
-  WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state <> 'success'
-    AND (SELECT state FROM task WHERE task_id = NEW.task_id) = 'stopped';
   -- that a new row waits is no change of state
   INSERT INTO task_change (task_id, device_id)
   SELECT task_id, device_id FROM task_device
@@ -198,7 +171,8 @@ BEGIN
       OR NEW.attempts IS NOT OLD.attempts OR NEW.created_at IS NOT OLD.created_at
       OR NEW.pushed_at IS NOT OLD.pushed_at OR NEW.responded_at IS NOT OLD.responded_at
       OR NEW.completed_at IS NOT OLD.completed_at OR NEW.interrupted_at IS NOT OLD.interrupted_at
-      OR NEW.was_online IS NOT OLD.was_online
+      OR NEW.was_online IS NOT OLD.was_online OR NEW.failure IS NOT OLD.failure
+      OR NEW.interruptions IS NOT OLD.interruptions OR NEW.connection IS NOT OLD.connection
       OR NEW.due_at IS NOT OLD.due_at OR NEW.pushed_clock IS NOT OLD.pushed_clock
       THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand: the rest follows from it')
     WHEN NEW.state IS OLD.state THEN NULL
@@ -211,6 +185,12 @@ BEGIN
     WHEN NEW.state = 'waiting' THEN CASE
       WHEN OLD.state = 'processing'
         THEN RAISE(ABORT, 'this upgrade is under way: wait for its end or its timeout; to retry what failed, add AND state = ''failed''')
+      WHEN OLD.state = 'success' AND (
+        SELECT d.version IS NOT f.version AND d.version IS NOT NULL
+        FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+        CROSS JOIN device AS d ON d.product_id = f.product_id
+        WHERE t.task_id = OLD.task_id AND d.device_id = OLD.device_id)
+        THEN RAISE(ABORT, 'this upgrade succeeded, and the device has gone back to another version since (SELECT version FROM device WHERE device_id = ...): to upgrade it again, delete this row and insert it anew (DELETE FROM task_device ...; INSERT INTO task_device (task_id, device_id) VALUES (...))')
       WHEN OLD.state = 'success'
         THEN RAISE(ABORT, 'this upgrade succeeded and is not repeated: to retry what failed, add AND state = ''failed''; to continue what was stopped, add AND state = ''canceled''')
       WHEN (SELECT state FROM task WHERE task_id = OLD.task_id) = 'stopped'
@@ -228,7 +208,7 @@ WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
   AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
-  UPDATE task_device SET completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  UPDATE task_device SET completed_at = (SELECT ms FROM now)
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   INSERT INTO task_change (task_id, device_id, state) VALUES (NEW.task_id, NEW.device_id, NEW.state);
   UPDATE task_count SET settling = 0, waiting = waiting - 1, canceled = canceled + 1 WHERE task_id = NEW.task_id;
@@ -241,27 +221,19 @@ WHEN NEW.state = 'waiting' AND OLD.state <> 'waiting'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
-    progress = 0, error_reason = NULL, failed_by = NULL, pushed_at = NULL, responded_at = NULL,
-    completed_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL,
-    from_version = (
-      SELECT d.version
-      FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-      CROSS JOIN device AS d ON d.product_id = f.product_id
-      WHERE t.task_id = NEW.task_id AND d.device_id = NEW.device_id)
+    (state, progress, error_reason, completed_at, from_version) = (
+      SELECT b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms), b.from_version
+      FROM now CROSS JOIN task_device_begin AS b
+      WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id),
+    failure = NULL, failed_by = NULL, interruptions = 0, connection = NULL,
+    pushed_at = NULL, responded_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  UPDATE task_device SET
-    state = 'success', progress = 100,
-    completed_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
-  WHERE task_id = NEW.task_id AND device_id = NEW.device_id
-    AND from_version = (
-      SELECT f.version FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-      WHERE t.task_id = NEW.task_id);
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   UPDATE task_count SET (settling, waiting, success, failed, canceled) = (
     SELECT
       0, waiting + (state = 'waiting'), success + (state = 'success'),
-      failed - (OLD.state = 'failed'), canceled - (OLD.state = 'canceled')
+      failed - (OLD.state = 'failed'), canceled + (state = 'canceled') - (OLD.state = 'canceled')
     FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
   WHERE task_id = NEW.task_id;
 END;

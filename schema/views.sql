@@ -1,5 +1,26 @@
 -- What operators read. Can be dropped and created again at any time.
 
+-- The time, in Unix milliseconds.
+CREATE VIEW now AS SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) AS ms;
+
+-- How a row of task_device begins, when it is made, continued or retried: for each task and each device of its product.
+CREATE VIEW task_device_begin AS
+SELECT
+  t.task_id, d.device_id, d.version AS from_version,
+  CASE
+    WHEN d.version = f.version THEN 'success'
+    -- runs is of a higher order
+    WHEN t.state = 'stopped' OR runs.firmware_id IS NOT NULL THEN 'canceled'
+    ELSE 'waiting'
+  END AS state,
+  iif(d.version = f.version, 100, 0) AS progress,
+  iif(runs.firmware_id IS NOT NULL, 'runs ' || d.version || ', which is newer', NULL) AS error_reason
+FROM task AS t
+CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+CROSS JOIN device AS d ON d.product_id = f.product_id
+LEFT JOIN firmware AS runs ON t.allow_downgrade = 0
+  AND runs.product_id = d.product_id AND runs.version = d.version AND runs.version_order > f.version_order;
+
 CREATE VIEW task_summary AS
 SELECT
   t.task_id, t.name, f.product_id, t.firmware_id, f.version, t.mode, t.release_type, t.state, t.created_at,
@@ -17,7 +38,7 @@ SELECT
   t.task_id, t.name AS task_name, t.mode, t.state AS task_state,
   f.product_id, t.firmware_id, f.name AS firmware_name, f.version,
   r.device_id, d.name AS device_name, d.version AS current_version, d.presence,
-  r.state, r.progress, r.error_reason, r.from_version, r.attempts,
+  r.state, r.progress, r.failure, r.error_reason, r.from_version, r.attempts, r.interruptions,
   r.created_at, r.pushed_at, r.responded_at, r.completed_at, d.last_seen_at,
   strftime('%Y-%m-%dT%H:%M:%SZ', r.created_at / 1000, 'unixepoch') AS created_time,
   strftime('%Y-%m-%dT%H:%M:%SZ', r.pushed_at / 1000, 'unixepoch') AS pushed_time,

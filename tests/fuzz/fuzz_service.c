@@ -66,7 +66,7 @@ static void set_options(uint8_t choice)
 
 static bool open_service(void)
 {
-	const struct fw_broker broker = {NULL, publish, reply_to, log_line};
+	const struct fw_broker broker = {.publish = publish, .reply_to = reply_to, .log = log_line};
 	struct fw_error error = {""};
 
 	world.service = NULL;

@@ -13,6 +13,7 @@
 
 #define LAMP FW_SLICE("lamp")
 #define D1 FW_SLICE("d1")
+#define NOW 1700000000000
 
 static struct {
 	enum fw_status trouble; /* of every question but generation; FW_OK: none */
@@ -23,7 +24,11 @@ static struct {
 	struct fw_product product;
 	struct { const char *version; int64_t order; bool ready; } firmware[8];
 	const char *open[4]; /* versions, lowest order first */
+	const char *under_way; /* of these, the one that is processing */
+	bool held;             /* it cannot be handed out now */
+	bool downgrade;        /* of all open rows */
 	const char *recorded;
+	const char *before;    /* what it ran before the upgrade that it completed */
 } source;
 
 static struct fw_pending *pending;
@@ -123,6 +128,16 @@ static enum fw_status open_rows(void *context, struct fw_slice id, struct fw_sli
 		snprintf(rows[i].version, sizeof(rows[i].version), "%s", source.open[from]);
 		snprintf(rows[i].firmware_id, sizeof(rows[i].firmware_id), "f%s", source.open[from]);
 		rows[i].order = (int64_t)from + 1;
+		rows[i].processing = source.under_way && strcmp(source.open[from], source.under_way) == 0;
+		rows[i].offered = !rows[i].processing || !source.held;
+		rows[i].downgrade = source.downgrade;
+		/* the one under way comes first */
+		if (rows[i].processing && i) {
+			struct fw_open_row first = rows[i];
+
+			memmove(rows + 1, rows, i * sizeof(rows[0]));
+			rows[0] = first;
+		}
 	}
 	*count = open;
 	return FW_OK;
@@ -140,6 +155,19 @@ static enum fw_status device_version(void *context, struct fw_slice id, struct f
 	return FW_OK;
 }
 
+static enum fw_status completed_from(void *context, struct fw_slice id, struct fw_slice device, int64_t now, char *version, size_t size)
+{
+	(void)context;
+	(void)id;
+	assert_int_equal(now, NOW);
+	if (source.trouble)
+		return source.trouble;
+	if (!source.before || !fw_slice_equal(device, D1))
+		return FW_NOT_FOUND;
+	snprintf(version, size, "%s", source.before);
+	return FW_OK;
+}
+
 /* Firmware 2.0 has the id f2.0. */
 static enum fw_status version_of(void *context, struct fw_slice id, struct fw_slice firmware_id, char *version, size_t size)
 {
@@ -153,7 +181,8 @@ static enum fw_status version_of(void *context, struct fw_slice id, struct fw_sl
 	return FW_OK;
 }
 
-static const struct fw_catalog_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version, version_of};
+static const struct fw_catalog_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version,
+	completed_from, version_of};
 
 /* A product with 1.0, 1.1, 2.0 in this order, and 3.0 that is not ready. */
 static int set_up(void **state)
@@ -181,7 +210,7 @@ static int tear_down(void **state)
 
 static struct fw_answer ask(const char *current, const char *request)
 {
-	struct fw_pull pull = {LAMP, D1, fw_slice_of(current), fw_slice_of(request)};
+	struct fw_pull pull = {.product = LAMP, .device = D1, .current = fw_slice_of(current), .request = fw_slice_of(request), .now = NOW};
 	struct fw_answer answer;
 
 	assert_int_equal(fw_catalog_answer(catalog, &pull, &answer), FW_OK);
@@ -226,7 +255,7 @@ static void test_step_2(void **state)
 	assert_code("1.0", "3.0", FW_PULL_VERSION_NOT_FOUND);
 	assert_code("1.0", "9.9", FW_PULL_VERSION_NOT_FOUND);
 	/* whatever the tasks and the policy */
-	source.product = (struct fw_product){true, true, FW_POLICY_TASK};
+	source.product = (struct fw_product){.enabled = true, .open_tasks = true, .policy = FW_POLICY_TASK};
 	source.open[0] = "1.1";
 	changed();
 	assert_offer(NULL, "2.0", "2.0");
@@ -242,7 +271,7 @@ static void test_step_3(void **state)
 	source.open[0] = "1.0";
 	source.open[1] = "1.1";
 	for (size_t i = 0; i < 3; i++) {
-		source.product = (struct fw_product){true, true, expected[i].policy};
+		source.product = (struct fw_product){.enabled = true, .open_tasks = true, .policy = expected[i].policy};
 		changed();
 		assert_offer(NULL, NULL, expected[i].version);
 		assert_true(ask(NULL, NULL).of_task);
@@ -296,6 +325,76 @@ static void test_step_5(void **state)
 	source.recorded = "2.0";
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
 	assert_offer("1.0", NULL, "1.1"); /* its own word counts more */
+}
+
+static void test_one_upgrade_at_a_time(void **state)
+{
+	(void)state;
+	source.product = (struct fw_product){.enabled = true, .open_tasks = true};
+	source.open[0] = "1.1";
+	source.open[1] = "2.0";
+	source.under_way = "1.1";
+	assert_offer("1.0", NULL, "1.1");
+	source.product.policy = FW_POLICY_STEPWISE;
+	source.under_way = "2.0";
+	changed();
+	assert_offer("1.0", NULL, "2.0");
+	/* it is under way all the same */
+	source.held = true;
+	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
+	source.product.policy = FW_POLICY_LATEST;
+	changed();
+	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
+	assert_offer("1.0", "1.1", "1.1");
+	/* until an uplink that is not applied yet says that it ended */
+	assert_int_equal(fw_pending_note(pending, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("f2.0")), FW_OK);
+	assert_offer("1.0", NULL, "1.1");
+}
+
+static void test_a_task_that_allows_downgrades(void **state)
+{
+	(void)state;
+	source.product.open_tasks = true;
+	source.open[0] = "1.1";
+	assert_code("2.0", NULL, FW_PULL_NO_UPDATE);
+	source.downgrade = true;
+	assert_offer("2.0", NULL, "1.1");
+	assert_offer("1.0", NULL, "1.1");
+	assert_code("1.1", NULL, FW_PULL_NO_UPDATE);
+	/* the policy never does */
+	source.open[0] = NULL;
+	assert_code("2.0", NULL, FW_PULL_NO_UPDATE);
+	assert_code("3.0", NULL, FW_PULL_NO_UPDATE);
+}
+
+/* It has said complete, and not restarted yet. */
+static void test_a_pull_before_the_restart(void **state)
+{
+	(void)state;
+	source.product.completing = true;
+	source.recorded = "2.0";
+	source.before = "1.0";
+	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
+	assert_true(ask("1.0", NULL).before_restart);
+	assert_offer("1.0", "1.1", "1.1");
+	/* another version is news */
+	assert_offer("1.1", NULL, "2.0");
+	assert_false(ask("1.1", NULL).before_restart);
+	/* it has reported, as far as uplinks tell that are not applied yet */
+	assert_int_equal(fw_pending_note(pending, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}), FW_OK);
+	assert_offer("1.0", NULL, "2.0");
+}
+
+static void test_a_pull_before_the_restart_that_is_not_applied_yet(void **state)
+{
+	(void)state;
+	source.recorded = "1.0";
+	assert_int_equal(fw_pending_note(pending, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f2.0")), FW_OK);
+	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
+	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
+	assert_offer("1.1", NULL, "2.0");
+	assert_int_equal(fw_pending_note(pending, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}), FW_OK);
+	assert_offer("1.0", NULL, "2.0");
 }
 
 static void test_nothing_ready(void **state)
@@ -384,7 +483,7 @@ static void test_changes_in_the_middle_of_an_answer(void **state)
 	(void)state;
 	source.restless = true;
 	for (int i = 0; i < 100; i++) {
-		source.product = (struct fw_product){true, i % 2, (enum fw_pull_policy)(i % 3)};
+		source.product = (struct fw_product){.enabled = true, .open_tasks = i % 2, .policy = (enum fw_pull_policy)(i % 3)};
 		source.open[0] = i % 4 == 1 ? "1.1" : NULL;
 		source.firmware[0].ready = i % 5;
 		ask(i % 7 ? "1.0" : NULL, i % 11 ? NULL : "1.1");
@@ -461,6 +560,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_step_3_without_a_row_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_step_4, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_step_5, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_upgrade_at_a_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_task_that_allows_downgrades, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_pull_before_the_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_pull_before_the_restart_that_is_not_applied_yet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_row_whose_firmware_is_withdrawn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unapplied_uplinks_count, set_up, tear_down),

@@ -105,7 +105,7 @@ static int tear_down(void **state)
 /* One answer, that frees little. */
 static struct fw_answer ask(const char *product, const char *request)
 {
-	struct fw_pull pull = {fw_slice_of(product), FW_SLICE("d1"), {NULL, 0}, fw_slice_of(request)};
+	struct fw_pull pull = {.product = fw_slice_of(product), .device = FW_SLICE("d1"), .request = fw_slice_of(request)};
 	struct fw_answer answer;
 
 	freed = 0;

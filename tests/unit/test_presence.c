@@ -13,15 +13,19 @@
 
 #include "../../plugin/presence.c"
 
-/* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not listen. */
+/* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not listen; ">a" and ")a" for a online by
+ * another connection than before. */
 static char told[1024];
 
-static void tell(void *context, struct fw_slice key, bool online, bool listens)
+static void tell(void *context, const struct fw_presence_change *change)
 {
+	struct fw_slice key = change->key;
+	char what = !change->online ? '-' : change->moved ? (change->listens ? '>' : ')') : change->listens ? '+' : '~';
 	size_t len = strlen(told);
 
 	assert_ptr_equal(context, told);
-	snprintf(told + len, sizeof(told) - len, "%c%.*s", !online ? '-' : listens ? '+' : '~', (int)key.len, key.at);
+	assert_true(!change->online || change->connection > 0);
+	snprintf(told + len, sizeof(told) - len, "%c%.*s", what, (int)key.len, key.at);
 }
 
 static void assert_told(const char *text)
@@ -94,7 +98,7 @@ static void take_over_does_not_flicker(void **state)
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "a", FW_SLICE("a")), 1);
 	assert_told("+a");
 	assert_int_equal(fw_presence_seen(presence, &clients[1], "a", FW_SLICE("a")), 2);
-	assert_told("");
+	assert_told(">a");
 	/* the broker tells of the old one late, or not at all */
 	fw_presence_gone(presence, &clients[0], FW_SLICE("a"));
 	assert_told("");
@@ -126,7 +130,7 @@ static void several_clients_hold_a_key_together(void **state)
 	fw_presence_seen(presence, &clients[0], "one", FW_SLICE("user"));
 	fw_presence_seen(presence, &clients[1], "two", FW_SLICE("user"));
 	fw_presence_seen(presence, &clients[2], "three", FW_SLICE("user"));
-	assert_told("+user");
+	assert_told("+user>user>user");
 	fw_presence_gone(presence, &clients[1], FW_SLICE("user"));
 	fw_presence_gone(presence, &clients[0], FW_SLICE("user"));
 	assert_told("");
@@ -144,7 +148,7 @@ static void one_client_holds_many_keys(void **state)
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "gateway", FW_SLICE("p/b")), 1);
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "gateway", FW_SLICE("p/a")), 1);
 	assert_int_equal(fw_presence_seen(presence, &clients[1], "other", FW_SLICE("p/b")), 2);
-	assert_told("+p/a+p/b");
+	assert_told("+p/a+p/b>p/b");
 	/* the gateway's identity may be a key it never spoke for */
 	fw_presence_gone(presence, &clients[0], FW_SLICE("p/c"));
 	assert_told("-p/a-p/c");
@@ -161,7 +165,7 @@ static void memory_used_again_is_another_client(void **state)
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "b", FW_SLICE("b")), 2);
 	assert_told("+a+b-a");
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "c", FW_SLICE("b")), 3);
-	assert_told("");
+	assert_told(">b");
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "d", (struct fw_slice){NULL, 0}), 0);
 	assert_told("-b");
 	fw_presence_free(presence);
@@ -199,7 +203,7 @@ static void clients_cannot_multiply_links_without_end(void **state)
 	}
 	for (i = 0; i < LINKS_PER_KEY; i++)
 		fw_presence_gone(presence, (const char *)told + i, FW_SLICE("a"));
-	assert_told("+a-a");
+	assert_told("+a>a>a>a-a");
 	fw_presence_free(presence);
 }
 
@@ -270,7 +274,7 @@ static void who_only_connects_is_told_late_and_does_not_listen(void **state)
 	/* of who took its place nothing else is known */
 	connect(presence, 2, "a", FW_SLICE("a"), 1500 + HELD_MS);
 	fw_presence_release(presence, INT64_MAX);
-	assert_told("~b");
+	assert_told("~b)a");
 	fw_presence_seen(presence, &clients[2], "a", FW_SLICE("a"));
 	fw_presence_seen(presence, &clients[2], "a", FW_SLICE("a"));
 	assert_told("+a");
@@ -353,7 +357,7 @@ static void one_of_several_clients_that_listens_is_enough(void **state)
 	fw_presence_gone(presence, &clients[0], FW_SLICE("user"));
 	fw_presence_seen(presence, &clients[1], "two", FW_SLICE("user"));
 	fw_presence_release(presence, INT64_MAX);
-	assert_told("");
+	assert_told(">user");
 	assert_true(fw_presence_listens(presence, FW_SLICE("user")));
 	fw_presence_free(presence);
 }
@@ -407,11 +411,12 @@ struct model {
 	bool online[NAMES];
 };
 
-static void tell_model(void *context, struct fw_slice key, bool online, bool listens)
+static void tell_model(void *context, const struct fw_presence_change *change)
 {
+	struct fw_slice key = change->key;
+	bool online = change->online;
 	struct model *model = context;
 
-	(void)listens;
 	model->online[key.at[0] - 'a'] = online;
 }
 

@@ -212,7 +212,7 @@ static struct fw_options options;
 /* Opens, again if that fails, which it must say. */
 static void start(void)
 {
-	const struct fw_broker broker = {NULL, publish, reply_to, log_line};
+	const struct fw_broker broker = {.publish = publish, .reply_to = reply_to, .log = log_line};
 	enum fw_status status = FW_NOMEM;
 	struct fw_error error = {""};
 
