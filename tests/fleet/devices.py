@@ -1,21 +1,32 @@
-"""A simulated device: what it does with an upgrade (habits.py), what it says, and what it really runs. Its flash changes only
-when it installs an image that it was offered; the rest of the simulation never touches it."""
+"""A simulated device: what it does with an upgrade (habits.py), what it says, and what it really
+runs. Its flash changes only when it installs an image that it was offered; the rest of the
+simulation never touches it."""
 
 import json
 import time
 
 PROGRESS_STEPS = (10, 35, 60, 85)
-CLOCK_STARTS = {"clock-1970": 0, "clock-2000": 946684800, "clock-build": 1718000000, "clock-stands": 1700000000}
+CLOCK_STARTS = {
+    "clock-1970": 0,
+    "clock-2000": 946684800,
+    "clock-build": 1718000000,
+    "clock-stands": 1700000000,
+}
 NEVER = 1e18
 
 
 class Word:
-    """A message of a device. `known`: when the device knew that the broker has it, NEVER before that."""
+    """A message of a device. `known`: when the device knew that the broker has it, NEVER before
+    that."""
 
     def __init__(self, device, tail, body, version=None, about=None, final=None, named=True):
         self.device, self.tail, self.body, self.at = device, tail, body, time.time()
         self.version = version  # that it says it runs
-        self.about, self.final, self.named = about, final, named  # the upgrade it is about: success, failure, refusal
+        self.about, self.final, self.named = (
+            about,
+            final,
+            named,
+        )  # the upgrade it is about: success, failure, refusal
         self.known, self.refused, self.repeated = NEVER, False, None
 
     def arrived(self, reason=0):
@@ -34,20 +45,34 @@ class Offer:
         self.stamp = message["timestamp"] / 1000
         self.firmware_id = message["firmwareId"]
         self.boots, self.busy = device.boots, device.busy
-        self.again = any(o.stamp == self.stamp and o.version == self.version and o.how == how for o in device.offers)
+        self.again = any(
+            o.stamp == self.stamp and o.version == self.version and o.how == how
+            for o in device.offers
+        )
 
 
 class Upgrade:
     """What a device is doing with an offer."""
 
     def __init__(self, offer):
-        self.version, self.firmware_id, self.since, self.until = offer.version, offer.firmware_id, time.time(), NEVER
+        self.version, self.firmware_id, self.since, self.until = (
+            offer.version,
+            offer.firmware_id,
+            time.time(),
+            NEVER,
+        )
         self.stage, self.how = "begins", offer.how
 
 
 class Device:
     def __init__(self, world, name, product, habits, random, port):
-        self.world, self.name, self.product, self.habits, self.random = world, name, product, habits, random
+        self.world, self.name, self.product, self.habits, self.random = (
+            world,
+            name,
+            product,
+            habits,
+            random,
+        )
         self.base = f"/{product}/{name}/firmware/"
         self.port, self.history = port, []
         # flash
@@ -70,12 +95,22 @@ class Device:
         self.names = pick([("firmwareId",), ("version",), ("firmwareId", "version")])
         self.replies = self.random.random() < 0.7
         self.resumes, self.complete_first = pick([True, False]), pick([True, False])
-        self.asks_with_version, self.asks_while_busy = self.random.random() < 0.8, pick([True, False])
+        self.asks_with_version, self.asks_while_busy = self.random.random() < 0.8, pick(
+            [True, False]
+        )
         self.poll_seconds = self.random.uniform(1.5, 4)
         self.dies_after = pick(["nothing", "reply", "progress"])
 
+    def installed(self, version, since=0):
+        """How often it began to."""
+        return sum(u.version == version and u.since >= since for u in self.upgrades)
+
     def describe(self):
-        habits = [name for name in sorted(self.habits) if name not in ("true-clock", "ordinary", "waits", "steady")]
+        habits = [
+            name
+            for name in sorted(self.habits)
+            if name not in ("true-clock", "ordinary", "waits", "steady")
+        ]
         return f"{self.name} ({self.product}; {', '.join(habits)}; {self.port.describe()})"
 
     def listens_to(self):
@@ -88,7 +123,9 @@ class Device:
     def after(self, low, high, act):
         """Unless it restarts before."""
         boots = self.boots
-        self.world.loop.after(self.random.uniform(low, high), lambda: boots == self.boots and self.is_on and act())
+        self.world.loop.after(
+            self.random.uniform(low, high), lambda: boots == self.boots and self.is_on and act()
+        )
 
     def then(self, low, high, act):
         """The same, if the upgrade under way still is."""
@@ -138,7 +175,9 @@ class Device:
     # --- saying ---
 
     def timestamp(self):
-        clock = next(name for name in self.habits if name.endswith("-clock") or name.startswith("clock-"))
+        clock = next(
+            name for name in self.habits if name.endswith("-clock") or name.startswith("clock-")
+        )
         if clock == "true-clock":
             return int(time.time() * 1000)
         if clock == "text-clock":
@@ -163,7 +202,13 @@ class Device:
         nested = "leaf"
         for depth in range(8):
             nested = {"depth": depth, "more": [nested]} if depth % 2 else {"inner": nested}
-        extra = {"nested": nested, "log": "x\u00e9" * self.random.randint(10, 600), "state": None, "ratio": 0.25, "ok": True}
+        extra = {
+            "nested": nested,
+            "log": "x\u00e9" * self.random.randint(10, 600),
+            "state": None,
+            "ratio": 0.25,
+            "ok": True,
+        }
         return {"vendor": extra, **body, "uptime": 12345678901234}
 
     def label(self):
@@ -179,22 +224,38 @@ class Device:
         body = {"progress": percent}
         if not self.has("nameless"):
             body |= {"firmwareId": self.busy.firmware_id, "version": self.busy.version}
-            body = {key: value for key, value in body.items() if key == "progress" or key in self.names}
+            body = {
+                key: value for key, value in body.items() if key == "progress" or key in self.names
+            }
         if final:
             body |= {"complete": True, "success": final == "success"}
         if reason:
             body["errorReason"] = reason
-        self.say("upgrade/progress", body, about=self.busy.version, final=final, named=not self.has("nameless"))
+        self.say(
+            "upgrade/progress",
+            body,
+            about=self.busy.version,
+            final=final,
+            named=not self.has("nameless"),
+        )
 
     def reply(self, success=True, message=None):
         body = {"success": success} | ({"message": message} if message else {})
         if not self.has("nameless"):
             body["firmwareId"] = self.busy.firmware_id
         final = None if success else "refusal"
-        self.say("upgrade/reply", body, about=self.busy.version, final=final, named=not self.has("nameless"))
+        self.say(
+            "upgrade/reply",
+            body,
+            about=self.busy.version,
+            final=final,
+            named=not self.has("nameless"),
+        )
 
     def telemetry(self):
-        self.port.publish(f"/{self.product}/{self.name}/telemetry", '{"t":21}', Word(self, "telemetry", {}))
+        self.port.publish(
+            f"/{self.product}/{self.name}/telemetry", '{"t":21}', Word(self, "telemetry", {})
+        )
 
     def link_up(self):
         if not self.is_on:
@@ -247,7 +308,12 @@ class Device:
     # --- hearing ---
 
     def heard(self, tail, message):
-        self.note(f"< {tail} " + " ".join(f"{k}={message[k]}" for k in ("version", "code", "messageId") if k in message))
+        self.note(
+            f"< {tail} "
+            + " ".join(
+                f"{k}={message[k]}" for k in ("version", "code", "messageId") if k in message
+            )
+        )
         if not self.is_on or self.gone:
             return
         if tail == "read":
@@ -265,7 +331,11 @@ class Device:
         if self.has("silent"):
             return
         if self.busy:
-            if self.busy.version == offer.version and offer.how == "push" and self.busy.stage == "downloads":
+            if (
+                self.busy.version == offer.version
+                and offer.how == "push"
+                and self.busy.stage == "downloads"
+            ):
                 self.acknowledge()
         elif offer.version == self.label():
             self.report()  # it has this already
@@ -278,7 +348,13 @@ class Device:
         self.busy = Upgrade(offer)
         self.upgrades.append(self.busy)
         self.tries[offer.version] = self.tries.get(offer.version, 0) + 1
-        plans = {"refuses": self.refuse, "fails": self.fail, "dies": self.die, "stalls": self.stall, "vanishes": self.vanish}
+        plans = {
+            "refuses": self.refuse,
+            "fails": self.fail,
+            "dies": self.die,
+            "stalls": self.stall,
+            "vanishes": self.vanish,
+        }
         plan = next((act for name, act in plans.items() if self.has(name)), None)
         if self.has("fails-once") and self.tries[offer.version] == 1:
             plan = self.fail
@@ -348,7 +424,9 @@ class Device:
             self.job = self.busy if self.resumes else None
             self.then(0.05, 0.4, self.restart_midway)
         elif step < len(PROGRESS_STEPS):
-            self.then(*((0.8, 1.7) if self.has("slow") else (0.05, 0.4)), lambda: self.download(step + 1))
+            self.then(
+                *((0.8, 1.7) if self.has("slow") else (0.05, 0.4)), lambda: self.download(step + 1)
+            )
         else:
             self.busy.stage = "installs"
             self.then(0.02, 0.3, self.install)

@@ -1,19 +1,28 @@
-"""The habits of real devices: small named behaviours, one of each group for a device, drawn from the seed.
+"""The habits of real devices: small named behaviours, one of each group for a device, drawn from
+the seed.
 
-A table, so that `simulate.py --list` prints what devices.py does. The first habit of a group is the plain one, which devices
-have when `--habit` asks for one habit alone."""
+A table, so that `simulate.py --list` prints what devices.py does. The first habit of a group is
+the plain one, which devices have when `--habit` asks for one habit alone."""
 
 # group: (name, weight in per cent, what it does)
 GROUPS = {
     "tells": [
         ("report-on-connect", 68, "reports its version in on_connect, as nearly all firmware does"),
-        ("birth-first", 18, "publishes a birth message or telemetry first, and its report after that"),
+        (
+            "birth-first",
+            18,
+            "publishes a birth message or telemetry first, and its report after that",
+        ),
         ("report-on-boot", 14, "reports after a boot alone, not after a reconnect"),
     ],
     "link": [
         ("steady", 38, "keeps its connection"),
         ("flaps", 18, "loses its connection again and again, and is back after a random delay"),
-        ("half-open", 10, "is gone without a FIN, and connects anew while the broker holds the dead connection"),
+        (
+            "half-open",
+            10,
+            "is gone without a FIN, and connects anew while the broker holds the dead connection",
+        ),
         ("half-open-late", 8, "is gone without a FIN, and comes back after the broker found out"),
         ("take-over", 8, "connects anew while its connection lives"),
         ("sleeps", 18, "is awake for 80 to 300 ms at a time"),
@@ -23,7 +32,11 @@ GROUPS = {
         ("complete-after-restart", 14, "restarts into the new version, then says complete"),
         ("never-completes", 9, "restarts, and only its report tells of the new version"),
         ("completes-without-restart", 7, "changes its version while it runs"),
-        ("restarts-midway", 11, "restarts in the middle of a download, and goes on or has forgotten it"),
+        (
+            "restarts-midway",
+            11,
+            "restarts in the middle of a download, and goes on or has forgotten it",
+        ),
         ("slow", 8, "takes some seconds, and tells progress all the time"),
         ("silent", 5, "is there, and never answers an upgrade"),
         ("refuses", 4, "answers that it will not upgrade"),
@@ -65,13 +78,32 @@ GROUPS = {
 
 # What makes no sense together: the second is replaced by the plain habit of its group.
 CLASHES = [
-    # rule 8: a row of who was away waits for a report or pull, and who sleeps is never there for three seconds
+    # rule 8: a row of a device that was away waits for a report or pull, at most 3 s, and by
+    # then it sleeps again
     ("sleeps", "report-on-boot"),
-    ("polls", "silent"), ("polls", "refuses"), ("mislabelled", "silent"), ("mislabelled", "refuses"),
-    *(("mislabelled", name) for name in ("never-completes", "goes-back", "dies", "stalls", "vanishes", "fails", "fails-once")),
+    ("polls", "silent"),
+    ("polls", "refuses"),
+    ("mislabelled", "silent"),
+    ("mislabelled", "refuses"),
+    *(
+        ("mislabelled", name)
+        for name in (
+            "never-completes",
+            "goes-back",
+            "dies",
+            "stalls",
+            "vanishes",
+            "fails",
+            "fails-once",
+        )
+    ),
     ("push-then-pull", "refuses"),
     # the gateway's connection is not the device's
-    ("gateway", "sleeps"), ("gateway", "flaps"), ("gateway", "half-open"), ("gateway", "half-open-late"), ("gateway", "take-over"),
+    ("gateway", "sleeps"),
+    ("gateway", "flaps"),
+    ("gateway", "half-open"),
+    ("gateway", "half-open-late"),
+    ("gateway", "take-over"),
 ]
 
 GROUP_OF = {name: group for group, habits in GROUPS.items() for name, _, _ in habits}

@@ -1,5 +1,5 @@
-"""The ground that simulated devices stand on: one loop with timers, a broker, and a connection that tells its owner what
-became of each message."""
+"""The ground that simulated devices stand on: one loop with timers, a broker, and a connection
+that tells its owner what became of each message."""
 
 import heapq
 import itertools
@@ -38,14 +38,22 @@ class Loop:
 
 
 class Link(Connection):
-    """A connection of an owner: a device, a gateway, an operator. The owner is told `up` when it is connected and subscribed,
-    `down` when it is lost, `acknowledged` with the packet identifier and MQTT 5's reason, and `heard` with a message."""
+    """A connection of an owner: a device, a gateway, an operator. The owner is told `up` when it
+    is connected and subscribed, `down` when it is lost, `acknowledged` with the packet
+    identifier and MQTT 5's reason, and `heard` with a message."""
 
     connect_timeout = DISCONNECTED_SECONDS
 
-    def __init__(self, loop, owner, address, name, topics, clean=True, protocol=4, keep_alive=0, qos=1):
+    def __init__(
+        self, loop, owner, address, name, topics, clean=True, protocol=4, keep_alive=0, qos=1
+    ):
         self.owner, self.is_up, self.abandoned = owner, False, False
-        self.address, self.protocol, self.keep_alive, self.subscribe_qos = address, protocol, keep_alive, qos
+        self.address, self.protocol, self.keep_alive, self.subscribe_qos = (
+            address,
+            protocol,
+            keep_alive,
+            qos,
+        )
         super().__init__(loop.fleet, name, topics, clean, None, "")
         self.on_message = self.arrived
         self.fleet.selector.register(self.socket, 1, self)
@@ -84,7 +92,8 @@ def connect(*arguments, **options):
 
 
 class Broker:
-    """A broker in a folder of its own. Its sessions persist a restart, as far as Mosquitto saved them."""
+    """A broker in a folder of its own. Its sessions persist a restart, as far as Mosquitto saved
+    them."""
 
     def __init__(self, folder, plugin, program, options):
         self.folder, self.program, self.process, self.starts = folder, program, None, []
@@ -92,9 +101,15 @@ class Broker:
         self.log, self.failures = f"{folder}/broker.log", []
         os.makedirs(folder)
         lines = [
-            f"user {pwd.getpwuid(os.getuid()).pw_name}", f"listener 0 {self.address}", "allow_anonymous true",
-            "log_dest stderr", "persistence true", f"persistence_location {folder}/", "autosave_interval 3",
-            f"plugin {plugin}", f"plugin_opt_db_file {self.database}",
+            f"user {pwd.getpwuid(os.getuid()).pw_name}",
+            f"listener 0 {self.address}",
+            "allow_anonymous true",
+            "log_dest stderr",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_interval 3",
+            f"plugin {plugin}",
+            f"plugin_opt_db_file {self.database}",
         ]
         with open(f"{folder}/mosquitto.conf", "w", encoding="utf-8") as conf:
             conf.write("\n".join(lines + options) + "\n")
@@ -119,7 +134,8 @@ class Broker:
             return b" running\n" in log.read()
 
     def end(self, how):
-        """By SIGTERM or SIGKILL; that it had ended before, or ends badly, is a failure of the run."""
+        """By SIGTERM or SIGKILL; that it had ended before, or ends badly, is a failure of the
+        run."""
         if not self.process:
             return
         if self.process.poll() is not None:

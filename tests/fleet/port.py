@@ -1,5 +1,6 @@
-"""An MQTT client as devices have them, with the habits of its connection (group `link` of habits.py): of one device, or of a
-gateway for many. It keeps what was not acknowledged, and sends it again with DUP when it is connected again."""
+"""An MQTT client as devices have them, with the habits of its connection (group `link` of
+habits.py): of one device, or of a gateway for many. It keeps what was not acknowledged, and
+sends it again with DUP when it is connected again."""
 
 import json
 import time
@@ -60,12 +61,20 @@ class Port:
 
     def new_link(self):
         return connect(
-            self.world.loop, self, self.world.broker.address, self.name, self.topics, clean=self.clean,
-            protocol=self.protocol, keep_alive=self.keep_alive, qos=self.qos,
+            self.world.loop,
+            self,
+            self.world.broker.address,
+            self.name,
+            self.topics,
+            clean=self.clean,
+            protocol=self.protocol,
+            keep_alive=self.keep_alive,
+            qos=self.qos,
         )
 
     def go(self, how):
-        """Ends the connection: `leave` with a word, `drop` by closing it, `half-open` without anybody noticing."""
+        """Ends the connection: `leave` with a word, `drop` by closing it, `half-open` without
+        anybody noticing."""
         link, self.link = self.link, None
         if not link or not link.alive:
             return
@@ -113,8 +122,10 @@ class Port:
 
     def begin_link_habit(self, link):
         habits = {
-            "flaps": (0.4, 5, self.flap), "half-open": (1.5, 7, self.die_and_return),
-            "half-open-late": (3, 10, self.die_and_return_late), "take-over": (1, 5, self.take_over),
+            "flaps": (0.4, 5, self.flap),
+            "half-open": (1.5, 7, self.die_and_return),
+            "half-open-late": (3, 10, self.die_and_return_late),
+            "take-over": (1, 5, self.take_over),
             "sleeps": (0.08, 0.3, self.sleep),
         }
         for name, (low, high, act) in habits.items():
@@ -156,12 +167,15 @@ class Port:
         return self.mid
 
     def publish(self, topic, payload, word):
-        """With QoS 1 it is kept until it is acknowledged; with QoS 0 it is known to have arrived when the connection lasts."""
+        """With QoS 1 it is kept until it is acknowledged; with QoS 0 it is known to have arrived
+        when the connection lasts."""
         if self.qos == 0:
             if self.is_up():
                 link = self.link
                 link.publish(topic, payload, qos=0)
-                self.world.loop.after(1, lambda: link.alive and link is self.link and word.arrived())
+                self.world.loop.after(
+                    1, lambda: link.alive and link is self.link and word.arrived()
+                )
             return
         mid = self.next_mid()
         self.unacknowledged[mid] = (topic, payload, word)

@@ -1,6 +1,7 @@
-"""A fleet that misbehaves, against a real broker: hundreds of devices with the habits of real ones, tasks that operators make,
-stop and retry, and a broker that is restarted and killed in between. Then a quiet time, in which all of it must settle, and
-an oracle that knows what became of each device (oracle.py)."""
+"""A fleet that misbehaves, against a real broker: hundreds of devices with the habits of real
+ones, tasks that operators make, stop and retry, and a broker that is restarted and killed in
+between. Then a quiet time, in which all of it must settle, and an oracle that knows what became
+of each device (oracle.py)."""
 
 import argparse
 import collections
@@ -11,7 +12,9 @@ import sys
 import tempfile
 import time
 
-SOURCE = os.environ.get("FW_SOURCE") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+SOURCE = os.environ.get("FW_SOURCE") or os.path.abspath(
+    os.path.join(os.path.dirname(__file__), "../..")
+)
 sys.path.insert(1, os.path.join(SOURCE, "tests/integration"))
 
 from habits import GROUP_OF, GROUPS  # noqa: E402
@@ -21,9 +24,10 @@ from world import World  # noqa: E402
 
 GATEWAY_SHARE = 0.12
 EXAMPLES = """
-The fleet is the same for the same seed; how its messages interleave is not quite. For each device whose rows are not true there
-is one line: the device and its habits, what is wrong, its rows, what it really ran, and its last messages. The status is 1
-when any check fails, 2 when the run itself could not be made.
+The fleet is the same for the same seed; how its messages interleave is not quite. For each device
+whose rows are not true there is one line: the device and its habits, what is wrong, its rows, what
+it really ran, and its last messages. The status is 1 when any check fails, 2 when the run itself
+could not be made.
 
   simulate.py --seed 7 --habit sleeps --devices 40     only devices that sleep
   simulate.py --plugin OLD/mosquitto_firmware.so       an older plugin, for comparison
@@ -31,17 +35,53 @@ when any check fails, 2 when the run itself could not be made.
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1, help="of the habits and of all that is left to chance (default: 1)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        help="of the habits and of all that is left to chance (default: 1)",
+    )
     parser.add_argument("--devices", type=int, default=250, help="how many (default: 250)")
-    parser.add_argument("--seconds", type=float, default=30, help="for which the fleet misbehaves (default: 30)")
-    parser.add_argument("--settle", type=float, default=90, help="seconds that all may take to settle after that, at most (default: 90)")
-    parser.add_argument("--broker", default=os.environ.get("MOSQUITTO", "/usr/sbin/mosquitto"), metavar="PATH", help="mosquitto (default: $MOSQUITTO)")
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="for which the fleet misbehaves (default: 30)"
+    )
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=90,
+        help="seconds that all may take to settle after that, at most (default: 90)",
+    )
+    parser.add_argument(
+        "--broker",
+        default=os.environ.get("MOSQUITTO", "/usr/sbin/mosquitto"),
+        metavar="PATH",
+        help="mosquitto (default: $MOSQUITTO)",
+    )
     plugin = os.environ.get("FW_PLUGIN") or os.path.join(SOURCE, "build/mosquitto_firmware.so")
-    parser.add_argument("--plugin", default=plugin, metavar="PATH", help="(default: $FW_PLUGIN, or the one in build/)")
-    parser.add_argument("--habit", metavar="NAME", choices=sorted(GROUP_OF), help="only this habit, and plain ones beside it")
-    parser.add_argument("--messages", type=int, default=12, help="how many of its last messages a line has (default: 12)")
-    parser.add_argument("--keep", metavar="FOLDER", help="the folder of catalogs and logs, which then stays")
+    parser.add_argument(
+        "--plugin",
+        default=plugin,
+        metavar="PATH",
+        help="(default: $FW_PLUGIN, or the one in build/)",
+    )
+    parser.add_argument(
+        "--habit",
+        metavar="NAME",
+        choices=sorted(GROUP_OF),
+        help="only this habit, and plain ones beside it",
+    )
+    parser.add_argument(
+        "--messages",
+        type=int,
+        default=12,
+        help="how many of its last messages a line has (default: 12)",
+    )
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="the folder of catalogs and logs, which then stays"
+    )
     parser.add_argument("--list", action="store_true", help="print the habits and end")
     return parser.parse_args()
 
@@ -54,12 +94,23 @@ def list_habits():
 
 
 def make_worlds(chosen, folder):
-    """The fleet with a client for each device, and a smaller one behind gateways, which needs another broker."""
-    gateways = chosen.devices if chosen.habit == "gateway" else 0 if chosen.habit else round(chosen.devices * GATEWAY_SHARE)
+    """The fleet with a client for each device, and a smaller one behind gateways, which needs
+    another broker."""
+    gateways = (
+        chosen.devices
+        if chosen.habit == "gateway"
+        else 0
+        if chosen.habit
+        else round(chosen.devices * GATEWAY_SHARE)
+    )
     loop = Loop()
     counts = {"devices": chosen.devices - gateways, "gateways": gateways}
     paths = (os.path.abspath(chosen.plugin), chosen.broker)
-    return loop, [World(loop, name, folder, chosen.seed, count, chosen.habit, *paths) for name, count in counts.items() if count]
+    return loop, [
+        World(loop, name, folder, chosen.seed, count, chosen.habit, *paths)
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def settle(loop, worlds, seconds):
@@ -86,9 +137,14 @@ def run(chosen, loop, worlds):
 
 
 def tell_habits(worlds):
-    found = collections.Counter(name for world in worlds for device in world.devices for name in device.habits)
+    found = collections.Counter(
+        name for world in worlds for device in world.devices for name in device.habits
+    )
     for group, habits in GROUPS.items():
-        print(f"  {group + ':':10}" + ", ".join(f"{name} {found[name]}" for name, _, _ in habits if found[name]))
+        print(
+            f"  {group + ':':10}"
+            + ", ".join(f"{name} {found[name]}" for name, _, _ in habits if found[name])
+        )
 
 
 def tell_kinds(title, kinds):
@@ -101,7 +157,12 @@ def tell_kinds(title, kinds):
 def judge(chosen, worlds):
     """Prints what is wrong; returns whether nothing is."""
     count = untrue = needless = 0
-    kinds, sent, habits, broken = collections.Counter(), collections.Counter(), collections.Counter(), []
+    kinds, sent, habits, broken = (
+        collections.Counter(),
+        collections.Counter(),
+        collections.Counter(),
+        [],
+    )
     for world in worlds:
         oracle = Oracle(world)
         broken += oracle.catalog_faults()
@@ -119,8 +180,13 @@ def judge(chosen, worlds):
     tell_kinds("habits of devices whose rows are not true", habits)
     for text in broken:
         print("broken:", text)
-    print(f"seed {chosen.seed}: the rows of {count - untrue} of {count} devices are true: {100 * (count - untrue) / count:.1f} %")
-    print(f"seed {chosen.seed}: {needless} of {count} devices were sent firmware without need; the catalog is {'broken' if broken else 'whole'}")
+    true, share = count - untrue, 100 * (count - untrue) / count
+    print(f"seed {chosen.seed}: the rows of {true} of {count} devices are true: {share:.1f} %")
+    whole = "broken" if broken else "whole"
+    print(
+        f"seed {chosen.seed}: {needless} of {count} devices were sent firmware without need;"
+        f" the catalog is {whole}"
+    )
     return not (untrue or needless or broken)
 
 

@@ -53,7 +53,9 @@ class World:
         identity = "none" if name == "gateways" else "clientid"
         options = [f"plugin_opt_identity {identity}", "plugin_opt_read_source device"]
         self.broker = Broker(f"{folder}/{name}", plugin, program, options)
-        self.response_seconds, self.upgrade_seconds = self.random.choice([2, 3, 4]), self.random.choice([15, 20])
+        self.response_seconds, self.upgrade_seconds = self.random.choice(
+            [2, 3, 4]
+        ), self.random.choice([15, 20])
         self.devices, self.ports = [], []
         self.requeued, self.stopped_rows, self.acts = {}, set(), []
         self.make_devices(count)
@@ -71,14 +73,23 @@ class World:
             if "mislabelled" in habits:
                 product = "pump"
             if not in_gateway or number % DEVICES_PER_GATEWAY == 0:
-                gateway = Port(self, f"gateway-{name}" if in_gateway else name, frozenset() if in_gateway else habits, chance)
+                gateway = Port(
+                    self,
+                    f"gateway-{name}" if in_gateway else name,
+                    frozenset() if in_gateway else habits,
+                    chance,
+                )
                 self.ports.append(gateway)
             self.devices.append(Device(self, name, product, habits, chance, gateway))
 
     def start(self):
         self.broker.start()
         self.database = sqlite3.connect(self.broker.database, timeout=20, isolation_level=None)
-        self.columns = {name for table in ("task", "task_device") for _, name, *_ in self.database.execute(f"PRAGMA table_info({table})")}
+        self.columns = {
+            name
+            for table in ("task", "task_device")
+            for _, name, *_ in self.database.execute(f"PRAGMA table_info({table})")
+        }
         self.prepare()
         if self.name == "gateways":
             for port in self.ports:
@@ -89,10 +100,14 @@ class World:
 
     def prepare(self):
         for product, policy in PRODUCTS.items():
-            self.database.execute("INSERT INTO product (product_id, name, pull_policy) VALUES (?, '', ?)", (product, policy))
+            self.database.execute(
+                "INSERT INTO product (product_id, name, pull_policy) VALUES (?, '', ?)",
+                (product, policy),
+            )
             for order, version in enumerate(VERSIONS, 1):
                 self.database.execute(
-                    "INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method, sign, url, size)"
+                    "INSERT INTO firmware (firmware_id, product_id, name, version, version_order,"
+                    " sign_method, sign, url, size)"
                     " VALUES (?, ?, 'n', ?, ?, 'md5', ?, 'http://files.test/image', 1000)",
                     (f"{product}-{version}", product, version, order, "0" * 32),
                 )
@@ -116,20 +131,39 @@ class World:
     def new_tasks(self, product, version):
         """One for the devices that wait, one for those that ask."""
         for mode in ("push", "pull"):
-            names = [d.name for d in self.devices if d.product == product and d.has("polls") == (mode == "pull")]
+            names = [
+                d.name
+                for d in self.devices
+                if d.product == product and d.has("polls") == (mode == "pull")
+            ]
             task = f"{product}-{mode}-{version}"
             if not names:
                 continue
             self.act(f"new task {task}, {len(names)} devices")
             self.note_requeued(task, names)
             self.transaction(
-                *(("INSERT OR IGNORE INTO device (product_id, device_id) VALUES (?, ?)", product, name) for name in names),
-                (
-                    "INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds, timeout_seconds)"
-                    " VALUES (?, ?, 'n', ?, 'part', ?, ?)",
-                    task, f"{product}-{version}", mode, self.response_seconds, self.upgrade_seconds,
+                *(
+                    (
+                        "INSERT OR IGNORE INTO device (product_id, device_id) VALUES (?, ?)",
+                        product,
+                        name,
+                    )
+                    for name in names
                 ),
-                *(("INSERT INTO task_device (task_id, device_id) VALUES (?, ?)", task, name) for name in names),
+                (
+                    "INSERT INTO task (task_id, firmware_id, name, mode, release_type,"
+                    " response_timeout_seconds, timeout_seconds)"
+                    " VALUES (?, ?, 'n', ?, 'part', ?, ?)",
+                    task,
+                    f"{product}-{version}",
+                    mode,
+                    self.response_seconds,
+                    self.upgrade_seconds,
+                ),
+                *(
+                    ("INSERT INTO task_device (task_id, device_id) VALUES (?, ?)", task, name)
+                    for name in names
+                ),
             )
 
     def rows_in(self, task, state):
@@ -159,7 +193,14 @@ class World:
         """Some waiting rows of a push task are stopped by hand, for good."""
         task = f"{product}-push-{version}"
         for name in self.rows_in(task, "waiting")[:2]:
-            self.transaction(("UPDATE task_device SET state = 'canceled' WHERE task_id = ? AND device_id = ? AND state = 'waiting'", task, name))
+            self.transaction(
+                (
+                    "UPDATE task_device SET state = 'canceled'"
+                    " WHERE task_id = ? AND device_id = ? AND state = 'waiting'",
+                    task,
+                    name,
+                )
+            )
             if name in self.rows_in(task, "canceled"):
                 self.act(f"the row of {name} in {task} is stopped")
                 self.stopped_rows.add((task, name))
@@ -176,23 +217,35 @@ class World:
         second = {"lamp": 0.1, "pump": 0.5, "valve": 0.2}
         steps = []
         for product in PRODUCTS:
-            steps += [(first[product], lambda p=product: self.new_tasks(p, "1.1")), (second[product], lambda p=product: self.new_tasks(p, "2.0"))]
-            steps += [(0.55, lambda p=product: self.retry(p, "1.1")), (0.9, lambda p=product: self.retry(p, "1.1"))]
+            steps += [
+                (first[product], lambda p=product: self.new_tasks(p, "1.1")),
+                (second[product], lambda p=product: self.new_tasks(p, "2.0")),
+            ]
+            steps += [
+                (0.55, lambda p=product: self.retry(p, "1.1")),
+                (0.9, lambda p=product: self.retry(p, "1.1")),
+            ]
             steps += [(0.8, lambda p=product: self.retry(p, "2.0"))]
         steps += [
-            (0.3, lambda: self.switch("lamp-push-2.0", "stopped")), (0.45, lambda: self.switch("lamp-push-2.0", "running")),
-            (0.4, lambda: self.stop_rows("valve", "2.0")), (0.6, lambda: self.stop_rows("pump", "2.0")),
-            (0.65, lambda: self.switch("pump-pull-2.0", "stopped")), (0.75, lambda: self.switch("pump-pull-2.0", "running")),
+            (0.3, lambda: self.switch("lamp-push-2.0", "stopped")),
+            (0.45, lambda: self.switch("lamp-push-2.0", "running")),
+            (0.4, lambda: self.stop_rows("valve", "2.0")),
+            (0.6, lambda: self.stop_rows("pump", "2.0")),
+            (0.65, lambda: self.switch("pump-pull-2.0", "stopped")),
+            (0.75, lambda: self.switch("pump-pull-2.0", "running")),
         ]
         ends = [signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
         self.random.shuffle(ends)
         for part, how in zip((0.18, 0.38, 0.62, 0.85), ends):
-            steps.append((part + self.random.uniform(-0.04, 0.04), lambda how=how: self.restart(how)))
+            steps.append(
+                (part + self.random.uniform(-0.04, 0.04), lambda how=how: self.restart(how))
+            )
         for part, act in steps:
             self.loop.after(part * seconds, act)
 
     def quieten(self):
-        """Nothing bad happens any more; every device that lives comes back and says what it runs."""
+        """Nothing bad happens any more; every device that lives comes back and says what it
+        runs."""
         self.calm, self.calm_since = True, time.time()
         self.roll_call(2)
 
