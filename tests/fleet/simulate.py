@@ -195,6 +195,7 @@ def main():
     if chosen.list:
         list_habits()
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # not without ending the brokers
     folder = chosen.keep or tempfile.mkdtemp()
     loop, worlds = make_worlds(chosen, folder)
     print(f"seed {chosen.seed}, {chosen.devices} devices")
