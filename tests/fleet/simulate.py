@@ -136,10 +136,13 @@ def run(chosen, loop, worlds):
     return settle(loop, worlds, chosen.settle)
 
 
+def count_habits(worlds):
+    devices = (device for world in worlds for device in world.devices)
+    return collections.Counter(name for device in devices for name in device.habits)
+
+
 def tell_habits(worlds):
-    found = collections.Counter(
-        name for world in worlds for device in world.devices for name in device.habits
-    )
+    found = count_habits(worlds)
     for group, habits in GROUPS.items():
         print(
             f"  {group + ':':10}"
@@ -152,6 +155,13 @@ def tell_kinds(title, kinds):
         print(title + ":")
         for kind, count in kinds.most_common():
             print(f"  {count:4}  {kind}")
+
+
+def tell_untrue_habits(untrue, all_habits):
+    """Those of devices whose rows are not true, the habit that suffers most first."""
+    print("habits of devices whose rows are not true:" if untrue else "no rows are untrue")
+    for name in sorted(untrue, key=lambda name: untrue[name] / all_habits[name], reverse=True):
+        print(f"  {untrue[name]:4} of {all_habits[name]:3}  {name}")
 
 
 def judge(chosen, worlds):
@@ -177,7 +187,7 @@ def judge(chosen, worlds):
                 print(oracle.line(device, lies + offers, chosen.messages))
     tell_kinds("rows that are not true", kinds)
     tell_kinds("firmware that was sent without need", sent)
-    tell_kinds("habits of devices whose rows are not true", habits)
+    tell_untrue_habits(habits, count_habits(worlds))
     for text in broken:
         print("broken:", text)
     true, share = count - untrue, 100 * (count - untrue) / count
