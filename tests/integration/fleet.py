@@ -23,8 +23,23 @@ class Gone(Exception):
     """The broker closed a connection."""
 
 
+def without_properties(rest):
+    """What follows the properties of an MQTT 5 packet."""
+    length = shift = at = 0
+    while True:
+        length |= (rest[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+        if rest[at - 1] < 128:
+            return rest[at + length :]
+
+
 class Device:
     connect_timeout = None  # waits until the broker accepts
+    protocol = 4  # MQTT 3.1.1; 5: MQTT 5
+    address = None  # the broker's socket, if not $BROKER_SOCKET
+    keep_alive = 0  # none: tests move the broker's clock
+    session_seconds = 3600  # MQTT 5: how long a session persists that is not clean
+    subscribe_qos = 1
 
     def __init__(self, fleet, name, topics, clean, username, product):
         self.fleet, self.name, self.product = fleet, name, product
@@ -34,16 +49,28 @@ class Device:
         self.on_message = None
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(self.connect_timeout)
-        self.socket.connect(os.environ["BROKER_SOCKET"])
+        self.socket.connect(self.address or os.environ["BROKER_SOCKET"])
         self.socket.setblocking(False)
         flags = (2 if clean else 0) | (128 if username else 0)
-        # keep-alive 0: tests move the broker's clock
-        self.packet(0x10, text("MQTT") + bytes([4, flags, 0, 0]) + text(name) + (text(username) if username else b""))
+        properties = b"" if clean else b"\x11" + struct.pack("!I", self.session_seconds)
+        properties = bytes([len(properties)]) + properties if self.protocol == 5 else b""
+        hello = text("MQTT") + bytes([self.protocol, flags]) + struct.pack("!H", self.keep_alive)
+        self.packet(0x10, hello + properties + text(name) + (text(username) if username else b""))
         if topics is None:
             topics = [self.base + "upgrade", self.base + "pull/reply"]
         for topic in topics:
             self.waiting += 1
-            self.packet(0x82, struct.pack("!H", self.next_mid()) + text(topic) + b"\x01")
+            self.packet(0x82, struct.pack("!H", self.next_mid()) + self.none() + text(topic) + bytes([self.subscribe_qos]))
+
+    def none(self):
+        """No properties, where the protocol has a place for them."""
+        return b"\0" if self.protocol == 5 else b""
+
+    def acknowledged(self, mid, reason):
+        """A message was: for those who want to know which, and what MQTT 5 says of it."""
+
+    def closed(self):
+        """The connection is: for those who want to know when."""
 
     def next_mid(self):
         self.mid = self.mid % 60000 + 1
@@ -74,6 +101,7 @@ class Device:
             if self.socket in self.fleet.selector.get_map():  # not yet when the broker goes while we connect
                 self.fleet.selector.unregister(self.socket)
             self.socket.close()
+            self.closed()
 
     def publish(self, topic, payload, qos=1, mid=None, dup=False):
         """Sends a message; it has been acknowledged when `waiting` is 0 again."""
@@ -83,7 +111,8 @@ class Device:
             mid = mid or self.next_mid()
             self.waiting += 1
             self.last = (topic, payload, mid)
-        self.packet(0x30 | (8 if dup else 0) | qos << 1, text(topic) + (struct.pack("!H", mid) if qos else b"") + payload.encode())
+        head = text(topic) + (struct.pack("!H", mid) if qos else b"") + self.none()
+        self.packet(0x30 | (8 if dup else 0) | qos << 1, head + payload.encode())
 
     def say(self, tail, payload, **options):
         self.publish(self.base + tail, payload, **options)
@@ -136,6 +165,8 @@ class Device:
         kind = head >> 4
         if kind in (CONNACK, SUBACK, PUBACK, PINGRESP):
             self.waiting -= 1
+        if kind == PUBACK:
+            self.acknowledged(struct.unpack("!H", body[:2])[0], body[2] if len(body) > 2 else 0)
         if kind != PUBLISH:
             return
         (size,) = struct.unpack("!H", body[:2])
@@ -143,6 +174,8 @@ class Device:
         if qos:
             self.packet(0x40, rest[:2])
             rest = rest[2:]
+        if self.protocol == 5:
+            rest = without_properties(rest)
         if self.on_message:
             self.on_message(self, topic, rest.decode(), qos, head & 1)
 
