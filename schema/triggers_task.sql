@@ -228,6 +228,11 @@ BEGIN
     failure = NULL, failed_by = NULL, interruptions = 0, connection = NULL,
     pushed_at = NULL, responded_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
+  -- who retries wants it now: what the end of the failed upgrade has the device wait for is over
+  UPDATE device SET due_at = nullif(due_at, settles_at), settles_at = NULL
+  WHERE device_id = NEW.device_id AND settles_at IS NOT NULL AND product_id = (
+    SELECT f.product_id FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+    WHERE t.task_id = NEW.task_id);
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   UPDATE task_count SET (settling, waiting, success, failed, canceled) = (

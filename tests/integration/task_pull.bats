@@ -145,6 +145,7 @@ asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
 	row t2 d1 waiting
 	upgrades d1 0
 	progress d1 '{"timestamp":1,"firmwareId":"lamp-1.1","complete":true,"success":true}'
+	fleet say d1 report '{"version":"1.1"}'
 	upgrades d1 1
 	row t2 d1 processing
 }

@@ -113,10 +113,16 @@ load task_helper
 		$'a|d1|waiting\na|d2|waiting\nm|d1|waiting\nm|d2|waiting\nz|d1|processing\nz|d2|processing'
 	assert_json "$(last_upgrade d1)" '.version == "1.1"'
 	progress d1 '{"timestamp":1,"firmwareId":"lamp-1.1","progress":100,"complete":true,"success":true}'
+	# it may be about to restart: it is waited for
+	row z d1 success
+	settle
+	upgrades d1 1
+	fleet say d1 report '{"version":"1.1"}'
 	upgrades d1 2
 	assert_json "$(last_upgrade d1)" '.version == "2.0"'
 	rows "SELECT task_id, state FROM task_device WHERE device_id = 'd1' ORDER BY 1" $'a|processing\nm|waiting\nz|success'
 	progress d1 '{"timestamp":2,"firmwareId":"lamp-2.0","progress":30,"complete":true,"success":false,"errorReason":"no space"}'
+	fleet say d1 report '{"version":"1.1"}'
 	upgrades d1 3
 	rows "SELECT task_id, state, error_reason FROM task_device WHERE device_id = 'd1' ORDER BY 1" $'a|failed|no space\nm|processing|\nz|success|'
 	upgrades d2 1
