@@ -16,6 +16,7 @@ enum fw_pull_policy { FW_POLICY_LATEST, FW_POLICY_STEPWISE, FW_POLICY_TASK };
 struct fw_product {
 	bool enabled;
 	bool open_tasks; /* some running task of it has waiting rows, or some task processing ones */
+	bool mislabelled; /* some device of it reported otherwise than what it had been offered */
 	bool completing; /* some device of it has completed an upgrade, and not reported since */
 	enum fw_pull_policy policy;
 };
@@ -40,6 +41,8 @@ struct fw_open_row {
 	int64_t order;
 };
 
+#define FW_LABEL_TIMES 3 /* so often an image may name itself otherwise than the catalog does, before a device is offered it no more */
+
 #define FW_OPEN_ROWS_MAX 16u /* per device; more than fw_pending remembers as closed, so that one is left to choose */
 
 /* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY, FW_IO, FW_CORRUPT when the
@@ -62,6 +65,9 @@ struct fw_catalog_source {
 	/* what the device ran, terminated, before the upgrade that it completed and has not reported of; FW_NOT_FOUND when there is none, or
 	 * that is too long ago at `now` (Unix ms) */
 	enum fw_status (*completed_from)(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size);
+	/* whether the device, which names `version`, has shown FW_LABEL_TIMES in a row that this firmware names itself otherwise; FW_NOT_FOUND when
+	 * it never did */
+	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product, struct fw_slice device, const char *firmware_id, struct fw_slice version, bool *out);
 	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none */
 	enum fw_status (*version_of)(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 };
@@ -92,6 +98,7 @@ struct fw_answer {
 	enum fw_pull_code code;
 	const struct fw_firmware *firmware; /* when code is FW_PULL_OFFER; borrowed until the next call */
 	bool before_restart; /* the pull names what the device ran before the upgrade that it said it completed: it has not restarted yet */
+	bool watched; /* the device has reported otherwise before: each offer counts */
 	bool of_task; /* it is, or may be (a request by version), the firmware of an open row of the device */
 };
 

@@ -3,6 +3,7 @@
 #define FW_STORE_APPLY_H
 
 #include "store_device.h"
+#include "store_label.h"
 #include "store_log.h"
 #include "store_presence.h"
 #include "store_row.h"
@@ -19,6 +20,7 @@ struct fw_apply_parts {
 	struct fw_store_presence *presence;
 	struct fw_schedule *schedule;
 	struct fw_store_log *log;
+	struct fw_labels *labels;
 };
 
 /* FW_OK, or trouble with a sentence in `error`. The caller owns *out. */

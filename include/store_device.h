@@ -28,6 +28,9 @@ struct fw_device {
 	bool online;
 	int64_t connection;                     /* by which it is online, 0 unknown */
 	int64_t due_at, settles_at;             /* steady ms */
+	char offered_firmware_id[FW_ID_MAX + 1]; /* what its last pull was offered, until its report shows what became of it; or empty */
+	char offered_version[FW_VERSION_BUFFER]; /* what it ran then, empty if unknown */
+	bool offer_completed;                    /* it said that it completed that upgrade */
 	struct fw_device_recent recent;
 };
 

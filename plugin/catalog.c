@@ -408,6 +408,24 @@ static bool may_have(const struct candidate *candidate, const struct current *cu
 	return current->order < firmware->order || candidate->downgrade;
 }
 
+static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product,
+	const struct current *current, const struct fw_firmware *found, struct fw_answer *out)
+{
+	const struct fw_catalog_source *source = catalog->source;
+	bool mislabelled = false;
+	enum fw_status status = FW_NOT_FOUND;
+
+	if (product->mislabelled)
+		status = source->is_mislabelled(source->context, pull->product, pull->device, found->firmware_id, current->version, &mislabelled);
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return status;
+	out->watched = status == FW_OK;
+	if (!mislabelled)
+		return offer(out, found);
+	out->code = FW_PULL_NO_UPDATE;
+	return FW_OK;
+}
+
 /* Steps 3 to 5. */
 static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
 {
@@ -427,7 +445,7 @@ static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct 
 	out->of_task = candidate.of_task;
 	out->before_restart = before;
 	if (may_have(&candidate, &current))
-		return offer(out, candidate.firmware);
+		return offer_unless_mislabelled(catalog, pull, &product->product, &current, candidate.firmware, out);
 	out->code = FW_PULL_NO_UPDATE;
 	return FW_OK;
 }

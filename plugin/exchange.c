@@ -182,19 +182,19 @@ static enum fw_status check_product(struct exchange *exchange)
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
-/* Remembers what the device runs by its own word: is it news? */
-static bool note_version(struct exchange *exchange, struct fw_slice version)
+/* Remembers what the device runs by its own word, and what it was offered: is it news? */
+static bool note_words(struct exchange *exchange, struct fw_slice version, struct fw_slice offered)
 {
 	struct fw_service *service = exchange->service;
 
-	return fw_recent_note(service->recent, exchange->topic->product, exchange->topic->device, version, fw_catalog_generation(service->catalog), exchange->now);
+	return fw_recent_note(service->recent, exchange->topic->product, exchange->topic->device, (struct fw_recent_words){version, offered}, fw_catalog_generation(service->catalog), exchange->now);
 }
 
 /* A pull that tells the same again is no news; after the end of an upgrade anything is. */
 static void note_recent(struct exchange *exchange, const struct fw_uplink *uplink)
 {
 	if (uplink->kind == FW_UPLINK_REPORT)
-		note_version(exchange, uplink->version);
+		note_words(exchange, uplink->version, (struct fw_slice){NULL, 0});
 	else if (uplink->complete)
 		fw_recent_forget(exchange->service->recent, uplink->product, uplink->device);
 }
@@ -249,11 +249,11 @@ static void keep_pull(struct exchange *exchange, const struct fw_answer *found)
 	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
 	enum fw_status status;
 
-	if (!note_version(exchange, version) && !handed_out)
+	if (found->code == FW_PULL_OFFER && (handed_out || !exchange->message.request_version.len))
+		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
+	if (!note_words(exchange, version, uplink.firmware_id) && !handed_out && !found->watched)
 		return;
 	uplink.version = version;
-	if (handed_out)
-		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
 	status = keep(exchange, &uplink);
 	if (status != FW_OK) {
 		fw_recent_forget(exchange->service->recent, uplink.product, uplink.device);

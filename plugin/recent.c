@@ -42,12 +42,15 @@ static struct slot *slot_of(struct fw_recent *recent, uint64_t device)
 	return &recent->slots[(device ^ device >> 32) & (SLOTS - 1)];
 }
 
-bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, struct fw_slice version, uint64_t generation, int64_t now)
+bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, struct fw_recent_words words, uint64_t generation, int64_t now)
 {
 	uint64_t device_hash = hash_device(recent, product, device);
-	uint64_t told = fw_hash(fw_hash(recent->seed, &generation, sizeof(generation)), version.at, version.len);
+	uint64_t told = fw_hash(fw_hash(recent->seed, &generation, sizeof(generation)), words.version.at, words.version.len);
 	struct slot *slot = slot_of(recent, device_hash);
 	bool age_known = now >= slot->at && now - slot->at < NEWS_MS;
+
+	if (words.offered.len)
+		told = fw_hash(fw_hash(told, "", 1), words.offered.at, words.offered.len);
 
 	if (slot->device == device_hash && slot->told == told && age_known)
 		return false;

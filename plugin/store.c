@@ -42,6 +42,7 @@ struct fw_store {
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	struct fw_store_log *log;
+	struct fw_labels *labels;
 	struct fw_apply *apply;
 	struct fw_devices *devices;
 	struct fw_store_presence *presence;
@@ -158,10 +159,12 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 	if (status == FW_OK)
 		status = fw_store_log_open(&store->writer, &store->log, &detail);
 	if (status == FW_OK)
+		status = fw_labels_open(&store->writer, &store->labels, &detail);
+	if (status == FW_OK)
 		status = fw_store_presence_open(&store->writer, store->rows, store->devices, store->schedule, &store->presence, &detail);
 	if (status == FW_OK)
 		status = fw_apply_open(&(struct fw_apply_parts){.writer = &store->writer, .rows = store->rows, .devices = store->devices,
-			.presence = store->presence, .schedule = store->schedule, .log = store->log}, &store->apply, &detail);
+			.presence = store->presence, .schedule = store->schedule, .log = store->log, .labels = store->labels}, &store->apply, &detail);
 	if (status == FW_OK)
 		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
 	if (status != FW_OK && detail.text[0])
@@ -404,6 +407,7 @@ void fw_store_close(struct fw_store *store)
 	fw_store_files_close(store->files);
 	fw_apply_close(store->apply);
 	fw_store_presence_close(store->presence);
+	fw_labels_close(store->labels);
 	fw_store_log_close(store->log);
 	fw_schedule_close(store->schedule);
 	fw_devices_close(store->devices);

@@ -194,9 +194,11 @@ static enum fw_status log_version(struct fw_apply *apply, const struct fw_uplink
 
 static enum fw_status record_report(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
 {
-	bool news;
-	enum fw_status status = fw_device_reported(apply->with.devices, uplink, device, version, &news);
+	bool news = false;
+	enum fw_status status = fw_label_judge(apply->with.labels, uplink, device, version);
 
+	if (status == FW_OK)
+		status = fw_device_reported(apply->with.devices, uplink, device, version, &news);
 	return status == FW_OK ? log_version(apply, uplink, device, version, news) : status;
 }
 
@@ -268,19 +270,30 @@ static enum fw_row_event event_of(const struct fw_uplink *uplink)
 }
 
 /* A completed upgrade is the device's word that it runs the version; other tasks to the same version have reached their end too. */
-static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version, int64_t timeout_ms)
+static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device, const struct fw_named *named,
+	int64_t timeout_ms)
 {
-	bool news;
+	struct fw_slice version = fw_slice_of(named->version);
+	bool news = false;
 	enum fw_status status;
 
 	if (!version.len)
 		return FW_OK;
-	status = fw_device_completed(apply->with.devices, uplink, device, version, timeout_ms, &news);
+	status = fw_label_completed(apply->with.labels, uplink, device, fw_slice_of(named->firmware_id));
+	if (status == FW_OK)
+		status = fw_device_completed(apply->with.devices, uplink, device, version, timeout_ms, &news);
 	if (status == FW_OK)
 		status = log_version(apply, uplink, device, version, news);
 	if (status == FW_OK)
 		status = end_reached(apply, uplink, version);
 	return status == FW_OK ? review_others(apply, uplink, version, false) : status;
+}
+
+/* What a message without a name, or with half of it, is about. */
+static void name_row(const struct fw_row *row, struct fw_named *named)
+{
+	memcpy(named->firmware_id, row->firmware_id, sizeof(named->firmware_id));
+	memcpy(named->version, row->version, sizeof(named->version));
 }
 
 /* What is about an attempt that began later is no redelivery: 0 for one that waits. */
@@ -308,7 +321,9 @@ static enum fw_status apply_progress(struct fw_apply *apply, const struct fw_upl
 		return status;
 	if (!uplink->success)
 		return apply->look ? fw_device_unsettle(apply->with.devices, uplink->product, uplink->device) : FW_OK;
-	return complete(apply, uplink, device, fw_slice_of(count ? row.version : named.version), count ? row.timeout_ms : COMPLETED_MS);
+	if (count)
+		name_row(&row, &named);
+	return complete(apply, uplink, device, &named, count ? row.timeout_ms : COMPLETED_MS);
 }
 
 static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
@@ -336,7 +351,8 @@ static bool is_before_restart(const struct fw_uplink *uplink, const struct fw_de
 
 static enum fw_status apply_version_of_pull(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {
-	bool known = fw_slice_equal(uplink->version, fw_slice_of(device->version)) && !device->due_at && !device->settles_at && !device->completed_from[0];
+	bool known = fw_slice_equal(uplink->version, fw_slice_of(device->version)) && !device->due_at && !device->settles_at &&
+		!device->completed_from[0] && !device->offered_firmware_id[0];
 	enum fw_status status;
 
 	if (!uplink->version.len || is_before_restart(uplink, device))
@@ -375,6 +391,8 @@ static enum fw_status apply_pull(struct fw_apply *apply, const struct fw_uplink 
 
 	if (status == FW_OK && device->due_at && !device->settles_at)
 		status = fw_device_set_due(apply->with.devices, uplink->product, uplink->device, 0);
+	if (status == FW_OK && uplink->firmware_id.len)
+		status = fw_label_offered(apply->with.labels, uplink, device);
 	if (status == FW_OK && uplink->firmware_id.len)
 		status = apply_offer(apply, uplink);
 	apply->look = true;

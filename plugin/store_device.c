@@ -30,7 +30,7 @@ enum statement {
 
 static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = 'online', connection, due_at, settles_at,"
-		" recent_messages FROM device" OF_DEVICE,
+		" offered_firmware_id, offered_version, offer_completed, recent_messages FROM device" OF_DEVICE,
 	[PRODUCT] = "SELECT 1 FROM product WHERE product_id = ?1",
 	[ADD] = "INSERT INTO device (product_id, device_id, last_seen_at) VALUES (?1, ?2, ?3)",
 	[SEEN] = "UPDATE device SET last_seen_at = ?3" OF_DEVICE,
@@ -201,7 +201,10 @@ static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 	device->connection = sqlite3_column_int64(statement, 5);
 	device->due_at = sqlite3_column_int64(statement, 6);
 	device->settles_at = sqlite3_column_int64(statement, 7);
-	read_recent(statement, 8, &device->recent);
+	fw_slice_copy(fw_db_text(statement, 8), device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_slice_copy(fw_db_text(statement, 9), device->offered_version, sizeof(device->offered_version));
+	device->offer_completed = sqlite3_column_int(statement, 10);
+	read_recent(statement, 11, &device->recent);
 }
 
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out)

@@ -7,7 +7,7 @@
 #include "store_firmware.h"
 
 enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, COMPLETED_FROM,
-	VERSION_OF, STATEMENTS };
+	MISLABELLED, VERSION_OF, STATEMENTS };
 
 /* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
 #define OPEN_ROWS \
@@ -25,7 +25,8 @@ static const char *const sql[STATEMENTS] = {
 		"SELECT firmware_enabled, pull_policy,"
 		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
 		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.processing > 0),"
-		" EXISTS (SELECT 1 FROM device d WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL)"
+		" EXISTS (SELECT 1 FROM device d WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL),"
+		" EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1)"
 		" FROM product WHERE product_id = ?1",
 	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
 	[LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
@@ -34,6 +35,10 @@ static const char *const sql[STATEMENTS] = {
 	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC",
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id = ?2 AND completed_until > ?3",
+	/* this pull may be what shows it for the last time */
+	[MISLABELLED] = "SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
+		" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id AND d.device_id = m.device_id"
+		" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
 	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 };
 
@@ -137,6 +142,7 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	out->policy = policy_of(fw_db_text(statement, 1));
 	out->open_tasks = sqlite3_column_int(statement, 2) != 0;
 	out->completing = sqlite3_column_int(statement, 3) != 0;
+	out->mislabelled = sqlite3_column_int(statement, 4) != 0;
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -230,6 +236,24 @@ static enum fw_status read_completed_from(void *context, struct fw_slice product
 	return read_version(statement, device, version, size);
 }
 
+static enum fw_status read_mislabelled(void *context, struct fw_slice product, struct fw_slice device, const char *firmware_id, struct fw_slice version,
+	bool *out)
+{
+	sqlite3_stmt *statement = start(context, MISLABELLED, product);
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, device);
+	fw_db_bind_text(statement, 3, fw_slice_of(firmware_id));
+	fw_db_bind_text(statement, 4, version);
+	fw_db_bind_integer(statement, 5, FW_LABEL_TIMES);
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	*out = sqlite3_column_int(statement, 0);
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
 static enum fw_status read_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
 	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
@@ -252,7 +276,7 @@ enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct f
 		return status;
 	}
 	reader->source = (struct fw_catalog_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
-		read_open_rows, read_device_version, read_completed_from, read_version_of};
+		read_open_rows, read_device_version, read_completed_from, read_mislabelled, read_version_of};
 	*out = reader;
 	return FW_OK;
 }

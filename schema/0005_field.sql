@@ -34,6 +34,32 @@ ALTER TABLE device ADD COLUMN settles_at INTEGER;
 ALTER TABLE device ADD COLUMN completed_from TEXT;
 -- till then a pull that names completed_from comes from before the restart
 ALTER TABLE device ADD COLUMN completed_until INTEGER;
+-- what its last pull was offered, and no later report has shown the outcome of
+ALTER TABLE device ADD COLUMN offered_firmware_id TEXT;
+-- what it ran then; NULL: unknown
+ALTER TABLE device ADD COLUMN offered_version TEXT;
+-- 1: it said that it completed that upgrade
+ALTER TABLE device ADD COLUMN offer_completed INTEGER NOT NULL DEFAULT 0
+  CONSTRAINT "offer_completed must be 0 or 1" CHECK (offer_completed IN (0, 1));
+
+-- Images that call themselves otherwise than the catalog does: a device that pulled one and installed it reports another version, and would
+-- get it again for ever. The plugin's own.
+CREATE TABLE label_mismatch (
+  product_id TEXT NOT NULL,
+  device_id TEXT NOT NULL,
+  -- what it was offered
+  firmware_id TEXT NOT NULL,
+  -- what it ran when it was offered that; NULL: unknown
+  from_version TEXT,
+  -- what it reported then
+  label TEXT NOT NULL,
+  -- how often in a row
+  times INTEGER NOT NULL CHECK (times >= 1),
+  -- the last time
+  at INTEGER NOT NULL,
+  PRIMARY KEY (product_id, device_id, firmware_id)
+) STRICT, WITHOUT ROWID;
+
 -- the messages of the last two connections that may be delivered again are kept in another form now
 UPDATE device SET recent_messages = NULL WHERE recent_messages IS NOT NULL;
 

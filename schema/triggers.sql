@@ -102,6 +102,7 @@ CREATE TRIGGER firmware_insert AFTER INSERT ON firmware
 BEGIN
   UPDATE firmware SET state = iif(file IS NULL, 'ready', 'pending'), state_reason = NULL
   WHERE firmware_id = NEW.firmware_id;
+  DELETE FROM label_mismatch WHERE product_id = NEW.product_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
@@ -171,6 +172,7 @@ WHEN NEW.state IS NOT OLD.state OR NEW.version IS NOT OLD.version OR NEW.version
   OR NEW.size IS NOT OLD.size OR NEW.sign IS NOT OLD.sign OR NEW.sign_method IS NOT OLD.sign_method
   OR NEW.parameters IS NOT OLD.parameters
 BEGIN
+  DELETE FROM label_mismatch WHERE product_id = NEW.product_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
   -- who verified the file does not matter: waiting devices can be served now
   INSERT INTO task_change (task_id)
@@ -184,6 +186,7 @@ BEGIN
   SELECT RAISE(ABORT, 'this firmware has a task: delete the task first (DELETE FROM task WHERE firmware_id = ...), or withdraw the firmware (UPDATE firmware SET state = ''rejected'' ...)')
   WHERE EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id);
   DELETE FROM download WHERE firmware_id = OLD.firmware_id;
+  DELETE FROM label_mismatch WHERE product_id = OLD.product_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
@@ -287,12 +290,25 @@ BEGIN
     CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
     WHERE r.device_id = OLD.device_id AND f.product_id = OLD.product_id);
   DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
+  DELETE FROM label_mismatch WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   -- its next pull is news
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
 CREATE TRIGGER device_version AFTER UPDATE OF version ON device
 WHEN NEW.version IS NOT OLD.version AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+-- label_mismatch: an operator may delete what is there, and it is offered again.
+
+CREATE TRIGGER label_mismatch_insert AFTER INSERT ON label_mismatch
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER label_mismatch_delete AFTER DELETE ON label_mismatch
 BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;

@@ -50,6 +50,16 @@ CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
 CROSS JOIN task_device AS r ON r.task_id = t.task_id
 CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id;
 
+-- Firmware that is not offered to a device any more, because it installed it three times and reported another version each time: the image
+-- names itself otherwise than the catalog does. Mend the version in the catalog, or the image: then it is offered again.
+CREATE VIEW mislabelled AS
+SELECT
+  m.product_id, m.device_id, m.firmware_id, f.version, m.label AS reported, m.times, m.at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', m.at / 1000, 'unixepoch') AS time
+FROM label_mismatch AS m
+CROSS JOIN firmware AS f ON f.firmware_id = m.firmware_id
+WHERE m.times >= 3;
+
 -- Quick when product_id and device_id are given.
 CREATE VIEW device_history AS
 SELECT

@@ -28,6 +28,7 @@ static struct {
 	bool held;             /* it cannot be handed out now */
 	bool downgrade;        /* of all open rows */
 	const char *recorded;
+	const char *label;     /* what it says again and again when 2.0 is installed */
 	const char *before;    /* what it ran before the upgrade that it completed */
 } source;
 
@@ -168,6 +169,18 @@ static enum fw_status completed_from(void *context, struct fw_slice id, struct f
 	return FW_OK;
 }
 
+static enum fw_status is_mislabelled(void *context, struct fw_slice id, struct fw_slice device, const char *firmware_id, struct fw_slice version, bool *out)
+{
+	(void)context;
+	(void)id;
+	if (source.trouble)
+		return source.trouble;
+	if (!source.label || !fw_slice_equal(device, D1) || strcmp(firmware_id, "f2.0") != 0)
+		return FW_NOT_FOUND;
+	*out = fw_slice_equal(version, fw_slice_of(source.label));
+	return FW_OK;
+}
+
 /* Firmware 2.0 has the id f2.0. */
 static enum fw_status version_of(void *context, struct fw_slice id, struct fw_slice firmware_id, char *version, size_t size)
 {
@@ -182,7 +195,7 @@ static enum fw_status version_of(void *context, struct fw_slice id, struct fw_sl
 }
 
 static const struct fw_catalog_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version,
-	completed_from, version_of};
+	completed_from, is_mislabelled, version_of};
 
 /* A product with 1.0, 1.1, 2.0 in this order, and 3.0 that is not ready. */
 static int set_up(void **state)

@@ -29,9 +29,27 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool offer_is_news(const char *device, const char *version, const char *offered, int64_t now)
+{
+	struct fw_recent_words words = {fw_slice_of(version), fw_slice_of(offered)};
+
+	return fw_recent_note(recent, FW_SLICE("lamp"), fw_slice_of(device), words, generation, now);
+}
+
 static bool news(const char *device, const char *version, int64_t now)
 {
-	return fw_recent_note(recent, FW_SLICE("lamp"), fw_slice_of(device), fw_slice_of(version), generation, now);
+	return offer_is_news(device, version, NULL, now);
+}
+
+static void test_another_offer_is_news(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	assert_true(offer_is_news("d1", "1.0", "f2", NOW));
+	assert_false(offer_is_news("d1", "1.0", "f2", NOW));
+	assert_true(offer_is_news("d1", "1.0", "f3", NOW));
+	assert_true(offer_is_news("d1", "1.0f", "3", NOW));
+	assert_true(news("d1", "1.0", NOW));
 }
 
 static void test_another_version_is_news(void **state)
@@ -78,9 +96,9 @@ static void test_devices_and_products_are_apart(void **state)
 	(void)state;
 	assert_true(news("d1", "1.0", NOW));
 	assert_true(news("d2", "1.0", NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("oven"), FW_SLICE("d1"), FW_SLICE("1.0"), generation, NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1.0"), generation, NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("ab"), FW_SLICE("c"), FW_SLICE("1.0"), generation, NOW));
+	assert_true(fw_recent_note(recent, FW_SLICE("oven"), FW_SLICE("d1"), (struct fw_recent_words){.version = FW_SLICE("1.0")}, generation, NOW));
+	assert_true(fw_recent_note(recent, FW_SLICE("a"), FW_SLICE("bc"), (struct fw_recent_words){.version = FW_SLICE("1.0")}, generation, NOW));
+	assert_true(fw_recent_note(recent, FW_SLICE("ab"), FW_SLICE("c"), (struct fw_recent_words){.version = FW_SLICE("1.0")}, generation, NOW));
 }
 
 static void test_forget(void **state)
@@ -114,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_another_version_is_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_another_offer_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_after_a_minute_it_is_news_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_another_generation_it_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_clock_set_back_makes_news, set_up, tear_down),

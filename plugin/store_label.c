@@ -1,0 +1,159 @@
+#include "store_label.h"
+
+#include <stdlib.h>
+
+#include "catalog.h"
+#include "store_db.h"
+
+enum statement { VERSION_OF, LABEL_OF, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
+
+#define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
+
+static const char *const sql[STATEMENTS] = {
+	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
+	[LABEL_OF] = "SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
+	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET from_version = excluded.from_version, label = excluded.label,"
+		" times = times + 1, at = excluded.at RETURNING times",
+	[FORGET] = "DELETE FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
+	[SET_OFFER] = "UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, offer_completed = 0" OF_DEVICE,
+	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
+};
+
+struct fw_labels {
+	struct fw_writer *writer;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+enum fw_status fw_labels_open(struct fw_writer *writer, struct fw_labels **out, struct fw_error *error)
+{
+	struct fw_labels *labels = calloc(1, sizeof(*labels));
+	enum fw_status status;
+
+	if (!labels)
+		return FW_NOMEM;
+	labels->writer = writer;
+	status = fw_db_prepare(writer->db, sql, labels->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_labels_close(labels);
+		return status;
+	}
+	*out = labels;
+	return FW_OK;
+}
+
+void fw_labels_close(struct fw_labels *labels)
+{
+	if (!labels)
+		return;
+	fw_db_finalize(labels->statements, STATEMENTS);
+	free(labels);
+}
+
+static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
+{
+	sqlite3_stmt *statement = labels->statements[which];
+
+	fw_db_bind_text(statement, 1, uplink->product);
+	fw_db_bind_text(statement, 2, uplink->device);
+	if (firmware_id.len)
+		fw_db_bind_text(statement, 3, firmware_id);
+	return statement;
+}
+
+static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+{
+	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
+	struct fw_slice runs = uplink->version.len ? uplink->version : fw_slice_of(device->version);
+
+	if (!firmware_id.len) {
+		sqlite3_bind_null(statement, 3);
+		runs.len = 0;
+	}
+	fw_db_bind_text(statement, 4, runs);
+	fw_slice_copy(firmware_id, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_slice_copy(runs, device->offered_version, sizeof(device->offered_version));
+	device->offer_completed = false;
+	return fw_db_run(statement);
+}
+
+static enum fw_status read_text(sqlite3_stmt *statement, char *text, size_t size)
+{
+	enum fw_status status = fw_db_step(statement);
+
+	text[0] = '\0';
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	fw_slice_copy(fw_db_text(statement, 0), text, size);
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
+/* One more time the device reports `version`, and not what it was offered. */
+static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
+	const char *wanted)
+{
+	sqlite3_stmt *statement = start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
+	int64_t times = 0;
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 4, fw_slice_of(device->offered_version));
+	fw_db_bind_text(statement, 5, version);
+	fw_db_bind_integer(statement, 6, uplink->received_at);
+	status = fw_db_step(statement);
+	if (status == FW_OK)
+		times = sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	if (times == FW_LABEL_TIMES)
+		fw_writer_log(labels->writer, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
+			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
+			uplink->product.at, device->offered_firmware_id, (int)version.len, version.at, wanted);
+	return status;
+}
+
+/* Did it install what it was offered, and says otherwise? Who only polls says what it said before. */
+static bool is_otherwise(const struct fw_device *device, struct fw_slice version, const char *label)
+{
+	return device->offer_completed || fw_slice_equal(version, fw_slice_of(label)) ||
+		(device->offered_version[0] && !fw_slice_equal(version, fw_slice_of(device->offered_version)));
+}
+
+enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
+{
+	struct fw_slice offered = fw_slice_of(device->offered_firmware_id);
+	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
+	sqlite3_stmt *statement = labels->statements[VERSION_OF];
+	enum fw_status status;
+
+	if (!offered.len || !version.len)
+		return FW_OK;
+	fw_db_bind_text(statement, 1, uplink->product);
+	fw_db_bind_text(statement, 2, offered);
+	status = read_text(statement, wanted, sizeof(wanted));
+	if (status == FW_OK)
+		status = read_text(start(labels, LABEL_OF, uplink, offered), label, sizeof(label));
+	if (status != FW_OK)
+		return status;
+	if (wanted[0] && !fw_slice_equal(version, fw_slice_of(wanted)) && !is_otherwise(device, version, label))
+		return FW_OK;
+	if (!wanted[0] || fw_slice_equal(version, fw_slice_of(wanted)))
+		status = label[0] ? fw_db_run(start(labels, FORGET, uplink, offered)) : FW_OK;
+	else
+		status = count(labels, uplink, device, version, wanted);
+	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0}) : status;
+}
+
+enum fw_status fw_label_offered(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device)
+{
+	if (fw_slice_equal(uplink->firmware_id, fw_slice_of(device->offered_firmware_id)))
+		return FW_OK;
+	return set_offer(labels, uplink, device, uplink->firmware_id);
+}
+
+enum fw_status fw_label_completed(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+{
+	if (!firmware_id.len || device->offer_completed || !fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
+		return FW_OK;
+	device->offer_completed = true;
+	return fw_db_run(start(labels, SET_COMPLETED, uplink, (struct fw_slice){NULL, 0}));
+}
