@@ -21,6 +21,7 @@ struct fw_options {
 	long url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;
 	long chunk_max_bytes;
+	long connection_rate; /* pushes to one connection, and task events, a second; 0: no limit */
 	bool read_from_device;
 	bool sync_full;
 	long log_retention_days; /* 0: keep all */

@@ -20,6 +20,7 @@ struct fw_row {
 	bool offered;            /* firmware ready and product enabled: it may be pushed */
 	bool online, offline;    /* presence; neither: unknown */
 	bool was_online;         /* when this attempt was pushed */
+	bool untold;             /* its task event is still to be sent */
 	bool newer;              /* the device runs a higher version than the target's, and the task does not allow a lower one */
 	bool sent;               /* something was sent since the device last reported a version, to this connection: */
 	int64_t connection;      /* 0: nobody knew whether the device is there */
@@ -64,6 +65,9 @@ enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
 
 /* The device reported a version, or said a last word: what was sent with this row before is not to be told of any more. */
 enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row);
+
+/* Sends the events of rows that are marked untold, as far as the rate and the outbox allow. *more: the rate allows more at once. */
+enum fw_status fw_rows_tell_untold(struct fw_rows *rows, bool *more);
 
 /* What an operator changed by hand. */
 struct fw_change {

@@ -9,6 +9,7 @@
 #include "delivery.h"
 #include "log.h"
 #include "outbox.h"
+#include "pace.h"
 #include "topic.h"
 
 /* Room of the outbox that dispatch leaves free, for events and log lines. */
@@ -21,6 +22,10 @@ struct fw_writer {
 	struct fw_outbox *outbox;     /* borrowed */
 	struct fw_counters *counters; /* borrowed */
 	struct fw_delivery *delivery; /* borrowed */
+	long rate;                    /* messages a second to one connection, and events to whoever listens; 0: as many as there are */
+	bool gateways;                /* a connection may be that of many devices */
+	struct fw_pace events;        /* task events that were queued */
+	bool untold;                  /* some rows are marked untold */
 	bool sees_connections;        /* who is not known to be online is not */
 	uint64_t first_connection;    /* connections of this run of the broker have this number or a higher one */
 	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */

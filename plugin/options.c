@@ -184,6 +184,7 @@ static const struct option options[] = {
 	{"url_ttl_seconds", parse_number, FIELD(url_ttl_seconds), 0, 31536000, "a number of seconds from 0 to 31536000"},
 	{"url_secret_file", parse_text, FIELD(url_secret_file), 0, 0, "the path of the key file"},
 	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, CHUNK_MOST, "a number of bytes from 1 to 1048576"},
+	{"connection_rate", parse_number, FIELD(connection_rate), 0, 100000, "a number of messages a second from 0 (no limit) to 100000"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
 	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500, "a number of days from 0 (keep all) to 36500"},
@@ -202,7 +203,7 @@ static const struct option *find_option(const char *key)
 
 static enum fw_status unknown_option(struct fw_error *error, const char *key)
 {
-	char known[320] = "";
+	char known[512] = "";
 
 	for (size_t i = 0; i < OPTIONS; i++) {
 		strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
@@ -268,7 +269,7 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 	struct parser parser = {out, error};
 	enum fw_status status;
 
-	*out = (struct fw_options){.chunk_max_bytes = 65536};
+	*out = (struct fw_options){.chunk_max_bytes = 65536, .connection_rate = 500};
 	for (size_t i = 0; i < count; i++) {
 		const struct option *option = find_option(lines[i].key);
 

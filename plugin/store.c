@@ -188,6 +188,9 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->writer.counters = config->counters;
 	store->writer.delivery = config->delivery;
 	store->writer.first_connection = config->first_connection;
+	store->writer.rate = config->options->connection_rate;
+	store->writer.gateways = config->options->identity == FW_IDENTITY_NONE;
+	store->writer.untold = true;
 	store->writer.sees_connections = config->sees_connections;
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);

@@ -8,8 +8,10 @@
 #include "store_db.h"
 
 #define POSTPONE_MS 60000
+#define TELL_ROWS 100u /* of those that are marked untold, in a transaction */
+#define TELL_ROOM 32u  /* in the outbox, for one of them and what operators made of it before */
 
-enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, WRITE, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
+enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, UNTOLD, WRITE, SET_UNTOLD, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
 /* The order in which read_row takes them. CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to
  * its task, firmware, product and device, each by its key. */
@@ -18,7 +20,7 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, WRITE, NEXT_D
 	" t.mode = 'push', t.state = 'running', f.state = 'ready' AND p.firmware_enabled, d.presence = 'online', d.presence = 'offline'," \
 	" td.progress, td.attempts, td.pushed_at, td.responded_at, td.completed_at, td.interrupted_at, td.due_at, td.pushed_clock," \
 	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.was_online, td.failure, td.connection IS NOT NULL, td.connection," \
-	" td.interruptions, t.attempt_limit, t.allow_downgrade, d.connection, d.due_at, d.settles_at," \
+	" td.interruptions, td.untold, t.attempt_limit, t.allow_downgrade, d.connection, d.due_at, d.settles_at," \
 	" t.allow_downgrade = 0 AND f.version_order < (" \
 	"  SELECT runs.version_order FROM firmware runs WHERE runs.product_id = f.product_id AND runs.version = d.version)"
 #define JOIN_REST \
@@ -51,9 +53,12 @@ static const char *const sql[STATEMENTS] = {
 		" t.created_at, t.position",
 	[SENT_TO_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",
 	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at",
+	[UNTOLD] = "SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, td.state, td.progress, td.error_reason FROM task_device td"
+		" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id WHERE td.untold = 1",
+	[SET_UNTOLD] = "UPDATE task_device SET untold = ?3 WHERE task_id = ?1 AND device_id = ?2",
 	[WRITE] = "UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = ?6, pushed_at = ?7, responded_at = ?8,"
 		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, was_online = ?17, failure = ?18, connection = ?19,"
-		" interruptions = ?20,"
+		" interruptions = ?20, untold = ?21,"
 		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = CASE WHEN ?15 THEN ?16 ELSE from_version END"
 		" WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
@@ -136,6 +141,7 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->sent = sqlite3_column_int(statement, column++);
 	row->connection = sqlite3_column_int64(statement, column++);
 	row->interruptions = sqlite3_column_int64(statement, column++);
+	row->untold = sqlite3_column_int(statement, column++);
 	row->attempt_limit = sqlite3_column_int64(statement, column++);
 	row->downgrade = sqlite3_column_int(statement, column++);
 	row->device_connection = sqlite3_column_int64(statement, column++);
@@ -249,6 +255,7 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	else
 		sqlite3_bind_null(statement, 19);
 	fw_db_bind_integer(statement, 20, row->interruptions);
+	fw_db_bind_integer(statement, 21, row->untold);
 	status = fw_db_run(statement);
 	return status == FW_OK && sqlite3_changes(rows->writer->db) == 0 ? FW_NOT_FOUND : status;
 }
@@ -261,6 +268,38 @@ static enum fw_status tell(struct fw_rows *rows, const struct fw_row *row, const
 	char *payload = fw_message_write_task(&notice, rows->writer->wall_ms, &len);
 
 	return fw_writer_queue(rows->writer, FW_TOPIC_TASK, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
+}
+
+/* May a task event be sent now? Who listens to them takes them from a queue that is not endless. */
+static bool may_tell(struct fw_writer *writer)
+{
+	return !writer->rate || fw_pace_take(&writer->events, writer->rate, writer->steady_ms);
+}
+
+static enum fw_status set_untold(struct fw_rows *rows, const char *task_id, const char *device_id, bool untold)
+{
+	sqlite3_stmt *statement = rows->statements[SET_UNTOLD];
+
+	fw_db_bind_text(statement, 1, fw_slice_of(task_id));
+	fw_db_bind_text(statement, 2, fw_slice_of(device_id));
+	fw_db_bind_integer(statement, 3, untold);
+	return fw_db_run(statement);
+}
+
+/* Tells what an operator made of a row. One that is there, and comes in too large a crowd, is marked instead. */
+static enum fw_status tell_or_mark(struct fw_rows *rows, const struct fw_row *row)
+{
+	enum fw_status status;
+
+	if (may_tell(rows->writer))
+		return tell(rows, row, NULL);
+	status = set_untold(rows, row->task_id, row->device_id, true);
+	if (status != FW_OK)
+		return status;
+	if (sqlite3_changes(rows->writer->db) == 0)
+		return tell(rows, row, NULL);
+	rows->writer->untold = true;
+	return FW_OK;
 }
 
 static enum fw_status take_change(struct fw_rows *rows, enum statement which, struct fw_change *change)
@@ -285,7 +324,7 @@ static enum fw_status take_change(struct fw_rows *rows, enum statement which, st
 	memcpy(change->device_id, row.device_id, sizeof(change->device_id));
 	memcpy(change->product_id, row.product_id, sizeof(change->product_id));
 	status = fw_db_run(rows->statements[FORGET_CHANGE]);
-	return status == FW_OK && state_told && row.product_id[0] ? tell(rows, &row, NULL) : status;
+	return status == FW_OK && state_told && row.product_id[0] ? tell_or_mark(rows, &row) : status;
 }
 
 enum fw_status fw_rows_take_change(struct fw_rows *rows, struct fw_change *change)
@@ -456,6 +495,8 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 	if (!step.legal || (step.state == before.state && step.actions == 0))
 		return FW_OK;
 	row->state = step.state;
+	if (step.state != before.state)
+		row->untold = !may_tell(rows->writer);
 	act(rows->writer, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
 	change = (struct change){.reason_set = step.state != before.state || step.failure != before.failure,
 		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
@@ -465,7 +506,8 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
-	return announce_change(rows, row, change.reason);
+	rows->writer->untold |= row->untold;
+	return row->untold ? FW_OK : announce_change(rows, row, change.reason);
 }
 
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed)
@@ -480,6 +522,49 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 	if (changed)
 		*changed = moved;
 	return status;
+}
+
+/* Tells the first row that is marked, as it is now: it may have changed more than once since. FW_NOT_FOUND: there is none. */
+static enum fw_status tell_first_untold(struct fw_rows *rows)
+{
+	sqlite3_stmt *statement = rows->statements[UNTOLD];
+	struct fw_row row = {.progress = 0};
+	char *reason = NULL;
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	read_text(statement, 0, row.task_id, sizeof(row.task_id));
+	read_text(statement, 1, row.device_id, sizeof(row.device_id));
+	read_text(statement, 2, row.product_id, sizeof(row.product_id));
+	read_text(statement, 3, row.firmware_id, sizeof(row.firmware_id));
+	fw_rules_state_parse(fw_db_text(statement, 4), &row.state);
+	row.progress = sqlite3_column_int(statement, 5);
+	if (sqlite3_column_type(statement, 6) != SQLITE_NULL && !(reason = strdup((const char *)sqlite3_column_text(statement, 6))))
+		status = FW_NOMEM;
+	sqlite3_reset(statement);
+	if (status == FW_OK)
+		status = set_untold(rows, row.task_id, row.device_id, false);
+	if (status == FW_OK)
+		status = announce(rows, &row, reason);
+	free(reason);
+	return status;
+}
+
+enum fw_status fw_rows_tell_untold(struct fw_rows *rows, bool *more)
+{
+	enum fw_status status = FW_OK;
+
+	*more = false;
+	for (unsigned told = 0; status == FW_OK && may_tell(rows->writer); told++) {
+		if (told == TELL_ROWS || fw_writer_room(rows->writer) < TELL_ROOM) {
+			*more = true;
+			return FW_OK;
+		}
+		status = tell_first_untold(rows);
+	}
+	rows->writer->untold = status != FW_NOT_FOUND;
+	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
 static enum fw_status write_times(struct fw_rows *rows, const struct fw_row *row)

@@ -11,6 +11,7 @@
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
 #define FIRMWARE_MAX 256u   /* kept in a transaction */
+#define PACES_MAX 10000u    /* connections of gateways that are remembered */
 
 enum statement { FIRMWARE, WAITING_AFTER, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
 
@@ -38,6 +39,7 @@ struct fw_schedule {
 	sqlite3_stmt *statements[STATEMENTS];
 	struct sweep *sweeps, **last_sweep; /* oldest request first */
 	struct fw_table *sweeps_by_task;
+	struct fw_table *paces;    /* number of a connection to its struct fw_pace */
 	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
 	uint64_t firmware_of;     /* the transaction that they hold in: behind it an operator may change them */
 	int64_t next_due;         /* steady ms */
@@ -118,7 +120,8 @@ enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, 
 	schedule->last_sweep = &schedule->sweeps;
 	schedule->firmware = fw_table_new(0);
 	schedule->sweeps_by_task = fw_table_new(0);
-	status = schedule->firmware && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	schedule->paces = fw_table_new(0);
+	status = schedule->paces && schedule->firmware && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = find_next_due(schedule);
 	if (status == FW_OK)
@@ -138,6 +141,8 @@ void fw_schedule_close(struct fw_schedule *schedule)
 		return;
 	while (schedule->sweeps)
 		drop_first_sweep(schedule);
+	fw_table_clear(schedule->paces, free);
+	fw_table_free(schedule->paces);
 	fw_table_clear(schedule->firmware, free);
 	fw_table_free(schedule->firmware);
 	fw_table_free(schedule->sweeps_by_task);
@@ -228,6 +233,30 @@ static int64_t held_until(const struct fw_row *row)
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
 }
 
+/* A gateway's connection takes so many pushes a second, and so do those of which nobody knows by which connection they are there: the others
+ * get a place in its queue. 0: now; else when, steady ms. */
+static int64_t place_in_queue(struct fw_schedule *schedule, const struct fw_row *row)
+{
+	struct fw_slice key = {(const char *)&row->device_connection, sizeof(row->device_connection)};
+	const struct fw_writer *writer = schedule->writer;
+	struct fw_pace *pace;
+
+	if (!writer->gateways || !writer->rate)
+		return 0;
+	pace = fw_table_get(schedule->paces, key);
+	if (!pace) {
+		if (fw_table_count(schedule->paces) >= PACES_MAX)
+			fw_table_clear(schedule->paces, free);
+		pace = calloc(1, sizeof(*pace));
+		/* without memory it goes unpaced */
+		if (!pace || fw_table_put(schedule->paces, key, pace, NULL) != FW_OK) {
+			free(pace);
+			return 0;
+		}
+	}
+	return fw_pace_take(pace, writer->rate, writer->steady_ms) ? 0 : fw_pace_place(pace, writer->rate, writer->steady_ms);
+}
+
 static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_row *row)
 {
 	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
@@ -236,6 +265,8 @@ static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_
 	if (!may_hear(schedule, row))
 		return FW_OK;
 	if (until <= schedule->writer->steady_ms)
+		until = place_in_queue(schedule, row);
+	if (!until)
 		return fw_writer_pass_over(schedule->writer, push(schedule, row), "a push");
 	return until == row->device_due_at ? FW_OK : fw_device_set_due(schedule->devices, product, device, until);
 }
@@ -520,6 +551,22 @@ static enum fw_status take_changes(struct fw_schedule *schedule, bool *more)
 	return status;
 }
 
+static enum fw_status tell_untold(struct fw_schedule *schedule, bool *more)
+{
+	struct fw_writer *writer = schedule->writer;
+	bool again = false;
+	enum fw_status status;
+
+	if (!writer->untold || !has_room(schedule) || !fw_pace_ready(&writer->events, writer->rate, fw_clock_now(&writer->clock)))
+		return FW_OK;
+	status = fw_writer_begin(writer);
+	if (status != FW_OK)
+		return status;
+	status = fw_writer_end(writer, fw_rows_tell_untold(schedule->rows, &again), 0);
+	*more |= status == FW_OK && again;
+	return status;
+}
+
 enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more)
 {
 	enum fw_status status;
@@ -530,7 +577,7 @@ enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more)
 		status = expire_due(schedule, more);
 	if (status == FW_OK)
 		status = go_on_sweeping(schedule, more);
-	return status;
+	return status == FW_OK ? tell_untold(schedule, more) : status;
 }
 
 int64_t fw_schedule_next_due(const struct fw_schedule *schedule)

@@ -22,6 +22,9 @@ ALTER TABLE task_device ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0
 -- number of the connection that the last attempt was sent to, 0: sent while nobody knew whether the device is there;
 -- NULL: nothing was sent since the device last reported a version
 ALTER TABLE task_device ADD COLUMN connection INTEGER;
+-- 1: more rows changed at once than are told of in a second: its task event comes later, with what the row is by then
+ALTER TABLE task_device ADD COLUMN untold INTEGER NOT NULL DEFAULT 0
+  CONSTRAINT "untold must be 0 or 1" CHECK (untold IN (0, 1));
 
 -- number of the connection by which it is online; NULL: it is not, or that is not known
 ALTER TABLE device ADD COLUMN connection INTEGER;
@@ -81,5 +84,7 @@ CREATE INDEX device_due ON device (due_at) WHERE due_at IS NOT NULL AND presence
 CREATE INDEX device_completed ON device (product_id) WHERE completed_from IS NOT NULL;
 -- serves: has a product upgrades under way, of a task that was stopped too
 CREATE INDEX task_count_under_way ON task_count (product_id) WHERE processing > 0;
+-- serves: which events are still to be sent
+CREATE INDEX task_device_untold ON task_device (task_id, device_id) WHERE untold = 1;
 -- serves: what was sent to a device since it last reported its version
 CREATE INDEX task_device_sent ON task_device (device_id) WHERE connection IS NOT NULL;

@@ -120,7 +120,7 @@ BEGIN
       THEN RAISE(ABORT, 'this device is in the task already: to upgrade it again, retry its failed row (UPDATE task_device SET state = ''waiting'' WHERE task_id = ... AND device_id = ... AND state = ''failed''), or delete the row and insert it again')
   END;
   SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device: state, progress and times follow from the rules')
-  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0 OR NEW.interruptions <> 0
+  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0 OR NEW.interruptions <> 0 OR NEW.untold <> 0
       OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at,
         NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection) IS NOT NULL)
     -- what the rules give anyway may be written down
@@ -128,7 +128,7 @@ BEGIN
       SELECT 1 FROM task_device_begin AS b
       WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id
         AND NEW.state = b.state AND NEW.progress IN (0, b.progress)
-        AND NEW.attempts = 0 AND NEW.was_online = 0 AND NEW.interruptions = 0
+        AND NEW.attempts = 0 AND NEW.was_online = 0 AND NEW.interruptions = 0 AND NEW.untold = 0
         AND (NEW.from_version IS NULL OR NEW.from_version IS b.from_version)
         AND (NEW.error_reason IS NULL OR NEW.error_reason IS b.error_reason)
         AND coalesce(NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at, NEW.completed_at,
@@ -173,6 +173,7 @@ BEGIN
       OR NEW.completed_at IS NOT OLD.completed_at OR NEW.interrupted_at IS NOT OLD.interrupted_at
       OR NEW.was_online IS NOT OLD.was_online OR NEW.failure IS NOT OLD.failure
       OR NEW.interruptions IS NOT OLD.interruptions OR NEW.connection IS NOT OLD.connection
+      OR NEW.untold IS NOT OLD.untold
       OR NEW.due_at IS NOT OLD.due_at OR NEW.pushed_clock IS NOT OLD.pushed_clock
       THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand: the rest follows from it')
     WHEN NEW.state IS OLD.state THEN NULL
