@@ -27,6 +27,7 @@ struct fw_uplink {
 	int progress; /* 0 to 100 */
 	bool complete;
 	bool success; /* progress: counts only with complete; reply: the device accepted */
+	bool at_most_once; /* came with QoS 0: MQTT never delivers it again (MQTT 5, section 4.3.1) */
 };
 
 /* A message without a time of its own counts as a redelivery of an equal one for so long. */

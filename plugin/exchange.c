@@ -127,7 +127,8 @@ static struct fw_uplink make_uplink(const struct exchange *exchange, enum fw_upl
 		.reported_at = message->timestamp, .connection = exchange->connection, .product = exchange->topic->product,
 		.device = exchange->topic->device, .version = message->version, .firmware_id = message->firmware_id,
 		.error_reason = message->error_reason, .has_progress = message->has_progress, .progress = message->progress,
-		.complete = message->complete, .success = message->success};
+		.complete = message->complete, .success = message->success,
+		.at_most_once = exchange->request->qos == 0};
 }
 
 static const char *status_text(enum fw_status status)

@@ -22,7 +22,8 @@ enum flag {
 	HAS_PROGRESS = 1 << 1,
 	COMPLETE = 1 << 2,
 	SUCCESS = 1 << 3,
-	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS,
+	AT_MOST_ONCE = 1 << 4, /* records of version 0.1.0 lack it, and count as sent with QoS 1 or 2 */
+	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS | AT_MOST_ONCE,
 };
 
 static bool id_fits(size_t len)
@@ -40,7 +41,8 @@ static bool encodable(const struct fw_uplink *uplink)
 static unsigned flags_of(const struct fw_uplink *uplink)
 {
 	return (uplink->has_reported_at ? HAS_REPORTED_AT : 0u) | (uplink->has_progress ? HAS_PROGRESS : 0u) |
-	       (uplink->complete ? COMPLETE : 0u) | (uplink->success ? SUCCESS : 0u);
+	       (uplink->complete ? COMPLETE : 0u) | (uplink->success ? SUCCESS : 0u) |
+	       (uplink->at_most_once ? AT_MOST_ONCE : 0u);
 }
 
 size_t fw_uplink_encode(const struct fw_uplink *uplink, unsigned char *buffer, size_t size)
@@ -110,6 +112,7 @@ enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct f
 		.progress = bytes[3],
 		.complete = bytes[2] & COMPLETE,
 		.success = bytes[2] & SUCCESS,
+		.at_most_once = bytes[2] & AT_MOST_ONCE,
 	};
 	return FW_OK;
 }

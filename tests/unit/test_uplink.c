@@ -18,6 +18,7 @@ static const struct fw_uplink samples[] = {
 	 .error_reason = FW_SLICE("flash \xc3\xa9 worn out"), .has_progress = true, .progress = 100, .complete = true, .success = true},
 	{.kind = FW_UPLINK_PROGRESS, .received_at = -1, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .has_progress = true, .progress = 0},
 	{.kind = FW_UPLINK_REPLY, .received_at = 0, .has_reported_at = true, .reported_at = 0, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .success = true},
+	{.kind = FW_UPLINK_REPLY, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .at_most_once = true},
 	{.kind = FW_UPLINK_PULL, .received_at = 1, .connection = 7, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .firmware_id = FW_SLICE("f")},
 };
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
@@ -29,6 +30,7 @@ static void assert_same(const struct fw_uplink *a, const struct fw_uplink *b)
 	assert_int_equal(a->kind, b->kind);
 	assert_true(a->received_at == b->received_at && a->reported_at == b->reported_at && a->connection == b->connection);
 	assert_true(a->has_reported_at == b->has_reported_at && a->has_progress == b->has_progress);
+	assert_int_equal(a->at_most_once, b->at_most_once);
 	assert_true(a->complete == b->complete && a->success == b->success && a->progress == b->progress);
 	assert_true(fw_slice_equal(a->product, b->product) && fw_slice_equal(a->device, b->device));
 	assert_true(fw_slice_equal(a->version, b->version) && fw_slice_equal(a->firmware_id, b->firmware_id));
@@ -67,6 +69,25 @@ static void test_round_trip(void **state)
 		assert_same(&samples[i], &out);
 		assert_non_null(out.error_reason.at);
 	}
+}
+
+/* Version 0.1.0 knew four flags. What it left in the spool is read after an upgrade. */
+static void test_a_record_of_the_previous_format_decodes_as_before(void **state)
+{
+	static const unsigned char record[] = {
+		1, 2, 0x0f, 42, /* progress, with all four flags */
+		1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
+		1, 0, 1, 0, 3, 0, 1, 0, 2, 0, 'p', 'd', '1', '.', '0', 'f', 'n', 'o',
+	};
+	struct fw_uplink out;
+
+	(void)state;
+	assert_int_equal(fw_uplink_decode(record, sizeof(record), &out), FW_OK);
+	assert_int_equal(out.kind, FW_UPLINK_PROGRESS);
+	assert_true(out.received_at == 1 && out.has_reported_at && out.reported_at == 2 && out.connection == 3);
+	assert_true(out.has_progress && out.progress == 42 && out.complete && out.success);
+	assert_false(out.at_most_once);
+	assert_true(fw_slice_equal(out.version, FW_SLICE("1.0")) && fw_slice_equal(out.error_reason, FW_SLICE("no")));
 }
 
 static void test_fits_exactly_or_not_at_all(void **state)
@@ -178,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_a_record_of_the_previous_format_decodes_as_before),
 		cmocka_unit_test(test_fits_exactly_or_not_at_all),
 		cmocka_unit_test(test_every_truncation_is_refused),
 		cmocka_unit_test(test_every_flip_is_harmless),
