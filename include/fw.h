@@ -14,7 +14,8 @@
 
 #define FW_ID_MAX 64u          /* bytes of a product, device, firmware or task id */
 #define FW_VERSION_MAX 64u     /* characters of a version */
-#define FW_PAYLOAD_MAX 65536u  /* bytes of an uplink's payload */
+#define FW_PAYLOAD_MAX 8192u   /* bytes of an uplink's payload */
+#define FW_DEPTH_MAX 16u       /* brackets around a value in it */
 #define FW_TOPIC_MAX 65535u    /* bytes of a topic: MQTT 5, section 1.5.4 */
 
 enum fw_status {
@@ -75,7 +76,9 @@ bool fw_utf8_valid(const char *at, size_t len);
 /* Number of code points of valid UTF-8. */
 size_t fw_utf8_length(const char *at, size_t len);
 
-/* Makes `text` one line of valid UTF-8: a question mark for each control character, and each byte that is none of UTF-8. */
+/* Makes `text` one line of valid UTF-8 that is shown as it stands: a question mark for each
+ * character that a terminal would obey (see fw_text_harmful), and for each byte that is none of
+ * UTF-8. */
 void fw_make_line(char *text);
 
 #endif

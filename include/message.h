@@ -1,6 +1,7 @@
-/* The messages (contract, section 2): parsing what devices and applications send, and writing answers.
- * Pure; any thread. JSON is jansson's work: duplicate members, NUL in a member that is read, invalid UTF-8 and
- * documents nested deeper than jansson's limit are refused. */
+/* The messages (contract, section 2): parsing what devices and applications send, and writing
+ * answers. Pure; any thread. What is no JSON, gives a member twice, is no UTF-8, has more than
+ * FW_PAYLOAD_MAX bytes or is nested deeper than FW_DEPTH_MAX is refused. A byte-order mark in front
+ * of the JSON, and all from the first NUL on, are cut off. */
 #ifndef FW_MESSAGE_H
 #define FW_MESSAGE_H
 
@@ -9,18 +10,23 @@
 #include "fw.h"
 #include "topic.h"
 
-/* One parsed uplink. The slices are borrowed from `root` or the payload, valid until fw_message_clear. Members that
- * the kind does not have, that are absent, null or an empty string: an empty slice, or has_... false. */
+/* One parsed uplink. The slices are borrowed from `resolved` or the payload, valid until
+ * fw_message_clear. Members that the kind does not have, that are absent, null or an empty string:
+ * an empty slice, or has_... false. */
 struct fw_message {
-	json_t *root;
+	char *resolved;             /* texts without their escapes; NULL: there are none */
 	struct fw_slice message_id; /* as it stands in the payload, a string with its quotes; empty: none */
 	bool has_timestamp;
 	int64_t timestamp; /* Unix ms */
-	struct fw_slice version;         /* report, progress, read/reply */
+	const char *mended; /* what was left out or cut off (a static sentence), for the message
+			       says enough without it; NULL: nothing */
+	struct fw_slice version; /* report, progress, read/reply: trimmed by fw_text_trim, as the
+				    next two are */
 	struct fw_slice current_version; /* pull */
 	struct fw_slice request_version; /* pull */
 	struct fw_slice firmware_id;     /* progress, chunk */
-	struct fw_slice error_reason;    /* progress: errorReason; upgrade/reply: message */
+	struct fw_slice error_reason;    /* progress: errorReason; upgrade/reply: message; any
+					    characters, NUL too: see fw_text_keep */
 	bool has_progress;
 	int progress; /* 0 to 100 */
 	bool complete;
@@ -30,10 +36,11 @@ struct fw_message {
 	int64_t offset, length; /* chunk, bytes */
 };
 
-/* Parses the payload of `kind`. FW_OK, or FW_INVALID with `why` set to a sentence for the sender (static
- * text; message_id is kept when it could be read, so that the answer can echo it), or FW_NOMEM.
- * fw_message_clear is due in every case. No member is required here. A kind whose payload is not the plugin's to read (upgrade, pull/reply, task,
- * chunk/reply, chunk/error, other topics), and a `read` of no bytes: FW_OK, with root NULL. *why is NULL after FW_OK. */
+/* Parses the payload of `kind`. FW_OK, or FW_INVALID with `why` set to a sentence for the sender
+ * (static text; message_id is kept when it could be read, so that the answer can echo it), or
+ * FW_NOMEM. fw_message_clear is due in every case. No member is required here. A kind whose payload
+ * is not the plugin's to read (upgrade, pull/reply, task, chunk/reply, chunk/error, other topics),
+ * and a `read` of no bytes: FW_OK, with nothing in it. *why is NULL after FW_OK. */
 enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why);
 
 void fw_message_clear(struct fw_message *message);

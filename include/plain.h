@@ -1,6 +1,6 @@
-/* Reading the plainest JSON quickly. Nearly every message of a device is a flat object of a few short ASCII members; for those, building
- * a tree costs more than all the rest of a pull. Whatever is not that plain, right or wrong, is left to jansson.
- * Pure, allocates nothing; any thread. */
+/* Reading the plainest JSON quickly. Nearly every message of a device is a flat object of a few
+ * short ASCII members; for those, building a tree costs more than all the rest of a pull. Whatever
+ * is not that plain, right or wrong, is left to object.h. Pure, allocates nothing; any thread. */
 #ifndef FW_PLAIN_H
 #define FW_PLAIN_H
 
@@ -8,12 +8,22 @@
 
 #define FW_PLAIN_MEMBERS 16u
 
-enum fw_plain_type { FW_PLAIN_TEXT, FW_PLAIN_INTEGER, FW_PLAIN_TRUE, FW_PLAIN_FALSE, FW_PLAIN_NULL };
+/* The last two are what fw_object_read finds beside them: a number that is no integer of 64 bits,
+ * and an object or an array. */
+enum fw_plain_type {
+	FW_PLAIN_TEXT,
+	FW_PLAIN_INTEGER,
+	FW_PLAIN_TRUE,
+	FW_PLAIN_FALSE,
+	FW_PLAIN_NULL,
+	FW_PLAIN_REAL,
+	FW_PLAIN_OTHER
+};
 
 struct fw_plain {
 	struct fw_slice name; /* without its quotes; borrowed from the payload, as is text */
 	enum fw_plain_type type;
-	struct fw_slice text; /* without its quotes; an integer's digits */
+	struct fw_slice text; /* without its quotes; a number as it stands */
 	int64_t integer;
 };
 
@@ -21,8 +31,9 @@ struct fw_plain {
  * from 0 on of at most 15 digits, true, false and null. 0 when it is anything else, an empty object too. */
 size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_PLAIN_MEMBERS]);
 
-/* The text of the number, or of the string with its quotes, that is the value of the object's own member `name`: in any JSON object that
- * jansson has taken, plain or not. Empty when no member has this name, spelled without escapes. */
+/* The text of the number, or of the string with its quotes, that is the value of the object's own
+ * member `name`: in any JSON object that fw_object_read has taken, plain or not. Empty when no
+ * member has this name, spelled without escapes. */
 struct fw_slice fw_plain_find(const char *json, size_t len, struct fw_slice name);
 
 #endif

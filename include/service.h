@@ -29,6 +29,7 @@ struct fw_request {
 	const void *payload;
 	size_t len;
 	int qos;
+	bool retain;
 	const void *properties; /* the broker's own; NULL: none */
 };
 
@@ -59,6 +60,7 @@ struct fw_broker {
 /* What the broker is to do with the message. */
 enum fw_verdict {
 	FW_PASS,   /* route it as ever */
+	FW_PASS_UNRETAINED, /* route it, but without the retain flag */
 	FW_DENY,   /* refuse it: MQTT 5 reason code 0x87 */
 	FW_ANSWERED, /* acknowledge it, but let nobody have it */
 	FW_AGAIN,  /* do not acknowledge it: it could not be kept */

@@ -32,6 +32,7 @@ enum fw_topic_sender {
 struct fw_topic {
 	enum fw_topic_kind kind;
 	bool ids_valid;          /* both ids keep the contract's rule */
+	bool unknown_kind;       /* kind is FW_TOPIC_OTHER for the tail alone */
 	struct fw_slice product; /* borrowed from the parsed topic */
 	struct fw_slice device;
 };
@@ -39,6 +40,11 @@ struct fw_topic {
 /* Splits `topic` (NUL-terminated). kind is FW_TOPIC_OTHER unless the topic has exactly the shape of a
  * firmware topic; then the slices are set, and ids_valid tells whether the ids may be used. */
 void fw_topic_parse(const char *topic, struct fw_topic *out);
+
+/* `text`, parsed as `topic`, looks like a firmware topic and is none: it ends as they do, in
+ * whatever case, or names a kind that there is not. A sentence (static) that says what is wrong
+ * with it, or NULL. What begins with $ is the broker's. */
+const char *fw_topic_astray(const char *text, const struct fw_topic *topic);
 
 /* 1 to 64 bytes of UTF-8 without `/ + #` and without control characters (C0, DEL, C1). */
 bool fw_topic_id_valid(struct fw_slice id);

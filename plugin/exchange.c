@@ -119,14 +119,28 @@ static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *pay
 	free(payload);
 }
 
+/* A device's clock that is further from the broker's than this says nothing: it begins anew at each
+ * boot, in 1970 or on the day of the build, and what it says now it may have said of something
+ * else. */
+#define CLOCK_TRUSTED_MS (24 * 60 * 60 * 1000)
+
+static bool has_time(const struct exchange *exchange)
+{
+	int64_t timestamp = exchange->message.timestamp;
+
+	return exchange->message.has_timestamp && timestamp >= exchange->now - CLOCK_TRUSTED_MS &&
+		timestamp <= exchange->now + CLOCK_TRUSTED_MS;
+}
+
 static struct fw_uplink make_uplink(const struct exchange *exchange, enum fw_uplink_kind kind)
 {
 	const struct fw_message *message = &exchange->message;
 
-	return (struct fw_uplink){.kind = kind, .received_at = exchange->now, .has_reported_at = message->has_timestamp,
+	return (struct fw_uplink){.kind = kind, .received_at = exchange->now, .has_reported_at = has_time(exchange),
 		.reported_at = message->timestamp, .connection = exchange->connection, .product = exchange->topic->product,
 		.device = exchange->topic->device, .version = message->version, .firmware_id = message->firmware_id,
-		.error_reason = message->error_reason, .has_progress = message->has_progress, .progress = message->progress,
+		.error_reason = fw_text_keep(message->error_reason, exchange->service->reason),
+		.has_progress = message->has_progress, .progress = message->progress,
 		.complete = message->complete, .success = message->success,
 		.at_most_once = exchange->request->qos == 0};
 }
@@ -405,6 +419,15 @@ static enum fw_verdict check_sender(struct exchange *exchange)
 	return refuse(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
 }
 
+/* Taken without what was faulty: counted, and said who sends it. */
+static void note_mended(struct exchange *exchange)
+{
+	if (!exchange->message.mended)
+		return;
+	fw_count(&exchange->service->counters, FW_COUNT_MENDED);
+	log_refusal(exchange, FW_MENDED, exchange->message.mended);
+}
+
 static enum fw_verdict handle(struct exchange *exchange)
 {
 	const char *why = NULL;
@@ -412,6 +435,7 @@ static enum fw_verdict handle(struct exchange *exchange)
 	enum fw_status status = fw_message_parse(exchange->topic->kind, exchange->request->payload, exchange->request->len, &exchange->message, &why);
 
 	if (status == FW_OK) {
+		note_mended(exchange);
 		verdict = handlers[exchange->topic->kind](exchange);
 	} else if (status == FW_NOMEM) {
 		verdict = refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text.h"
+
 #define FNV_BASIS 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 
@@ -156,14 +158,21 @@ size_t fw_utf8_length(const char *at, size_t len)
 
 void fw_make_line(char *text)
 {
-	unsigned char *at = (unsigned char *)text;
+	const char *at = text;
 	size_t len = strlen(text), step;
 
+	/* written behind what is read: a question mark is never longer than what it stands for */
 	for (; len; at += step, len -= step) {
-		step = utf8_step(at, len);
-		if (step == 0 || at[0] < 0x20 || at[0] == 0x7f) {
-			at[0] = '?';
-			step = 1;
+		size_t harmful = fw_text_harmful(at, len);
+
+		step = harmful ? harmful : utf8_step((const unsigned char *)at, len);
+		if (step == 0 || harmful) {
+			step = step ? step : 1;
+			*text++ = '?';
+		} else {
+			memmove(text, at, step);
+			text += step;
 		}
 	}
+	*text = '\0';
 }

@@ -2,10 +2,12 @@
  * what to tell the sender when it is wrong. */
 #include "message.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "object.h"
 #include "plain.h"
+#include "text.h"
 
 #define MESSAGE_ID_MAX 1024u /* bytes of text */
 #define MESSAGE_ID_TEXT_MAX (6u * MESSAGE_ID_MAX + 2) /* of JSON: each byte may be written as \u0000, between quotes */
@@ -13,49 +15,41 @@
 
 /* A member's value, wherever it was read from. */
 struct value {
-	enum { ABSENT, TEXT, INTEGER, REAL, BOOLEAN, OTHER } type; /* null and the empty string are absent */
-	struct fw_slice text; /* of a plain integer its digits */
+	/* null and the empty string are absent; text with a NUL in it is not everybody's */
+	enum { ABSENT, TEXT, NUL_TEXT, INTEGER, REAL, BOOLEAN, OTHER } type;
+	struct fw_slice text; /* of a number as it stands */
 	int64_t integer;
 	double real;
 	bool boolean;
 };
 
-static struct value value_of_json(const json_t *json)
+static struct value value_of_text(struct fw_slice text)
 {
-	struct value value = {.type = OTHER};
+	struct value value = {.type = text.len ? TEXT : ABSENT, .text = text};
 
-	if (!json || json_is_null(json)) {
-		value.type = ABSENT;
-	} else if (json_is_string(json)) {
-		value.text = (struct fw_slice){json_string_value(json), json_string_length(json)};
-		value.type = value.text.len ? TEXT : ABSENT;
-		if (value.text.len && memchr(value.text.at, '\0', value.text.len))
-			value.type = OTHER;
-	} else if (json_is_integer(json)) {
-		value.type = INTEGER;
-		value.integer = json_integer_value(json);
-	} else if (json_is_real(json)) {
-		value.type = REAL;
-		value.real = json_real_value(json);
-	} else if (json_is_boolean(json)) {
-		value.type = BOOLEAN;
-		value.boolean = json_is_true(json);
-	}
+	if (text.len && memchr(text.at, '\0', text.len))
+		value.type = NUL_TEXT;
 	return value;
 }
 
-static struct value value_of_plain(const struct fw_plain *plain)
+static struct value value_of(const struct fw_plain *member)
 {
-	switch (plain->type) {
+	switch (member->type) {
 	case FW_PLAIN_TEXT:
-		return (struct value){.type = plain->text.len ? TEXT : ABSENT, .text = plain->text};
+		return value_of_text(member->text);
 	case FW_PLAIN_INTEGER:
-		return (struct value){.type = INTEGER, .text = plain->text, .integer = plain->integer};
+		return (struct value){
+			.type = INTEGER, .text = member->text, .integer = member->integer};
+	case FW_PLAIN_REAL:
+		return (struct value){
+			.type = REAL, .text = member->text, .real = fw_object_real(member->text)};
 	case FW_PLAIN_TRUE:
 	case FW_PLAIN_FALSE:
-		return (struct value){.type = BOOLEAN, .boolean = plain->type == FW_PLAIN_TRUE};
-	default:
+		return (struct value){.type = BOOLEAN, .boolean = member->type == FW_PLAIN_TRUE};
+	case FW_PLAIN_NULL:
 		return (struct value){.type = ABSENT};
+	default:
+		return (struct value){.type = OTHER};
 	}
 }
 
@@ -82,20 +76,28 @@ static bool read_timestamp(const struct value *value, struct fw_message *out)
 	return out->has_timestamp;
 }
 
-/* A version: at most FW_VERSION_MAX characters, none of them a control character (C0, DEL, C1). */
-static bool read_version_text(const struct value *value, struct fw_slice *out)
+static bool is_harmless(struct fw_slice text)
 {
-	struct fw_slice text = value->text;
-	size_t i;
-
-	if (value->type != TEXT || text.len > 4 * FW_VERSION_MAX || fw_utf8_length(text.at, text.len) > FW_VERSION_MAX)
-		return false;
-	for (i = 0; i < text.len; i++) {
-		unsigned char byte = (unsigned char)text.at[i];
-
-		if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && i + 1 < text.len && (unsigned char)text.at[i + 1] < 0xa0))
+	for (size_t i = 0; i < text.len; i++) {
+		if (fw_text_harmful(text.at + i, text.len - i))
 			return false;
 	}
+	return true;
+}
+
+/* A version: at most FW_VERSION_MAX characters, none of them a control character, or one of
+ * direction. What nobody sees at its ends is no part of it, and a version of nothing else is
+ * absent. */
+static bool read_version_text(const struct value *value, struct fw_slice *out)
+{
+	struct fw_slice text;
+
+	if (value->type != TEXT && value->type != NUL_TEXT)
+		return false;
+	text = fw_text_trim(value->text);
+	if (text.len > 4 * FW_VERSION_MAX || fw_utf8_length(text.at, text.len) > FW_VERSION_MAX ||
+		!is_harmless(text))
+		return false;
 	*out = text;
 	return true;
 }
@@ -135,7 +137,7 @@ static bool read_firmware_id(const struct value *value, struct fw_message *out)
 static bool read_error_reason(const struct value *value, struct fw_message *out)
 {
 	out->error_reason = value->text;
-	return value->type == TEXT;
+	return value->type == TEXT || value->type == NUL_TEXT;
 }
 
 static bool read_progress(const struct value *value, struct fw_message *out)
@@ -195,133 +197,67 @@ static bool read_length(const struct value *value, struct fw_message *out)
 #define WITH_RESULT (KIND(UPGRADE_REPLY) | KIND(UPGRADE_PROGRESS))
 #define READABLE (WITH_ID | WITH_TIME)
 
-/* messageId stands first, so that an answer about any other mistake can echo it. */
+#define VERSION_RULE " must be a string of at most 64 characters, without control characters"
+
+/* messageId stands first, so that an answer about any other mistake can echo it. Without the two
+ * that MAY_LACK the message still says what it says: faulty, they are left out. */
 static const struct member {
 	unsigned kinds;
-	const char *name;
+	struct fw_slice name;
 	bool (*read)(const struct value *value, struct fw_message *out);
 	const char *sentence;
+	enum { NEEDED, MAY_LACK } need;
 } members[] = {
-	{WITH_ID, "messageId", read_message_id, "messageId must be a string of at most 1024 bytes or a number"},
-	{WITH_TIME, "timestamp", read_timestamp, "timestamp must be an integer: Unix time in milliseconds"},
-	{KIND(PULL), "currentVersion", read_current_version,
-	 "currentVersion must be a string of at most 64 characters, without control characters"},
-	{KIND(PULL), "requestVersion", read_request_version,
-	 "requestVersion must be a string of at most 64 characters, without control characters"},
-	{WITH_VERSION, "version", read_version, "version must be a string of at most 64 characters, without control characters"},
-	{KIND(UPGRADE_PROGRESS), "progress", read_progress, "progress must be a number from 0 to 100"},
-	{KIND(UPGRADE_PROGRESS), "complete", read_complete, "complete must be true or false"},
-	{WITH_RESULT, "success", read_success, "success must be true or false"},
-	{KIND(UPGRADE_PROGRESS), "errorReason", read_error_reason, "errorReason must be a string"},
-	{KIND(UPGRADE_REPLY), "message", read_error_reason, "message must be a string"},
-	{KIND(UPGRADE_PROGRESS) | KIND(UPGRADE_REPLY) | KIND(CHUNK), "firmwareId", read_firmware_id,
-	 "firmwareId must be a string of 1 to 64 characters, each one of A-Z a-z 0-9 . _ -"},
-	{KIND(CHUNK), "offset", read_offset, "offset must be an integer from 0, in bytes"},
-	{KIND(CHUNK), "length", read_length, "length must be an integer from 1, in bytes"},
+	{WITH_ID, FW_SLICE("messageId"), read_message_id,
+		"messageId must be a string of at most 1024 bytes or a number", MAY_LACK},
+	{WITH_TIME, FW_SLICE("timestamp"), read_timestamp,
+		"timestamp must be an integer: Unix time in milliseconds", MAY_LACK},
+	{KIND(PULL), FW_SLICE("currentVersion"), read_current_version,
+		"currentVersion" VERSION_RULE, NEEDED},
+	{KIND(PULL), FW_SLICE("requestVersion"), read_request_version,
+		"requestVersion" VERSION_RULE, NEEDED},
+	{WITH_VERSION, FW_SLICE("version"), read_version,
+		"version" VERSION_RULE, NEEDED},
+	{KIND(UPGRADE_PROGRESS), FW_SLICE("progress"), read_progress,
+		"progress must be a number from 0 to 100", NEEDED},
+	{KIND(UPGRADE_PROGRESS), FW_SLICE("complete"), read_complete,
+		"complete must be true or false", NEEDED},
+	{WITH_RESULT, FW_SLICE("success"), read_success, "success must be true or false", NEEDED},
+	{KIND(UPGRADE_PROGRESS), FW_SLICE("errorReason"), read_error_reason,
+		"errorReason must be a string", NEEDED},
+	{KIND(UPGRADE_REPLY), FW_SLICE("message"), read_error_reason, "message must be a string",
+		NEEDED},
+	{KIND(UPGRADE_PROGRESS) | KIND(UPGRADE_REPLY) | KIND(CHUNK), FW_SLICE("firmwareId"),
+		read_firmware_id,
+		"firmwareId must be a string of 1 to 64 characters, each one of A-Z a-z 0-9 . _ -",
+		NEEDED},
+	{KIND(CHUNK), FW_SLICE("offset"), read_offset, "offset must be an integer from 0, in bytes",
+		NEEDED},
+	{KIND(CHUNK), FW_SLICE("length"), read_length, "length must be an integer from 1, in bytes",
+		NEEDED},
 };
 
-static bool memory_is_short(size_t len)
-{
-	json_malloc_t allocate;
-	json_free_t release;
-	void *probe;
-
-	/* "[]," is the text that takes most memory for its length: about 40 bytes a byte */
-	json_get_alloc_funcs(&allocate, &release);
-	probe = allocate(64 * len + 4096);
-	if (probe)
-		release(probe);
-	return !probe;
-}
-
-json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error)
-{
-	json_t *root;
-
-	*error = (json_error_t){.line = -1};
-	/* jansson's lexer does not look whether its buffer could grow: it would drop bytes of a string, and stop the
-	 * process by an assertion in a number of 16 digits. Before memory is that short, nothing is parsed. */
-	if (memory_is_short(len))
-		return NULL;
-	errno = 0;
-	root = json_loadb(bytes ? bytes : "", len, flags, error);
-	/* taken by another thread meanwhile: even what looks well may have lost bytes */
-	if (errno == ENOMEM) {
-		json_decref(root);
-		root = NULL;
-		*error = (json_error_t){.line = -1};
-	}
-	return root;
-}
-
-/* jansson tells a failed allocation in few places, and calls it a syntax error in others. A payload is not
- * taken for a mistake of the sender while memory is short: it might be lost for good. */
-static enum fw_status refuse(const json_error_t *error, size_t len, const char **why)
-{
-	static const struct {
-		enum json_error_code code;
-		const char *sentence;
-	} sentences[] = {
-		{json_error_stack_overflow, "the payload is nested too deeply"},
-		{json_error_invalid_utf8, "the payload is not valid UTF-8"},
-		{json_error_null_byte_in_key, "the name of a member contains a NUL character"},
-		{json_error_duplicate_key, "a member is given twice"},
-		{json_error_numeric_overflow, "a number is out of range"},
-	};
-	size_t i;
-
-	*why = "the payload is not a JSON object";
-	for (i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
-		if (sentences[i].code == json_error_code(error)) {
-			*why = sentences[i].sentence;
-			return FW_INVALID;
-		}
-	}
-	if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory || memory_is_short(len)) {
-		*why = "out of memory";
-		return FW_NOMEM;
-	}
-	return FW_INVALID;
-}
-
-static enum fw_status load(const void *payload, size_t len, json_t **root, const char **why)
-{
-	json_error_t error;
-
-	if (len > FW_PAYLOAD_MAX) {
-		*why = "the payload is larger than 65536 bytes";
-		return FW_INVALID;
-	}
-	*root = fw_message_load(payload, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-	/* an integer beyond 64 bits, in a member that is only echoed, or none of ours */
-	if (!*root && json_error_code(&error) == json_error_numeric_overflow)
-		*root = fw_message_load(payload, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-	if (!*root)
-		return refuse(&error, len, why);
-	if (!json_is_object(*root)) {
-		*why = "the payload is not a JSON object";
-		return FW_INVALID;
-	}
-	return FW_OK;
-}
-
-/* Where the members come from: a plain payload, or jansson's tree in out->root. */
+/* What was found in a payload. */
 struct source {
-	const char *payload;
-	size_t len;
-	struct fw_plain plain[FW_PLAIN_MEMBERS];
-	size_t plain_count;
+	struct fw_slice text;
+	struct fw_plain found[FW_PLAIN_MEMBERS];
+	size_t count;
 };
 
-static struct value find_value(const struct source *source, const struct fw_message *out, const char *name)
+static bool is_member(struct fw_slice name)
 {
-	struct fw_slice wanted = fw_slice_of(name);
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		if (fw_slice_equal(members[i].name, name))
+			return true;
+	}
+	return false;
+}
 
-	if (!source->plain_count)
-		return value_of_json(json_object_get(out->root, name));
-	for (size_t i = 0; i < source->plain_count; i++) {
-		if (fw_slice_equal(source->plain[i].name, wanted))
-			return value_of_plain(&source->plain[i]);
+static struct value find_value(const struct source *source, struct fw_slice name)
+{
+	for (size_t i = 0; i < source->count; i++) {
+		if (fw_slice_equal(source->found[i].name, name))
+			return value_of(&source->found[i]);
 	}
 	return (struct value){.type = ABSENT};
 }
@@ -331,8 +267,8 @@ static bool keep_message_id(const struct source *source, const struct value *val
 {
 	struct fw_slice text = value->text;
 
-	if (!source->plain_count)
-		text = fw_plain_find(source->payload, source->len, FW_SLICE("messageId"));
+	if (out->resolved)
+		text = fw_plain_find(source->text.at, source->text.len, FW_SLICE("messageId"));
 	else if (value->type == TEXT)
 		text = (struct fw_slice){text.at - 1, text.len + 2}; /* the quotes stand around it */
 	if (text.len > MESSAGE_ID_TEXT_MAX)
@@ -341,26 +277,64 @@ static bool keep_message_id(const struct source *source, const struct value *val
 	return true;
 }
 
+static bool read_member(const struct member *member, const struct source *source,
+	const struct value *value, struct fw_message *out)
+{
+	return member->read(value, out) &&
+		(member->read != read_message_id || keep_message_id(source, value, out));
+}
+
 static enum fw_status read_members(unsigned bit, const struct source *source, struct fw_message *out, const char **why)
 {
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		const struct member *member = &members[i];
 		struct value value;
 
-		if (!(members[i].kinds & bit))
+		if (!(member->kinds & bit))
 			continue;
-		value = find_value(source, out, members[i].name);
-		if (value.type == ABSENT)
+		value = find_value(source, member->name);
+		if (value.type == ABSENT || read_member(member, source, &value, out))
 			continue;
-		if (!members[i].read(&value, out)) {
-			*why = members[i].sentence;
+		if (member->need == NEEDED) {
+			*why = member->sentence;
 			return FW_INVALID;
 		}
-		if (members[i].read == read_message_id && !keep_message_id(source, &value, out)) {
-			*why = members[i].sentence;
-			return FW_INVALID;
-		}
+		out->mended = member->sentence;
 	}
 	return FW_OK;
+}
+
+/* Firmware that sends a buffer sends more than the text in it. */
+static struct fw_slice cut(struct fw_slice payload)
+{
+	static const char mark[] = "\xef\xbb\xbf"; /* U+FEFF */
+	const char *nul;
+
+	if (payload.len >= sizeof(mark) - 1 && memcmp(payload.at, mark, sizeof(mark) - 1) == 0)
+		payload = (struct fw_slice){
+			payload.at + sizeof(mark) - 1, payload.len - sizeof(mark) + 1};
+	nul = payload.len ? memchr(payload.at, '\0', payload.len) : NULL;
+	if (nul)
+		payload.len = (size_t)(nul - payload.at);
+	return payload;
+}
+
+/* The payload is not plain. */
+static enum fw_status read_object(struct source *source, struct fw_message *out, const char **why)
+{
+	struct fw_slice text = cut(source->text);
+
+	if (text.len != source->text.len)
+		out->mended = "a byte-order mark, or what follows a NUL, is not part of the JSON";
+	source->text = text;
+	if (text.len && memchr(text.at, '\\', text.len)) {
+		out->resolved = malloc(text.len);
+		if (!out->resolved) {
+			*why = "out of memory";
+			return FW_NOMEM;
+		}
+	}
+	return fw_object_read(text, is_member, out->resolved, source->found, &source->count, why);
 }
 
 enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why)
@@ -371,13 +345,18 @@ enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, si
 
 	*out = (struct fw_message){.success = kind == FW_TOPIC_UPGRADE_REPLY};
 	*why = NULL;
-	if (!(bit & READABLE) || (kind == FW_TOPIC_READ && len == 0))
+	if (!(bit & READABLE))
 		return FW_OK;
-	source.payload = payload;
-	source.len = len;
-	source.plain_count = payload && len <= FW_PAYLOAD_MAX ? fw_plain_parse(payload, len, source.plain) : 0;
-	if (!source.plain_count)
-		status = load(payload, len, &out->root, why);
+	if (len > FW_PAYLOAD_MAX) {
+		*why = "the payload is larger than 8192 bytes";
+		return FW_INVALID;
+	}
+	source.text = (struct fw_slice){payload, payload ? len : 0};
+	if (kind == FW_TOPIC_READ && cut(source.text).len == 0)
+		return FW_OK;
+	source.count = source.text.len ? fw_plain_parse(payload, len, source.found) : 0;
+	if (!source.count)
+		status = read_object(&source, out, why);
 	return status == FW_OK ? read_members(bit, &source, out, why) : status;
 }
 
@@ -385,6 +364,6 @@ void fw_message_clear(struct fw_message *message)
 {
 	if (!message)
 		return;
-	json_decref(message->root);
+	free(message->resolved);
 	*message = (struct fw_message){0};
 }

@@ -2,6 +2,7 @@
  * is made of one allocation and a few copies. */
 #include "message.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,40 @@ static char *finish(struct text *text, size_t *len)
 	if (!text->failed)
 		*len = text->len;
 	return terminated(text);
+}
+
+static bool memory_is_short(size_t len)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+	void *probe;
+
+	/* "[]," is the text that takes most memory for its length: about 40 bytes a byte */
+	json_get_alloc_funcs(&allocate, &release);
+	probe = allocate(64 * len + 4096);
+	if (probe)
+		release(probe);
+	return !probe;
+}
+
+json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error)
+{
+	json_t *root;
+
+	*error = (json_error_t){.line = -1};
+	/* jansson's lexer does not look whether its buffer could grow: it would drop bytes of a string, and stop the
+	 * process by an assertion in a number of 16 digits. Before memory is that short, nothing is parsed. */
+	if (memory_is_short(len))
+		return NULL;
+	errno = 0;
+	root = json_loadb(bytes ? bytes : "", len, flags, error);
+	/* taken by another thread meanwhile: even what looks well may have lost bytes */
+	if (errno == ENOMEM) {
+		json_decref(root);
+		root = NULL;
+		*error = (json_error_t){.line = -1};
+	}
+	return root;
 }
 
 static enum fw_status check_json_object(const char *json)

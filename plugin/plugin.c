@@ -2,6 +2,7 @@
  *
  * One binary serves Mosquitto 2.0 and 2.1, whichever header it was built with: what differs is decided at run time. */
 #include <dlfcn.h>
+#include <limits.h>
 #include <link.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 #include "nudge.h"
 #include "options.h"
+#include "retained.h"
 #include "service.h"
 
 #define NAME "mosquitto-firmware: "
@@ -168,7 +170,11 @@ static int on_message(int event, void *data, void *context)
 	struct plugin *plugin = context;
 	struct mosquitto_evt_message *message = data;
 	struct fw_client client = client_of(message->client);
-	struct fw_request request = {.topic = message->topic, .payload = message->payload, .len = message->payloadlen, .qos = message->qos,
+	struct fw_request request = {.topic = message->topic,
+		.payload = message->payload,
+		.len = message->payloadlen,
+		.qos = message->qos,
+		.retain = message->retain,
 		.properties = message->properties};
 
 	(void)event;
@@ -179,6 +185,11 @@ static int on_message(int event, void *data, void *context)
 		return MOSQ_ERR_UNKNOWN;
 	case FW_ANSWERED:
 		return swallow(plugin, message);
+	case FW_PASS_UNRETAINED:
+		/* every broker takes it back, as it takes a changed payload: plugin__handle_message
+		 */
+		message->retain = false;
+		break;
 	case FW_PASS:
 		break;
 	}
@@ -394,6 +405,17 @@ static void greet(struct plugin *plugin)
 	mosquitto_log_printf(MOSQ_LOG_NOTICE, NAME "version " FW_VERSION_TEXT " on Mosquitto %s, %s", plugin->on_2_1 ? "2.1" : "2.0", catalog);
 }
 
+/* What was retained on firmware topics before this plugin saw to it that nothing is. */
+static void name_retained(void)
+{
+	char conf[PATH_MAX], file[PATH_MAX], line[2048];
+
+	if (fw_retained_conf(conf, sizeof(conf)) == FW_OK &&
+		fw_retained_file(conf, file, sizeof(file)) == FW_OK &&
+		fw_retained_describe(file, line, sizeof(line)) == FW_OK)
+		mosquitto_log_printf(MOSQ_LOG_WARNING, NAME "%s", line);
+}
+
 EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
 {
 	for (int i = 0; i < supported_version_count; i++) {
@@ -430,6 +452,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		plugin->nudge = fw_nudge_new();
 	*userdata = plugin;
 	greet(plugin);
+	name_retained();
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -1,3 +1,6 @@
+/* One line a minute for each kind of line, topic and fault. Faults are told apart by a hash of
+ * their sentence: each pair of kind and topic has FAULTS places, the last of which is shared by all
+ * that come later, so that sentences without end would take no more memory. */
 #include "refusal.h"
 
 #include <stdio.h>
@@ -6,15 +9,16 @@
 
 #define EVERY_MS 60000
 #define NAME_MAX_BYTES 200u /* of an escaped name in a line */
+#define FAULTS 24u          /* more than the sentences about a message of one kind */
 
 struct tally {
-	bool told;
+	uint64_t fault;  /* 0: free */
 	int64_t told_at; /* boot ms */
 	uint64_t left_out;
 };
 
 struct fw_refusals {
-	struct tally tallies[FW_REFUSALS][FW_TOPIC_KINDS];
+	struct tally tallies[FW_REFUSALS][FW_TOPIC_KINDS][FAULTS];
 };
 
 struct fw_refusals *fw_refusals_new(void)
@@ -47,30 +51,65 @@ static void escape(char *out, const char *name)
 	out[len] = '\0';
 }
 
-static bool is_due(struct tally *tally, int64_t now)
+static bool is_due(
+	struct tally tallies[FAULTS], const char *detail, int64_t now, uint64_t *left_out)
 {
-	if (tally->told && now - tally->told_at < EVERY_MS) {
+	uint64_t fault = fw_hash(0, detail, strlen(detail)) | 1;
+	struct tally *tally = tallies;
+	bool told;
+
+	while (tally < tallies + FAULTS - 1 && tally->fault && tally->fault != fault)
+		tally++;
+	told = tally->fault && now - tally->told_at < EVERY_MS;
+	if (told) {
 		tally->left_out++;
 		return false;
 	}
-	tally->told = true;
-	tally->told_at = now;
+	*left_out = tally->left_out;
+	*tally = (struct tally){.fault = fault, .told_at = now};
 	return true;
+}
+
+static void write_line(char *line, enum fw_refusal why, enum fw_topic_kind kind, const char *client,
+	const char *topic, const char *detail)
+{
+	switch (why) {
+	case FW_MENDED:
+		snprintf(line, FW_REFUSAL_LINE, "mended %s from client %s on %s: %s",
+			fw_topic_tail(kind), client, topic, detail);
+		break;
+	case FW_UNRETAINED:
+		snprintf(line, FW_REFUSAL_LINE,
+			"client %s publishes on %s with the retain flag, which is taken off: %s "
+			"(said once)",
+			client, topic, detail);
+		break;
+	case FW_ASTRAY:
+		snprintf(line, FW_REFUSAL_LINE,
+			"client %s publishes on %s, which is no firmware topic: %s", client, topic,
+			detail);
+		break;
+	default:
+		snprintf(line, FW_REFUSAL_LINE, "refused %s from client %s on %s: %s",
+			fw_topic_tail(kind), client, topic, detail);
+	}
 }
 
 bool fw_refusals_line(struct fw_refusals *refusals, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
 	const char *detail, int64_t now, char *line)
 {
-	struct tally *tally = &refusals->tallies[why][kind];
-	char safe_client[NAME_MAX_BYTES + 4], safe_topic[NAME_MAX_BYTES + 4], more[64] = "";
+	char safe_client[NAME_MAX_BYTES + 4], safe_topic[NAME_MAX_BYTES + 4];
+	uint64_t left_out;
+	size_t len;
 
-	if (!is_due(tally, now))
+	if (!is_due(refusals->tallies[why][kind], detail, now, &left_out))
 		return false;
 	escape(safe_client, client);
 	escape(safe_topic, topic);
-	if (tally->left_out)
-		snprintf(more, sizeof(more), " (and %llu more since the last such line)", (unsigned long long)tally->left_out);
-	tally->left_out = 0;
-	snprintf(line, FW_REFUSAL_LINE, "refused %s from client %s on %s: %s%s", fw_topic_tail(kind), safe_client, safe_topic, detail, more);
+	write_line(line, why, kind, safe_client, safe_topic, detail);
+	len = strlen(line);
+	if (left_out)
+		snprintf(line + len, FW_REFUSAL_LINE - len,
+			" (and %llu more since the last such line)", (unsigned long long)left_out);
 	return true;
 }

@@ -408,10 +408,14 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	if (topic.kind != FW_TOPIC_OTHER)
 		check_ticks(service);
 	service->in_message = true;
-	if (topic.kind == FW_TOPIC_OTHER)
+	if (topic.kind == FW_TOPIC_OTHER) {
 		fw_service_seen(service, client, NULL);
-	else
+		fw_service_check_astray(service, client, request->topic, &topic);
+	} else {
 		verdict = fw_exchange(service, client, request, &topic);
+		if (verdict == FW_PASS)
+			verdict = fw_service_unretain(service, client, request);
+	}
 	service->in_message = false;
 	tell_listener(service);
 	return verdict;

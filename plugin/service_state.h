@@ -15,6 +15,7 @@
 #include "store.h"
 #include "store_apart.h"
 #include "store_reader.h"
+#include "text.h"
 #include "topic.h"
 #include "uplink.h"
 
@@ -40,11 +41,13 @@ struct fw_service {
 	char listener[FW_PRESENCE_KEY_MAX]; /* who came to listen by the message under way, */
 	size_t listener_len;
 	uint64_t listener_connection;       /* and by which connection */
+	bool retain_told;     /* the log says that firmware topics are never retained */
 	bool unsaved_told;    /* the log says that uplinks cannot be kept, and not yet that it is over */
 	uint64_t unsaved;     /* how many since then */
 	int64_t unsaved_at;   /* boot ms of the last one */
 	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
 	unsigned char record[FW_UPLINK_MAX];
+	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
 
 /* Under which key presence knows the client's device: what identifies the client, or, when anyone may speak for any device, product/device of
@@ -53,6 +56,15 @@ struct fw_slice fw_service_key(const struct fw_service *service, const struct fw
 
 /* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the number of its connection, 0 for none. */
 uint64_t fw_service_seen(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic);
+
+/* Counts and logs a publish on what looks like a firmware topic and is none (`text`, parsed as
+ * `topic`), unless an operator's. */
+void fw_service_check_astray(struct fw_service *service, const struct fw_client *client,
+	const char *text, const struct fw_topic *topic);
+
+/* FW_PASS_UNRETAINED for a firmware message that would be retained, else FW_PASS. */
+enum fw_verdict fw_service_unretain(struct fw_service *service, const struct fw_client *client,
+	const struct fw_request *request);
 
 /* The version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or trouble. */
 typedef enum fw_status fw_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);

@@ -3,6 +3,7 @@
 #include "topic.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char firmware_level[] = "/firmware/";
 static const char chunk_reply[] = "chunk/reply";
@@ -60,11 +61,77 @@ void fw_topic_parse(const char *topic, struct fw_topic *out)
 	if (!level || strncmp(level, firmware_level, sizeof(firmware_level) - 1) != 0)
 		return;
 	out->kind = kind_of_tail(level + sizeof(firmware_level) - 1);
-	if (out->kind == FW_TOPIC_OTHER)
+	out->unknown_kind = out->kind == FW_TOPIC_OTHER;
+	if (out->unknown_kind)
 		return;
 	out->product = (struct fw_slice){topic + 1, (size_t)(device - topic) - 1};
 	out->device = (struct fw_slice){device + 1, (size_t)(level - device) - 1};
 	out->ids_valid = fw_topic_id_valid(out->product) && fw_topic_id_valid(out->device);
+}
+
+/* Do the last two letters, in whatever case, end one of our tails? Nearly every topic of others is
+ * over with it. */
+static bool ends_like_a_tail(const char *topic, size_t len)
+{
+	unsigned last;
+
+	if (len < sizeof("firmware/pull") - 1)
+		return false;
+	last = ((unsigned)(unsigned char)topic[len - 2] << 8 | (unsigned char)topic[len - 1]) |
+		0x2020;
+	switch (last) {
+	case 'd' << 8 | 'e': /* upgrade */
+	case 'l' << 8 | 'y': /* reply */
+	case 's' << 8 | 's': /* progress */
+	case 'l' << 8 | 'l': /* pull */
+	case 'r' << 8 | 't': /* report */
+	case 'a' << 8 | 'd': /* read */
+	case 's' << 8 | 'k': /* task */
+	case 'n' << 8 | 'k': /* chunk */
+	case 'o' << 8 | 'r': /* error */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Is what ends there a level "firmware" with one of our tails behind it, in whatever case? */
+static bool has_tail(const char *topic, size_t len, const char *tail)
+{
+	static const char level[] = "firmware/";
+	size_t longer = sizeof(level) - 1 + strlen(tail);
+	const char *at;
+
+	if (longer > len)
+		return false;
+	at = topic + len - longer;
+	return strncasecmp(at, level, sizeof(level) - 1) == 0 &&
+		strcasecmp(at + sizeof(level) - 1, tail) == 0 && (at == topic || at[-1] == '/');
+}
+
+static const char *of_another_place(const char *topic, size_t len)
+{
+	for (enum fw_topic_kind kind = FW_TOPIC_UPGRADE; kind < FW_TOPIC_KINDS; kind++) {
+		if (!has_tail(topic, len, kinds[kind].tail))
+			continue;
+		if (topic[0] != '/')
+			return "firmware topics begin with a slash: /{productId}/{deviceId}/firmware/...";
+		return "firmware topics are /{productId}/{deviceId}/firmware/..., in lower case,"
+			" with nothing before or between";
+	}
+	return NULL;
+}
+
+const char *fw_topic_astray(const char *text, const struct fw_topic *topic)
+{
+	size_t len;
+
+	if (topic->unknown_kind)
+		return "there is no such kind of firmware message";
+	if (topic->kind != FW_TOPIC_OTHER || text[0] == '$')
+		return NULL;
+	len = strlen(text);
+	return ends_like_a_tail(text, len) ? of_another_place(text, len) : NULL;
 }
 
 bool fw_topic_id_valid(struct fw_slice id)

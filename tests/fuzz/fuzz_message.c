@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "message.h"
+#include "object.h"
 #include "plain.h"
+#include "text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,11 +23,14 @@ static void check_version(struct fw_slice version)
 
 static void check_limits(const struct fw_message *message)
 {
+	char kept[FW_KEPT_MAX];
+	struct fw_slice reason = fw_text_keep(message->error_reason, kept);
+
 	check_version(message->version);
 	check_version(message->current_version);
 	check_version(message->request_version);
 	check(message->firmware_id.len <= FW_ID_MAX);
-	check(message->error_reason.len <= FW_PAYLOAD_MAX);
+	check(reason.len <= FW_KEPT_MAX && fw_utf8_valid(reason.at, reason.len));
 	check(!message->has_progress || (message->progress >= 0 && message->progress <= 100));
 	check(!message->has_range || (message->offset >= 0 && message->length >= 1));
 }
@@ -89,6 +94,81 @@ static void check_offer(const char *text)
 	free(written);
 }
 
+static const char *const asked[] = {"version", "timestamp", "messageId", "a", "\xc3\xa4", ""};
+
+static bool is_asked(struct fw_slice name)
+{
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		if (fw_slice_equal(name, fw_slice_of(asked[i])))
+			return true;
+	}
+	return false;
+}
+
+static unsigned depth_of(const json_t *value)
+{
+	unsigned deepest = 0, depth;
+	const char *name;
+	json_t *inner;
+	size_t i;
+
+	if (!json_is_object(value) && !json_is_array(value))
+		return 0;
+	json_object_foreach((json_t *)value, name, inner) {
+		depth = depth_of(inner);
+		deepest = depth > deepest ? depth : deepest;
+	}
+	json_array_foreach(value, i, inner) {
+		depth = depth_of(inner);
+		deepest = depth > deepest ? depth : deepest;
+	}
+	return deepest + 1;
+}
+
+static bool same_value(const struct fw_plain *member, const json_t *value)
+{
+	switch (member->type) {
+	case FW_PLAIN_TEXT:
+		return json_is_string(value) && fw_slice_equal(member->text, (struct fw_slice){json_string_value(value), json_string_length(value)});
+	case FW_PLAIN_INTEGER: /* each is read as a real here */
+		return json_is_real(value) && (double)member->integer == json_real_value(value);
+	case FW_PLAIN_REAL:
+		return json_is_real(value) && fw_object_real(member->text) == json_real_value(value);
+	case FW_PLAIN_OTHER:
+		return json_is_object(value) || json_is_array(value);
+	default:
+		return member->type == FW_PLAIN_NULL ? json_is_null(value) : json_is_boolean(value) && json_is_true(value) == (member->type == FW_PLAIN_TRUE);
+	}
+}
+
+/* The reader without a tree takes what jansson takes, within its depth, and reads the same. */
+static void check_against_jansson(const char *text, size_t len)
+{
+	struct fw_plain members[FW_PLAIN_MEMBERS];
+	char *exact = malloc(len ? len : 1), *room = malloc(len ? len : 1);
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	const char *why = NULL;
+	size_t count = 0, wanted = 0;
+	bool taken;
+
+	check(exact && room);
+	memcpy(exact, text, len);
+	taken = fw_object_read((struct fw_slice){exact, len}, is_asked, room, members, &count, &why) == FW_OK;
+	check(taken == (json_is_object(root) && depth_of(root) <= FW_DEPTH_MAX) && taken == !why);
+	for (size_t i = 0; taken && i < sizeof(asked) / sizeof(asked[0]); i++)
+		wanted += json_object_get(root, asked[i]) != NULL;
+	check(count == wanted);
+	for (size_t i = 0; i < count; i++) {
+		char name[16];
+
+		check(fw_slice_copy(members[i].name, name, sizeof(name)));
+		check(same_value(&members[i], json_object_get(root, name)));
+	}
+	json_decref(root);
+	free(exact);
+	free(room);
+}
+
 static bool same_text(struct fw_slice a, struct fw_slice b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
@@ -104,7 +184,7 @@ static void check_both_ways(enum fw_topic_kind kind, const char *payload, size_t
 	char *longer;
 	size_t brace = (size_t)((const char *)memchr(payload, '{', len) - payload);
 
-	if (!fw_plain_parse(payload, len, members) || !(longer = malloc(len + sizeof(detour))))
+	if (!fw_plain_parse(payload, len, members) || len + sizeof(detour) > FW_PAYLOAD_MAX || !(longer = malloc(len + sizeof(detour))))
 		return;
 	memcpy(longer, detour, sizeof(detour) - 1);
 	memcpy(longer + sizeof(detour) - 1, payload + brace + 1, len - brace - 1);
@@ -140,6 +220,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_writers(&message);
 	fw_message_clear(&message);
 	check_both_ways(data[0] % FW_TOPIC_KINDS, (const char *)data + 1, size - 1);
+	if (size - 1 <= FW_PAYLOAD_MAX && !memchr(data + 1, '\0', size - 1))
+		check_against_jansson((const char *)data + 1, size - 1);
 	text = strndup((const char *)data + 1, size - 1);
 	if (text)
 		check_offer(text);

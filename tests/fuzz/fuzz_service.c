@@ -187,6 +187,9 @@ static enum fw_verdict send(const struct fw_request *request)
 	else
 		check((verdict == FW_DENY) == !may_send(&world.asked));
 	check(verdict != FW_ANSWERED || world.asked.kind == FW_TOPIC_READ);
+	/* nothing of ours is ever retained */
+	check((verdict == FW_PASS_UNRETAINED) == (client.id && request->retain && request->len && world.asked.kind != FW_TOPIC_OTHER &&
+		verdict != FW_DENY && verdict != FW_ANSWERED));
 	if (verdict == FW_DENY || !client.id)
 		check(fw_spool_last(fw_store_spool(world.service->store)) == last && (world.published == 0 || world.late));
 	else if (!fails && !world.late && !world.vandalized)
@@ -212,7 +215,8 @@ static size_t write_payload(enum fw_topic_kind kind, char *out, const char **ver
 	uint8_t bits = take();
 	int len;
 
-	world.stamp++;
+	/* a clock of the year 1970 says nothing: near the broker's, and never the same twice */
+	world.stamp = fw_now_ms() > world.stamp ? fw_now_ms() : world.stamp + 1;
 	switch (kind) {
 	case FW_TOPIC_REPORT:
 	case FW_TOPIC_READ_REPLY:
@@ -239,7 +243,8 @@ static void send_generated(void)
 	struct properties properties = {0};
 	char topic[512], payload[PAYLOAD_MAX];
 	uint64_t before = kept();
-	struct fw_request request = {.topic = topic, .payload = payload, .qos = take() % 3};
+	uint8_t how = take();
+	struct fw_request request = {.topic = topic, .payload = payload, .qos = how % 3, .retain = how & 128};
 	bool told;
 
 	world.sender = &PICK(people);
@@ -275,6 +280,7 @@ static void send_raw(void)
 	fw_topic_parse(topic, &world.asked);
 	request.payload = take_bytes(255, &request.len);
 	request.properties = world.properties = take_properties(&properties);
+	request.retain = bits & 64;
 	send(&request);
 	overtake(world.asked.product, world.asked.device);
 }

@@ -40,6 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data, size);
 	text[size] = '\0';
 	fw_topic_parse(text, &topic);
+	/* what is ours is not astray, and what is astray has to do with firmware */
+	check(topic.kind == FW_TOPIC_OTHER || !fw_topic_astray(text, &topic));
+	check(!fw_topic_astray(text, &topic) || strcasestr(text, "firmware/"));
 	if (topic.kind == FW_TOPIC_OTHER)
 		check(!topic.ids_valid && topic.product.len == 0 && topic.device.len == 0);
 	else

@@ -50,12 +50,12 @@ crash_loop() {
 @test "kill -9 while the spool goes from one file to the next" {
 	start_broker
 	witness_catalog
-	# 4 MiB are 70 messages
-	start_witnesses 6 1 0 60000
+	# 4 MiB are 4,000 messages
+	start_witnesses 6 1 0 1000
 	acknowledges 100
 	hold_catalog
 	for ((round = 0; round < $(rounds 4 60); round++)); do
-		acknowledges 80
+		acknowledges 4500 60
 		a_moment 200
 		kill_broker
 		start_broker
@@ -151,7 +151,7 @@ leave_records() {
 	((LAST > 100 && SIZE > LAST + 50 && SIZE < 500))
 }
 
-LOGGED="SELECT group_concat(reported_at || ' ' || error_reason) FROM (SELECT * FROM progress_log WHERE device_id = 'd1' ORDER BY log_id)"
+LOGGED="SELECT group_concat(progress || ' ' || error_reason) FROM (SELECT * FROM progress_log WHERE device_id = 'd1' ORDER BY log_id)"
 
 # The broker starts with what is left of the spool, goes on, and has these reports then.
 starts_with() {

@@ -184,13 +184,15 @@ left_with_log() {
 	raw <<-'END'
 		from raw import Client
 		client = Client("d1")
-		for i in range(300):
-		    client.publish("/lamp/d1/firmware/upgrade/progress", '{"timestamp":%d,"progress":1,"errorReason":"%s"}' % (i + 1, "x" * 60000), mid=i + 1)
+		for i in range(18000):
+		    client.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":1,"errorReason":"%s"}' % ("x" * 1000), mid=i + 1, wait=False)
+		    if i % 100 == 99:
+		        client.ping()
 	END
 	retry 12 grep -q 'was replaced while in use' "$LOG"
 	stop_broker
 	start_broker
-	rows "SELECT count(*) FROM progress_log" 300
+	rows "SELECT count(*) FROM progress_log" 18000
 	assert_equal "$(db "PRAGMA integrity_check")" ok
 }
 

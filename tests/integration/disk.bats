@@ -138,7 +138,7 @@ fill_disk_under_load() {
 @test "no file descriptors left: nobody loses anything" {
 	start_broker
 	catalog
-	start_witnesses 5 1 0 60000 400
+	start_witnesses 5 1 0 1000
 	acknowledges 50
 	listen other -t other
 	prlimit --pid "$BROKER" --nofile=3:1024
@@ -200,10 +200,10 @@ fill_disk_under_load() {
 
 @test "the catalog's log cannot be brought into it: that is told, and all is acknowledged" {
 	start_faulty
-	start_witnesses 4 2 0 60000 400
+	start_witnesses 4 2 0 1000
 	acknowledges 100
 	faults ws 5 100 'firmware.db$'
-	acknowledges 600
+	acknowledges 20000 60
 	told 'the catalog cannot be written: its log cannot be brought into it: disk I/O error'
 	faults
 	acknowledges 300

@@ -16,9 +16,11 @@ import random
 import socket
 import struct
 import sys
+import time
 
 from raw import CONNACK, PUBACK, Client, text
 
+START = int(time.time() * 1000)
 WINDOW = 400  # messages under way
 
 
@@ -28,7 +30,7 @@ def member(**members):
 
 def steady(number, rng):
     base = "/lamp/flood/firmware/"
-    turn, when = number % 8, number // 800
+    turn, when = number % 8, START + number // 800
     if turn == 0:
         return base + "report", member(version="1.0", timestamp=when)
     if turn == 1:

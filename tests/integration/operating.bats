@@ -78,14 +78,15 @@ works_as() {
 	catalog
 	works_as 0.0.9 had
 	hold_catalog
-	say d1 upgrade/progress '{"timestamp":1,"progress":1}'
+	now=$(date +%s%3N)
+	say d1 upgrade/progress "{\"timestamp\":$now,\"progress\":1}"
 	kill_broker
 	release_catalog
 	FW_PLUGIN=$current
 	write_conf
 	start_broker
 	works_as 0.1.0 has
-	rows "SELECT reported_at FROM progress_log" 1
+	rows "SELECT reported_at FROM progress_log" "$now"
 	stop_broker
 	FW_PLUGIN=$BATS_TEST_TMPDIR/other.so
 	write_conf

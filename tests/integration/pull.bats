@@ -38,7 +38,7 @@ assert_failure() {
 }
 
 @test "step 1: what is no request is a bad request" {
-	for request in '' 'x' '[]' '"pull"' '{"currentVersion":1}' '{"requestVersion":{}}' '{"messageId":[]}' '{"timestamp":"now"}'; do
+	for request in '' 'x' '[]' '"pull"' '{"currentVersion":1}' '{"requestVersion":{}}' '{"messageId":[],"currentVersion":1}'; do
 		assert_failure "$(pull d1 "$request")" bad_request
 	done
 	assert_json "$(pull d1 '{"messageId":"m","currentVersion":1}')" '.messageId == "m"'
@@ -145,10 +145,11 @@ assert_failure() {
 }
 
 @test "a pull registers the device and records its version" {
-	pull d1 '{"timestamp":1000,"currentVersion":"1.0"}'
+	now=$(date +%s%3N)
+	pull d1 "{\"timestamp\":$now,\"currentVersion\":\"1.0\"}"
 	pull d2 '{}'
 	rows "SELECT product_id, device_id, version FROM device ORDER BY device_id" $'lamp|d1|1.0\nlamp|d2|'
-	rows "SELECT device_id, version, previous_version, reported_at FROM version_log" 'd1|1.0||1000'
+	rows "SELECT device_id, version, previous_version, reported_at FROM version_log" "d1|1.0||$now"
 	assert_equal "$(db "SELECT count(*) FROM device WHERE last_seen_at BETWEEN strftime('%s') * 1000 - 60000 AND strftime('%s') * 1000 + 60000")" 2
 	pull d1 '{"currentVersion":"1.1"}'
 	rows "SELECT version, previous_version FROM version_log ORDER BY log_id" $'1.0|\n1.1|1.0'

@@ -42,11 +42,12 @@ version_of() { jq -r .version <<<"$1"; }
 	accepted pub -q 1 -i application -t /lamp/d1/firmware/read -m '{"messageId":1}'
 	retry 5 heard_count device 1
 	assert_equal "$(heard device)" '1 0 /lamp/d1/firmware/read {"messageId":1}'
-	say d1 read/reply '{"messageId":1,"version":"1.0","timestamp":77}'
+	now=$(date +%s%3N)
+	say d1 read/reply "{\"messageId\":1,\"version\":\"1.0\",\"timestamp\":$now}"
 	retry 5 heard_count application 1
-	assert_equal "$(heard application)" '1 0 /lamp/d1/firmware/read/reply {"messageId":1,"version":"1.0","timestamp":77}'
+	assert_equal "$(heard application)" "1 0 /lamp/d1/firmware/read/reply {\"messageId\":1,\"version\":\"1.0\",\"timestamp\":$now}"
 	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.0
-	rows "SELECT version, previous_version, reported_at FROM version_log" '1.0||77'
+	rows "SELECT version, previous_version, reported_at FROM version_log" "1.0||$now"
 	assert_equal "$(version_of "$(read_version d1 '{}')")" 1.0
 	settle
 	heard_count device 1

@@ -24,7 +24,7 @@ class Life:
         self.fails = random.random() < 0.2
         self.unheard = []  # what the broker has not acknowledged
         self.wrong = None
-        self.stamp = 0
+        self.stamp = int(time.time() * 1000)
 
 
 lives = {f"d{i}": Life(f"d{i}") for i in range(count)}

@@ -10,6 +10,10 @@ pushed() {
 	for device; do upgrades "$device" 1; done
 }
 
+# NUMBER MEMBERS: JSON with a timestamp that a redelivery is known by: near the broker's clock, the same each time.
+START=$(date +%s%3N)
+stamped() { printf '{"timestamp":%d,%s}' $((START + $1)) "$2"; }
+
 @test "upgrade/reply: accepted goes on, refused fails with the device's own words or a sentence" {
 	pushed yes silent no mute
 	fleet say yes upgrade/reply '{"timestamp":1,"success":true}'
@@ -129,9 +133,9 @@ pushed() {
 
 @test "a redelivered message changes nothing twice" {
 	pushed d1
-	progress d1 '{"timestamp":1,"firmwareId":"lamp-2.0","progress":30}'
+	progress d1 "$(stamped 1 '"firmwareId":"lamp-2.0","progress":30')"
 	fleet repeat d1
-	progress d1 '{"timestamp":2,"firmwareId":"lamp-2.0","progress":60,"complete":true,"success":false,"errorReason":"flash"}'
+	progress d1 "$(stamped 2 '"firmwareId":"lamp-2.0","progress":60,"complete":true,"success":false,"errorReason":"flash"')"
 	fleet repeat d1
 	row t1 d1 failed flash
 	fleet drop d1
@@ -139,8 +143,8 @@ pushed() {
 	upgrades d1 1
 	fleet connect d1
 	# its acknowledgements were lost: it says all of it again, and so has shown itself
-	progress d1 '{"timestamp":1,"firmwareId":"lamp-2.0","progress":30}'
-	progress d1 '{"timestamp":2,"firmwareId":"lamp-2.0","progress":60,"complete":true,"success":false,"errorReason":"flash"}'
+	progress d1 "$(stamped 1 '"firmwareId":"lamp-2.0","progress":30')"
+	progress d1 "$(stamped 2 '"firmwareId":"lamp-2.0","progress":60,"complete":true,"success":false,"errorReason":"flash"')"
 	upgrades d1 2
 	settle
 	columns t1 d1 'state, progress, attempts, error_reason' 'processing|0|2|'
@@ -149,13 +153,13 @@ pushed() {
 
 @test "a redelivered refusal does not end the next attempt" {
 	pushed d1
-	fleet say d1 upgrade/reply '{"timestamp":1,"messageId":"r","success":false,"message":"not now"}'
+	fleet say d1 upgrade/reply "$(stamped 1 '"messageId":"r","success":false,"message":"not now"')"
 	row t1 d1 failed 'not now'
 	fleet drop d1
 	rows "SELECT presence FROM device WHERE device_id = 'd1'" offline
 	db "UPDATE task_device SET state = 'waiting' WHERE state = 'failed'"
 	fleet connect d1
-	fleet say d1 upgrade/reply '{"timestamp":1,"messageId":"r","success":false,"message":"not now"}'
+	fleet say d1 upgrade/reply "$(stamped 1 '"messageId":"r","success":false,"message":"not now"')"
 	upgrades d1 2
 	settle
 	columns t1 d1 'state, attempts, error_reason' 'processing|2|'
@@ -185,12 +189,12 @@ pushed() {
 
 @test "redelivered reports do not turn the version back" {
 	online d1
-	fleet say d1 report '{"timestamp":1,"version":"1.1"}'
+	fleet say d1 report "$(stamped 1 '"version":"1.1"')"
 	# the last three are on their way when the connection breaks, and all of them come again, in their order
 	for _ in 1 2; do
-		fleet say d1 report '{"timestamp":2,"version":"1.1"}'
-		fleet say d1 report '{"timestamp":3,"version":"1.1"}'
-		fleet say d1 report '{"timestamp":4,"version":"2.0"}'
+		fleet say d1 report "$(stamped 2 '"version":"1.1"')"
+		fleet say d1 report "$(stamped 3 '"version":"1.1"')"
+		fleet say d1 report "$(stamped 4 '"version":"2.0"')"
 		fleet drop d1
 		fleet connect d1
 	done

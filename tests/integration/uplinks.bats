@@ -3,13 +3,15 @@
 
 load helper
 
-progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version, firmware_id, error_reason, reported_at FROM progress_log WHERE device_id = 'd1' ORDER BY log_id" "$1"; }
+START=$(date +%s%3N) # a timestamp counts that is within a day of the broker's clock
+
+progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version, firmware_id, error_reason, reported_at - $START FROM progress_log WHERE device_id = 'd1' ORDER BY log_id" "$1"; }
 
 @test "a report registers the device and records the version and its change" {
 	before=$(date +%s%3N)
-	say d1 report '{"version":"1.0","timestamp":123}'
+	say d1 report "{\"version\":\"1.0\",\"timestamp\":$((START + 123))}"
 	rows "SELECT product_id, device_id, version FROM device" 'lamp|d1|1.0'
-	rows "SELECT product_id, device_id, version, previous_version, reported_at FROM version_log" 'lamp|d1|1.0||123'
+	rows "SELECT product_id, device_id, version, previous_version, reported_at - $START FROM version_log" 'lamp|d1|1.0||123'
 	assert_equal "$(db "SELECT count(*) FROM device WHERE version_at BETWEEN $before AND $(date +%s%3N) AND last_seen_at >= $before")" 1
 	assert_equal "$(db "SELECT count(*) FROM version_log WHERE received_at BETWEEN $before AND $(date +%s%3N)")" 1
 }
@@ -34,11 +36,11 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 }
 
 @test "every progress report is a row of progress_log" {
-	say d1 upgrade/progress '{"progress":0,"version":"2.0","timestamp":1}'
-	say d1 upgrade/progress '{"progress":50,"firmwareId":"lamp-2.0","timestamp":2}'
-	say d1 upgrade/progress '{"progress":100,"complete":true,"success":true,"version":"2.0","timestamp":3}'
-	say d1 upgrade/progress '{"progress":70,"complete":true,"success":false,"errorReason":"flash: ü","timestamp":4}'
-	rows "SELECT progress, coalesce(complete, 0), success, error_reason, reported_at FROM progress_log ORDER BY log_id" \
+	say d1 upgrade/progress "{\"progress\":0,\"version\":\"2.0\",\"timestamp\":$((START + 1))}"
+	say d1 upgrade/progress "{\"progress\":50,\"firmwareId\":\"lamp-2.0\",\"timestamp\":$((START + 2))}"
+	say d1 upgrade/progress "{\"progress\":100,\"complete\":true,\"success\":true,\"version\":\"2.0\",\"timestamp\":$((START + 3))}"
+	say d1 upgrade/progress "{\"progress\":70,\"complete\":true,\"success\":false,\"errorReason\":\"flash: ü\",\"timestamp\":$((START + 4))}"
+	rows "SELECT progress, coalesce(complete, 0), success, error_reason, reported_at - $START FROM progress_log ORDER BY log_id" \
 		$'0|0|||1\n50|0|||2\n100|1|1||3\n70|1|0|flash: ü|4'
 	rows "SELECT DISTINCT product_id, device_id, task_id FROM progress_log" 'lamp|d1|'
 	rows "SELECT firmware_id FROM progress_log ORDER BY log_id LIMIT 3" $'lamp-2.0\nlamp-2.0\nlamp-2.0'
@@ -95,17 +97,19 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 }
 
 @test "a redelivered report with the same timestamp and content counts once" {
-	raw <<-'END'
+	raw "$START" <<-'END'
+		import sys
 		from raw import Client
+		start = int(sys.argv[1])
 		d1 = Client("d1", clean=False)
-		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=1)
-		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=1, dup=True)
-		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=2)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":%d}' % (start + 7), mid=1)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":%d}' % (start + 7), mid=1, dup=True)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":%d}' % (start + 7), mid=2)
 		d1.drop()
 		d1 = Client("d1", clean=False)
-		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":7}', mid=1, dup=True)
-		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":20,"timestamp":7}', mid=3)
-		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":8}', mid=4)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":%d}' % (start + 7), mid=1, dup=True)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":20,"timestamp":%d}' % (start + 7), mid=3)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":10,"timestamp":%d}' % (start + 8), mid=4)
 	END
 	settle
 	progress_rows $'10|0|||||7\n20|0|||||7\n10|0|||||8'
@@ -191,4 +195,48 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 		UPDATE catalog_state SET plugin_writing = 0; COMMIT"
 	start_broker 'plugin_opt_log_retention_days 1'
 	rows "SELECT (SELECT count(*) FROM progress_log), (SELECT count(*) FROM version_log)" '900|900'
+}
+
+@test "a timestamp more than a day from the broker's clock is none, of every kind" {
+	day=86400000
+	for offset in -$((3 * day)) -$((day + 5000)) $((day + 60000)) $((400 * day)); do
+		say d1 upgrade/progress "{\"progress\":1,\"timestamp\":$(($(date +%s%3N) + offset))}"
+	done
+	for at in 0 1 -5 315532800000 9223372036854775807; do say d1 upgrade/progress "{\"progress\":2,\"timestamp\":$at}"; done
+	for offset in -$((day - 60000)) $((day - 60000)); do
+		say d1 upgrade/progress "{\"progress\":3,\"timestamp\":$(($(date +%s%3N) + offset))}"
+	done
+	say d2 report '{"version":"1.0","timestamp":1000}'
+	PRODUCT=lamp say d3 read/reply '{"version":"1.0","timestamp":1000}'
+	say d4 pull '{"currentVersion":"1.0","timestamp":1000}'
+	settle
+	rows "SELECT DISTINCT progress, reported_at IS NOT NULL FROM progress_log ORDER BY 1" $'1|0\n2|0\n3|1'
+	rows "SELECT count(*), count(reported_at) FROM version_log WHERE device_id IN ('d2', 'd3', 'd4')" '3|0'
+}
+
+@test "what a device says of an error is kept to 1,024 bytes, and shown harmlessly" {
+	raw <<-'END'
+		import json
+		from raw import Client
+		d1 = Client("d1")
+		for number, reason in enumerate(("x" * 8000, "ü" * 3000, "a\x1b[2Jb\x00c\u202ed\ue000", "two\nlines\r\n\tmore", "fine ü€")):
+		    d1.publish("/lamp/d1/firmware/upgrade/progress", json.dumps({"progress": number, "errorReason": reason}, ensure_ascii=False), mid=number + 1)
+	END
+	rows "SELECT count(*) FROM progress_log" 5
+	assert_equal "$(db "SELECT length(CAST(error_reason AS BLOB)), substr(error_reason, -4) FROM progress_log WHERE progress = 0")" '1024|x...'
+	assert_equal "$(db "SELECT length(CAST(error_reason AS BLOB)), substr(error_reason, -4) FROM progress_log WHERE progress = 1")" '1023|ü...'
+	assert_equal "$(db "SELECT error_reason FROM progress_log WHERE progress > 1")" $'a\ufffd[2Jb\ufffdc\ufffdd\ue000\ntwo lines   more\nfine ü€'
+}
+
+@test "a version is trimmed of what nobody sees at its ends" {
+	for version in '2.0 ' ' \t2.0' '2.0\u0000\u0000' '\ufeff2.0' '2.0\u00a0' '2.0\u200b'; do
+		say d1 report "{\"version\":\"$version\"}"
+		assert_json "$(pull d1 "{\"currentVersion\":\"$version\"}")" '.code == "no_update"'
+		assert_json "$(pull d2 "{\"requestVersion\":\"$version\"}")" '.version == "2.0"'
+	done
+	settle
+	rows "SELECT version, count(*) FROM version_log WHERE device_id = 'd1' GROUP BY 1" '2.0|1'
+	say d3 report '{"version":" \u0000"}'
+	settle
+	grep -q 'refused report from client d3 on /lamp/d3/firmware/report: version is missing' "$LOG"
 }

@@ -5,7 +5,7 @@
 So many devices send progress, reports, and replies to pushes, each up to INFLIGHT messages ahead, as fast as they are
 acknowledged or RATE a second in all. PAD: bytes of text in each progress. Now and then a connection is lost with the
 acknowledgements on their way. A device whose connection is broken connects again and sends what was not acknowledged once
-more with the DUP flag, in the same order. Every message has a number of its own as its timestamp. Replies refuse the push,
+more with the DUP flag, in the same order. Every message has a number of its own in its timestamp. Replies refuse the push,
 and an operator retries what failed, so that there is always one.
 
 Lines on standard input are obeyed, and each is answered with a line on standard output:
@@ -26,6 +26,7 @@ import time
 from fleet import Device, Fleet
 from raw import PUBACK
 
+START = int(time.time() * 1000)  # of the timestamps: one counts that is within a day of the broker's clock
 HELLO = 65000  # packet identifier of what a device says when it connects
 INFLIGHT = 8  # below what the plugin recognises of a device's redelivered messages
 database = sqlite3.connect(sys.argv[1], timeout=0.02, isolation_level=None)
@@ -77,7 +78,7 @@ class Witness:
     def send(self, tail, members):
         self.number += 1
         self.mid = self.mid % 60000 + 1
-        payload = json.dumps({"timestamp": self.number} | members)
+        payload = json.dumps({"timestamp": START + self.number} | members)
         self.unacknowledged[self.mid] = (self.number, tail, payload)
         self.client.say(tail, payload, mid=self.mid)
 
@@ -164,8 +165,8 @@ class Load:
     def found(self, witness):
         """The numbers of the device's messages in the catalog, in their order there."""
         sql = {
-            "progress": "SELECT reported_at FROM progress_log WHERE device_id = ? ORDER BY log_id",
-            "report": "SELECT reported_at FROM version_log WHERE device_id = ? AND CAST(substr(version, 2) AS INTEGER) = reported_at ORDER BY log_id",
+            "progress": f"SELECT reported_at - {START} FROM progress_log WHERE device_id = ? ORDER BY log_id",
+            "report": f"SELECT reported_at - {START} AS number FROM version_log WHERE device_id = ? AND CAST(substr(version, 2) AS INTEGER) = number ORDER BY log_id",
             "reply": "SELECT CAST(substr(reason, 7) AS INTEGER) FROM reply_audit WHERE device_id = ? AND reason LIKE 'reply %' ORDER BY rowid",
         }[witness.kind]
         while True:

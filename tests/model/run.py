@@ -80,7 +80,7 @@ class Walk:
         self.fleet, self.clients, self.answers = Fleet(), {}, {}
         self.heard = {name: [] for name in DEVICES}
         self.events = {}
-        self.now, self.task_number, self.history = 1000, 0, []
+        self.now, self.task_number, self.history = int(time.time() * 1000), 0, []
         self.start()
         self.db = sqlite3.connect(broker.database, timeout=10, isolation_level=None)
         self.prepare()

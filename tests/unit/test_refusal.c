@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,52 @@ static void test_kinds_do_not_hide_each_other(void **state)
 	}
 }
 
+static bool told_of(enum fw_refusal why, const char *detail, int64_t now)
+{
+	memset(line, 'Z', sizeof(line));
+	return fw_refusals_line(refusals, why, FW_TOPIC_REPORT, "d1", "/lamp/d1/firmware/report", detail, now, line);
+}
+
+static void test_faults_do_not_hide_each_other(void **state)
+{
+	(void)state;
+	assert_true(told_of(FW_REFUSED_MALFORMED, "version is missing", 0));
+	assert_true(told_of(FW_REFUSED_MALFORMED, "the payload is not a JSON object", 1));
+	assert_string_equal(line, "refused report from client d1 on /lamp/d1/firmware/report: the payload is not a JSON object");
+	assert_false(told_of(FW_REFUSED_MALFORMED, "version is missing", 2));
+	assert_false(told_of(FW_REFUSED_MALFORMED, "the payload is not a JSON object", 3));
+	assert_true(told_of(FW_REFUSED_MALFORMED, "version is missing", MINUTE));
+	assert_non_null(strstr(line, "version is missing (and 1 more since the last such line)"));
+}
+
+/* Sentences without end share a place, and take no more lines than so many. */
+static void test_faults_are_bounded(void **state)
+{
+	unsigned lines = 0;
+	char detail[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(detail, sizeof(detail), "fault %u", i);
+		lines += told_of(FW_REFUSED_MALFORMED, detail, i);
+	}
+	assert_true(lines >= 20 && lines <= 30);
+	assert_true(told_of(FW_REFUSED_MALFORMED, "fault 0", MINUTE));
+	assert_true(told_of(FW_REFUSED_MALFORMED, "fault 999", MINUTE + 100));
+	assert_non_null(strstr(line, "more since the last such line"));
+}
+
+static void test_what_is_not_refused_is_not_called_so(void **state)
+{
+	(void)state;
+	assert_true(told_of(FW_MENDED, "timestamp must be an integer", 0));
+	assert_string_equal(line, "mended report from client d1 on /lamp/d1/firmware/report: timestamp must be an integer");
+	assert_true(fw_refusals_line(refusals, FW_ASTRAY, FW_TOPIC_OTHER, "d1\n", "p/d\x1b/firmware/pull", "a slash is missing", 0, line));
+	assert_string_equal(line, "client d1\\x0a publishes on p/d\\x1b/firmware/pull, which is no firmware topic: a slash is missing");
+	assert_true(fw_refusals_line(refusals, FW_UNRETAINED, FW_TOPIC_OTHER, "d1", "/p/d/firmware/pull", "never", 0, line));
+	assert_string_equal(line, "client d1 publishes on /p/d/firmware/pull with the retain flag, which is taken off: never (said once)");
+}
+
 static void test_names_cannot_forge_lines(void **state)
 {
 	(void)state;
@@ -105,6 +152,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_a_minute_with_the_number_left_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kinds_do_not_hide_each_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_faults_do_not_hide_each_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_faults_are_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_not_refused_is_not_called_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_cannot_forge_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_long_names_are_cut, set_up, tear_down),
 	};

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,67 @@ static void a_topic_of_the_largest_size_is_harmless(void **state)
 	fw_topic_parse(text, &topic);
 	assert_int_equal(topic.kind, FW_TOPIC_OTHER);
 	free(text);
+}
+
+static const char *astray(const char *text)
+{
+	struct fw_topic topic;
+
+	fw_topic_parse(text, &topic);
+	return fw_topic_astray(text, &topic);
+}
+
+static void assert_astray(const char *text, const char *about)
+{
+	const char *detail = astray(text);
+
+	if (!detail || !strstr(detail, about))
+		fail_msg("%s: said '%s', not about '%s'", text, detail ? detail : "nothing", about);
+}
+
+static void topics_that_only_look_like_ours_are_told(void **state)
+{
+	static const char *const unknown[] = {"progres", "progress", "pulls", "pul", "Report", "reply", "report/", "/report", "", "upgrade/", "upgrade/progres",
+		"upgrade/reply/x", "chunk/replys", "pull\n"};
+	char text[128];
+
+	(void)state;
+	for (enum fw_topic_kind kind = FW_TOPIC_UPGRADE; kind < FW_TOPIC_KINDS; kind++) {
+		static const char *const fronts[] = {"p/d/firmware/", "firmware/", "x/p/d/firmware/", "P/D/Firmware/", " /p/d/firmware/"};
+		static const char *const elsewhere[] = {"/x/p/d/firmware/", "/p/firmware/", "/firmware/", "//p/d/firmware/", "/p/d/Firmware/", "/p/d/FIRMWARE/", "/p/d/e/firmware/"};
+
+		for (size_t i = 0; i < sizeof(fronts) / sizeof(fronts[0]); i++) {
+			snprintf(text, sizeof(text), "%s%s", fronts[i], fw_topic_tail(kind));
+			assert_astray(text, "slash");
+		}
+		for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+			snprintf(text, sizeof(text), "%s%s", elsewhere[i], fw_topic_tail(kind));
+			assert_astray(text, "lower case");
+		}
+		snprintf(text, sizeof(text), "/p/d/firmware/%s", fw_topic_tail(kind));
+		assert_null(astray(text));
+	}
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		snprintf(text, sizeof(text), "/p/d/firmware/%s", unknown[i]);
+		assert_astray(text, "no such kind");
+	}
+	assert_astray("/P/D/FIRMWARE/UPGRADE/PROGRESS", "lower case");
+	assert_astray("p/d/firmware/Pull", "slash");
+}
+
+static void other_topics_are_not_astray(void **state)
+{
+	static const char *const topics[] = {
+		"", "/", "t", "sensors/a/b/temperature", "/p/d/firmware", "p/d/firmware/version", "home/firmware", "firmware", "firmware/", "pull", "read", "report",
+		"a/b/pull", "a/report", "xfirmware/pull", "a/xfirmware/pull", "a/firmware/xpull", "a/firmwares/pull", "a/firmware-pull", "$SYS/broker/firmware/reads",
+		"$SYS/p/d/firmware/pull", "$share/g//p/d/firmware/read", "a/firmware/update", "\xff/firmware/x",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+		if (astray(topics[i]))
+			fail_msg("%s: %s", topics[i], astray(topics[i]));
+	}
 }
 
 static void ids_keep_the_rule(void **state)
@@ -276,6 +338,8 @@ int main(void)
 		cmocka_unit_test(other_topics_are_none_of_ours),
 		cmocka_unit_test(the_shape_is_ours_even_when_the_ids_are_not_valid),
 		cmocka_unit_test(a_topic_of_the_largest_size_is_harmless),
+		cmocka_unit_test(topics_that_only_look_like_ours_are_told),
+		cmocka_unit_test(other_topics_are_not_astray),
 		cmocka_unit_test(ids_keep_the_rule),
 		cmocka_unit_test(a_filter_brings_upgrades_or_not),
 		cmocka_unit_test(what_is_formatted_parses_back),

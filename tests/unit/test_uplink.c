@@ -138,7 +138,7 @@ static void test_every_flip_is_harmless(void **state)
 
 static void test_limits(void **state)
 {
-	static char text[FW_PAYLOAD_MAX + 1];
+	static char text[UINT16_MAX + 1], buffer_of_more[3 * UINT16_MAX];
 	struct fw_uplink uplink = samples[1], out;
 	size_t len;
 
@@ -151,8 +151,11 @@ static void test_limits(void **state)
 	assert_true(len > FW_PAYLOAD_MAX);
 	assert_int_equal(fw_uplink_decode(buffer, len, &out), FW_OK);
 	assert_same(&uplink, &out);
-	uplink.error_reason.len = FW_PAYLOAD_MAX;
-	assert_int_equal(fw_uplink_encode(&uplink, buffer, sizeof(buffer)), 0);
+	/* what version 0.1.0 wrote, and no longer than a length can tell */
+	uplink.error_reason.len = UINT16_MAX;
+	assert_true(fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more, sizeof(buffer_of_more)) > UINT16_MAX);
+	uplink.error_reason.len++;
+	assert_int_equal(fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more, sizeof(buffer_of_more)), 0);
 	uplink.error_reason.len = SIZE_MAX;
 	assert_int_equal(fw_uplink_encode(&uplink, buffer, sizeof(buffer)), 0);
 	assert_true(FW_UPLINK_MAX <= FW_SPOOL_PAYLOAD_MAX);

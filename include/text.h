@@ -1,0 +1,25 @@
+/* Text that others wrote: what of it may be shown and kept, and what stands around it that nobody
+ * means. Pure, allocates nothing; any thread. */
+#ifndef FW_TEXT_H
+#define FW_TEXT_H
+
+#include "fw.h"
+
+#define FW_KEPT_MAX 1024u /* bytes of a text that is kept, such as an errorReason */
+
+/* Bytes of the character at `at` (of `len` bytes, at least 1) when a terminal would obey it rather
+ * than show it: the controls C0, DEL and C1, and those of direction (U+061C, U+200E, U+200F, U+202A
+ * to U+202E, U+2066 to U+2069). 0: it is harmless. */
+size_t fw_text_harmful(const char *at, size_t len);
+
+/* `text`, valid UTF-8 that may hold NUL, as it is kept: a space for each tab and line end, U+FFFD
+ * for each other harmful character, and no more than FW_KEPT_MAX bytes, the last three of them
+ * "..." when something was cut off. The result is `text` itself, or lies in `buffer`, which is not
+ * terminated. */
+struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX]);
+
+/* `text` without what nobody sees at its ends: blanks (space, tab, NUL, Unicode's spaces),
+ * characters without width (U+200B to U+200F, U+2060), and byte-order marks. */
+struct fw_slice fw_text_trim(struct fw_slice text);
+
+#endif
