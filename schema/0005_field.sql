@@ -43,3 +43,14 @@ CREATE INDEX device_due ON device (due_at) WHERE due_at IS NOT NULL AND presence
 CREATE INDEX device_completed ON device (product_id) WHERE completed_from IS NOT NULL;
 -- serves: what was sent to a device since it last reported its version
 CREATE INDEX task_device_sent ON task_device (device_id) WHERE connection IS NOT NULL;
+
+-- Always empty: triggers look at what is inserted here, and refuse what is no good as a text of its kind.
+CREATE TABLE check_text (
+  -- 'product_id', 'device_id', 'version', 'file', 'url' or 'parameters'
+  what TEXT NOT NULL,
+  text TEXT
+) STRICT;
+CREATE TABLE check_parameters (
+  -- firmware.parameters
+  text TEXT
+) STRICT;
