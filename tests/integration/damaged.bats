@@ -127,8 +127,8 @@ left_with_log() {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db
 	old_catalog "$DB" 0.1.0
-	sqlite3 "$DB" 'PRAGMA user_version = 5'
-	refused_untouched 'has schema 5, made by a newer plugin; this one knows up to 4'
+	sqlite3 "$DB" 'PRAGMA user_version = 6'
+	refused_untouched 'has schema 6, made by a newer plugin; this one knows up to 5'
 }
 
 @test "a damaged catalog is refused, and left as it is" {
