@@ -54,3 +54,6 @@ CREATE TABLE check_parameters (
   -- firmware.parameters
   text TEXT
 ) STRICT;
+-- their work is check_text's now
+DROP TRIGGER IF EXISTS firmware_insert_version;
+DROP TRIGGER IF EXISTS firmware_update_version;

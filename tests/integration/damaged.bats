@@ -20,11 +20,11 @@ old_catalog() {
 schema() { sqlite3 -batch "$1" "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"; }
 
 # CATALOG COLUMNS-OF: all rows of the tables that the other catalog has, in the order of their keys. Leaves out what each start of the
-# broker writes, and the queues it empties.
+# broker writes, the queues it empties, and recent_messages, which schema 5 forgets.
 data() {
 	local table columns
 	for table in $(sqlite3 -batch "$2" "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('catalog_state', 'device_change', 'task_change') ORDER BY 1"); do
-		columns=$(sqlite3 -batch "$2" "SELECT group_concat('quote(' || name || ')') FROM pragma_table_info('$table') WHERE name <> 'presence'")
+		columns=$(sqlite3 -batch "$2" "SELECT group_concat('quote(' || name || ')') FROM pragma_table_info('$table') WHERE name NOT IN ('presence', 'recent_messages')")
 		echo "$table"
 		sqlite3 -batch "$1" "SELECT $columns FROM $table ORDER BY $columns"
 	done
@@ -43,7 +43,7 @@ fresh_schema() {
 
 @test "each released schema is migrated to a fresh one's, with its rows" {
 	fresh_schema
-	[[ $(find "$RELEASED" -name '*.sql' | wc -l) -ge 4 ]]
+	[[ $(find "$RELEASED" -name '*.sql' | wc -l) -ge 5 ]]
 	for file in "$RELEASED"/*.sql; do
 		name=$(basename "$file" .sql)
 		echo "$name"
