@@ -13,6 +13,7 @@
 #include "presence_queue.h"
 #include "store_apart.h"
 #include "store_apply.h"
+#include "store_audit.h"
 #include "store_db.h"
 #include "store_files.h"
 #include "store_health.h"
@@ -62,6 +63,7 @@ struct fw_store {
 	/* the store thread's own */
 	struct fw_health health;
 	bool presence_forgotten;
+	bool audited;
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_turn;  /* boot ms */
 	int64_t next_prune; /* boot ms */
@@ -213,6 +215,15 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	return fw_store_presence_forget(store->presence, FORGET_ROWS, left);
 }
 
+/* A catalog that cannot be looked at, with a table dropped say, is told of by others. */
+static enum fw_status audit(struct fw_store *store, bool *left)
+{
+	enum fw_status status = fw_store_audit(&store->writer);
+
+	*left = false;
+	return status == FW_NOMEM ? status : FW_OK;
+}
+
 static enum fw_status prune(struct fw_store *store, bool *left)
 {
 	int64_t before = fw_now_ms() - store->config.options->log_retention_days * DAY_MS;
@@ -254,6 +265,8 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		if (status != FW_OK || left)
 			return status;
 	}
+	if (!store->audited)
+		store->audited = in_transaction(store, audit, &left) == FW_OK;
 	status = fw_intake_work(&store->intake, more);
 	/* before a timeout is decided by who was there */
 	if (status == FW_OK)

@@ -67,6 +67,35 @@ fresh_schema() {
 	done
 }
 
+@test "what an older catalog has and would be refused now is named at the start, a line a kind, with what mends it" {
+	local hex
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	old_catalog "$BROKER_DIR/firmware.db" schema-1
+	# as schema 1 took them
+	sqlite3 "$BROKER_DIR/firmware.db" "DROP TRIGGER IF EXISTS firmware_update_version; DROP TRIGGER IF EXISTS firmware_update_parameters;
+		INSERT INTO product (product_id) VALUES ('lamp ');
+		INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd' || char(8203)), ('lamp', CAST(x'64ff' AS TEXT)), ('lamp', 'fine ü');
+		UPDATE firmware SET version = '1.0' || char(160), url = 'http://h/' || char(65279) WHERE firmware_id = 'lamp-1.0';
+		UPDATE firmware SET parameters = '{\"a\":1e999}' WHERE firmware_id = 'lamp-2.0';
+		UPDATE firmware SET file = 'oven.bin ' WHERE firmware_id = 'oven-1'"
+	start_broker
+	for words in "1 product_id that would be refused now, such as 'lamp '" "2 device_id that would be refused now, such as" '1 version that would' '1 file that would' '1 url that would' \
+		'1 parameters that would be refused now.*has a number that is too large'; do
+		retry 5 grep -q "the catalog has $words.*To mend it: " "$LOG" || { echo "not said: $words"; return 1; }
+	done
+	assert_equal "$(grep -c 'To mend it' "$LOG")" 6
+	# what it says mends them
+	hex=$(sed -n "s/.*DELETE FROM device WHERE hex(device_id) = '\([0-9A-F]*\)'.*/\1/p" "$LOG")
+	db "DELETE FROM device WHERE hex(device_id) IN ('$hex', '64FF');
+		UPDATE firmware SET version = '1.0', url = 'http://h/x' WHERE firmware_id = 'lamp-1.0';
+		UPDATE firmware SET parameters = '{}' WHERE firmware_id = 'lamp-2.0'; UPDATE firmware SET file = 'oven.bin' WHERE firmware_id = 'oven-1';
+		DELETE FROM product WHERE product_id = 'lamp '"
+	stop_broker
+	start_broker
+	settle
+	assert_equal "$(grep -c 'To mend it' "$LOG" || true)" 0
+}
+
 # WORDS [LINE...]: the broker refuses to start, says so, and has changed nothing.
 refused_untouched() {
 	local before words=$1
