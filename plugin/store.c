@@ -21,6 +21,7 @@
 #include "store_lock.h"
 #include "store_log.h"
 #include "store_presence.h"
+#include "store_retention.h"
 #include "store_schedule.h"
 #include "store_schema.h"
 #include "store_writer.h"
@@ -32,10 +33,7 @@
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
-#define PRUNE_EVERY_MS 60000
-#define PRUNE_ROWS 500
 #define FORGET_ROWS 2000
-#define DAY_MS INT64_C(86400000)
 
 struct fw_store {
 	struct fw_store_config config;
@@ -66,7 +64,7 @@ struct fw_store {
 	bool audited;
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_turn;  /* boot ms */
-	int64_t next_prune; /* boot ms */
+	struct fw_retention retention;
 };
 
 static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
@@ -162,6 +160,8 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 		status = fw_store_presence_open(&store->writer, store->rows, store->schedule, &store->presence, &detail);
 	if (status == FW_OK)
 		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
+	if (status == FW_OK)
+		status = fw_retention_init(&store->retention, &store->writer, store->log, store->files, store->config.options->log_retention_days, &detail);
 	if (status != FW_OK && detail.text[0])
 		fw_error_set(error, "cannot use the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
 			detail.text, path);
@@ -224,29 +224,6 @@ static enum fw_status audit(struct fw_store *store, bool *left)
 	return status == FW_NOMEM ? status : FW_OK;
 }
 
-static enum fw_status prune(struct fw_store *store, bool *left)
-{
-	int64_t before = fw_now_ms() - store->config.options->log_retention_days * DAY_MS;
-
-	enum fw_status status = fw_store_log_prune(store->log, before, PRUNE_ROWS, left);
-
-	return status == FW_OK ? fw_store_files_prune(store->files, before, PRUNE_ROWS, left) : status;
-}
-
-static enum fw_status prune_when_due(struct fw_store *store, bool *more)
-{
-	bool left = false;
-	enum fw_status status;
-
-	if (!store->config.options->log_retention_days || fw_boot_ms() < store->next_prune)
-		return FW_OK;
-	status = in_transaction(store, prune, &left);
-	if (status == FW_OK && !left)
-		store->next_prune = fw_boot_ms() + PRUNE_EVERY_MS;
-	*more |= left;
-	return status;
-}
-
 /* One round. *more: there is more to do at once. */
 static enum fw_status work(struct fw_store *store, bool *more)
 {
@@ -280,7 +257,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		fw_schedule_changed(store->schedule);
 	*more |= filed;
 	if (status == FW_OK)
-		status = prune_when_due(store, &left);
+		status = fw_retention_work(&store->retention, &left);
 	store->hurry = scheduled || left;
 	*more |= left;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));

@@ -57,3 +57,12 @@ CREATE TABLE check_parameters (
 -- their work is check_text's now
 DROP TRIGGER IF EXISTS firmware_insert_version;
 DROP TRIGGER IF EXISTS firmware_update_version;
+
+-- how far the wall clock is believed when old rows are deleted: the wall clock and the steady one at one moment; 0: not yet
+ALTER TABLE catalog_state ADD COLUMN trust_wall_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE catalog_state ADD COLUMN trust_steady_ms INTEGER NOT NULL DEFAULT 0;
+-- by so much the wall clock has left that, and since when on the steady clock
+ALTER TABLE catalog_state ADD COLUMN trust_off_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE catalog_state ADD COLUMN trust_off_since INTEGER NOT NULL DEFAULT 0;
+-- the start of the machine in which that was saved
+ALTER TABLE catalog_state ADD COLUMN trust_boot_id TEXT NOT NULL DEFAULT '';
