@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "presence_queue.h"
 #include "store_apart.h"
 #include "store_apply.h"
@@ -111,6 +112,16 @@ static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store
 	return status;
 }
 
+/* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host computer". */
+static void tell_remote(struct fw_store *store)
+{
+	const char *path = store->config.options->db_file, *kind = fw_files_remote_kind(path);
+
+	if (kind)
+		fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who open it share, which this may not give,"
+			" and a file damaged there is lost. Put the catalog on a local disk; never open it from another machine", path, kind);
+}
+
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
@@ -122,6 +133,8 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
 		status = fw_writer_open(&store->writer, options->db_file, options->sync_full, error);
+	if (status == FW_OK)
+		tell_remote(store);
 	fw_health_init(&store->health, &store->writer, options->db_file);
 	return status;
 }
