@@ -28,4 +28,18 @@ void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_
 /* Any thread that owns the clock. */
 int64_t fw_clock_now(const struct fw_clock *clock);
 
+#define FW_CLOCK_SLACK_MS INT64_C(3600000) /* a wall clock that is off by less is set, not wrong */
+
+/* How far the wall clock is believed, for what cannot be undone. It is followed while it goes as the steady clock does. What is ahead
+ * must have stayed so for long, what is behind for an hour, before the reference takes it. */
+struct fw_clock_trust {
+	int64_t wall_ms, steady_ms; /* the reference: both at one moment; wall_ms 0: there is none yet */
+	int64_t off_ms;             /* by so much the wall clock left the reference; 0: it did not */
+	int64_t off_since;          /* steady ms */
+};
+
+/* The wall time that is believed: never beyond `wall`, nor beyond the reference and the steady time that passed since. *held: the wall clock
+ * is ahead of that. It is believed when it has been ahead by the same for `patience_ms`. Changes *trust. */
+int64_t fw_clock_believed(struct fw_clock_trust *trust, int64_t wall, int64_t steady, int64_t patience_ms, bool *held);
+
 #endif

@@ -33,6 +33,9 @@ enum fw_status fw_files_prepare(const char *folder, struct fw_error *error);
 /* Is the folder on a file system that another machine, or another process, may keep waiting without end? True also when it cannot be told. */
 bool fw_files_remote(const char *folder);
 
+/* The name of that file system, for people (static): "NFS". NULL: it is none of these, or cannot be told. */
+const char *fw_files_remote_kind(const char *path);
+
 bool fw_files_name_valid(const char *name);
 
 /* Opens for reading; never blocks, never follows a link in the last component. FW_OK: *fd is the caller's to close. FW_NOT_FOUND; FW_INVALID

@@ -27,7 +27,8 @@ struct fw_options {
 	long log_retention_days; /* 0: keep all */
 };
 
-/* One line of the configuration: the key is without "plugin_opt_". Borrowed. */
+/* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at the ends of a value (blanks, carriage
+ * returns: visible.h) is cut off. */
 struct fw_option_line {
 	const char *key;
 	const char *value;

@@ -14,7 +14,7 @@ struct fw_health {
 	dev_t device;
 	ino_t inode;
 	bool lost;             /* the catalog was removed or replaced: nobody would see what is written */
-	bool wal_told;
+	bool wal_told, pinned_told; /* that the log is large, and that it is so for one reader */
 	int64_t next_look;     /* boot ms */
 	int64_t trouble_since; /* boot ms, 0: none */
 	int64_t trouble_at;    /* boot ms of the last time */

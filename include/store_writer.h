@@ -40,6 +40,8 @@ struct fw_writer {
 	enum fw_status checkpoint;    /* how the last one went: until it succeeds no transaction begins */
 	int log_most;                 /* from so many pages on no transaction begins until the log can be started over */
 	int64_t next_checkpoint;      /* boot ms: not before */
+	int log_done;                 /* pages of the log that the last checkpoint could bring into the catalog */
+	int64_t tried_at, moved_at;   /* boot ms of the last checkpoint, and of the last one that got farther than the one before it */
 	int64_t next_refused_line;    /* boot ms: not before */
 	char trouble[256];            /* what SQLite said when the last transaction failed */
 	sqlite3_stmt *statements[4];
@@ -75,6 +77,11 @@ enum fw_status fw_writer_pass_over(struct fw_writer *writer, enum fw_status stat
 /* The catalog's file was replaced by another one. What the log holds goes into the old file, wherever it is now, so that SQLite does not
  * take the log for that of the file in its place: a log does not say whose it is (sqlite.org/howtocorrupt.html, section 4.2). */
 void fw_writer_empty_log(struct fw_writer *writer);
+
+/* What keeps SQLite's log from being started over, and what to do, for the end of a line. One reader that does not end pins one page:
+ * no checkpoint gets beyond it. Readers that overlap let it move on, but never leave a moment in which the log has none. */
+bool fw_writer_pinned(const struct fw_writer *writer); /* by one reader */
+const char *fw_writer_hindrance(const struct fw_writer *writer);
 
 /* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL payload or no memory: FW_NOMEM. */
 enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,

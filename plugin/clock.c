@@ -1,6 +1,7 @@
 #include "clock.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,4 +32,28 @@ void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_
 int64_t fw_clock_now(const struct fw_clock *clock)
 {
 	return fw_boot_ms() + clock->offset;
+}
+
+/* Has the wall clock been off by the same for so long? */
+static bool stayed_off(struct fw_clock_trust *trust, int64_t off, int64_t steady, int64_t patience_ms)
+{
+	if (trust->off_ms == 0 || llabs(off - trust->off_ms) > FW_CLOCK_SLACK_MS) {
+		trust->off_ms = off;
+		trust->off_since = steady;
+	}
+	return steady - trust->off_since >= patience_ms;
+}
+
+int64_t fw_clock_believed(struct fw_clock_trust *trust, int64_t wall, int64_t steady, int64_t patience_ms, bool *held)
+{
+	int64_t expected = trust->wall_ms + (steady - trust->steady_ms);
+	int64_t off = wall - expected;
+
+	*held = false;
+	if (trust->wall_ms == 0 || llabs(off) <= FW_CLOCK_SLACK_MS || stayed_off(trust, off, steady, off < 0 ? FW_CLOCK_SLACK_MS : patience_ms)) {
+		*trust = (struct fw_clock_trust){.wall_ms = wall, .steady_ms = steady};
+		return wall;
+	}
+	*held = off > 0;
+	return off < 0 ? wall : expected;
 }

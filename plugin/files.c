@@ -148,29 +148,39 @@ bool fw_files_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 	return fstat(fd, &status) == 0 && same(&status, stamp);
 }
 
-static bool is_remote(const struct statfs *status)
+/* File systems that another machine, or another process, serves. Numbers that linux/magic.h lacks are from the kernel's and their makers' sources. */
+static const struct {
+	unsigned magic;
+	const char *name;
+} remote_kinds[] = {
+	{NFS_SUPER_MAGIC, "NFS"}, {SMB_SUPER_MAGIC, "SMB"}, {CIFS_SUPER_MAGIC, "SMB"}, {SMB2_SUPER_MAGIC, "SMB"}, {V9FS_MAGIC, "9p"},
+	{FUSE_SUPER_MAGIC, "FUSE"}, /* sshfs, virtiofs and others; whatever serves it, it may hang */
+	{CEPH_SUPER_MAGIC, "CephFS"}, {AFS_FS_MAGIC, "AFS"}, {AFS_SUPER_MAGIC, "AFS"}, {CODA_SUPER_MAGIC, "Coda"}, {OCFS2_SUPER_MAGIC, "OCFS2"},
+	{0x01161970, "GFS2"}, {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"}, {0x786f4256, "a VirtualBox folder"},
+	{0xbacbacbc, "a VMware folder"},
+};
+
+static const char *remote_kind(const struct statfs *status)
 {
-	switch ((unsigned)status->f_type) {
-	case AFS_FS_MAGIC:
-	case AFS_SUPER_MAGIC:
-	case CEPH_SUPER_MAGIC:
-	case CODA_SUPER_MAGIC:
-	case FUSE_SUPER_MAGIC: /* sshfs and others; whatever serves it, it may hang */
-	case NFS_SUPER_MAGIC:
-	case CIFS_SUPER_MAGIC:
-	case SMB2_SUPER_MAGIC:
-	case V9FS_MAGIC:
-		return true;
-	default:
-		return false;
+	for (size_t i = 0; i < sizeof(remote_kinds) / sizeof(remote_kinds[0]); i++) {
+		if ((unsigned)status->f_type == remote_kinds[i].magic)
+			return remote_kinds[i].name;
 	}
+	return NULL;
 }
 
 bool fw_files_remote(const char *folder)
 {
 	struct statfs status;
 
-	return statfs(folder, &status) != 0 || is_remote(&status);
+	return statfs(folder, &status) != 0 || remote_kind(&status);
+}
+
+const char *fw_files_remote_kind(const char *path)
+{
+	struct statfs status;
+
+	return statfs(path, &status) == 0 ? remote_kind(&status) : NULL;
 }
 
 /* On these a lease may also be refused when nobody writes. */
@@ -178,7 +188,7 @@ static bool opened_remote(int fd)
 {
 	struct statfs status;
 
-	return fstatfs(fd, &status) != 0 || is_remote(&status);
+	return fstatfs(fd, &status) != 0 || remote_kind(&status);
 }
 
 /* By a read lease, which the kernel gives only where nobody can write. It is given back at once; whoever opens the file in between waits

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "visible.h"
+
 #define URL_BASE_MAX 1024u /* bytes */
 #define CHUNK_MOST 1048576 /* bytes: what devices ask for and do not read waits in the broker's memory */
 
@@ -97,13 +99,9 @@ static enum fw_status parse_sync(struct parser *parser, const struct option *opt
 
 static char *trimmed(const char *at, size_t len)
 {
-	while (len && (*at == ' ' || *at == '\t')) {
-		at++;
-		len--;
-	}
-	while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
-		len--;
-	return strndup(at, len);
+	struct fw_slice text = fw_visible_trim((struct fw_slice){at, len});
+
+	return strndup(text.at, text.len);
 }
 
 static void free_list(char **list)
@@ -165,10 +163,8 @@ static enum fw_status parse_url_base(struct parser *parser, const struct option 
 	/* what firmware.url allows, with room for the rest of a URL */
 	if (!web || !host || strchr("/:", host[3]) || strlen(value) > URL_BASE_MAX)
 		return bad_value(parser, option, value);
-	for (const char *c = value; *c; c++) {
-		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '?' || *c == '#')
-			return bad_value(parser, option, value);
-	}
+	if (strpbrk(value, " ?#") || !fw_visible(fw_slice_of(value)))
+		return bad_value(parser, option, value);
 	return parse_text(parser, option, value);
 }
 
@@ -264,18 +260,42 @@ static enum fw_status fill_defaults(struct fw_options *out)
 	return FW_OK;
 }
 
+/* An earlier version took the end of the value for a part of the name, and made the catalog or a folder under that. */
+static enum fw_status refuse_other_name(struct fw_error *error, const struct fw_option_line *line, const char *meant)
+{
+	fw_error_set(error, "plugin_opt_%s: there is '%s' with a blank at its end, and no '%s': while the broker is stopped rename it, and whatever lies"
+		" beside it under that name", line->key, line->value, meant);
+	return FW_INVALID;
+}
+
+/* What nobody sees at a value's ends was not meant: Mosquitto leaves a blank, a tab and the carriage return of a file from Windows
+ * there, and made of them a catalog of another name. */
+static enum fw_status parse_line(struct parser *parser, const struct fw_option_line *line)
+{
+	const struct option *option = find_option(line->key);
+	const char *value = line->value ? line->value : "";
+	enum fw_status status = FW_NOMEM;
+	char *copy;
+
+	if (!option)
+		return unknown_option(parser->error, line->key);
+	copy = trimmed(value, strlen(value));
+	if (copy && strcmp(copy, value) != 0 && access(value, F_OK) == 0 && access(copy, F_OK) != 0)
+		status = refuse_other_name(parser->error, line, copy);
+	else if (copy)
+		status = option->parse(parser, option, copy);
+	free(copy);
+	return status;
+}
+
 enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count, struct fw_options *out, struct fw_error *error)
 {
 	struct parser parser = {out, error};
-	enum fw_status status;
 
 	*out = (struct fw_options){.chunk_max_bytes = 65536, .connection_rate = 500};
 	for (size_t i = 0; i < count; i++) {
-		const struct option *option = find_option(lines[i].key);
+		enum fw_status status = parse_line(&parser, &lines[i]);
 
-		if (!option)
-			return unknown_option(error, lines[i].key);
-		status = option->parse(&parser, option, lines[i].value ? lines[i].value : "");
 		if (status != FW_OK)
 			return status;
 	}

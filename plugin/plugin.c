@@ -20,6 +20,7 @@
 #include <mqtt_protocol.h>
 #endif
 
+#include "conf.h"
 #include "nudge.h"
 #include "options.h"
 #include "retained.h"
@@ -416,6 +417,26 @@ static void name_retained(void)
 		mosquitto_log_printf(MOSQ_LOG_WARNING, NAME "%s", line);
 }
 
+/* 2.0: says which listener is served, when that is not each of them. */
+static void tell_listener(const struct plugin *plugin)
+{
+	struct fw_conf_place place;
+	struct fw_error sentence;
+	char path[FW_CONF_NAME_MAX];
+	const char *slash;
+	Dl_info own;
+	bool missed;
+
+	if (plugin->on_2_1 || !dladdr(events, &own) || !fw_conf_path(path, sizeof(path)))
+		return;
+	slash = strrchr(own.dli_fname, '/');
+	if (fw_conf_find(path, slash ? slash + 1 : own.dli_fname, &place) != FW_OK)
+		return;
+	missed = fw_conf_describe(&place, &sentence);
+	if (sentence.text[0])
+		mosquitto_log_printf(missed ? MOSQ_LOG_WARNING : MOSQ_LOG_NOTICE, NAME "%s", sentence.text);
+}
+
 EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
 {
 	for (int i = 0; i < supported_version_count; i++) {
@@ -453,6 +474,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 	*userdata = plugin;
 	greet(plugin);
 	name_retained();
+	tell_listener(plugin);
 	return MOSQ_ERR_SUCCESS;
 }
 

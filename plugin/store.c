@@ -10,9 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "presence_queue.h"
 #include "store_apart.h"
 #include "store_apply.h"
+#include "store_audit.h"
 #include "store_db.h"
 #include "store_files.h"
 #include "store_health.h"
@@ -20,6 +22,7 @@
 #include "store_lock.h"
 #include "store_log.h"
 #include "store_presence.h"
+#include "store_retention.h"
 #include "store_schedule.h"
 #include "store_schema.h"
 #include "store_writer.h"
@@ -31,10 +34,7 @@
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
 #define RETRY_MS 50          /* after trouble */
 #define STOP_MS 5000         /* for what is left when the broker stops */
-#define PRUNE_EVERY_MS 60000
-#define PRUNE_ROWS 500
 #define FORGET_ROWS 2000
-#define DAY_MS INT64_C(86400000)
 
 struct fw_store {
 	struct fw_store_config config;
@@ -64,9 +64,10 @@ struct fw_store {
 	/* the store thread's own */
 	struct fw_health health;
 	bool presence_forgotten;
+	bool audited;
 	bool hurry; /* there is more to do than to apply uplinks */
 	int64_t next_turn;  /* boot ms */
-	int64_t next_prune; /* boot ms */
+	struct fw_retention retention;
 };
 
 static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
@@ -113,6 +114,16 @@ static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store
 	return status;
 }
 
+/* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host computer". */
+static void tell_remote(struct fw_store *store)
+{
+	const char *path = store->config.options->db_file, *kind = fw_files_remote_kind(path);
+
+	if (kind)
+		fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who open it share, which this may not give,"
+			" and a file damaged there is lost. Put the catalog on a local disk; never open it from another machine", path, kind);
+}
+
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
@@ -124,6 +135,8 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
 		status = fw_writer_open(&store->writer, options->db_file, options->sync_full, error);
+	if (status == FW_OK)
+		tell_remote(store);
 	fw_health_init(&store->health, &store->writer, options->db_file);
 	return status;
 }
@@ -167,6 +180,8 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 			.presence = store->presence, .schedule = store->schedule, .log = store->log, .labels = store->labels}, &store->apply, &detail);
 	if (status == FW_OK)
 		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
+	if (status == FW_OK)
+		status = fw_retention_init(&store->retention, &store->writer, store->log, store->files, store->config.options->log_retention_days, &detail);
 	if (status != FW_OK && detail.text[0])
 		fw_error_set(error, "cannot use the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
 			detail.text, path);
@@ -224,27 +239,13 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	return fw_store_presence_forget(store->presence, FORGET_ROWS, left);
 }
 
-static enum fw_status prune(struct fw_store *store, bool *left)
+/* A catalog that cannot be looked at, with a table dropped say, is told of by others. */
+static enum fw_status audit(struct fw_store *store, bool *left)
 {
-	int64_t before = fw_now_ms() - store->config.options->log_retention_days * DAY_MS;
+	enum fw_status status = fw_store_audit(&store->writer);
 
-	enum fw_status status = fw_store_log_prune(store->log, before, PRUNE_ROWS, left);
-
-	return status == FW_OK ? fw_store_files_prune(store->files, before, PRUNE_ROWS, left) : status;
-}
-
-static enum fw_status prune_when_due(struct fw_store *store, bool *more)
-{
-	bool left = false;
-	enum fw_status status;
-
-	if (!store->config.options->log_retention_days || fw_boot_ms() < store->next_prune)
-		return FW_OK;
-	status = in_transaction(store, prune, &left);
-	if (status == FW_OK && !left)
-		store->next_prune = fw_boot_ms() + PRUNE_EVERY_MS;
-	*more |= left;
-	return status;
+	*left = false;
+	return status == FW_NOMEM ? status : FW_OK;
 }
 
 /* One round. *more: there is more to do at once. */
@@ -265,6 +266,8 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		if (status != FW_OK || left)
 			return status;
 	}
+	if (!store->audited)
+		store->audited = in_transaction(store, audit, &left) == FW_OK;
 	status = fw_intake_work(&store->intake, more);
 	/* before a timeout is decided by who was there */
 	if (status == FW_OK)
@@ -278,7 +281,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 		fw_schedule_changed(store->schedule);
 	*more |= filed;
 	if (status == FW_OK)
-		status = prune_when_due(store, &left);
+		status = fw_retention_work(&store->retention, &left);
 	store->hurry = scheduled || left;
 	*more |= left;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));

@@ -35,15 +35,17 @@ void fw_health_look_at_catalog(struct fw_health *health)
 		fw_writer_empty_log(health->writer);
 }
 
-/* A reader that never ends keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
+/* Readers keep SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
 static void look_at_wal(struct fw_health *health)
 {
 	int64_t bytes = fw_db_log_bytes(health->path);
+	bool pinned = fw_writer_pinned(health->writer);
 
-	if (bytes > WAL_LARGE && !health->wal_told) {
-		fw_writer_log(health->writer, FW_LOG_WARNING, "'%s-wal' has grown to %lld MiB: some connection keeps a read transaction open; end it", health->path,
-			(long long)(bytes >> 20));
+	if (bytes > WAL_LARGE && (!health->wal_told || (pinned && !health->pinned_told))) {
+		fw_writer_log(health->writer, FW_LOG_WARNING, "'%s-wal' has grown to %lld MiB, %s", health->path, (long long)(bytes >> 20),
+			fw_writer_hindrance(health->writer));
 		health->wal_told = true;
+		health->pinned_told = pinned;
 	} else if (bytes >= 0 && bytes < WAL_LARGE / 2) {
 		health->wal_told = false;
 	}

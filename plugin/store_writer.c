@@ -10,6 +10,7 @@
 #define CHECKPOINT_PAGES 4000    /* 16 MiB: under load a transaction writes up to a third of it */
 #define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
 #define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
+#define PINNED_MS 60000          /* a reader for which checkpoints stand still so long does not end */
 
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 
@@ -61,6 +62,26 @@ static int note_log(void *context, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+static void note_checkpoint(struct fw_writer *writer, int done)
+{
+	writer->tried_at = fw_boot_ms();
+	if (done != writer->log_done)
+		writer->moved_at = writer->tried_at;
+	writer->log_done = done;
+}
+
+bool fw_writer_pinned(const struct fw_writer *writer)
+{
+	return writer->log_done < writer->log_pages / 2 || writer->tried_at - writer->moved_at >= PINNED_MS;
+}
+
+const char *fw_writer_hindrance(const struct fw_writer *writer)
+{
+	if (fw_writer_pinned(writer))
+		return "because some connection keeps a read transaction open: end it";
+	return "because read transactions overlap without end: let those who read make a pause, or read a copy (VACUUM INTO)";
+}
+
 /* Each time the log has grown by so much. SQLite's own way is at every commit once it is so long, which is the same unless a reader keeps
  * the log from being started over: then every commit would wait for the disk, and with it the spool's writes on the broker thread. */
 static void checkpoint_when_due(struct fw_writer *writer)
@@ -70,6 +91,7 @@ static void checkpoint_when_due(struct fw_writer *writer)
 	if (writer->log_pages < writer->checkpoint_at || fw_boot_ms() < writer->next_checkpoint)
 		return;
 	writer->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
+	note_checkpoint(writer, done);
 	if (writer->checkpoint == FW_BUSY)
 		writer->checkpoint = FW_OK;
 	if (writer->checkpoint != FW_OK)
@@ -88,19 +110,21 @@ void fw_writer_empty_log(struct fw_writer *writer)
  * Files"). Rather than fill the disk uplinks stay in the spool, which needs a small part of the room. */
 static enum fw_status bound_log(struct fw_writer *writer)
 {
+	int total = 0, done = 0;
+
 	if (writer->log_pages < writer->log_most)
 		return FW_OK;
 	if (fw_boot_ms() >= writer->next_checkpoint) {
 		writer->next_checkpoint = fw_boot_ms() + HINDERED_MS;
-		if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) == SQLITE_OK) {
+		if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, &total, &done) == SQLITE_OK) {
 			writer->log_pages = 0;
 			writer->checkpoint_at = CHECKPOINT_PAGES;
 			writer->next_checkpoint = 0;
 			return FW_OK;
 		}
+		note_checkpoint(writer, done);
 	}
-	snprintf(writer->trouble, sizeof(writer->trouble), "its log has grown to %d MiB, because some connection keeps a read transaction open: end it",
-		writer->log_most >> 8);
+	snprintf(writer->trouble, sizeof(writer->trouble), "its log has grown to %d MiB, %s", writer->log_most >> 8, fw_writer_hindrance(writer));
 	return FW_FAILED;
 }
 

@@ -88,3 +88,26 @@ CREATE INDEX task_count_under_way ON task_count (product_id) WHERE processing > 
 CREATE INDEX task_device_untold ON task_device (task_id, device_id) WHERE untold = 1;
 -- serves: what was sent to a device since it last reported its version
 CREATE INDEX task_device_sent ON task_device (device_id) WHERE connection IS NOT NULL;
+
+-- Always empty: triggers look at what is inserted here, and refuse what is no good as a text of its kind.
+CREATE TABLE check_text (
+  -- 'product_id', 'device_id', 'version', 'file', 'url' or 'parameters'
+  what TEXT NOT NULL,
+  text TEXT
+) STRICT;
+CREATE TABLE check_parameters (
+  -- firmware.parameters
+  text TEXT
+) STRICT;
+-- their work is check_text's now
+DROP TRIGGER IF EXISTS firmware_insert_version;
+DROP TRIGGER IF EXISTS firmware_update_version;
+
+-- how far the wall clock is believed when old rows are deleted: the wall clock and the steady one at one moment; 0: not yet
+ALTER TABLE catalog_state ADD COLUMN trust_wall_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE catalog_state ADD COLUMN trust_steady_ms INTEGER NOT NULL DEFAULT 0;
+-- by so much the wall clock has left that, and since when on the steady clock
+ALTER TABLE catalog_state ADD COLUMN trust_off_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE catalog_state ADD COLUMN trust_off_since INTEGER NOT NULL DEFAULT 0;
+-- the start of the machine in which that was saved
+ALTER TABLE catalog_state ADD COLUMN trust_boot_id TEXT NOT NULL DEFAULT '';

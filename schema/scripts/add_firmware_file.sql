@@ -8,10 +8,21 @@
 -- tells how to make a signature). Newer firmware has the higher version_order.
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(product_id) = 'text'),
+  version CONSTRAINT "version must be text in quotes: without them 1.10 is the number 1.1"
+    CHECK (typeof(version) = 'text'),
+  name CONSTRAINT "name must be text in quotes" CHECK (typeof(name) = 'text'),
+  file CONSTRAINT "file must be text in quotes" CHECK (typeof(file) = 'text'),
+  sign_method CONSTRAINT "sign_method must be text in quotes, or NULL"
+    CHECK (typeof(sign_method) IN ('text', 'null')),
+  sign CONSTRAINT "sign must be text in quotes, or NULL" CHECK (typeof(sign) IN ('text', 'null')));
+INSERT INTO quoted SELECT arg.product_id, arg.version, arg.name, arg.file, arg.sign_method, arg.sign FROM arg;
 INSERT INTO firmware (product_id, version, version_order, name, file, sign_method, sign)
 SELECT arg.product_id, arg.version, arg.version_order, arg.name, arg.file, arg.sign_method, arg.sign FROM arg;
 
 .mode box
 SELECT firmware_id, product_id, version, version_order, name, file, state
-FROM firmware WHERE (product_id, version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg);
+FROM firmware WHERE (product_id, version) IN (SELECT arg.product_id, arg.version FROM arg);
 .print See how it went: SELECT state, state_reason FROM firmware WHERE ...

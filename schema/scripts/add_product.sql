@@ -5,6 +5,11 @@
 -- product_id is the first level of its devices' topics.
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(product_id) = 'text'),
+  name CONSTRAINT "name must be text in quotes" CHECK (typeof(name) = 'text'));
+INSERT INTO quoted SELECT arg.product_id, arg.name FROM arg;
 INSERT INTO product (product_id, name)
 SELECT arg.product_id, arg.name FROM arg WHERE true
 ON CONFLICT (product_id) DO UPDATE SET name = excluded.name;

@@ -5,6 +5,12 @@
 -- Device '' stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is 0).
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(product_id) = 'text'),
+  version CONSTRAINT "version must be text in quotes: without them 1.10 is the number 1.1"
+    CHECK (typeof(version) = 'text'));
+INSERT INTO quoted SELECT arg.product_id, arg.version FROM arg;
 .mode box
 SELECT
   w.device_id, 100 * w.reached / w.total AS percent, w.bytes, w.total, w.requests,
@@ -12,5 +18,5 @@ SELECT
   strftime('%Y-%m-%dT%H:%M:%SZ', w.last_byte_at / 1000, 'unixepoch') AS last_byte,
   iif(w.completed_at IS NULL, 'no', 'yes') AS complete
 FROM firmware AS f CROSS JOIN download AS w ON w.firmware_id = f.firmware_id
-WHERE (f.product_id, f.version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg)
+WHERE (f.product_id, f.version) IN (SELECT arg.product_id, arg.version FROM arg)
 ORDER BY w.completed_at IS NOT NULL, w.last_byte_at;

@@ -3,6 +3,9 @@
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '00a1' AS text" catalog.db < find_device.sql
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  text CONSTRAINT "text must be text in quotes" CHECK (typeof(text) = 'text'));
+INSERT INTO quoted SELECT arg.text FROM arg;
 .mode box
 SELECT
   product_id, device_id, name, version, coalesce(presence, 'unknown') AS presence,

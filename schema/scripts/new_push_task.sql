@@ -5,6 +5,13 @@
 -- Devices that run the version already count as success from the start.
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(product_id) = 'text'),
+  version CONSTRAINT "version must be text in quotes: without them 1.10 is the number 1.1"
+    CHECK (typeof(version) = 'text'),
+  name CONSTRAINT "name must be text in quotes" CHECK (typeof(name) = 'text'));
+INSERT INTO quoted SELECT arg.product_id, arg.version, arg.name FROM arg;
 CREATE TEMP TABLE made AS SELECT lower(hex(randomblob(8))) AS task_id;
 INSERT INTO task (task_id, firmware_id, name, mode, release_type)
 SELECT

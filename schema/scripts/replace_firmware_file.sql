@@ -7,19 +7,29 @@
 -- rows. Devices that have the version already do not ask again: a mistake in the field is better mended by a new version.
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  file CONSTRAINT "file must be text in quotes" CHECK (typeof(file) = 'text'),
+  sign_method CONSTRAINT "sign_method must be text in quotes, or NULL"
+    CHECK (typeof(sign_method) IN ('text', 'null')),
+  sign CONSTRAINT "sign must be text in quotes, or NULL" CHECK (typeof(sign) IN ('text', 'null')),
+  product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(product_id) = 'text'),
+  version CONSTRAINT "version must be text in quotes: without them 1.10 is the number 1.1"
+    CHECK (typeof(version) = 'text'));
+INSERT INTO quoted SELECT arg.file, arg.sign_method, arg.sign, arg.product_id, arg.version FROM arg;
 UPDATE firmware SET
   (file, sign_method, sign) = (
     SELECT arg.file, arg.sign_method, arg.sign FROM arg
-    WHERE arg.product_id = firmware.product_id AND CAST(arg.version AS TEXT) = firmware.version),
+    WHERE arg.product_id = firmware.product_id AND arg.version = firmware.version),
   size = NULL,
   -- an address that was given by hand stays
   url = iif(
     EXISTS (SELECT 1 FROM firmware_file AS ff WHERE ff.firmware_id = firmware.firmware_id AND ff.url_made = 1),
     NULL, url),
   state = 'pending'
-WHERE (product_id, version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg WHERE arg.file IS NOT NULL);
+WHERE (product_id, version) IN (SELECT arg.product_id, arg.version FROM arg WHERE arg.file IS NOT NULL);
 SELECT 'no such firmware: nothing changed' WHERE changes() = 0;
 
 .mode box
 SELECT firmware_id, product_id, version, file, state
-FROM firmware WHERE (product_id, version) IN (SELECT arg.product_id, CAST(arg.version AS TEXT) FROM arg);
+FROM firmware WHERE (product_id, version) IN (SELECT arg.product_id, arg.version FROM arg);

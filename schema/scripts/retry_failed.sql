@@ -3,6 +3,10 @@
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" catalog.db < retry_failed.sql
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  task_id CONSTRAINT "task_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(task_id) = 'text'));
+INSERT INTO quoted SELECT arg.task_id FROM arg;
 UPDATE task_device SET state = 'waiting'
 WHERE task_id IN (SELECT arg.task_id FROM arg) AND state = 'failed';
 SELECT 'no failed device in a task of this id: nothing retried' WHERE changes() = 0;

@@ -12,6 +12,12 @@
 -- Firmware that is signed is verified again with the new key.
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  public_key CONSTRAINT "public_key must be text, as by CAST(readfile(...) AS TEXT), or NULL"
+    CHECK (typeof(public_key) IN ('text', 'null')),
+  product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(product_id) = 'text'));
+INSERT INTO quoted SELECT arg.public_key, arg.product_id FROM arg;
 UPDATE product SET public_key = (SELECT arg.public_key FROM arg WHERE arg.product_id = product.product_id)
 WHERE product_id IN (SELECT arg.product_id FROM arg);
 SELECT 'no such product: nothing changed' WHERE changes() = 0;

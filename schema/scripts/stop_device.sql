@@ -5,6 +5,12 @@
 -- arg may have several rows.
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  task_id CONSTRAINT "task_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(task_id) = 'text'),
+  device_id CONSTRAINT "device_id must be text in quotes: without them 007 is the number 7"
+    CHECK (typeof(device_id) = 'text'));
+INSERT INTO quoted SELECT arg.task_id, arg.device_id FROM arg;
 UPDATE task_device SET state = 'canceled'
 WHERE (task_id, device_id) IN (SELECT arg.task_id, arg.device_id FROM arg) AND state = 'waiting';
 SELECT 'no waiting row of this task and device: nothing stopped' WHERE changes() = 0;

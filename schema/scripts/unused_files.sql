@@ -5,6 +5,9 @@
 -- To remove them, look at the list first, and then put behind the command:  | xargs -d '\n' rm --
 .bail on
 .timeout 5000
+CREATE TEMP TABLE quoted (
+  folder CONSTRAINT "folder must be text in quotes" CHECK (typeof(folder) = 'text'));
+INSERT INTO quoted SELECT arg.folder FROM arg;
 .mode list
 SELECT e.name
 FROM arg CROSS JOIN fsdir(arg.folder) AS e

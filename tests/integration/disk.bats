@@ -89,6 +89,18 @@ fill_disk_under_load() {
 	retry 20 nothing_acknowledged 1
 }
 
+@test "a catalog on a file system of other machines or processes is warned of" {
+	local type
+	for type in 0x6969=NFS 0xfe534d42=SMB 0x01021997=9p 0x65735546=FUSE; do
+		STATFS_TYPE=${type%=*} LD_PRELOAD=$BATS_FILE_TMPDIR/faults.so start_broker
+		retry 5 grep -q "the catalog '.*' is on ${type#*=}: SQLite's log (WAL) needs memory that all who open it share" "$LOG"
+		stop_broker
+	done
+	start_broker
+	say d1 report '{"version":"1.0"}'
+	refute grep -q 'Put the catalog on a local disk' "$LOG"
+}
+
 @test "a full disk: what is not kept is not acknowledged, and all is delivered when there is room" {
 	start_on_small_disk
 	start_witnesses 4 2 0 2000 800

@@ -2,7 +2,9 @@
  *
  * FILE is a text of one line, read anew for each call:  OPERATIONS ERRNO PERCENT NAME
  * OPERATIONS is any of w (writing, making longer), s (syncing), o (opening for writing), r (reading), or - for none. So many per cent
- * of the calls on files whose path contains NAME (NAME$: ends with it) fail. Half of the writes that fail write a part before. FILE must have 64 bytes. */
+ * of the calls on files whose path contains NAME (NAME$: ends with it) fail. Half of the writes that fail write a part before. FILE must have 64 bytes.
+ *
+ * With STATFS_TYPE=NUMBER every file is on a file system of that type (statfs(2)). */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static const char *orders;
@@ -123,3 +126,14 @@ int open(const char *path, int flags, ...)
 	return open64(path, flags, mode);
 }
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
+
+int statfs(const char *path, struct statfs *status)
+{
+	int (*real)(const char *, struct statfs *) = dlsym(RTLD_NEXT, "statfs");
+	const char *type = getenv("STATFS_TYPE");
+	int code = real(path, status);
+
+	if (type)
+		status->f_type = strtol(type, NULL, 0);
+	return code;
+}

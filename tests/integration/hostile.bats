@@ -267,8 +267,10 @@ EVIL=("x' OR '1'='1" "'; DROP TABLE device; --" '\"},\"url\":\"http://evil\"}' '
 }
 
 @test "firmware whose parameters only SQLite takes for JSON is not offered, and its product's pulls are answered" {
+	# of a catalog that was made before they were refused
+	db 'DROP TRIGGER firmware_update_parameters'
 	for parameters in '{"a":"\ud800"}' '{"a":1e999}' "{\"a\":\"$(printf '\xff')\"}"; do
-		db "UPDATE firmware SET parameters = '$parameters' WHERE version = '2.0'" 2>/dev/null || continue
+		db "UPDATE firmware SET parameters = '$parameters' WHERE version = '2.0'"
 		assert_json "$(pull d1 '{}')" '.version == "2.0" or .code == "no_update"'
 		assert_json "$(pull d1 '{"requestVersion":"2.0"}')" '.version == "2.0" or .code == "version_not_found"'
 		assert_json "$(pull d1 '{"requestVersion":"1.1"}')" '.version == "1.1"'

@@ -31,6 +31,25 @@ one_line_says() {
 	done
 }
 
+@test "a blank, a tab or a carriage return behind a value is none of it; blanks inside are" {
+	mkdir "$BROKER_DIR/my files"
+	# as an editor on Windows leaves it, but for the lines that are Mosquitto's own
+	start_broker "plugin_opt_db_file $BROKER_DIR/firmware.db"$' \t\r' "plugin_opt_files_dir $BROKER_DIR/my files"$'\r' $'plugin_opt_log_retention_days 3 \r' \
+		$'plugin_opt_operators admin, the boss\t' $'plugin_opt_identity clientid\r'
+	catalog
+	accepted pub -q 1 -i any -u 'the boss' -t /lamp/d1/firmware/report -m '{"version":"1.0"}'
+	assert_equal "$(cd "$BROKER_DIR" && find . -name '*.db*' -not -name '*-*')" ./firmware.db
+	[[ ! -e $BROKER_DIR/firmware ]]
+}
+
+@test "a catalog that an earlier version made under a name with a blank at its end is not left behind" {
+	touch "$BROKER_DIR/firmware.db "
+	refuses_to_start "plugin_opt_db_file $BROKER_DIR/firmware.db "
+	one_line_says plugin_opt_db_file 'with a blank at its end' 'rename it'
+	mv "$BROKER_DIR/firmware.db " "$BROKER_DIR/firmware.db"
+	start_broker
+}
+
 @test "no db_file" {
 	printf 'user %s\nlistener 0 %s/socket\nlog_dest stderr\nplugin %s\n' "$(id -un)" "$BROKER_DIR" "$FW_PLUGIN" >"$BROKER_DIR/mosquitto.conf"
 	refuses_to_start

@@ -92,3 +92,39 @@ until_told() {
 	assert_equal "$(sqlite3 "$second" "SELECT version FROM device WHERE device_id = 'd1'")" 7
 	assert_equal "$(db "SELECT version IS NULL OR version <> '7' FROM device WHERE device_id = 'd1'")" 1
 }
+
+# LINES-OF-THE-FIRST-FILE LINES-OF-THE-SECOND: a broker as Debian lays it out, in a network of its own, for it listens on port 1883.
+debian_layout() {
+	stop_broker
+	unshare -n true 2>/dev/null || skip 'a network of its own cannot be made here'
+	mkdir -p "$BROKER_DIR/conf.d"
+	printf 'per_listener_settings true\nuser %s\nlog_dest stderr\ninclude_dir %s/conf.d\n' "$(id -un)" "$BROKER_DIR" >"$BROKER_DIR/mosquitto.conf"
+	printf '%s\n' "$1" >"$BROKER_DIR/conf.d/a.conf"
+	printf '%s\n' "$2" >"$BROKER_DIR/conf.d/b.conf"
+	printf '#!/bin/sh\nexec unshare -n %s "$@"\n' "$MOSQUITTO" >"$BROKER_DIR/mosquitto"
+	chmod +x "$BROKER_DIR/mosquitto"
+	MOSQUITTO=$BROKER_DIR/mosquitto start_broker
+}
+
+on_2_1() { grep -q 'mosquitto version 2\.1' "$LOG"; }
+
+@test "Debian's conf.d: a plugin that serves none but the unused default listener says so, and where its lines must stand" {
+	local listener plugin
+	listener=$(printf 'listener 0 %s/socket\nallow_anonymous true' "$BROKER_DIR")
+	plugin=$(printf 'plugin %s\nplugin_opt_db_file %s' "$FW_PLUGIN" "$DB")
+	debian_layout "$listener" "$plugin"
+	! on_2_1 || skip 'Mosquitto 2.0'
+	grep "Warning\|mosquitto-firmware" "$LOG" | grep -F "this plugin serves the default listener (port 1883) alone, for no 'listener' stands above its lines in $BROKER_DIR/conf.d/b.conf (line 1). Clients of 'listener 0 $BROKER_DIR/socket' are not served: move the plugin's lines below that line ($BROKER_DIR/conf.d/a.conf, line 1)"
+	# it is so
+	refute pull d1 '{}'
+	# where the line says, all is well
+	debian_layout "$listener"$'\n'"$plugin" ''
+	refute grep -q 'this plugin serves' "$LOG"
+	assert_json "$(pull d1 '{}')" '.version == "2.0"'
+}
+
+@test "of several listeners the one that is served is told" {
+	debian_layout "$(printf 'listener 0 %s/socket\nallow_anonymous true\nplugin %s\nplugin_opt_db_file %s' "$BROKER_DIR" "$FW_PLUGIN" "$DB")" "listener 0 $BROKER_DIR/other"
+	! on_2_1 || skip 'Mosquitto 2.0'
+	grep -F "this plugin serves listener 0 $BROKER_DIR/socket alone, and no client of another listener" "$LOG"
+}

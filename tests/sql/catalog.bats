@@ -19,7 +19,7 @@ setup() {
     "char(97, 0)" "printf('%065d', 7)" "char(0x4e2d) || printf('%062d', 7)"; do
     refused "$words" "INSERT INTO product (product_id) VALUES ($bad);"
   done
-  sql "INSERT INTO product (product_id) VALUES (printf('%064d', 7)), (char(0x4e2d) || printf('%061d', 7)), (' '), ('007'), ('a.b_c-d*[]?');"
+  sql "INSERT INTO product (product_id) VALUES (printf('%064d', 7)), (char(0x4e2d) || printf('%061d', 7)), ('a b'), ('007'), ('a.b_c-d*[]?');"
   rows 'text|007' "SELECT typeof(product_id), product_id FROM product WHERE product_id = '007';"
 }
 

@@ -10,7 +10,7 @@ catalog_make() {
     echo 'PRAGMA journal_mode = wal; BEGIN;'
     cat "$BATS_LIB_SCHEMA"/000*.sql \
       "$BATS_LIB_SCHEMA"/views.sql "$BATS_LIB_SCHEMA"/triggers.sql "$BATS_LIB_SCHEMA"/triggers_task.sql
-    echo 'PRAGMA application_id = 0x4D6F4657; PRAGMA user_version = 4; COMMIT;'
+    echo 'PRAGMA application_id = 0x4D6F4657; PRAGMA user_version = 5; COMMIT;'
   } | sqlite3 -bail "$1" >/dev/null
 }
 

@@ -75,6 +75,28 @@ with_task() {
   done
 }
 
+# The text arguments that the first lines of the script name: all but those that are numbers there.
+text_arguments() {
+  grep '^--   ' "$1" | grep -oE "('[^']*'|NULL|AS TEXT\)|column1) AS [a-z_]+" | sed 's/.* AS //' | sort -u
+}
+
+@test "a script refuses a text without quotes, in which 1.10 is the number 1.1, and changes nothing" {
+  local script argument tried=0
+  with_task
+  for script in *.sql; do
+    for argument in $(text_arguments "$script"); do
+      says_no "$argument must be text" "$script" "s/\('[^']*'\|NULL\|CAST([^)]*) AS TEXT)\) AS $argument\b/1.10 AS $argument/; s/('gw-0001')/(1.10)/"
+      tried=$((tried + 1))
+    done
+  done
+  ((tried > 40))
+}
+
+@test "retire_firmware.sql given 2.10 without quotes leaves 2.1 alone" {
+  sql "INSERT INTO firmware (product_id, name, version, version_order, url, size, sign_method, sign) VALUES ('gateway', 'n', '2.1', 210, $HOSTED);"
+  says_no 'version must be text in quotes: without them 1.10 is the number 1.1' retire_firmware.sql "s/'1.0' AS version/2.10 AS version/"
+}
+
 @test "add_product.sql" {
   says 'Gateway' add_product.sql
   rows 'gateway|Gateway' 'SELECT product_id, name FROM product;'

@@ -87,6 +87,68 @@ static void test_reading(void **state)
 	assert_in_range(fw_clock_now(&clock) - fw_boot_ms(), 999, 1000);
 }
 
+#define HOUR INT64_C(3600000)
+#define YEAR (365 * DAY)
+
+static struct fw_clock_trust trust;
+
+/* What is believed at `steady` when the wall clock is off the right time by `off`. The right time is the steady one, from 2023 on. */
+static int64_t believed(int64_t steady, int64_t off, bool wanted_held)
+{
+	bool held;
+	int64_t now = fw_clock_believed(&trust, 1700000000000 + steady + off, steady, 7 * DAY, &held);
+
+	assert_int_equal(held, wanted_held);
+	return now - 1700000000000;
+}
+
+static void test_a_clock_that_goes_well_is_believed(void **state)
+{
+	(void)state;
+	trust = (struct fw_clock_trust){0};
+	for (int64_t day = 0; day < 100; day++)
+		assert_int_equal(believed(day * DAY, day % 3 * 60000, false), day * DAY + day % 3 * 60000);
+}
+
+static void test_a_clock_that_jumped_ahead_is_not_believed(void **state)
+{
+	(void)state;
+	trust = (struct fw_clock_trust){0};
+	assert_int_equal(believed(0, 0, false), 0);
+	assert_int_equal(believed(60000, YEAR, true), 60000);
+	assert_int_equal(believed(2 * DAY, YEAR, true), 2 * DAY);
+	/* back again: as if nothing had been */
+	assert_int_equal(believed(2 * DAY + 60000, 0, false), 2 * DAY + 60000);
+	/* ahead by another amount each day: never */
+	for (int64_t day = 3; day < 40; day++)
+		assert_int_equal(believed(day * DAY, day * DAY, true), day * DAY);
+}
+
+static void test_a_clock_that_stays_ahead_is_believed_after_long(void **state)
+{
+	(void)state;
+	trust = (struct fw_clock_trust){0};
+	assert_int_equal(believed(0, -YEAR, false), -YEAR);
+	assert_int_equal(believed(DAY, 0, true), DAY - YEAR);
+	assert_int_equal(believed(8 * DAY - 1, 60000, true), 8 * DAY - 1 - YEAR);
+	assert_int_equal(believed(8 * DAY, 0, false), 8 * DAY);
+	assert_int_equal(believed(9 * DAY, 0, false), 9 * DAY);
+}
+
+static void test_a_clock_that_is_behind_is_believed_and_forgotten(void **state)
+{
+	(void)state;
+	trust = (struct fw_clock_trust){0};
+	assert_int_equal(believed(0, 0, false), 0);
+	/* a machine that boots in 1970, and gets the time after a minute */
+	assert_int_equal(believed(DAY, -20 * YEAR, false), DAY - 20 * YEAR);
+	assert_int_equal(believed(DAY + 60000, 0, false), DAY + 60000);
+	/* the reference was ahead, and the clock was set right */
+	assert_int_equal(believed(2 * DAY, -YEAR, false), 2 * DAY - YEAR);
+	assert_int_equal(believed(2 * DAY + HOUR, -YEAR, false), 2 * DAY + HOUR - YEAR);
+	assert_int_equal(believed(3 * DAY, 0, true), 3 * DAY - YEAR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +158,10 @@ int main(void)
 		cmocka_unit_test(test_never_backwards),
 		cmocka_unit_test(test_the_first_start),
 		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_a_clock_that_goes_well_is_believed),
+		cmocka_unit_test(test_a_clock_that_jumped_ahead_is_not_believed),
+		cmocka_unit_test(test_a_clock_that_stays_ahead_is_believed_after_long),
+		cmocka_unit_test(test_a_clock_that_is_behind_is_believed_and_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

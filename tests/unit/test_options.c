@@ -59,6 +59,35 @@ static void test_defaults(void **state)
 	assert_int_equal(options.log_retention_days, 0);
 }
 
+/* As Mosquitto leaves it: only a line end is cut off, and of a file from Windows not even that whole. */
+static void test_what_nobody_sees_at_the_ends_is_cut_off(void **state)
+{
+	static const char *const ends[] = {" ", "\t", "\r", " \t \r", "\n", "\v\f", "\xc2\xa0", "\xe2\x80\x8b", "\xef\xbb\xbf", " \xe3\x80\x80\r"};
+	static const char *const values[][2] = {
+		{"db_file", "/var/lib/x/y z.db"}, {"files_dir", "/x/my files"}, {"identity", "username"}, {"operators", "a b,c"}, {"http_listen", "127.0.0.1:80"},
+		{"url_base", "http://h/x"}, {"url_ttl_seconds", "5"}, {"url_secret_file", "/x/a key"}, {"chunk_max_bytes", "7"}, {"read_source", "device"},
+		{"sync", "full"}, {"log_retention_days", "3"},
+	};
+	char value[80];
+
+	(void)state;
+	for (size_t end = 0; end < sizeof(ends) / sizeof(ends[0]); end++) {
+		for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+			snprintf(value, sizeof(value), "%s%s%s", ends[end], values[i][1], ends[end]);
+			assert_int_equal(parse(values[i][0], value), FW_OK);
+			if (i == 0)
+				assert_string_equal(options.db_file, values[i][1]);
+		}
+		snprintf(value, sizeof(value), "/x/my files%s", ends[end]);
+		assert_int_equal(parse("files_dir", value), FW_OK);
+		assert_string_equal(options.files_dir, "/x/my files");
+		snprintf(value, sizeof(value), "a b%s", ends[end]);
+		assert_int_equal(parse("operators", value), FW_OK);
+		assert_true(fw_options_is_operator(&options, "a b"));
+		assert_int_equal(parse("db_file", ends[end]), FW_INVALID);
+	}
+}
+
 static void test_db_file_without_a_folder(void **state)
 {
 	struct fw_option_line lines[] = {{"db_file", "firmware.db"}};
@@ -113,7 +142,7 @@ static void test_good_values(void **state)
 static void test_bad_values(void **state)
 {
 	static const char *const bad[][2] = {
-		{"db_file", ""}, {"files_dir", ""}, {"url_secret_file", ""}, {"identity", "Clientid"}, {"identity", ""}, {"identity", "none "},
+		{"db_file", ""}, {"files_dir", ""}, {"url_secret_file", ""}, {"identity", "Clientid"}, {"identity", ""},
 		{"read_source", "both"}, {"sync", "off"}, {"operators", ""}, {"operators", ","}, {"operators", "a,,b"}, {"operators", "a, "},
 		{"http_listen", "8080"}, {"http_listen", ":8080"}, {"http_listen", "host:"}, {"http_listen", "host:0"}, {"http_listen", "host:65536"},
 		{"http_listen", "host:80x"}, {"url_base", "cdn.example.com"}, {"url_base", "ftp://x"}, {"url_base", "http://"}, {"url_base", "https:///x"}, {"url_ttl_seconds", "-1"},
@@ -203,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_defaults, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_nobody_sees_at_the_ends_is_cut_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_db_file_without_a_folder, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_db_file_is_required, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_good_values, set_up, tear_down),

@@ -75,6 +75,51 @@ static void test_reader_does_not_make_the_log_grow_without_bound(void **state)
 	write_times(100);
 }
 
+static void end(sqlite3 *db)
+{
+	assert_int_equal(fw_db_exec(db, "COMMIT", NULL), FW_OK);
+}
+
+static void begin(sqlite3 *db)
+{
+	assert_int_equal(fw_db_exec(db, "BEGIN; SELECT count(*) FROM progress_log", NULL), FW_OK);
+}
+
+/* Each of them is short, but there is always one. */
+static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **state)
+{
+	sqlite3 *readers[2] = {reader, NULL};
+	struct fw_error error = {""};
+	enum fw_status status = FW_OK;
+	int turn = 0;
+
+	(void)state;
+	writer.log_most = MOST;
+	assert_int_equal(fw_db_open("catalog.db", 50, &readers[1], &error), FW_OK);
+	begin(readers[0]);
+	while (status == FW_OK && turn < 1000) {
+		for (int i = 0; i < 10 && status == FW_OK; i++)
+			status = write_some();
+		begin(readers[++turn % 2]);
+		end(readers[(turn + 1) % 2]);
+		writer.next_checkpoint = 0; /* the test is faster than time */
+	}
+	assert_int_equal(status, FW_FAILED);
+	assert_non_null(strstr(writer.trouble, "read transactions overlap without end"));
+	/* the one that is left now does not end */
+	writer.moved_at -= 70000;
+	for (int i = 0; i < 2; i++) {
+		writer.next_checkpoint = 0;
+		assert_int_equal(write_some(), FW_FAILED);
+		writer.moved_at -= 70000;
+	}
+	assert_non_null(strstr(writer.trouble, "some connection keeps a read transaction open: end it"));
+	end(readers[turn % 2]);
+	sqlite3_close(readers[1]);
+	writer.next_checkpoint = 0;
+	assert_int_equal(write_some(), FW_OK);
+}
+
 static int open_both(void **state)
 {
 	struct fw_error error = {""};
@@ -99,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log_is_started_over),
 		cmocka_unit_test(test_reader_does_not_make_the_log_grow_without_bound),
+		cmocka_unit_test(test_overlapping_readers_are_told_from_one_that_does_not_end),
 	};
 
 	return cmocka_run_group_tests(tests, open_both, close_both);
