@@ -15,6 +15,7 @@ enum fw_counter {
 	FW_COUNT_PROGRESS,
 	FW_COUNT_REPLIES,
 	FW_COUNT_REFUSED,     /* messages refused: not the device, not allowed, malformed */
+	FW_COUNT_LIMITED,     /* of these, beyond device_rate_per_minute */
 	FW_COUNT_UNSAVED,     /* uplinks not acknowledged, because they could not be kept */
 	FW_COUNT_PUSHES,
 	FW_COUNT_DOWNLOADS_BEGUN,    /* by HTTP: answers with bytes of a file */

@@ -12,6 +12,7 @@ enum fw_refusal {
 	FW_REFUSED_ID,         /* not a valid product or device id */
 	FW_REFUSED_MALFORMED,  /* not a valid message */
 	FW_REFUSED_PRODUCT,    /* the catalog does not know the product */
+	FW_REFUSED_RATE,       /* the device said too much */
 	FW_REFUSED_UNSAVED,    /* could not be kept, so it was not acknowledged */
 	FW_REFUSED_UNANSWERED, /* the catalog could not be read */
 	FW_REFUSALS

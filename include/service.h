@@ -56,6 +56,7 @@ struct fw_broker {
 enum fw_verdict {
 	FW_PASS,   /* route it as ever */
 	FW_DENY,   /* refuse it: MQTT 5 reason code 0x87 */
+	FW_LIMIT,  /* refuse it: MQTT 5 reason code 0x97 (quota exceeded), where the broker can send that, or else 0x87 */
 	FW_ANSWERED, /* acknowledge it, but let nobody have it */
 	FW_AGAIN,  /* do not acknowledge it: it could not be kept */
 };

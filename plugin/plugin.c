@@ -31,6 +31,7 @@
 #define EVENT_CONNECT 11
 #define EVENT_SUBSCRIBE 12
 #define EVENT_CLIENT_OFFLINE 28
+#define QUOTA_EXCEEDED (-6) /* one that 2.0 lacks, and takes for trouble: it would end the connection */
 #define PLUGIN_IGNORE 32 /* a return code that 2.0 lacks: as if this plugin did not exist */
 
 struct plugin {
@@ -160,6 +161,8 @@ static int on_message(int event, void *data, void *context)
 	switch (fw_service_message(plugin->service, &client, &request)) {
 	case FW_DENY:
 		return MOSQ_ERR_ACL_DENIED;
+	case FW_LIMIT:
+		return plugin->on_2_1 ? QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
 	case FW_AGAIN:
 		return MOSQ_ERR_UNKNOWN;
 	case FW_ANSWERED:

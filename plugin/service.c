@@ -49,7 +49,8 @@ static enum fw_status make_parts(struct fw_service *service)
 	service->presence = fw_presence_new(PRESENCE_MAX, presence_changed, service);
 	service->recent = fw_recent_new();
 	service->refusals = fw_refusals_new();
-	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals)
+	service->rate = fw_rate_new(service->options->device_rate_per_minute);
+	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals || !service->rate)
 		return FW_NOMEM;
 	return FW_OK;
 }
@@ -100,6 +101,8 @@ static enum fw_status note_spooled(struct fw_service *service)
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
 		status = fw_service_note_pending(service->pending, &uplink, version_of, service->store);
+		if (status == FW_OK && service->options->registration == FW_REGISTRATION_ONCE)
+			status = fw_service_hear(service->pending, FW_STANDING_UNHEARD, &uplink);
 		/* more than there is room for: answers are then what the catalog says, until it is up to date */
 		if (status == FW_FULL || status == FW_NOMEM)
 			break;
@@ -218,7 +221,10 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 		return status;
 	fw_reader_keep_urls_apart(service->reader, fw_delivery_expires(fw_courier_delivery(service->courier)));
 	service->catalog = fw_catalog_new(fw_reader_source(service->reader), service->pending);
-	return service->catalog ? fw_side_run(service->side, start_on_side, &opening) : FW_NOMEM;
+	service->registration = fw_registration_new(service->options->registration, fw_reader_find_device, service->reader, service->pending);
+	if (!service->catalog || !service->registration)
+		return FW_NOMEM;
+	return fw_side_run(service->side, start_on_side, &opening);
 }
 
 static void close_store(struct fw_service *service)
@@ -271,6 +277,8 @@ void fw_service_close(struct fw_service *service)
 	fw_presence_free(service->presence);
 	fw_pending_free(service->pending);
 	fw_recent_free(service->recent);
+	fw_rate_free(service->rate);
+	fw_registration_free(service->registration);
 	fw_refusals_free(service->refusals);
 	fw_outbox_free(service->outbox);
 	free(service);

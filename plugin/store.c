@@ -181,6 +181,7 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->writer.counters = config->counters;
 	store->writer.delivery = config->delivery;
 	store->writer.first_connection = config->first_connection;
+	store->writer.closed = config->options->registration == FW_REGISTRATION_CLOSED;
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();

@@ -97,6 +97,9 @@ static enum fw_status add_device(struct fw_apply *apply, const struct fw_uplink 
 	bool now = uplink->connection >= apply->writer->first_connection;
 	enum fw_status status;
 
+	/* an operator removed it since it spoke */
+	if (apply->writer->closed)
+		return FW_NOT_FOUND;
 	fw_db_bind_text(statement, 1, uplink->product);
 	status = fw_db_exists(statement);
 	if (status != FW_OK)
@@ -176,7 +179,7 @@ static enum fw_status is_repeated(struct fw_apply *apply, const struct fw_uplink
 	return fw_db_run(statement);
 }
 
-/* The device as recorded, made if need be. FW_NOT_FOUND: unknown product. */
+/* The device as recorded, made if need be. FW_NOT_FOUND: unknown product, or a device that only an operator may add. */
 static enum fw_status find_device(struct fw_apply *apply, const struct fw_uplink *uplink, struct device *device)
 {
 	sqlite3_stmt *statement = start(apply, DEVICE, uplink->product, uplink->device);
