@@ -19,11 +19,16 @@ enum fw_refusal {
 };
 
 #define FW_REFUSAL_LINE 1024u
+#define FW_REFUSAL_NAME 208u /* bytes that an escaped name takes at most */
 
 struct fw_refusals;
 
 struct fw_refusals *fw_refusals_new(void); /* NULL when out of memory */
 void fw_refusals_free(struct fw_refusals *refusals); /* NULL is fine */
+
+/* Writes `name` (NULL: empty) into `out` of FW_REFUSAL_NAME bytes as it may stand in a line: control characters and what is not ASCII as
+ * \xHH, a long one cut. */
+void fw_refusal_escape(char *out, const char *name);
 
 /* True when a line is due: then `line` (FW_REFUSAL_LINE bytes) has it, with the number of those left out since the last one.
  * Control characters and what is not UTF-8 are escaped as \xHH, long names are cut. `now`: boot ms. */

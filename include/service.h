@@ -7,6 +7,7 @@
 #include "fw.h"
 #include "log.h"
 #include "options.h"
+#include "takeover.h"
 
 struct fw_service;
 
@@ -85,6 +86,11 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 
 /* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
+
+/* For finding clients that throw each other out (takeover.h): the client published, where the broker will not tell why its connection ended;
+ * and its connection ended, told beside fw_service_gone. */
+void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
+void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
 
 /* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer needed. Returns in how many milliseconds it
  * wants to be called again. To be called at every iteration of the broker's loop. */

@@ -27,7 +27,7 @@ void fw_refusals_free(struct fw_refusals *refusals)
 	free(refusals);
 }
 
-static void escape(char *out, const char *name)
+void fw_refusal_escape(char *out, const char *name)
 {
 	size_t len = 0;
 
@@ -66,8 +66,8 @@ bool fw_refusals_line(struct fw_refusals *refusals, enum fw_refusal why, enum fw
 
 	if (!is_due(tally, now))
 		return false;
-	escape(safe_client, client);
-	escape(safe_topic, topic);
+	fw_refusal_escape(safe_client, client);
+	fw_refusal_escape(safe_topic, topic);
 	if (tally->left_out)
 		snprintf(more, sizeof(more), " (and %llu more since the last such line)", (unsigned long long)tally->left_out);
 	tally->left_out = 0;

@@ -49,8 +49,10 @@ static enum fw_status make_parts(struct fw_service *service)
 	service->presence = fw_presence_new(PRESENCE_MAX, presence_changed, service);
 	service->recent = fw_recent_new();
 	service->refusals = fw_refusals_new();
+	service->takeovers = fw_takeovers_new();
 	service->rate = fw_rate_new(service->options->device_rate_per_minute);
-	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals || !service->rate)
+	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals || !service->rate ||
+		!service->takeovers)
 		return FW_NOMEM;
 	return FW_OK;
 }
@@ -278,6 +280,7 @@ void fw_service_close(struct fw_service *service)
 	fw_pending_free(service->pending);
 	fw_recent_free(service->recent);
 	fw_rate_free(service->rate);
+	fw_takeovers_free(service->takeovers);
 	fw_registration_free(service->registration);
 	fw_refusals_free(service->refusals);
 	fw_outbox_free(service->outbox);
@@ -442,6 +445,19 @@ void fw_service_gone(struct fw_service *service, const struct fw_client *client)
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
 
 	fw_presence_gone(service->presence, client->handle, fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
+}
+
+void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client)
+{
+	fw_takeovers_spoke(service->takeovers, client);
+}
+
+void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending)
+{
+	char line[FW_TAKEOVER_LINE];
+
+	if (fw_takeovers_ended(service->takeovers, client, ending, fw_boot_ms(), line))
+		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 }
 
 int64_t fw_service_tick(struct fw_service *service)

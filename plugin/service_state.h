@@ -17,6 +17,7 @@
 #include "store.h"
 #include "store_apart.h"
 #include "store_reader.h"
+#include "takeover.h"
 #include "topic.h"
 #include "uplink.h"
 
@@ -35,6 +36,7 @@ struct fw_service {
 	struct fw_recent *recent;
 	struct fw_rate *rate;
 	struct fw_registration *registration;
+	struct fw_takeovers *takeovers;
 	struct fw_refusals *refusals;
 	struct fw_courier *courier;
 	uint64_t first_connection;
