@@ -40,7 +40,8 @@ without_trace() {
 }
 
 hold_catalog() { # an operator's transaction, until release_catalog
-	coproc OPERATOR { sqlite3 -batch "$DB"; } 2>/dev/null
+	coproc OPERATOR { sqlite3 -batch "$DB" 3>&-; }
+	BACKGROUND+=("$OPERATOR_PID")
 	echo 'BEGIN IMMEDIATE; SELECT 1;' >&"${OPERATOR[1]}"
 	read -r -t 10 _ <&"${OPERATOR[0]}"
 }
