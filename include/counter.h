@@ -17,6 +17,7 @@ enum fw_counter {
 	FW_COUNT_REFUSED,     /* messages refused: not the device, not allowed, malformed */
 	FW_COUNT_MENDED,      /* messages taken without a faulty part */
 	FW_COUNT_ASTRAY,      /* publishes on topics that look like ours and are none */
+	FW_COUNT_LIMITED,     /* of these, beyond device_rate_per_minute */
 	FW_COUNT_UNSAVED,     /* uplinks not acknowledged, because they could not be kept */
 	FW_COUNT_PUSHES,
 	FW_COUNT_DOWNLOADS_BEGUN,    /* by HTTP: answers with bytes of a file */

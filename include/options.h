@@ -11,6 +11,13 @@ enum fw_identity {
 	FW_IDENTITY_NONE,     /* anyone */
 };
 
+/* For which products a device is served. */
+enum fw_registration_mode {
+	FW_REGISTRATION_ONCE,   /* the one that its id was first heard for, and those that operators added it to */
+	FW_REGISTRATION_CLOSED, /* those that operators added it to */
+	FW_REGISTRATION_OPEN,   /* any */
+};
+
 struct fw_options {
 	char *db_file;
 	char *files_dir;
@@ -25,6 +32,8 @@ struct fw_options {
 	bool read_from_device;
 	bool sync_full;
 	long log_retention_days; /* 0: keep all */
+	enum fw_registration_mode registration;
+	long device_rate_per_minute; /* 0: no limit */
 };
 
 /* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at the ends of a value (blanks, carriage

@@ -24,6 +24,13 @@ bool fw_pending_has_room(const struct fw_pending *pending);
 enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device,
 	struct fw_slice version, struct fw_slice closed);
 
+/* The uplink appended to the spool last came from a device that the catalog may not know yet. The product that the id was first heard for
+ * stays. FW_OK or FW_NOMEM. */
+enum fw_status fw_pending_hear(struct fw_pending *pending, struct fw_slice product, struct fw_slice device);
+
+/* The product that the id was first heard for by an unapplied uplink, an empty slice when there is none. Borrowed until the next change. */
+struct fw_slice fw_pending_product(const struct fw_pending *pending, struct fw_slice device);
+
 /* The store has applied all records up to `applied`; `last` is the last one appended, and noted here. Forgets what is no
  * longer needed, and frees a little of what was forgotten, now or before: to be called often. */
 void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last);

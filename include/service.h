@@ -7,6 +7,7 @@
 #include "fw.h"
 #include "log.h"
 #include "options.h"
+#include "takeover.h"
 
 struct fw_service;
 
@@ -62,6 +63,7 @@ enum fw_verdict {
 	FW_PASS,   /* route it as ever */
 	FW_PASS_UNRETAINED, /* route it, but without the retain flag */
 	FW_DENY,   /* refuse it: MQTT 5 reason code 0x87 */
+	FW_LIMIT,  /* refuse it: MQTT 5 reason code 0x97 (quota exceeded), where the broker can send that, or else 0x87 */
 	FW_ANSWERED, /* acknowledge it, but let nobody have it */
 	FW_AGAIN,  /* do not acknowledge it: it could not be kept */
 };
@@ -90,6 +92,11 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 
 /* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
+
+/* For finding clients that throw each other out (takeover.h): the client published, where the broker will not tell why its connection ended;
+ * and its connection ended, told beside fw_service_gone. */
+void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
+void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
 
 /* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer needed. Returns in how many milliseconds it
  * wants to be called again. To be called at every iteration of the broker's loop. */

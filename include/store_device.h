@@ -43,7 +43,8 @@ void fw_devices_close(struct fw_devices *devices); /* NULL is fine */
 /* FW_OK, FW_NOT_FOUND, or trouble. */
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out);
 
-/* The device that the uplink is of, made if need be. FW_NOT_FOUND: the catalog does not know the product. */
+/* The device that the uplink is of, made if need be. FW_NOT_FOUND: the catalog does not know the product, or it is a device that only an
+ * operator may add. */
 enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *out);
 
 /* Notes its last sign of life, at most once a minute. */

@@ -17,6 +17,9 @@ const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader);
 /* Main thread, before anything is read: URLs that the plugin made are told to each device apart (url_apart). */
 void fw_reader_keep_urls_apart(struct fw_reader *reader, bool apart);
 
+/* A fw_registration_find; `context` is the reader. *elsewhere is looked for only when the device is not here. */
+enum fw_status fw_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere);
+
 /* How many products and firmware the catalog has, for the line at start. */
 enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware);
 

@@ -28,6 +28,7 @@ struct fw_writer {
 	bool untold;                  /* some rows are marked untold */
 	bool sees_connections;        /* who is not known to be online is not */
 	uint64_t first_connection;    /* connections of this run of the broker have this number or a higher one */
+	bool closed;                  /* what devices say adds no device (option registration) */
 	/* what the open transaction wants published: sent when it is committed, dropped when it is rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */

@@ -16,6 +16,7 @@ static const char *const topics[FW_COUNTERS] = {
 	[FW_COUNT_REFUSED] = "messages/refused",
 	[FW_COUNT_MENDED] = "messages/mended",
 	[FW_COUNT_ASTRAY] = "messages/astray",
+	[FW_COUNT_LIMITED] = "messages/limited",
 	[FW_COUNT_UNSAVED] = "messages/unsaved",
 	[FW_COUNT_PUSHES] = "pushes",
 	[FW_COUNT_DOWNLOADS_BEGUN] = "downloads/begun",

@@ -17,6 +17,7 @@ struct exchange {
 	struct fw_message message;
 	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
 	bool device;         /* the client is the device of the topic */
+	enum fw_standing standing; /* of the device; registered: it is, or need not be */
 	int64_t now; /* Unix ms */
 };
 
@@ -179,6 +180,8 @@ static enum fw_status keep(struct exchange *exchange, const struct fw_uplink *up
 	if (status == FW_OK)
 		status = fw_service_note_pending(service->pending, uplink, version_of, service->catalog);
 	if (status == FW_OK)
+		status = fw_service_hear(service->pending, exchange->standing, uplink);
+	if (status == FW_OK)
 		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
 	if (status == FW_OK) {
 		fw_store_wake(service->store);
@@ -255,24 +258,25 @@ static enum fw_verdict handle_upgrade_reply(struct exchange *exchange)
 }
 
 /* A pull is kept when it tells something: a device or a version that was not heard of a moment ago, or that a task's firmware was
- * handed out. Not keeping it harms nothing: the device is answered, and its progress speaks for itself. */
-static void keep_pull(struct exchange *exchange, const struct fw_answer *found)
+ * handed out. FW_OK, or why it could not be. */
+static enum fw_status keep_pull(struct exchange *exchange, const struct fw_answer *found)
 {
 	struct fw_slice version = found->before_restart ? (struct fw_slice){NULL, 0} : exchange->message.current_version;
 	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PULL);
 	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
+	bool news = exchange->standing == FW_STANDING_UNHEARD;
 	enum fw_status status;
 
 	if (found->code == FW_PULL_OFFER && (handed_out || !exchange->message.request_version.len))
 		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
-	if (!note_words(exchange, version, uplink.firmware_id) && !handed_out && !found->watched)
-		return;
+	news |= note_words(exchange, version, uplink.firmware_id);
+	if (!news && !handed_out && !found->watched)
+		return FW_OK;
 	uplink.version = version;
 	status = keep(exchange, &uplink);
-	if (status != FW_OK) {
+	if (status != FW_OK)
 		fw_recent_forget(exchange->service->recent, uplink.product, uplink.device);
-		refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_PASS);
-	}
+	return status;
 }
 
 static void refuse_pull(struct exchange *exchange, enum fw_pull_code code, const char *sentence)
@@ -296,6 +300,23 @@ static void check_file(struct exchange *exchange, struct fw_answer *found)
 	found->firmware = NULL;
 }
 
+static void answer_pull(struct exchange *exchange, const struct fw_answer *found)
+{
+	size_t len = 0;
+	char *payload;
+
+	if (found->code != FW_PULL_OFFER) {
+		refuse_pull(exchange, found->code, fw_pull_code_sentence(found->code));
+		return;
+	}
+	payload = fw_delivery_write_offer(fw_courier_delivery(exchange->service->courier), found->firmware, exchange->topic->product,
+		exchange->topic->device, exchange->now, exchange->message.message_id, &len);
+	answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
+	fw_count(&exchange->service->counters, FW_COUNT_PULLS_ANSWERED);
+}
+
+/* An answer does not depend on what the pull tells being kept: that harms nothing, as the device's progress speaks for itself. But an id that
+ * was never heard of is answered when it is sure for which product it is, or it could be given the firmware of every product. */
 static enum fw_verdict handle_pull(struct exchange *exchange)
 {
 	const struct fw_message *message = &exchange->message;
@@ -303,23 +324,21 @@ static enum fw_verdict handle_pull(struct exchange *exchange)
 		.current = message->current_version, .request = message->request_version, .now = exchange->now};
 	struct fw_answer found;
 	enum fw_status status = fw_catalog_answer(exchange->service->catalog, &pull, &found);
-	size_t len = 0;
+	bool first;
 
+	if (status == FW_OK && exchange->standing == FW_STANDING_UNKNOWN)
+		status = FW_BUSY;
 	if (status != FW_OK)
 		return refuse(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
 	check_file(exchange, &found);
-	if (found.code == FW_PULL_OFFER) {
-		char *payload = fw_delivery_write_offer(fw_courier_delivery(exchange->service->courier), found.firmware, exchange->topic->product,
-			exchange->topic->device, exchange->now, message->message_id, &len);
-
-		answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
-		fw_count(&exchange->service->counters, FW_COUNT_PULLS_ANSWERED);
-	} else {
-		refuse_pull(exchange, found.code, fw_pull_code_sentence(found.code));
-	}
-	if (found.code != FW_PULL_UNKNOWN_PRODUCT)
-		keep_pull(exchange, &found);
-	return FW_PASS;
+	first = found.code != FW_PULL_UNKNOWN_PRODUCT && exchange->standing == FW_STANDING_UNHEARD;
+	status = first ? keep_pull(exchange, &found) : FW_OK;
+	if (status != FW_OK)
+		return refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+	answer_pull(exchange, &found);
+	if (!first && found.code != FW_PULL_UNKNOWN_PRODUCT)
+		status = keep_pull(exchange, &found);
+	return status == FW_OK ? FW_PASS : refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_PASS);
 }
 
 static enum fw_verdict handle_read(struct exchange *exchange)
@@ -372,6 +391,17 @@ static enum fw_status ask_for_chunk(struct exchange *exchange)
 	return status;
 }
 
+/* FW_OK when the device is known to belong to the product. One that was never heard of is registered as by a pull that tells no version. */
+static enum fw_status register_by_chunk(struct exchange *exchange)
+{
+	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PULL);
+
+	uplink.firmware_id = (struct fw_slice){NULL, 0};
+	if (exchange->standing == FW_STANDING_UNHEARD)
+		return keep(exchange, &uplink);
+	return exchange->standing == FW_STANDING_UNKNOWN ? FW_BUSY : FW_OK;
+}
+
 static enum fw_verdict handle_chunk(struct exchange *exchange)
 {
 	const struct fw_message *message = &exchange->message;
@@ -384,6 +414,8 @@ static enum fw_verdict handle_chunk(struct exchange *exchange)
 		snprintf(sentence, sizeof(sentence), "length may be %ld bytes at most", most);
 		return refuse_chunk(exchange, "too_large", sentence);
 	}
+	if (register_by_chunk(exchange) != FW_OK)
+		return refuse_chunk(exchange, "busy", "the catalog cannot be asked, or written, now: ask again later");
 	switch (ask_for_chunk(exchange)) {
 	case FW_OK:
 		return FW_PASS;
@@ -428,6 +460,22 @@ static void note_mended(struct exchange *exchange)
 	log_refusal(exchange, FW_MENDED, exchange->message.mended);
 }
 
+static enum fw_verdict check_registration(struct exchange *exchange)
+{
+	const char *detail = fw_service_foreign(exchange->service, exchange->client, exchange->topic, &exchange->standing);
+
+	return detail ? refuse(exchange, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
+}
+
+static enum fw_verdict check_rate(struct exchange *exchange)
+{
+	char detail[128];
+
+	if (!fw_service_limited(exchange->service, exchange->topic, exchange->request->len, detail, sizeof(detail)))
+		return FW_PASS;
+	return refuse(exchange, FW_REFUSED_RATE, detail, FW_LIMIT);
+}
+
 static enum fw_verdict handle(struct exchange *exchange)
 {
 	const char *why = NULL;
@@ -457,19 +505,28 @@ enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_cl
 {
 	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
 		.device = is_device(service, client, topic->device)};
+	enum fw_verdict verdict = check_sender(&exchange);
 
-	return check_sender(&exchange);
+	return verdict == FW_PASS ? check_registration(&exchange) : verdict;
 }
 
 enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
 {
 	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
 		.device = is_device(service, client, topic->device)};
+	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && exchange.device, speaks, known;
 	enum fw_verdict verdict = check_sender(&exchange);
-	bool speaks = verdict == FW_PASS && exchange.device && fw_topic_sender(topic->kind) == FW_SENDER_DEVICE;
+	uint64_t connection;
+
+	/* the cheapest first */
+	if (verdict == FW_PASS && of_device)
+		verdict = check_rate(&exchange);
+	if (verdict == FW_PASS)
+		verdict = check_registration(&exchange);
+	speaks = verdict == FW_PASS && of_device;
 	/* where anyone may speak for any device, made-up ones must not fill the memory */
-	bool known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&exchange) == FW_OK);
-	uint64_t connection = fw_service_seen(service, client, speaks && known ? topic : NULL);
+	known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&exchange) == FW_OK);
+	connection = fw_service_seen(service, client, speaks && known ? topic : NULL);
 
 	if (verdict != FW_PASS || !handlers[topic->kind])
 		return verdict;

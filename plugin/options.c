@@ -11,6 +11,7 @@
 #include "visible.h"
 
 #define URL_BASE_MAX 1024u /* bytes */
+#define DEVICE_RATE 1200  /* messages a minute: more than a device has to say, and little enough to keep for an hour */
 #define CHUNK_MOST 1048576 /* bytes: what devices ask for and do not read waits in the broker's memory */
 
 struct parser {
@@ -72,6 +73,19 @@ static enum fw_status parse_identity(struct parser *parser, const struct option 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(value, names[i]) == 0) {
 			parser->options->identity = (enum fw_identity)i;
+			return FW_OK;
+		}
+	}
+	return bad_value(parser, option, value);
+}
+
+static enum fw_status parse_registration(struct parser *parser, const struct option *option, const char *value)
+{
+	static const char *const names[] = {"once", "closed", "open"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			parser->options->registration = (enum fw_registration_mode)i;
 			return FW_OK;
 		}
 	}
@@ -183,6 +197,9 @@ static const struct option options[] = {
 	{"connection_rate", parse_number, FIELD(connection_rate), 0, 100000, "a number of messages a second from 0 (no limit) to 100000"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
+	{"registration", parse_registration, FIELD(registration), 0, 0, "once, closed or open"},
+	{"device_rate_per_minute", parse_number, FIELD(device_rate_per_minute), 0, 1000000,
+		"a number of messages from 0 (no limit) to 1000000"},
 	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500, "a number of days from 0 (keep all) to 36500"},
 };
 
@@ -292,7 +309,7 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 {
 	struct parser parser = {out, error};
 
-	*out = (struct fw_options){.chunk_max_bytes = 65536, .connection_rate = 500};
+	*out = (struct fw_options){.chunk_max_bytes = 65536, .connection_rate = 500, .device_rate_per_minute = DEVICE_RATE};
 	for (size_t i = 0; i < count; i++) {
 		enum fw_status status = parse_line(&parser, &lines[i]);
 

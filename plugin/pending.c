@@ -15,6 +15,7 @@ struct device {
 	bool completed; /* the version is that of an upgrade it has completed */
 	char *closed[FW_PENDING_CLOSED_MAX];
 	size_t closed_count;
+	char *product; /* of an entry whose key is the device id alone, and which has nothing else */
 };
 
 struct fw_pending {
@@ -43,6 +44,7 @@ static void device_free(void *value)
 	if (!device)
 		return;
 	free(device->version);
+	free(device->product);
 	for (size_t i = 0; i < device->closed_count; i++)
 		free(device->closed[i]);
 	free(device);
@@ -130,6 +132,33 @@ enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice produ
 	return closed.len ? note_closed(device, closed) : FW_OK;
 }
 
+static struct device *find(const struct fw_table *table, struct fw_slice key)
+{
+	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
+}
+
+struct fw_slice fw_pending_product(const struct fw_pending *pending, struct fw_slice device_id)
+{
+	const struct device *device = find(pending->old, device_id);
+
+	if (!device)
+		device = find(pending->young, device_id);
+	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
+}
+
+enum fw_status fw_pending_hear(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+{
+	struct device *device;
+
+	if (fw_pending_product(pending, device_id).len)
+		return FW_OK;
+	device = young_device(pending, device_id);
+	if (!device)
+		return FW_NOMEM;
+	device->product = strndup(product.at, product.len);
+	return device->product ? FW_OK : FW_NOMEM;
+}
+
 static void turn_over(struct fw_pending *pending, uint64_t applied, uint64_t last)
 {
 	struct fw_table *empty;
@@ -148,11 +177,6 @@ void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t l
 	if (applied >= pending->old_last && fw_table_count(pending->young) + fw_table_count(pending->old) > 0)
 		turn_over(pending, applied, last);
 	fw_retired_free_some(&pending->retired, FREED_A_CALL, device_free);
-}
-
-static struct device *find(const struct fw_table *table, struct fw_slice key)
-{
-	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
 }
 
 bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)

@@ -34,6 +34,8 @@
 #define EVENT_CONNECT 11
 #define EVENT_SUBSCRIBE 12
 #define EVENT_CLIENT_OFFLINE 28
+#define QUOTA_EXCEEDED (-6) /* one that 2.0 lacks, and takes for trouble: it would end the connection */
+#define SESSION_TAKEN_OVER 142 /* why a connection ended, on 2.1; 2.0 always says -1 */
 #define PLUGIN_IGNORE 32 /* a return code that 2.0 lacks: as if this plugin did not exist */
 
 struct plugin {
@@ -156,6 +158,19 @@ static struct fw_client client_of(struct mosquitto *client)
 	return (struct fw_client){.handle = client, .id = mosquitto_client_id(client), .username = mosquitto_client_username(client)};
 }
 
+static struct fw_takeover_client takeover_client_of(struct mosquitto *client)
+{
+	return (struct fw_takeover_client){.handle = client, .id = mosquitto_client_id(client),
+		.subscribed = mosquitto_client_sub_count(client) > 0, .clean = mosquitto_client_clean_session(client)};
+}
+
+static void note_speaker(struct plugin *plugin, struct mosquitto *client)
+{
+	struct fw_takeover_client speaker = takeover_client_of(client);
+
+	fw_service_spoke(plugin->service, &speaker);
+}
+
 /* Acknowledged, but routed to nobody. The topic is overwritten where it lies: who frees one that an event replaces differs, the plugin
  * up to 2.0.14, the broker from 2.0.15 on, and a broker cannot be asked which it is. */
 static int swallow(const struct plugin *plugin, struct mosquitto_evt_message *message)
@@ -179,9 +194,13 @@ static int on_message(int event, void *data, void *context)
 		.properties = message->properties};
 
 	(void)event;
+	if (!plugin->on_2_1)
+		note_speaker(plugin, message->client);
 	switch (fw_service_message(plugin->service, &client, &request)) {
 	case FW_DENY:
 		return MOSQ_ERR_ACL_DENIED;
+	case FW_LIMIT:
+		return plugin->on_2_1 ? QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
 	case FW_AGAIN:
 		return MOSQ_ERR_UNKNOWN;
 	case FW_ANSWERED:
@@ -236,7 +255,8 @@ static int on_tick(int event, void *data, void *context)
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* The beginning of struct mosquitto_evt_disconnect, and of 2.1's struct mosquitto_evt_connect and struct mosquitto_evt_client_offline. */
+/* The beginning of struct mosquitto_evt_disconnect, and of 2.1's struct mosquitto_evt_connect and struct mosquitto_evt_client_offline; in the
+ * last one the reason lies as in the first. */
 struct client_event {
 	void *future;
 	struct mosquitto *client;
@@ -258,12 +278,16 @@ static int on_connect(int event, void *data, void *context)
 static int on_gone(int event, void *data, void *context)
 {
 	struct plugin *plugin = context;
-	struct client_event *gone = data;
+	struct mosquitto_evt_disconnect *gone = data;
 	struct fw_client client = client_of(gone->client);
+	struct fw_takeover_client ended = takeover_client_of(gone->client);
+	enum fw_ending ending = gone->reason == SESSION_TAKEN_OVER ? FW_ENDING_TAKEN_OVER : FW_ENDING_OTHER;
 
 	(void)event;
-	if (client.id)
-		fw_service_gone(plugin->service, &client);
+	if (!client.id)
+		return MOSQ_ERR_SUCCESS;
+	fw_service_ended(plugin->service, &ended, plugin->on_2_1 ? ending : FW_ENDING_UNTOLD);
+	fw_service_gone(plugin->service, &client);
 	return MOSQ_ERR_SUCCESS;
 }
 

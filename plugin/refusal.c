@@ -31,7 +31,7 @@ void fw_refusals_free(struct fw_refusals *refusals)
 	free(refusals);
 }
 
-static void escape(char *out, const char *name)
+void fw_refusal_escape(char *out, const char *name)
 {
 	size_t len = 0;
 
@@ -104,8 +104,8 @@ bool fw_refusals_line(struct fw_refusals *refusals, enum fw_refusal why, enum fw
 
 	if (!is_due(refusals->tallies[why][kind], detail, now, &left_out))
 		return false;
-	escape(safe_client, client);
-	escape(safe_topic, topic);
+	fw_refusal_escape(safe_client, client);
+	fw_refusal_escape(safe_topic, topic);
 	write_line(line, why, kind, safe_client, safe_topic, detail);
 	len = strlen(line);
 	if (left_out)

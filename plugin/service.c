@@ -62,7 +62,10 @@ static enum fw_status make_parts(struct fw_service *service)
 	service->presence = fw_presence_new(PRESENCE_MAX, presence_changed, service);
 	service->recent = fw_recent_new();
 	service->refusals = fw_refusals_new();
-	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals)
+	service->takeovers = fw_takeovers_new();
+	service->rate = fw_rate_new(service->options->device_rate_per_minute);
+	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals || !service->rate ||
+		!service->takeovers)
 		return FW_NOMEM;
 	return FW_OK;
 }
@@ -113,6 +116,8 @@ static enum fw_status note_spooled(struct fw_service *service)
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
 		status = fw_service_note_pending(service->pending, &uplink, version_of, service->store);
+		if (status == FW_OK && service->options->registration == FW_REGISTRATION_ONCE)
+			status = fw_service_hear(service->pending, FW_STANDING_UNHEARD, &uplink);
 		/* more than there is room for: answers are then what the catalog says, until it is up to date */
 		if (status == FW_FULL || status == FW_NOMEM)
 			break;
@@ -233,7 +238,10 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 		return status;
 	fw_reader_keep_urls_apart(service->reader, fw_delivery_expires(fw_courier_delivery(service->courier)));
 	service->catalog = fw_catalog_new(fw_reader_source(service->reader), service->pending);
-	return service->catalog ? fw_side_run(service->side, start_on_side, &opening) : FW_NOMEM;
+	service->registration = fw_registration_new(service->options->registration, fw_reader_find_device, service->reader, service->pending);
+	if (!service->catalog || !service->registration)
+		return FW_NOMEM;
+	return fw_side_run(service->side, start_on_side, &opening);
 }
 
 static void close_store(struct fw_service *service)
@@ -286,6 +294,9 @@ void fw_service_close(struct fw_service *service)
 	fw_presence_free(service->presence);
 	fw_pending_free(service->pending);
 	fw_recent_free(service->recent);
+	fw_rate_free(service->rate);
+	fw_takeovers_free(service->takeovers);
+	fw_registration_free(service->registration);
 	fw_refusals_free(service->refusals);
 	fw_outbox_free(service->outbox);
 	free(service);
@@ -451,6 +462,19 @@ void fw_service_gone(struct fw_service *service, const struct fw_client *client)
 	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
 
 	fw_presence_gone(service->presence, client->handle, fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
+}
+
+void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client)
+{
+	fw_takeovers_spoke(service->takeovers, client);
+}
+
+void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending)
+{
+	char line[FW_TAKEOVER_LINE];
+
+	if (fw_takeovers_ended(service->takeovers, client, ending, fw_boot_ms(), line))
+		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 }
 
 int64_t fw_service_tick(struct fw_service *service)

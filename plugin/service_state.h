@@ -8,14 +8,17 @@
 #include "outbox.h"
 #include "pending.h"
 #include "presence.h"
+#include "rate.h"
 #include "recent.h"
 #include "refusal.h"
+#include "registration.h"
 #include "service.h"
 #include "side.h"
 #include "store.h"
 #include "store_apart.h"
 #include "store_reader.h"
 #include "text.h"
+#include "takeover.h"
 #include "topic.h"
 #include "uplink.h"
 
@@ -32,6 +35,9 @@ struct fw_service {
 	struct fw_catalog *catalog;
 	struct fw_presence *presence;
 	struct fw_recent *recent;
+	struct fw_rate *rate;
+	struct fw_registration *registration;
+	struct fw_takeovers *takeovers;
 	struct fw_refusals *refusals;
 	struct fw_courier *courier;
 	uint64_t first_connection;
@@ -72,6 +78,19 @@ typedef enum fw_status fw_version_of(void *context, struct fw_slice product, str
 /* Notes what an uplink says that answers depend on before it is applied. Who completes an upgrade may name it by its firmwareId alone:
  * `version_of` is asked then. FW_OK, FW_FULL, FW_NOMEM. */
 enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink, fw_version_of *version_of, void *context);
+
+/* Why the device of the topic is not served for its product (option `registration`), a static sentence, NULL when it is: then *standing says
+ * how it stands. A product that is not in the catalog has no devices, and gets answers of its own. What operators say for a device adds it
+ * to the product, as their INSERT does, unless registration is closed. */
+const char *fw_service_foreign(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic,
+	enum fw_standing *standing);
+
+/* True when the device of the topic says too much; counted, with the sentence in `detail`. Who asks for chunks has a share of its own
+ * (chunk.c), which takes more messages than this, and makes the plugin write nothing. */
+bool fw_service_limited(struct fw_service *service, const struct fw_topic *topic, size_t len, char *detail, size_t size);
+
+/* Unless the catalog has the device in this product, notes that its id was heard for it. FW_OK, FW_FULL, FW_NOMEM. */
+enum fw_status fw_service_hear(struct fw_pending *pending, enum fw_standing standing, const struct fw_uplink *uplink);
 
 /* One firmware message: may its sender send it, what is answered, what is kept. */
 enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);

@@ -207,6 +207,7 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->writer.gateways = config->options->identity == FW_IDENTITY_NONE;
 	store->writer.untold = true;
 	store->writer.sees_connections = config->sees_connections;
+	store->writer.closed = config->options->registration == FW_REGISTRATION_CLOSED;
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();

@@ -226,6 +226,9 @@ enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw
 
 	if (status != FW_NOT_FOUND)
 		return status;
+	/* an operator removed it since it spoke */
+	if (devices->writer->closed)
+		return FW_NOT_FOUND;
 	statement = devices->statements[PRODUCT];
 	fw_db_bind_text(statement, 1, uplink->product);
 	status = fw_db_exists(statement);

@@ -7,7 +7,7 @@
 #include "store_firmware.h"
 
 enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, COMPLETED_FROM,
-	MISLABELLED, VERSION_OF, STATEMENTS };
+	MISLABELLED, VERSION_OF, HERE, ELSEWHERE, STATEMENTS };
 
 /* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
 #define OPEN_ROWS \
@@ -40,6 +40,8 @@ static const char *const sql[STATEMENTS] = {
 		" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id AND d.device_id = m.device_id"
 		" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
 	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
+	[HERE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
 };
 
 /* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A commit becomes visible to readers by
@@ -298,6 +300,24 @@ const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader)
 void fw_reader_keep_urls_apart(struct fw_reader *reader, bool apart)
 {
 	reader->urls_apart = apart;
+}
+
+static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, bool *found)
+{
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, device);
+	status = fw_db_exists(statement);
+	*found = status == FW_OK;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
+{
+	enum fw_status status = find_row(start(context, HERE, product), device, here);
+
+	*elsewhere = false;
+	return status == FW_OK && !*here ? find_row(start(context, ELSEWHERE, product), device, elsewhere) : status;
 }
 
 enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware)

@@ -75,7 +75,7 @@ class Broker:
             file.write(f"user {os.environ.get('USER') or 'root'}\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n"
                        "log_type error\nlog_type warning\nlog_type notice\n")
             if plugin:
-                file.write(f"plugin {plugin}\nplugin_opt_db_file {self.catalog}\n{options}")
+                file.write(f"plugin {plugin}\nplugin_opt_db_file {self.catalog}\nplugin_opt_device_rate_per_minute 0\n{options}")
         begun = time.monotonic()
         with open(self.log, "w", encoding="utf-8") as log:
             path = os.environ.get("PATH", "") + ":/usr/sbin"

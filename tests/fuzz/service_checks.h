@@ -96,6 +96,12 @@ static bool may_send(const struct fw_topic *topic)
 	return topic->ids_valid && (is_operator() || sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && speaks_for(topic->device)));
 }
 
+/* What its sender may send, but maybe not for this product. */
+static bool may_be_foreign(const struct fw_topic *topic)
+{
+	return world.options.registration != FW_REGISTRATION_OPEN && fw_topic_sender(topic->kind) == FW_SENDER_DEVICE;
+}
+
 static bool starts_with(const char *text, const char *start)
 {
 	return strncmp(text, start, strlen(start)) == 0;

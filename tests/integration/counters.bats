@@ -18,7 +18,7 @@ all_counted() {
 	for i in 1 2; do pull d1 '{"requestVersion":"none"}'; done
 	for i in 1 2 3; do pull d1 '{"currentVersion":"2.0"}'; done
 	for i in 1 2 3 4; do PRODUCT=toaster pull d1 '{}'; done
-	for i in 1 2 3 4 5; do PRODUCT=oven pull d1 '{}'; done
+	for i in 1 2 3 4 5; do PRODUCT=oven pull d2 '{}'; done
 	for i in 1 2 3; do say d1 report "{\"version\":\"$i\"}"; done
 	for i in 1 2; do say d1 upgrade/progress "{\"progress\":$i}"; done
 	for i in 1 2 3 4; do read_version d1 '{}'; done

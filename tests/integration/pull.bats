@@ -214,7 +214,8 @@ assert_failure() {
 	assert_failure "$(pull d1 '{}')" no_update
 	db "UPDATE product SET firmware_enabled = 0"
 	assert_failure "$(pull d1 '{}')" firmware_disabled
-	db "INSERT INTO product (product_id, name) VALUES ('toaster', 'Toaster')"
+	db "INSERT INTO product (product_id, name) VALUES ('toaster', 'Toaster');
+		INSERT INTO device (product_id, device_id) VALUES ('toaster', 'd1')"
 	PRODUCT=toaster
 	assert_failure "$(pull d1 '{}')" no_update
 	db "INSERT INTO firmware ($FIRMWARE_COLUMNS) VALUES $(firmware 1 1 toaster)"

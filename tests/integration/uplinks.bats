@@ -31,6 +31,7 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 
 @test "the same device id of two products is two devices" {
 	say d1 report '{"version":"1.0"}'
+	db "INSERT INTO device (product_id, device_id) VALUES ('oven', 'd1')" # as registration demands
 	PRODUCT=oven say d1 report '{"version":"9.0"}'
 	rows "SELECT product_id, version FROM device ORDER BY 1" $'lamp|1.0\noven|9.0'
 }

@@ -38,7 +38,7 @@ class Broker:
         plugin = os.environ.get("FW_PLUGIN") or os.path.join(SOURCE, "build/mosquitto_firmware.so")
         with open(os.path.join(folder, "mosquitto.conf"), "w", encoding="utf-8") as conf:
             conf.write(f"user root\nlistener 0 {folder}/socket\nallow_anonymous true\nlog_dest stderr\nmax_queued_messages 0\n")
-            conf.write(f"plugin {plugin}\nplugin_opt_db_file {self.database}\n")
+            conf.write(f"plugin {plugin}\nplugin_opt_db_file {self.database}\nplugin_opt_device_rate_per_minute 0\n")
         self.set_clock()
 
     def set_clock(self):

@@ -137,6 +137,14 @@ static void test_good_values(void **state)
 	assert_int_equal(options.chunk_max_bytes, 1);
 	assert_int_equal(parse("log_retention_days", "36500"), FW_OK);
 	assert_int_equal(options.log_retention_days, 36500);
+	assert_int_equal(options.registration, FW_REGISTRATION_ONCE);
+	assert_int_equal(options.device_rate_per_minute, 1200);
+	assert_int_equal(parse("registration", "closed"), FW_OK);
+	assert_int_equal(options.registration, FW_REGISTRATION_CLOSED);
+	assert_int_equal(parse("registration", "open"), FW_OK);
+	assert_int_equal(options.registration, FW_REGISTRATION_OPEN);
+	assert_int_equal(parse("device_rate_per_minute", "0"), FW_OK);
+	assert_int_equal(options.device_rate_per_minute, 0);
 }
 
 static void test_bad_values(void **state)
@@ -148,7 +156,8 @@ static void test_bad_values(void **state)
 		{"http_listen", "host:80x"}, {"url_base", "cdn.example.com"}, {"url_base", "ftp://x"}, {"url_base", "http://"}, {"url_base", "https:///x"}, {"url_ttl_seconds", "-1"},
 		{"url_ttl_seconds", "31536001"}, {"url_ttl_seconds", "1h"}, {"url_ttl_seconds", ""}, {"chunk_max_bytes", "0"},
 		{"chunk_max_bytes", "99999999999999999999"}, {"chunk_max_bytes", "16777217"}, {"log_retention_days", "1.5"}, {"log_retention_days", "36501"},
-		{"http_listen", NULL},
+		{"http_listen", NULL}, {"registration", "Once"}, {"registration", ""}, {"device_rate_per_minute", "-1"},
+		{"device_rate_per_minute", "1000001"}, {"device_rate_per_minute", "20/s"},
 	};
 
 	(void)state;

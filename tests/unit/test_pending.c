@@ -177,6 +177,29 @@ static void test_ids_do_not_run_together(void **state)
 	assert_int_equal(fw_pending_version(pending, FW_SLICE("ab"), FW_SLICE("c")).len, 0);
 }
 
+static bool heard_for(const char *product)
+{
+	return fw_slice_equal(fw_pending_product(pending, D1), fw_slice_of(product));
+}
+
+static void test_an_id_is_heard_for_one_product(void **state)
+{
+	(void)state;
+	assert_true(heard_for(NULL));
+	assert_int_equal(fw_pending_hear(pending, LAMP, D1), FW_OK);
+	assert_int_equal(fw_pending_hear(pending, FW_SLICE("oven"), D1), FW_OK);
+	assert_true(heard_for("lamp"));
+	assert_version(D1, NULL);
+	/* what comes later changes nothing until the first one is applied */
+	fw_pending_applied(pending, 0, 1);
+	assert_int_equal(fw_pending_hear(pending, FW_SLICE("oven"), D1), FW_OK);
+	assert_true(heard_for("lamp"));
+	fw_pending_applied(pending, 1, 2);
+	assert_true(heard_for(NULL));
+	assert_int_equal(fw_pending_hear(pending, FW_SLICE("oven"), D1), FW_OK);
+	assert_true(heard_for("oven"));
+}
+
 static void test_room(void **state)
 {
 	(void)state;
@@ -258,6 +281,17 @@ static void test_want_of_memory(void **state)
 	}
 	assert_version(D1, "2.0");
 	assert_true(closed("f1", "x"));
+	for (long left = 0;; left++) {
+		enum fw_status status;
+
+		allocations_left = left;
+		status = fw_pending_hear(pending, LAMP, D1);
+		allocations_left = -1;
+		if (status == FW_OK)
+			break;
+		assert_true(heard_for(NULL));
+	}
+	assert_true(heard_for("lamp"));
 	allocations_left = 0;
 	assert_null(fw_pending_new());
 }
@@ -273,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_closed_is_bounded_the_latest_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_closed_over_both_generations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ids_do_not_run_together, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_id_is_heard_for_one_product, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_are_freed_little_by_little, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_waits_to_be_freed_counts, set_up, tear_down),
