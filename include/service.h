@@ -40,6 +40,9 @@ struct fw_publication {
 	bool retain;
 	const void *correlation; /* NULL: none */
 	size_t correlation_len;
+	/* MQTT 5, 3.3.2.3.3: after so many seconds the broker delivers it to nobody any more, whatever
+	 * the protocol of the session that it waits in; 0: it waits for ever */
+	uint32_t expiry_seconds;
 };
 
 struct fw_broker {

@@ -55,6 +55,22 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 	mosquitto_log_printf(broker_level(level), NAME "%s", text);
 }
 
+/* *out is NULL when it has none. */
+static bool make_properties(const struct fw_publication *publication, mosquitto_property **out)
+{
+	int code = MOSQ_ERR_SUCCESS;
+
+	if (publication->correlation)
+		code = mosquitto_property_add_binary(out, MQTT_PROP_CORRELATION_DATA,
+			publication->correlation, (uint16_t)publication->correlation_len);
+	if (code == MOSQ_ERR_SUCCESS && publication->expiry_seconds)
+		code = mosquitto_property_add_int32(out, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL,
+			publication->expiry_seconds);
+	if (code != MOSQ_ERR_SUCCESS)
+		mosquitto_property_free_all(out);
+	return code == MOSQ_ERR_SUCCESS;
+}
+
 static enum fw_status publish(void *context, const struct fw_publication *publication)
 {
 	mosquitto_property *properties = NULL;
@@ -65,8 +81,7 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 		return FW_NOMEM;
 	memcpy(payload, publication->payload, publication->len);
 	payload[publication->len] = '\0';
-	if (publication->correlation && mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, publication->correlation,
-		(uint16_t)publication->correlation_len) != MOSQ_ERR_SUCCESS) {
+	if (!make_properties(publication, &properties)) {
 		mosquitto_free(payload);
 		return FW_NOMEM;
 	}
