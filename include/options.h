@@ -21,6 +21,7 @@ struct fw_options {
 	long url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;
 	long chunk_max_bytes;
+	long chunk_rate_total; /* bytes a second of all devices together */
 	bool read_from_device;
 	bool sync_full;
 	long log_retention_days; /* 0: keep all */

@@ -134,7 +134,8 @@ static enum fw_status start_http(struct fw_courier *courier, struct fw_error *er
 
 enum fw_status fw_courier_start(struct fw_courier *courier, struct fw_error *error)
 {
-	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access, .counters = courier->counters};
+	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access,
+		.counters = courier->counters, .rate_total = courier->options->chunk_rate_total};
 	enum fw_status status = fw_finder_open(courier->options->db_file, &courier->delivery, &courier->finder, error);
 
 	if (status == FW_OK)

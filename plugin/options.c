@@ -11,6 +11,10 @@
 #define URL_BASE_MAX 1024u /* bytes */
 #define CHUNK_MOST 1048576 /* bytes: what devices ask for and do not read waits in the broker's memory */
 
+#define CHUNK_RATE 33554432 /* 32 MiB a second */
+#define CHUNK_RATE_LEAST 1024
+#define CHUNK_RATE_MOST (LONG_MAX > INT64_C(1099511627776) ? (long)INT64_C(1099511627776) : LONG_MAX)
+
 struct parser {
 	struct fw_options *options;
 	struct fw_error *error;
@@ -184,6 +188,7 @@ static const struct option options[] = {
 	{"url_ttl_seconds", parse_number, FIELD(url_ttl_seconds), 0, 31536000, "a number of seconds from 0 to 31536000"},
 	{"url_secret_file", parse_text, FIELD(url_secret_file), 0, 0, "the path of the key file"},
 	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, CHUNK_MOST, "a number of bytes from 1 to 1048576"},
+	{"chunk_rate_total", parse_number, FIELD(chunk_rate_total), CHUNK_RATE_LEAST, CHUNK_RATE_MOST, "a number of bytes a second from 1024 to 1099511627776"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
 	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500, "a number of days from 0 (keep all) to 36500"},
@@ -268,7 +273,7 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 	struct parser parser = {out, error};
 	enum fw_status status;
 
-	*out = (struct fw_options){.chunk_max_bytes = 65536};
+	*out = (struct fw_options){.chunk_max_bytes = 65536, .chunk_rate_total = CHUNK_RATE};
 	for (size_t i = 0; i < count; i++) {
 		const struct option *option = find_option(lines[i].key);
 
