@@ -1,5 +1,5 @@
 /* What the parts of the download server share: http.c starts and stops it, http_place.c keeps its connections in bounds, http_request.c
- * answers, http_transfer.c follows files on their way.
+ * reads requests, http_answer.c answers them, http_transfer.c follows files on their way.
  *
  * The server's threads hold a connection's socket open from its first notice to its last; in between it is in the list, so whoever
  * holds the lock may use the sockets of the list. */
@@ -27,9 +27,13 @@ struct fw_http_transfer {
 	int fd; /* the file, owned by the response */
 	struct fw_file_stamp stamp;
 	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1];
-	int64_t from, length; /* bytes */
+	char sha256[FW_SHA256_TEXT];
+	const struct fw_http_multipart *multipart; /* several ranges, owned by the response; NULL: one */
+	int64_t from;         /* of one range: where in the file it begins */
+	int64_t length;       /* bytes of the body */
+	int64_t head;         /* bytes of the answer before its body, about */
 	int64_t told;         /* of length */
-	uint64_t acked;       /* by the peer on this connection before */
+	uint64_t before;      /* bytes on this connection before it */
 	int64_t window_at;    /* boot ms when its pace was last looked at */
 	int64_t window_sent;  /* of length, then */
 };
@@ -50,6 +54,7 @@ struct fw_http {
 	struct fw_http_place *places;
 	unsigned taken;
 	struct fw_table *addresses; /* to a count of places, as a pointer */
+	bool knows_acks; /* the kernel says how much a peer has acknowledged */
 	int port;
 };
 

@@ -72,8 +72,51 @@ setup() {
 	assert_equal "$(status_of -H "If-None-Match: \"$(sha256sum <"$FILES/a.bin" | cut -d' ' -f1)\"" "$URL")" 304
 	assert_equal "$(status_of -r 5000000- "$URL")" 416
 	assert_equal "$(status_of -H 'Range: bytes=18446744073709551615-18446744073709551616' "$URL")" 416
-	assert_equal "$(status_of -H 'Range: bytes=0-0,2-3' "$URL")" 200
 }
+
+@test "several ranges at once, as nginx answers them" {
+	local boundary
+	assert_equal "$(curl -s -D head -o body -w '%{http_code}' -H 'Range: bytes=100-199,4999990-,0-0' "$URL")" 206
+	boundary=$(sed -n 's#^Content-Type: multipart/byteranges; boundary=\([0-9]*\)\r$#\1#p' head)
+	{
+		for range in '100 100' '4999990 10' '0 1'; do
+			printf '\r\n--%s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/5000000\r\n\r\n' \
+				"$boundary" "${range% *}" $((${range% *} + ${range#* } - 1))
+			tail -c +$((${range% *} + 1)) "$FILES/a.bin" | head -c "${range#* }"
+		done
+		printf '\r\n--%s--\r\n' "$boundary"
+	} | cmp - body
+	# what together is more than the file is the file
+	assert_equal "$(status_of -H 'Range: bytes=0-,0-' "$URL")" 200
+	cmp body "$FILES/a.bin"
+}
+
+@test "a device that goes on with an image that was replaced is told so, and one that asks for a newer one gets it" {
+	local date etag
+	curl -sI "$URL" >head
+	etag=$(sed -n 's/^ETag: \(.*\)\r$/\1/p' head)
+	date=$(sed -n 's/^Last-Modified: \(.*\)\r$/\1/p' head)
+	assert_equal "$(status_of -r 1000- -H "If-Match: $etag" "$URL")" 206
+	assert_equal "$(status_of -r 1000- -H "If-Unmodified-Since: $date" "$URL")" 206
+	assert_equal "$(status_of -r 1000- -H "If-Range: $date" "$URL")" 206
+	assert_equal "$(status_of -H "If-Modified-Since: $date" "$URL")" 304
+	wget -q -N "$URL"
+	LC_ALL=C wget -N "$URL" 2>&1 | grep 'not modified'
+	# another image, of the same size, whose own date is older
+	sleep 1.1
+	head -c 5000000 /dev/urandom >"$FILES/.new"
+	touch -d '2 days ago' "$FILES/.new"
+	mv "$FILES/.new" "$FILES/a.bin"
+	db "UPDATE firmware SET sign = NULL, size = NULL, state = 'pending' WHERE firmware_id = 'f'"
+	retry 10 replaced
+	assert_equal "$(status_of -r 1000- -H "If-Match: $etag" "$URL")" 412
+	assert_equal "$(status_of -r 1000- -H "If-Unmodified-Since: $date" "$URL")" 412
+	grep -qi '^cache-control: no-store' <(curl -sI -H "If-Match: $etag" "$URL")
+	assert_equal "$(status_of -r 1000- -H "If-Range: $date" "$URL")" 200
+	wget -q -N "$URL"
+	cmp a.bin "$FILES/a.bin"
+}
+replaced() { [[ $(curl -sI "$URL" | sed -n 's/^ETag: "\(.*\)"\r$/\1/p') == "$(sha256sum <"$FILES/a.bin" | cut -d' ' -f1)" ]]; }
 
 @test "who downloads is in the catalog, while it lasts and after" {
 	truncate -s 60M "$FILES/b.bin"
