@@ -38,7 +38,7 @@ struct fw_http_access {
 #define FW_HTTP_LEAST 4096 /* bytes of a transfer in a window */
 
 struct fw_http_config {
-	const char *listen;          /* address:port; an IPv6 address in brackets; port 0: any free one */
+	const char *listen;          /* address:port; an IPv6 address in brackets; a name is all its addresses; port 0: any free one */
 	unsigned connections;        /* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where that is not allowed */
 	unsigned per_address;        /* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
 	unsigned loopback;           /* the same for loopback addresses, since a proxy speaks for many; 0: seven eighths */

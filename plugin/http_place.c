@@ -61,7 +61,8 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 
 	(void)len;
 	pthread_mutex_lock(&http->lock);
-	room = count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
+	/* the library's own limit is one for each address that is listened on */
+	room = http->taken < http->config.connections && count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
 	pthread_mutex_unlock(&http->lock);
 	if (!room)
 		fw_http_count(http, FW_COUNT_DOWNLOADS_REFUSED, 1);

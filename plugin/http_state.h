@@ -15,6 +15,8 @@
 #include "http.h"
 #include "table.h"
 
+#define FW_HTTP_ADDRESSES 8u /* that a name may have; more are not listened on */
+
 /* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. */
 struct fw_http_address {
 	char bytes[9];
@@ -49,7 +51,8 @@ struct fw_http_place {
 
 struct fw_http {
 	struct fw_http_config config;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES]; /* one for each address; the first `listening` */
+	unsigned listening;
 	pthread_mutex_t lock; /* guards what follows, and what in it changes */
 	struct fw_http_place *places;
 	unsigned taken;

@@ -88,7 +88,7 @@ enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery 
 	files->access = access;
 	files->look_for_pending = files->look_at_files = true;
 	if (fw_delivery_names_nobody(delivery))
-		fw_writer_log(writer, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address of this machine, such as http://firmware.example.com:8080",
+		fw_writer_log(writer, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address by which they reach this machine, such as http://firmware.example.com:8080",
 			delivery->url_base);
 	status = fw_db_prepare(writer->db, sql, files->statements, STATEMENTS, error);
 	if (status == FW_OK)

@@ -184,17 +184,39 @@ replaced() { [[ $(curl -sI "$URL" | sed -n 's/^ETag: "\(.*\)"\r$/\1/p') == "$(sh
 	cmp got "$FILES/b.bin"
 }
 
-@test "an address for everybody is no address to tell devices" {
-	refute grep -q 'which devices cannot reach' "$LOG"
+# ADDRESS: restarts the broker so that it listens there.
+listen_at() {
 	stop_broker
-	sed -i "s/http_listen .*/http_listen 0.0.0.0:$PORT/" "$BROKER_DIR/mosquitto.conf"
+	sed -i "s/http_listen .*/http_listen $1:$PORT/" "$BROKER_DIR/mosquitto.conf"
 	start_broker
-	retry 5 grep -q "plugin_opt_url_base is 'http://0.0.0.0:$PORT', which devices cannot reach" "$LOG"
+}
+
+@test "an address for everybody, or for this machine alone, is no address to tell devices" {
+	local address
+	for address in 0.0.0.0 127.0.0.1 localhost '[::ffff:127.0.0.1]' '[::ffff:0.0.0.0]'; do
+		listen_at "$address"
+		retry 5 grep -qF "plugin_opt_url_base is 'http://$address:$PORT', which devices cannot reach" "$LOG"
+		assert_equal "$(status_of "$URL")" 200
+	done
 	stop_broker
 	echo 'plugin_opt_url_base http://files.test' >>"$BROKER_DIR/mosquitto.conf"
 	start_broker
 	assert_equal "$(status_of "$URL")" 200
 	refute grep -q 'which devices cannot reach' "$LOG"
+}
+
+@test "a name is listened on at all its addresses" {
+	local address addresses
+	mapfile -t addresses < <(getent ahosts localhost | awk '$2 == "STREAM" { print $1 }' | sort -u)
+	((${#addresses[@]} > 0))
+	listen_at localhost
+	for address in "${addresses[@]}"; do
+		if [[ $address == *:* ]]; then
+			[[ -e /proc/net/if_inet6 ]] || continue
+			address=[$address]
+		fi
+		assert_equal "$address $(status_of "http://$address:$PORT/firmware/f/a.bin")" "$address 200"
+	done
 }
 
 @test "connections that send nothing hold nobody up, neither the broker nor other addresses" {
