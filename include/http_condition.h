@@ -11,9 +11,9 @@
 
 /* What the file is now. */
 struct fw_http_validators {
-	const char *etag;     /* a strong one, with its quotes */
+	const char *etag; /* a strong one, with its quotes */
 	bool has_modified;
-	int64_t modified;     /* Last-Modified, Unix seconds */
+	int64_t modified; /* Last-Modified, Unix seconds */
 };
 
 /* A date in a request. One that is no date, or is given twice, is void. */
@@ -24,9 +24,10 @@ struct fw_http_condition_date {
 
 struct fw_http_conditions {
 	const struct fw_http_validators *validators;
-	int64_t now; /* Unix seconds, for years of two digits */
-	bool has_match, matches;           /* If-Match; the file is one of those, by strong comparison */
-	bool has_none_match, none_matches; /* If-None-Match; the file is one of those, by weak comparison */
+	int64_t now;             /* Unix seconds, for years of two digits */
+	bool has_match, matches; /* If-Match; the file is one of those, by strong comparison */
+	bool has_none_match,
+		none_matches; /* If-None-Match; the file is one of those, by weak comparison */
 	struct fw_http_condition_date modified_since, unmodified_since;
 	bool has_range_condition, range_condition; /* If-Range; it holds */
 };
@@ -38,8 +39,8 @@ enum fw_http_verdict {
 };
 
 /* Takes note of a header line; does nothing when the field is none of a condition. */
-void fw_http_conditions_add(struct fw_http_conditions *conditions, const char *name,
-	const char *value);
+void fw_http_conditions_add(
+	struct fw_http_conditions *conditions, const char *name, const char *value);
 
 /* Of a GET or HEAD, in the order of RFC 9110, section 13.2.2. */
 enum fw_http_verdict fw_http_conditions_check(const struct fw_http_conditions *conditions);

@@ -216,7 +216,7 @@ static bool read_all(int fd, char *at, size_t len, int64_t offset)
 static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_http_file *file, size_t len)
 {
 	struct fw_http_access access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
-		.firmware_id = fw_slice_of(request->firmware_id), .total = file->stamp.size, .bytes = (int64_t)len,
+		.firmware_id = fw_slice_of(request->firmware_id), .image = fw_slice_of(file->sha256), .total = file->stamp.size, .bytes = (int64_t)len,
 		.reached = request->offset + (int64_t)len, .started = true};
 
 	if (chunks->config.access)
@@ -249,7 +249,7 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 
 static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
 {
-	struct fw_http_file file;
+	struct fw_http_file file = {.fd = -1};
 	enum fw_status status = chunks->config.find(chunks->config.context, fw_slice_of(request->firmware_id), &file);
 	bool answered;
 

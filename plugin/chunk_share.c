@@ -9,7 +9,8 @@
 #define DEVICES_MOST 65536u /* remembered for a while */
 #define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */
 #define SECOND_US 1000000
-#define LATER_MS 10 /* due times are multiples of it, so that the list of them is not walked for each */
+#define LATER_MS \
+	10 /* due times are multiples of it, so that the list of them is not walked for each */
 
 struct fw_chunk_share {
 	unsigned waiting;  /* requests not yet read */
@@ -18,8 +19,9 @@ struct fw_chunk_share {
 };
 
 struct fw_chunk_shares {
-	/* product/device to struct fw_chunk_share. Who asks is among the young; when they are half of those
-	 * that may be remembered, they become the old, and who was old is given up, a few at each request. */
+	/* product/device to struct fw_chunk_share. Who asks is among the young; when they are half of
+	 * those that may be remembered, they become the old, and who was old is given up, a few at each
+	 * request. */
 	struct fw_table *young, *old;
 	struct fw_retired retired;
 };
@@ -72,8 +74,8 @@ static void turn_over(struct fw_chunk_shares *shares)
 	shares->young = emptied;
 }
 
-static struct fw_chunk_share *find(struct fw_chunk_shares *shares, struct fw_slice product,
-	struct fw_slice device)
+static struct fw_chunk_share *find(
+	struct fw_chunk_shares *shares, struct fw_slice product, struct fw_slice device)
 {
 	char buffer[2 * FW_ID_MAX + 1];
 	struct fw_slice key = {buffer, product.len + 1 + device.len};

@@ -7,9 +7,9 @@
 #include "fw.h"
 
 struct fw_chunk_shares;
-struct fw_chunk_share; /* of one device; belongs to the shares, and to each request that took of it */
+struct fw_chunk_share; /* of one device */
 
-struct fw_chunk_shares *fw_chunk_shares_new(void);        /* NULL when out of memory */
+struct fw_chunk_shares *fw_chunk_shares_new(void);         /* NULL when out of memory */
 void fw_chunk_shares_free(struct fw_chunk_shares *shares); /* NULL is fine */
 
 /* A device asks for `length` bytes. Returns its share, to be given back once the request is read,

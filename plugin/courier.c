@@ -108,6 +108,10 @@ static void note_access(void *context, const struct fw_http_access *access)
 	fw_slice_copy(access->product, record.product_id, sizeof(record.product_id));
 	fw_slice_copy(access->device, record.device_id, sizeof(record.device_id));
 	fw_slice_copy(access->firmware_id, record.firmware_id, sizeof(record.firmware_id));
+	if (access->image.len >= sizeof(record.image))
+		memcpy(record.image, access->image.at, sizeof(record.image) - 1);
+	fw_spans_add(record.spans, &record.span_count, FW_ACCESS_SPANS,
+		(struct fw_span){access->reached - access->bytes, access->reached});
 	fw_access_note(courier->access, &record);
 }
 

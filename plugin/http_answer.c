@@ -10,9 +10,13 @@
 #include "http_multipart.h"
 #include "url.h"
 
-#define BLOCK 16384u /* bytes of a body of several ranges that are read at once, and the memory of such an answer */
 #define NS_OF_SECOND 1000000000
-#define HEAD_FIXED 69 /* of an answer's head: "HTTP/1.1 206 Partial Content", Date, and the last line's end */
+
+/* Bytes of a body of several ranges that are read at once: the memory of such an answer. */
+#define BLOCK 16384u
+
+/* Of an answer's head: "HTTP/1.1 206 Partial Content", Date, and the last line's end. */
+#define HEAD_FIXED 69
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -20,7 +24,8 @@ static void add(struct MHD_Response *response, const char *name, const char *val
 	MHD_add_response_header(response, name, value);
 }
 
-static enum MHD_Result queue(const struct fw_http_request *request, unsigned code, struct MHD_Response *response)
+static enum MHD_Result queue(
+	const struct fw_http_request *request, unsigned code, struct MHD_Response *response)
 {
 	enum MHD_Result result = MHD_queue_response(request->connection, code, response);
 
@@ -30,10 +35,11 @@ static enum MHD_Result queue(const struct fw_http_request *request, unsigned cod
 	return result;
 }
 
-enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsigned code, const char *name,
-	const char *value, const char *text)
+enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsigned code,
+	const char *name, const char *value, const char *text)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
 
 	if (!response)
 		return MHD_NO;
@@ -44,16 +50,18 @@ enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsig
 	return queue(request, code, response);
 }
 
-/* The date is that of the file's last change of any kind: no tool sets it back, so an image that takes
- * another's place has a later one, whatever date it came with. One in the future is not told (RFC 9110,
- * section 8.8.2.1). */
+/* The date is that of the file's last change of any kind: no tool sets it back, so an image that
+ * takes another's place has a later one, whatever date it came with. One in the future is not told
+ * (RFC 9110, section 8.8.2.1). */
 static void describe(struct fw_http_request *request)
 {
 	int64_t modified = request->file.stamp.ctime_ns / NS_OF_SECOND;
 
 	snprintf(request->etag, sizeof(request->etag), "\"%.64s\"", request->file.sha256);
-	request->validators = (struct fw_http_validators){.etag = request->etag, .modified = modified,
-		.has_modified = modified <= fw_now_ms() / 1000 && fw_http_date_format(modified, request->modified)};
+	request->validators = (struct fw_http_validators){.etag = request->etag,
+		.modified = modified,
+		.has_modified =
+			modified <= fw_now_ms() / 1000 && fw_http_date_format(modified, request->modified)};
 }
 
 /* --- what is wanted --- */
@@ -64,7 +72,8 @@ struct wanted {
 	unsigned range_lines;
 };
 
-static enum MHD_Result read_line(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result read_line(
+	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	struct wanted *wanted = context;
 
@@ -78,7 +87,8 @@ static enum MHD_Result read_line(void *context, enum MHD_ValueKind kind, const c
 
 static struct wanted read_lines(const struct fw_http_request *request)
 {
-	struct wanted wanted = {.conditions = {.validators = &request->validators, .now = fw_now_ms() / 1000}};
+	struct wanted wanted = {
+		.conditions = {.validators = &request->validators, .now = fw_now_ms() / 1000}};
 
 	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, read_line, &wanted);
 	return wanted;
@@ -89,7 +99,8 @@ static enum fw_http_range read_ranges(struct fw_http_request *request, const str
 	enum fw_http_range kind = FW_RANGE_NONE;
 
 	if (!request->head && fw_http_conditions_allow_range(&wanted->conditions))
-		kind = fw_http_ranges_parse(wanted->range, request->file.stamp.size, request->ranges, &request->count);
+		kind = fw_http_ranges_parse(
+			wanted->range, request->file.stamp.size, request->ranges, &request->count);
 	if (kind != FW_RANGE_PART)
 		request->count = 0;
 	return kind;
@@ -123,7 +134,8 @@ static const char *cache_control(const struct fw_http_request *request, unsigned
 	return request->http->config.is_private ? "private, no-store" : "public, max-age=60";
 }
 
-static void add_validators(const struct fw_http_request *request, unsigned code, struct MHD_Response *response)
+static void add_validators(
+	const struct fw_http_request *request, unsigned code, struct MHD_Response *response)
 {
 	add(response, MHD_HTTP_HEADER_ETAG, request->etag);
 	if (request->validators.has_modified)
@@ -132,9 +144,11 @@ static void add_validators(const struct fw_http_request *request, unsigned code,
 	add(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
 }
 
-static enum MHD_Result answer_empty(struct fw_http_request *request, unsigned code, const char *name, const char *value)
+static enum MHD_Result answer_empty(
+	struct fw_http_request *request, unsigned code, const char *name, const char *value)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
 	close(request->file.fd);
 	if (!response)
@@ -145,14 +159,15 @@ static enum MHD_Result answer_empty(struct fw_http_request *request, unsigned co
 	return queue(request, code, response);
 }
 
-static void add_part_headers(const struct fw_http_request *request, const struct fw_http_multipart *multipart,
-	struct MHD_Response *response)
+static void add_part_headers(const struct fw_http_request *request,
+	const struct fw_http_multipart *multipart, struct MHD_Response *response)
 {
 	const struct fw_http_range_of *range = &request->ranges[0];
 	char text[80];
 
 	if (multipart) {
-		snprintf(text, sizeof(text), FW_HTTP_BOUNDARY_TYPE "%s", fw_http_multipart_boundary(multipart));
+		snprintf(
+			text, sizeof(text), FW_HTTP_BOUNDARY_TYPE "%s", fw_http_multipart_boundary(multipart));
 		add(response, MHD_HTTP_HEADER_CONTENT_TYPE, text);
 		return;
 	}
@@ -175,7 +190,9 @@ static ssize_t read_body(void *context, uint64_t at, char *out, size_t most)
 	const struct body *body = context;
 	ssize_t got = fw_http_multipart_read(body->multipart, (int64_t)at, out, most);
 
-	return got > 0 ? got : got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+	if (got > 0)
+		return got;
+	return got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void free_body(void *context)
@@ -187,8 +204,10 @@ static void free_body(void *context)
 	free(body);
 }
 
-/* The file is the response's, once it is there. *out: the layout of several ranges, the response's too. */
-static struct MHD_Response *make_multipart(const struct fw_http_request *request, struct fw_http_multipart **out)
+/* The file is the response's, once it is there. *out: the layout of several ranges, the response's
+ * too. */
+static struct MHD_Response *make_multipart(
+	const struct fw_http_request *request, struct fw_http_multipart **out)
 {
 	struct body *body = calloc(1, sizeof(*body));
 	struct MHD_Response *response = NULL;
@@ -196,10 +215,11 @@ static struct MHD_Response *make_multipart(const struct fw_http_request *request
 	if (!body)
 		return NULL;
 	body->fd = request->file.fd;
-	body->multipart = fw_http_multipart_new(body->fd, request->file.stamp.size, request->ranges, request->count);
+	body->multipart =
+		fw_http_multipart_new(body->fd, request->file.stamp.size, request->ranges, request->count);
 	if (body->multipart)
-		response = MHD_create_response_from_callback((uint64_t)fw_http_multipart_length(body->multipart), BLOCK,
-			read_body, body, free_body);
+		response = MHD_create_response_from_callback(
+			(uint64_t)fw_http_multipart_length(body->multipart), BLOCK, read_body, body, free_body);
 	if (!response) {
 		fw_http_multipart_free(body->multipart);
 		free(body);
@@ -209,7 +229,8 @@ static struct MHD_Response *make_multipart(const struct fw_http_request *request
 	return response;
 }
 
-static struct MHD_Response *make_response(const struct fw_http_request *request, struct fw_http_multipart **multipart)
+static struct MHD_Response *make_response(
+	const struct fw_http_request *request, struct fw_http_multipart **multipart)
 {
 	struct fw_http_range_of range = {0, request->file.stamp.size};
 
@@ -217,10 +238,12 @@ static struct MHD_Response *make_response(const struct fw_http_request *request,
 		return make_multipart(request, multipart);
 	if (request->count == 1)
 		range = request->ranges[0];
-	return MHD_create_response_from_fd_at_offset64((uint64_t)range.length, request->file.fd, (uint64_t)range.first);
+	return MHD_create_response_from_fd_at_offset64(
+		(uint64_t)range.length, request->file.fd, (uint64_t)range.first);
 }
 
-static enum MHD_Result add_length(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result add_length(
+	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	(void)kind;
 	*(int64_t *)context += (int64_t)(strlen(name) + strlen(value) + 4);
@@ -236,8 +259,9 @@ static int64_t head_of(struct MHD_Response *response)
 	return length;
 }
 
-static struct fw_http_transfer *make_transfer(const struct fw_http_request *request, struct MHD_Response *response,
-	const struct fw_http_multipart *multipart, struct fw_slice device)
+static struct fw_http_transfer *make_transfer(const struct fw_http_request *request,
+	struct MHD_Response *response, const struct fw_http_multipart *multipart,
+	struct fw_slice device)
 {
 	struct fw_http_transfer *transfer = calloc(1, sizeof(*transfer));
 
@@ -309,5 +333,6 @@ enum MHD_Result fw_http_answer_file(struct fw_http_request *request, struct fw_s
 	if (read_ranges(request, &wanted) != FW_RANGE_UNSATISFIABLE)
 		return send_file(request, device);
 	snprintf(text, sizeof(text), "bytes */%" PRId64, request->file.stamp.size);
-	return answer_empty(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+	return answer_empty(
+		request, MHD_HTTP_RANGE_NOT_SATISFIABLE, MHD_HTTP_HEADER_CONTENT_RANGE, text);
 }

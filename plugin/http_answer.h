@@ -1,5 +1,5 @@
-/* A request under way, and the two ways it is answered: by a sentence, or by a file. On the server's
- * threads. */
+/* A request under way, and the two ways it is answered: by a sentence, or by a file. On the
+ * server's threads. */
 #ifndef FW_HTTP_ANSWER_H
 #define FW_HTTP_ANSWER_H
 
@@ -14,7 +14,8 @@ struct fw_http_request {
 	struct fw_http_place *place;
 	bool head; /* HEAD, else GET */
 	char firmware_id_text[3 * FW_HTTP_VALUE], file_text[3 * FW_HTTP_VALUE];
-	char device_text[3 * FW_HTTP_VALUE], expires_text[3 * FW_HTTP_VALUE], signature_text[3 * FW_HTTP_VALUE];
+	char device_text[3 * FW_HTTP_VALUE], expires_text[3 * FW_HTTP_VALUE],
+		signature_text[3 * FW_HTTP_VALUE];
 	struct fw_slice firmware_id, file_name;
 	struct fw_http_query query;
 	struct fw_http_file file;
@@ -27,11 +28,11 @@ struct fw_http_request {
 };
 
 /* A refusal, with one header more unless `name` is NULL. No cache may keep it. */
-enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsigned code, const char *name,
-	const char *value, const char *text);
+enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsigned code,
+	const char *name, const char *value, const char *text);
 
-/* With request->file: what the request's conditions and ranges ask for. Closes the file, now or when
- * it is sent. `device` is empty when nothing proves who asks. */
+/* With request->file: what the request's conditions and ranges ask for. Closes the file, now or
+ * when it is sent. `device` is empty when nothing proves who asks. */
 enum MHD_Result fw_http_answer_file(struct fw_http_request *request, struct fw_slice device);
 
 #endif

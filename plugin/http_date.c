@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-	"Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
-	"Friday", "Saturday"};
+static const char *const months[] = {
+	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const days[] = {
+	"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 
 /* Exactly `count` digits. */
 static bool take_digits(const char **at, int count, int *out)
@@ -63,8 +63,7 @@ static bool take_day_name(const char **at, bool whole)
 static bool take_time(const char **at, struct tm *out)
 {
 	return take_digits(at, 2, &out->tm_hour) && take_text(at, ":") &&
-		take_digits(at, 2, &out->tm_min) && take_text(at, ":") &&
-		take_digits(at, 2, &out->tm_sec);
+		take_digits(at, 2, &out->tm_min) && take_text(at, ":") && take_digits(at, 2, &out->tm_sec);
 }
 
 static bool take_year(const char **at, struct tm *out)
@@ -80,10 +79,9 @@ static bool take_year(const char **at, struct tm *out)
 /* Sun, 06 Nov 1994 08:49:37 GMT */
 static bool take_fixed(const char **at, struct tm *out)
 {
-	return take_day_name(at, false) && take_text(at, ", ") &&
-		take_digits(at, 2, &out->tm_mday) && take_text(at, " ") && take_month(at, out) &&
-		take_text(at, " ") && take_year(at, out) && take_text(at, " ") && take_time(at, out) &&
-		take_text(at, " GMT");
+	return take_day_name(at, false) && take_text(at, ", ") && take_digits(at, 2, &out->tm_mday) &&
+		take_text(at, " ") && take_month(at, out) && take_text(at, " ") && take_year(at, out) &&
+		take_text(at, " ") && take_time(at, out) && take_text(at, " GMT");
 }
 
 /* A year that seems to be more than fifty years ahead is the last one with these digits. */
@@ -104,10 +102,10 @@ static bool take_short_year(const char **at, int64_t now, struct tm *out)
 /* Sunday, 06-Nov-94 08:49:37 GMT */
 static bool take_rfc850(const char **at, int64_t now, struct tm *out)
 {
-	return take_day_name(at, true) && take_text(at, ", ") &&
-		take_digits(at, 2, &out->tm_mday) && take_text(at, "-") && take_month(at, out) &&
-		take_text(at, "-") && take_short_year(at, now, out) && take_text(at, " ") &&
-		take_time(at, out) && take_text(at, " GMT");
+	return take_day_name(at, true) && take_text(at, ", ") && take_digits(at, 2, &out->tm_mday) &&
+		take_text(at, "-") && take_month(at, out) && take_text(at, "-") &&
+		take_short_year(at, now, out) && take_text(at, " ") && take_time(at, out) &&
+		take_text(at, " GMT");
 }
 
 /* Sun Nov  6 08:49:37 1994 */
@@ -116,7 +114,8 @@ static bool take_asctime(const char **at, struct tm *out)
 	if (!take_day_name(at, false) || !take_text(at, " ") || !take_month(at, out) ||
 		!take_text(at, " "))
 		return false;
-	if (take_text(at, " ") ? !take_digits(at, 1, &out->tm_mday) : !take_digits(at, 2, &out->tm_mday))
+	if (take_text(at, " ") ? !take_digits(at, 1, &out->tm_mday)
+						   : !take_digits(at, 2, &out->tm_mday))
 		return false;
 	return take_text(at, " ") && take_time(at, out) && take_text(at, " ") && take_year(at, out);
 }

@@ -24,23 +24,27 @@ struct fw_http_multipart {
 	struct part parts[];
 };
 
-/* Length of what stands before a part, written into `text` (HEAD_MOST bytes). NULL: behind the last one. */
-static int64_t write_head(const struct fw_http_multipart *multipart, const struct part *part, char *text)
+/* Length of what stands before a part, written into `text` (HEAD_MOST bytes). NULL: behind the last
+ * one. */
+static int64_t write_head(
+	const struct fw_http_multipart *multipart, const struct part *part, char *text)
 {
 	const struct fw_http_range_of *range;
 
 	if (!part)
 		return snprintf(text, HEAD_MOST, "\r\n--%s--\r\n", multipart->boundary);
 	range = &part->range;
-	return snprintf(text, HEAD_MOST, "\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
-		"Content-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n\r\n", multipart->boundary,
-		range->first, range->first + range->length - 1, multipart->size);
+	return snprintf(text, HEAD_MOST,
+		"\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
+		"Content-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n\r\n",
+		multipart->boundary, range->first, range->first + range->length - 1, multipart->size);
 }
 
-struct fw_http_multipart *fw_http_multipart_new(int fd, int64_t size,
-	const struct fw_http_range_of *ranges, size_t count)
+struct fw_http_multipart *fw_http_multipart_new(
+	int fd, int64_t size, const struct fw_http_range_of *ranges, size_t count)
 {
-	struct fw_http_multipart *multipart = calloc(1, sizeof(*multipart) + count * sizeof(struct part));
+	struct fw_http_multipart *multipart =
+		calloc(1, sizeof(*multipart) + count * sizeof(struct part));
 	char head[HEAD_MOST];
 	int64_t at = 0;
 
@@ -97,8 +101,8 @@ static const struct part *find(const struct fw_http_multipart *multipart, int64_
 	return &multipart->parts[low];
 }
 
-static ssize_t read_head(const struct fw_http_multipart *multipart, const struct part *part, int64_t from,
-	char *out, size_t most)
+static ssize_t read_head(const struct fw_http_multipart *multipart, const struct part *part,
+	int64_t from, char *out, size_t most)
 {
 	char head[HEAD_MOST];
 	size_t left = (size_t)(write_head(multipart, part, head) - from);
@@ -109,8 +113,8 @@ static ssize_t read_head(const struct fw_http_multipart *multipart, const struct
 	return (ssize_t)left;
 }
 
-static ssize_t read_data(const struct fw_http_multipart *multipart, const struct part *part, int64_t from,
-	char *out, size_t most)
+static ssize_t read_data(const struct fw_http_multipart *multipart, const struct part *part,
+	int64_t from, char *out, size_t most)
 {
 	int64_t left = part->range.length - from;
 	ssize_t got;
@@ -123,7 +127,8 @@ static ssize_t read_data(const struct fw_http_multipart *multipart, const struct
 	return got > 0 ? got : -1;
 }
 
-static ssize_t read_some(const struct fw_http_multipart *multipart, int64_t at, char *out, size_t most)
+static ssize_t read_some(
+	const struct fw_http_multipart *multipart, int64_t at, char *out, size_t most)
 {
 	const struct part *part = find(multipart, at);
 
@@ -134,8 +139,8 @@ static ssize_t read_some(const struct fw_http_multipart *multipart, int64_t at, 
 	return read_data(multipart, part, at - part->data_at, out, most);
 }
 
-ssize_t fw_http_multipart_read(const struct fw_http_multipart *multipart, int64_t at, char *out,
-	size_t most)
+ssize_t fw_http_multipart_read(
+	const struct fw_http_multipart *multipart, int64_t at, char *out, size_t most)
 {
 	size_t done = 0;
 

@@ -1,6 +1,6 @@
-/* What a transfer sends is told by what the peer's kernel has acknowledged (TCP_INFO), since sendfile
- * leaves no other trace until it is done; and at its end by what was sent. Where the kernel does not
- * say, only whole transfers are told, and none is too slow. */
+/* What a transfer sends is told by what the peer's kernel has acknowledged (TCP_INFO), since
+ * sendfile leaves no other trace until it is done; and at its end by what was sent. Where the
+ * kernel does not say, only whole transfers are told, and none is too slow. */
 #include "http_state.h"
 
 #include <linux/sockios.h>
@@ -26,11 +26,12 @@ static bool acknowledged(int socket, uint64_t *bytes)
 	return true;
 }
 
-/* Bytes that the peer has acknowledged since it connected. A kernel that tells of any of them tells of
- * all: with 0 it is not known yet whether it does. */
+/* Bytes that the peer has acknowledged since it connected. A kernel that tells of any of them tells
+ * of all: with 0 it is not known yet whether it does. */
 static bool ask_kernel(struct fw_http *http, int socket, uint64_t *bytes)
 {
-	bool (*ask)(int socket, uint64_t *bytes) = http->config.acknowledged ? http->config.acknowledged : acknowledged;
+	bool (*ask)(int socket, uint64_t *bytes) =
+		http->config.acknowledged ? http->config.acknowledged : acknowledged;
 
 	*bytes = 0;
 	if (!ask(socket, bytes))
@@ -50,10 +51,14 @@ static uint64_t queued(int socket, unsigned long which)
 static void tell_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
 	const struct fw_http_range_of *piece, bool first)
 {
-	struct fw_http_access access = {.product = fw_slice_of(transfer->product_id), .device = fw_slice_of(transfer->device_id),
-		.firmware_id = fw_slice_of(transfer->firmware_id), .image = fw_slice_of(transfer->sha256),
-		.total = transfer->stamp.size, .bytes = piece->length,
-		.reached = piece->length ? piece->first + piece->length : 0, .started = first};
+	struct fw_http_access access = {.product = fw_slice_of(transfer->product_id),
+		.device = fw_slice_of(transfer->device_id),
+		.firmware_id = fw_slice_of(transfer->firmware_id),
+		.image = fw_slice_of(transfer->sha256),
+		.total = transfer->stamp.size,
+		.bytes = piece->length,
+		.reached = piece->length ? piece->first + piece->length : 0,
+		.started = first};
 
 	fw_http_count(http, FW_COUNT_DOWNLOADS_BYTES, piece->length);
 	if (http->config.access)
@@ -61,7 +66,8 @@ static void tell_piece(struct fw_http *http, const struct fw_http_transfer *tran
 }
 
 /* What of the file lies between what was told and `to` of the body: the first piece of it. */
-static bool next_piece(struct fw_http_transfer *transfer, int64_t to, struct fw_http_range_of *piece)
+static bool next_piece(
+	struct fw_http_transfer *transfer, int64_t to, struct fw_http_range_of *piece)
 {
 	if (transfer->multipart)
 		return fw_http_multipart_piece(transfer->multipart, &transfer->told, to, piece);
@@ -100,8 +106,8 @@ static int64_t arrived(struct fw_http *http, const struct fw_http_transfer *tran
 	return ask_kernel(http, socket, &acked) ? body_of(transfer, acked) : transfer->told;
 }
 
-/* What was sent at least once, which is all that the peer can have, whether it could say so or not. It
- * is asked in an order in which what happens meanwhile is left out. */
+/* What was sent at least once, which is all that the peer can have, whether it could say so or not.
+ * It is asked in an order in which what happens meanwhile is left out. */
 static int64_t sent(struct fw_http *http, const struct fw_http_transfer *transfer, int socket)
 {
 	uint64_t acked, waiting, unsent;
@@ -129,8 +135,8 @@ void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transf
 	tell(http, transfer, arrived(http, transfer, socket));
 }
 
-/* Renamed or deleted is harmless: what was opened is still what was verified. Its change time moves by that too, so the size and the
- * time of the last write tell. */
+/* Renamed or deleted is harmless: what was opened is still what was verified. Its change time moves
+ * by that too, so the size and the time of the last write tell. */
 bool fw_http_transfer_holds(const struct fw_http_transfer *transfer)
 {
 	struct stat status;
@@ -139,12 +145,14 @@ bool fw_http_transfer_holds(const struct fw_http_transfer *transfer)
 	if (fstat(transfer->fd, &status) != 0)
 		return false;
 	now = fw_file_stamp_of(&status);
-	/* cp -p puts back the time of the last write, never that of the last change; a file without a name left was replaced, not written to */
+	/* cp -p puts back the time of the last write, never that of the last change; a file without a
+	 * name left was replaced, not written to */
 	return now.size == transfer->stamp.size && now.mtime_ns == transfer->stamp.mtime_ns &&
 		(status.st_nlink == 0 || now.ctime_ns == transfer->stamp.ctime_ns);
 }
 
-bool fw_http_transfer_moves(struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least)
+bool fw_http_transfer_moves(
+	struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least)
 {
 	if (now - transfer->window_at < window_ms)
 		return true;

@@ -91,6 +91,20 @@ chunk_error() { rr -q 1 -i d1 -t /lamp/d1/firmware/chunk -e /lamp/d1/firmware/ch
 	rows "SELECT device_id, reached, total, completed_at IS NOT NULL, bytes >= total, requests >= 5 FROM download ORDER BY 1" $'d1|300001|300001|1|1|1\nd2|300001|300001|1|1|1'
 }
 
+@test "complete is what was sent whole, in whatever order" {
+	say d1 report '{"version":"1.0"}'
+	settle
+	chunk 250000 65536 >part
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '50001|250000-300000|1'
+	chunk 300001 10 -F %l >part
+	chunk 0 65536 >part
+	chunk 60000 65536 >part
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '175537|0-125535,250000-300000|1'
+	chunk 190000 65536 >part
+	chunk 125536 65000 >part
+	rows "SELECT covered, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '300001|0'
+}
+
 @test "a device that asks faster than its share a second waits, and is not refused" {
 	drop large.bin 9000000
 	add_file large 31 large.bin

@@ -76,8 +76,8 @@ setup() {
 
 @test "several ranges at once, as nginx answers them" {
 	local boundary
-	assert_equal "$(curl -s -D head -o body -w '%{http_code}' -H 'Range: bytes=100-199,4999990-,0-0' "$URL")" 206
-	boundary=$(sed -n 's#^Content-Type: multipart/byteranges; boundary=\([0-9]*\)\r$#\1#p' head)
+	assert_equal "$(curl -s -D said -o body -w '%{http_code}' -H 'Range: bytes=100-199,4999990-,0-0' "$URL")" 206
+	boundary=$(sed -n 's#^Content-Type: multipart/byteranges; boundary=\([0-9]*\)\r$#\1#p' said)
 	{
 		for range in '100 100' '4999990 10' '0 1'; do
 			printf '\r\n--%s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/5000000\r\n\r\n' \
@@ -93,9 +93,9 @@ setup() {
 
 @test "a device that goes on with an image that was replaced is told so, and one that asks for a newer one gets it" {
 	local date etag
-	curl -sI "$URL" >head
-	etag=$(sed -n 's/^ETag: \(.*\)\r$/\1/p' head)
-	date=$(sed -n 's/^Last-Modified: \(.*\)\r$/\1/p' head)
+	curl -sI "$URL" >said
+	etag=$(sed -n 's/^ETag: \(.*\)\r$/\1/p' said)
+	date=$(sed -n 's/^Last-Modified: \(.*\)\r$/\1/p' said)
 	assert_equal "$(status_of -r 1000- -H "If-Match: $etag" "$URL")" 206
 	assert_equal "$(status_of -r 1000- -H "If-Unmodified-Since: $date" "$URL")" 206
 	assert_equal "$(status_of -r 1000- -H "If-Range: $date" "$URL")" 206
@@ -129,6 +129,46 @@ replaced() { [[ $(curl -sI "$URL" | sed -n 's/^ETag: "\(.*\)"\r$/\1/p') == "$(sh
 	kill "${BACKGROUND[-1]}"
 	curl -sf -o got "$HTTP/firmware/g/b.bin"
 	rows "SELECT requests, reached, total, completed_at IS NOT NULL, bytes > total FROM download" '2|62914560|62914560|1|1'
+}
+
+@test "complete is what was sent whole: the end alone is not, all pieces are, whenever and however" {
+	curl -sf -r -100 -o got "$URL"
+	rows "SELECT covered, ranges, reached, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '100|4999900-4999999|5000000|1'
+	assert_equal "$(sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'lamp' AS product_id, '30.0' AS version" "$DB" <"$FW_SOURCE/schema/scripts/downloads.sql" | grep -c ' no ')" 1
+	# broken off, then the end again
+	curl -s --limit-rate 100k --max-time 2 -r 0-3999999 -o got "$URL" || true
+	curl -sf -r -100 -o got "$URL"
+	rows "SELECT requests, completed_at IS NULL, covered < total FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '3|1|1'
+	curl -sf -H 'Range: bytes=2000000-2999999,0-1999999' -o got "$URL"
+	# what was sent outlives the broker
+	stop_broker
+	start_broker
+	curl -sf -r 3000000-4000000 -o got "$URL"
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '4000101|0-4000000,4999900-4999999|1'
+	curl -sf -r 4000001-4999899 -o got "$URL"
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '5000000|0-4999999|0'
+}
+
+@test "a download that breaks off and is resumed again and again is complete at its end" {
+	local have
+	: >got
+	for _ in $(seq 20); do
+		have=$(stat -c %s got)
+		((have < 5000000)) || break
+		curl -s --limit-rate 1M --max-time 1 -C - -o got "$URL" || true
+	done
+	cmp got "$FILES/a.bin"
+	rows "SELECT covered, completed_at IS NOT NULL, requests > 1 FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '5000000|1|1'
+}
+
+@test "another image under the same name is another download" {
+	curl -sf -o got "$URL"
+	rows "SELECT completed_at IS NULL FROM download" 0
+	drop a.bin 5000000
+	db "UPDATE firmware SET sign = NULL, size = NULL, state = 'pending' WHERE firmware_id = 'f'"
+	retry 10 replaced
+	curl -sf -r 0-9 -o got "$URL"
+	rows "SELECT covered, ranges, reached, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '10|0-9|10|1'
 }
 
 @test "an image that is written to while it is sent does not arrive whole" {
