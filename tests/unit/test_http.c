@@ -674,12 +674,14 @@ static bool says_zero(int socket, uint64_t *bytes)
  * file is still told. */
 static void test_silent_kernels(void **state)
 {
-	bool (*const kernels[])(int socket, uint64_t *bytes) = {says_nothing, says_zero};
+	static const struct {
+		bool (*acknowledged)(int socket, uint64_t *bytes);
+	} kernels[] = {{says_nothing}, {says_zero}};
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		struct fw_http_config config = {.listen = "127.0.0.1:0", .timeout_seconds = 1, .window_seconds = 1, .find = find, .permit = permit,
-			.access = on_access, .acknowledged = kernels[i]};
+			.access = on_access, .acknowledged = kernels[i].acknowledged};
 		struct fw_http *other;
 		int usual = port, fd;
 
