@@ -3,6 +3,10 @@
 #define FW_ACCESS_H
 
 #include "fw.h"
+#include "spans.h"
+
+#define FW_ACCESS_IMAGE 17u /* 16 hex digits of an image's SHA-256, and the terminator */
+#define FW_ACCESS_SPANS 16u /* of a record */
 
 struct fw_access;
 
@@ -11,12 +15,15 @@ struct fw_access_record {
 	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 	int64_t first_at, last_at; /* Unix ms; last_at 0: no byte yet */
 	int64_t bytes, reached, total, requests;
+	char image[FW_ACCESS_IMAGE]; /* what was sent; empty: not known */
+	struct fw_span spans[FW_ACCESS_SPANS]; /* of it; what there is no room for is forgotten */
+	size_t span_count;
 };
 
 struct fw_access *fw_access_new(size_t most); /* NULL when out of memory */
 void fw_access_free(struct fw_access *access); /* NULL is fine */
 
-/* Adds to what is known of this device and firmware. What does not fit any more is dropped. */
+/* Adds to what is known of this device, firmware and image. What does not fit any more is dropped. */
 void fw_access_note(struct fw_access *access, const struct fw_access_record *record);
 
 /* Before records are taken this is called, to tell what is under way; NULL for none. Once it returns, the one before is not running. */

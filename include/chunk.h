@@ -9,6 +9,9 @@
 #define FW_CHUNK_IN_ALL 4096u              /* of all */
 #define FW_CHUNK_WAITING (8u << 20)        /* bytes that were read and wait for the broker thread; one chunk may be larger */
 #define FW_CHUNK_DEVICE_RATE (4u << 20)    /* bytes that a device gets a second, the first of them at once: what it does not read piles up in the broker */
+#define FW_CHUNK_RATE_TOTAL (32 << 20)     /* bytes a second of all devices together, if no other is set */
+#define FW_CHUNK_EXPIRY_SECONDS 30u        /* by then a device that waits for a chunk has asked for it again */
+#define FW_CHUNK_ERROR_EXPIRY_SECONDS 60u
 #define FW_CHUNK_PROPERTIES_MAX 4096u      /* bytes of response topic and correlation data of a request */
 
 struct fw_chunks;
@@ -19,6 +22,7 @@ struct fw_chunk_config {
 	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_http_file *out);
 	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
 	struct fw_counters *counters; /* may be NULL */
+	long rate_total; /* bytes a second of all devices together: what is asked beyond it comes later; 0: FW_CHUNK_RATE_TOTAL */
 };
 
 /* Borrowed for the call. */
@@ -40,6 +44,7 @@ struct fw_chunk_reply {
 	int qos;
 	void *correlation; /* NULL: none */
 	size_t correlation_len;
+	uint32_t expiry_seconds; /* as in struct fw_publication */
 };
 
 /* These two on the side (side.h). FW_OK with the thread running; FW_NOMEM; FW_FAILED with a sentence. */

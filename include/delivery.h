@@ -22,7 +22,8 @@ struct fw_delivery {
 /* On the side (side.h). Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a sentence. */
 enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error);
 
-/* Do the URLs that devices are told name no machine, but all addresses of this one (0.0.0.0)? */
+/* Do the URLs that devices are told name no machine that they can reach: all addresses of this one
+ * (0.0.0.0, ::), or loopback (127.0.0.1, ::1, localhost), in whatever form? */
 bool fw_delivery_names_nobody(const struct fw_delivery *delivery);
 
 /* Is the file on disk still what was verified? If not, the store is told to look. One system call. Not for the broker thread. */

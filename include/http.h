@@ -28,16 +28,17 @@ struct fw_http_query {
 /* A part of a transfer, told when it starts, while it lasts (fw_http_sample), and when it ends. */
 struct fw_http_access {
 	struct fw_slice product, device, firmware_id; /* device is empty when nothing proves which one it is */
+	struct fw_slice image; /* its SHA-256 in hex, which tells it from others of that firmware id; may be empty */
 	int64_t total;   /* size of the file */
-	int64_t bytes;   /* sent since it was last told */
-	int64_t reached; /* up to where the file was sent by this request */
+	int64_t bytes;   /* of one piece of it, sent since it was last told */
+	int64_t reached; /* where that piece ends */
 	bool started;    /* the first word of a request */
 };
 
 #define FW_HTTP_LEAST 4096 /* bytes of a transfer in a window */
 
 struct fw_http_config {
-	const char *listen;          /* address:port; an IPv6 address in brackets; port 0: any free one */
+	const char *listen;          /* address:port; an IPv6 address in brackets; a name is all its addresses; port 0: any free one */
 	unsigned connections;        /* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where that is not allowed */
 	unsigned per_address;        /* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
 	unsigned loopback;           /* the same for loopback addresses, since a proxy speaks for many; 0: seven eighths */
@@ -51,6 +52,8 @@ struct fw_http_config {
 	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
 	/* Must a transfer of this firmware end? Asked by fw_http_sample, on its thread. May be NULL. */
 	bool (*withdrawn)(void *context, struct fw_slice firmware_id);
+	/* How many bytes the peer of a socket has acknowledged; false: the kernel does not say. NULL: TCP_INFO. */
+	bool (*acknowledged)(int socket, uint64_t *bytes);
 	struct fw_counters *counters; /* may be NULL */
 	bool is_private; /* URLs are for one device each: caches between must not keep what they get */
 };
@@ -65,10 +68,20 @@ int fw_http_port(const struct fw_http *http);
  * firmware was withdrawn, and whatever holds a place without making use of it. */
 void fw_http_sample(struct fw_http *http);
 
-/* A Range header's meaning for a file of `size` bytes. */
+/* A Range header's meaning for a file of `size` bytes: RFC 9110, section 14.2. */
 enum fw_http_range { FW_RANGE_NONE, FW_RANGE_PART, FW_RANGE_UNSATISFIABLE };
 
-/* FW_RANGE_NONE (the whole file) also for what is no valid range, other units, and several ranges. Pure. */
-enum fw_http_range fw_http_range_parse(const char *header, int64_t size, int64_t *first, int64_t *length);
+#define FW_HTTP_RANGES_MOST 256u /* of one request; who asks for more gets the whole file */
+
+struct fw_http_range_of {
+	int64_t first, length; /* bytes */
+};
+
+/* FW_RANGE_PART: at least one range in `ranges` (FW_HTTP_RANGES_MOST of them), in the order they were
+ * asked for; those beyond the end of the file are left out. FW_RANGE_NONE, the whole file, also for
+ * what is not valid, for other units, and for ranges that are together larger than the file: nobody
+ * gets more for a request than that. Pure. */
+enum fw_http_range fw_http_ranges_parse(const char *header, int64_t size,
+	struct fw_http_range_of *ranges, size_t *count);
 
 #endif

@@ -91,7 +91,16 @@ struct fw_task_notice {
 };
 char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len);
 
-/* chunk/error. */
+/* chunk/error. With what is known of the chunk: an empty firmware_id, and no offset, are left out. */
+struct fw_chunk_refusal {
+	const char *code, *sentence;
+	struct fw_slice firmware_id;
+	bool has_offset;
+	int64_t offset; /* bytes */
+};
+char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp, struct fw_slice message_id, size_t *len);
+
+/* The same, when nothing is known of it. */
 char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
 #endif

@@ -29,6 +29,7 @@ struct fw_options {
 	char *url_secret_file;
 	long chunk_max_bytes;
 	long connection_rate; /* pushes to one connection, and task events, a second; 0: no limit */
+	long chunk_rate_total; /* bytes a second of all devices together */
 	bool read_from_device;
 	bool sync_full;
 	long log_retention_days; /* 0: keep all */

@@ -58,6 +58,8 @@ static struct fw_slice make_key(const struct fw_access_record *record, char *buf
 	end = stpcpy(end, record->device_id);
 	*end++ = '/';
 	end = stpcpy(end, record->firmware_id);
+	*end++ = '/';
+	end = stpcpy(end, record->image);
 	return (struct fw_slice){buffer, (size_t)(end - buffer)};
 }
 
@@ -72,11 +74,13 @@ static void merge(struct fw_access_record *known, const struct fw_access_record 
 	known->total = more->total;
 	if (more->reached > known->reached)
 		known->reached = more->reached;
+	for (size_t i = 0; i < more->span_count; i++)
+		fw_spans_add(known->spans, &known->span_count, FW_ACCESS_SPANS, more->spans[i]);
 }
 
 void fw_access_note(struct fw_access *access, const struct fw_access_record *record)
 {
-	char buffer[3 * FW_ID_MAX + 4];
+	char buffer[3 * FW_ID_MAX + FW_ACCESS_IMAGE + 4];
 	struct fw_slice key = make_key(record, buffer);
 	struct fw_access_record *known;
 

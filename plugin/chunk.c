@@ -1,6 +1,7 @@
-/* Requests wait in one list, or before that in another, until their device may have more; answers in a third. The thread reads only while
- * answers that nobody has taken yet are few, so a broker that is slow to publish holds it up, and the requests behind it are refused when
- * there are too many. */
+/* Three queues: requests that are not due yet (over their device's rate), requests that may be read,
+ * answers. The thread reads while answers that nobody has taken yet are few, and while all devices
+ * together are below their rate. So a broker that is slow to publish holds it up, and so does a fleet
+ * that asks for more than the rate; requests are refused only when too many wait. */
 #include "chunk.h"
 
 #include <errno.h>
@@ -11,26 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chunk_share.h"
 #include "message.h"
-#include "table.h"
 #include "thread.h"
 #include "topic.h"
 
-#define DEVICES_MOST 65536u /* remembered for a while */
-#define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */
 #define SECOND_US 1000000
-#define LATER_MS 10 /* who waits for more waits for a multiple of it, so that the list is not walked for each */
-
-/* What a device has under way. */
-struct device {
-	unsigned waiting;   /* requests not yet read */
-	int64_t served_us;  /* boot time by which it has had what it asked for, at its rate */
-	bool forgotten;     /* in no table any more */
-};
+#define BURST_US (SECOND_US / 8) /* what was not sent in so long before may be sent at once */
 
 struct request {
 	struct request *next;
-	struct device *device;
+	struct fw_chunk_share *share;
 	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 	int64_t offset, length;
 	int64_t due; /* boot ms: not before */
@@ -57,10 +49,8 @@ struct fw_chunks {
 	int64_t next_due; /* boot ms: the earliest of them */
 	struct answer *first_answer, **last_answer;
 	size_t bytes_waiting;
-	/* product/device to struct device. Who asks is among the young; when they are half of those that may be remembered, they become the old,
-	 * and who was old is given up, a few at each request. */
-	struct fw_table *young, *old;
-	struct fw_retired retired;
+	struct fw_chunk_shares *shares; /* of the devices */
+	int64_t served_us; /* boot time by which all that was read has been sent, at the rate of all */
 	atomic_size_t requests, answers; /* written under the lock, read without it */
 };
 
@@ -74,60 +64,12 @@ static void request_free(struct request *request)
 
 /* --- asking --- */
 
-/* Whom a request still waits for is freed with the last one. */
-static void forget(void *value)
-{
-	struct device *device = value;
-
-	device->forgotten = true;
-	if (!device->waiting)
-		free(device);
-}
-
-static struct device *find_device(struct fw_chunks *chunks, const struct fw_chunk_request *asked)
-{
-	char buffer[2 * FW_ID_MAX + 1];
-	struct fw_slice key = {buffer, asked->product.len + 1 + asked->device.len};
-	struct device *device;
-
-	*(char *)mempcpy(buffer, asked->product.at, asked->product.len) = '/';
-	memcpy(buffer + asked->product.len + 1, asked->device.at, asked->device.len);
-	device = fw_table_get(chunks->young, key);
-	if (device)
-		return device;
-	device = fw_table_remove(chunks->old, key);
-	if (fw_table_count(chunks->young) >= DEVICES_MOST / 2) {
-		struct fw_table *emptied;
-
-		fw_table_retire(&chunks->old, &chunks->retired, forget);
-		emptied = chunks->old;
-		chunks->old = chunks->young;
-		chunks->young = emptied;
-	}
-	fw_retired_free_some(&chunks->retired, FREED_A_REQUEST, forget);
-	if (!device)
-		device = calloc(1, sizeof(*device));
-	if (!device || fw_table_put(chunks->young, key, device, NULL) == FW_OK)
-		return device;
-	forget(device);
-	return NULL;
-}
-
 static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct request *request)
 {
-	int64_t second_ago = fw_boot_ms() * 1000 - SECOND_US;
-	struct device *device = chunks->requests < FW_CHUNK_IN_ALL ? find_device(chunks, asked) : NULL;
-
-	if (!device || device->waiting >= FW_CHUNK_OF_DEVICE)
-		return false;
-	/* what it did not ask for in the last second it may have at once */
-	if (device->served_us < second_ago)
-		device->served_us = second_ago;
-	request->due = (device->served_us / 1000 + LATER_MS - 1) / LATER_MS * LATER_MS;
-	device->served_us += asked->length * SECOND_US / FW_CHUNK_DEVICE_RATE;
-	device->waiting++;
-	request->device = device;
-	return true;
+	if (chunks->requests < FW_CHUNK_IN_ALL)
+		request->share = fw_chunk_share_take(chunks->shares, asked->product, asked->device,
+			asked->length, &request->due);
+	return request->share != NULL;
 }
 
 static void queue_ready(struct fw_chunks *chunks, struct request *request)
@@ -246,7 +188,11 @@ static bool refuse(const struct fw_chunks *chunks, const struct request *request
 	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR, fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
 		return false;
 	out->topic = strdup(topic);
-	out->payload = fw_message_write_chunk_error(code, sentence, fw_now_ms(), fw_slice_of(request->message_id), &out->len);
+	out->expiry_seconds = FW_CHUNK_ERROR_EXPIRY_SECONDS;
+	out->payload = fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = code,
+		.sentence = sentence, .firmware_id = fw_slice_of(request->firmware_id),
+		.has_offset = true, .offset = request->offset}, fw_now_ms(),
+		fw_slice_of(request->message_id), &out->len);
 	return out->topic && out->payload;
 }
 
@@ -270,7 +216,7 @@ static bool read_all(int fd, char *at, size_t len, int64_t offset)
 static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_http_file *file, size_t len)
 {
 	struct fw_http_access access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
-		.firmware_id = fw_slice_of(request->firmware_id), .total = file->stamp.size, .bytes = (int64_t)len,
+		.firmware_id = fw_slice_of(request->firmware_id), .image = fw_slice_of(file->sha256), .total = file->stamp.size, .bytes = (int64_t)len,
 		.reached = request->offset + (int64_t)len, .started = true};
 
 	if (chunks->config.access)
@@ -292,6 +238,7 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 	}
 	out->payload = payload;
 	out->len = len;
+	out->expiry_seconds = FW_CHUNK_EXPIRY_SECONDS;
 	out->topic = request->topic ? request->topic : reply_topic(request);
 	request->topic = NULL;
 	tell_access(chunks, request, file, len);
@@ -302,7 +249,7 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 
 static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
 {
-	struct fw_http_file file;
+	struct fw_http_file file = {.fd = -1};
 	enum fw_status status = chunks->config.find(chunks->config.context, fw_slice_of(request->firmware_id), &file);
 	bool answered;
 
@@ -334,11 +281,18 @@ static void drop_reply(struct fw_chunk_reply *reply)
 /* It does not wait any more. */
 static void end_request(struct request *request)
 {
-	struct device *device = request->device;
-
-	if (--device->waiting == 0 && device->forgotten)
-		free(device);
+	fw_chunk_share_give_back(request->share);
 	request_free(request);
+}
+
+/* Takes what was read from the budget of all. A chunk is whole: it may be read on credit. */
+static void charge(struct fw_chunks *chunks, size_t len)
+{
+	int64_t earliest = fw_boot_ms() * 1000 - BURST_US;
+
+	if (chunks->served_us < earliest)
+		chunks->served_us = earliest;
+	chunks->served_us += (int64_t)len * SECOND_US / chunks->config.rate_total;
 }
 
 /* Called with the lock held, and gives it up meanwhile. */
@@ -355,6 +309,7 @@ static void serve(struct fw_chunks *chunks, struct request *request)
 		*chunks->last_answer = made;
 		chunks->last_answer = &made->next;
 		chunks->bytes_waiting += made->reply.len;
+		charge(chunks, made->reply.len);
 		chunks->answers++;
 	} else if (made) {
 		drop_reply(&made->reply);
@@ -364,20 +319,36 @@ static void serve(struct fw_chunks *chunks, struct request *request)
 	end_request(request);
 }
 
-static bool may_read(const struct fw_chunks *chunks)
+static bool has_room(const struct fw_chunks *chunks)
 {
-	return chunks->first && (!chunks->bytes_waiting || chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING);
+	return !chunks->bytes_waiting || chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING;
 }
 
+/* Boot ms from which on all devices together may have more. */
+static int64_t next_share(const struct fw_chunks *chunks)
+{
+	return (chunks->served_us + 999) / 1000;
+}
+
+static bool may_read(const struct fw_chunks *chunks)
+{
+	return chunks->first && has_room(chunks) && fw_boot_ms() >= next_share(chunks);
+}
+
+/* Until a request is due, or there is a share of the budget for one; or something is asked or taken. */
 static void wait_for_work(struct fw_chunks *chunks)
 {
-	int64_t wait_ms = chunks->next_due - fw_boot_ms();
+	bool held_back = chunks->first && has_room(chunks);
+	int64_t next = chunks->later ? chunks->next_due : INT64_MAX, wait_ms;
 	struct timespec until;
 
-	if (!chunks->later) {
+	if (held_back && next_share(chunks) < next)
+		next = next_share(chunks);
+	if (next == INT64_MAX) {
 		pthread_cond_wait(&chunks->wake, &chunks->lock);
 		return;
 	}
+	wait_ms = next - fw_boot_ms();
 	until = fw_after_ms(wait_ms > 0 ? wait_ms : 0);
 	pthread_cond_timedwait(&chunks->wake, &chunks->lock, &until);
 }
@@ -434,11 +405,7 @@ bool fw_chunks_under_way(const struct fw_chunks *chunks)
 
 static void free_chunks(struct fw_chunks *chunks)
 {
-	fw_table_clear(chunks->young, forget);
-	fw_table_clear(chunks->old, forget);
-	fw_table_free(chunks->young);
-	fw_table_free(chunks->old);
-	fw_retired_free_some(&chunks->retired, SIZE_MAX, forget);
+	fw_chunk_shares_free(chunks->shares);
 	free(chunks);
 }
 
@@ -449,13 +416,14 @@ enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_c
 
 	if (!chunks)
 		return FW_NOMEM;
-	chunks->young = fw_table_new(0);
-	chunks->old = fw_table_new(0);
-	if (!chunks->young || !chunks->old) {
+	chunks->shares = fw_chunk_shares_new();
+	if (!chunks->shares) {
 		free_chunks(chunks);
 		return FW_NOMEM;
 	}
 	chunks->config = *config;
+	if (!chunks->config.rate_total)
+		chunks->config.rate_total = FW_CHUNK_RATE_TOTAL;
 	chunks->last = &chunks->first;
 	chunks->last_answer = &chunks->first_answer;
 	chunks->last_later = &chunks->later;

@@ -108,6 +108,10 @@ static void note_access(void *context, const struct fw_http_access *access)
 	fw_slice_copy(access->product, record.product_id, sizeof(record.product_id));
 	fw_slice_copy(access->device, record.device_id, sizeof(record.device_id));
 	fw_slice_copy(access->firmware_id, record.firmware_id, sizeof(record.firmware_id));
+	if (access->image.len >= sizeof(record.image))
+		memcpy(record.image, access->image.at, sizeof(record.image) - 1);
+	fw_spans_add(record.spans, &record.span_count, FW_ACCESS_SPANS,
+		(struct fw_span){access->reached - access->bytes, access->reached});
 	fw_access_note(courier->access, &record);
 }
 
@@ -134,7 +138,8 @@ static enum fw_status start_http(struct fw_courier *courier, struct fw_error *er
 
 enum fw_status fw_courier_start(struct fw_courier *courier, struct fw_error *error)
 {
-	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access, .counters = courier->counters};
+	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access,
+		.counters = courier->counters, .rate_total = courier->options->chunk_rate_total};
 	enum fw_status status = fw_finder_open(courier->options->db_file, &courier->delivery, &courier->finder, error);
 
 	if (status == FW_OK)

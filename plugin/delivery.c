@@ -1,8 +1,10 @@
 #include "delivery.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error)
 {
@@ -18,21 +20,72 @@ enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_op
 	return status;
 }
 
-bool fw_delivery_names_nobody(const struct fw_delivery *delivery)
+/* The host of a URL: without user, port and the brackets of an IPv6 address. False when it is longer
+ * than any address that is looked for. */
+static bool host_of(const char *url, char *host, size_t size)
 {
-	static const char *const all[] = {"0.0.0.0", "[::]", "[0:0:0:0:0:0:0:0]", "0"};
-	const char *host = delivery->url_base ? strstr(delivery->url_base, "://") : NULL;
+	const char *at = strstr(url, "://"), *user;
 	size_t len;
 
-	if (!host)
+	if (!at)
 		return false;
-	host += 3;
-	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (strlen(all[i]) == len && strncmp(host, all[i], len) == 0)
-			return true;
+	at += 3;
+	len = strcspn(at, "/?#");
+	user = memrchr(at, '@', len);
+	if (user) {
+		len -= (size_t)(user + 1 - at);
+		at = user + 1;
 	}
-	return false;
+	if (*at == '[') {
+		at++;
+		len = strcspn(at, "]%");
+	} else {
+		const char *colon = memchr(at, ':', len);
+
+		len = colon ? (size_t)(colon - at) : len;
+	}
+	/* the root of all names */
+	len -= len && at[len - 1] == '.';
+	return fw_slice_copy((struct fw_slice){at, len}, host, size);
+}
+
+/* In network order. 0.0.0.0/8 is this host, 127.0.0.0/8 loopback (RFC 1122, section 3.2.1.3). */
+static bool is_local_v4(const unsigned char *address)
+{
+	return address[0] == 0 || address[0] == 127;
+}
+
+/* RFC 4291: unspecified, loopback, and IPv4 ones in their IPv6 form. */
+static bool is_local_v6(const struct in6_addr *address)
+{
+	if (IN6_IS_ADDR_UNSPECIFIED(address) || IN6_IS_ADDR_LOOPBACK(address))
+		return true;
+	return (IN6_IS_ADDR_V4MAPPED(address) || IN6_IS_ADDR_V4COMPAT(address)) && is_local_v4(address->s6_addr + 12);
+}
+
+static bool is_localhost(const char *host)
+{
+	static const char name[] = "localhost";
+	size_t len = strlen(host), own = sizeof(name) - 1;
+
+	/* and all names below it: RFC 6761, section 6.3 */
+	return len >= own && strcasecmp(host + len - own, name) == 0 && (len == own || host[len - own - 1] == '.');
+}
+
+bool fw_delivery_names_nobody(const struct fw_delivery *delivery)
+{
+	char host[256];
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (!delivery->url_base || !host_of(delivery->url_base, host, sizeof(host)))
+		return false;
+	/* also in the forms that clients still take: 127.1, 0x7f.1, 0 */
+	if (inet_aton(host, &v4))
+		return is_local_v4((const unsigned char *)&v4.s_addr);
+	if (inet_pton(AF_INET6, host, &v6) == 1)
+		return is_local_v6(&v6);
+	return is_localhost(host);
 }
 
 bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp)

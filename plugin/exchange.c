@@ -7,6 +7,7 @@
 
 #include "message.h"
 
+#define ANSWER_EXPIRY_SECONDS 60 /* who has been away for longer asks again, and may get another answer */
 #define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the trouble counts as over */
 
 struct exchange {
@@ -101,7 +102,8 @@ static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *pay
 	struct fw_service *service = exchange->service;
 	struct fw_reply_to to = {NULL, NULL, 0};
 	char topic[FW_TOPIC_BUFFER];
-	struct fw_publication publication = {.topic = topic, .payload = payload, .len = len, .qos = exchange->request->qos};
+	struct fw_publication publication = {.topic = topic, .payload = payload, .len = len,
+		.qos = exchange->request->qos, .expiry_seconds = ANSWER_EXPIRY_SECONDS};
 	enum fw_status status = payload ? FW_OK : FW_NOMEM;
 
 	fw_topic_format(topic, sizeof(topic), kind, exchange->topic->product, exchange->topic->device);
@@ -362,7 +364,10 @@ static enum fw_verdict handle_read(struct exchange *exchange)
 static enum fw_verdict refuse_chunk(struct exchange *exchange, const char *code, const char *sentence)
 {
 	size_t len = 0;
-	char *payload = fw_message_write_chunk_error(code, sentence, exchange->now, exchange->message.message_id, &len);
+	const struct fw_message *message = &exchange->message;
+	struct fw_chunk_refusal refusal = {.code = code, .sentence = sentence, .firmware_id = message->firmware_id,
+		.has_offset = message->has_offset, .offset = message->offset};
+	char *payload = fw_message_write_chunk_refusal(&refusal, exchange->now, message->message_id, &len);
 
 	fw_count(&exchange->service->counters, FW_COUNT_CHUNKS_REFUSED);
 	answer(exchange, FW_TOPIC_CHUNK_ERROR, payload, len);

@@ -31,47 +31,43 @@ static enum fw_status refuse_listen(const char *listen, const char *reason, stru
 	return FW_INVALID;
 }
 
-static enum fw_status listen_on(const struct addrinfo *address, const char *text, int *out, struct fw_error *error)
+/* A socket that listens there; -1 with errno. `alone`: an IPv6 address that is all of them takes IPv4
+ * clients too. */
+static int listen_on(const struct addrinfo *address, bool alone)
 {
-	int yes = 1, no = 0, unsent = UNSENT_MOST;
+	int yes = 1, only = !alone, unsent = UNSENT_MOST, reason;
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
-		return refuse_listen(text, strerror(errno), error);
+		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 	/* the sockets of clients inherit it */
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	if (address->ai_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-	if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
-		enum fw_status status = refuse_listen(text, strerror(errno), error);
-
-		close(fd);
-		return status;
-	}
-	*out = fd;
-	return FW_OK;
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
+	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 1024) == 0)
+		return fd;
+	reason = errno;
+	close(fd);
+	errno = reason;
+	return -1;
 }
 
-static enum fw_status open_socket(const char *text, int *out, struct fw_error *error)
+/* The addresses of `text`, to be freed by freeaddrinfo. */
+static enum fw_status resolve(const char *text, struct addrinfo **out, struct fw_error *error)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	const char *colon = strrchr(text, ':');
 	bool bracketed = text[0] == '[' && colon > text && colon[-1] == ']';
 	char host[256];
 	int code;
-	enum fw_status status;
 
 	/* getaddrinfo takes larger numbers, and forgets their upper bits */
 	if (!colon || (size_t)(colon - text) >= sizeof(host) || strtoul(colon + 1, NULL, 10) > 65535)
 		return refuse_listen(text, "it must be address:port", error);
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - text) - 2 * bracketed, text + bracketed);
-	code = getaddrinfo(host, colon + 1, &hints, &found);
-	if (code != 0)
-		return refuse_listen(text, gai_strerror(code), error);
-	status = listen_on(found, text, out, error);
-	freeaddrinfo(found);
-	return status;
+	code = getaddrinfo(host, colon + 1, &hints, out);
+	return code == 0 ? FW_OK : refuse_listen(text, gai_strerror(code), error);
 }
 
 static int port_of(int socket)
@@ -108,12 +104,13 @@ static unsigned default_connections(void)
 static enum fw_status start_daemon(struct fw_http *http, int socket, struct fw_error *error)
 {
 	const struct fw_http_config *config = &http->config;
+	struct MHD_Daemon *daemon;
 	sigset_t all, before;
 
 	/* its threads inherit this: the broker's signals are for its own thread */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, fw_http_admit, http, fw_http_on_request, http,
+	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, fw_http_admit, http, fw_http_on_request, http,
 		MHD_OPTION_LISTEN_SOCKET, socket,
 		MHD_OPTION_THREAD_POOL_SIZE, THREADS,
 		MHD_OPTION_CONNECTION_LIMIT, config->connections,
@@ -124,8 +121,9 @@ static enum fw_status start_daemon(struct fw_http *http, int socket, struct fw_e
 		MHD_OPTION_NOTIFY_COMPLETED, fw_http_on_completed, http,
 		MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!http->daemon)
+	if (!daemon)
 		return refuse_listen(config->listen, "the HTTP server does not start (out of memory or threads?)", error);
+	http->daemons[http->listening++] = daemon;
 	return FW_OK;
 }
 
@@ -152,23 +150,64 @@ static void close_if_open(int socket, const struct stat *known)
 		close(socket);
 }
 
-static enum fw_status start(struct fw_http *http, struct fw_error *error)
+static enum fw_status serve(struct fw_http *http, int socket, struct fw_error *error)
 {
 	struct stat known;
-	int socket = -1;
+	enum fw_status status;
+
+	if (!http->port)
+		http->port = port_of(socket);
+	fstat(socket, &known);
+	status = start_daemon(http, socket, error);
+	if (status != FW_OK)
+		close_if_open(socket, &known);
+	return status;
+}
+
+/* Is the same address before it in the list? A hosts file may name one twice. */
+static bool is_repeated(const struct addrinfo *first, const struct addrinfo *address)
+{
+	for (const struct addrinfo *at = first; at != address; at = at->ai_next) {
+		if (at->ai_addrlen == address->ai_addrlen && memcmp(at->ai_addr, address->ai_addr, at->ai_addrlen) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* On all addresses of the name. One that this machine does not have, such as ::1 where IPv6 is off, is
+ * left out if there is another. */
+static enum fw_status serve_all(struct fw_http *http, const struct addrinfo *found, struct fw_error *error)
+{
+	enum fw_status status = FW_OK;
+	int reason = 0;
+
+	for (const struct addrinfo *at = found; at && status == FW_OK && http->listening < FW_HTTP_ADDRESSES; at = at->ai_next) {
+		int socket = is_repeated(found, at) ? -1 : listen_on(at, !found->ai_next);
+
+		if (socket >= 0) {
+			status = serve(http, socket, error);
+		} else if (!is_repeated(found, at)) {
+			reason = errno;
+			if (reason != EADDRNOTAVAIL && reason != EAFNOSUPPORT)
+				return refuse_listen(http->config.listen, strerror(reason), error);
+		}
+	}
+	return status == FW_OK && !http->listening ? refuse_listen(http->config.listen, strerror(reason), error) : status;
+}
+
+static enum fw_status start(struct fw_http *http, struct fw_error *error)
+{
+	struct addrinfo *found = NULL;
 	enum fw_status status;
 
 	http->addresses = fw_table_new(0);
 	if (!http->addresses)
 		return FW_NOMEM;
-	status = open_socket(http->config.listen, &socket, error);
+	status = resolve(http->config.listen, &found, error);
 	if (status != FW_OK)
 		return status;
-	http->port = port_of(socket);
-	fstat(socket, &known);
-	status = start_daemon(http, socket, error);
-	if (status != FW_OK)
-		close_if_open(socket, &known);
+	status = serve_all(http, found, error);
+	freeaddrinfo(found);
 	return status;
 }
 
@@ -195,8 +234,8 @@ void fw_http_stop(struct fw_http *http)
 {
 	if (!http)
 		return;
-	if (http->daemon)
-		MHD_stop_daemon(http->daemon);
+	for (unsigned i = 0; i < http->listening; i++)
+		MHD_stop_daemon(http->daemons[i]);
 	fw_table_free(http->addresses);
 	pthread_mutex_destroy(&http->lock);
 	free(http);

@@ -61,7 +61,8 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 
 	(void)len;
 	pthread_mutex_lock(&http->lock);
-	room = count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
+	/* the library's own limit is one for each address that is listened on */
+	room = http->taken < http->config.connections && count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
 	pthread_mutex_unlock(&http->lock);
 	if (!room)
 		fw_http_count(http, FW_COUNT_DOWNLOADS_REFUSED, 1);
@@ -173,7 +174,8 @@ static bool is_worth_it(struct fw_http *http, struct fw_http_place *place, int64
 	if (!fw_http_transfer_holds(place->transfer))
 		return false;
 	fw_http_transfer_tell(http, place->transfer, place->socket);
-	return fw_http_transfer_moves(place->transfer, now, (int64_t)config->window_seconds * 1000, crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
+	/* what cannot be known is not held against a client */
+	return !http->knows_acks || fw_http_transfer_moves(place->transfer, now, (int64_t)config->window_seconds * 1000, crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
 }
 
 /* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel of a file that must not, or will not,

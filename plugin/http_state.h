@@ -1,5 +1,5 @@
 /* What the parts of the download server share: http.c starts and stops it, http_place.c keeps its connections in bounds, http_request.c
- * answers, http_transfer.c follows files on their way.
+ * reads requests, http_answer.c answers them, http_transfer.c follows files on their way.
  *
  * The server's threads hold a connection's socket open from its first notice to its last; in between it is in the list, so whoever
  * holds the lock may use the sockets of the list. */
@@ -15,6 +15,8 @@
 #include "http.h"
 #include "table.h"
 
+#define FW_HTTP_ADDRESSES 8u /* that a name may have; more are not listened on */
+
 /* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. */
 struct fw_http_address {
 	char bytes[9];
@@ -27,9 +29,13 @@ struct fw_http_transfer {
 	int fd; /* the file, owned by the response */
 	struct fw_file_stamp stamp;
 	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1];
-	int64_t from, length; /* bytes */
+	char sha256[FW_SHA256_TEXT];
+	const struct fw_http_multipart *multipart; /* several ranges, owned by the response; NULL: one */
+	int64_t from;         /* of one range: where in the file it begins */
+	int64_t length;       /* bytes of the body */
+	int64_t head;         /* bytes of the answer before its body, about */
 	int64_t told;         /* of length */
-	uint64_t acked;       /* by the peer on this connection before */
+	uint64_t before;      /* bytes on this connection before it */
 	int64_t window_at;    /* boot ms when its pace was last looked at */
 	int64_t window_sent;  /* of length, then */
 };
@@ -45,11 +51,13 @@ struct fw_http_place {
 
 struct fw_http {
 	struct fw_http_config config;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES]; /* one for each address; the first `listening` */
+	unsigned listening;
 	pthread_mutex_t lock; /* guards what follows, and what in it changes */
 	struct fw_http_place *places;
 	unsigned taken;
 	struct fw_table *addresses; /* to a count of places, as a pointer */
+	bool knows_acks; /* the kernel says how much a peer has acknowledged */
 	int port;
 };
 

@@ -256,19 +256,6 @@ char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t t
 	return finish(&text, len);
 }
 
-/* The one shape of every failure: {"timestamp","messageId","success":false,"code","message"}. */
-static char *write_failure(const char *code, const char *sentence, bool with_success, int64_t timestamp, struct fw_slice message_id, size_t *len)
-{
-	struct text text = {0};
-
-	put_head(&text, timestamp, message_id);
-	if (with_success)
-		put(&text, FW_SLICE(",\"success\":false"));
-	put_member(&text, FW_SLICE(",\"code\":"), code);
-	put_member(&text, FW_SLICE(",\"message\":"), sentence);
-	return finish(&text, len);
-}
-
 static const struct {
 	const char *name, *sentence;
 } pull_codes[FW_PULL_CODES] = {
@@ -292,12 +279,37 @@ const char *fw_pull_code_sentence(enum fw_pull_code code)
 
 char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
-	return write_failure(fw_pull_code_name(code), sentence ? sentence : fw_pull_code_sentence(code), true, timestamp, message_id, len);
+	struct text text = {0};
+
+	put_head(&text, timestamp, message_id);
+	put(&text, FW_SLICE(",\"success\":false"));
+	put_member(&text, FW_SLICE(",\"code\":"), fw_pull_code_name(code));
+	put_member(&text, FW_SLICE(",\"message\":"), sentence ? sentence : fw_pull_code_sentence(code));
+	return finish(&text, len);
+}
+
+char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp, struct fw_slice message_id, size_t *len)
+{
+	struct text text = {0};
+
+	put_head(&text, timestamp, message_id);
+	put_member(&text, FW_SLICE(",\"code\":"), refusal->code);
+	put_member(&text, FW_SLICE(",\"message\":"), refusal->sentence);
+	if (refusal->firmware_id.len) {
+		put(&text, FW_SLICE(",\"firmwareId\":"));
+		put_string(&text, refusal->firmware_id);
+	}
+	if (refusal->has_offset) {
+		put(&text, FW_SLICE(",\"offset\":"));
+		put_integer(&text, refusal->offset);
+	}
+	return finish(&text, len);
 }
 
 char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
-	return write_failure(code, sentence, false, timestamp, message_id, len);
+	return fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = code, .sentence = sentence},
+		timestamp, message_id, len);
 }
 
 char *fw_message_write_version(const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len)

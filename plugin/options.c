@@ -13,6 +13,10 @@
 #define URL_BASE_MAX 1024u /* bytes */
 #define DEVICE_RATE 1200  /* messages a minute: more than a device has to say, and little enough to keep for an hour */
 #define CHUNK_MOST 1048576 /* bytes: what devices ask for and do not read waits in the broker's memory */
+#define CONNECTION_RATE 500 /* half of what Mosquitto queues for a client */
+#define CHUNK_RATE 33554432 /* 32 MiB a second */
+#define CHUNK_RATE_LEAST 1024
+#define CHUNK_RATE_MOST (LONG_MAX > INT64_C(1099511627776) ? (long)INT64_C(1099511627776) : LONG_MAX)
 
 struct parser {
 	struct fw_options *options;
@@ -195,6 +199,7 @@ static const struct option options[] = {
 	{"url_secret_file", parse_text, FIELD(url_secret_file), 0, 0, "the path of the key file"},
 	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, CHUNK_MOST, "a number of bytes from 1 to 1048576"},
 	{"connection_rate", parse_number, FIELD(connection_rate), 0, 100000, "a number of messages a second from 0 (no limit) to 100000"},
+	{"chunk_rate_total", parse_number, FIELD(chunk_rate_total), CHUNK_RATE_LEAST, CHUNK_RATE_MOST, "a number of bytes a second from 1024 to 1099511627776"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
 	{"registration", parse_registration, FIELD(registration), 0, 0, "once, closed or open"},
@@ -216,7 +221,7 @@ static const struct option *find_option(const char *key)
 
 static enum fw_status unknown_option(struct fw_error *error, const char *key)
 {
-	char known[512] = "";
+	char known[768] = "";
 
 	for (size_t i = 0; i < OPTIONS; i++) {
 		strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
@@ -309,7 +314,8 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 {
 	struct parser parser = {out, error};
 
-	*out = (struct fw_options){.chunk_max_bytes = 65536, .connection_rate = 500, .device_rate_per_minute = DEVICE_RATE};
+	*out = (struct fw_options){.chunk_max_bytes = 65536, .chunk_rate_total = CHUNK_RATE,
+		.connection_rate = CONNECTION_RATE, .device_rate_per_minute = DEVICE_RATE};
 	for (size_t i = 0; i < count; i++) {
 		enum fw_status status = parse_line(&parser, &lines[i]);
 

@@ -337,7 +337,8 @@ static bool drain_chunks(struct fw_service *service, int64_t until)
 
 	while (fw_chunks_take(chunks, &reply)) {
 		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = reply.topic, .payload = reply.payload, .len = reply.len,
-			.qos = reply.qos, .correlation = reply.correlation, .correlation_len = reply.correlation_len});
+			.qos = reply.qos, .correlation = reply.correlation, .correlation_len = reply.correlation_len,
+			.expiry_seconds = reply.expiry_seconds});
 		free(reply.topic);
 		free(reply.payload);
 		free(reply.correlation);

@@ -6,18 +6,16 @@
 #include <string.h>
 
 #include "store_db.h"
+#include "store_download.h"
 #include "verifier.h"
 
 #define LOOK_EVERY_MS 20000  /* at all files: what inotify does not see, such as another machine's writes */
 #define UNSETTLED_MS 250     /* before a file that is being written is tried again */
 #define UNREAD_MS 5000       /* before one that could not be read is */
 #define GUARD_EVERY_MS 1000
-#define FLUSH_EVERY_MS 2000
-#define FLUSH_ROWS 500u      /* of one transaction */
-#define FLUSH_STOP_MS 2000   /* for what is left when the broker stops */
 #define STALE_ROWS 64u       /* of one transaction */
 
-enum statement { PENDING, STORED, BACK_TO_PENDING, RENEW_URL, READY, REJECT, TOLD, WAIT, REMEMBER, DOWNLOAD, PRUNE, STATEMENTS };
+enum statement { PENDING, STORED, BACK_TO_PENDING, RENEW_URL, READY, REJECT, TOLD, WAIT, REMEMBER, STATEMENTS };
 
 /* Parameters of the row as the verifier was told it. */
 #define AS_TOLD \
@@ -44,18 +42,6 @@ static const char *const sql[STATEMENTS] = {
 	/* a url that is now what the plugin would make was made by it, or is as good as that */
 	[REMEMBER] = "INSERT OR REPLACE INTO firmware_file (firmware_id, file, size, mtime_ns, ctime_ns, inode, sha256, verified_at, url_made)"
 		" SELECT f.firmware_id, f.file, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(f.url = ?8, 0) OR " URL_MADE " FROM firmware f WHERE f.firmware_id = ?1",
-	/* of a product, device and firmware that are (still) there: nobody can fill the table with others */
-	[DOWNLOAD] = "INSERT INTO download (product_id, device_id, firmware_id, first_byte_at, last_byte_at, bytes, reached, total, requests, completed_at)"
-		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN ?7 >= ?8 THEN ?5 END"
-		" WHERE EXISTS (SELECT 1 FROM firmware WHERE firmware_id = ?3 AND product_id = ?1)"
-		" AND (?2 = '' OR EXISTS (SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2))"
-		" ON CONFLICT (product_id, device_id, firmware_id) DO UPDATE SET last_byte_at = max(last_byte_at, excluded.last_byte_at),"
-		" bytes = bytes + excluded.bytes, reached = CASE WHEN total IS excluded.total THEN max(reached, excluded.reached) ELSE excluded.reached END,"
-		" requests = requests + excluded.requests,"
-		" completed_at = CASE WHEN total IS excluded.total THEN coalesce(completed_at, excluded.completed_at) ELSE excluded.completed_at END,"
-		" total = excluded.total",
-	[PRUNE] = "DELETE FROM download WHERE (product_id, device_id, firmware_id) IN"
-		" (SELECT product_id, device_id, firmware_id FROM download WHERE last_byte_at < ?1 ORDER BY last_byte_at LIMIT ?2)",
 };
 
 struct fw_store_files {
@@ -68,12 +54,11 @@ struct fw_store_files {
 	bool look_for_pending, look_at_files;
 	int64_t again_ms;           /* until a file of this turn is tried again; 0: none has to be */
 	int64_t pending_after;      /* boot ms: not before */
-	int64_t next_look, next_flush, next_guard; /* boot ms */
+	int64_t next_look, next_guard; /* boot ms */
 	int64_t data_version;       /* at which pending rows were last looked for */
 	bool has_result;            /* taken from the verifier, not yet in the catalog */
 	struct fw_verify_result result;
-	bool flushing;              /* downloads are being written down, some in each round */
-	struct fw_access_record records[FLUSH_ROWS];
+	struct fw_store_download *downloads;
 };
 
 enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery *delivery, struct fw_access *access, struct fw_store_files **out, struct fw_error *error)
@@ -88,9 +73,11 @@ enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery 
 	files->access = access;
 	files->look_for_pending = files->look_at_files = true;
 	if (fw_delivery_names_nobody(delivery))
-		fw_writer_log(writer, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address of this machine, such as http://firmware.example.com:8080",
+		fw_writer_log(writer, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address by which they reach this machine, such as http://firmware.example.com:8080",
 			delivery->url_base);
 	status = fw_db_prepare(writer->db, sql, files->statements, STATEMENTS, error);
+	if (status == FW_OK)
+		status = fw_store_download_open(writer, access, &files->downloads, error);
 	if (status == FW_OK)
 		status = fw_verifier_start(delivery->folder, &files->verifier, error);
 	if (status != FW_OK) {
@@ -106,6 +93,7 @@ void fw_store_files_close(struct fw_store_files *files)
 	if (!files)
 		return;
 	fw_verifier_stop(files->verifier);
+	fw_store_download_close(files->downloads);
 	if (files->has_result)
 		fw_verify_job_clear(&files->result.job);
 	fw_db_finalize(files->statements, STATEMENTS);
@@ -457,86 +445,15 @@ static enum fw_status submit_pending(struct fw_store_files *files)
 
 /* --- downloads --- */
 
-static enum fw_status write_downloads(struct fw_store_files *files, void *context)
-{
-	sqlite3_stmt *statement = files->statements[DOWNLOAD];
-	size_t count = *(size_t *)context;
-	enum fw_status status = FW_OK;
-
-	for (size_t i = 0; i < count && status == FW_OK; i++) {
-		const struct fw_access_record *record = &files->records[i];
-
-		fw_db_bind_text(statement, 1, fw_slice_of(record->product_id));
-		sqlite3_bind_text(statement, 2, record->device_id, -1, SQLITE_STATIC);
-		fw_db_bind_text(statement, 3, fw_slice_of(record->firmware_id));
-		fw_db_bind_integer(statement, 4, record->first_at);
-		fw_db_bind_integer(statement, 5, record->last_at ? record->last_at : record->first_at);
-		fw_db_bind_integer(statement, 6, record->bytes);
-		fw_db_bind_integer(statement, 7, record->reached);
-		fw_db_bind_integer(statement, 8, record->total);
-		fw_db_bind_integer(statement, 9, record->requests);
-		status = fw_writer_pass_over(files->writer, fw_db_run(statement), "a download's record");
-	}
-	return status;
-}
-
-/* One transaction. What it could not write waits again. */
-static enum fw_status flush_some(struct fw_store_files *files, size_t *count, bool *left)
-{
-	enum fw_status status;
-
-	*count = fw_access_take(files->access, files->records, FLUSH_ROWS, left);
-	if (*count == 0)
-		return FW_OK;
-	status = in_transaction(files, write_downloads, count);
-	for (size_t i = 0; status != FW_OK && i < *count; i++)
-		fw_access_note(files->access, &files->records[i]);
-	return status;
-}
-
 enum fw_status fw_store_files_flush(struct fw_store_files *files)
 {
-	int64_t until = fw_boot_ms() + FLUSH_STOP_MS;
-	size_t count = 1;
-	bool left;
-	enum fw_status status = FW_OK;
-
 	fw_access_sample(files->access);
-	while (status == FW_OK && count > 0 && fw_boot_ms() < until)
-		status = flush_some(files, &count, &left);
-	return status;
-}
-
-/* However many there are, uplinks, pushes and operators have their turn after each transaction. */
-static enum fw_status flush_when_due(struct fw_store_files *files, bool *more)
-{
-	enum fw_status status;
-	size_t count;
-	bool left;
-
-	if (fw_boot_ms() < files->next_flush)
-		return FW_OK;
-	if (!files->flushing)
-		fw_access_sample(files->access);
-	status = flush_some(files, &count, &left);
-	if (status != FW_OK)
-		return status;
-	files->flushing = left;
-	*more |= left;
-	if (!left)
-		files->next_flush = fw_boot_ms() + FLUSH_EVERY_MS;
-	return FW_OK;
+	return fw_store_download_flush(files->downloads);
 }
 
 enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before, int64_t most, bool *left)
 {
-	enum fw_status status;
-
-	fw_db_bind_integer(files->statements[PRUNE], 1, before);
-	fw_db_bind_integer(files->statements[PRUNE], 2, most);
-	status = fw_db_run(files->statements[PRUNE]);
-	*left |= status == FW_OK && sqlite3_changes(files->writer->db) >= most;
-	return status;
+	return fw_store_download_prune(files->downloads, before, most, left);
 }
 
 void fw_store_files_guard(struct fw_store_files *files)
@@ -556,6 +473,6 @@ enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more)
 	if (status == FW_OK)
 		status = submit_pending(files);
 	if (status == FW_OK)
-		status = flush_when_due(files, more);
+		status = fw_store_download_work(files->downloads, more);
 	return status;
 }

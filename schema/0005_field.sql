@@ -111,3 +111,23 @@ ALTER TABLE catalog_state ADD COLUMN trust_off_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE catalog_state ADD COLUMN trust_off_since INTEGER NOT NULL DEFAULT 0;
 -- the start of the machine in which that was saved
 ALTER TABLE catalog_state ADD COLUMN trust_boot_id TEXT NOT NULL DEFAULT '';
+
+-- Downloads: what of an image was sent, beside the row of download and gone with it. From now on download.completed_at is when
+-- the last byte of the image that had not been sent was sent, by whichever requests and chunks: sent, not received (a device
+-- that breaks off has less). It stands until another image takes the place of this one and is downloaded. Rows from before
+-- this migration keep the completed_at that they have: when the end of the file was sent. For device '' it says that all bytes
+-- were sent, to whomever.
+CREATE TABLE download_range (
+  product_id TEXT NOT NULL,
+  device_id TEXT NOT NULL,
+  firmware_id TEXT NOT NULL,
+  -- first 16 hex digits of the SHA-256 of the image
+  image TEXT NOT NULL,
+  -- bytes of it that were sent at least once
+  covered INTEGER NOT NULL
+    CONSTRAINT "covered must be 0 or more" CHECK (covered >= 0),
+  -- which bytes these are, as in a Range header ('0-99,200-299'). At most 64 ranges: of more the smallest are forgotten, and
+  -- count as not sent; so does what was sent in the last seconds before a crash (not: an orderly stop) of the broker
+  ranges TEXT NOT NULL,
+  PRIMARY KEY (product_id, device_id, firmware_id)
+) STRICT, WITHOUT ROWID;

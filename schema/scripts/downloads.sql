@@ -2,7 +2,7 @@
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version" catalog.db < downloads.sql
 --
--- Device '' stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is 0).
+-- percent and complete are of the bytes that were sent at least once, in whatever order. Device '' stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is 0).
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (
@@ -13,10 +13,12 @@ CREATE TEMP TABLE quoted (
 INSERT INTO quoted SELECT arg.product_id, arg.version FROM arg;
 .mode box
 SELECT
-  w.device_id, 100 * w.reached / w.total AS percent, w.bytes, w.total, w.requests,
+  w.device_id, 100 * coalesce(r.covered, w.reached) / w.total AS percent, w.bytes, w.total, w.requests,
   strftime('%Y-%m-%dT%H:%M:%SZ', w.first_byte_at / 1000, 'unixepoch') AS first_byte,
   strftime('%Y-%m-%dT%H:%M:%SZ', w.last_byte_at / 1000, 'unixepoch') AS last_byte,
   iif(w.completed_at IS NULL, 'no', 'yes') AS complete
 FROM firmware AS f CROSS JOIN download AS w ON w.firmware_id = f.firmware_id
+LEFT JOIN download_range AS r
+  ON r.product_id = w.product_id AND r.device_id = w.device_id AND r.firmware_id = w.firmware_id
 WHERE (f.product_id, f.version) IN (SELECT arg.product_id, arg.version FROM arg)
 ORDER BY w.completed_at IS NOT NULL, w.last_byte_at;

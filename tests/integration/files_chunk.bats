@@ -54,6 +54,12 @@ chunk_error() { rr -q 1 -i d1 -t /lamp/d1/firmware/chunk -e /lamp/d1/firmware/ch
 	assert_json "$(chunk_error '{"firmwareId":"f","offset":0,"length":65537}')" '.code == "too_large" and (.message | contains("65536"))'
 	assert_json "$(chunk_error '{"firmwareId":"f","offset":300002,"length":1}')" '.code == "bad_request"'
 	assert_json "$(chunk_error '{"firmwareId":"f","offset":9223372036854775807,"length":65536}')" '.code == "bad_request"'
+	# whichever is refused, by whichever thread: several may be under way
+	assert_json "$(chunk_error '{"firmwareId":"f","offset":7,"length":65537}')" '.firmwareId == "f" and .offset == 7'
+	assert_json "$(chunk_error '{"firmwareId":"nope","offset":8,"length":1}')" '.firmwareId == "nope" and .offset == 8'
+	assert_json "$(chunk_error '{"firmwareId":"f","offset":9}')" '.firmwareId == "f" and .offset == 9'
+	assert_json "$(chunk_error '{"firmwareId":"f","length":1}')" '.firmwareId == "f" and (has("offset") | not)'
+	assert_json "$(chunk_error '{"firmwareId":"../f","offset":9,"length":1}')" 'has("firmwareId") | not'
 	for json in '{"firmwareId":"f","offset":0}' '{"firmwareId":"f","length":1}' '{"offset":0,"length":1}' '{"firmwareId":"f","offset":-1,"length":1}' \
 		'{"firmwareId":"f","offset":0,"length":0}' '{"firmwareId":"../f","offset":0,"length":1}' '{"firmwareId":"f","offset":"0","length":1}' 'rubbish' '[]'; do
 		assert_json "$(chunk_error "$json")" '.code == "bad_request"'
@@ -85,12 +91,54 @@ chunk_error() { rr -q 1 -i d1 -t /lamp/d1/firmware/chunk -e /lamp/d1/firmware/ch
 	rows "SELECT device_id, reached, total, completed_at IS NOT NULL, bytes >= total, requests >= 5 FROM download ORDER BY 1" $'d1|300001|300001|1|1|1\nd2|300001|300001|1|1|1'
 }
 
+@test "complete is what was sent whole, in whatever order" {
+	say d1 report '{"version":"1.0"}'
+	settle
+	chunk 250000 65536 >part
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '50001|250000-300000|1'
+	chunk 300001 10 -F %l >part
+	chunk 0 65536 >part
+	chunk 60000 65536 >part
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '175537|0-125535,250000-300000|1'
+	chunk 190000 65536 >part
+	chunk 125536 65000 >part
+	rows "SELECT covered, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '300001|0'
+}
+
 @test "a device that asks faster than its share a second waits, and is not refused" {
 	drop large.bin 9000000
 	add_file large 31 large.bin
 	becomes large ready
 	device d1 --window 8 --length 65536
 	cmp got-d1 "$FILES/large.bin"
+}
+
+@test "devices that ask for more than all may have together wait, and are not refused" {
+	local device
+	stop_broker
+	sed -i '$a plugin_opt_chunk_rate_total 300000' "$BROKER_DIR/mosquitto.conf"
+	start_broker
+	listen errors -i ear -q 1 -t /lamp/+/firmware/chunk/error
+	SECONDS=0
+	for device in d1 d2 d3 d4; do
+		device $device --qos 1 >"out-$device" 3>&- &
+		BACKGROUND+=($!)
+	done
+	wait "${BACKGROUND[@]: -4}"
+	# 1,200,004 bytes at 300,000 a second
+	((SECONDS >= 3))
+	for device in d1 d2 d3 d4; do cmp got-$device "$FILES/a.bin"; done
+	heard_count errors 0
+}
+
+@test "what is published expires: chunks after 30 seconds, their errors after 60" {
+	listen seen -i ear -V mqttv5 -q 1 -t '/lamp/d1/firmware/chunk/#' -F '= %E %r %t %l'
+	pub -q 1 -i d1 -t /lamp/d1/firmware/chunk -m '{"firmwareId":"f","offset":3,"length":9}'
+	pub -q 1 -i d1 -t /lamp/d1/firmware/chunk -m '{"firmwareId":"nope","offset":3,"length":9}'
+	pub -q 1 -i d1 -t /lamp/d1/firmware/chunk -m '{"firmwareId":"f","offset":3,"length":99999}'
+	retry 5 heard_count seen 6
+	assert_equal "$(heard seen | grep -c '^\(30\|29\) 0 /lamp/d1/firmware/chunk/reply/f/3 9$')" 1
+	assert_equal "$(heard seen | grep -c '^\(60\|59\) .*/chunk/error ')" 2
 }
 
 @test "over a link that loses one in five, killed twice, resumed, and bit by bit the same" {

@@ -72,8 +72,51 @@ setup() {
 	assert_equal "$(status_of -H "If-None-Match: \"$(sha256sum <"$FILES/a.bin" | cut -d' ' -f1)\"" "$URL")" 304
 	assert_equal "$(status_of -r 5000000- "$URL")" 416
 	assert_equal "$(status_of -H 'Range: bytes=18446744073709551615-18446744073709551616' "$URL")" 416
-	assert_equal "$(status_of -H 'Range: bytes=0-0,2-3' "$URL")" 200
 }
+
+@test "several ranges at once, as nginx answers them" {
+	local boundary
+	assert_equal "$(curl -s -D said -o body -w '%{http_code}' -H 'Range: bytes=100-199,4999990-,0-0' "$URL")" 206
+	boundary=$(sed -n 's#^Content-Type: multipart/byteranges; boundary=\([0-9]*\)\r$#\1#p' said)
+	{
+		for range in '100 100' '4999990 10' '0 1'; do
+			printf '\r\n--%s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/5000000\r\n\r\n' \
+				"$boundary" "${range% *}" $((${range% *} + ${range#* } - 1))
+			tail -c +$((${range% *} + 1)) "$FILES/a.bin" | head -c "${range#* }"
+		done
+		printf '\r\n--%s--\r\n' "$boundary"
+	} | cmp - body
+	# what together is more than the file is the file
+	assert_equal "$(status_of -H 'Range: bytes=0-,0-' "$URL")" 200
+	cmp body "$FILES/a.bin"
+}
+
+@test "a device that goes on with an image that was replaced is told so, and one that asks for a newer one gets it" {
+	local date etag
+	curl -sI "$URL" >said
+	etag=$(sed -n 's/^ETag: \(.*\)\r$/\1/p' said)
+	date=$(sed -n 's/^Last-Modified: \(.*\)\r$/\1/p' said)
+	assert_equal "$(status_of -r 1000- -H "If-Match: $etag" "$URL")" 206
+	assert_equal "$(status_of -r 1000- -H "If-Unmodified-Since: $date" "$URL")" 206
+	assert_equal "$(status_of -r 1000- -H "If-Range: $date" "$URL")" 206
+	assert_equal "$(status_of -H "If-Modified-Since: $date" "$URL")" 304
+	wget -q -N "$URL"
+	LC_ALL=C wget -N "$URL" 2>&1 | grep 'not modified'
+	# another image, of the same size, whose own date is older
+	sleep 1.1
+	head -c 5000000 /dev/urandom >"$FILES/.new"
+	touch -d '2 days ago' "$FILES/.new"
+	mv "$FILES/.new" "$FILES/a.bin"
+	db "UPDATE firmware SET sign = NULL, size = NULL, state = 'pending' WHERE firmware_id = 'f'"
+	retry 10 replaced
+	assert_equal "$(status_of -r 1000- -H "If-Match: $etag" "$URL")" 412
+	assert_equal "$(status_of -r 1000- -H "If-Unmodified-Since: $date" "$URL")" 412
+	grep -qi '^cache-control: no-store' <(curl -sI -H "If-Match: $etag" "$URL")
+	assert_equal "$(status_of -r 1000- -H "If-Range: $date" "$URL")" 200
+	wget -q -N "$URL"
+	cmp a.bin "$FILES/a.bin"
+}
+replaced() { [[ $(curl -sI "$URL" | sed -n 's/^ETag: "\(.*\)"\r$/\1/p') == "$(sha256sum <"$FILES/a.bin" | cut -d' ' -f1)" ]]; }
 
 @test "who downloads is in the catalog, while it lasts and after" {
 	truncate -s 60M "$FILES/b.bin"
@@ -86,6 +129,46 @@ setup() {
 	kill "${BACKGROUND[-1]}"
 	curl -sf -o got "$HTTP/firmware/g/b.bin"
 	rows "SELECT requests, reached, total, completed_at IS NOT NULL, bytes > total FROM download" '2|62914560|62914560|1|1'
+}
+
+@test "complete is what was sent whole: the end alone is not, all pieces are, whenever and however" {
+	curl -sf -r -100 -o got "$URL"
+	rows "SELECT covered, ranges, reached, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '100|4999900-4999999|5000000|1'
+	assert_equal "$(sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'lamp' AS product_id, '30.0' AS version" "$DB" <"$FW_SOURCE/schema/scripts/downloads.sql" | grep -c ' no ')" 1
+	# broken off, then the end again
+	curl -s --limit-rate 100k --max-time 2 -r 0-3999999 -o got "$URL" || true
+	curl -sf -r -100 -o got "$URL"
+	rows "SELECT requests, completed_at IS NULL, covered < total FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '3|1|1'
+	curl -sf -H 'Range: bytes=2000000-2999999,0-1999999' -o got "$URL"
+	# what was sent outlives the broker
+	stop_broker
+	start_broker
+	curl -sf -r 3000000-4000000 -o got "$URL"
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '4000101|0-4000000,4999900-4999999|1'
+	curl -sf -r 4000001-4999899 -o got "$URL"
+	rows "SELECT covered, ranges, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '5000000|0-4999999|0'
+}
+
+@test "a download that breaks off and is resumed again and again is complete at its end" {
+	local have
+	: >got
+	for _ in $(seq 20); do
+		have=$(stat -c %s got)
+		((have < 5000000)) || break
+		curl -s --limit-rate 1M --max-time 1 -C - -o got "$URL" || true
+	done
+	cmp got "$FILES/a.bin"
+	rows "SELECT covered, completed_at IS NOT NULL, requests > 1 FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '5000000|1|1'
+}
+
+@test "another image under the same name is another download" {
+	curl -sf -o got "$URL"
+	rows "SELECT completed_at IS NULL FROM download" 0
+	drop a.bin 5000000
+	db "UPDATE firmware SET sign = NULL, size = NULL, state = 'pending' WHERE firmware_id = 'f'"
+	retry 10 replaced
+	curl -sf -r 0-9 -o got "$URL"
+	rows "SELECT covered, ranges, reached, completed_at IS NULL FROM download JOIN download_range USING (product_id, device_id, firmware_id)" '10|0-9|10|1'
 }
 
 @test "an image that is written to while it is sent does not arrive whole" {
@@ -141,17 +224,39 @@ setup() {
 	cmp got "$FILES/b.bin"
 }
 
-@test "an address for everybody is no address to tell devices" {
-	refute grep -q 'which devices cannot reach' "$LOG"
+# ADDRESS: restarts the broker so that it listens there.
+listen_at() {
 	stop_broker
-	sed -i "s/http_listen .*/http_listen 0.0.0.0:$PORT/" "$BROKER_DIR/mosquitto.conf"
+	sed -i "s/http_listen .*/http_listen $1:$PORT/" "$BROKER_DIR/mosquitto.conf"
 	start_broker
-	retry 5 grep -q "plugin_opt_url_base is 'http://0.0.0.0:$PORT', which devices cannot reach" "$LOG"
+}
+
+@test "an address for everybody, or for this machine alone, is no address to tell devices" {
+	local address
+	for address in 0.0.0.0 127.0.0.1 localhost '[::ffff:127.0.0.1]' '[::ffff:0.0.0.0]'; do
+		listen_at "$address"
+		retry 5 grep -qF "plugin_opt_url_base is 'http://$address:$PORT', which devices cannot reach" "$LOG"
+		assert_equal "$(status_of "$URL")" 200
+	done
 	stop_broker
 	echo 'plugin_opt_url_base http://files.test' >>"$BROKER_DIR/mosquitto.conf"
 	start_broker
 	assert_equal "$(status_of "$URL")" 200
 	refute grep -q 'which devices cannot reach' "$LOG"
+}
+
+@test "a name is listened on at all its addresses" {
+	local address addresses
+	mapfile -t addresses < <(getent ahosts localhost | awk '$2 == "STREAM" { print $1 }' | sort -u)
+	((${#addresses[@]} > 0))
+	listen_at localhost
+	for address in "${addresses[@]}"; do
+		if [[ $address == *:* ]]; then
+			[[ -e /proc/net/if_inet6 ]] || continue
+			address=[$address]
+		fi
+		assert_equal "$address $(status_of "http://$address:$PORT/firmware/f/a.bin")" "$address 200"
+	done
 }
 
 @test "connections that send nothing hold nobody up, neither the broker nor other addresses" {

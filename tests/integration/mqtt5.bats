@@ -116,3 +116,10 @@ heap() { sub -C 2 -W 15 -t '$SYS/broker/heap/current' | tail -n 1; }
 	echo "before $before, after $after"
 	((after - before < 1000000))
 }
+
+@test "answers expire after a minute, for sessions that are away too" {
+	assert_equal "$(pull d1 '{}' -F '%E')" 60
+	assert_equal "$(pull d1 'x' -F '%E')" 60
+	say d1 report '{"version":"1.0"}'
+	assert_equal "$(read_version d1 '{}' -F '%E')" 60
+}

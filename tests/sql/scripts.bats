@@ -297,8 +297,15 @@ with_file() {
   [[ "$out" == *gw-0001*50*1970-01-01T00:00:02Z*no*gw-0002*100*yes* ]]
   refused 'download is written by the plugin alone' "INSERT INTO download VALUES ('gateway', 'gw-0003', 'f100', 1000, 2000, 50, 50, 100, 1, NULL);"
   refused 'download cannot be changed' "UPDATE download SET bytes = 0;"
+  # what was sent at least once counts, where it is known
+  plugin_sql "INSERT INTO download_range VALUES ('gateway', 'gw-0001', 'f100', '0123456789abcdef', 7, '43-49');"
+  out=$(use downloads.sql)
+  [[ "$out" == *gw-0001*' 7 '*1970-01-01T00:00:02Z*no*gw-0002*100*yes* ]]
+  refused 'download_range is written by the plugin alone' "INSERT INTO download_range VALUES ('gateway', 'gw-0003', 'f100', '', 0, '');"
+  refused 'download_range cannot be changed' "UPDATE download_range SET covered = 0;"
   sql "DELETE FROM download WHERE device_id = 'gw-0002'; DELETE FROM device WHERE device_id = 'gw-0001';"
   rows '0' 'SELECT count(*) FROM download;'
+  rows '0' 'SELECT count(*) FROM download_range;'
 }
 
 @test "a script waits for another writer" {

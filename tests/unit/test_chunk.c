@@ -94,6 +94,7 @@ static void assert_bytes(int64_t offset, int64_t length, size_t expected)
 	assert_int_equal(reply.len, expected);
 	assert_int_equal(reply.qos, 1);
 	assert_memory_equal(reply.payload, image + offset, expected);
+	assert_int_equal(reply.expiry_seconds, FW_CHUNK_EXPIRY_SECONDS);
 	drop(reply);
 }
 
@@ -112,7 +113,7 @@ static void test_bytes(void **state)
 static void assert_refused(struct fw_chunk_request request, const char *code)
 {
 	struct fw_chunk_reply reply;
-	char wanted[60];
+	char wanted[60], named[120];
 
 	request.message_id = FW_SLICE("\"m-1\"");
 	assert_int_equal(fw_chunks_ask(chunks, &request), FW_OK);
@@ -121,6 +122,10 @@ static void assert_refused(struct fw_chunk_request request, const char *code)
 	assert_string_equal(reply.topic, "/lamp/d1/firmware/chunk/error");
 	assert_non_null(strstr(reply.payload, wanted));
 	assert_non_null(strstr(reply.payload, "\"messageId\":\"m-1\""));
+	snprintf(named, sizeof(named), "\"firmwareId\":\"%.*s\",\"offset\":%lld}", (int)request.firmware_id.len,
+		request.firmware_id.at, (long long)request.offset);
+	assert_non_null(strstr(reply.payload, named));
+	assert_int_equal(reply.expiry_seconds, FW_CHUNK_ERROR_EXPIRY_SECONDS);
 	drop(reply);
 }
 
@@ -217,6 +222,36 @@ static void test_rate_of_a_device(void **state)
 	assert_false(fw_chunks_under_way(chunks));
 }
 
+/* Each of them below its own share, together above that of all: they wait, and none is refused. */
+static void test_rate_of_all(void **state)
+{
+	struct fw_chunk_config config = {.find = find, .rate_total = 8 * SIZE};
+	struct fw_chunks *shared = chunks, *own;
+	int64_t begun = fw_boot_ms();
+
+	(void)state;
+	assert_int_equal(fw_chunks_start(&config, &own, NULL), FW_OK);
+	chunks = own;
+	for (unsigned i = 0; i < 12; i++) {
+		char device[16];
+		struct fw_chunk_request request;
+
+		snprintf(device, sizeof(device), "one-%u", i);
+		request = ask_for(device, "f1", 0, SIZE);
+		assert_int_equal(fw_chunks_ask(own, &request), FW_OK);
+	}
+	for (unsigned i = 0; i < 12; i++) {
+		struct fw_chunk_reply reply = take();
+
+		assert_int_equal(reply.len, SIZE);
+		drop(reply);
+	}
+	/* one at once, one on credit of the eighth of a second before; then eight a second */
+	assert_in_range(fw_boot_ms() - begun, 1150, 10000);
+	chunks = shared;
+	fw_chunks_stop(own);
+}
+
 /* What waits for the broker thread is bounded in all: the reader stands still until something is taken. */
 static void test_bound_in_all(void **state)
 {
@@ -310,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_bound_of_a_device),
 		cmocka_unit_test(test_rate_of_a_device),
+		cmocka_unit_test(test_rate_of_all),
 		cmocka_unit_test(test_bound_in_all),
 		cmocka_unit_test(test_many_devices),
 		cmocka_unit_test(test_stop_with_work),

@@ -37,6 +37,29 @@ static void test_remote(void **state)
 	assert_false(fw_files_remote("/proc"));
 }
 
+static void test_names_nobody(void **state)
+{
+	static const char *const nobody[] = {"http://0.0.0.0:80", "http://0.0.0.0", "http://0", "http://0:8080/x", "http://[::]:80", "http://[0:0:0:0:0:0:0:0]",
+		"http://[::ffff:0.0.0.0]:8080", "http://[::ffff:0:0]", "http://[::ffff:127.0.0.1]:8080", "http://[::ffff:7f00:1]", "http://[::127.0.0.1]",
+		"http://127.0.0.1:8080", "http://127.255.0.3", "http://127.1", "http://0x7f.1/", "http://2130706433", "http://017700000001", "https://[::1]:443",
+		"http://[0:0:0:0:0:0:0:1]/x", "http://localhost:8080", "http://LOCALHOST", "http://localhost./", "http://lamps.localhost", "http://user:pass@127.0.0.1:80",
+		"http://a@b@localhost", "http://[::1%25lo]"};
+	static const char *const somebody[] = {"http://192.0.2.1:80", "http://10.0.0.1", "http://[2001:db8::1]:80", "http://[::ffff:192.0.2.1]", "http://firmware.example.com",
+		"http://localhost.example.com", "http://mylocalhost", "http://128.0.0.1", "http://example.com/127.0.0.1", "http://127.0.0.1@example.com", "http://0.example.com",
+		"http://127.0.0.1.example.com", "http://example.com:127"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		if (!fw_delivery_names_nobody(&(struct fw_delivery){.url_base = nobody[i]}))
+			fail_msg("%s", nobody[i]);
+	}
+	for (size_t i = 0; i < sizeof(somebody) / sizeof(somebody[0]); i++) {
+		if (fw_delivery_names_nobody(&(struct fw_delivery){.url_base = somebody[i]}))
+			fail_msg("%s", somebody[i]);
+	}
+	assert_false(fw_delivery_names_nobody(&(struct fw_delivery){.url_base = NULL}));
+}
+
 /* A URL lives at least as long as it is to, whatever part of a second it was made in. */
 static void test_life(void **state)
 {
@@ -60,6 +83,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_remote),
+		cmocka_unit_test(test_names_nobody),
 		cmocka_unit_test(test_life),
 	};
 

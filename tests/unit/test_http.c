@@ -2,7 +2,9 @@
 #include "http.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -122,6 +124,10 @@ static void assert_header(const char *line)
 		fail_msg("no '%s' in:\n%s", line, read_text("head"));
 }
 
+static int connect_to(const char *from);
+static bool read_slowly(int fd, size_t pace, int64_t ms);
+static void wait_for_places(unsigned count);
+
 static void test_whole(void **state)
 {
 	(void)state;
@@ -199,8 +205,15 @@ static void test_ranges(void **state)
 	shell("tail -c 500 d/image | cmp -s - body");
 	assert_int_equal(curl("-r 3000000-", "/firmware/f1/image"), 416);
 	assert_header("Content-Range: bytes */3000000");
-	assert_int_equal(curl("-H 'Range: bytes=0-1,5-6'", "/firmware/f1/image"), 200);
+	/* several, of which one is there: one part, as if it alone was asked for */
+	assert_int_equal(curl("-H 'Range: bytes=5-6,3000000-'", "/firmware/f1/image"), 206);
+	assert_header("Content-Range: bytes 5-6/3000000");
+	assert_int_equal(curl("-H 'Range: bytes=3000000-3000001,9999999-'", "/firmware/f1/image"), 416);
+	/* more than the file, two headers, HEAD */
+	assert_int_equal(curl("-H 'Range: bytes=0-,0-0'", "/firmware/f1/image"), 200);
 	shell("cmp -s d/image body");
+	assert_int_equal(curl("-H 'Range: bytes=0-0' -H 'Range: bytes=1-1'", "/firmware/f1/image"), 200);
+	assert_int_equal(curl("-I -H 'Range: bytes=0-0,2-2'", "/firmware/f1/image"), 200);
 	shell("head -c 1234567 d/image >part");
 	{
 		char command[200];
@@ -229,11 +242,125 @@ static void test_conditions(void **state)
 	snprintf(arguments, sizeof(arguments), "-r 10-19 -H 'If-Range: W/%s'", tag);
 	assert_int_equal(curl(arguments, "/firmware/f1/image"), 200);
 	assert_int_equal(curl("-r 10-19 -H 'If-Range: \"x\"'", "/firmware/f1/image"), 200);
-	/* the date of the file itself: another image may have the same */
-	shell("sed -n 's/^Last-Modified: \\(.*\\)\r$/\\1/p' head >date");
+	shell("sed -n 's/^Last-Modified: \\(.*\\)\r$/\\1/p' head | tr -d '\\n' >date");
 	snprintf(arguments, sizeof(arguments), "-r 10-19 -H 'If-Range: %.40s'", read_text("date"));
 	assert_non_null(strstr(arguments, "GMT"));
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 206);
+	snprintf(arguments, sizeof(arguments), "-H 'If-Modified-Since: %.40s'", read_text("date"));
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 304);
+	assert_header("Cache-Control: public, max-age=60");
+	snprintf(arguments, sizeof(arguments), "-H 'If-Unmodified-Since: %.40s'", read_text("date"));
 	assert_int_equal(curl(arguments, "/firmware/f1/image"), 200);
+	snprintf(arguments, sizeof(arguments), "-r 3000000- -H 'If-Match: \"x\", %s'", tag);
+	assert_int_equal(curl(arguments, "/firmware/f1/image"), 416);
+}
+
+/* A device that goes on with an image that is not the same any more is told so. */
+static void test_failed_conditions(void **state)
+{
+	static const char *const failing[] = {"-H 'If-Match: \"x\"'", "-r 10-19 -H 'If-Match: \"x\"'", "-I -H 'If-Match: \"x\"'",
+		"-r 3000000- -H 'If-Match: \"x\"'", "-H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT'",
+		"-r 10-19 -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' -H 'If-Range: \"x\"'"};
+	uint64_t refused = fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+		assert_int_equal(curl(failing[i], "/firmware/f1/image"), 412);
+		assert_header("Cache-Control: no-store");
+		assert_header("ETag: \"eeee");
+	}
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED), refused + sizeof(failing) / sizeof(failing[0]));
+	assert_int_equal(curl("-H 'If-Match: \"x\"'", "/firmware/f1/absent"), 404);
+}
+
+/* The date is when the file came to be there: one with an older date of its own is another file. */
+static void test_older_image(void **state)
+{
+	char arguments[200];
+
+	(void)state;
+	shell("printf old >d/dated; touch -d '2001-02-03' d/dated");
+	assert_int_equal(curl("-H 'If-Modified-Since: Sat, 03 Feb 2001 00:00:00 GMT'", "/firmware/f1/dated"), 200);
+	assert_int_equal(curl("-H 'If-Unmodified-Since: Sat, 03 Feb 2001 00:00:00 GMT'", "/firmware/f1/dated"), 412);
+	snprintf(arguments, sizeof(arguments), "-z d/dated");
+	assert_int_equal(curl(arguments, "/firmware/f1/dated"), 200);
+}
+
+static void test_refusals_are_not_kept(void **state)
+{
+	static const struct {
+		const char *arguments, *path;
+		int code;
+	} cases[] = {{"", "/x", 404}, {"", "/firmware/f1/absent", 404}, {"", "/firmware/busy/image", 503}, {"-X PUT", "/firmware/f1/image", 405},
+		{"", "/firmware/f1/image?device=bad%20one", 403}, {"-r 3000000-", "/firmware/f1/image", 416}, {"-H Host:", "/firmware/f1/image", 400},
+		{"", "/firmware/f1/image?&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&", 414}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (curl(cases[i].arguments, cases[i].path) != cases[i].code)
+			fail_msg("not %d: %s", cases[i].code, cases[i].path);
+		assert_header("Cache-Control: no-store");
+	}
+	assert_int_equal(curl("-r 0-1", "/firmware/f1/image"), 206);
+	assert_header("Cache-Control: public, max-age=60");
+}
+
+/* As many ranges as one may ask for, each a thousand bytes; more are the whole file. */
+static void test_many_ranges(void **state)
+{
+	static const char check[] = "python3 - <<'END'\n"
+		"import email.parser\n"
+		"head = [line for line in open('head', 'rb').read().decode().split('\\r\\n') if line.lower().startswith('content-')]\n"
+		"kind = [line for line in head if line.lower().startswith('content-type')]\n"
+		"assert kind and 'multipart/byteranges; boundary=' in kind[0] and not any('content-range' in line.lower() for line in head), head\n"
+		"body, image = open('body', 'rb').read(), open('d/image', 'rb').read()\n"
+		"assert 'Content-Length: %%d' %% len(body) in head, head\n"
+		"boundary = kind[0].split('boundary=')[1].encode()\n"
+		"parts = body.split(b'\\r\\n--' + boundary)\n"
+		"assert parts[0] == b'' and parts[-1] == b'--\\r\\n', (parts[0], parts[-1])\n"
+		"for index, part in enumerate(parts[1:-1]):\n"
+		"    head, data = part.split(b'\\r\\n\\r\\n', 1)\n"
+		"    first = (%d - 1 - index) * 10000\n"
+		"    assert head.startswith(b'\\r\\nContent-Type: application/octet-stream\\r\\nContent-Range: bytes %%d-%%d/3000000' %% (first, first + 999)), head\n"
+		"    assert data == image[first:first + 1000], index\n"
+		"assert len(parts) == %d + 2\n"
+		"END\n";
+	static const int counts[] = {2, 150, FW_HTTP_RANGES_MOST};
+	char command[3000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		snprintf(command, sizeof(command), "for i in $(seq %d -1 0); do printf '%%s-%%s,' $((i * 10000)) $((i * 10000 + 999)); done | sed 's/^/Range: bytes=/; s/,$//' >ranges",
+			counts[i] - 1);
+		shell(command);
+		total_bytes = 0;
+		assert_int_equal(curl("-H @ranges", "/firmware/f1/image"), 206);
+		snprintf(command, sizeof(command), check, counts[i], counts[i]);
+		shell(command);
+		wait_for_places(0);
+		assert_int_equal(total_bytes, counts[i] * 1000);
+	}
+	shell("sed -i 's/$/,2990000-2990000/' ranges");
+	assert_int_equal(curl("-H @ranges", "/firmware/f1/image"), 200);
+	shell("cmp -s d/image body");
+}
+
+/* Several ranges are followed too: each piece of the file, and no more. */
+static void test_pieces_of_ranges(void **state)
+{
+	static const char request[] = "GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\nRange: bytes=10-19,1000000-17999999999,19000000000-19000000001\r\n\r\n";
+	int fd = connect_to("127.0.0.1");
+
+	(void)state;
+	wait_for_places(1);
+	total_bytes = furthest = 0;
+	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), (ssize_t)sizeof(request) - 1);
+	assert_true(read_slowly(fd, 4000, 500));
+	assert_in_range(total_bytes, 11, 100 << 20);
+	assert_int_equal(furthest, 1000000 + total_bytes - 10);
+	close(fd);
+	wait_for_places(0);
+	assert_int_equal(furthest, 1000000 + total_bytes - 10);
 }
 
 static void test_range_parser(void **state)
@@ -245,7 +372,10 @@ static void test_range_parser(void **state)
 		int64_t first, length;
 	} cases[] = {
 		{NULL, 10, FW_RANGE_NONE, 0, 0}, {"", 10, FW_RANGE_NONE, 0, 0}, {"bytes", 10, FW_RANGE_NONE, 0, 0}, {"bytes=", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=-", 10, FW_RANGE_NONE, 0, 0}, {"items=0-1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-1,3-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=-", 10, FW_RANGE_NONE, 0, 0}, {"items=0-1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=,", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-1,3-4x", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-1;3-4", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-1 3-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=20-,30-", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=20-,3-4,-0", 10, FW_RANGE_PART, 3, 2}, {"bytes= , 3-4,, ", 10, FW_RANGE_PART, 3, 2},
+		{"bytes=0-9,0-0", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-8,-2", 10, FW_RANGE_NONE, 0, 0}, {"bytes=20-,5-4", 10, FW_RANGE_NONE, 0, 0},
 		{"bytes=5-4", 10, FW_RANGE_NONE, 0, 0}, {"bytes=a-b", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0x1-", 10, FW_RANGE_NONE, 0, 0},
 		{"bytes=--1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=+1-2", 10, FW_RANGE_NONE, 0, 0}, {"bytes=1-2x", 10, FW_RANGE_NONE, 0, 0},
 		{"bytes=0-", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-9", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-10", 10, FW_RANGE_PART, 0, 10},
@@ -259,11 +389,38 @@ static void test_range_parser(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int64_t first = 0, length = 0;
+		struct fw_http_range_of ranges[FW_HTTP_RANGES_MOST] = {{0, 0}};
+		size_t count = 0;
+		enum fw_http_range result = fw_http_ranges_parse(cases[i].header, cases[i].size, ranges, &count);
 
-		if (fw_http_range_parse(cases[i].header, cases[i].size, &first, &length) != cases[i].result || first != cases[i].first || length != cases[i].length)
+		if (result != cases[i].result || (result == FW_RANGE_PART && (count != 1 || ranges[0].first != cases[i].first || ranges[0].length != cases[i].length)))
 			fail_msg("%s", cases[i].header);
 	}
+}
+
+static void test_several_ranges(void **state)
+{
+	struct fw_http_range_of ranges[FW_HTTP_RANGES_MOST];
+	char text[4 * FW_HTTP_RANGES_MOST + 16], *end = stpcpy(text, "bytes=");
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(fw_http_ranges_parse("bytes=7-8, 0-1 ,-1,3-3", 10, ranges, &count), FW_RANGE_PART);
+	assert_int_equal(count, 4);
+	assert_true(ranges[0].first == 7 && ranges[0].length == 2 && ranges[1].first == 0 && ranges[1].length == 2);
+	assert_true(ranges[2].first == 9 && ranges[2].length == 1 && ranges[3].first == 3 && ranges[3].length == 1);
+	/* the same twice, within the size of the file */
+	assert_int_equal(fw_http_ranges_parse("bytes=0-4,0-4", 10, ranges, &count), FW_RANGE_PART);
+	assert_int_equal(count, 2);
+	assert_int_equal(fw_http_ranges_parse("bytes=0-,0-", INT64_MAX, ranges, &count), FW_RANGE_NONE);
+	for (unsigned i = 0; i < FW_HTTP_RANGES_MOST; i++)
+		end = stpcpy(end, "1-1,");
+	assert_int_equal(fw_http_ranges_parse(text, 1000, ranges, &count), FW_RANGE_PART);
+	assert_int_equal(count, FW_HTTP_RANGES_MOST);
+	stpcpy(end, "1-1");
+	assert_int_equal(fw_http_ranges_parse(text, 1000, ranges, &count), FW_RANGE_NONE);
+	stpcpy(end, "1000-");
+	assert_int_equal(fw_http_ranges_parse(text, 1000, ranges, &count), FW_RANGE_NONE);
 }
 
 static int connect_to(const char *from)
@@ -499,6 +656,55 @@ static void test_trickled_transfers(void **state)
 	close(steady);
 }
 
+static bool says_nothing(int socket, uint64_t *bytes)
+{
+	(void)socket;
+	*bytes = 0;
+	return false;
+}
+
+static bool says_zero(int socket, uint64_t *bytes)
+{
+	(void)socket;
+	*bytes = 0;
+	return true;
+}
+
+/* A kernel that does not say what a peer has acknowledged: a slow client is not cut for it, and a whole
+ * file is still told. */
+static void test_silent_kernels(void **state)
+{
+	static const struct {
+		bool (*acknowledged)(int socket, uint64_t *bytes);
+	} kernels[] = {{says_nothing}, {says_zero}};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fw_http_config config = {.listen = "127.0.0.1:0", .timeout_seconds = 1, .window_seconds = 1, .find = find, .permit = permit,
+			.access = on_access, .acknowledged = kernels[i].acknowledged};
+		struct fw_http *other;
+		int usual = port, fd;
+
+		assert_int_equal(fw_http_start(&config, &other, NULL), FW_OK);
+		port = fw_http_port(other);
+		fd = ask_for_huge();
+		for (int tenths = 0; tenths < 30; tenths++) {
+			assert_true(read_slowly(fd, 1, 100));
+			fw_http_sample(other);
+		}
+		total_bytes = furthest = 0;
+		assert_int_equal(curl("-r 5-", "/firmware/f1/image"), 206);
+		for (int tries = 0; tries < 100 && total_bytes < SIZE - 5; tries++)
+			usleep(10000);
+		assert_int_equal(total_bytes, SIZE - 5);
+		assert_int_equal(furthest, SIZE);
+		assert_true(read_slowly(fd, 1, 100));
+		close(fd);
+		port = usual;
+		fw_http_stop(other);
+	}
+}
+
 static void test_withdrawn(void **state)
 {
 	int64_t begun;
@@ -573,6 +779,70 @@ static void test_addresses(void **state)
 	assert_false(address_of("192.0.2.1").loopback || address_of("::2").loopback || address_of("7f00::1").loopback);
 }
 
+/* Stands before the C library's: names under "+" are all addresses that stand between them. */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	char names[256], *rest = names, *name;
+	int code = 0;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (!node || !strchr(node, '+'))
+		return real(node, service, hints, out);
+	snprintf(names, sizeof(names), "%s", node);
+	while (code == 0 && (name = strsep(&rest, "+"))) {
+		code = real(name, service, hints, out);
+		while (code == 0 && *out)
+			out = &(*out)->ai_next;
+	}
+	return code;
+}
+
+static bool answers_at(const char *address, int at)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "curl -s -o body http://%s:%d/firmware/f1/image && cmp -s body d/image", address, at);
+	return system(command) == 0;
+}
+
+static int free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	getsockname(fd, (struct sockaddr *)&address, &len);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+/* A name is all its addresses, also one that stands twice; one that is not this machine's is left out. */
+static void test_all_addresses(void **state)
+{
+	int at = free_port();
+	char listen[100];
+	struct fw_http_config config = {.listen = listen, .find = find, .permit = permit, .connections = 16};
+	struct fw_http *other = NULL;
+	struct fw_error error = {""};
+	bool has_v6 = access("/proc/net/if_inet6", F_OK) == 0 && system("grep -q lo /proc/net/if_inet6") == 0;
+
+	(void)state;
+	snprintf(listen, sizeof(listen), "127.0.0.2+192.0.2.1+127.0.0.3+127.0.0.2+::1:%d", at);
+	assert_int_equal(fw_http_start(&config, &other, &error), FW_OK);
+	assert_int_equal(fw_http_port(other), at);
+	assert_true(answers_at("127.0.0.2", at) && answers_at("127.0.0.3", at));
+	assert_true(!has_v6 || answers_at("[::1]", at));
+	assert_false(answers_at("127.0.0.4", at));
+	fw_http_stop(other);
+	/* none, and one that is taken */
+	snprintf(listen, sizeof(listen), "192.0.2.1+198.51.100.1:%d", at);
+	assert_int_equal(fw_http_start(&config, &other, &error), FW_INVALID);
+	snprintf(listen, sizeof(listen), "127.0.0.2+127.0.0.1:%d", port);
+	assert_int_equal(fw_http_start(&config, &other, &error), FW_INVALID);
+}
+
 static void test_bad_listen(void **state)
 {
 	static const char *const bad[] = {"", "127.0.0.1", "256.0.0.1:80", "127.0.0.1:99999", "[::1:80", "no.such.host.invalid:80"};
@@ -601,17 +871,25 @@ int main(void)
 		cmocka_unit_test(test_methods),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_failed_conditions),
+		cmocka_unit_test(test_older_image),
+		cmocka_unit_test(test_refusals_are_not_kept),
+		cmocka_unit_test(test_many_ranges),
+		cmocka_unit_test(test_pieces_of_ranges),
 		cmocka_unit_test(test_range_parser),
+		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_targets_and_hosts),
 		cmocka_unit_test(test_many_parts),
 		cmocka_unit_test(test_idle_connections),
 		cmocka_unit_test(test_trickled_requests),
 		cmocka_unit_test(test_trickled_transfers),
+		cmocka_unit_test(test_silent_kernels),
 		cmocka_unit_test(test_withdrawn),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_changed_under_way),
+		cmocka_unit_test(test_all_addresses),
 		cmocka_unit_test(test_bad_listen),
 	};
 

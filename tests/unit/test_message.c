@@ -691,6 +691,12 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 	text = fw_message_write_chunk_error("bad_request", "offset is missing", 9, id, &len);
 	assert_string_equal(text, "{\"timestamp\":9,\"messageId\":\"m\",\"code\":\"bad_request\",\"message\":\"offset is missing\"}");
 	free(text);
+	text = fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = "busy", .sentence = "wait",
+		.firmware_id = FW_SLICE("f.1"), .has_offset = true, .offset = INT64_MAX}, 9, no_id, &len);
+	assert_string_equal(text, "{\"timestamp\":9,\"code\":\"busy\",\"message\":\"wait\",\"firmwareId\":\"f.1\","
+		"\"offset\":9223372036854775807}");
+	assert_int_equal(len, strlen(text));
+	free(text);
 }
 
 static void a_task_notice_says_the_state(void **state)
