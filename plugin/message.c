@@ -214,7 +214,7 @@ static const struct member {
 	{WITH_RESULT, "success", read_success, "success must be true or false"},
 	{KIND(UPGRADE_PROGRESS), "errorReason", read_error_reason, "errorReason must be a string"},
 	{KIND(UPGRADE_REPLY), "message", read_error_reason, "message must be a string"},
-	{KIND(UPGRADE_PROGRESS) | KIND(CHUNK), "firmwareId", read_firmware_id,
+	{WITH_RESULT | KIND(CHUNK), "firmwareId", read_firmware_id,
 	 "firmwareId must be a string of 1 to 64 characters, each one of A-Z a-z 0-9 . _ -"},
 	{KIND(CHUNK), "offset", read_offset, "offset must be an integer from 0, in bytes"},
 	{KIND(CHUNK), "length", read_length, "length must be an integer from 1, in bytes"},
