@@ -165,6 +165,18 @@ asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
 	upgrades d1 0
 }
 
+@test "of two tasks to the same version the one that allows a downgrade decides" {
+	policy task
+	unseen d1
+	db "UPDATE device SET version = NULL WHERE device_id = 'd1'"
+	task t1 1.1 pull d1
+	task t2 1.1 pull d1
+	db "UPDATE task SET allow_downgrade = 1 WHERE task_id = 't2'"
+	assert_equal "$(asks d1 '{"currentVersion":"2.0"}')" 1.1
+	row t1 d1 canceled 'runs 2.0, which is newer'
+	row t2 d1 processing
+}
+
 @test "an acknowledged completion is seen by the next pull while the catalog is locked" {
 	offline d1
 	task t1 1.1 pull d1
