@@ -10,9 +10,17 @@ struct fw_recent;
 struct fw_recent *fw_recent_new(void); /* NULL when out of memory */
 void fw_recent_free(struct fw_recent *recent); /* NULL is fine */
 
-/* True when this is news: another version (empty: none told) than the last, or the last one is more than a minute old or of another
- * generation of the catalog, in which an operator may have deleted the device. `now`: Unix ms. */
-bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, struct fw_slice version, uint64_t generation, int64_t now);
+/* What a device told, by which connection, and in which generation of the catalog. */
+struct fw_recent_word {
+	struct fw_slice version; /* empty: none told */
+	uint64_t connection, generation;
+	int64_t now; /* Unix ms */
+};
+
+/* True when this is news: another version than the last; or the last one is more than a minute old, or came by another
+ * connection, behind which an upgrade may wait for it, or in another generation, in which an operator may have deleted the
+ * device. */
+bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, const struct fw_recent_word *word);
 
 /* The next note of the device is news. */
 void fw_recent_forget(struct fw_recent *recent, struct fw_slice product, struct fw_slice device);

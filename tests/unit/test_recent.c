@@ -13,7 +13,7 @@
 #define MINUTE 60000
 
 static struct fw_recent *recent;
-static uint64_t generation = 1;
+static uint64_t generation = 1, connection = 1;
 
 static int set_up(void **state)
 {
@@ -29,9 +29,16 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool news_of(const char *product, const char *device, const char *version, int64_t now)
+{
+	struct fw_recent_word word = {fw_slice_of(version), connection, generation, now};
+
+	return fw_recent_note(recent, fw_slice_of(product), fw_slice_of(device), &word);
+}
+
 static bool news(const char *device, const char *version, int64_t now)
 {
-	return fw_recent_note(recent, FW_SLICE("lamp"), fw_slice_of(device), fw_slice_of(version), generation, now);
+	return news_of("lamp", device, version, now);
 }
 
 static void test_another_version_is_news(void **state)
@@ -65,6 +72,15 @@ static void test_in_another_generation_it_is_news(void **state)
 	assert_false(news("d1", "1.0", NOW + 2));
 }
 
+static void test_by_another_connection_it_is_news(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	connection++;
+	assert_true(news("d1", "1.0", NOW + 1));
+	assert_false(news("d1", "1.0", NOW + 2));
+}
+
 static void test_a_clock_set_back_makes_news(void **state)
 {
 	(void)state;
@@ -78,9 +94,9 @@ static void test_devices_and_products_are_apart(void **state)
 	(void)state;
 	assert_true(news("d1", "1.0", NOW));
 	assert_true(news("d2", "1.0", NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("oven"), FW_SLICE("d1"), FW_SLICE("1.0"), generation, NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1.0"), generation, NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("ab"), FW_SLICE("c"), FW_SLICE("1.0"), generation, NOW));
+	assert_true(news_of("oven", "d1", "1.0", NOW));
+	assert_true(news_of("a", "bc", "1.0", NOW));
+	assert_true(news_of("ab", "c", "1.0", NOW));
 }
 
 static void test_forget(void **state)
@@ -116,6 +132,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another_version_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_after_a_minute_it_is_news_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_another_generation_it_is_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_by_another_connection_it_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_clock_set_back_makes_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_devices_and_products_are_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
