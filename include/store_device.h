@@ -76,7 +76,7 @@ enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slic
 /* When the scheduler looks at it, steady ms; 0: not at all. */
 enum fw_status fw_device_set_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t due_at);
 
-/* What of its due_at is over by `now` (steady ms) is done with. */
+/* What of its due_at, and of its settling, is over by `now` (steady ms) is done with. */
 enum fw_status fw_device_forget_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t now);
 
 /* It has been there long enough: nothing is waited for any more. */

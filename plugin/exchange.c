@@ -206,7 +206,9 @@ static bool note_words(struct exchange *exchange, struct fw_slice version, struc
 {
 	struct fw_service *service = exchange->service;
 
-	return fw_recent_note(service->recent, exchange->topic->product, exchange->topic->device, (struct fw_recent_words){version, offered}, fw_catalog_generation(service->catalog), exchange->now);
+	return fw_recent_note(service->recent, exchange->topic->product, exchange->topic->device,
+		&(struct fw_recent_word){.version = version, .offered = offered, .connection = exchange->connection,
+			.generation = fw_catalog_generation(service->catalog), .now = exchange->now});
 }
 
 /* A pull that tells the same again is no news; after the end of an upgrade anything is. */

@@ -6,7 +6,7 @@
 #define NEWS_MS 60000
 
 struct slot {
-	uint64_t device, told; /* hashes; told: the version, in this generation */
+	uint64_t device, told; /* hashes; told: the version and the offer, by this connection, in this generation */
 	int64_t at;               /* Unix ms */
 };
 
@@ -42,19 +42,20 @@ static struct slot *slot_of(struct fw_recent *recent, uint64_t device)
 	return &recent->slots[(device ^ device >> 32) & (SLOTS - 1)];
 }
 
-bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, struct fw_recent_words words, uint64_t generation, int64_t now)
+bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, const struct fw_recent_word *word)
 {
 	uint64_t device_hash = hash_device(recent, product, device);
-	uint64_t told = fw_hash(fw_hash(recent->seed, &generation, sizeof(generation)), words.version.at, words.version.len);
+	uint64_t when[] = {word->connection, word->generation};
+	uint64_t told = fw_hash(fw_hash(recent->seed, when, sizeof(when)), word->version.at, word->version.len);
 	struct slot *slot = slot_of(recent, device_hash);
-	bool age_known = now >= slot->at && now - slot->at < NEWS_MS;
+	bool age_known = word->now >= slot->at && word->now - slot->at < NEWS_MS;
 
-	if (words.offered.len)
-		told = fw_hash(fw_hash(told, "", 1), words.offered.at, words.offered.len);
+	if (word->offered.len)
+		told = fw_hash(fw_hash(told, "", 1), word->offered.at, word->offered.len);
 
 	if (slot->device == device_hash && slot->told == told && age_known)
 		return false;
-	*slot = (struct slot){device_hash, told, now};
+	*slot = (struct slot){device_hash, told, word->now};
 	return true;
 }
 

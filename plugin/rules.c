@@ -17,10 +17,8 @@
 /* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure, reason} */
 static const struct fw_row_rule rules[] = {
 	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
-	/* who pulls what was to be pushed has answered by it: no response timeout is due */
-	{WAITING, FW_EVENT_PULLED, FW_FACT_PUSH, 0,
-		{true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
-	{WAITING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
+	/* a pull is a word of the upgrade: no response timeout is due, and who comes back may go on */
+	{WAITING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
 	/* late: the row came back to waiting because nothing was heard */
 	{WAITING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, FW_ACT_RESUME | RESPONDED, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_PROGRESS, 0, 0,
@@ -35,8 +33,7 @@ static const struct fw_row_rule rules[] = {
 
 	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and gets it again, and the
 	 * clock goes on */
-	{PROCESSING, FW_EVENT_PULLED, FW_FACT_PUSH, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
-	{PROCESSING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, 0, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_PROGRESS, 0, 0, {true, PROCESSING, RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},

@@ -37,13 +37,15 @@ static const char *const sql[STATEMENTS] = {
 	[REPORTED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, completed_from = NULL, completed_until = NULL,"
 		" due_at = NULL, settles_at = NULL" OF_DEVICE,
 	[COMPLETED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, completed_from = ?5, completed_until = ?6,"
-		" settles_at = ?7" OF_DEVICE,
+		" due_at = ?7, settles_at = ?7" OF_DEVICE,
 	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3" OF_DEVICE,
 	[PRESENCE] = "UPDATE device SET presence = iif(?3, 'online', 'offline'), last_seen_at = ?4, connection = ?5, due_at = ?6, settles_at = ?7" OF_DEVICE,
-	[UNSETTLE] = "UPDATE device SET settles_at = ?3" OF_DEVICE,
+	[UNSETTLE] = "UPDATE device SET due_at = ?3, settles_at = ?3" OF_DEVICE,
 	[SETTLE] = "UPDATE device SET due_at = NULL, settles_at = NULL" OF_DEVICE,
 	[SET_DUE] = "UPDATE device SET due_at = ?3" OF_DEVICE,
-	[FORGET_DUE] = "UPDATE device SET due_at = NULL" OF_DEVICE " AND due_at <= ?3",
+	/* who is not known to be there has not been there for long enough */
+	[FORGET_DUE] = "UPDATE device SET due_at = NULL, settles_at = iif(presence = 'online' AND settles_at <= ?3, NULL, settles_at)"
+		OF_DEVICE " AND due_at <= ?3",
 	[DUE] = "SELECT product_id, device_id FROM device WHERE due_at <= ?1 AND due_at IS NOT NULL AND presence IS NOT 'offline' ORDER BY due_at",
 	[NEXT_DUE] = "SELECT due_at FROM device WHERE due_at IS NOT NULL AND presence IS NOT 'offline' ORDER BY due_at LIMIT 1",
 };

@@ -115,8 +115,10 @@ enum fw_status fw_store_presence_arrive(struct fw_store_presence *presence, stru
 	if (status == FW_OK)
 		status = find_wanted(presence, product, device, arrival->connection, &wanted);
 	/* one that goes before its time is over is not held a second time: it may be awake for a moment only */
-	if (wanted)
-		there.due_at = there.settles_at ? there.settles_at : known->due_at ? known->due_at : now + arrival->hold_ms;
+	if (there.settles_at)
+		there.due_at = there.settles_at;
+	else if (wanted)
+		there.due_at = known->due_at ? known->due_at : now + arrival->hold_ms;
 	if (status == FW_OK)
 		status = fw_device_set_presence(presence->devices, product, device, &there);
 	known->online = true;

@@ -17,6 +17,8 @@ enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OP
 	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1" \
 	" AND (td.state = 'processing' OR t.state = 'running' AND f.state = 'ready')" \
 	" ORDER BY td.state = 'processing' DESC, f.version_order"
+/* of two tasks that offer the same firmware, the one that says more */
+#define SAYS_MORE ", 5 DESC, 6 DESC"
 
 static const char *const sql[STATEMENTS] = {
 	[DATA_VERSION] = "PRAGMA data_version",
@@ -31,8 +33,8 @@ static const char *const sql[STATEMENTS] = {
 	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
 	[LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
 	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
-	[OPEN_ROWS_LOWEST] = OPEN_ROWS,
-	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC",
+	[OPEN_ROWS_LOWEST] = OPEN_ROWS SAYS_MORE,
+	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" SAYS_MORE,
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id = ?2 AND completed_until > ?3",
 	/* this pull may be what shows it for the last time */

@@ -491,8 +491,7 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 	enum fw_status status;
 
 	*moved = false;
-	/* PULLED of a row under way, for one: legal, and nothing to write */
-	if (!step.legal || (step.state == before.state && step.actions == 0))
+	if (!step.legal)
 		return FW_OK;
 	row->state = step.state;
 	if (step.state != before.state)

@@ -297,6 +297,12 @@ static bool is_stranded(const struct fw_row *row)
 	return row->state == FW_ROW_PROCESSING && !row->responded_at && row->online && row->connection != row->device_connection;
 }
 
+/* For long enough? An upgrade's end is waited for only while the device is there. */
+static bool was_waited_for(const struct fw_row *row, int64_t now)
+{
+	return row->device_due_at && held_until(row) <= now && (row->online || !row->settles_at);
+}
+
 enum fw_status fw_schedule_look(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_row first;
@@ -305,7 +311,7 @@ enum fw_status fw_schedule_look(struct fw_schedule *schedule, struct fw_slice pr
 
 	if (status != FW_OK || !count)
 		return status;
-	if (first.device_due_at && held_until(&first) <= schedule->writer->steady_ms) {
+	if (was_waited_for(&first, schedule->writer->steady_ms)) {
 		status = fw_device_settle(schedule->devices, product, device);
 		if (status == FW_OK && is_stranded(&first))
 			status = fw_writer_pass_over(schedule->writer, fw_rows_apply(schedule->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL), "a row's interruption");

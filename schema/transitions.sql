@@ -15,8 +15,7 @@
 CREATE VIEW task_transition (line, who, from_state, event, condition, to_state, actions, failure, reason) AS
 WITH plugin (from_state, event, condition, to_state, actions, failure, reason) AS (VALUES
   ('waiting', 'pushed', 'push', 'processing', 'start', NULL, NULL),
-  ('waiting', 'pulled', 'push', 'processing', 'responded, start', NULL, NULL),
-  ('waiting', 'pulled', '', 'processing', 'start', NULL, NULL),
+  ('waiting', 'pulled', '', 'processing', 'responded, start', NULL, NULL),
   ('waiting', 'accepted', '', 'processing', 'responded, resume', NULL, NULL),
   ('waiting', 'progress', '', 'processing', 'responded, resume, progress', NULL, NULL),
   ('waiting', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
@@ -25,8 +24,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('waiting', 'reported target', '', 'success', 'finish', NULL, NULL),
   ('waiting', 'overtaken', 'not downgrade allowed', 'canceled', 'finish', NULL, 'runs %s, which is newer'),
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),
-  ('processing', 'pulled', 'push', 'processing', 'responded', NULL, NULL),
-  ('processing', 'pulled', '', 'processing', '', NULL, NULL),
+  ('processing', 'pulled', '', 'processing', 'responded', NULL, NULL),
   ('processing', 'accepted', '', 'processing', 'responded', NULL, NULL),
   ('processing', 'progress', '', 'processing', 'responded, progress', NULL, NULL),
   ('processing', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),

@@ -150,6 +150,33 @@ asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
 	row t2 d1 processing
 }
 
+@test "a device that pulled, and comes back by another connection, may go on: nothing is pushed into its download" {
+	online d1
+	task t1 1.1 pull d1
+	fleet say d1 pull '{"messageId":1}'
+	row t1 d1 processing
+	task t2 2.0 push d1
+	fleet drop d1
+	fleet connect d1
+	fleet say d1 report '{"version":"1.0"}'
+	settle
+	columns t1 d1 'state, attempts, interruptions' 'processing|1|0'
+	row t2 d1 waiting
+	upgrades d1 0
+}
+
+@test "of two tasks to the same version the one that allows a downgrade decides" {
+	policy task
+	unseen d1
+	db "UPDATE device SET version = NULL WHERE device_id = 'd1'"
+	task t1 1.1 pull d1
+	task t2 1.1 pull d1
+	db "UPDATE task SET allow_downgrade = 1 WHERE task_id = 't2'"
+	assert_equal "$(asks d1 '{"currentVersion":"2.0"}')" 1.1
+	row t1 d1 canceled 'runs 2.0, which is newer'
+	row t2 d1 processing
+}
+
 @test "an acknowledged completion is seen by the next pull while the catalog is locked" {
 	offline d1
 	task t1 1.1 pull d1

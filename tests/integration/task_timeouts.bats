@@ -166,15 +166,17 @@ older_than() { db_is "SELECT max(pushed_at) < strftime('%s', 'now') * 1000 - $1 
 FAKETIME=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
 [[ -e $FAKETIME ]] || FAKETIME=$(find /usr/lib -name libfaketimeMT.so.1 2>/dev/null | head -n 1)
 
-# From now on the broker's wall clock, and no other one, is what step says.
+# From now on the broker's wall clock, and no other one but with `all`, is what step says.
 broker_with_clock() {
+	local others=1
+	[[ ${1:-} != all ]] || others=0
 	[[ -n $FAKETIME ]] || skip 'Debian package faketime is not installed'
 	[[ -z ${FW_NO_FAKETIME:-} ]] || skip 'not under a sanitizer'
 	stop_broker
 	step 0
 	cat >"$BROKER_DIR/mosquitto" <<-END
 		#!/bin/sh
-		LD_PRELOAD=$FAKETIME FAKETIME_TIMESTAMP_FILE=$BROKER_DIR/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 exec $MOSQUITTO "\$@"
+		LD_PRELOAD=$FAKETIME FAKETIME_TIMESTAMP_FILE=$BROKER_DIR/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=$others exec $MOSQUITTO "\$@"
 	END
 	chmod +x "$BROKER_DIR/mosquitto"
 	MOSQUITTO=$BROKER_DIR/mosquitto
@@ -236,6 +238,35 @@ clock_seen() {
 		row t1 d1 processing
 	done
 	upgrades d1 1
+}
+
+# DEVICE: upgraded to 1.1, and not heard since it said so.
+completed() {
+	online "$1"
+	task t1 1.1 push "$1"
+	upgrades "$1" 1
+	progress "$1" '{"timestamp":1,"firmwareId":"lamp-1.1","complete":true,"success":true}'
+	row t1 "$1" success
+	rows "SELECT settles_at IS NOT NULL FROM device WHERE device_id = '$1'" 1
+}
+
+@test "a device that stayed for 30 seconds after an upgrade has settled, also when nothing waits for it" {
+	broker_with_clock all
+	completed d1
+	step 31
+	rows "SELECT settles_at, due_at FROM device WHERE device_id = 'd1'" '|'
+}
+
+@test "an upgrade's end is not over because time goes by while nobody knows whether the device is there" {
+	broker_with_clock all
+	completed d1
+	task t2 2.0 push d1
+	rows "SELECT due_at = settles_at FROM device WHERE device_id = 'd1'" 1
+	kill_broker
+	step 31
+	start_broker
+	rows "SELECT due_at, settles_at IS NOT NULL FROM device WHERE device_id = 'd1'" '|1'
+	columns t2 d1 'state, attempts' 'waiting|0'
 }
 
 @test "an operator's trigger that refuses a row's push, its timeout or a device's presence holds up no other" {

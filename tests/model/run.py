@@ -1,5 +1,9 @@
-"""Random operators and devices against the real broker and against model.py: the same rows, messages and answers at every
-step.   run.py [--seed N] [--seconds N] [--steps N]   with FW_PLUGIN, FW_SOURCE and MOSQUITTO as for the other tests."""
+"""Random operators and devices against the real broker and against model.py: the same rows,
+messages and answers at every step.
+
+  run.py [--seed N] [--seconds N] [--steps N]
+
+with FW_PLUGIN, FW_SOURCE and MOSQUITTO as for the other tests."""
 
 import argparse
 import glob
@@ -14,58 +18,89 @@ import sys
 import tempfile
 import time
 
-SOURCE = os.environ.get("FW_SOURCE") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+HERE = os.path.dirname(__file__)
+SOURCE = os.environ.get("FW_SOURCE") or os.path.abspath(os.path.join(HERE, "../.."))
 sys.path.insert(0, os.path.join(SOURCE, "tests/integration"))
 
 from fleet import Fleet, Gone  # noqa: E402
-from model import RESPONSE, TICK, UPGRADE, Model  # noqa: E402
+from model import HOLD, RESPONSE, SETTLE, UPGRADE, Model  # noqa: E402
 
 VERSIONS = ["1.0", "1.1", "2.0", "3.0"]
 DEVICES = [f"d{i}" for i in range(1, 13)]
 REASON = "the device gave no reason"
+# The clock's long steps end at multiples of PERIOD, short ones in the first part of it: so no
+# timeout of an attempt ends within a short one.
+PERIOD, SHORT = 500_000, 200_000
+INSERT_ROW = "INSERT INTO task_device (task_id, device_id) VALUES (?, ?)"
+OF_ROW = "WHERE task_id = ? AND device_id = ?"
+MARGIN = 800  # where time goes on by itself: nothing is compared so near to a deadline
 
 
 class Broker:
-    """A broker in a folder of its own, whose clocks all follow `clock`, where libfaketime is installed."""
+    """A broker in a folder of its own. Where libfaketime is installed its clocks stand still but
+    for what the test moves them; else they go on, and the test waits where that matters."""
 
     def __init__(self, folder):
-        self.folder, self.process, self.offset = folder, None, 0
+        self.folder, self.process = folder, None
         self.database = os.path.join(folder, "firmware.db")
         self.log = os.path.join(folder, "broker.log")
         found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
         self.faketime = found[0] if found and "FW_NO_FAKETIME" not in os.environ else None
+        self.program = os.environ.get("MOSQUITTO", "/usr/sbin/mosquitto")
         os.environ["BROKER_SOCKET"] = os.path.join(folder, "socket")
-        plugin = os.environ.get("FW_PLUGIN") or os.path.join(SOURCE, "build/mosquitto_firmware.so")
-        with open(os.path.join(folder, "mosquitto.conf"), "w", encoding="utf-8") as conf:
-            conf.write(f"user root\nlistener 0 {folder}/socket\nallow_anonymous true\nlog_dest stderr\nmax_queued_messages 0\n")
-            conf.write(f"plugin {plugin}\nplugin_opt_db_file {self.database}\nplugin_opt_device_rate_per_minute 0\n")
+        self.now = int(time.time() * 1000) // PERIOD * PERIOD
+        self.configure(os.environ.get("FW_PLUGIN") or f"{SOURCE}/build/mosquitto_firmware.so")
         self.set_clock()
 
+    def configure(self, plugin):
+        with open(os.path.join(self.folder, "mosquitto.conf"), "w", encoding="utf-8") as conf:
+            conf.write(f"user root\nlistener 0 {self.folder}/socket\nallow_anonymous true\n")
+            conf.write("log_dest stderr\nmax_queued_messages 0\n")
+            conf.write(f"plugin {plugin}\nplugin_opt_db_file {self.database}\n")
+            conf.write("plugin_opt_device_rate_per_minute 0\nplugin_opt_connection_rate 0\n")
+
+    def sees_connections(self):
+        told = subprocess.run([self.program, "-h"], capture_output=True, text=True, check=False)
+        return not told.stdout.startswith("mosquitto version 2.0.")
+
     def set_clock(self):
+        seconds, milliseconds = divmod(self.now, 1000)
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
         with open(os.path.join(self.folder, "clock.new"), "w", encoding="utf-8") as clock:
-            clock.write(f"+{self.offset}\n")
+            clock.write(f"{moment}.{milliseconds:03}\n")
         os.replace(os.path.join(self.folder, "clock.new"), os.path.join(self.folder, "clock"))
 
+    def wall_ms(self):
+        return self.now if self.faketime else int(time.time() * 1000)
+
+    def boot_ms(self):
+        return self.now if self.faketime else int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
+
+    def environment(self):
+        if not self.faketime:
+            return dict(os.environ)
+        clock = {"FAKETIME_TIMESTAMP_FILE": f"{self.folder}/clock", "FAKETIME_NO_CACHE": "1"}
+        return dict(os.environ) | clock | {"LD_PRELOAD": self.faketime, "TZ": "UTC"}
+
     def start(self):
-        environment = dict(os.environ)
-        if self.faketime:
-            environment |= {"LD_PRELOAD": self.faketime, "FAKETIME_TIMESTAMP_FILE": f"{self.folder}/clock", "FAKETIME_NO_CACHE": "1"}
         if os.path.exists(f"{self.folder}/socket"):
             os.unlink(f"{self.folder}/socket")
+        command = [self.program, "-c", f"{self.folder}/mosquitto.conf"]
         with open(self.log, "ab") as log:
             position = log.tell()
             self.process = subprocess.Popen(
-                [os.environ.get("MOSQUITTO", "/usr/sbin/mosquitto"), "-c", f"{self.folder}/mosquitto.conf"], stderr=log, stdout=log, env=environment
+                command, stderr=log, stdout=log, env=self.environment()
             )
         deadline = time.monotonic() + 15
-        while True:
-            with open(self.log, "rb") as log:
-                log.seek(position)
-                if b" running\n" in log.read(): # not the line that says as which user
-                    return
+        while not self.is_running(position):
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError("the broker did not start")
             time.sleep(0.01)
+
+    def is_running(self, position):
+        with open(self.log, "rb") as log:
+            log.seek(position)
+            return b" running\n" in log.read()  # not the line that says as which user
 
     def end(self, how):
         if self.process and self.process.poll() is None:
@@ -76,32 +111,38 @@ class Broker:
 class Walk:
     def __init__(self, broker, seed):
         self.random, self.broker = random.Random(seed), broker
-        self.model = Model(VERSIONS, DEVICES)
+        self.model = Model(VERSIONS, DEVICES, broker.wall_ms(), broker.sees_connections())
         self.fleet, self.clients, self.answers = Fleet(), {}, {}
+        self.dead_links = {}  # clients that will not say or hear anything any more: no FIN was sent
+        self.links = {name: [] for name in DEVICES}  # numbers of a device's connections
+        self.said = {name: [] for name in DEVICES}  # what it may say again
         self.heard = {name: [] for name in DEVICES}
         self.events = {}
-        self.now, self.task_number, self.history = int(time.time() * 1000), 0, []
+        self.count, self.stamp, self.task_number, self.history = 1000, 0, 0, []
         self.start()
         self.db = sqlite3.connect(broker.database, timeout=10, isolation_level=None)
         self.prepare()
 
     def start(self):
         self.broker.start()
-        self.clients = {}
-        self.ear = self.fleet.connect("ear", topics=["/lamp/+/firmware/upgrade", "/lamp/+/firmware/task"], on_message=self.hear)
+        self.clients, self.dead_links = {}, {}
+        topics = ["/lamp/+/firmware/upgrade", "/lamp/+/firmware/task"]
+        self.ear = self.fleet.connect("ear", topics=topics, on_message=self.hear)
         self.marker = self.fleet.connect("marker", topics=[], product="probe")
         self.fleet.settle(self.ear, self.marker)
 
     def prepare(self):
-        self.db.execute("INSERT INTO product (product_id, name) VALUES ('lamp', 'Lamp'), ('probe', '')")
+        products = "INSERT INTO product (product_id, name) VALUES ('lamp', 'Lamp'), ('probe', '')"
+        firmware = (
+            "INSERT INTO firmware (firmware_id, product_id, name, version, version_order,"
+            " sign_method, sign, url, size) VALUES (?, 'lamp', 'n', ?, ?, 'md5', ?, 'http://x/', 1)"
+        )
+        self.db.execute(products)
         for order, version in enumerate(VERSIONS):
-            self.db.execute(
-                "INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method, sign, url, size)"
-                " VALUES (?, 'lamp', 'n', ?, ?, 'md5', ?, 'http://x/', 1)",
-                (f"f{version}", version, order + 1, "0" * 32),
-            )
+            self.db.execute(firmware, (f"f{version}", version, order + 1, "0" * 32))
         for name in DEVICES:
-            self.db.execute("INSERT INTO device (product_id, device_id) VALUES ('lamp', ?)", (name,))
+            device = "INSERT INTO device (product_id, device_id) VALUES ('lamp', ?)"
+            self.db.execute(device, (name,))
 
     def hear(self, _device, topic, payload, _qos, _retained):
         _, _, name, _, kind = topic.split("/")
@@ -114,22 +155,86 @@ class Walk:
     def note(self, *what):
         self.history.append(" ".join(str(word) for word in what))
 
+    # --- time ---
+
+    def set_time(self, milliseconds):
+        self.broker.now += milliseconds
+        self.broker.set_clock()
+        self.model.advance(milliseconds)
+
+    def await_quiet(self):
+        """Where time goes on by itself: not while something may happen any moment."""
+        while True:
+            now = self.broker.wall_ms()
+            near = [t for t in self.model.deadlines() if self.model.clock < t and t < now + MARGIN]
+            if not any(t > now - MARGIN for t in near):
+                return self.model.advance(now - self.model.clock)
+            self.fleet.run(0.02)
+
+    def tick(self):
+        """A moment later, which the broker has noticed."""
+        if self.broker.faketime:
+            self.set_time(10)
+        else:
+            self.await_quiet()
+        self.marker.ping()
+        self.fleet.settle(self.marker)
+
+    def pass_time(self, milliseconds):
+        """Or more, so that the timeouts of attempts end within the long steps."""
+        if not self.broker.faketime:
+            time.sleep(milliseconds / 1000 if milliseconds <= HOLD + 100 else 0)
+            return self.tick()
+        phase = self.broker.now % PERIOD
+        if phase + milliseconds > SHORT:
+            milliseconds = PERIOD - phase
+        self.note(milliseconds / 1000, "seconds go by")
+        self.set_time(milliseconds)
+
     # --- devices ---
 
-    def say(self, device, tail, message, stamp=True):
-        if stamp:
-            self.now += 1
-            message["timestamp"] = self.now
-            device.said.append((tail, dict(message)))
-        self.note(device.name, tail, json.dumps(message))
-        self.clients[device.name].say(tail, json.dumps(message))
+    def habit(self, device):
+        """What its timestamps are worth."""
+        return ("right", "right", "none", "1970")[DEVICES.index(device.name) % 4]
+
+    def stamp_message(self, device, message):
+        habit = self.habit(device)
+        if habit == "right":
+            self.stamp = max(self.stamp + 1, self.broker.wall_ms())
+            message["timestamp"] = self.stamp
+        elif habit == "1970":
+            self.count += 1
+            message["timestamp"] = self.count
+
+    def send(self, device, tail, message, qos=1):
+        self.note(device.name, tail, json.dumps(message), "" if qos else "QoS 0")
+        client = self.clients[device.name]
+        client.say(tail, json.dumps(message), qos=qos)
+        if not qos:
+            client.ping()
+
+    def say(self, device, tail, message, act):
+        """`act` tells the model, and takes whether the message is known to be a redelivery."""
+        self.stamp_message(device, message)
+        qos = 0 if self.habit(device) == "right" and self.random.random() < 0.1 else 1
+        self.send(device, tail, message, qos)
+        if qos:
+            self.said[device.name].append((tail, message, act, device.link))
+        act(False)
 
     def show(self, device):
-        client = self.clients[device.name] = self.fleet.connect(device.name, on_message=self.hear_answer)
+        """By a new connection, also while the broker holds the one before it."""
         self.note(device.name, "shows itself")
+        if device.link:
+            self.model.gone(device)
+        clean = self.random.random() < 0.7
+        client = self.fleet.connect(device.name, clean=clean, on_message=self.hear_answer)
+        self.clients[device.name] = client
         client.publish("telemetry", "x")
-        device.connected = True
-        self.model.seen(device)
+        self.model.arrive(device)
+        self.links[device.name].append(device.link)
+        if device.name in self.dead_links:
+            self.dead_links.pop(device.name).lost()
 
     def hear_answer(self, client, topic, payload, _qos, _retained):
         if topic.endswith("pull/reply"):
@@ -137,10 +242,21 @@ class Walk:
             self.answers[client.name] = message.get("code") or message["version"]
 
     def leave(self, device):
-        self.note(device.name, "goes")
-        client = self.clients[device.name]
+        how = self.random.choice(["drop", "leave", "die"])
+        self.note(device.name, {"die": "is dead, but not its link"}.get(how, "goes"))
+        client = self.clients.pop(device.name)
         self.fleet.settle(client)
-        getattr(client, self.random.choice(["drop", "leave"]))()
+        if how == "die":
+            self.fleet.selector.unregister(client.socket)
+            self.dead_links[device.name] = client
+            return
+        getattr(client, how)()
+        self.model.gone(device)
+
+    def cut(self, device):
+        """The broker finds the link dead."""
+        self.note(device.name, "was dead")
+        self.dead_links.pop(device.name).lost()
         self.model.gone(device)
 
     def likely_version(self, device):
@@ -149,64 +265,116 @@ class Walk:
         return self.random.choice(rows * 4 + VERSIONS)
 
     def report(self, device):
-        version = self.random.choice([device.version or "1.0", self.likely_version(device)])
-        self.say(device, "report", {"version": version})
-        self.model.report(device, version)
+        known = device.version or "1.0"
+        version = self.random.choice([known] * 8 + [self.likely_version(device)] * 3 + ["0.9"])
+        act = lambda repeated: self.model.report(device, version, repeated)
+        self.say(device, "report", {"version": version}, act)
 
     def reply(self, device):
         success = self.random.random() < 0.7
-        self.say(device, "upgrade/reply", {"success": success} | ({} if success else {"message": "not now"}))
-        self.model.reply(device, success, "not now")
+        version = self.random.choice([None, None, self.likely_version(device)])
+        words = (version, success, None if success else "not now")
+        if self.habit(device) == "1970" and self.is_refused_again(device, words):
+            return
+        message = {"success": success} | ({} if success else {"message": "not now"})
+        message |= {"firmwareId": f"f{version}"} if version else {}
+        act = lambda repeated: self.replied(device, words, repeated)
+        self.say(device, "upgrade/reply", message, act)
+
+    def is_refused_again(self, device, words):
+        return not words[1] and self.model.refusal_repeated(device, words)
+
+    def replied(self, device, words, repeated):
+        version, success, reason = words
+        if self.habit(device) != "right":
+            repeated = self.is_refused_again(device, words)
+            device.refusals += [] if success else [(words, device.link)]
+        self.model.reply(device, version, success, reason, repeated)
+
+    def name(self, version):
+        named = [{"version": version}, {"firmwareId": f"f{version}"}]
+        return self.random.choice(named) if version else {}
 
     def progress(self, device):
-        version, percent = self.likely_version(device), self.random.choice([0, 10, 50, 90, 100])
-        complete = self.random.random() < 0.4
+        version = self.random.choice([None] + [self.likely_version(device)] * 4)
+        percent = self.random.choice([0, 10, 50, 90, 100])
+        complete = self.random.random() < 0.25
         success = complete and self.random.random() < 0.6
-        message = {"progress": percent} | self.random.choice([{"version": version}, {"firmwareId": f"f{version}"}])
-        reason = None
-        if complete:
-            message |= {"complete": True, "success": success}
-        if complete and not success and self.random.random() < 0.7:
-            reason = message["errorReason"] = "flash"
-        self.say(device, "upgrade/progress", message)
-        self.model.progress(device, version, percent, complete, success, reason or REASON)
+        reason = "flash" if complete and not success and self.random.random() < 0.7 else None
+        words = (percent, complete, success, reason)
+        habit = self.habit(device)
+        if habit == "1970" and self.model.progress_repeated(device, version, words):
+            return
+        message = {"progress": percent} | self.name(version)
+        message |= {"complete": True, "success": success} if complete else {}
+        message |= {"errorReason": reason} if reason else {}
+        act = lambda repeated: self.progressed(device, version, words, repeated)
+        self.say(device, "upgrade/progress", message, act)
+
+    def progressed(self, device, version, words, repeated):
+        percent, complete, success, reason = words
+        if self.habit(device) != "right":
+            repeated = self.model.progress_repeated(device, version, words)
+            said = ((version, words), device.link, self.model.clock)
+            device.progress_said += [] if repeated else [said]
+        reason = reason or REASON
+        self.model.progress(device, version, percent, complete, success, reason, repeated)
 
     def again(self, device):
         """The acknowledgement was lost, so it says again what it said: nothing changes twice."""
-        if device.said:
-            tail, message = self.random.choice(device.said[-3:])
-            self.say(device, tail, message, stamp=False)
+        links = self.links[device.name][-2:]
+
+        def may(tail, link):
+            # MQTT delivers again after a reconnect; an answer said twice may be two answers
+            return link in links[:-1] if tail == "upgrade/reply" else link in links
+
+        said = [(t, m, act) for t, m, act, link in self.said[device.name] if may(t, link)]
+        if said and self.habit(device) != "1970":
+            tail, message, act = self.random.choice(said[-3:])
+            self.send(device, tail, message)
+            act(self.habit(device) == "right")
 
     def pull(self, device):
-        current = self.random.choice([None, None, device.version, self.random.choice(VERSIONS)])
+        versions = [None, None, device.version, device.before, self.random.choice(VERSIONS)]
+        current = self.random.choice(versions)
         requested = self.random.choice([None] * 8 + ["9.9", self.random.choice(VERSIONS)])
-        message = {key: value for key, value in (("currentVersion", current), ("requestVersion", requested)) if value}
-        self.note(device.name, "pull", json.dumps(message))
+        members = (("currentVersion", current), ("requestVersion", requested))
         self.answers.pop(device.name, None)
-        self.clients[device.name].say("pull", json.dumps(message))
+        self.send(device, "pull", {key: value for key, value in members if value})
         expected = self.model.pull(device, current, requested)
         self.fleet.until(lambda: device.name in self.answers, what="a pull's answer")
-        assert self.answers[device.name] == expected, f"{device.name} pulled: answer {self.answers[device.name]}, expected {expected}"
+        answer = self.answers[device.name]
+        assert answer == expected, f"{device.name} pulled: {answer}, expected {expected}"
+
+    def device_acts(self, device):
+        shy = DEVICES.index(device.name) % 3 == 0  # hardly ever a word of its upgrade
+        there = [self.report, self.leave, self.again]
+        there += [self.reply, self.progress, self.progress, self.pull] * (1 if shy else 3)
+        there += [self.show] * (2 if shy else 1) + [lambda device: None] * (4 if shy else 0)
+        if device.name in self.clients:
+            self.random.choice(there)(device)
+        elif self.random.random() < 0.6:
+            self.show(device)
+        elif device.name in self.dead_links:
+            self.cut(device)
 
     def devices_act(self):
-        acting = self.random.sample(list(self.model.devices.values()), self.random.randint(1, len(DEVICES)))
-        acts = [self.report, self.reply, self.reply, self.progress, self.progress, self.progress, self.pull, self.again, self.leave]
+        count = self.random.randint(1, len(DEVICES))
+        acting = self.random.sample(list(self.model.devices.values()), count)
+        self.tick()
         for device in acting:
-            if not device.connected:
-                if self.random.random() < 0.6:
-                    self.show(device)
-            else:
-                self.random.choice(acts)(device)
-        self.fleet.settle(*(self.clients[d.name] for d in acting if d.connected))
+            self.device_acts(device)
+        self.fleet.settle(*(self.clients[d.name] for d in acting if d.name in self.clients))
         self.pass_marker()
         return len(acting)
 
     def pass_marker(self):
-        """All that was said is in the catalog: what the marker says goes the same way, behind it."""
-        self.now += 1
-        self.marker.say("report", json.dumps({"version": str(self.now)}))
+        """All that was said is in the catalog: the marker's word went the same way, behind it."""
+        self.count += 1
+        self.marker.say("report", json.dumps({"version": str(self.count)}))
         sql = "SELECT version FROM device WHERE device_id = 'marker'"
-        self.fleet.until(lambda: self.db.execute(sql).fetchone() == (str(self.now),), what="the marker's report")
+        told = (str(self.count),)
+        self.fleet.until(lambda: self.db.execute(sql).fetchone() == told, what="the marker")
 
     # --- operators ---
 
@@ -220,7 +388,8 @@ class Walk:
 
     def agree(self, allowed, taken, what):
         self.note(what, "taken" if taken else "refused")
-        assert allowed == taken, f"{what}: the catalog {'takes' if taken else 'refuses'} it, the contract does not"
+        verb = "takes" if taken else "refuses"
+        assert allowed == taken, f"{what}: the catalog {verb} it, the contract does not"
 
     def new_task(self):
         self.task_number += 1
@@ -228,18 +397,22 @@ class Walk:
         name = f"{self.random.choice('abcxyz')}{self.task_number}"
         version, mode = self.random.choice(VERSIONS), self.random.choice(["push", "push", "pull"])
         names = self.random.choice([DEVICES, sorted(self.random.sample(DEVICES, 4))])
+        limit, downgrade = self.random.randint(1, 3), self.random.choice([0, 0, 1])
         taken = self.execute("BEGIN IMMEDIATE") and self.execute(
-            "INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds, timeout_seconds)"
-            " VALUES (?, ?, 'n', ?, ?, ?, ?)",
-            name, f"f{version}", mode, "all" if names is DEVICES else "part", RESPONSE, UPGRADE,
-        )
+            "INSERT INTO task (task_id, firmware_id, name, mode, release_type, attempt_limit,"
+            " allow_downgrade, response_timeout_seconds, timeout_seconds)"
+            " VALUES (?, ?, 'n', ?, ?, ?, ?, ?, ?)",
+            name, f"f{version}", mode, "all" if names is DEVICES else "part", limit, downgrade,
+            RESPONSE // 1000, UPGRADE // 1000,
+        )  # fmt: skip
         if taken and names is not DEVICES:
             for device in names:
-                self.execute("INSERT INTO task_device (task_id, device_id) VALUES (?, ?)", name, device)
+                self.execute(INSERT_ROW, name, device)
         self.execute("COMMIT")
-        self.agree(self.model.enabled, taken, f"new {mode} task {name} to {version} for {' '.join(names)}")
+        what = f"new {mode} task {name} to {version}, {limit} attempts, downgrade {downgrade}"
+        self.agree(self.model.enabled, taken, f"{what}, for {' '.join(names)}")
         if taken:
-            self.model.new_task(name, version, mode, names)
+            self.model.new_task(name, version, mode, names, limit, downgrade)
 
     def some_task(self):
         return self.random.choice(list(self.model.tasks.values())) if self.model.tasks else None
@@ -260,15 +433,17 @@ class Walk:
     def retry_all(self):
         task = self.some_task()
         if task:
-            taken = self.execute("UPDATE task_device SET state = 'waiting' WHERE task_id = ? AND state = 'failed'", task.name)
+            failed = "WHERE task_id = ? AND state = 'failed'"
+            taken = self.execute(f"UPDATE task_device SET state = 'waiting' {failed}", task.name)
             self.agree(self.model.retry_all(task), taken, f"retry all of {task.name}")
 
     def set_row(self):
         row = self.some_row()
         if row:
             state = self.random.choice(["waiting", "canceled"])
-            taken = self.execute("UPDATE task_device SET state = ? WHERE task_id = ? AND device_id = ?", state, row.task.name, row.device.name)
-            self.agree(self.model.set_row(row, state), taken, f"{row.task.name} {row.device.name} to {state}")
+            task, device = row.task.name, row.device.name
+            taken = self.execute(f"UPDATE task_device SET state = ? {OF_ROW}", state, task, device)
+            self.agree(self.model.set_row(row, state), taken, f"{task} {device} to {state}")
 
     def add_row(self):
         task = self.some_task()
@@ -276,7 +451,7 @@ class Walk:
         if missing:
             name = self.random.choice(missing)
             self.note("add", name, "to", task.name)
-            self.execute("INSERT INTO task_device (task_id, device_id) VALUES (?, ?)", task.name, name)
+            self.execute(INSERT_ROW, task.name, name)
             self.model.add_rows(task, [name])
 
     def delete_task(self):
@@ -288,10 +463,11 @@ class Walk:
     def delete_row(self):
         row = self.some_row()
         if row:
-            taken = self.execute("DELETE FROM task_device WHERE task_id = ? AND device_id = ?", row.task.name, row.device.name)
-            self.agree(self.model.delete_row(row), taken, f"delete {row.task.name} {row.device.name}")
+            task, device = row.task.name, row.device.name
+            taken = self.execute(f"DELETE FROM task_device {OF_ROW}", task, device)
+            self.agree(self.model.delete_row(row), taken, f"delete {task} {device}")
             if taken:
-                self.events.pop((row.task.name, row.device.name), None)
+                self.events.pop((task, device), None)
 
     def set_policy(self):
         self.model.policy = self.random.choice(["latest", "stepwise", "task"])
@@ -299,17 +475,15 @@ class Walk:
         self.execute("UPDATE product SET pull_policy = ?", self.model.policy)
 
     def set_enabled(self):
-        enabled = not self.model.enabled or self.random.random() < 0.5
+        enabled = not self.model.enabled or self.random.random() < 0.8
         self.note("enabled", enabled)
         self.execute("UPDATE product SET firmware_enabled = ?", int(enabled))
         self.model.enable(enabled)
 
     def advance(self):
-        if self.broker.faketime:
-            self.note("time goes on")
-            self.broker.offset += TICK
-            self.broker.set_clock()
-            self.model.advance()
+        for _ in range(self.random.choice([1, 1, 2])):
+            self.pass_time(self.random.choice([HOLD + 100, SETTLE + 1000, PERIOD, PERIOD]))
+            self.agree_all()
 
     def restart(self):
         how = self.random.choice([signal.SIGTERM, signal.SIGKILL])
@@ -317,14 +491,19 @@ class Walk:
         # first the broker: a device that went before it would have gone offline
         self.broker.end(how)
         self.events.clear()  # what was on its way to the ear is lost
-        for client in [*self.clients.values(), self.ear, self.marker]:
+        clients = [*self.clients.values(), *self.dead_links.values(), self.ear, self.marker]
+        for client in clients:
             client.lost()
         self.start_again()
 
     def start_again(self):
-        # the ear is there before the first push only by luck: what the start sends is counted from the rows
+        # the ear is there before the first push only by luck: what the start sends is counted from
+        # the rows
+        before = self.broker.wall_ms()
+        self.broker.now += 1000
+        self.broker.set_clock()
         self.start()
-        self.model.restart()
+        self.model.restart(self.broker.wall_ms() - before)
         self.agree_rows()
         # three rounds of the broker's loop: what it sends at its start is on the way no more
         quiet = time.monotonic() + 0.3
@@ -334,8 +513,9 @@ class Walk:
             self.heard[name] = list(device.upgrades)
 
     def operator_acts(self):
-        acts = [self.switch_task, self.retry_all, self.retry_all, self.set_row, self.set_row, self.add_row, self.delete_task, self.delete_row]
-        acts += [self.advance] * 3 + ([self.new_task] * 4 if len(self.model.tasks) < 8 else [])
+        acts = [self.switch_task, self.add_row, self.delete_task, self.delete_row]
+        acts += [self.retry_all, self.set_row] * 2 + [self.advance] * 3
+        acts += ([self.new_task] * 4 if len(self.model.tasks) < 8 else [])
         if self.random.random() < 0.1:
             acts = [self.set_policy, self.set_enabled, self.restart]
         self.random.choice(acts)()
@@ -344,49 +524,75 @@ class Walk:
     # --- comparing ---
 
     def table(self):
-        rows = self.db.execute("SELECT task_id, device_id, state, progress, attempts, error_reason FROM task_device")
+        rows = self.db.execute(
+            "SELECT task_id, device_id, state, progress, attempts, interruptions, failure,"
+            " error_reason FROM task_device"
+        )
         return sorted(rows.fetchall(), key=lambda row: row[:2])
+
+    def is_late(self):
+        """Is something left to do whose time has come?"""
+        (offset,) = self.db.execute("SELECT clock_ms - clock_boot_ms FROM catalog_state").fetchone()
+        due = self.db.execute(
+            "SELECT EXISTS (SELECT 1 FROM task_device WHERE due_at <= ?1) OR EXISTS"
+            " (SELECT 1 FROM device WHERE due_at <= ?1 AND presence IS NOT 'offline')",
+            (self.broker.boot_ms() + offset,),
+        )
+        return due.fetchone()[0]
 
     def differences(self):
         model, found = self.model, []
 
         def same(what, actual, expected):
-            if actual != expected:
-                found.extend(f"{what}: {a} instead of {e}" for a, e in zip(actual, expected) if a != e)
-                found.append(f"{what}: {len(actual)} instead of {len(expected)}") if len(actual) != len(expected) else None
+            pairs = zip(actual, expected)
+            found.extend(f"{what}: {a} instead of {e}" for a, e in pairs if a != e)
+            if len(actual) != len(expected):
+                found.append(f"{what}: {len(actual)} instead of {len(expected)}")
 
         same("row", self.table(), model.table())
-        devices = self.db.execute("SELECT device_id, version, presence FROM device WHERE product_id = 'lamp' ORDER BY 1").fetchall()
-        same("device", devices, sorted((d.name, d.version, d.presence) for d in model.devices.values()))
-        same("upgrades", sorted(self.heard.items()), sorted((d.name, d.upgrades) for d in model.devices.values()))
+        sql = "SELECT device_id, version, presence FROM device WHERE product_id = 'lamp' ORDER BY 1"
+        expected = sorted((d.name, d.version, d.presence) for d in model.devices.values())
+        same("device", self.db.execute(sql).fetchall(), expected)
+        expected = sorted((d.name, d.upgrades) for d in model.devices.values())
+        same("upgrades", sorted(self.heard.items()), expected)
         if self.db.execute("SELECT EXISTS (SELECT 1 FROM task_change)").fetchone()[0]:
             found.append("operators' changes are not taken up")
+        if self.is_late():
+            found.append("what is due is not done")
         return found
 
     def differences_at_end(self):
         """What is too dear to compare each time."""
         found = []
-        log = "SELECT task_id, version, progress, coalesce(complete, 0), success, error_reason FROM progress_log WHERE device_id = ? ORDER BY log_id"
-        versions = "SELECT version, previous_version FROM version_log WHERE device_id = ? ORDER BY log_id"
+        of_device = "WHERE device_id = ? ORDER BY log_id"
+        columns = "task_id, version, progress, coalesce(complete, 0), success"
+        log = f"SELECT {columns} FROM progress_log {of_device}"
+        versions = f"SELECT version, previous_version FROM version_log {of_device}"
         for device in self.model.devices.values():
-            logged = [row[:5] for row in self.db.execute(log, (device.name,))]
-            if logged != [row[:5] for row in device.logged]:
+            logged = self.db.execute(log, (device.name,)).fetchall()
+            if logged != device.logged:
                 found.append(f"progress_log of {device.name}: {logged} instead of {device.logged}")
             if self.db.execute(versions, (device.name,)).fetchall() != device.versions:
                 found.append(f"version_log of {device.name} instead of {device.versions}")
-        counts = self.db.execute("SELECT task_id, waiting, processing, success, failed, canceled FROM task_summary ORDER BY 1").fetchall()
-        states = ("waiting", "processing", "success", "failed", "canceled")
-        expected = [(t.name, *(sum(r.state == s for r in t.rows.values()) for s in states)) for t in self.model.tasks.values()]
-        if counts != sorted(expected):
-            found.append(f"task_summary: {counts} instead of {sorted(expected)}")
+        found += self.differences_of_counts()
         for task in self.model.tasks.values():
             for name, row in task.rows.items():
                 told = self.events.get((task.name, name))
                 if told not in (None, row.state):
-                    found.append(f"the last event of {task.name} {name} says {told}, it is {row.state}")
+                    found.append(f"the last event of {task.name} {name}: {told}, not {row.state}")
         if self.db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
             found.append("the catalog is damaged")
         return found
+
+    def differences_of_counts(self):
+        states = ("waiting", "processing", "success", "failed", "canceled")
+        sql = f"SELECT task_id, {', '.join(states)} FROM task_summary ORDER BY 1"
+        counts, expected = self.db.execute(sql).fetchall(), []
+        for task in self.model.tasks.values():
+            found = [row.state for row in task.rows.values()]
+            expected.append((task.name, *(found.count(state) for state in states)))
+        expected.sort()
+        return [f"task_summary: {counts} instead of {expected}"] if counts != expected else []
 
     def agree_rows(self, seconds=4):
         deadline = time.monotonic() + seconds
@@ -402,11 +608,19 @@ class Walk:
         except TimeoutError:
             raise AssertionError("\n".join(self.differences())) from None
 
+    def end_holds(self):
+        """Mostly: now and then an operator acts while devices are waited for."""
+        wait = self.random.choices([0, HOLD + 100, SETTLE + 1000], [4, 5, 1])[0]
+        if wait and self.broker.faketime:
+            self.pass_time(wait)
+            self.agree_all()
+
     def walk(self, seconds, steps):
         deadline, done = time.monotonic() + seconds, 0
         while done < steps and time.monotonic() < deadline:
             done += self.devices_act()
             self.agree_all()
+            self.end_holds()
             done += self.operator_acts()
             self.agree_all()
         deadline = time.monotonic() + 4
@@ -431,7 +645,8 @@ def main():
         print(f"seed {options.seed}: {steps} steps, the same rows, messages and answers")
         print("(no libfaketime: the clock was not moved)" if not broker.faketime else "", end="")
     except (AssertionError, Gone, TimeoutError, RuntimeError) as trouble:
-        print(f"seed {options.seed}, after {len(walk.history) if walk else 0} acts: {type(trouble).__name__}\n{trouble}")
+        acts = len(walk.history) if walk else 0
+        print(f"seed {options.seed}, after {acts} acts: {type(trouble).__name__}\n{trouble}")
         print("the last acts:", *(walk.history[-40:] if walk else []), sep="\n  ")
         with open(broker.log, encoding="utf-8", errors="replace") as log:
             print("the broker's log:", *log.read().splitlines()[-15:], sep="\n  ")

@@ -84,6 +84,8 @@ static void each_kind_reads_its_members(void **state)
 	assert_true(message.has_success && !message.success);
 	assert_slice(message.message_id, "7");
 	assert_slice(message.error_reason, "no room");
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"firmwareId\":\"f2\"}"), FW_OK);
+	assert_slice(message.firmware_id, "f2");
 
 	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"timestamp\":5,\"version\":\"3\"}"), FW_OK);
 	assert_slice(message.version, "3");

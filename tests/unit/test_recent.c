@@ -13,7 +13,7 @@
 #define MINUTE 60000
 
 static struct fw_recent *recent;
-static uint64_t generation = 1;
+static uint64_t generation = 1, connection = 1;
 
 static int set_up(void **state)
 {
@@ -29,27 +29,35 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static bool offer_is_news(const char *device, const char *version, const char *offered, int64_t now)
+static bool news_of(const char *product, const char *device, const char *version, int64_t now)
 {
-	struct fw_recent_words words = {fw_slice_of(version), fw_slice_of(offered)};
+	struct fw_recent_word word = {.version = fw_slice_of(version), .connection = connection, .generation = generation, .now = now};
 
-	return fw_recent_note(recent, FW_SLICE("lamp"), fw_slice_of(device), words, generation, now);
+	return fw_recent_note(recent, fw_slice_of(product), fw_slice_of(device), &word);
 }
 
-static bool news(const char *device, const char *version, int64_t now)
+static bool offer_is_news(const char *version, const char *offered)
 {
-	return offer_is_news(device, version, NULL, now);
+	struct fw_recent_word word = {.version = fw_slice_of(version), .offered = fw_slice_of(offered), .connection = connection,
+		.generation = generation, .now = NOW};
+
+	return fw_recent_note(recent, FW_SLICE("lamp"), FW_SLICE("d1"), &word);
 }
 
 static void test_another_offer_is_news(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
-	assert_true(offer_is_news("d1", "1.0", "f2", NOW));
-	assert_false(offer_is_news("d1", "1.0", "f2", NOW));
-	assert_true(offer_is_news("d1", "1.0", "f3", NOW));
-	assert_true(offer_is_news("d1", "1.0f", "3", NOW));
-	assert_true(news("d1", "1.0", NOW));
+	assert_true(offer_is_news("1.0", NULL));
+	assert_true(offer_is_news("1.0", "f2"));
+	assert_false(offer_is_news("1.0", "f2"));
+	assert_true(offer_is_news("1.0", "f3"));
+	assert_true(offer_is_news("1.0f", "3"));
+	assert_true(offer_is_news("1.0", NULL));
+}
+
+static bool news(const char *device, const char *version, int64_t now)
+{
+	return news_of("lamp", device, version, now);
 }
 
 static void test_another_version_is_news(void **state)
@@ -83,6 +91,15 @@ static void test_in_another_generation_it_is_news(void **state)
 	assert_false(news("d1", "1.0", NOW + 2));
 }
 
+static void test_by_another_connection_it_is_news(void **state)
+{
+	(void)state;
+	assert_true(news("d1", "1.0", NOW));
+	connection++;
+	assert_true(news("d1", "1.0", NOW + 1));
+	assert_false(news("d1", "1.0", NOW + 2));
+}
+
 static void test_a_clock_set_back_makes_news(void **state)
 {
 	(void)state;
@@ -96,9 +113,9 @@ static void test_devices_and_products_are_apart(void **state)
 	(void)state;
 	assert_true(news("d1", "1.0", NOW));
 	assert_true(news("d2", "1.0", NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("oven"), FW_SLICE("d1"), (struct fw_recent_words){.version = FW_SLICE("1.0")}, generation, NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("a"), FW_SLICE("bc"), (struct fw_recent_words){.version = FW_SLICE("1.0")}, generation, NOW));
-	assert_true(fw_recent_note(recent, FW_SLICE("ab"), FW_SLICE("c"), (struct fw_recent_words){.version = FW_SLICE("1.0")}, generation, NOW));
+	assert_true(news_of("oven", "d1", "1.0", NOW));
+	assert_true(news_of("a", "bc", "1.0", NOW));
+	assert_true(news_of("ab", "c", "1.0", NOW));
 }
 
 static void test_forget(void **state)
@@ -135,6 +152,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another_offer_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_after_a_minute_it_is_news_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_another_generation_it_is_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_by_another_connection_it_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_clock_set_back_makes_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_devices_and_products_are_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),

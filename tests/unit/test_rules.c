@@ -234,6 +234,15 @@ static void names_go_both_ways(void **ignored)
 	assert_int_equal(fw_rules_failure_parse(fw_slice_of("lost")), FW_FAILURE_NONE);
 }
 
+static void a_pull_is_an_answer(void **ignored)
+{
+	(void)ignored;
+	for (unsigned facts = 0; facts <= FW_FACT_PUSH; facts++) {
+		assert_true(fw_rules_step(FW_ROW_WAITING, FW_EVENT_PULLED, facts).actions & FW_ACT_RESPONDED);
+		assert_true(fw_rules_step(FW_ROW_PROCESSING, FW_EVENT_PULLED, facts).actions & FW_ACT_RESPONDED);
+	}
+}
+
 static void events_have_names_of_their_own(void **ignored)
 {
 	(void)ignored;
@@ -268,6 +277,7 @@ int main(void)
 		cmocka_unit_test(a_repeated_event_does_not_move_a_row_twice),
 		cmocka_unit_test(every_open_row_can_end),
 		cmocka_unit_test(names_go_both_ways),
+		cmocka_unit_test(a_pull_is_an_answer),
 		cmocka_unit_test(events_have_names_of_their_own),
 		cmocka_unit_test(what_is_out_of_range_changes_nothing),
 	};
