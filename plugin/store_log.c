@@ -149,7 +149,8 @@ enum fw_status fw_store_log_has(struct fw_store_log *log, const struct fw_uplink
 	enum fw_status status = fw_uplink_has_time(uplink) ? FW_OK : first_log_of(log, uplink->connection, &first_log);
 
 	*again = false;
-	if (status != FW_OK)
+	/* what came with QoS 0 never comes again */
+	if (status != FW_OK || uplink->at_most_once)
 		return status;
 	statement = start_progress(log, PROGRESS_LOGGED, uplink, named);
 	fw_db_bind_integer(statement, 10, first_log);

@@ -174,6 +174,8 @@ static void talk(void)
 	say(&console, "/lamp/d2/firmware/report", "{\"version\":\"1.0\",\"timestamp\":2,\"x\":{}}");
 	say(&lamp, "/lamp/d1/elsewhere", "");
 	download();
+	/* else the task's row would be what the pull was answered with */
+	take_step();
 }
 
 static void upgrade(void)
