@@ -105,6 +105,9 @@ struct fw_answer {
 /* Decides, in the contract's order. FW_OK, or the source's trouble: then there is no answer. */
 enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out);
 
+/* A device completed an upgrade: from now on pulls from before its restart are told from others. */
+void fw_catalog_note_completion(struct fw_catalog *catalog);
+
 /* The version the device runs as far as the plugin was told, uplinks not yet applied included.
  * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's trouble. */
 enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size);

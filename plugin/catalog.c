@@ -35,6 +35,7 @@ struct fw_catalog {
 	struct fw_table *known, *unknown; /* the cache */
 	struct fw_retired retired;
 	uint64_t generation; /* of what is cached */
+	bool completions;    /* some device has completed an upgrade since the start */
 };
 
 struct question {
@@ -109,6 +110,11 @@ void fw_catalog_free(struct fw_catalog *catalog)
 	fw_table_free(catalog->unknown);
 	fw_retired_free_some(&catalog->retired, SIZE_MAX, entry_free);
 	free(catalog);
+}
+
+void fw_catalog_note_completion(struct fw_catalog *catalog)
+{
+	catalog->completions = true;
 }
 
 uint64_t fw_catalog_generation(const struct fw_catalog *catalog)
@@ -314,6 +320,7 @@ static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_p
 struct candidate {
 	const struct fw_firmware *firmware; /* NULL: there is none */
 	bool of_task;   /* of an open row; without firmware: one that is under way, and nothing can be handed out for */
+	bool under_way; /* of the row that is under way */
 	bool downgrade; /* also to a device that runs a higher version */
 };
 
@@ -322,8 +329,15 @@ static bool is_closed(const struct fw_catalog *catalog, const struct fw_pull *pu
 	return fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(row->firmware_id), fw_slice_of(row->version));
 }
 
-/* Step 3: the open row under way, or else the lowest or highest one, that no unapplied uplink has closed. One upgrade at a time. */
-static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, struct candidate *out)
+static bool is_above(const struct current *current, int64_t order, struct fw_slice version, bool downgrade)
+{
+	return !fw_slice_equal(current->version, version) && (current->order < order || downgrade);
+}
+
+/* Step 3: the open row under way, or else the lowest or highest one that the device may have, that no unapplied uplink has closed. One
+ * upgrade at a time. */
+static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, const struct current *current,
+	struct candidate *out)
 {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
 	size_t count = 0, i = 0;
@@ -331,12 +345,18 @@ static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	while (i < count && is_closed(catalog, pull, &rows[i]))
-		i++;
+	for (; i < count; i++) {
+		bool wanted = rows[i].processing || is_above(current, rows[i].order, fw_slice_of(rows[i].version), rows[i].downgrade);
+
+		/* a row that is not for it holds up no other, but the policy */
+		out->of_task |= !is_closed(catalog, pull, &rows[i]);
+		if (wanted && !is_closed(catalog, pull, &rows[i]))
+			break;
+	}
 	if (i == count)
 		return FW_OK;
-	out->of_task = true;
 	out->downgrade = rows[i].downgrade;
+	out->under_way = rows[i].processing;
 	return rows[i].offered ? by_version(catalog, pull->product, fw_slice_of(rows[i].version), &out->firmware) : FW_OK;
 }
 
@@ -393,7 +413,7 @@ static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct
 	/* not applied yet: the catalog has the version before */
 	if (fw_pending_completed(catalog->pending, pull->product, pull->device))
 		status = source->device_version(source->context, pull->product, pull->device, version, sizeof(version));
-	else if (product->completing && !fw_pending_version(catalog->pending, pull->product, pull->device).len)
+	else if ((product->completing || catalog->completions) && !fw_pending_version(catalog->pending, pull->product, pull->device).len)
 		status = source->completed_from(source->context, pull->product, pull->device, pull->now, version, sizeof(version));
 	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));
 	return status == FW_NOT_FOUND ? FW_OK : status;
@@ -403,9 +423,7 @@ static bool may_have(const struct candidate *candidate, const struct current *cu
 {
 	const struct fw_firmware *firmware = candidate->firmware;
 
-	if (!firmware || !firmware->ready || fw_slice_equal(current->version, fw_slice_of(firmware->version)))
-		return false;
-	return current->order < firmware->order || candidate->downgrade;
+	return firmware && firmware->ready && is_above(current, firmware->order, fw_slice_of(firmware->version), candidate->downgrade);
 }
 
 static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product,
@@ -426,28 +444,28 @@ static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const
 	return FW_OK;
 }
 
-/* Steps 3 to 5. */
+/* Steps 3 to 5. What is under way is told again, whatever the device said before. */
 static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
 {
-	struct candidate candidate = {NULL, false, false};
+	struct candidate candidate = {.firmware = NULL};
 	struct current current;
-	bool before = false;
 	enum fw_status status = find_current(catalog, pull, &product->shortcut, &current);
 
-	if (status == FW_OK)
-		status = is_before_restart(catalog, pull, &product->product, &before);
-	if (status == FW_OK && !before && product->product.open_tasks)
-		status = find_open_row(catalog, pull, product->product.policy, &candidate);
-	if (status == FW_OK && !before && !candidate.of_task)
+	if (status == FW_OK && product->product.open_tasks)
+		status = find_open_row(catalog, pull, product->product.policy, &current, &candidate);
+	if (status == FW_OK && !candidate.of_task)
 		status = policy_firmware(catalog, pull, product, current.order, &candidate.firmware);
 	if (status != FW_OK)
 		return status;
 	out->of_task = candidate.of_task;
-	out->before_restart = before;
-	if (may_have(&candidate, &current))
-		return offer_unless_mislabelled(catalog, pull, &product->product, &current, candidate.firmware, out);
 	out->code = FW_PULL_NO_UPDATE;
-	return FW_OK;
+	if (!may_have(&candidate, &current))
+		return FW_OK;
+	if (!candidate.under_way)
+		status = is_before_restart(catalog, pull, &product->product, &out->before_restart);
+	if (status != FW_OK || out->before_restart)
+		return status;
+	return offer_unless_mislabelled(catalog, pull, &product->product, &current, candidate.firmware, out);
 }
 
 enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)

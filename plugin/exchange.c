@@ -214,6 +214,8 @@ static bool note_words(struct exchange *exchange, struct fw_slice version, struc
 /* A pull that tells the same again is no news; after the end of an upgrade anything is. */
 static void note_recent(struct exchange *exchange, const struct fw_uplink *uplink)
 {
+	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success)
+		fw_catalog_note_completion(exchange->service->catalog);
 	if (uplink->kind == FW_UPLINK_REPORT)
 		note_words(exchange, uplink->version, (struct fw_slice){NULL, 0});
 	else if (uplink->complete)

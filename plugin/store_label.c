@@ -5,11 +5,14 @@
 #include "catalog.h"
 #include "store_db.h"
 
-enum statement { VERSION_OF, LABEL_OF, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
+#define TOLD_EVERY_MS 60000 /* the resolver looks anew when the generation moves: no device may move it at will */
+
+enum statement { MOVE_GENERATION, VERSION_OF, LABEL_OF, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
+	[MOVE_GENERATION] = "UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
 	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[LABEL_OF] = "SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
 	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
@@ -23,6 +26,7 @@ static const char *const sql[STATEMENTS] = {
 struct fw_labels {
 	struct fw_writer *writer;
 	sqlite3_stmt *statements[STATEMENTS];
+	int64_t next_told; /* steady ms */
 };
 
 enum fw_status fw_labels_open(struct fw_writer *writer, struct fw_labels **out, struct fw_error *error)
@@ -89,6 +93,15 @@ static enum fw_status read_text(sqlite3_stmt *statement, char *text, size_t size
 	return FW_OK;
 }
 
+/* The resolver is to ask of this product what it did not have to ask before. */
+static enum fw_status tell_resolver(struct fw_labels *labels)
+{
+	if (labels->writer->steady_ms < labels->next_told)
+		return FW_OK;
+	labels->next_told = labels->writer->steady_ms + TOLD_EVERY_MS;
+	return fw_db_run(labels->statements[MOVE_GENERATION]);
+}
+
 /* One more time the device reports `version`, and not what it was offered. */
 static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
 	const char *wanted)
@@ -108,7 +121,7 @@ static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *up
 		fw_writer_log(labels->writer, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
 			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
 			uplink->product.at, device->offered_firmware_id, (int)version.len, version.at, wanted);
-	return status;
+	return status == FW_OK && times == FW_LABEL_TIMES - 1 ? tell_resolver(labels) : status;
 }
 
 /* Did it install what it was offered, and says otherwise? Who only polls says what it said before. */

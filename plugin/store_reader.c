@@ -27,7 +27,7 @@ static const char *const sql[STATEMENTS] = {
 		"SELECT firmware_enabled, pull_policy,"
 		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
 		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.processing > 0),"
-		" EXISTS (SELECT 1 FROM device d WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL),"
+		" EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL),"
 		" EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1)"
 		" FROM product WHERE product_id = ?1",
 	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",

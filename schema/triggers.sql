@@ -421,28 +421,6 @@ BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
--- label_mismatch: an operator may delete what is there, and it is offered again.
-
-CREATE TRIGGER label_mismatch_insert AFTER INSERT ON label_mismatch
-BEGIN
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
-END;
-
-CREATE TRIGGER label_mismatch_delete AFTER DELETE ON label_mismatch
-BEGIN
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
-END;
-
--- The first device of its product that pulls have to be told apart of: before its restart, and after.
-CREATE TRIGGER device_completed AFTER UPDATE OF completed_from ON device
-WHEN NEW.completed_from IS NOT NULL AND OLD.completed_from IS NULL
-BEGIN
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)
-  WHERE NOT EXISTS (
-    SELECT 1 FROM device
-    WHERE product_id = NEW.product_id AND completed_from IS NOT NULL AND device_id IS NOT NEW.device_id);
-END;
-
 -- logs
 
 CREATE TRIGGER progress_log_insert BEFORE INSERT ON progress_log

@@ -128,7 +128,11 @@ static enum fw_status open_rows(void *context, struct fw_slice id, struct fw_sli
 
 		snprintf(rows[i].version, sizeof(rows[i].version), "%s", source.open[from]);
 		snprintf(rows[i].firmware_id, sizeof(rows[i].firmware_id), "f%s", source.open[from]);
-		rows[i].order = (int64_t)from + 1;
+		rows[i].order = 0;
+		for (size_t k = 0; k < 8 && source.firmware[k].version; k++) {
+			if (strcmp(source.firmware[k].version, source.open[from]) == 0)
+				rows[i].order = source.firmware[k].order;
+		}
 		rows[i].processing = source.under_way && strcmp(source.open[from], source.under_way) == 0;
 		rows[i].offered = !rows[i].processing || !source.held;
 		rows[i].downgrade = source.downgrade;
