@@ -70,6 +70,9 @@ void fw_hex(char *at, const unsigned char *bytes, size_t len);
 /* A random 64-bit number from the operating system; falls back on the clocks. */
 uint64_t fw_random(void);
 
+/* Bytes of the character at the front of `len` bytes, at least 1; 0 where it is NUL or not valid. */
+size_t fw_utf8_step(const char *at, size_t len);
+
 /* True for valid UTF-8 without NUL and without surrogates (RFC 3629). */
 bool fw_utf8_valid(const char *at, size_t len);
 
