@@ -64,6 +64,9 @@ int64_t fw_boot_ms(void);
  * chosen by a hostile client, start from a random seed. */
 uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len);
 
+/* The same of a device: its two ids, kept apart. */
+uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice device);
+
 /* Lower-case hex of `len` bytes, and the terminator: 2 * len + 1 bytes at `at`. */
 void fw_hex(char *at, const unsigned char *bytes, size_t len);
 

@@ -76,6 +76,14 @@ uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len)
 	return hash;
 }
 
+uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice device)
+{
+	uint64_t hash = fw_hash(seed, product.at, product.len);
+
+	/* a byte that ids do not have keeps "a"/"bc" apart from "ab"/"c" */
+	return fw_hash(fw_hash(hash, "/", 1), device.at, device.len);
+}
+
 /* Good enough for ids and hash seeds on a system without getrandom; nothing secret may come from here. */
 static uint64_t random_from_clocks(void)
 {

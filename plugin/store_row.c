@@ -97,28 +97,17 @@ void fw_rows_close(struct fw_rows *rows)
 	free(rows);
 }
 
-/* Text that the schema keeps within `size`; what hands have made longer is cut. */
-static void read_text(sqlite3_stmt *statement, int column, char *buffer, size_t size)
-{
-	struct fw_slice text = fw_db_text(statement, column);
-	size_t len = text.len < size ? text.len : size - 1;
-
-	if (len)
-		memcpy(buffer, text.at, len);
-	buffer[len] = '\0';
-}
-
 static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 {
 	int column = 0;
 
 	memset(row, 0, sizeof(*row));
-	read_text(statement, column++, row->task_id, sizeof(row->task_id));
-	read_text(statement, column++, row->device_id, sizeof(row->device_id));
-	read_text(statement, column++, row->product_id, sizeof(row->product_id));
-	read_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
-	read_text(statement, column++, row->version, sizeof(row->version));
-	read_text(statement, column++, row->device_version, sizeof(row->device_version));
+	fw_db_copy_text(statement, column++, row->task_id, sizeof(row->task_id));
+	fw_db_copy_text(statement, column++, row->device_id, sizeof(row->device_id));
+	fw_db_copy_text(statement, column++, row->product_id, sizeof(row->product_id));
+	fw_db_copy_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
+	fw_db_copy_text(statement, column++, row->version, sizeof(row->version));
+	fw_db_copy_text(statement, column++, row->device_version, sizeof(row->device_version));
 	fw_rules_state_parse(fw_db_text(statement, column++), &row->state);
 	row->failed_by_device = sqlite3_column_int(statement, column++);
 	row->push = sqlite3_column_int(statement, column++);
@@ -166,11 +155,7 @@ static enum fw_status collect(sqlite3_stmt *statement, struct fw_row *found, siz
 
 static enum fw_status collect_by(struct fw_rows *rows, enum statement which, struct fw_slice first, struct fw_slice second, struct fw_row *found, size_t most, size_t *count)
 {
-	sqlite3_stmt *statement = rows->statements[which];
-
-	fw_db_bind_text(statement, 1, first);
-	fw_db_bind_text(statement, 2, second);
-	return collect(statement, found, most, count);
+	return collect(fw_db_start(rows->statements[which], first, second), found, most, count);
 }
 
 enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
@@ -210,14 +195,6 @@ enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due)
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static void bind_time(sqlite3_stmt *statement, int index, int64_t time)
-{
-	if (time)
-		sqlite3_bind_int64(statement, index, time);
-	else
-		sqlite3_bind_null(statement, index);
-}
-
 /* What of a write is not in the row: its error_reason and from_version, when they change. */
 struct change {
 	bool reason_set;
@@ -238,12 +215,12 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 4, row->progress);
 	fw_db_bind_text(statement, 5, fw_slice_of(row->state == FW_ROW_FAILED ? failed_by : NULL));
 	fw_db_bind_integer(statement, 6, row->attempts);
-	bind_time(statement, 7, row->pushed_at);
-	bind_time(statement, 8, row->responded_at);
-	bind_time(statement, 9, row->completed_at);
-	bind_time(statement, 10, row->interrupted_at);
-	bind_time(statement, 11, row->due_at);
-	bind_time(statement, 12, row->pushed_clock);
+	fw_db_bind_time(statement, 7, row->pushed_at);
+	fw_db_bind_time(statement, 8, row->responded_at);
+	fw_db_bind_time(statement, 9, row->completed_at);
+	fw_db_bind_time(statement, 10, row->interrupted_at);
+	fw_db_bind_time(statement, 11, row->due_at);
+	fw_db_bind_time(statement, 12, row->pushed_clock);
 	fw_db_bind_integer(statement, 13, change->reason_set);
 	fw_db_bind_text(statement, 14, change->reason);
 	fw_db_bind_integer(statement, 15, change->from_version_set);
@@ -312,10 +289,10 @@ static enum fw_status take_change(struct fw_rows *rows, enum statement which, st
 	if (status != FW_OK)
 		return status;
 	fw_db_bind_integer(rows->statements[FORGET_CHANGE], 1, sqlite3_column_int64(statement, 0));
-	read_text(statement, 1, row.task_id, sizeof(row.task_id));
-	read_text(statement, 2, row.device_id, sizeof(row.device_id));
-	read_text(statement, 3, row.product_id, sizeof(row.product_id));
-	read_text(statement, 4, row.firmware_id, sizeof(row.firmware_id));
+	fw_db_copy_text(statement, 1, row.task_id, sizeof(row.task_id));
+	fw_db_copy_text(statement, 2, row.device_id, sizeof(row.device_id));
+	fw_db_copy_text(statement, 3, row.product_id, sizeof(row.product_id));
+	fw_db_copy_text(statement, 4, row.firmware_id, sizeof(row.firmware_id));
 	change->sweep = sqlite3_column_int(statement, 5);
 	state_told = fw_rules_state_parse(fw_db_text(statement, 6), &row.state);
 	row.progress = sqlite3_column_int(statement, 7);
@@ -533,10 +510,10 @@ static enum fw_status tell_first_untold(struct fw_rows *rows)
 
 	if (status != FW_OK)
 		return status;
-	read_text(statement, 0, row.task_id, sizeof(row.task_id));
-	read_text(statement, 1, row.device_id, sizeof(row.device_id));
-	read_text(statement, 2, row.product_id, sizeof(row.product_id));
-	read_text(statement, 3, row.firmware_id, sizeof(row.firmware_id));
+	fw_db_copy_text(statement, 0, row.task_id, sizeof(row.task_id));
+	fw_db_copy_text(statement, 1, row.device_id, sizeof(row.device_id));
+	fw_db_copy_text(statement, 2, row.product_id, sizeof(row.product_id));
+	fw_db_copy_text(statement, 3, row.firmware_id, sizeof(row.firmware_id));
 	fw_rules_state_parse(fw_db_text(statement, 4), &row.state);
 	row.progress = sqlite3_column_int(statement, 5);
 	if (sqlite3_column_type(statement, 6) != SQLITE_NULL && !(reason = strdup((const char *)sqlite3_column_text(statement, 6))))

@@ -339,7 +339,7 @@ static enum fw_status find_waiting(struct fw_schedule *schedule, const struct sw
 	sqlite3_bind_text(statement, 1, sweep->task_id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 2, sweep->after, -1, SQLITE_STATIC);
 	while (*count < STEP_ROWS && (status = fw_db_step(statement)) == FW_OK)
-		fw_slice_copy(fw_db_text(statement, 0), found[(*count)++].text, sizeof(found[0].text));
+		fw_db_copy_text(statement, 0, found[(*count)++].text, sizeof(found[0].text));
 	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
