@@ -34,6 +34,7 @@ struct sweep {
 
 struct fw_schedule {
 	struct fw_writer *writer;
+	struct fw_notices *notices;
 	struct fw_rows *rows;
 	struct fw_devices *devices;
 	sqlite3_stmt *statements[STATEMENTS];
@@ -106,17 +107,19 @@ static enum fw_status find_next_due(struct fw_schedule *schedule)
 	return status;
 }
 
-enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule **out,
+enum fw_status fw_schedule_open(const struct fw_schedule_parts *parts, struct fw_schedule **out,
 	struct fw_error *error)
 {
+	struct fw_writer *writer = parts->writer;
 	struct fw_schedule *schedule = calloc(1, sizeof(*schedule));
 	enum fw_status status;
 
 	if (!schedule)
 		return FW_NOMEM;
 	schedule->writer = writer;
-	schedule->rows = rows;
-	schedule->devices = devices;
+	schedule->notices = parts->notices;
+	schedule->rows = parts->rows;
+	schedule->devices = parts->devices;
 	schedule->last_sweep = &schedule->sweeps;
 	schedule->firmware = fw_table_new(0);
 	schedule->sweeps_by_task = fw_table_new(0);
@@ -511,7 +514,7 @@ static enum fw_status changes_step(struct fw_schedule *schedule)
 	size_t count = 0;
 	enum fw_status status;
 
-	while ((status = fw_rows_take_change(schedule->rows, &change)) == FW_OK) {
+	while ((status = fw_notices_take_change(schedule->notices, &change)) == FW_OK) {
 		status = carry_on(schedule, &change);
 		if (status != FW_OK || ++count == STEP_ROWS || !has_room(schedule))
 			return status;
@@ -568,7 +571,7 @@ static enum fw_status tell_untold(struct fw_schedule *schedule, bool *more)
 	status = fw_writer_begin(writer);
 	if (status != FW_OK)
 		return status;
-	status = fw_writer_end(writer, fw_rows_tell_untold(schedule->rows, &again), 0);
+	status = fw_writer_end(writer, fw_notices_tell_untold(schedule->notices, &again), 0);
 	*more |= status == FW_OK && again;
 	return status;
 }
