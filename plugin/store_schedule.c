@@ -5,6 +5,7 @@
 
 #include "store_db.h"
 #include "store_firmware.h"
+#include "store_sweep.h"
 #include "table.h"
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
@@ -13,23 +14,13 @@
 #define FIRMWARE_MAX 256u   /* kept in a transaction */
 #define PACES_MAX 10000u    /* connections of gateways that are remembered */
 
-enum statement { FIRMWARE, WAITING_AFTER, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
+enum statement { FIRMWARE, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[FIRMWARE] = (FW_SELECT_FIRMWARE "WHERE f.firmware_id = ?1"),
-	[WAITING_AFTER] = "SELECT device_id FROM task_device WHERE task_id = ?1 AND device_id > ?2 AND state = 'waiting' ORDER BY device_id",
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
-	[RUNNING_TASKS] = ("SELECT t.task_id, c.product_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
-		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position"),
-};
-
-/* A walk over the waiting rows of a task, by device_id. */
-struct sweep {
-	struct sweep *next;
-	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
-	char after[FW_ID_MAX + 1]; /* the last device looked at */
 };
 
 struct fw_schedule {
@@ -38,62 +29,13 @@ struct fw_schedule {
 	struct fw_rows *rows;
 	struct fw_devices *devices;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct sweep *sweeps, **last_sweep; /* oldest request first */
-	struct fw_table *sweeps_by_task;
+	struct fw_sweeps *sweeps;
 	struct fw_table *paces;    /* number of a connection to its struct fw_pace */
 	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
 	uint64_t firmware_of;     /* the transaction that they hold in: behind it an operator may change them */
 	int64_t next_due;         /* steady ms */
 	int64_t data_version;     /* at which task_change was last read */
 };
-
-static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slice task_id)
-{
-	return fw_table_get(schedule->sweeps_by_task, task_id);
-}
-
-/* A sweep under way begins anew: rows behind it may wait again. */
-static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slice task_id, struct fw_slice product)
-{
-	struct sweep *sweep = sweep_of(schedule, task_id);
-
-	if (sweep) {
-		sweep->after[0] = '\0';
-		return FW_OK;
-	}
-	if (task_id.len > FW_ID_MAX || !(sweep = calloc(1, sizeof(*sweep))))
-		return FW_NOMEM;
-	memcpy(sweep->task_id, task_id.at, task_id.len);
-	fw_slice_copy(product, sweep->product_id, sizeof(sweep->product_id));
-	if (fw_table_put(schedule->sweeps_by_task, task_id, sweep, NULL) != FW_OK) {
-		free(sweep);
-		return FW_NOMEM;
-	}
-	*schedule->last_sweep = sweep;
-	schedule->last_sweep = &sweep->next;
-	return FW_OK;
-}
-
-static void drop_first_sweep(struct fw_schedule *schedule)
-{
-	struct sweep *sweep = schedule->sweeps;
-
-	schedule->sweeps = sweep->next;
-	if (!schedule->sweeps)
-		schedule->last_sweep = &schedule->sweeps;
-	fw_table_remove(schedule->sweeps_by_task, fw_slice_of(sweep->task_id));
-	free(sweep);
-}
-
-static enum fw_status sweep_running_tasks(struct fw_schedule *schedule)
-{
-	enum fw_status status, requested = FW_OK;
-
-	while ((status = fw_db_step(schedule->statements[RUNNING_TASKS])) == FW_OK && requested == FW_OK)
-		requested = request_sweep(schedule, fw_db_text(schedule->statements[RUNNING_TASKS], 0), fw_db_text(schedule->statements[RUNNING_TASKS], 1));
-	sqlite3_reset(schedule->statements[RUNNING_TASKS]);
-	return status == FW_NOT_FOUND ? requested : status;
-}
 
 static enum fw_status find_next_due(struct fw_schedule *schedule)
 {
@@ -120,15 +62,15 @@ enum fw_status fw_schedule_open(const struct fw_schedule_parts *parts, struct fw
 	schedule->notices = parts->notices;
 	schedule->rows = parts->rows;
 	schedule->devices = parts->devices;
-	schedule->last_sweep = &schedule->sweeps;
 	schedule->firmware = fw_table_new(0);
-	schedule->sweeps_by_task = fw_table_new(0);
 	schedule->paces = fw_table_new(0);
-	status = schedule->paces && schedule->firmware && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	status = schedule->paces && schedule->firmware ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status == FW_OK)
 		status = find_next_due(schedule);
 	if (status == FW_OK)
-		status = sweep_running_tasks(schedule);
+		status = fw_sweeps_open(writer, &schedule->sweeps, error);
+	if (status == FW_OK)
+		status = fw_sweeps_request_running(schedule->sweeps);
 	if (status != FW_OK) {
 		fw_error_set(error, "cannot read the tasks: %s", sqlite3_errmsg(writer->db));
 		fw_schedule_close(schedule);
@@ -142,13 +84,11 @@ void fw_schedule_close(struct fw_schedule *schedule)
 {
 	if (!schedule)
 		return;
-	while (schedule->sweeps)
-		drop_first_sweep(schedule);
+	fw_sweeps_close(schedule->sweeps);
 	fw_table_clear(schedule->paces, free);
 	fw_table_free(schedule->paces);
 	fw_table_clear(schedule->firmware, free);
 	fw_table_free(schedule->firmware);
-	fw_table_free(schedule->sweeps_by_task);
 	fw_db_finalize(schedule->statements, STATEMENTS);
 	free(schedule);
 }
@@ -328,32 +268,14 @@ static bool has_room(const struct fw_schedule *schedule)
 	return fw_writer_room(schedule->writer) >= MESSAGES_OF_ROW;
 }
 
-struct device_id {
-	char text[FW_ID_MAX + 1];
-};
-
-static enum fw_status find_waiting(struct fw_schedule *schedule, const struct sweep *sweep, struct device_id *found, size_t *count)
+/* Looks at the devices of the next waiting rows of the first sweep. *last: the last one, "" for
+ * none. */
+static enum fw_status sweep_step(
+	struct fw_schedule *schedule, char last[FW_ID_MAX + 1], bool *done)
 {
-	sqlite3_stmt *statement = schedule->statements[WAITING_AFTER];
-	enum fw_status status = FW_OK;
-
-	*count = 0;
-	/* an empty text, not NULL: the first device follows it */
-	sqlite3_bind_text(statement, 1, sweep->task_id, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, sweep->after, -1, SQLITE_STATIC);
-	while (*count < STEP_ROWS && (status = fw_db_step(statement)) == FW_OK)
-		fw_db_copy_text(statement, 0, found[(*count)++].text, sizeof(found[0].text));
-	sqlite3_reset(statement);
-	return status == FW_NOT_FOUND ? FW_OK : status;
-}
-
-/* Looks at the devices of the next waiting rows of the first sweep. */
-static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
-{
-	struct device_id found[STEP_ROWS];
-	struct sweep *sweep = schedule->sweeps;
+	struct fw_device_name found[STEP_ROWS];
 	size_t count;
-	enum fw_status status = find_waiting(schedule, sweep, found, &count);
+	enum fw_status status = fw_sweeps_find(schedule->sweeps, found, STEP_ROWS, &count);
 
 	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -361,8 +283,9 @@ static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
 			*done = false;
 			break;
 		}
-		status = fw_schedule_device(schedule, fw_slice_of(sweep->product_id), fw_slice_of(found[i].text));
-		memcpy(sweep->after, found[i].text, sizeof(sweep->after));
+		status = fw_schedule_device(
+			schedule, fw_slice_of(found[i].product), fw_slice_of(found[i].device));
+		memcpy(last, found[i].device, sizeof(found[i].device));
 	}
 	return status;
 }
@@ -370,24 +293,20 @@ static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
 static enum fw_status go_on_sweeping(struct fw_schedule *schedule, bool *more)
 {
 	bool done = false;
-	char after[FW_ID_MAX + 1];
+	char last[FW_ID_MAX + 1] = "";
 	enum fw_status status;
 
-	if (!schedule->sweeps || !has_room(schedule))
+	if (!fw_sweeps_wait(schedule->sweeps) || !has_room(schedule))
 		return FW_OK;
-	memcpy(after, schedule->sweeps->after, sizeof(after));
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = sweep_step(schedule, &done);
+	status = sweep_step(schedule, last, &done);
 	status = fw_writer_end(schedule->writer, status, 0);
-	if (status != FW_OK) {
-		memcpy(schedule->sweeps->after, after, sizeof(after));
+	if (status != FW_OK)
 		return status;
-	}
-	if (done)
-		drop_first_sweep(schedule);
-	*more |= schedule->sweeps != NULL;
+	fw_sweeps_passed(schedule->sweeps, last[0] ? last : NULL, done);
+	*more |= fw_sweeps_wait(schedule->sweeps);
 	return FW_OK;
 }
 
@@ -500,9 +419,11 @@ static enum fw_status ask_about_devices(struct fw_schedule *schedule)
 /* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its next upgrade. */
 static enum fw_status carry_on(struct fw_schedule *schedule, const struct fw_change *change)
 {
+	if (!change->product_id[0])
+		return FW_OK;
 	if (change->sweep)
-		return change->product_id[0] ? request_sweep(schedule, fw_slice_of(change->task_id), fw_slice_of(change->product_id)) : FW_OK;
-	if (!change->device_id[0] || !change->product_id[0])
+		return fw_sweeps_request(schedule->sweeps, fw_slice_of(change->task_id), fw_slice_of(change->product_id));
+	if (!change->device_id[0])
 		return FW_OK;
 	return fw_schedule_device(schedule, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
 }
