@@ -4,20 +4,16 @@
 #include <string.h>
 
 #include "store_db.h"
-#include "store_firmware.h"
+#include "store_push.h"
 #include "store_sweep.h"
-#include "table.h"
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
-#define FIRMWARE_MAX 256u   /* kept in a transaction */
-#define PACES_MAX 10000u    /* connections of gateways that are remembered */
 
-enum statement { FIRMWARE, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
+enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[FIRMWARE] = (FW_SELECT_FIRMWARE "WHERE f.firmware_id = ?1"),
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
@@ -30,9 +26,7 @@ struct fw_schedule {
 	struct fw_devices *devices;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct fw_sweeps *sweeps;
-	struct fw_table *paces;    /* number of a connection to its struct fw_pace */
-	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
-	uint64_t firmware_of;     /* the transaction that they hold in: behind it an operator may change them */
+	struct fw_pushes *pushes;
 	int64_t next_due;         /* steady ms */
 	int64_t data_version;     /* at which task_change was last read */
 };
@@ -62,9 +56,9 @@ enum fw_status fw_schedule_open(const struct fw_schedule_parts *parts, struct fw
 	schedule->notices = parts->notices;
 	schedule->rows = parts->rows;
 	schedule->devices = parts->devices;
-	schedule->firmware = fw_table_new(0);
-	schedule->paces = fw_table_new(0);
-	status = schedule->paces && schedule->firmware ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	status = fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error);
+	if (status == FW_OK)
+		status = fw_pushes_open(writer, parts->rows, &schedule->pushes, error);
 	if (status == FW_OK)
 		status = find_next_due(schedule);
 	if (status == FW_OK)
@@ -85,75 +79,9 @@ void fw_schedule_close(struct fw_schedule *schedule)
 	if (!schedule)
 		return;
 	fw_sweeps_close(schedule->sweeps);
-	fw_table_clear(schedule->paces, free);
-	fw_table_free(schedule->paces);
-	fw_table_clear(schedule->firmware, free);
-	fw_table_free(schedule->firmware);
+	fw_pushes_close(schedule->pushes);
 	fw_db_finalize(schedule->statements, STATEMENTS);
 	free(schedule);
-}
-
-static enum fw_status load_firmware(struct fw_schedule *schedule, struct fw_slice firmware_id, struct fw_firmware **out)
-{
-	sqlite3_stmt *statement = schedule->statements[FIRMWARE];
-	struct fw_firmware *firmware;
-	enum fw_status status;
-
-	fw_db_bind_text(statement, 1, firmware_id);
-	status = fw_store_firmware_read(statement, fw_delivery_expires(schedule->writer->delivery), &firmware);
-	if (status != FW_OK)
-		return status;
-	if (fw_table_count(schedule->firmware) >= FIRMWARE_MAX)
-		fw_table_clear(schedule->firmware, free);
-	status = fw_table_put(schedule->firmware, firmware_id, firmware, NULL);
-	if (status == FW_OK)
-		*out = firmware;
-	else
-		free(firmware);
-	return status;
-}
-
-/* The firmware, borrowed until the next call. FW_NOT_FOUND: it cannot be offered any more. */
-static enum fw_status find_firmware(struct fw_schedule *schedule, struct fw_slice firmware_id, const struct fw_firmware **out)
-{
-	struct fw_firmware *firmware;
-	enum fw_status status = FW_OK;
-
-	if (schedule->firmware_of != schedule->writer->transaction)
-		fw_table_clear(schedule->firmware, free);
-	schedule->firmware_of = schedule->writer->transaction;
-	firmware = fw_table_get(schedule->firmware, firmware_id);
-	if (!firmware)
-		status = load_firmware(schedule, firmware_id, &firmware);
-	if (status != FW_OK)
-		return status;
-	*out = firmware;
-	return firmware->ready ? FW_OK : FW_NOT_FOUND;
-}
-
-/* Records the push, and queues it for when the record is committed. */
-static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
-{
-	const struct fw_firmware *firmware;
-	char *payload;
-	size_t len = 0;
-	bool pushed;
-	enum fw_status status = find_firmware(schedule, fw_slice_of(row->firmware_id), &firmware);
-
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	/* when it is verified again, the task is swept again */
-	if (firmware->file && !fw_delivery_holds(schedule->writer->delivery, firmware->file, &firmware->stamp))
-		return FW_OK;
-	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, &(struct fw_row_input){.connection = row->device_connection}, &pushed);
-	if (status != FW_OK || !pushed)
-		return status;
-	payload = fw_delivery_write_offer(schedule->writer->delivery, firmware, fw_slice_of(row->product_id), fw_slice_of(row->device_id),
-		schedule->writer->wall_ms, (struct fw_slice){NULL, 0}, &len);
-	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
-	/* by then it is void */
-	return fw_writer_queue_expiring(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1,
-		(uint32_t)(row->response_timeout_ms / 1000));
 }
 
 static bool may_be_pushed(const struct fw_row *row)
@@ -176,30 +104,6 @@ static int64_t held_until(const struct fw_row *row)
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
 }
 
-/* A gateway's connection takes so many pushes a second, and so do those of which nobody knows by which connection they are there: the others
- * get a place in its queue. 0: now; else when, steady ms. */
-static int64_t place_in_queue(struct fw_schedule *schedule, const struct fw_row *row)
-{
-	struct fw_slice key = {(const char *)&row->device_connection, sizeof(row->device_connection)};
-	const struct fw_writer *writer = schedule->writer;
-	struct fw_pace *pace;
-
-	if (!writer->gateways || !writer->rate)
-		return 0;
-	pace = fw_table_get(schedule->paces, key);
-	if (!pace) {
-		if (fw_table_count(schedule->paces) >= PACES_MAX)
-			fw_table_clear(schedule->paces, free);
-		pace = calloc(1, sizeof(*pace));
-		/* without memory it goes unpaced */
-		if (!pace || fw_table_put(schedule->paces, key, pace, NULL) != FW_OK) {
-			free(pace);
-			return 0;
-		}
-	}
-	return fw_pace_take(pace, writer->rate, writer->steady_ms) ? 0 : fw_pace_place(pace, writer->rate, writer->steady_ms);
-}
-
 static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_row *row)
 {
 	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
@@ -208,9 +112,9 @@ static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_
 	if (!may_hear(schedule, row))
 		return FW_OK;
 	if (until <= schedule->writer->steady_ms)
-		until = place_in_queue(schedule, row);
+		until = fw_pushes_place(schedule->pushes, row);
 	if (!until)
-		return fw_writer_pass_over(schedule->writer, push(schedule, row), "a push");
+		return fw_writer_pass_over(schedule->writer, fw_pushes_send(schedule->pushes, row), "a push");
 	return until == row->device_due_at ? FW_OK : fw_device_set_due(schedule->devices, product, device, until);
 }
 
