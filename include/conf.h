@@ -1,37 +1,30 @@
-/* Where this plugin stands in the broker's configuration. With per_listener_settings Mosquitto 2.0 gives a plugin the clients of one listener
- * alone, and no plugin is told which. So mosquitto.conf is read again, as Mosquitto's conf.c does; the result is good for a line in the
- * log, and for nothing else. At start, any thread. */
+/* Reads mosquitto.conf again, as Mosquitto's conf.c does: the broker tells no plugin what stands
+ * there. What comes of it is good for a line in the log, and for nothing else. At start, any
+ * thread. */
 #ifndef FW_CONF_H
 #define FW_CONF_H
 
 #include "fw.h"
 
-#define FW_CONF_NAME_MAX 256u /* bytes of a path or of a listener's line; longer ones are cut */
-
-/* A line of the configuration. */
+/* A line of the configuration; texts are borrowed for the call. */
 struct fw_conf_line {
-	char file[FW_CONF_NAME_MAX];
-	char text[FW_CONF_NAME_MAX];
-	int number; /* from 1; 0: there is none */
+	const char *file;
+	int number;    /* from 1 */
+	bool included; /* from a folder that the first file includes */
+	const char *word, *value; /* without the blanks around them */
 };
 
-struct fw_conf_place {
-	bool per_listener;
-	int plugins;                  /* lines that load it */
-	struct fw_conf_line plugin;   /* the first of them */
-	struct fw_conf_line listener; /* above it in the same file; number 0: none, so that it serves the default listener */
-	int listeners;
-	struct fw_conf_line other;    /* the first listener that it does not serve */
-	bool default_used;            /* the default listener has a port or an address of its own */
-};
+/* Writes the path behind -c on this process' command line into `path`, of `size` bytes. FW_OK, or
+ * FW_NOT_FOUND. */
+enum fw_status fw_conf_path(char *path, size_t size);
 
-/* The path behind -c on this process' command line into `path`; false when there is none. */
-bool fw_conf_path(char *path, size_t size);
+/* Calls `take` for each line with a word and a value: those of `path`, and at each include_dir in
+ * it those of the folder's files (*.conf, sorted by name; they include no others). FW_OK; FW_IO
+ * when one of the files cannot be read, the others are. */
+enum fw_status fw_conf_read(
+	const char *path, void (*take)(void *context, const struct fw_conf_line *line), void *context);
 
-/* Reads `path` and the folders that it includes. `plugin`: the file name of this plugin, without its folder. FW_OK or FW_IO. */
-enum fw_status fw_conf_find(const char *path, const char *plugin, struct fw_conf_place *out);
-
-/* The sentence to log, or an empty one, into error->text. True: some listener's clients are not served, and nobody may have meant that. */
-bool fw_conf_describe(const struct fw_conf_place *place, struct fw_error *sentence);
+/* Does Mosquitto take this value for a yes? */
+bool fw_conf_is_true(const char *value);
 
 #endif

@@ -64,11 +64,17 @@ int64_t fw_boot_ms(void);
  * chosen by a hostile client, start from a random seed. */
 uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len);
 
+/* The same of a device: its two ids, kept apart. */
+uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice device);
+
 /* Lower-case hex of `len` bytes, and the terminator: 2 * len + 1 bytes at `at`. */
 void fw_hex(char *at, const unsigned char *bytes, size_t len);
 
 /* A random 64-bit number from the operating system; falls back on the clocks. */
 uint64_t fw_random(void);
+
+/* Bytes of the character at the front of `len` bytes, at least 1; 0 where it is NUL or not valid. */
+size_t fw_utf8_step(const char *at, size_t len);
 
 /* True for valid UTF-8 without NUL and without surrogates (RFC 3629). */
 bool fw_utf8_valid(const char *at, size_t len);

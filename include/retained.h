@@ -2,7 +2,7 @@
  * tells a plugin what it has retained, but each reads its own file when it starts, before its
  * plugins: so that file is read, once, then.
  *
- * Knows Mosquitto's configuration (mosquitto.conf(5)) and the format of its file, versions 5 and 6
+ * Knows what of mosquitto.conf (conf.h) says where that file is, and the format of its file, versions 5 and 6
  * (its src/persist.h, 1.5.6 to 2.1). Broker thread, at start. */
 #ifndef FW_RETAINED_H
 #define FW_RETAINED_H
@@ -13,10 +13,6 @@
  * FW_NOT_FOUND when it keeps nothing, or the configuration cannot be read. `path` has `size` bytes.
  */
 enum fw_status fw_retained_file(const char *conf, char *path, size_t size);
-
-/* The configuration that this process was started with, by /proc/self/cmdline. FW_OK, or
- * FW_NOT_FOUND. */
-enum fw_status fw_retained_conf(char *path, size_t size);
 
 /* Reads the broker's file, and writes a line for the log (`size` bytes, terminated, valid UTF-8):
  * how many retained messages there are on firmware topics, the topics of some, and how to clear

@@ -30,7 +30,15 @@ void fw_db_finalize(sqlite3_stmt **statements, size_t count);
 /* Binding and reading. An empty slice binds NULL. */
 void fw_db_bind_text(sqlite3_stmt *statement, int index, struct fw_slice text);
 void fw_db_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
+void fw_db_bind_time(sqlite3_stmt *statement, int index, int64_t time); /* 0 binds NULL */
 struct fw_slice fw_db_text(sqlite3_stmt *statement, int column); /* borrowed until the next step or reset; empty for NULL */
+
+/* Binds the two ids that most statements begin with, as ?1 and ?2; returns `statement`. */
+sqlite3_stmt *fw_db_start(sqlite3_stmt *statement, struct fw_slice first, struct fw_slice second);
+
+/* Copies text that the schema keeps within `size` bytes, terminated; empty for NULL. What hands have
+ * made longer counts as none. */
+void fw_db_copy_text(sqlite3_stmt *statement, int column, char *buffer, size_t size);
 
 /* One step: FW_OK with a row, FW_NOT_FOUND when there is none (the statement is then reset). */
 enum fw_status fw_db_step(sqlite3_stmt *statement);

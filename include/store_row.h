@@ -4,6 +4,7 @@
 #define FW_STORE_ROW_H
 
 #include "rules.h"
+#include "store_notice.h"
 #include "store_writer.h"
 
 #define FW_VERSION_BUFFER (FW_VERSION_MAX * 4 + 1)
@@ -35,7 +36,10 @@ struct fw_row {
 
 struct fw_rows;
 
-enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_rows **out, struct fw_error *error);
+/* `writer` and `notices` are borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns
+ * *out. */
+enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_notices *notices,
+	struct fw_rows **out, struct fw_error *error);
 void fw_rows_close(struct fw_rows *rows); /* NULL is fine */
 
 /* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
@@ -52,7 +56,7 @@ struct fw_row_input {
 	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
 };
 
-/* Applies `event` by the rules, writes the row, and queues the `task` event when its state changed. `row` is brought
+/* Applies `event` by the rules, writes the row, and tells of it (store_notice.h) when its state changed. `row` is brought
  * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not.
  * What goes back to the queue of a stopped task is canceled. */
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
@@ -65,20 +69,6 @@ enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
 
 /* The device reported a version, or said a last word: what was sent with this row before is not to be told of any more. */
 enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row);
-
-/* Sends the events of rows that are marked untold, as far as the rate and the outbox allow. *more: the rate allows more at once. */
-enum fw_status fw_rows_tell_untold(struct fw_rows *rows, bool *more);
-
-/* What an operator changed by hand. */
-struct fw_change {
-	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1];
-	char product_id[FW_ID_MAX + 1]; /* empty: the task is not known any more */
-	bool sweep;                     /* the task's waiting rows want a look; no device_id */
-};
-
-/* Takes the oldest change out of task_change, and queues the `task` event for the state that the row came to by it. FW_NOT_FOUND:
- * there is none. Changes of a row that fw_rows_apply changes are taken and told before its own. */
-enum fw_status fw_rows_take_change(struct fw_rows *rows, struct fw_change *change);
 
 /* The earliest due_at of all rows, INT64_MAX when there is none. */
 enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due);

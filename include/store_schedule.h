@@ -11,7 +11,16 @@
 
 struct fw_schedule;
 
-enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule **out,
+/* What it works with; borrowed. */
+struct fw_schedule_parts {
+	struct fw_writer *writer;
+	struct fw_notices *notices;
+	struct fw_rows *rows;
+	struct fw_devices *devices;
+};
+
+/* FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
+enum fw_status fw_schedule_open(const struct fw_schedule_parts *parts, struct fw_schedule **out,
 	struct fw_error *error);
 void fw_schedule_close(struct fw_schedule *schedule); /* NULL is fine */
 

@@ -1,5 +1,6 @@
-/* Text that others wrote: what of it may be shown and kept, and what stands around it that nobody
- * means. Pure, allocates nothing; any thread. */
+/* Text that others wrote: what of it may be shown and kept, and what stands in and around it that
+ * nobody sees. Bytes that are no UTF-8 are neither harmful nor blank. Pure, allocates nothing; any
+ * thread. */
 #ifndef FW_TEXT_H
 #define FW_TEXT_H
 
@@ -12,14 +13,28 @@
  * to U+202E, U+2066 to U+2069). 0: it is harmless. */
 size_t fw_text_harmful(const char *at, size_t len);
 
+/* No such character in it? */
+bool fw_text_is_harmless(struct fw_slice text);
+
 /* `text`, valid UTF-8 that may hold NUL, as it is kept: a space for each tab and line end, U+FFFD
  * for each other harmful character, and no more than FW_KEPT_MAX bytes, the last three of them
  * "..." when something was cut off. The result is `text` itself, or lies in `buffer`, which is not
  * terminated. */
 struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX]);
 
-/* `text` without what nobody sees at its ends: blanks (space, tab, NUL, Unicode's spaces),
- * characters without width (U+200B to U+200F, U+2060), and byte-order marks. */
-struct fw_slice fw_text_trim(struct fw_slice text);
+/* UTF-8 without NUL, and without what FW_TEXT_UNSEEN names? A plain space is fine. */
+bool fw_text_visible(struct fw_slice text);
+
+enum fw_text_blank {
+	/* what a device means no more than a space: space, tab, NUL, Unicode's spaces, what has no
+	 * width (U+200B to U+200F, U+2060), byte-order marks */
+	FW_TEXT_BLANK = 1,
+	/* and whatever else nobody sees: line ends and other controls, fillers, variation
+	 * selectors, what turns the direction of writing */
+	FW_TEXT_UNSEEN = 2,
+};
+
+/* `text` without these at its ends; borrowed from it. */
+struct fw_slice fw_text_trim(struct fw_slice text, enum fw_text_blank blank);
 
 #endif

@@ -1,5 +1,5 @@
 /* One firmware message under way through the service. */
-#include "service_state.h"
+#include "exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,18 +9,6 @@
 
 #define ANSWER_EXPIRY_SECONDS 60 /* who has been away for longer asks again, and may get another answer */
 #define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the trouble counts as over */
-
-struct exchange {
-	struct fw_service *service;
-	const struct fw_client *client;
-	const struct fw_request *request;
-	const struct fw_topic *topic;
-	struct fw_message message;
-	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
-	bool device;         /* the client is the device of the topic */
-	enum fw_standing standing; /* of the device; registered: it is, or need not be */
-	int64_t now; /* Unix ms */
-};
 
 static bool is_device(const struct fw_service *service, const struct fw_client *client, struct fw_slice device)
 {
@@ -72,7 +60,7 @@ static void note_saved(struct fw_service *service)
 	service->broker.log(service->broker.context, FW_LOG_NOTICE, line);
 }
 
-static enum fw_verdict refuse(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
+enum fw_verdict fw_exchange_refuse(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
 {
 	if (why == FW_REFUSED_UNSAVED) {
 		note_unsaved(exchange, detail);
@@ -97,7 +85,7 @@ static bool response_topic_allowed(const struct exchange *exchange, enum fw_topi
 }
 
 /* Publishes an answer, and frees its payload. */
-static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *payload, size_t len)
+void fw_exchange_answer(struct exchange *exchange, enum fw_topic_kind kind, char *payload, size_t len)
 {
 	struct fw_service *service = exchange->service;
 	struct fw_reply_to to = {NULL, NULL, 0};
@@ -116,7 +104,7 @@ static void answer(struct exchange *exchange, enum fw_topic_kind kind, char *pay
 	if (status == FW_OK)
 		status = service->broker.publish(service->broker.context, &publication);
 	if (status != FW_OK)
-		refuse(exchange, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
+		fw_exchange_refuse(exchange, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
 	free(to.response_topic);
 	free(to.correlation);
 	free(payload);
@@ -135,7 +123,7 @@ static bool has_time(const struct exchange *exchange)
 		timestamp <= exchange->now + CLOCK_TRUSTED_MS;
 }
 
-static struct fw_uplink make_uplink(const struct exchange *exchange, enum fw_uplink_kind kind)
+struct fw_uplink fw_exchange_uplink(const struct exchange *exchange, enum fw_uplink_kind kind)
 {
 	const struct fw_message *message = &exchange->message;
 
@@ -148,7 +136,7 @@ static struct fw_uplink make_uplink(const struct exchange *exchange, enum fw_upl
 		.at_most_once = exchange->request->qos == 0};
 }
 
-static const char *status_text(enum fw_status status)
+const char *fw_exchange_status(enum fw_status status)
 {
 	switch (status) {
 	case FW_NOMEM:
@@ -172,7 +160,7 @@ static enum fw_status version_of(void *context, struct fw_slice product, struct 
 }
 
 /* Puts the uplink into the spool, where it is safe. */
-static enum fw_status keep(struct exchange *exchange, const struct fw_uplink *uplink)
+enum fw_status fw_exchange_keep(struct exchange *exchange, const struct fw_uplink *uplink)
 {
 	struct fw_service *service = exchange->service;
 	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
@@ -202,7 +190,7 @@ static enum fw_status check_product(struct exchange *exchange)
 }
 
 /* Remembers what the device runs by its own word, and what it was offered: is it news? */
-static bool note_words(struct exchange *exchange, struct fw_slice version, struct fw_slice offered)
+bool fw_exchange_note_words(struct exchange *exchange, struct fw_slice version, struct fw_slice offered)
 {
 	struct fw_service *service = exchange->service;
 
@@ -217,7 +205,7 @@ static void note_recent(struct exchange *exchange, const struct fw_uplink *uplin
 	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success)
 		fw_catalog_note_completion(exchange->service->catalog);
 	if (uplink->kind == FW_UPLINK_REPORT)
-		note_words(exchange, uplink->version, (struct fw_slice){NULL, 0});
+		fw_exchange_note_words(exchange, uplink->version, (struct fw_slice){NULL, 0});
 	else if (uplink->complete)
 		fw_recent_forget(exchange->service->recent, uplink->product, uplink->device);
 }
@@ -228,10 +216,10 @@ static enum fw_verdict keep_or_refuse(struct exchange *exchange, const struct fw
 	enum fw_status status;
 
 	if (check_product(exchange) == FW_NOT_FOUND)
-		return refuse(exchange, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
-	status = keep(exchange, uplink);
+		return fw_exchange_refuse(exchange, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
+	status = fw_exchange_keep(exchange, uplink);
 	if (status != FW_OK)
-		return refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+		return fw_exchange_refuse(exchange, FW_REFUSED_UNSAVED, fw_exchange_status(status), FW_AGAIN);
 	note_recent(exchange, uplink);
 	fw_count(&exchange->service->counters, counter);
 	return FW_PASS;
@@ -239,17 +227,17 @@ static enum fw_verdict keep_or_refuse(struct exchange *exchange, const struct fw
 
 static enum fw_verdict handle_report(struct exchange *exchange)
 {
-	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_REPORT);
+	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_REPORT);
 
 	if (!uplink.version.len)
-		return refuse(exchange, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
+		return fw_exchange_refuse(exchange, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
 	return keep_or_refuse(exchange, &uplink, FW_COUNT_REPORTS);
 }
 
 /* Without `success`, what a device completes has succeeded unless it gives a reason why not. */
 static enum fw_verdict handle_progress(struct exchange *exchange)
 {
-	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PROGRESS);
+	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_PROGRESS);
 
 	uplink.success = uplink.complete && (exchange->message.has_success ? exchange->message.success : !uplink.error_reason.len);
 	return keep_or_refuse(exchange, &uplink, FW_COUNT_PROGRESS);
@@ -257,94 +245,10 @@ static enum fw_verdict handle_progress(struct exchange *exchange)
 
 static enum fw_verdict handle_upgrade_reply(struct exchange *exchange)
 {
-	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_REPLY);
+	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_REPLY);
 
 	uplink.success = !exchange->message.has_success || exchange->message.success;
 	return keep_or_refuse(exchange, &uplink, FW_COUNT_REPLIES);
-}
-
-/* A pull is kept when it tells something: a device or a version that was not heard of a moment ago, or that a task's firmware was
- * handed out. FW_OK, or why it could not be. */
-static enum fw_status keep_pull(struct exchange *exchange, const struct fw_answer *found)
-{
-	struct fw_slice version = found->before_restart ? (struct fw_slice){NULL, 0} : exchange->message.current_version;
-	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PULL);
-	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
-	bool news = exchange->standing == FW_STANDING_UNHEARD;
-	enum fw_status status;
-
-	if (found->code == FW_PULL_OFFER && (handed_out || !exchange->message.request_version.len))
-		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
-	news |= note_words(exchange, version, uplink.firmware_id);
-	if (!news && !handed_out && !found->watched)
-		return FW_OK;
-	uplink.version = version;
-	status = keep(exchange, &uplink);
-	if (status != FW_OK)
-		fw_recent_forget(exchange->service->recent, uplink.product, uplink.device);
-	return status;
-}
-
-static void refuse_pull(struct exchange *exchange, enum fw_pull_code code, const char *sentence)
-{
-	size_t len = 0;
-	char *payload = fw_message_write_pull_failure(code, sentence, exchange->now, exchange->message.message_id, &len);
-
-	fw_count(&exchange->service->counters, (enum fw_counter)(FW_COUNT_PULLS_REFUSED + code - 1));
-	answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
-}
-
-/* What is on disk may have changed since the catalog was told: then it is verified again, and till then not offered. */
-static void check_file(struct exchange *exchange, struct fw_answer *found)
-{
-	const struct fw_firmware *firmware = found->firmware;
-
-	if (found->code != FW_PULL_OFFER || !firmware->file ||
-		fw_delivery_may_hold(fw_courier_delivery(exchange->service->courier), firmware->file, &firmware->stamp))
-		return;
-	found->code = exchange->message.request_version.len ? FW_PULL_VERSION_NOT_FOUND : FW_PULL_NO_UPDATE;
-	found->firmware = NULL;
-}
-
-static void answer_pull(struct exchange *exchange, const struct fw_answer *found)
-{
-	size_t len = 0;
-	char *payload;
-
-	if (found->code != FW_PULL_OFFER) {
-		refuse_pull(exchange, found->code, fw_pull_code_sentence(found->code));
-		return;
-	}
-	payload = fw_delivery_write_offer(fw_courier_delivery(exchange->service->courier), found->firmware, exchange->topic->product,
-		exchange->topic->device, exchange->now, exchange->message.message_id, &len);
-	answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
-	fw_count(&exchange->service->counters, FW_COUNT_PULLS_ANSWERED);
-}
-
-/* An answer does not depend on what the pull tells being kept: that harms nothing, as the device's progress speaks for itself. But an id that
- * was never heard of is answered when it is sure for which product it is, or it could be given the firmware of every product. */
-static enum fw_verdict handle_pull(struct exchange *exchange)
-{
-	const struct fw_message *message = &exchange->message;
-	struct fw_pull pull = {.product = exchange->topic->product, .device = exchange->topic->device,
-		.current = message->current_version, .request = message->request_version, .now = exchange->now};
-	struct fw_answer found;
-	enum fw_status status = fw_catalog_answer(exchange->service->catalog, &pull, &found);
-	bool first;
-
-	if (status == FW_OK && exchange->standing == FW_STANDING_UNKNOWN)
-		status = FW_BUSY;
-	if (status != FW_OK)
-		return refuse(exchange, FW_REFUSED_UNANSWERED, status_text(status), FW_PASS);
-	check_file(exchange, &found);
-	first = found.code != FW_PULL_UNKNOWN_PRODUCT && exchange->standing == FW_STANDING_UNHEARD;
-	status = first ? keep_pull(exchange, &found) : FW_OK;
-	if (status != FW_OK)
-		return refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
-	answer_pull(exchange, &found);
-	if (!first && found.code != FW_PULL_UNKNOWN_PRODUCT)
-		status = keep_pull(exchange, &found);
-	return status == FW_OK ? FW_PASS : refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_PASS);
 }
 
 static enum fw_verdict handle_read(struct exchange *exchange)
@@ -360,90 +264,20 @@ static enum fw_verdict handle_read(struct exchange *exchange)
 	if (status != FW_OK)
 		return FW_PASS;
 	payload = fw_message_write_version(version, exchange->now, exchange->message.message_id, &len);
-	answer(exchange, FW_TOPIC_READ_REPLY, payload, len);
+	fw_exchange_answer(exchange, FW_TOPIC_READ_REPLY, payload, len);
 	fw_count(&service->counters, FW_COUNT_READS);
 	return FW_ANSWERED;
-}
-
-static enum fw_verdict refuse_chunk(struct exchange *exchange, const char *code, const char *sentence)
-{
-	size_t len = 0;
-	const struct fw_message *message = &exchange->message;
-	struct fw_chunk_refusal refusal = {.code = code, .sentence = sentence, .firmware_id = message->firmware_id,
-		.has_offset = message->has_offset, .offset = message->offset};
-	char *payload = fw_message_write_chunk_refusal(&refusal, exchange->now, message->message_id, &len);
-
-	fw_count(&exchange->service->counters, FW_COUNT_CHUNKS_REFUSED);
-	answer(exchange, FW_TOPIC_CHUNK_ERROR, payload, len);
-	return FW_PASS;
-}
-
-static enum fw_status ask_for_chunk(struct exchange *exchange)
-{
-	struct fw_service *service = exchange->service;
-	const struct fw_message *message = &exchange->message;
-	struct fw_reply_to to = {NULL, NULL, 0};
-	struct fw_chunk_request request = {.product = exchange->topic->product, .device = exchange->topic->device, .firmware_id = message->firmware_id,
-		.offset = message->offset, .length = message->length, .qos = exchange->request->qos, .message_id = message->message_id};
-	enum fw_status status = FW_OK;
-
-	if (exchange->request->properties)
-		status = service->broker.reply_to(service->broker.context, exchange->request->properties, &to);
-	if (to.response_topic && fw_topic_response_allowed(to.response_topic, FW_TOPIC_CHUNK_REPLY, request.product, request.device))
-		request.response_topic = to.response_topic;
-	request.correlation = to.correlation;
-	request.correlation_len = to.correlation_len;
-	if (status == FW_OK)
-		status = fw_chunks_ask(fw_courier_chunks(service->courier), &request);
-	free(to.response_topic);
-	free(to.correlation);
-	return status;
-}
-
-/* FW_OK when the device is known to belong to the product. One that was never heard of is registered as by a pull that tells no version. */
-static enum fw_status register_by_chunk(struct exchange *exchange)
-{
-	struct fw_uplink uplink = make_uplink(exchange, FW_UPLINK_PULL);
-
-	uplink.firmware_id = (struct fw_slice){NULL, 0};
-	if (exchange->standing == FW_STANDING_UNHEARD)
-		return keep(exchange, &uplink);
-	return exchange->standing == FW_STANDING_UNKNOWN ? FW_BUSY : FW_OK;
-}
-
-static enum fw_verdict handle_chunk(struct exchange *exchange)
-{
-	const struct fw_message *message = &exchange->message;
-	long most = exchange->service->options->chunk_max_bytes;
-	char sentence[80];
-
-	if (!message->firmware_id.len || !message->has_range)
-		return refuse_chunk(exchange, "bad_request", "firmwareId, offset and length must be given");
-	if (message->length > most) {
-		snprintf(sentence, sizeof(sentence), "length may be %ld bytes at most", most);
-		return refuse_chunk(exchange, "too_large", sentence);
-	}
-	if (register_by_chunk(exchange) != FW_OK)
-		return refuse_chunk(exchange, "busy", "the catalog cannot be asked, or written, now: ask again later");
-	switch (ask_for_chunk(exchange)) {
-	case FW_OK:
-		return FW_PASS;
-	case FW_INVALID:
-		return refuse_chunk(exchange, "bad_request", "correlation data and response topic are too large");
-	default:
-		return refuse_chunk(exchange, "busy", "too many chunks are asked for at once: wait for an answer before asking again");
-	}
 }
 
 /* What happens to each kind, once its sender is known to be the right one. */
 static enum fw_verdict (*const handlers[FW_TOPIC_KINDS])(struct exchange *exchange) = {
 	[FW_TOPIC_UPGRADE_REPLY] = handle_upgrade_reply,
 	[FW_TOPIC_UPGRADE_PROGRESS] = handle_progress,
-	[FW_TOPIC_PULL] = handle_pull,
+	[FW_TOPIC_PULL] = fw_exchange_pull,
 	[FW_TOPIC_REPORT] = handle_report,
 	[FW_TOPIC_READ] = handle_read,
 	[FW_TOPIC_READ_REPLY] = handle_report,
-	[FW_TOPIC_CHUNK] = handle_chunk,
+	[FW_TOPIC_CHUNK] = fw_exchange_chunk,
 };
 
 /* FW_PASS, or FW_DENY with the refusal counted and logged. */
@@ -452,12 +286,12 @@ static enum fw_verdict check_sender(struct exchange *exchange)
 	enum fw_topic_sender sender = fw_topic_sender(exchange->topic->kind);
 
 	if (!exchange->topic->ids_valid)
-		return refuse(exchange, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
+		return fw_exchange_refuse(exchange, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
 	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && exchange->device) || fw_options_is_operator(exchange->service->options, exchange->client->username))
 		return FW_PASS;
 	if (sender == FW_SENDER_BROKER)
-		return refuse(exchange, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
-	return refuse(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
+		return fw_exchange_refuse(exchange, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
+	return fw_exchange_refuse(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
 }
 
 /* Taken without what was faulty: counted, and said who sends it. */
@@ -473,7 +307,7 @@ static enum fw_verdict check_registration(struct exchange *exchange)
 {
 	const char *detail = fw_service_foreign(exchange->service, exchange->client, exchange->topic, &exchange->standing);
 
-	return detail ? refuse(exchange, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
+	return detail ? fw_exchange_refuse(exchange, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
 }
 
 static enum fw_verdict check_rate(struct exchange *exchange)
@@ -482,7 +316,7 @@ static enum fw_verdict check_rate(struct exchange *exchange)
 
 	if (!fw_service_limited(exchange->service, exchange->topic, exchange->request->len, detail, sizeof(detail)))
 		return FW_PASS;
-	return refuse(exchange, FW_REFUSED_RATE, detail, FW_LIMIT);
+	return fw_exchange_refuse(exchange, FW_REFUSED_RATE, detail, FW_LIMIT);
 }
 
 static enum fw_verdict handle(struct exchange *exchange)
@@ -495,16 +329,16 @@ static enum fw_verdict handle(struct exchange *exchange)
 		note_mended(exchange);
 		verdict = handlers[exchange->topic->kind](exchange);
 	} else if (status == FW_NOMEM) {
-		verdict = refuse(exchange, FW_REFUSED_UNSAVED, status_text(status), FW_AGAIN);
+		verdict = fw_exchange_refuse(exchange, FW_REFUSED_UNSAVED, fw_exchange_status(status), FW_AGAIN);
 	} else if (exchange->topic->kind == FW_TOPIC_PULL) {
 		/* answered, so it counts as a pull refused */
-		refuse_pull(exchange, FW_PULL_BAD_REQUEST, why);
+		fw_exchange_refuse_pull(exchange, FW_PULL_BAD_REQUEST, why);
 		log_refusal(exchange, FW_REFUSED_MALFORMED, why);
 		verdict = FW_PASS;
 	} else if (exchange->topic->kind == FW_TOPIC_CHUNK) {
-		verdict = refuse_chunk(exchange, "bad_request", why);
+		verdict = fw_exchange_refuse_chunk(exchange, "bad_request", why);
 	} else {
-		verdict = refuse(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
+		verdict = fw_exchange_refuse(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
 	}
 	fw_message_clear(&exchange->message);
 	return verdict;

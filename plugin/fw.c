@@ -76,6 +76,14 @@ uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len)
 	return hash;
 }
 
+uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice device)
+{
+	uint64_t hash = fw_hash(seed, product.at, product.len);
+
+	/* a byte that ids do not have keeps "a"/"bc" apart from "ab"/"c" */
+	return fw_hash(fw_hash(hash, "/", 1), device.at, device.len);
+}
+
 /* Good enough for ids and hash seeds on a system without getrandom; nothing secret may come from here. */
 static uint64_t random_from_clocks(void)
 {
@@ -107,9 +115,10 @@ uint64_t fw_random(void)
 	return got == (ssize_t)sizeof(number) ? number : random_from_clocks();
 }
 
-/* Bytes of the code point at the front of `len` bytes, 0 if it is not valid: RFC 3629, section 4. */
-static size_t utf8_step(const unsigned char *at, size_t len)
+/* RFC 3629, section 4. */
+size_t fw_utf8_step(const char *text, size_t len)
 {
+	const unsigned char *at = (const unsigned char *)text;
 	unsigned char lead = at[0], low = 0x80, high = 0xbf;
 	size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 
@@ -134,14 +143,12 @@ static size_t utf8_step(const unsigned char *at, size_t len)
 
 bool fw_utf8_valid(const char *at, size_t len)
 {
-	const unsigned char *bytes = (const unsigned char *)at;
-
 	while (len > 0) {
-		size_t step = utf8_step(bytes, len);
+		size_t step = fw_utf8_step(at, len);
 
 		if (step == 0)
 			return false;
-		bytes += step;
+		at += step;
 		len -= step;
 	}
 	return true;
@@ -163,11 +170,9 @@ void fw_make_line(char *text)
 
 	/* written behind what is read: a question mark is never longer than what it stands for */
 	for (; len; at += step, len -= step) {
-		size_t harmful = fw_text_harmful(at, len);
-
-		step = harmful ? harmful : utf8_step((const unsigned char *)at, len);
-		if (step == 0 || harmful) {
-			step = step ? step : 1;
+		step = fw_utf8_step(at, len);
+		if (step == 0 || fw_text_harmful(at, len)) {
+			step += step == 0;
 			*text++ = '?';
 		} else {
 			memmove(text, at, step);

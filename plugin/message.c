@@ -76,15 +76,6 @@ static bool read_timestamp(const struct value *value, struct fw_message *out)
 	return out->has_timestamp;
 }
 
-static bool is_harmless(struct fw_slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (fw_text_harmful(text.at + i, text.len - i))
-			return false;
-	}
-	return true;
-}
-
 /* A version: at most FW_VERSION_MAX characters, none of them a control character, or one of
  * direction. What nobody sees at its ends is no part of it, and a version of nothing else is
  * absent. */
@@ -94,9 +85,9 @@ static bool read_version_text(const struct value *value, struct fw_slice *out)
 
 	if (value->type != TEXT && value->type != NUL_TEXT)
 		return false;
-	text = fw_text_trim(value->text);
+	text = fw_text_trim(value->text, FW_TEXT_BLANK);
 	if (text.len > 4 * FW_VERSION_MAX || fw_utf8_length(text.at, text.len) > FW_VERSION_MAX ||
-		!is_harmless(text))
+		!fw_text_is_harmless(text))
 		return false;
 	*out = text;
 	return true;

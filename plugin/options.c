@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "visible.h"
+#include "text.h"
 
 #define URL_BASE_MAX 1024u /* bytes */
 #define DEVICE_RATE 1200  /* messages a minute: more than a device has to say, and little enough to keep for an hour */
@@ -117,7 +117,7 @@ static enum fw_status parse_sync(struct parser *parser, const struct option *opt
 
 static char *trimmed(const char *at, size_t len)
 {
-	struct fw_slice text = fw_visible_trim((struct fw_slice){at, len});
+	struct fw_slice text = fw_text_trim((struct fw_slice){at, len}, FW_TEXT_UNSEEN);
 
 	return strndup(text.at, text.len);
 }
@@ -181,7 +181,7 @@ static enum fw_status parse_url_base(struct parser *parser, const struct option 
 	/* what firmware.url allows, with room for the rest of a URL */
 	if (!web || !host || strchr("/:", host[3]) || strlen(value) > URL_BASE_MAX)
 		return bad_value(parser, option, value);
-	if (strpbrk(value, " ?#") || !fw_visible(fw_slice_of(value)))
+	if (strpbrk(value, " ?#") || !fw_text_visible(fw_slice_of(value)))
 		return bad_value(parser, option, value);
 	return parse_text(parser, option, value);
 }

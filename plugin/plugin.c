@@ -21,6 +21,7 @@
 #endif
 
 #include "conf.h"
+#include "listener.h"
 #include "nudge.h"
 #include "options.h"
 #include "retained.h"
@@ -431,34 +432,44 @@ static void greet(struct plugin *plugin)
 }
 
 /* What was retained on firmware topics before this plugin saw to it that nothing is. */
-static void name_retained(void)
+static void name_retained(const char *conf)
 {
-	char conf[PATH_MAX], file[PATH_MAX], line[2048];
+	char file[PATH_MAX], line[2048];
 
-	if (fw_retained_conf(conf, sizeof(conf)) == FW_OK &&
-		fw_retained_file(conf, file, sizeof(file)) == FW_OK &&
+	if (fw_retained_file(conf, file, sizeof(file)) == FW_OK &&
 		fw_retained_describe(file, line, sizeof(line)) == FW_OK)
 		mosquitto_log_printf(MOSQ_LOG_WARNING, NAME "%s", line);
 }
 
 /* 2.0: says which listener is served, when that is not each of them. */
-static void tell_listener(const struct plugin *plugin)
+static void tell_listener(const struct plugin *plugin, const char *conf)
 {
-	struct fw_conf_place place;
+	struct fw_listener_place place;
 	struct fw_error sentence;
-	char path[FW_CONF_NAME_MAX];
 	const char *slash;
 	Dl_info own;
 	bool missed;
 
-	if (plugin->on_2_1 || !dladdr(events, &own) || !fw_conf_path(path, sizeof(path)))
+	if (plugin->on_2_1 || !dladdr(events, &own))
 		return;
 	slash = strrchr(own.dli_fname, '/');
-	if (fw_conf_find(path, slash ? slash + 1 : own.dli_fname, &place) != FW_OK)
+	if (fw_listener_find(conf, slash ? slash + 1 : own.dli_fname, &place) != FW_OK)
 		return;
-	missed = fw_conf_describe(&place, &sentence);
+	missed = fw_listener_describe(&place, &sentence);
 	if (sentence.text[0])
-		mosquitto_log_printf(missed ? MOSQ_LOG_WARNING : MOSQ_LOG_NOTICE, NAME "%s", sentence.text);
+		mosquitto_log_printf(
+			missed ? MOSQ_LOG_WARNING : MOSQ_LOG_NOTICE, NAME "%s", sentence.text);
+}
+
+/* Says what the broker's configuration means for this plugin. */
+static void read_conf(const struct plugin *plugin)
+{
+	char conf[PATH_MAX];
+
+	if (fw_conf_path(conf, sizeof(conf)) != FW_OK)
+		return;
+	name_retained(conf);
+	tell_listener(plugin, conf);
 }
 
 EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -497,8 +508,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		plugin->nudge = fw_nudge_new();
 	*userdata = plugin;
 	greet(plugin);
-	name_retained();
-	tell_listener(plugin);
+	read_conf(plugin);
 	return MOSQ_ERR_SUCCESS;
 }
 

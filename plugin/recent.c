@@ -29,14 +29,6 @@ void fw_recent_free(struct fw_recent *recent)
 	free(recent);
 }
 
-static uint64_t hash_device(const struct fw_recent *recent, struct fw_slice product, struct fw_slice device)
-{
-	uint64_t hash = fw_hash(recent->seed, product.at, product.len);
-
-	/* a byte that ids do not have keeps "a"/"bc" apart from "ab"/"c" */
-	return fw_hash(fw_hash(hash, "/", 1), device.at, device.len);
-}
-
 static struct slot *slot_of(struct fw_recent *recent, uint64_t device)
 {
 	return &recent->slots[(device ^ device >> 32) & (SLOTS - 1)];
@@ -44,7 +36,7 @@ static struct slot *slot_of(struct fw_recent *recent, uint64_t device)
 
 bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, const struct fw_recent_word *word)
 {
-	uint64_t device_hash = hash_device(recent, product, device);
+	uint64_t device_hash = fw_hash_device(recent->seed, product, device);
 	uint64_t when[] = {word->connection, word->generation};
 	uint64_t told = fw_hash(fw_hash(recent->seed, when, sizeof(when)), word->version.at, word->version.len);
 	struct slot *slot = slot_of(recent, device_hash);
@@ -61,5 +53,5 @@ bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw
 
 void fw_recent_forget(struct fw_recent *recent, struct fw_slice product, struct fw_slice device)
 {
-	slot_of(recent, hash_device(recent, product, device))->at = 0;
+	slot_of(recent, fw_hash_device(recent->seed, product, device))->at = 0;
 }

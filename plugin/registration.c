@@ -41,14 +41,6 @@ void fw_registration_free(struct fw_registration *registration)
 	free(registration);
 }
 
-static uint64_t hash_device(const struct fw_registration *registration, struct fw_slice product, struct fw_slice device)
-{
-	uint64_t hash = fw_hash(registration->seed, product.at, product.len);
-
-	/* a byte that ids do not have keeps "a"/"bc" apart from "ab"/"c" */
-	return fw_hash(fw_hash(hash, "/", 1), device.at, device.len);
-}
-
 /* The catalog has no row of the device in the product. */
 static enum fw_standing without_row(const struct fw_registration *registration, struct fw_slice product, struct fw_slice device,
 	bool elsewhere)
@@ -72,7 +64,7 @@ enum fw_standing fw_registration_of(struct fw_registration *registration, struct
 
 	if (registration->mode == FW_REGISTRATION_OPEN)
 		return FW_STANDING_REGISTERED;
-	hash = hash_device(registration, product, device);
+	hash = fw_hash_device(registration->seed, product, device);
 	slot = &registration->slots[(hash ^ hash >> 32) & (SLOTS - 1)];
 	if (slot->device == hash && slot->generation == generation)
 		return FW_STANDING_REGISTERED;

@@ -11,8 +11,6 @@
  * Messages stand before what refers to them. Nothing is read beyond the end, whatever lengths say. */
 #include "retained.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <endian.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf.h"
 #include "topic.h"
 
 #define HEADER 23u
@@ -37,60 +36,17 @@ struct persistence {
 	char location[PATH_MAX], file[NAME_MAX + 1];
 };
 
-static void read_conf(const char *path, struct persistence *out, int depth);
-
-static int is_conf(const struct dirent *entry)
+static void take_line(void *context, const struct fw_conf_line *line)
 {
-	size_t len = strlen(entry->d_name);
+	struct persistence *out = context;
+	const char *word = line->word;
 
-	return len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
-}
-
-static void read_folder(const char *folder, struct persistence *out, int depth)
-{
-	struct dirent **entries = NULL;
-	int count = scandir(folder, &entries, is_conf, alphasort);
-	char path[PATH_MAX];
-
-	for (int i = 0; i < count; i++) {
-		if (snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name) <
-			(int)sizeof(path))
-			read_conf(path, out, depth);
-		free(entries[i]);
-	}
-	free(entries);
-}
-
-static void read_line(char *line, struct persistence *out, int depth)
-{
-	char *value = NULL, *name = strtok_r(line, " \t\r\n", &value);
-
-	if (!name || name[0] == '#')
-		return;
-	value += strspn(value, " \t");
-	for (size_t len = strlen(value); len && isspace((unsigned char)value[len - 1]); len--)
-		value[len - 1] = '\0';
-	if (strcmp(name, "persistence") == 0 || strcmp(name, "retained_persistence") == 0)
-		out->on = strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
-	else if (strcmp(name, "persistence_location") == 0)
-		snprintf(out->location, sizeof(out->location), "%s", value);
-	else if (strcmp(name, "persistence_file") == 0)
-		snprintf(out->file, sizeof(out->file), "%s", value);
-	else if (strcmp(name, "include_dir") == 0)
-		read_folder(value, out, depth + 1);
-}
-
-static void read_conf(const char *path, struct persistence *out, int depth)
-{
-	FILE *file = depth < 3 ? fopen(path, "re") : NULL;
-	char *line = NULL;
-	size_t size = 0;
-
-	while (file && getline(&line, &size, file) >= 0)
-		read_line(line, out, depth);
-	free(line);
-	if (file)
-		fclose(file);
+	if (strcmp(word, "persistence") == 0 || strcmp(word, "retained_persistence") == 0)
+		out->on = fw_conf_is_true(line->value);
+	else if (strcmp(word, "persistence_location") == 0)
+		snprintf(out->location, sizeof(out->location), "%s", line->value);
+	else if (strcmp(word, "persistence_file") == 0)
+		snprintf(out->file, sizeof(out->file), "%s", line->value);
 }
 
 enum fw_status fw_retained_file(const char *conf, char *path, size_t size)
@@ -101,29 +57,13 @@ enum fw_status fw_retained_file(const char *conf, char *path, size_t size)
 
 	if (preset)
 		snprintf(persistence.location, sizeof(persistence.location), "%s", preset);
-	read_conf(conf, &persistence, 0);
+	/* what cannot be read says nothing */
+	fw_conf_read(conf, take_line, &persistence);
 	if (!persistence.on)
 		return FW_NOT_FOUND;
 	len = snprintf(path, size, "%s%s%s", persistence.location,
 		persistence.location[0] ? "/" : "", persistence.file);
 	return len >= 0 && (size_t)len < size ? FW_OK : FW_NOT_FOUND;
-}
-
-enum fw_status fw_retained_conf(char *path, size_t size)
-{
-	FILE *file = fopen("/proc/self/cmdline", "re");
-	char *argument = NULL;
-	bool next = false, found = false;
-	size_t room = 0;
-
-	while (file && !found && getdelim(&argument, &room, '\0', file) >= 0) {
-		found = next && fw_slice_copy(fw_slice_of(argument), path, size);
-		next = strcmp(argument, "-c") == 0 || strcmp(argument, "--config-file") == 0;
-	}
-	free(argument);
-	if (file)
-		fclose(file);
-	return found ? FW_OK : FW_NOT_FOUND;
 }
 
 /* --- the file --- */

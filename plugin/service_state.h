@@ -1,4 +1,4 @@
-/* What service.c and exchange.c share: the service itself, and the few functions of one that the other needs. Broker thread only. */
+/* What service.c and the files of exchange.h share: the service itself, and the few functions of one that the other needs. Broker thread only. */
 #ifndef FW_SERVICE_STATE_H
 #define FW_SERVICE_STATE_H
 

@@ -39,6 +39,7 @@
 struct fw_store {
 	struct fw_store_config config;
 	struct fw_writer writer;
+	struct fw_notices *notices;
 	struct fw_rows *rows;
 	struct fw_schedule *schedule;
 	struct fw_store_log *log;
@@ -163,12 +164,15 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 {
 	const char *path = store->config.options->db_file;
 	struct fw_error detail = {""};
-	enum fw_status status = fw_rows_open(&store->writer, &store->rows, &detail);
+	enum fw_status status = fw_notices_open(&store->writer, &store->notices, &detail);
 
+	if (status == FW_OK)
+		status = fw_rows_open(&store->writer, store->notices, &store->rows, &detail);
 	if (status == FW_OK)
 		status = fw_devices_open(&store->writer, &store->devices, &detail);
 	if (status == FW_OK)
-		status = fw_schedule_open(&store->writer, store->rows, store->devices, &store->schedule, &detail);
+		status = fw_schedule_open(&(struct fw_schedule_parts){.writer = &store->writer,
+			.notices = store->notices, .rows = store->rows, .devices = store->devices}, &store->schedule, &detail);
 	if (status == FW_OK)
 		status = fw_store_log_open(&store->writer, &store->log, &detail);
 	if (status == FW_OK)
@@ -419,6 +423,7 @@ void fw_store_close(struct fw_store *store)
 	fw_schedule_close(store->schedule);
 	fw_devices_close(store->devices);
 	fw_rows_close(store->rows);
+	fw_notices_close(store->notices);
 	fw_writer_close(&store->writer);
 	fw_spool_close(store->spool);
 	free(store->spool_prefix);

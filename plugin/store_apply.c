@@ -57,16 +57,6 @@ void fw_apply_close(struct fw_apply *apply)
 	free(apply);
 }
 
-/* Binds the two ids that most statements begin with. */
-static sqlite3_stmt *start(struct fw_apply *apply, enum statement which, struct fw_slice product, struct fw_slice second)
-{
-	sqlite3_stmt *statement = apply->statements[which];
-
-	fw_db_bind_text(statement, 1, product);
-	fw_db_bind_text(statement, 2, second);
-	return statement;
-}
-
 /* The connection by which the uplink came, 0: of an operator. */
 static int64_t connection_of(const struct fw_uplink *uplink)
 {
@@ -104,13 +94,14 @@ static enum fw_status apply_to_row(struct fw_apply *apply, const struct fw_uplin
 /* In *found both names of a product's firmware as the catalog has them. FW_NOT_FOUND, or trouble. */
 static enum fw_status find_firmware(struct fw_apply *apply, struct fw_slice product, struct fw_slice asked, bool by_id, struct fw_named *found)
 {
-	sqlite3_stmt *statement = start(apply, by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION, product, asked);
+	enum statement which = by_id ? FIRMWARE_BY_ID : FIRMWARE_BY_VERSION;
+	sqlite3_stmt *statement = fw_db_start(apply->statements[which], product, asked);
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
 		return status;
-	fw_slice_copy(fw_db_text(statement, 0), found->firmware_id, sizeof(found->firmware_id));
-	fw_slice_copy(fw_db_text(statement, 1), found->version, sizeof(found->version));
+	fw_db_copy_text(statement, 0, found->firmware_id, sizeof(found->firmware_id));
+	fw_db_copy_text(statement, 1, found->version, sizeof(found->version));
 	sqlite3_reset(statement);
 	return FW_OK;
 }

@@ -117,6 +117,26 @@ void fw_db_bind_integer(sqlite3_stmt *statement, int index, int64_t value)
 	sqlite3_bind_int64(statement, index, value);
 }
 
+void fw_db_bind_time(sqlite3_stmt *statement, int index, int64_t time)
+{
+	if (time)
+		sqlite3_bind_int64(statement, index, time);
+	else
+		sqlite3_bind_null(statement, index);
+}
+
+sqlite3_stmt *fw_db_start(sqlite3_stmt *statement, struct fw_slice first, struct fw_slice second)
+{
+	fw_db_bind_text(statement, 1, first);
+	fw_db_bind_text(statement, 2, second);
+	return statement;
+}
+
+void fw_db_copy_text(sqlite3_stmt *statement, int column, char *buffer, size_t size)
+{
+	fw_slice_copy(fw_db_text(statement, column), buffer, size);
+}
+
 struct fw_slice fw_db_text(sqlite3_stmt *statement, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(statement, column);

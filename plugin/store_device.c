@@ -80,24 +80,6 @@ void fw_devices_close(struct fw_devices *devices)
 	free(devices);
 }
 
-static sqlite3_stmt *start(struct fw_devices *devices, enum statement which, struct fw_slice product, struct fw_slice device)
-{
-	sqlite3_stmt *statement = devices->statements[which];
-
-	fw_db_bind_text(statement, 1, product);
-	fw_db_bind_text(statement, 2, device);
-	return statement;
-}
-
-/* 0 is NULL. */
-static void bind_time(sqlite3_stmt *statement, int index, int64_t time)
-{
-	if (time)
-		sqlite3_bind_int64(statement, index, time);
-	else
-		sqlite3_bind_null(statement, index);
-}
-
 /* --- messages that may come again --- */
 
 #define HEADER 3u /* numbers in front of the digests: connection, former, here */
@@ -155,7 +137,7 @@ static void remember(struct fw_device_recent *recent, uint64_t digest)
 
 static enum fw_status write_recent(struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device_recent *recent)
 {
-	sqlite3_stmt *statement = start(devices, NOTE_MESSAGE, uplink->product, uplink->device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[NOTE_MESSAGE], uplink->product, uplink->device);
 	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {recent->connection, recent->former, recent->here};
 
 	memcpy(numbers + HEADER, recent->digests, recent->count * sizeof(numbers[0]));
@@ -195,23 +177,23 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 
 static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 {
-	fw_slice_copy(fw_db_text(statement, 0), device->version, sizeof(device->version));
-	fw_slice_copy(fw_db_text(statement, 1), device->completed_from, sizeof(device->completed_from));
+	fw_db_copy_text(statement, 0, device->version, sizeof(device->version));
+	fw_db_copy_text(statement, 1, device->completed_from, sizeof(device->completed_from));
 	device->completed_until = sqlite3_column_int64(statement, 2);
 	device->last_seen_at = sqlite3_column_int64(statement, 3);
 	device->online = sqlite3_column_int(statement, 4);
 	device->connection = sqlite3_column_int64(statement, 5);
 	device->due_at = sqlite3_column_int64(statement, 6);
 	device->settles_at = sqlite3_column_int64(statement, 7);
-	fw_slice_copy(fw_db_text(statement, 8), device->offered_firmware_id, sizeof(device->offered_firmware_id));
-	fw_slice_copy(fw_db_text(statement, 9), device->offered_version, sizeof(device->offered_version));
+	fw_db_copy_text(statement, 8, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_db_copy_text(statement, 9, device->offered_version, sizeof(device->offered_version));
 	device->offer_completed = sqlite3_column_int(statement, 10);
 	read_recent(statement, 11, &device->recent);
 }
 
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out)
 {
-	sqlite3_stmt *statement = start(devices, DEVICE, product, device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[DEVICE], product, device);
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
@@ -237,7 +219,7 @@ enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw
 	if (status != FW_OK)
 		return status;
 	*out = (struct fw_device){.last_seen_at = uplink->received_at};
-	statement = start(devices, ADD, uplink->product, uplink->device);
+	statement = fw_db_start(devices->statements[ADD], uplink->product, uplink->device);
 	fw_db_bind_integer(statement, 3, uplink->received_at);
 	return fw_db_run(statement);
 }
@@ -248,14 +230,14 @@ enum fw_status fw_device_note_seen(struct fw_devices *devices, const struct fw_u
 
 	if (uplink->received_at < device->last_seen_at + SEEN_MS)
 		return FW_OK;
-	statement = start(devices, SEEN, uplink->product, uplink->device);
+	statement = fw_db_start(devices->statements[SEEN], uplink->product, uplink->device);
 	fw_db_bind_integer(statement, 3, uplink->received_at);
 	return fw_db_run(statement);
 }
 
 static sqlite3_stmt *start_version(struct fw_devices *devices, enum statement which, const struct fw_uplink *uplink, struct fw_slice version)
 {
-	sqlite3_stmt *statement = start(devices, which, uplink->product, uplink->device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[which], uplink->product, uplink->device);
 
 	fw_db_bind_text(statement, 3, version);
 	fw_db_bind_integer(statement, 4, uplink->received_at);
@@ -282,7 +264,7 @@ enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_u
 
 enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice product, struct fw_slice device)
 {
-	sqlite3_stmt *statement = start(devices, UNSETTLE, product, device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[UNSETTLE], product, device);
 
 	fw_db_bind_integer(statement, 3, devices->writer->steady_ms + FW_SETTLE_MS);
 	return fw_db_run(statement);
@@ -290,27 +272,27 @@ enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice pr
 
 enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_device_presence *presence)
 {
-	sqlite3_stmt *statement = start(devices, PRESENCE, product, device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[PRESENCE], product, device);
 
 	sqlite3_bind_int(statement, 3, presence->online);
 	fw_db_bind_integer(statement, 4, presence->at);
-	bind_time(statement, 5, presence->connection);
-	bind_time(statement, 6, presence->due_at);
-	bind_time(statement, 7, presence->settles_at);
+	fw_db_bind_time(statement, 5, presence->connection);
+	fw_db_bind_time(statement, 6, presence->due_at);
+	fw_db_bind_time(statement, 7, presence->settles_at);
 	return fw_db_run(statement);
 }
 
 enum fw_status fw_device_set_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t due_at)
 {
-	sqlite3_stmt *statement = start(devices, SET_DUE, product, device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[SET_DUE], product, device);
 
-	bind_time(statement, 3, due_at);
+	fw_db_bind_time(statement, 3, due_at);
 	return fw_db_run(statement);
 }
 
 enum fw_status fw_device_forget_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t now)
 {
-	sqlite3_stmt *statement = start(devices, FORGET_DUE, product, device);
+	sqlite3_stmt *statement = fw_db_start(devices->statements[FORGET_DUE], product, device);
 
 	fw_db_bind_integer(statement, 3, now);
 	return fw_db_run(statement);
@@ -318,7 +300,7 @@ enum fw_status fw_device_forget_due(struct fw_devices *devices, struct fw_slice 
 
 enum fw_status fw_device_settle(struct fw_devices *devices, struct fw_slice product, struct fw_slice device)
 {
-	return fw_db_run(start(devices, SETTLE, product, device));
+	return fw_db_run(fw_db_start(devices->statements[SETTLE], product, device));
 }
 
 enum fw_status fw_devices_due(struct fw_devices *devices, int64_t now, struct fw_device_name *found, size_t most, size_t *count)
@@ -329,8 +311,8 @@ enum fw_status fw_devices_due(struct fw_devices *devices, int64_t now, struct fw
 	*count = 0;
 	fw_db_bind_integer(statement, 1, now);
 	while (*count < most && (status = fw_db_step(statement)) == FW_OK) {
-		fw_slice_copy(fw_db_text(statement, 0), found[*count].product, sizeof(found[0].product));
-		fw_slice_copy(fw_db_text(statement, 1), found[*count].device, sizeof(found[0].device));
+		fw_db_copy_text(statement, 0, found[*count].product, sizeof(found[0].product));
+		fw_db_copy_text(statement, 1, found[*count].device, sizeof(found[0].device));
 		(*count)++;
 	}
 	sqlite3_reset(statement);

@@ -56,10 +56,9 @@ void fw_labels_close(struct fw_labels *labels)
 
 static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
 {
-	sqlite3_stmt *statement = labels->statements[which];
+	sqlite3_stmt *statement =
+		fw_db_start(labels->statements[which], uplink->product, uplink->device);
 
-	fw_db_bind_text(statement, 1, uplink->product);
-	fw_db_bind_text(statement, 2, uplink->device);
 	if (firmware_id.len)
 		fw_db_bind_text(statement, 3, firmware_id);
 	return statement;
@@ -88,7 +87,7 @@ static enum fw_status read_text(sqlite3_stmt *statement, char *text, size_t size
 	text[0] = '\0';
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	fw_slice_copy(fw_db_text(statement, 0), text, size);
+	fw_db_copy_text(statement, 0, text, size);
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -140,8 +139,7 @@ enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *
 
 	if (!offered.len || !version.len)
 		return FW_OK;
-	fw_db_bind_text(statement, 1, uplink->product);
-	fw_db_bind_text(statement, 2, offered);
+	fw_db_start(statement, uplink->product, offered);
 	status = read_text(statement, wanted, sizeof(wanted));
 	if (status == FW_OK)
 		status = read_text(start(labels, LABEL_OF, uplink, offered), label, sizeof(label));

@@ -187,7 +187,7 @@ static enum fw_status apply(struct fw_store_presence *presence, const struct fw_
 	fw_db_bind_text(statement, 1, event->device);
 	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
 	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
-		fw_slice_copy(fw_db_text(statement, 0), products[count], sizeof(products[count]));
+		fw_db_copy_text(statement, 0, products[count], sizeof(products[count]));
 		count++;
 	}
 	sqlite3_reset(statement);

@@ -4,14 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
 #include "store_db.h"
 
 #define POSTPONE_MS 60000
-#define TELL_ROWS 100u /* of those that are marked untold, in a transaction */
-#define TELL_ROOM 32u  /* in the outbox, for one of them and what operators made of it before */
 
-enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, UNTOLD, WRITE, SET_UNTOLD, NEXT_DUE, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
+enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, WRITE, NEXT_DUE, STATEMENTS };
 
 /* The order in which read_row takes them. CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to
  * its task, firmware, product and device, each by its key. */
@@ -31,16 +28,6 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, UNTOLD, WRITE
 #define FROM_DEVICE COLUMNS " FROM task_device own CROSS JOIN task t ON t.task_id = own.task_id" \
 	" CROSS JOIN task_device td ON td.task_id = own.task_id AND td.device_id = own.device_id" JOIN_REST
 
-/* In the order in which take_change takes them. The row, the task and its firmware may be gone: `gone` is the deletion of the task that
- * the change was of. */
-#define FROM_CHANGE \
-	"SELECT c.change_id, c.task_id, c.device_id, coalesce(gone.product_id, f.product_id), coalesce(gone.firmware_id, f.firmware_id)," \
-	" c.device_id IS NULL AND c.state IS NULL, c.state, iif(gone.change_id IS NULL, td.progress, 0)" \
-	" FROM task_change c LEFT JOIN task_change gone ON gone.change_id = (SELECT min(change_id) FROM task_change" \
-	"  WHERE task_id = c.task_id AND device_id IS NULL AND state IS NOT NULL AND change_id > c.change_id)" \
-	" LEFT JOIN task t ON t.task_id = c.task_id LEFT JOIN firmware f ON f.firmware_id = t.firmware_id" \
-	" LEFT JOIN task_device td ON td.task_id = c.task_id AND td.device_id = c.device_id "
-
 /* Who wants but some rows takes no more steps: with a LIMIT, SQLite sorts in a table of its own, which takes longer to make than all else. */
 static const char *const sql[STATEMENTS] = {
 	/* the row under way first, then those that wait, oldest first, then those that ended, newest first */
@@ -53,26 +40,22 @@ static const char *const sql[STATEMENTS] = {
 		" t.created_at, t.position",
 	[SENT_TO_DEVICE] = FROM_ROW "WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",
 	[DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at",
-	[UNTOLD] = "SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, td.state, td.progress, td.error_reason FROM task_device td"
-		" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id WHERE td.untold = 1",
-	[SET_UNTOLD] = "UPDATE task_device SET untold = ?3 WHERE task_id = ?1 AND device_id = ?2",
 	[WRITE] = "UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = ?6, pushed_at = ?7, responded_at = ?8,"
 		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, was_online = ?17, failure = ?18, connection = ?19,"
 		" interruptions = ?20, untold = ?21,"
 		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = CASE WHEN ?15 THEN ?16 ELSE from_version END"
 		" WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
-	[NEXT_CHANGE] = FROM_CHANGE "ORDER BY c.change_id",
-	[CHANGE_OF_ROW] = FROM_CHANGE "WHERE c.task_id = ?1 AND c.device_id = ?2 AND c.state IS NOT NULL ORDER BY c.change_id",
-	[FORGET_CHANGE] = "DELETE FROM task_change WHERE change_id = ?1",
 };
 
 struct fw_rows {
 	struct fw_writer *writer;
+	struct fw_notices *notices;
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_rows **out, struct fw_error *error)
+enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_notices *notices,
+	struct fw_rows **out, struct fw_error *error)
 {
 	struct fw_rows *rows = calloc(1, sizeof(*rows));
 	enum fw_status status;
@@ -80,6 +63,7 @@ enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_rows **out, stru
 	if (!rows)
 		return FW_NOMEM;
 	rows->writer = writer;
+	rows->notices = notices;
 	status = fw_db_prepare(writer->db, sql, rows->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_rows_close(rows);
@@ -97,28 +81,17 @@ void fw_rows_close(struct fw_rows *rows)
 	free(rows);
 }
 
-/* Text that the schema keeps within `size`; what hands have made longer is cut. */
-static void read_text(sqlite3_stmt *statement, int column, char *buffer, size_t size)
-{
-	struct fw_slice text = fw_db_text(statement, column);
-	size_t len = text.len < size ? text.len : size - 1;
-
-	if (len)
-		memcpy(buffer, text.at, len);
-	buffer[len] = '\0';
-}
-
 static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 {
 	int column = 0;
 
 	memset(row, 0, sizeof(*row));
-	read_text(statement, column++, row->task_id, sizeof(row->task_id));
-	read_text(statement, column++, row->device_id, sizeof(row->device_id));
-	read_text(statement, column++, row->product_id, sizeof(row->product_id));
-	read_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
-	read_text(statement, column++, row->version, sizeof(row->version));
-	read_text(statement, column++, row->device_version, sizeof(row->device_version));
+	fw_db_copy_text(statement, column++, row->task_id, sizeof(row->task_id));
+	fw_db_copy_text(statement, column++, row->device_id, sizeof(row->device_id));
+	fw_db_copy_text(statement, column++, row->product_id, sizeof(row->product_id));
+	fw_db_copy_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
+	fw_db_copy_text(statement, column++, row->version, sizeof(row->version));
+	fw_db_copy_text(statement, column++, row->device_version, sizeof(row->device_version));
 	fw_rules_state_parse(fw_db_text(statement, column++), &row->state);
 	row->failed_by_device = sqlite3_column_int(statement, column++);
 	row->push = sqlite3_column_int(statement, column++);
@@ -166,11 +139,7 @@ static enum fw_status collect(sqlite3_stmt *statement, struct fw_row *found, siz
 
 static enum fw_status collect_by(struct fw_rows *rows, enum statement which, struct fw_slice first, struct fw_slice second, struct fw_row *found, size_t most, size_t *count)
 {
-	sqlite3_stmt *statement = rows->statements[which];
-
-	fw_db_bind_text(statement, 1, first);
-	fw_db_bind_text(statement, 2, second);
-	return collect(statement, found, most, count);
+	return collect(fw_db_start(rows->statements[which], first, second), found, most, count);
 }
 
 enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
@@ -210,14 +179,6 @@ enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due)
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static void bind_time(sqlite3_stmt *statement, int index, int64_t time)
-{
-	if (time)
-		sqlite3_bind_int64(statement, index, time);
-	else
-		sqlite3_bind_null(statement, index);
-}
-
 /* What of a write is not in the row: its error_reason and from_version, when they change. */
 struct change {
 	bool reason_set;
@@ -238,12 +199,12 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 4, row->progress);
 	fw_db_bind_text(statement, 5, fw_slice_of(row->state == FW_ROW_FAILED ? failed_by : NULL));
 	fw_db_bind_integer(statement, 6, row->attempts);
-	bind_time(statement, 7, row->pushed_at);
-	bind_time(statement, 8, row->responded_at);
-	bind_time(statement, 9, row->completed_at);
-	bind_time(statement, 10, row->interrupted_at);
-	bind_time(statement, 11, row->due_at);
-	bind_time(statement, 12, row->pushed_clock);
+	fw_db_bind_time(statement, 7, row->pushed_at);
+	fw_db_bind_time(statement, 8, row->responded_at);
+	fw_db_bind_time(statement, 9, row->completed_at);
+	fw_db_bind_time(statement, 10, row->interrupted_at);
+	fw_db_bind_time(statement, 11, row->due_at);
+	fw_db_bind_time(statement, 12, row->pushed_clock);
 	fw_db_bind_integer(statement, 13, change->reason_set);
 	fw_db_bind_text(statement, 14, change->reason);
 	fw_db_bind_integer(statement, 15, change->from_version_set);
@@ -258,93 +219,6 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 21, row->untold);
 	status = fw_db_run(statement);
 	return status == FW_OK && sqlite3_changes(rows->writer->db) == 0 ? FW_NOT_FOUND : status;
-}
-
-static enum fw_status tell(struct fw_rows *rows, const struct fw_row *row, const char *reason)
-{
-	struct fw_task_notice notice = {.task_id = row->task_id, .firmware_id = row->firmware_id,
-		.state = fw_rules_state_name(row->state), .error_reason = reason, .progress = row->progress};
-	size_t len = 0;
-	char *payload = fw_message_write_task(&notice, rows->writer->wall_ms, &len);
-
-	return fw_writer_queue(rows->writer, FW_TOPIC_TASK, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1);
-}
-
-/* May a task event be sent now? Who listens to them takes them from a queue that is not endless. */
-static bool may_tell(struct fw_writer *writer)
-{
-	return !writer->rate || fw_pace_take(&writer->events, writer->rate, writer->steady_ms);
-}
-
-static enum fw_status set_untold(struct fw_rows *rows, const char *task_id, const char *device_id, bool untold)
-{
-	sqlite3_stmt *statement = rows->statements[SET_UNTOLD];
-
-	fw_db_bind_text(statement, 1, fw_slice_of(task_id));
-	fw_db_bind_text(statement, 2, fw_slice_of(device_id));
-	fw_db_bind_integer(statement, 3, untold);
-	return fw_db_run(statement);
-}
-
-/* Tells what an operator made of a row. One that is there, and comes in too large a crowd, is marked instead. */
-static enum fw_status tell_or_mark(struct fw_rows *rows, const struct fw_row *row)
-{
-	enum fw_status status;
-
-	if (may_tell(rows->writer))
-		return tell(rows, row, NULL);
-	status = set_untold(rows, row->task_id, row->device_id, true);
-	if (status != FW_OK)
-		return status;
-	if (sqlite3_changes(rows->writer->db) == 0)
-		return tell(rows, row, NULL);
-	rows->writer->untold = true;
-	return FW_OK;
-}
-
-static enum fw_status take_change(struct fw_rows *rows, enum statement which, struct fw_change *change)
-{
-	sqlite3_stmt *statement = rows->statements[which];
-	struct fw_row row = {.progress = 0};
-	bool state_told;
-	enum fw_status status = fw_db_step(statement);
-
-	if (status != FW_OK)
-		return status;
-	fw_db_bind_integer(rows->statements[FORGET_CHANGE], 1, sqlite3_column_int64(statement, 0));
-	read_text(statement, 1, row.task_id, sizeof(row.task_id));
-	read_text(statement, 2, row.device_id, sizeof(row.device_id));
-	read_text(statement, 3, row.product_id, sizeof(row.product_id));
-	read_text(statement, 4, row.firmware_id, sizeof(row.firmware_id));
-	change->sweep = sqlite3_column_int(statement, 5);
-	state_told = fw_rules_state_parse(fw_db_text(statement, 6), &row.state);
-	row.progress = sqlite3_column_int(statement, 7);
-	sqlite3_reset(statement);
-	memcpy(change->task_id, row.task_id, sizeof(change->task_id));
-	memcpy(change->device_id, row.device_id, sizeof(change->device_id));
-	memcpy(change->product_id, row.product_id, sizeof(change->product_id));
-	status = fw_db_run(rows->statements[FORGET_CHANGE]);
-	return status == FW_OK && state_told && row.product_id[0] ? tell_or_mark(rows, &row) : status;
-}
-
-enum fw_status fw_rows_take_change(struct fw_rows *rows, struct fw_change *change)
-{
-	return take_change(rows, NEXT_CHANGE, change);
-}
-
-/* What operators made of the row before is told before what it is now, as far as there is room. */
-static enum fw_status announce(struct fw_rows *rows, const struct fw_row *row, const char *reason)
-{
-	sqlite3_stmt *statement = rows->statements[CHANGE_OF_ROW];
-	struct fw_change earlier;
-	enum fw_status status;
-
-	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
-	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
-	do
-		status = take_change(rows, CHANGE_OF_ROW, &earlier);
-	while (status == FW_OK && fw_writer_room(rows->writer));
-	return status == FW_OK || status == FW_NOT_FOUND ? tell(rows, row, reason) : status;
 }
 
 static void start_attempt(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_input *input)
@@ -472,11 +346,17 @@ static struct fw_slice reason_of(const struct fw_row *row, const struct fw_row_s
 	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
 }
 
-static enum fw_status announce_change(struct fw_rows *rows, const struct fw_row *row, struct fw_slice reason)
+static enum fw_status announce(
+	struct fw_rows *rows, const struct fw_row *row, struct fw_slice reason)
 {
 	char *copy = reason.len ? strndup(reason.at, reason.len) : NULL;
-	enum fw_status status = reason.len && !copy ? FW_NOMEM : announce(rows, row, copy);
+	struct fw_notice notice = {.task_id = row->task_id, .device_id = row->device_id,
+		.product_id = row->product_id, .firmware_id = row->firmware_id, .state = row->state,
+		.progress = row->progress, .reason = copy};
+	enum fw_status status = FW_NOMEM;
 
+	if (copy || !reason.len)
+		status = fw_notices_tell(rows->notices, &notice);
 	free(copy);
 	return status;
 }
@@ -495,7 +375,7 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 		return FW_OK;
 	row->state = step.state;
 	if (step.state != before.state)
-		row->untold = !may_tell(rows->writer);
+		row->untold = !fw_notices_may_tell(rows->notices);
 	act(rows->writer, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
 	change = (struct change){.reason_set = step.state != before.state || step.failure != before.failure,
 		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
@@ -506,7 +386,7 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
 	rows->writer->untold |= row->untold;
-	return row->untold ? FW_OK : announce_change(rows, row, change.reason);
+	return row->untold ? FW_OK : announce(rows, row, change.reason);
 }
 
 enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed)
@@ -521,49 +401,6 @@ enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_r
 	if (changed)
 		*changed = moved;
 	return status;
-}
-
-/* Tells the first row that is marked, as it is now: it may have changed more than once since. FW_NOT_FOUND: there is none. */
-static enum fw_status tell_first_untold(struct fw_rows *rows)
-{
-	sqlite3_stmt *statement = rows->statements[UNTOLD];
-	struct fw_row row = {.progress = 0};
-	char *reason = NULL;
-	enum fw_status status = fw_db_step(statement);
-
-	if (status != FW_OK)
-		return status;
-	read_text(statement, 0, row.task_id, sizeof(row.task_id));
-	read_text(statement, 1, row.device_id, sizeof(row.device_id));
-	read_text(statement, 2, row.product_id, sizeof(row.product_id));
-	read_text(statement, 3, row.firmware_id, sizeof(row.firmware_id));
-	fw_rules_state_parse(fw_db_text(statement, 4), &row.state);
-	row.progress = sqlite3_column_int(statement, 5);
-	if (sqlite3_column_type(statement, 6) != SQLITE_NULL && !(reason = strdup((const char *)sqlite3_column_text(statement, 6))))
-		status = FW_NOMEM;
-	sqlite3_reset(statement);
-	if (status == FW_OK)
-		status = set_untold(rows, row.task_id, row.device_id, false);
-	if (status == FW_OK)
-		status = announce(rows, &row, reason);
-	free(reason);
-	return status;
-}
-
-enum fw_status fw_rows_tell_untold(struct fw_rows *rows, bool *more)
-{
-	enum fw_status status = FW_OK;
-
-	*more = false;
-	for (unsigned told = 0; status == FW_OK && may_tell(rows->writer); told++) {
-		if (told == TELL_ROWS || fw_writer_room(rows->writer) < TELL_ROOM) {
-			*more = true;
-			return FW_OK;
-		}
-		status = tell_first_untold(rows);
-	}
-	rows->writer->untold = status != FW_NOT_FOUND;
-	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
 static enum fw_status write_times(struct fw_rows *rows, const struct fw_row *row)

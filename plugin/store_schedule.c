@@ -4,95 +4,32 @@
 #include <string.h>
 
 #include "store_db.h"
-#include "store_firmware.h"
-#include "table.h"
+#include "store_push.h"
+#include "store_sweep.h"
 
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
-#define FIRMWARE_MAX 256u   /* kept in a transaction */
-#define PACES_MAX 10000u    /* connections of gateways that are remembered */
 
-enum statement { FIRMWARE, WAITING_AFTER, NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, RUNNING_TASKS, STATEMENTS };
+enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[FIRMWARE] = (FW_SELECT_FIRMWARE "WHERE f.firmware_id = ?1"),
-	[WAITING_AFTER] = "SELECT device_id FROM task_device WHERE task_id = ?1 AND device_id > ?2 AND state = 'waiting' ORDER BY device_id",
 	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
-	[RUNNING_TASKS] = ("SELECT t.task_id, c.product_id FROM task t JOIN task_count c ON c.task_id = t.task_id"
-		" WHERE t.mode = 'push' AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position"),
-};
-
-/* A walk over the waiting rows of a task, by device_id. */
-struct sweep {
-	struct sweep *next;
-	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
-	char after[FW_ID_MAX + 1]; /* the last device looked at */
 };
 
 struct fw_schedule {
 	struct fw_writer *writer;
+	struct fw_notices *notices;
 	struct fw_rows *rows;
 	struct fw_devices *devices;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct sweep *sweeps, **last_sweep; /* oldest request first */
-	struct fw_table *sweeps_by_task;
-	struct fw_table *paces;    /* number of a connection to its struct fw_pace */
-	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
-	uint64_t firmware_of;     /* the transaction that they hold in: behind it an operator may change them */
+	struct fw_sweeps *sweeps;
+	struct fw_pushes *pushes;
 	int64_t next_due;         /* steady ms */
 	int64_t data_version;     /* at which task_change was last read */
 };
-
-static struct sweep *sweep_of(const struct fw_schedule *schedule, struct fw_slice task_id)
-{
-	return fw_table_get(schedule->sweeps_by_task, task_id);
-}
-
-/* A sweep under way begins anew: rows behind it may wait again. */
-static enum fw_status request_sweep(struct fw_schedule *schedule, struct fw_slice task_id, struct fw_slice product)
-{
-	struct sweep *sweep = sweep_of(schedule, task_id);
-
-	if (sweep) {
-		sweep->after[0] = '\0';
-		return FW_OK;
-	}
-	if (task_id.len > FW_ID_MAX || !(sweep = calloc(1, sizeof(*sweep))))
-		return FW_NOMEM;
-	memcpy(sweep->task_id, task_id.at, task_id.len);
-	fw_slice_copy(product, sweep->product_id, sizeof(sweep->product_id));
-	if (fw_table_put(schedule->sweeps_by_task, task_id, sweep, NULL) != FW_OK) {
-		free(sweep);
-		return FW_NOMEM;
-	}
-	*schedule->last_sweep = sweep;
-	schedule->last_sweep = &sweep->next;
-	return FW_OK;
-}
-
-static void drop_first_sweep(struct fw_schedule *schedule)
-{
-	struct sweep *sweep = schedule->sweeps;
-
-	schedule->sweeps = sweep->next;
-	if (!schedule->sweeps)
-		schedule->last_sweep = &schedule->sweeps;
-	fw_table_remove(schedule->sweeps_by_task, fw_slice_of(sweep->task_id));
-	free(sweep);
-}
-
-static enum fw_status sweep_running_tasks(struct fw_schedule *schedule)
-{
-	enum fw_status status, requested = FW_OK;
-
-	while ((status = fw_db_step(schedule->statements[RUNNING_TASKS])) == FW_OK && requested == FW_OK)
-		requested = request_sweep(schedule, fw_db_text(schedule->statements[RUNNING_TASKS], 0), fw_db_text(schedule->statements[RUNNING_TASKS], 1));
-	sqlite3_reset(schedule->statements[RUNNING_TASKS]);
-	return status == FW_NOT_FOUND ? requested : status;
-}
 
 static enum fw_status find_next_due(struct fw_schedule *schedule)
 {
@@ -106,26 +43,28 @@ static enum fw_status find_next_due(struct fw_schedule *schedule)
 	return status;
 }
 
-enum fw_status fw_schedule_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule **out,
+enum fw_status fw_schedule_open(const struct fw_schedule_parts *parts, struct fw_schedule **out,
 	struct fw_error *error)
 {
+	struct fw_writer *writer = parts->writer;
 	struct fw_schedule *schedule = calloc(1, sizeof(*schedule));
 	enum fw_status status;
 
 	if (!schedule)
 		return FW_NOMEM;
 	schedule->writer = writer;
-	schedule->rows = rows;
-	schedule->devices = devices;
-	schedule->last_sweep = &schedule->sweeps;
-	schedule->firmware = fw_table_new(0);
-	schedule->sweeps_by_task = fw_table_new(0);
-	schedule->paces = fw_table_new(0);
-	status = schedule->paces && schedule->firmware && schedule->sweeps_by_task ? fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error) : FW_NOMEM;
+	schedule->notices = parts->notices;
+	schedule->rows = parts->rows;
+	schedule->devices = parts->devices;
+	status = fw_db_prepare(writer->db, sql, schedule->statements, STATEMENTS, error);
+	if (status == FW_OK)
+		status = fw_pushes_open(writer, parts->rows, &schedule->pushes, error);
 	if (status == FW_OK)
 		status = find_next_due(schedule);
 	if (status == FW_OK)
-		status = sweep_running_tasks(schedule);
+		status = fw_sweeps_open(writer, &schedule->sweeps, error);
+	if (status == FW_OK)
+		status = fw_sweeps_request_running(schedule->sweeps);
 	if (status != FW_OK) {
 		fw_error_set(error, "cannot read the tasks: %s", sqlite3_errmsg(writer->db));
 		fw_schedule_close(schedule);
@@ -139,78 +78,10 @@ void fw_schedule_close(struct fw_schedule *schedule)
 {
 	if (!schedule)
 		return;
-	while (schedule->sweeps)
-		drop_first_sweep(schedule);
-	fw_table_clear(schedule->paces, free);
-	fw_table_free(schedule->paces);
-	fw_table_clear(schedule->firmware, free);
-	fw_table_free(schedule->firmware);
-	fw_table_free(schedule->sweeps_by_task);
+	fw_sweeps_close(schedule->sweeps);
+	fw_pushes_close(schedule->pushes);
 	fw_db_finalize(schedule->statements, STATEMENTS);
 	free(schedule);
-}
-
-static enum fw_status load_firmware(struct fw_schedule *schedule, struct fw_slice firmware_id, struct fw_firmware **out)
-{
-	sqlite3_stmt *statement = schedule->statements[FIRMWARE];
-	struct fw_firmware *firmware;
-	enum fw_status status;
-
-	fw_db_bind_text(statement, 1, firmware_id);
-	status = fw_store_firmware_read(statement, fw_delivery_expires(schedule->writer->delivery), &firmware);
-	if (status != FW_OK)
-		return status;
-	if (fw_table_count(schedule->firmware) >= FIRMWARE_MAX)
-		fw_table_clear(schedule->firmware, free);
-	status = fw_table_put(schedule->firmware, firmware_id, firmware, NULL);
-	if (status == FW_OK)
-		*out = firmware;
-	else
-		free(firmware);
-	return status;
-}
-
-/* The firmware, borrowed until the next call. FW_NOT_FOUND: it cannot be offered any more. */
-static enum fw_status find_firmware(struct fw_schedule *schedule, struct fw_slice firmware_id, const struct fw_firmware **out)
-{
-	struct fw_firmware *firmware;
-	enum fw_status status = FW_OK;
-
-	if (schedule->firmware_of != schedule->writer->transaction)
-		fw_table_clear(schedule->firmware, free);
-	schedule->firmware_of = schedule->writer->transaction;
-	firmware = fw_table_get(schedule->firmware, firmware_id);
-	if (!firmware)
-		status = load_firmware(schedule, firmware_id, &firmware);
-	if (status != FW_OK)
-		return status;
-	*out = firmware;
-	return firmware->ready ? FW_OK : FW_NOT_FOUND;
-}
-
-/* Records the push, and queues it for when the record is committed. */
-static enum fw_status push(struct fw_schedule *schedule, struct fw_row *row)
-{
-	const struct fw_firmware *firmware;
-	char *payload;
-	size_t len = 0;
-	bool pushed;
-	enum fw_status status = find_firmware(schedule, fw_slice_of(row->firmware_id), &firmware);
-
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	/* when it is verified again, the task is swept again */
-	if (firmware->file && !fw_delivery_holds(schedule->writer->delivery, firmware->file, &firmware->stamp))
-		return FW_OK;
-	status = fw_rows_apply(schedule->rows, row, FW_EVENT_PUSHED, &(struct fw_row_input){.connection = row->device_connection}, &pushed);
-	if (status != FW_OK || !pushed)
-		return status;
-	payload = fw_delivery_write_offer(schedule->writer->delivery, firmware, fw_slice_of(row->product_id), fw_slice_of(row->device_id),
-		schedule->writer->wall_ms, (struct fw_slice){NULL, 0}, &len);
-	fw_count(schedule->writer->counters, FW_COUNT_PUSHES);
-	/* by then it is void */
-	return fw_writer_queue_expiring(schedule->writer, FW_TOPIC_UPGRADE, fw_slice_of(row->product_id), fw_slice_of(row->device_id), payload, len, 1,
-		(uint32_t)(row->response_timeout_ms / 1000));
 }
 
 static bool may_be_pushed(const struct fw_row *row)
@@ -233,30 +104,6 @@ static int64_t held_until(const struct fw_row *row)
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
 }
 
-/* A gateway's connection takes so many pushes a second, and so do those of which nobody knows by which connection they are there: the others
- * get a place in its queue. 0: now; else when, steady ms. */
-static int64_t place_in_queue(struct fw_schedule *schedule, const struct fw_row *row)
-{
-	struct fw_slice key = {(const char *)&row->device_connection, sizeof(row->device_connection)};
-	const struct fw_writer *writer = schedule->writer;
-	struct fw_pace *pace;
-
-	if (!writer->gateways || !writer->rate)
-		return 0;
-	pace = fw_table_get(schedule->paces, key);
-	if (!pace) {
-		if (fw_table_count(schedule->paces) >= PACES_MAX)
-			fw_table_clear(schedule->paces, free);
-		pace = calloc(1, sizeof(*pace));
-		/* without memory it goes unpaced */
-		if (!pace || fw_table_put(schedule->paces, key, pace, NULL) != FW_OK) {
-			free(pace);
-			return 0;
-		}
-	}
-	return fw_pace_take(pace, writer->rate, writer->steady_ms) ? 0 : fw_pace_place(pace, writer->rate, writer->steady_ms);
-}
-
 static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_row *row)
 {
 	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
@@ -265,9 +112,9 @@ static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_
 	if (!may_hear(schedule, row))
 		return FW_OK;
 	if (until <= schedule->writer->steady_ms)
-		until = place_in_queue(schedule, row);
+		until = fw_pushes_place(schedule->pushes, row);
 	if (!until)
-		return fw_writer_pass_over(schedule->writer, push(schedule, row), "a push");
+		return fw_writer_pass_over(schedule->writer, fw_pushes_send(schedule->pushes, row), "a push");
 	return until == row->device_due_at ? FW_OK : fw_device_set_due(schedule->devices, product, device, until);
 }
 
@@ -325,32 +172,14 @@ static bool has_room(const struct fw_schedule *schedule)
 	return fw_writer_room(schedule->writer) >= MESSAGES_OF_ROW;
 }
 
-struct device_id {
-	char text[FW_ID_MAX + 1];
-};
-
-static enum fw_status find_waiting(struct fw_schedule *schedule, const struct sweep *sweep, struct device_id *found, size_t *count)
+/* Looks at the devices of the next waiting rows of the first sweep. *last: the last one, "" for
+ * none. */
+static enum fw_status sweep_step(
+	struct fw_schedule *schedule, char last[FW_ID_MAX + 1], bool *done)
 {
-	sqlite3_stmt *statement = schedule->statements[WAITING_AFTER];
-	enum fw_status status = FW_OK;
-
-	*count = 0;
-	/* an empty text, not NULL: the first device follows it */
-	sqlite3_bind_text(statement, 1, sweep->task_id, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, sweep->after, -1, SQLITE_STATIC);
-	while (*count < STEP_ROWS && (status = fw_db_step(statement)) == FW_OK)
-		fw_slice_copy(fw_db_text(statement, 0), found[(*count)++].text, sizeof(found[0].text));
-	sqlite3_reset(statement);
-	return status == FW_NOT_FOUND ? FW_OK : status;
-}
-
-/* Looks at the devices of the next waiting rows of the first sweep. */
-static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
-{
-	struct device_id found[STEP_ROWS];
-	struct sweep *sweep = schedule->sweeps;
+	struct fw_device_name found[STEP_ROWS];
 	size_t count;
-	enum fw_status status = find_waiting(schedule, sweep, found, &count);
+	enum fw_status status = fw_sweeps_find(schedule->sweeps, found, STEP_ROWS, &count);
 
 	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -358,8 +187,9 @@ static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
 			*done = false;
 			break;
 		}
-		status = fw_schedule_device(schedule, fw_slice_of(sweep->product_id), fw_slice_of(found[i].text));
-		memcpy(sweep->after, found[i].text, sizeof(sweep->after));
+		status = fw_schedule_device(
+			schedule, fw_slice_of(found[i].product), fw_slice_of(found[i].device));
+		memcpy(last, found[i].device, sizeof(found[i].device));
 	}
 	return status;
 }
@@ -367,24 +197,20 @@ static enum fw_status sweep_step(struct fw_schedule *schedule, bool *done)
 static enum fw_status go_on_sweeping(struct fw_schedule *schedule, bool *more)
 {
 	bool done = false;
-	char after[FW_ID_MAX + 1];
+	char last[FW_ID_MAX + 1] = "";
 	enum fw_status status;
 
-	if (!schedule->sweeps || !has_room(schedule))
+	if (!fw_sweeps_wait(schedule->sweeps) || !has_room(schedule))
 		return FW_OK;
-	memcpy(after, schedule->sweeps->after, sizeof(after));
 	status = fw_writer_begin(schedule->writer);
 	if (status != FW_OK)
 		return status;
-	status = sweep_step(schedule, &done);
+	status = sweep_step(schedule, last, &done);
 	status = fw_writer_end(schedule->writer, status, 0);
-	if (status != FW_OK) {
-		memcpy(schedule->sweeps->after, after, sizeof(after));
+	if (status != FW_OK)
 		return status;
-	}
-	if (done)
-		drop_first_sweep(schedule);
-	*more |= schedule->sweeps != NULL;
+	fw_sweeps_passed(schedule->sweeps, last[0] ? last : NULL, done);
+	*more |= fw_sweeps_wait(schedule->sweeps);
 	return FW_OK;
 }
 
@@ -497,9 +323,11 @@ static enum fw_status ask_about_devices(struct fw_schedule *schedule)
 /* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its next upgrade. */
 static enum fw_status carry_on(struct fw_schedule *schedule, const struct fw_change *change)
 {
+	if (!change->product_id[0])
+		return FW_OK;
 	if (change->sweep)
-		return change->product_id[0] ? request_sweep(schedule, fw_slice_of(change->task_id), fw_slice_of(change->product_id)) : FW_OK;
-	if (!change->device_id[0] || !change->product_id[0])
+		return fw_sweeps_request(schedule->sweeps, fw_slice_of(change->task_id), fw_slice_of(change->product_id));
+	if (!change->device_id[0])
 		return FW_OK;
 	return fw_schedule_device(schedule, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
 }
@@ -511,7 +339,7 @@ static enum fw_status changes_step(struct fw_schedule *schedule)
 	size_t count = 0;
 	enum fw_status status;
 
-	while ((status = fw_rows_take_change(schedule->rows, &change)) == FW_OK) {
+	while ((status = fw_notices_take_change(schedule->notices, &change)) == FW_OK) {
 		status = carry_on(schedule, &change);
 		if (status != FW_OK || ++count == STEP_ROWS || !has_room(schedule))
 			return status;
@@ -568,7 +396,7 @@ static enum fw_status tell_untold(struct fw_schedule *schedule, bool *more)
 	status = fw_writer_begin(writer);
 	if (status != FW_OK)
 		return status;
-	status = fw_writer_end(writer, fw_rows_tell_untold(schedule->rows, &again), 0);
+	status = fw_writer_end(writer, fw_notices_tell_untold(schedule->notices, &again), 0);
 	*more |= status == FW_OK && again;
 	return status;
 }

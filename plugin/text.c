@@ -1,35 +1,121 @@
-/* Text that others wrote. Each function looks at bytes: what is harmful, or a blank, has at most
- * three in UTF-8. */
+/* Text that others wrote. One table tells what of Unicode is not simply shown: the ranges of
+ * White_Space, Default_Ignorable_Code_Point and Bidi_Control, and the control characters. */
 #include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 #define CUT "..."
 
-size_t fw_text_harmful(const char *at, size_t len)
-{
-	const unsigned char *byte = (const unsigned char *)at;
+/* A terminal obeys it. */
+#define HARMFUL (1u << 8)
 
-	if (byte[0] < 0x80)
-		return byte[0] < 0x20 || byte[0] == 0x7f;
-	if (len >= 2 && byte[0] == 0xc2)
-		return byte[1] >= 0x80 && byte[1] < 0xa0 ? 2 : 0;
-	if (len >= 2 && byte[0] == 0xd8)
-		return byte[1] == 0x9c ? 2 : 0;
-	if (len < 3 || byte[0] != 0xe2)
-		return 0;
-	if (byte[1] == 0x80)
-		return byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xaa && byte[2] <= 0xae)
-			? 3
-			: 0;
-	return byte[1] == 0x81 && byte[2] >= 0xa6 && byte[2] <= 0xa9 ? 3 : 0;
+struct range {
+	uint32_t first, last;
+	unsigned is; /* enum fw_text_blank, and HARMFUL */
+};
+
+#define CONTROL (HARMFUL | FW_TEXT_UNSEEN)
+#define BLANK (FW_TEXT_BLANK | FW_TEXT_UNSEEN)
+
+/* Sorted. FW_TEXT_UNSEEN: the list of trigger check_text_insert in schema/triggers.sql. */
+static const struct range ranges[] = {
+	{0x00, 0x00, CONTROL | BLANK},
+	{0x01, 0x08, CONTROL},
+	{0x09, 0x09, CONTROL | BLANK},
+	{0x0a, 0x1f, CONTROL},
+	{0x20, 0x20, FW_TEXT_BLANK},
+	{0x7f, 0x9f, CONTROL},
+	{0xa0, 0xa0, BLANK},
+	{0xad, 0xad, FW_TEXT_UNSEEN},
+	{0x34f, 0x34f, FW_TEXT_UNSEEN},
+	{0x61c, 0x61c, CONTROL},
+	{0x115f, 0x1160, FW_TEXT_UNSEEN},
+	{0x1680, 0x1680, BLANK},
+	{0x17b4, 0x17b5, FW_TEXT_UNSEEN},
+	{0x180b, 0x180f, FW_TEXT_UNSEEN},
+	{0x2000, 0x200d, BLANK},
+	{0x200e, 0x200f, CONTROL | BLANK},
+	{0x2028, 0x2029, FW_TEXT_UNSEEN},
+	{0x202a, 0x202e, CONTROL},
+	{0x202f, 0x202f, BLANK},
+	{0x205f, 0x2060, BLANK},
+	{0x2061, 0x2065, FW_TEXT_UNSEEN},
+	{0x2066, 0x2069, CONTROL},
+	{0x206a, 0x206f, FW_TEXT_UNSEEN},
+	{0x2800, 0x2800, FW_TEXT_UNSEEN},
+	{0x3000, 0x3000, BLANK},
+	{0x3164, 0x3164, FW_TEXT_UNSEEN},
+	{0xfe00, 0xfe0f, FW_TEXT_UNSEEN},
+	{0xfeff, 0xfeff, BLANK},
+	{0xffa0, 0xffa0, FW_TEXT_UNSEEN},
+	{0xfff9, 0xfffb, FW_TEXT_UNSEEN},
+	{0x1bca0, 0x1bca3, FW_TEXT_UNSEEN},
+	{0x1d173, 0x1d17a, FW_TEXT_UNSEEN},
+	{0xe0000, 0xe0fff, FW_TEXT_UNSEEN},
+};
+
+/* The character at `at`, which has `size` bytes, and is valid: RFC 3629, section 3. */
+static uint32_t character_of(const char *at, size_t size)
+{
+	uint32_t character = (unsigned char)at[0] & (size == 1 ? 0x7fu : 0x7fu >> size);
+
+	for (size_t i = 1; i < size; i++)
+		character = character << 6 | ((unsigned char)at[i] & 0x3fu);
+	return character;
 }
 
-static bool is_kept_as_it_is(struct fw_slice text)
+static int compare(const void *key, const void *member)
 {
-	if (text.len > FW_KEPT_MAX)
-		return false;
+	uint32_t character = *(const uint32_t *)key;
+	const struct range *range = member;
+
+	return (character > range->last) - (character < range->first);
+}
+
+/* What the character at `at`, of `size` bytes, is; 0: a character like any other. */
+static unsigned kind_of(const char *at, size_t size)
+{
+	uint32_t character = character_of(at, size);
+	const struct range *range;
+
+	if (character > ' ' && character < 0x7f)
+		return 0;
+	range = bsearch(&character, ranges, sizeof(ranges) / sizeof(ranges[0]), sizeof(ranges[0]),
+		compare);
+	return range ? range->is : 0;
+}
+
+/* Bytes of the character at the front; 0: there is none. */
+static size_t front(struct fw_slice text)
+{
+	/* fw_utf8_step takes NUL for none */
+	return text.len && text.at[0] ? fw_utf8_step(text.at, text.len) : text.len > 0;
+}
+
+/* Bytes of the character at the end; 0: there is none. */
+static size_t back(struct fw_slice text)
+{
+	size_t size = 1;
+
+	while (size < text.len && size < 4 &&
+		((unsigned char)text.at[text.len - size] & 0xc0) == 0x80)
+		size++;
+	if (!text.len || front((struct fw_slice){text.at + text.len - size, size}) != size)
+		return 0;
+	return size;
+}
+
+size_t fw_text_harmful(const char *at, size_t len)
+{
+	size_t size = front((struct fw_slice){at, len});
+
+	return size && (kind_of(at, size) & HARMFUL) ? size : 0;
+}
+
+bool fw_text_is_harmless(struct fw_slice text)
+{
 	for (size_t i = 0; i < text.len; i++) {
 		if (fw_text_harmful(text.at + i, text.len - i))
 			return false;
@@ -40,12 +126,12 @@ static bool is_kept_as_it_is(struct fw_slice text)
 /* What stands for the character at `at`; *step: its bytes. */
 static struct fw_slice shown(const char *at, size_t len, size_t *step)
 {
-	*step = fw_text_harmful(at, len);
-	if (!*step) {
-		for (*step = 1; *step < len && ((unsigned char)at[*step] & 0xc0) == 0x80;)
-			++*step;
+	bool harmful = fw_text_harmful(at, len);
+
+	*step = front((struct fw_slice){at, len});
+	*step += *step == 0;
+	if (!harmful)
 		return (struct fw_slice){at, *step};
-	}
 	return *at == '\t' || *at == '\n' || *at == '\r' ? FW_SLICE(" ") : FW_SLICE(REPLACEMENT);
 }
 
@@ -53,7 +139,7 @@ struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX])
 {
 	size_t used = 0, whole = 0, step;
 
-	if (is_kept_as_it_is(text))
+	if (text.len <= FW_KEPT_MAX && fw_text_is_harmless(text))
 		return text;
 	for (size_t i = 0; i < text.len; i += step) {
 		struct fw_slice piece = shown(text.at + i, text.len - i, &step);
@@ -71,44 +157,26 @@ struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX])
 	return (struct fw_slice){buffer, used};
 }
 
-static const struct fw_slice unseen[] = {
-	{" ", 1}, {"\t", 1}, {"\0", 1},
-	/* U+00A0, U+1680 */
-	{"\xc2\xa0", 2}, {"\xe1\x9a\x80", 3},
-	/* U+2000 to U+200F */
-	{"\xe2\x80\x80", 3}, {"\xe2\x80\x81", 3}, {"\xe2\x80\x82", 3}, {"\xe2\x80\x83", 3},
-	{"\xe2\x80\x84", 3}, {"\xe2\x80\x85", 3}, {"\xe2\x80\x86", 3}, {"\xe2\x80\x87", 3},
-	{"\xe2\x80\x88", 3}, {"\xe2\x80\x89", 3}, {"\xe2\x80\x8a", 3}, {"\xe2\x80\x8b", 3},
-	{"\xe2\x80\x8c", 3}, {"\xe2\x80\x8d", 3}, {"\xe2\x80\x8e", 3}, {"\xe2\x80\x8f", 3},
-	/* U+202F, U+205F, U+2060, U+3000, U+FEFF */
-	{"\xe2\x80\xaf", 3}, {"\xe2\x81\x9f", 3}, {"\xe2\x81\xa0", 3}, {"\xe3\x80\x80", 3},
-	{"\xef\xbb\xbf", 3},
-};
-
-/* Bytes of what nobody sees at the front of `text`, or at its end. */
-static size_t unseen_at(struct fw_slice text, bool end)
+bool fw_text_visible(struct fw_slice text)
 {
-	unsigned char byte = (unsigned char)(text.len ? text.at[end ? text.len - 1 : 0] : 'x');
+	size_t size;
 
-	if (byte > ' ' && byte < 0x80)
-		return 0;
-	for (size_t i = 0; i < sizeof(unseen) / sizeof(unseen[0]); i++) {
-		size_t len = unseen[i].len;
-
-		if (len <= text.len &&
-			memcmp(end ? text.at + text.len - len : text.at, unseen[i].at, len) == 0)
-			return len;
+	for (; text.len; text.at += size, text.len -= size) {
+		size = front(text);
+		if (size == 0 || (kind_of(text.at, size) & FW_TEXT_UNSEEN))
+			return false;
 	}
-	return 0;
+	return true;
 }
 
-struct fw_slice fw_text_trim(struct fw_slice text)
+struct fw_slice fw_text_trim(struct fw_slice text, enum fw_text_blank blank)
 {
-	size_t len;
+	unsigned any = (unsigned)blank | FW_TEXT_BLANK;
+	size_t size;
 
-	while ((len = unseen_at(text, false)) > 0)
-		text = (struct fw_slice){text.at + len, text.len - len};
-	while ((len = unseen_at(text, true)) > 0)
-		text.len -= len;
+	while ((size = front(text)) > 0 && (kind_of(text.at, size) & any))
+		text = (struct fw_slice){text.at + size, text.len - size};
+	while ((size = back(text)) > 0 && (kind_of(text.at + text.len - size, size) & any))
+		text.len -= size;
 	return text;
 }

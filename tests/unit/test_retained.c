@@ -190,7 +190,6 @@ static void test_the_file_is_where_the_configuration_says(void **state)
 	write_file("conf.d/30.conf", conf, strlen(conf));
 	assert_int_equal(file_of(conf, path), FW_OK);
 	assert_int_equal(fw_retained_file(in_folder("not-there"), path, sizeof(path)), FW_NOT_FOUND);
-	assert_int_equal(fw_retained_conf(path, sizeof(path)), FW_NOT_FOUND);
 	assert_int_equal(unlink(in_folder("conf.d/10.conf")) | unlink(in_folder("conf.d/20.txt")) | unlink(in_folder("conf.d/30.conf")), 0);
 	assert_int_equal(rmdir(included), 0);
 }

@@ -102,7 +102,7 @@ static void long_text_is_cut_at_a_character(void **state)
 
 static void assert_trimmed(struct fw_slice text, const char *wanted)
 {
-	struct fw_slice trimmed = fw_text_trim(text);
+	struct fw_slice trimmed = fw_text_trim(text, FW_TEXT_BLANK);
 
 	assert_int_equal(trimmed.len, strlen(wanted));
 	assert_true(trimmed.len == 0 || memcmp(trimmed.at, wanted, trimmed.len) == 0);
@@ -110,6 +110,8 @@ static void assert_trimmed(struct fw_slice text, const char *wanted)
 
 static void what_nobody_sees_is_trimmed(void **state)
 {
+	struct fw_slice text;
+
 	(void)state;
 	assert_trimmed((struct fw_slice){NULL, 0}, "");
 	assert_trimmed(FW_SLICE("1.0"), "1.0");
@@ -120,6 +122,32 @@ static void what_nobody_sees_is_trimmed(void **state)
 	assert_trimmed(FW_SLICE("1.0\n"), "1.0\n");
 	assert_trimmed(FW_SLICE("\xc3\xa0"), "\xc3\xa0");
 	assert_trimmed(FW_SLICE("\xe2\x80\x90"), "\xe2\x80\x90");
+	/* a soft hyphen is no blank; an operator's name ends before it nonetheless */
+	assert_trimmed(FW_SLICE("1.0\xc2\xad"), "1.0\xc2\xad");
+	text = fw_text_trim(FW_SLICE("\n a\xc2\xad\xf3\xa0\x80\x81 \x7f"), FW_TEXT_UNSEEN);
+	assert_true(fw_slice_equal(text, FW_SLICE("a")));
+}
+
+static void what_is_no_utf8_stays(void **state)
+{
+	(void)state;
+	assert_trimmed(FW_SLICE("\xa0 1 \xa0"), "\xa0 1 \xa0");
+	assert_trimmed(FW_SLICE(" \xc2"), "\xc2");
+	assert_false(fw_text_harmful("\xc2", 1));
+	assert_false(fw_text_harmful("\x9b", 1));
+}
+
+static void a_visible_text_is_utf8_that_is_seen(void **state)
+{
+	(void)state;
+	assert_true(fw_text_visible(FW_SLICE("")));
+	assert_true(fw_text_visible(FW_SLICE("a b \xc3\xa4 \xf0\x9f\x98\x80")));
+	assert_false(fw_text_visible(FW_SLICE("a\0b")));
+	assert_false(fw_text_visible(FW_SLICE("a\xc2\xa0")));
+	assert_false(fw_text_visible(FW_SLICE("a\xe2\x80\xa8")));
+	assert_false(fw_text_visible(FW_SLICE("\xf3\xa0\x80\x81")));
+	assert_false(fw_text_visible(FW_SLICE("a\xff")));
+	assert_false(fw_text_visible(FW_SLICE("\xc3")));
 }
 
 int main(void)
@@ -129,6 +157,8 @@ int main(void)
 		cmocka_unit_test(controls_and_directions_are_replaced),
 		cmocka_unit_test(long_text_is_cut_at_a_character),
 		cmocka_unit_test(what_nobody_sees_is_trimmed),
+		cmocka_unit_test(what_is_no_utf8_stays),
+		cmocka_unit_test(a_visible_text_is_utf8_that_is_seen),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
