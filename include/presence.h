@@ -19,7 +19,8 @@ struct fw_presence_change {
 	bool online;
 	bool moved;          /* it was online already, by another connection */
 	bool listens;        /* online: it may be pushed */
-	uint64_t connection; /* online: the number of the newest connection of the key */
+	uint64_t connection; /* online: the number of the newest connection of the key, */
+	uint64_t oldest;     /* and of the oldest one that still stands; of one that was told earlier it may be too low */
 	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended, as exact as fw_presence_release is
 	                      * called often; 0: it never said anything */
 };
@@ -57,5 +58,6 @@ void fw_presence_gone(struct fw_presence *presence, const void *client, struct f
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
 bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key);
 uint64_t fw_presence_connection(const struct fw_presence *presence, struct fw_slice key); /* 0: offline */
+uint64_t fw_presence_oldest_connection(const struct fw_presence *presence, struct fw_slice key); /* 0: offline */
 
 #endif

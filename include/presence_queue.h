@@ -16,6 +16,7 @@ struct fw_presence_event {
 	bool online;
 	bool listens;   /* may be pushed: it has subscribed, or the broker cannot tell */
 	uint64_t connection; /* online: by this one; 0 unknown */
+	uint64_t oldest;     /* of the connections by which it is online; 0 unknown */
 	bool asked;          /* the store had asked: nothing happened just now */
 	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended */
 	struct fw_slice product, device; /* product empty: every device of that id. They point behind the struct. */

@@ -26,7 +26,7 @@ struct fw_device {
 	int64_t completed_until;                /* Unix ms: till then a pull that names completed_from comes from before the restart */
 	int64_t last_seen_at;                   /* Unix ms */
 	bool online;
-	int64_t connection;                     /* by which it is online, 0 unknown */
+	int64_t connection, oldest_connection;  /* the newest and the oldest by which it is online, 0 unknown */
 	int64_t due_at, settles_at;             /* steady ms */
 	char offered_firmware_id[FW_ID_MAX + 1]; /* what its last pull was offered, until its report shows what became of it; or empty */
 	char offered_version[FW_VERSION_BUFFER]; /* what it ran then, empty if unknown */
@@ -50,8 +50,8 @@ enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw
 /* Notes its last sign of life, at most once a minute. */
 enum fw_status fw_device_note_seen(struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device *device);
 
-/* Was this message applied before, and comes again because its acknowledgement was lost? Remembers it. With a timestamp an equal one of the
- * last two connections tells; without, for a refusal, an equal one by the connection before. What came with QoS 0 never comes again. */
+/* Was this message applied before, and comes again because its acknowledgement was lost? Remembers it. An equal one by the
+ * connection before this one tells, of messages with a timestamp, and of refusals. What came with QoS 0 never comes again. */
 enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *device, bool *again);
 
 /* It says that it runs `version`: all that waited for its report waits no more. *news: that is another version than before. */
@@ -68,7 +68,7 @@ enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice pr
 /* Presence, the time of it (Unix ms), and by which connection (0: unknown, or offline); and when it is looked at again. */
 struct fw_device_presence {
 	bool online;
-	int64_t at, connection;
+	int64_t at, connection, oldest_connection;
 	int64_t due_at, settles_at; /* steady ms, 0: NULL */
 };
 enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_device_presence *presence);

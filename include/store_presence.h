@@ -18,6 +18,7 @@ enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const
 
 struct fw_arrival {
 	int64_t connection; /* 0: unknown */
+	int64_t oldest;     /* of the connections by which it is there */
 	int64_t at;         /* Unix ms */
 	int64_t hold_ms;    /* for so long it is waited for what it says it runs, if there is something to send; 0: not at all */
 };

@@ -25,7 +25,7 @@ struct fw_row {
 	bool newer;              /* the device runs a higher version than the target's, and the task does not allow a lower one */
 	bool sent;               /* something was sent since the device last reported a version, to this connection: */
 	int64_t connection;      /* 0: nobody knew whether the device is there */
-	int64_t device_connection; /* by which the device is there now, 0 if unknown */
+	int64_t device_connection, device_oldest; /* the newest and the oldest by which the device is there now, 0 if unknown */
 	int progress;
 	int64_t attempts, interruptions, attempt_limit;
 	int64_t pushed_at, responded_at, completed_at, interrupted_at; /* Unix ms */
@@ -47,6 +47,13 @@ enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product
 enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
 enum fw_status fw_rows_sent_to_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* since it last reported a version, whatever became of them */
 enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
+
+/* Does a connection of this number still stand, of a device that is online by those from `oldest` to `newest`? As far as is known: one in
+ * between may have ended. */
+static inline bool fw_row_connection_stands(int64_t connection, int64_t oldest, int64_t newest)
+{
+	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
+}
 
 /* What an event brings along. */
 struct fw_row_input {

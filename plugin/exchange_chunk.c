@@ -52,6 +52,20 @@ static enum fw_status register_by_chunk(struct exchange *exchange)
 	return exchange->standing == FW_STANDING_UNKNOWN ? FW_BUSY : FW_OK;
 }
 
+/* Who downloads the firmware of a task is about its upgrade, whatever else it says: kept like a pull that was answered with it, once a minute.
+ * What cannot be kept is said again by the next chunk. */
+static void note_download(struct exchange *exchange)
+{
+	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_PULL);
+	struct fw_service *service = exchange->service;
+	struct fw_product product;
+
+	if (fw_catalog_product(service->catalog, uplink.product, &product) != FW_OK || !product.open_tasks)
+		return;
+	if (fw_exchange_note_words(exchange, uplink.version, uplink.firmware_id) && fw_exchange_keep(exchange, &uplink) != FW_OK)
+		fw_recent_forget(service->recent, uplink.product, uplink.device);
+}
+
 enum fw_verdict fw_exchange_chunk(struct exchange *exchange)
 {
 	const struct fw_message *message = &exchange->message;
@@ -68,6 +82,7 @@ enum fw_verdict fw_exchange_chunk(struct exchange *exchange)
 		return fw_exchange_refuse_chunk(exchange, "busy", "the catalog cannot be asked, or written, now: ask again later");
 	switch (ask_for_chunk(exchange)) {
 	case FW_OK:
+		note_download(exchange);
 		return FW_PASS;
 	case FW_INVALID:
 		return fw_exchange_refuse_chunk(exchange, "bad_request", "correlation data and response topic are too large");

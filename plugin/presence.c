@@ -50,6 +50,7 @@ struct key {
 	struct held *held;  /* NULL: not held back */
 	bool told, listens; /* told online; and that it listens */
 	uint64_t newest;    /* number of its newest connection, */
+	uint64_t oldest;    /* of its oldest one, */
 	uint64_t told_connection; /* and of the one that was told */
 	size_t len;
 	char text[];
@@ -179,7 +180,7 @@ static struct key *add_key(struct fw_presence *presence, struct fw_slice text)
 
 static void tell_online(struct fw_presence *presence, struct key *key, bool listens)
 {
-	struct fw_presence_change change = {.key = text_of(key), .online = true, .listens = listens, .connection = key->newest,
+	struct fw_presence_change change = {.key = text_of(key), .online = true, .listens = listens, .connection = key->newest, .oldest = key->oldest,
 		.moved = key->told && key->told_connection != key->newest};
 
 	let_go(presence, key);
@@ -232,6 +233,8 @@ static struct link *add_link(struct fw_presence *presence, struct client *client
 	*link = (struct link){.client = client, .key = key, .next_of_client = client->links, .next_of_key = key->links};
 	if (key->links)
 		key->links->previous_of_key = link;
+	else
+		key->oldest = client->connection;
 	key->links = link;
 	key->link_count++;
 	key->newest = client->connection;
@@ -244,8 +247,18 @@ static struct link *add_link(struct fw_presence *presence, struct client *client
 	return link;
 }
 
+static void find_oldest(struct key *key)
+{
+	key->oldest = UINT64_MAX;
+	for (const struct link *link = key->links; link; link = link->next_of_key) {
+		if (link->client->connection < key->oldest)
+			key->oldest = link->client->connection;
+	}
+}
+
 static void remove_link(struct fw_presence *presence, struct link *link)
 {
+	bool oldest = link->client->connection == link->key->oldest;
 	int64_t heard_ms = link->client->heard_ms;
 	struct key *key = link->key;
 
@@ -258,8 +271,11 @@ static void remove_link(struct fw_presence *presence, struct link *link)
 	free(link);
 	presence->link_count--;
 	key->link_count--;
-	if (key->link_count > 0)
+	if (key->link_count > 0) {
+		if (oldest)
+			find_oldest(key);
 		return;
+	}
 	fw_table_remove(presence->keys, text_of(key));
 	let_go(presence, key);
 	presence->changed(presence->context, &(struct fw_presence_change){.key = text_of(key), .heard_ms = heard_ms});
@@ -314,7 +330,7 @@ static void note(struct fw_presence *presence, struct link *link, const struct s
 		hold_back(presence, key, sight->now);
 }
 
-/* A client in both tables, with its first link. */
+/* A client in both tables, with its first link, of which nothing is told yet. */
 static struct client *add_client(struct fw_presence *presence, const struct sight *sight)
 {
 	size_t size = strlen(sight->id) + 1;
@@ -330,10 +346,8 @@ static struct client *add_client(struct fw_presence *presence, const struct sigh
 	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) == FW_OK &&
 	    (!client->id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK))
 		link = add_link(presence, client, sight->key);
-	if (link) {
-		note(presence, link, sight);
+	if (link)
 		return client;
-	}
 	free_client(take_out(presence, client));
 	return NULL;
 }
@@ -368,8 +382,10 @@ static uint64_t see(struct fw_presence *presence, const struct sight *sight)
 	if (sight->id[0])
 		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(sight->id)));
 	known = sight->key.len > 0 ? add_client(presence, sight) : NULL;
-	drop_client(presence, former);
 	drop_client(presence, taken_over);
+	if (known)
+		note(presence, known->links, sight);
+	drop_client(presence, former);
 	return known ? known->connection : 0;
 }
 
@@ -412,6 +428,13 @@ uint64_t fw_presence_connection(const struct fw_presence *presence, struct fw_sl
 	const struct key *known = fw_table_get(presence->keys, key);
 
 	return known ? known->newest : 0;
+}
+
+uint64_t fw_presence_oldest_connection(const struct fw_presence *presence, struct fw_slice key)
+{
+	const struct key *known = fw_table_get(presence->keys, key);
+
+	return known ? known->oldest : 0;
 }
 
 void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key)

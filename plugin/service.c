@@ -20,7 +20,8 @@ static void tell_presence(struct fw_service *service, const struct fw_presence_c
 	struct fw_slice key = change->key;
 	const char *slash = memchr(key.at, '/', key.len);
 	struct fw_presence_event event = {.online = change->online, .listens = change->listens, .device = key, .heard_ms = change->heard_ms, .asked = asked,
-		.connection = change->connection ? service->first_connection + change->connection : 0};
+		.connection = change->connection ? service->first_connection + change->connection : 0,
+		.oldest = change->oldest ? service->first_connection + change->oldest : 0};
 
 	/* with identity `none` the key is product/device: see fw_service_key */
 	if (slash) {
@@ -43,12 +44,13 @@ static void presence_changed(void *context, const struct fw_presence_change *cha
 	memcpy(service->listener, change->key.at, change->key.len);
 	service->listener_len = change->key.len;
 	service->listener_connection = change->connection;
+	service->listener_oldest = change->oldest;
 }
 
 static void tell_listener(struct fw_service *service)
 {
 	struct fw_presence_change change = {.key = {service->listener, service->listener_len}, .online = true, .listens = true,
-		.connection = service->listener_connection};
+		.connection = service->listener_connection, .oldest = service->listener_oldest};
 
 	service->listener_len = 0;
 	if (change.key.len)
@@ -138,7 +140,7 @@ static void answer_presence(struct fw_service *service, struct fw_slice product_
 	online = fw_presence_online(service->presence, key);
 	if (online || believed)
 		tell_presence(service, &(struct fw_presence_change){.key = key, .online = online, .listens = fw_presence_listens(service->presence, key),
-			.connection = fw_presence_connection(service->presence, key)}, true);
+			.connection = fw_presence_connection(service->presence, key), .oldest = fw_presence_oldest_connection(service->presence, key)}, true);
 }
 
 static void deliver(struct fw_service *service, const struct fw_outgoing *message)

@@ -46,7 +46,7 @@ struct fw_service {
 	bool in_message;
 	char listener[FW_PRESENCE_KEY_MAX]; /* who came to listen by the message under way, */
 	size_t listener_len;
-	uint64_t listener_connection;       /* and by which connection */
+	uint64_t listener_connection, listener_oldest; /* and by which connections */
 	bool retain_told;     /* the log says that firmware topics are never retained */
 	bool unsaved_told;    /* the log says that uplinks cannot be kept, and not yet that it is over */
 	uint64_t unsaved;     /* how many since then */

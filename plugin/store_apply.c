@@ -68,10 +68,11 @@ static enum fw_status note_arrival(struct fw_apply *apply, const struct fw_uplin
 {
 	bool now = uplink->connection && uplink->connection >= apply->with.writer->first_connection;
 
-	if (!now || (device->online && device->connection == connection_of(uplink)))
+	if (!now || (device->online && fw_row_connection_stands(connection_of(uplink), device->oldest_connection, device->connection)))
 		return FW_OK;
 	return fw_store_presence_arrive(apply->with.presence, uplink->product, uplink->device, device,
-		&(struct fw_arrival){.connection = connection_of(uplink), .at = uplink->received_at, .hold_ms = FW_HOLD_MS});
+		&(struct fw_arrival){.connection = connection_of(uplink),
+			.oldest = device->online ? device->oldest_connection : connection_of(uplink), .at = uplink->received_at, .hold_ms = FW_HOLD_MS});
 }
 
 /* What of an uplink the rules of a row may ask for. */
@@ -142,6 +143,13 @@ static enum fw_status end_reached(struct fw_apply *apply, const struct fw_uplink
 	return status;
 }
 
+/* Was this said before the attempt began? Then it is not about it. The store may be late: what came meanwhile is applied after the push. After
+ * a step of the wall clock nobody knows. */
+static bool was_said_before(const struct fw_uplink *uplink, const struct fw_row *row)
+{
+	return row->state == FW_ROW_PROCESSING && uplink->received_at <= row->pushed_at && row->pushed_at - uplink->received_at < FW_REDELIVERY_MS;
+}
+
 /* The device runs `version`, which is recorded: of its open rows those that it has passed end. Of the others, one under way may have
  * come to nothing, if it was the device itself that `reported`. */
 static enum fw_status review_others(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version, bool reported)
@@ -157,7 +165,7 @@ static enum fw_status review_others(struct fw_apply *apply, const struct fw_upli
 			continue;
 		if (row->newer)
 			status = apply_to_row(apply, uplink, row, FW_EVENT_OVERTAKEN);
-		else if (reported)
+		else if (reported && !was_said_before(uplink, row))
 			status = apply_to_row(apply, uplink, row, FW_EVENT_REPORTED_OTHER);
 		apply->look |= row->state == FW_ROW_WAITING;
 	}
@@ -231,7 +239,7 @@ static enum fw_status find_only_sent(struct fw_apply *apply, const struct fw_upl
 	struct fw_row found[2];
 	enum fw_status status = fw_rows_sent_to_device(apply->with.rows, uplink->product, uplink->device, found, 2, count);
 
-	if (status == FW_OK && *count == 1)
+	if (status == FW_OK && *count == 1 && !was_said_before(uplink, &found[0]))
 		*row = found[0];
 	else
 		*count = 0;
@@ -351,7 +359,7 @@ static enum fw_status apply_version_of_pull(struct fw_apply *apply, const struct
 	status = known ? FW_OK : record_report(apply, uplink, device, uplink->version);
 	if (status == FW_OK && !known)
 		status = end_reached(apply, uplink, uplink->version);
-	if (status == FW_OK && !known)
+	if (status == FW_OK)
 		status = review_others(apply, uplink, uplink->version, false);
 	return status == FW_OK ? forget_sendings(apply, uplink) : status;
 }

@@ -29,7 +29,7 @@ enum statement {
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
-	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = 'online', connection, due_at, settles_at,"
+	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = 'online', connection, oldest_connection, due_at, settles_at,"
 		" offered_firmware_id, offered_version, offer_completed, recent_messages FROM device" OF_DEVICE,
 	[PRODUCT] = "SELECT 1 FROM product WHERE product_id = ?1",
 	[ADD] = "INSERT INTO device (product_id, device_id, last_seen_at) VALUES (?1, ?2, ?3)",
@@ -39,7 +39,7 @@ static const char *const sql[STATEMENTS] = {
 	[COMPLETED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, completed_from = ?5, completed_until = ?6,"
 		" due_at = ?7, settles_at = ?7" OF_DEVICE,
 	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3" OF_DEVICE,
-	[PRESENCE] = "UPDATE device SET presence = iif(?3, 'online', 'offline'), last_seen_at = ?4, connection = ?5, due_at = ?6, settles_at = ?7" OF_DEVICE,
+	[PRESENCE] = "UPDATE device SET presence = iif(?3, 'online', 'offline'), last_seen_at = ?4, connection = ?5, due_at = ?6, settles_at = ?7, oldest_connection = ?8" OF_DEVICE,
 	[UNSETTLE] = "UPDATE device SET due_at = ?3, settles_at = ?3" OF_DEVICE,
 	[SETTLE] = "UPDATE device SET due_at = NULL, settles_at = NULL" OF_DEVICE,
 	[SET_DUE] = "UPDATE device SET due_at = ?3" OF_DEVICE,
@@ -166,7 +166,8 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	if (uplink->at_most_once || (!fw_uplink_has_time(uplink) && !refusal))
 		return FW_OK;
 	turn_to(recent, uplink->connection);
-	*again = knows(recent, fw_uplink_has_time(uplink) ? 0 : recent->here, recent->count, digest);
+	/* what came by this connection it does not deliver again */
+	*again = knows(recent, recent->here, recent->count, digest);
 	if (knows(recent, 0, recent->here, digest))
 		return FW_OK;
 	remember(recent, digest);
@@ -183,12 +184,13 @@ static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 	device->last_seen_at = sqlite3_column_int64(statement, 3);
 	device->online = sqlite3_column_int(statement, 4);
 	device->connection = sqlite3_column_int64(statement, 5);
-	device->due_at = sqlite3_column_int64(statement, 6);
-	device->settles_at = sqlite3_column_int64(statement, 7);
-	fw_db_copy_text(statement, 8, device->offered_firmware_id, sizeof(device->offered_firmware_id));
-	fw_db_copy_text(statement, 9, device->offered_version, sizeof(device->offered_version));
-	device->offer_completed = sqlite3_column_int(statement, 10);
-	read_recent(statement, 11, &device->recent);
+	device->oldest_connection = sqlite3_column_int64(statement, 6);
+	device->due_at = sqlite3_column_int64(statement, 7);
+	device->settles_at = sqlite3_column_int64(statement, 8);
+	fw_db_copy_text(statement, 9, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_db_copy_text(statement, 10, device->offered_version, sizeof(device->offered_version));
+	device->offer_completed = sqlite3_column_int(statement, 11);
+	read_recent(statement, 12, &device->recent);
 }
 
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out)
@@ -279,6 +281,7 @@ enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slic
 	fw_db_bind_time(statement, 5, presence->connection);
 	fw_db_bind_time(statement, 6, presence->due_at);
 	fw_db_bind_time(statement, 7, presence->settles_at);
+	fw_db_bind_time(statement, 8, presence->oldest_connection);
 	return fw_db_run(statement);
 }
 

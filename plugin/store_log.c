@@ -16,7 +16,7 @@ static const char *const sql[STATEMENTS] = {
 	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11. The latest first; no LIMIT, for which
 	 * SQLite would make a table of its own */
 	[PROGRESS_LOGGED] =
-		"SELECT (?3 > 0 OR (log_id < ?10 AND received_at >= ?11)) AND firmware_id IS ?4 AND version IS ?5"
+		"SELECT (?3 > 0 OR log_id < ?10) AND received_at >= ?11 AND firmware_id IS ?4 AND version IS ?5"
 		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9"
 		" FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3 ORDER BY log_id DESC",
 	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
@@ -154,7 +154,7 @@ enum fw_status fw_store_log_has(struct fw_store_log *log, const struct fw_uplink
 		return status;
 	statement = start_progress(log, PROGRESS_LOGGED, uplink, named);
 	fw_db_bind_integer(statement, 10, first_log);
-	fw_db_bind_integer(statement, 11, since > window ? since : window);
+	fw_db_bind_integer(statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);
 	for (int row = 0; row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK; row++)
 		*again = sqlite3_column_int(statement, 0);
 	sqlite3_reset(statement);

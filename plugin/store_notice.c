@@ -31,7 +31,9 @@ static const char *const sql[STATEMENTS] = {
 	[UNTOLD] = "SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, td.state,"
 		" td.progress, td.error_reason FROM task_device td"
 		" CROSS JOIN task t ON t.task_id = td.task_id"
-		" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id WHERE td.untold = 1",
+		" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
+		" WHERE td.untold = 1 AND (td.task_id, td.device_id) > (?1, ?2)"
+		" ORDER BY td.task_id, td.device_id",
 	[SET_UNTOLD] = "UPDATE task_device SET untold = ?3 WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_CHANGE] = FROM_CHANGE "ORDER BY c.change_id",
 	[CHANGE_OF_ROW] = FROM_CHANGE "WHERE c.task_id = ?1 AND c.device_id = ?2"
@@ -42,6 +44,10 @@ static const char *const sql[STATEMENTS] = {
 struct fw_notices {
 	struct fw_writer *writer;
 	sqlite3_stmt *statements[STATEMENTS];
+	/* the marked row that was told of last: one whose mark an operator's trigger keeps is told of
+	 * once in a walk */
+	char after_task[FW_ID_MAX + 1], after_device[FW_ID_MAX + 1];
+	bool cleared; /* some mark of this walk went */
 };
 
 enum fw_status fw_notices_open(
@@ -168,12 +174,22 @@ enum fw_status fw_notices_tell(struct fw_notices *notices, const struct fw_notic
 	return status == FW_OK || status == FW_NOT_FOUND ? queue(notices, notice) : status;
 }
 
-/* Tells the first row that is marked, as it is now: it may have changed more than once since.
- * FW_NOT_FOUND: there is none. */
-static enum fw_status tell_first_untold(struct fw_notices *notices)
+/* The next row that is marked. FW_NOT_FOUND: the walk is over. */
+static enum fw_status find_next_untold(struct fw_notices *notices)
 {
 	sqlite3_stmt *statement = notices->statements[UNTOLD];
-	enum fw_status status = fw_db_step(statement);
+
+	/* empty texts, not NULL: the first row follows them */
+	sqlite3_bind_text(statement, 1, notices->after_task, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, notices->after_device, -1, SQLITE_STATIC);
+	return fw_db_step(statement);
+}
+
+/* Tells the next row that is marked, as it is now: it may have changed more than once since. */
+static enum fw_status tell_next_untold(struct fw_notices *notices)
+{
+	sqlite3_stmt *statement = notices->statements[UNTOLD];
+	enum fw_status status = find_next_untold(notices);
 	struct fw_notice notice;
 	struct fw_slice words;
 	struct fw_change row;
@@ -189,8 +205,12 @@ static enum fw_status tell_first_untold(struct fw_notices *notices)
 		status = FW_NOMEM;
 	notice.reason = reason;
 	sqlite3_reset(statement);
+	fw_slice_copy(fw_slice_of(notice.task_id), notices->after_task, sizeof(notices->after_task));
+	fw_slice_copy(fw_slice_of(notice.device_id), notices->after_device, sizeof(notices->after_device));
 	if (status == FW_OK)
-		status = set_untold(notices, &notice, false);
+		status = fw_writer_pass_over(notices->writer, set_untold(notices, &notice, false),
+			"that a row was told of");
+	notices->cleared |= status == FW_OK && sqlite3_changes(notices->writer->db) > 0;
 	if (status == FW_OK)
 		status = fw_notices_tell(notices, &notice);
 	free(reason);
@@ -207,8 +227,13 @@ enum fw_status fw_notices_tell_untold(struct fw_notices *notices, bool *more)
 			*more = true;
 			return FW_OK;
 		}
-		status = tell_first_untold(notices);
+		status = tell_next_untold(notices);
 	}
-	notices->writer->untold = status != FW_NOT_FOUND;
-	return status == FW_NOT_FOUND ? FW_OK : status;
+	if (status != FW_NOT_FOUND)
+		return status;
+	/* rows before this one may have been marked meanwhile */
+	notices->writer->untold = notices->cleared;
+	notices->cleared = false;
+	notices->after_task[0] = notices->after_device[0] = '\0';
+	return FW_OK;
 }

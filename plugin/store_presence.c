@@ -84,14 +84,15 @@ static enum fw_status review_verdicts(struct fw_store_presence *presence, struct
 }
 
 /* Is there something to be sent to the device, now that it is there by this connection? */
-static bool wants(const struct fw_row *row, int64_t connection)
+static bool wants(const struct fw_row *row, const struct fw_arrival *arrival)
 {
 	if (row->state == FW_ROW_WAITING)
 		return row->push && row->task_running;
-	return !row->responded_at && row->connection != connection;
+	return !row->responded_at && row->connection != arrival->connection;
 }
 
-static enum fw_status find_wanted(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device, int64_t connection, bool *wanted)
+static enum fw_status find_wanted(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device, const struct fw_arrival *arrival,
+	bool *wanted)
 {
 	struct fw_row found[ROWS_MAX];
 	size_t count;
@@ -99,7 +100,7 @@ static enum fw_status find_wanted(struct fw_store_presence *presence, struct fw_
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
-		*wanted |= wants(&found[i], connection);
+		*wanted |= wants(&found[i], arrival);
 	return status;
 }
 
@@ -108,21 +109,23 @@ enum fw_status fw_store_presence_arrive(struct fw_store_presence *presence, stru
 {
 	int64_t now = presence->writer->steady_ms;
 	struct fw_device_presence there = {.online = true, .at = arrival->at, .connection = arrival->connection,
+		.oldest_connection = arrival->oldest,
 		.settles_at = known->settles_at ? now + FW_SETTLE_MS : 0};
 	bool wanted = false;
 	enum fw_status status = review_verdicts(presence, product, device, known->online ? known->connection : 0, INT64_MAX);
 
 	if (status == FW_OK)
-		status = find_wanted(presence, product, device, arrival->connection, &wanted);
+		status = find_wanted(presence, product, device, arrival, &wanted);
 	/* one that goes before its time is over is not held a second time: it may be awake for a moment only */
 	if (there.settles_at)
 		there.due_at = there.settles_at;
 	else if (wanted)
-		there.due_at = known->due_at ? known->due_at : now + arrival->hold_ms;
+		there.due_at = known->due_at && known->due_at < now + FW_LISTEN_MS ? known->due_at : now + arrival->hold_ms;
 	if (status == FW_OK)
 		status = fw_device_set_presence(presence->devices, product, device, &there);
 	known->online = true;
 	known->connection = arrival->connection;
+	known->oldest_connection = arrival->oldest;
 	known->due_at = there.due_at;
 	known->settles_at = there.settles_at;
 	return status;
@@ -169,6 +172,7 @@ static enum fw_status apply_to_device(struct fw_store_presence *presence, struct
 		return depart(presence, product, event, &known);
 	if (!known.online || known.connection != (int64_t)event->connection)
 		status = fw_store_presence_arrive(presence, product, event->device, &known, &(struct fw_arrival){.connection = (int64_t)event->connection,
+			.oldest = (int64_t)event->oldest,
 			.at = event->at, .hold_ms = hold_of(event, &known)});
 	else if (event->listens && known.due_at > presence->writer->steady_ms + FW_HOLD_MS && !known.settles_at)
 		status = fw_device_set_due(presence->devices, product, event->device, presence->writer->steady_ms + FW_HOLD_MS);

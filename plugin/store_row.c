@@ -17,7 +17,7 @@ enum statement { OF_FIRMWARE, OPEN_OF_DEVICE, SENT_TO_DEVICE, DUE, WRITE, NEXT_D
 	" t.mode = 'push', t.state = 'running', f.state = 'ready' AND p.firmware_enabled, d.presence = 'online', d.presence = 'offline'," \
 	" td.progress, td.attempts, td.pushed_at, td.responded_at, td.completed_at, td.interrupted_at, td.due_at, td.pushed_clock," \
 	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.was_online, td.failure, td.connection IS NOT NULL, td.connection," \
-	" td.interruptions, td.untold, t.attempt_limit, t.allow_downgrade, d.connection, d.due_at, d.settles_at," \
+	" td.interruptions, td.untold, t.attempt_limit, t.allow_downgrade, d.connection, d.oldest_connection, d.due_at, d.settles_at," \
 	" t.allow_downgrade = 0 AND f.version_order < (" \
 	"  SELECT runs.version_order FROM firmware runs WHERE runs.product_id = f.product_id AND runs.version = d.version)"
 #define JOIN_REST \
@@ -118,6 +118,7 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->attempt_limit = sqlite3_column_int64(statement, column++);
 	row->downgrade = sqlite3_column_int(statement, column++);
 	row->device_connection = sqlite3_column_int64(statement, column++);
+	row->device_oldest = sqlite3_column_int64(statement, column++);
 	row->device_due_at = sqlite3_column_int64(statement, column++);
 	row->settles_at = sqlite3_column_int64(statement, column++);
 	row->newer = sqlite3_column_int(statement, column++);
@@ -289,10 +290,18 @@ static bool counts_interruption(const struct fw_writer *writer, const struct fw_
 	return row->connection != 0 && row->pushed_clock >= writer->started_ms;
 }
 
+/* Did the message come by another connection than the attempt's? A device with several: who answered goes on as long as its connection stands,
+ * whatever the others say; who did not is sent it again by one that came later. */
+static bool is_elsewhere(const struct fw_row *row, int64_t connection, bool stands)
+{
+	return connection && connection != row->connection && (!stands || (!row->responded_at && connection > row->connection));
+}
+
 static unsigned facts_of(const struct fw_writer *writer, const struct fw_row *row, const struct fw_row_input *input)
 {
-	bool elsewhere = input->connection && input->connection != row->connection;
-	bool present = row->connection && row->online && row->connection == row->device_connection && row->pushed_clock >= writer->watched_ms;
+	bool stands = row->online && fw_row_connection_stands(row->connection, row->device_oldest, row->device_connection);
+	bool elsewhere = is_elsewhere(row, input->connection, stands);
+	bool present = stands && row->pushed_clock >= writer->watched_ms;
 	bool used_up = counts_interruption(writer, row) && row->interruptions + 1 >= row->attempt_limit;
 
 	return (row->push ? FW_FACT_PUSH : 0u) | (row->failed_by_device ? FW_FACT_BY_DEVICE : 0u) | (present ? FW_FACT_PRESENT : 0u) |

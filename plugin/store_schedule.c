@@ -7,6 +7,7 @@
 #include "store_push.h"
 #include "store_sweep.h"
 
+#define ROWS_MAX 32u        /* of a device that are looked at, at a time */
 #define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
@@ -115,27 +116,44 @@ static enum fw_status push_when_settled(struct fw_schedule *schedule, struct fw_
 		until = fw_pushes_place(schedule->pushes, row);
 	if (!until)
 		return fw_writer_pass_over(schedule->writer, fw_pushes_send(schedule->pushes, row), "a push");
-	return until == row->device_due_at ? FW_OK : fw_device_set_due(schedule->devices, product, device, until);
+	if (until == row->device_due_at)
+		return FW_OK;
+	return fw_writer_pass_over(schedule->writer, fw_device_set_due(schedule->devices, product, device, until), "what a device waits for");
+}
+
+/* Rows of tasks to a lower version than the device runs end. *ended: some did. */
+static enum fw_status end_overtaken(struct fw_schedule *schedule, struct fw_row *found, size_t count, bool *ended)
+{
+	enum fw_status status = FW_OK;
+
+	*ended = false;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		bool changed = false;
+
+		if (found[i].state != FW_ROW_WAITING || !found[i].newer)
+			continue;
+		status = fw_writer_pass_over(schedule->writer, fw_rows_apply(schedule->rows, &found[i], FW_EVENT_OVERTAKEN, NULL, &changed), "a row's end");
+		*ended |= changed;
+	}
+	return status;
 }
 
 enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device)
 {
-	struct fw_row first;
+	struct fw_row found[ROWS_MAX];
 	size_t count = 0;
-	bool overtaken = true;
+	bool ended = true;
 	enum fw_status status = FW_OK;
 
 	fw_schedule_changed(schedule);
-	/* those that the device has passed go, one after the other */
-	while (status == FW_OK && overtaken) {
-		status = fw_rows_open_of_device(schedule->rows, product, device, &first, 1, &count);
-		overtaken = false;
-		if (status == FW_OK && count && may_be_pushed(&first) && first.newer)
-			status = fw_writer_pass_over(schedule->writer, fw_rows_apply(schedule->rows, &first, FW_EVENT_OVERTAKEN, NULL, &overtaken), "a row's end");
+	while (status == FW_OK && ended) {
+		status = fw_rows_open_of_device(schedule->rows, product, device, found, ROWS_MAX, &count);
+		if (status == FW_OK)
+			status = end_overtaken(schedule, found, count, &ended);
 	}
-	if (status != FW_OK || !count || !may_be_pushed(&first) || first.newer)
+	if (status != FW_OK || !count || !may_be_pushed(&found[0]) || found[0].newer)
 		return status;
-	return push_when_settled(schedule, &first);
+	return push_when_settled(schedule, &found[0]);
 }
 
 /* It is there by another connection than the attempt's, and has not answered. */
@@ -273,9 +291,11 @@ static enum fw_status look_step(struct fw_schedule *schedule, bool *done)
 			*done = false;
 			break;
 		}
-		status = fw_schedule_look(schedule, product, device);
+		/* one whose row an operator's trigger freezes is looked at again and again, and holds up no other */
+		status = fw_writer_pass_over(schedule->writer, fw_schedule_look(schedule, product, device), "what a device waits for");
 		if (status == FW_OK)
-			status = fw_device_forget_due(schedule->devices, product, device, schedule->writer->heard_ms);
+			status = fw_writer_pass_over(schedule->writer,
+				fw_device_forget_due(schedule->devices, product, device, schedule->writer->heard_ms), "what a device waits for");
 	}
 	return status;
 }

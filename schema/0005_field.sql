@@ -28,6 +28,8 @@ ALTER TABLE task_device ADD COLUMN untold INTEGER NOT NULL DEFAULT 0
 
 -- number of the connection by which it is online; NULL: it is not, or that is not known
 ALTER TABLE device ADD COLUMN connection INTEGER;
+-- of several by which it is online the oldest: what was sent to any of them since is not lost
+ALTER TABLE device ADD COLUMN oldest_connection INTEGER;
 -- when the scheduler looks at it again, on the steady clock (catalog_state.clock_ms)
 ALTER TABLE device ADD COLUMN due_at INTEGER;
 -- an upgrade of it ended, and it has not reported its version since: when it counts as settled if it stays there, on the steady

@@ -401,6 +401,18 @@ BEGIN
   SELECT RAISE(ABORT, 'product_id and device_id of a device cannot change: insert a new device, and delete this one when no task has it');
 END;
 
+CREATE TRIGGER device_state_guard BEFORE UPDATE OF connection, oldest_connection, due_at, settles_at, completed_from,
+  completed_until, offered_firmware_id, offered_version, offer_completed ON device
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+  AND (NEW.connection IS NOT OLD.connection OR NEW.oldest_connection IS NOT OLD.oldest_connection
+    OR NEW.due_at IS NOT OLD.due_at OR NEW.settles_at IS NOT OLD.settles_at
+    OR NEW.completed_from IS NOT OLD.completed_from OR NEW.completed_until IS NOT OLD.completed_until
+    OR NEW.offered_firmware_id IS NOT OLD.offered_firmware_id OR NEW.offered_version IS NOT OLD.offered_version
+    OR NEW.offer_completed IS NOT OLD.offer_completed)
+BEGIN
+  SELECT RAISE(ABORT, 'of a device only name, version, presence and last_seen_at can be set by hand: the rest is what the plugin knows of its connection and its upgrades');
+END;
+
 CREATE TRIGGER device_delete BEFORE DELETE ON device
 BEGIN
   SELECT RAISE(ABORT, 'this device is in a task: delete its rows first (DELETE FROM task_device WHERE device_id = ... AND state NOT IN (''waiting'', ''processing''))')

@@ -86,6 +86,14 @@ BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
+-- Rows that it holds back, or not any more, are looked at.
+CREATE TRIGGER task_allow_downgrade AFTER UPDATE OF allow_downgrade ON task
+WHEN NEW.allow_downgrade IS NOT OLD.allow_downgrade
+BEGIN
+  INSERT INTO task_change (task_id) VALUES (NEW.task_id);
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
 CREATE TRIGGER task_delete BEFORE DELETE ON task
 BEGIN
   SELECT RAISE(ABORT, 'this task has devices that are waiting or processing: stop it first (UPDATE task SET state = ''stopped'' ...), and wait for those under way to end or time out')
@@ -230,10 +238,12 @@ BEGIN
     pushed_at = NULL, responded_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   -- who retries wants it now: what the end of the failed upgrade has the device wait for is over
+  UPDATE catalog_state SET plugin_writing = 1;
   UPDATE device SET due_at = nullif(due_at, settles_at), settles_at = NULL
   WHERE device_id = NEW.device_id AND settles_at IS NOT NULL AND product_id = (
     SELECT f.product_id FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
     WHERE t.task_id = NEW.task_id);
+  UPDATE catalog_state SET plugin_writing = 0;
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   UPDATE task_count SET (settling, waiting, success, failed, canceled) = (

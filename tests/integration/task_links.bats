@@ -357,3 +357,65 @@ dies() { comes_back "$1"; }
 	row t2 d1 failed no
 	columns t2 d1 'failure, failed_by' 'refused|device'
 }
+
+@test "identity username: who answered goes on, whatever the device's other connection reports" {
+	stop_broker
+	start_broker 'plugin_opt_operators admin' 'plugin_opt_identity username'
+	raw "$DB" <<-'END'
+		import struct, subprocess, sys, time
+		from raw import Client, text
+		class User(Client):
+		    def send(self, head, body):
+		        if head == 0x10:
+		            body = text("MQTT") + bytes([4, 2 | 128]) + struct.pack("!H", 60) + text(self.name) + text("d1")
+		        Client.send(self, head, body)
+		def user(name):
+		    User.name = name
+		    return User(name)
+		updater, application = user("d1-updater"), user("d1-application")
+		updater.subscribe("/lamp/d1/firmware/upgrade")
+		for client in (updater, application):
+		    client.publish("/lamp/d1/firmware/report", '{"version":"1.0"}')
+		task = "INSERT INTO task (task_id, firmware_id, name, mode, response_timeout_seconds) VALUES ('t1', 'lamp-2.0', 'n', 'push', 1)"
+		subprocess.run(["sqlite3", "-cmd", ".timeout 5000", sys.argv[1], task], check=True)
+		updater.message()
+		updater.publish("/lamp/d1/firmware/upgrade/reply", "{}")
+		for _ in range(6):
+		    time.sleep(0.5)
+		    application.publish("/lamp/d1/firmware/report", '{"version":"1.0"}')
+	END
+	rows "SELECT attempts, interruptions FROM task_device" '1|0'
+}
+
+@test "what a device said before the push is not about it, however late the store comes to it" {
+	online d1
+	task t1 1.1 push d1
+	task t2 2.0 push d1
+	upgrades d1 1
+	fleet drop d1
+	raw <<-'END'
+		from raw import Client
+		d1 = Client("d1")
+		d1.subscribe("/lamp/d1/firmware/upgrade")
+		d1.publish("/lamp/d1/firmware/report", '{"version":"1.1"}', mid=1, wait=False)
+		d1.publish("/lamp/d1/firmware/upgrade/progress", '{"progress":100,"complete":true,"success":true}', mid=2, wait=False)
+		d1.ping()
+		d1.message()
+	END
+	row t1 d1 success
+	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.1
+	columns t2 d1 'state <> '"'success'" 1
+}
+
+@test "a device whose row an operator's trigger freezes holds up no other" {
+	offline d1 d2
+	task t1 2.0 push 'd1 d2' 1
+	db "CREATE TRIGGER mine BEFORE UPDATE OF due_at ON device WHEN OLD.device_id = 'd1' AND OLD.presence = 'online' BEGIN SELECT RAISE(ABORT, 'frozen'); END"
+	for device in d1 d2; do
+		fleet connect $device
+		fleet send $device telemetry 1
+	done
+	upgrades d2 1
+	row t1 d2 failed 'response timeout'
+	refute grep -q 'the catalog cannot be written' "$LOG"
+}

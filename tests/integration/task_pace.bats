@@ -61,3 +61,20 @@ gateway() {
 	# of each the last word is true
 	assert_equal "$(heard dashboard | sort -s -k3,3 | awk '{last[$3] = $0} END {for (d in last) print last[d]}' | grep -c '"state":"waiting"')" 200
 }
+
+@test "a row that an operator's trigger freezes is told of now and then, and the others all the same" {
+	for how in ABORT IGNORE; do
+		stop_broker
+		rm -f "$DB"*
+		start_broker 'plugin_opt_identity none' 'plugin_opt_connection_rate 5'
+		catalog
+		listen "dashboard$how" -i dashboard -q 1 -t '/+/+/firmware/task'
+		db "INSERT INTO device (product_id, device_id) SELECT 'lamp', 'd' || value FROM generate_series(1, 20);
+			INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t1', 'lamp-2.0', 'n', 'push')"
+		rows "SELECT count(*) FROM task_device WHERE state = 'processing'" 20
+		db "CREATE TRIGGER audit BEFORE UPDATE ON task_device WHEN OLD.device_id = 'd9' BEGIN SELECT RAISE($how$([[ $how == IGNORE ]] || echo ", 'audited'")); END"
+		retry 20 db_is "SELECT count(*) FROM task_device WHERE untold = 1 AND device_id <> 'd9'" 0
+		(($(heard "dashboard$how" | wc -l) <= 26))
+		refute grep -q 'the catalog cannot be written' "$LOG"
+	done
+}

@@ -173,3 +173,61 @@ downgrade() {
 	done
 	rows 'SELECT count(*) FROM label_mismatch' 0
 }
+
+@test "a row that is overtaken by an operator's change ends, too, and starves no other" {
+	online d1
+	fleet say d1 report '{"version":"2.0"}'
+	rows "SELECT version FROM device WHERE device_id = 'd1'" 2.0
+	downgrade t1 1.1 pull d1
+	row t1 d1 waiting
+	db "UPDATE task SET allow_downgrade = 0"
+	row t1 d1 canceled 'runs 2.0, which is newer'
+}
+
+@test "what is under way is told to who pulls before its restart" {
+	online d1
+	fleet say d1 upgrade/progress '{"firmwareId":"lamp-1.1","complete":true,"success":true}'
+	rows "SELECT version, completed_from FROM device WHERE device_id = 'd1'" '1.1|1.0'
+	fleet say d1 report '{"version":"1.1"}'
+	task t2 2.0 push d1
+	upgrades d1 1
+	db "BEGIN; UPDATE catalog_state SET plugin_writing = 1; UPDATE device SET completed_from = '1.0', completed_until = 9999999999999;
+		UPDATE catalog_state SET plugin_writing = 0; COMMIT"
+	assert_equal "$(asks d1 '{"currentVersion":"1.0"}')" 2.0
+	row t2 d1 processing
+}
+
+@test "no device makes the broker look at all devices of a product" {
+	plan=$(db "EXPLAIN QUERY PLAN SELECT EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE d.product_id = 'lamp' AND d.completed_from IS NOT NULL)")
+	[[ $plan == *'USING COVERING INDEX device_completed'* || $plan == *'USING INDEX device_completed'* ]]
+	online d1
+	generation() { db 'SELECT generation FROM catalog_state'; }
+	before=$(generation)
+	for _ in 1 2 3; do
+		fleet say d1 upgrade/progress '{"firmwareId":"lamp-2.0","complete":true,"success":true}'
+		fleet say d1 report '{"version":"1.0"}'
+	done
+	settle
+	assert_equal "$(generation)" "$before"
+}
+
+@test "the same words in a second attempt count, also with the same timestamp" {
+	online d1
+	task t1 2.0 push d1
+	upgrades d1 1
+	stamp=$(($(date +%s%3N) - 3600000))
+	for attempt in 1 2; do
+		progress d1 "{\"timestamp\":$stamp,\"firmwareId\":\"lamp-2.0\",\"complete\":true,\"success\":false,\"errorReason\":\"flash\"}"
+		row t1 d1 failed flash
+		db "UPDATE task_device SET state = 'waiting' WHERE state = 'failed'"
+		upgrades d1 $((attempt + 1))
+	done
+}
+
+@test "what the plugin knows of a device is not for hands" {
+	online d1
+	for column in due_at settles_at connection completed_until; do
+		run db "UPDATE device SET $column = 1"
+		[[ $status -ne 0 && $output == *'of a device only name, version, presence and last_seen_at can be set by hand'* ]]
+	done
+}
