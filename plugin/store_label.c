@@ -12,11 +12,14 @@ enum statement { VERSION_OF, LABEL_OF, COUNT, FORGET, SET_OFFER, SET_COMPLETED, 
 static const char *const sql[STATEMENTS] = {
 	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[LABEL_OF] = "SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
-	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET from_version = excluded.from_version, label = excluded.label,"
+	[COUNT] =
+		"INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE"
+		" SET from_version = excluded.from_version, label = excluded.label,"
 		" times = times + 1, at = excluded.at RETURNING times",
 	[FORGET] = "DELETE FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
-	[SET_OFFER] = "UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, offer_completed = 0" OF_DEVICE,
+	[SET_OFFER] =
+		"UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, offer_completed = 0" OF_DEVICE,
 	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
 };
 
@@ -25,7 +28,8 @@ struct fw_labels {
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_labels_open(struct fw_writer *writer, struct fw_labels **out, struct fw_error *error)
+enum fw_status fw_labels_open(
+	struct fw_writer *writer, struct fw_labels **out, struct fw_error *error)
 {
 	struct fw_labels *labels = calloc(1, sizeof(*labels));
 	enum fw_status status;
@@ -50,7 +54,8 @@ void fw_labels_close(struct fw_labels *labels)
 	free(labels);
 }
 
-static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
+static sqlite3_stmt *start(struct fw_labels *labels, enum statement which,
+	const struct fw_uplink *uplink, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement =
 		fw_db_start(labels->statements[which], uplink->product, uplink->device);
@@ -60,7 +65,8 @@ static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const
 	return statement;
 }
 
-static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
 	struct fw_slice runs = uplink->version.len ? uplink->version : fw_slice_of(device->version);
@@ -70,7 +76,8 @@ static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink
 		runs.len = 0;
 	}
 	fw_db_bind_text(statement, 4, runs);
-	fw_slice_copy(firmware_id, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_slice_copy(
+		firmware_id, device->offered_firmware_id, sizeof(device->offered_firmware_id));
 	fw_slice_copy(runs, device->offered_version, sizeof(device->offered_version));
 	device->offer_completed = false;
 	return fw_db_run(statement);
@@ -89,10 +96,11 @@ static enum fw_status read_text(sqlite3_stmt *statement, char *text, size_t size
 }
 
 /* One more time the device reports `version`, and not what it was offered. */
-static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
-	const char *wanted)
+static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *uplink,
+	const struct fw_device *device, struct fw_slice version, const char *wanted)
 {
-	sqlite3_stmt *statement = start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
+	sqlite3_stmt *statement = start(
+		labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
 	int64_t times = 0;
 	enum fw_status status;
 
@@ -104,20 +112,25 @@ static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *up
 		times = sqlite3_column_int64(statement, 0);
 	sqlite3_reset(statement);
 	if (times == FW_LABEL_TIMES)
-		fw_writer_log(labels->writer, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
-			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
-			uplink->product.at, device->offered_firmware_id, (int)version.len, version.at, wanted);
+		fw_writer_log(labels->writer, FW_LOG_WARNING,
+			"device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': "
+			"it is not offered again until its version or the catalog changes; see the view mislabelled",
+			(int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
+			uplink->product.at, device->offered_firmware_id, (int)version.len,
+			version.at, wanted);
 	return status;
 }
 
-/* Did it install what it was offered, and says otherwise? Who only polls says what it said before. */
+/* It installed what it was offered, and says otherwise? Who only polls says what it said before. */
 static bool is_otherwise(const struct fw_device *device, struct fw_slice version, const char *label)
 {
 	return device->offer_completed || fw_slice_equal(version, fw_slice_of(label)) ||
-		(device->offered_version[0] && !fw_slice_equal(version, fw_slice_of(device->offered_version)));
+		(device->offered_version[0] &&
+			!fw_slice_equal(version, fw_slice_of(device->offered_version)));
 }
 
-enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
+enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice version)
 {
 	struct fw_slice offered = fw_slice_of(device->offered_firmware_id);
 	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
@@ -132,25 +145,30 @@ enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *
 		status = read_text(start(labels, LABEL_OF, uplink, offered), label, sizeof(label));
 	if (status != FW_OK)
 		return status;
-	if (wanted[0] && !fw_slice_equal(version, fw_slice_of(wanted)) && !is_otherwise(device, version, label))
+	if (wanted[0] && !fw_slice_equal(version, fw_slice_of(wanted)) &&
+		!is_otherwise(device, version, label))
 		return FW_OK;
 	if (!wanted[0] || fw_slice_equal(version, fw_slice_of(wanted)))
 		status = label[0] ? fw_db_run(start(labels, FORGET, uplink, offered)) : FW_OK;
 	else
 		status = count(labels, uplink, device, version, wanted);
-	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0}) : status;
+	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0})
+			       : status;
 }
 
-enum fw_status fw_label_offered(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device)
+enum fw_status fw_label_offered(
+	struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device)
 {
 	if (fw_slice_equal(uplink->firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;
 	return set_offer(labels, uplink, device, uplink->firmware_id);
 }
 
-enum fw_status fw_label_completed(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+enum fw_status fw_label_completed(struct fw_labels *labels, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice firmware_id)
 {
-	if (!firmware_id.len || device->offer_completed || !fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
+	if (!firmware_id.len || device->offer_completed ||
+		!fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;
 	device->offer_completed = true;
 	return fw_db_run(start(labels, SET_COMPLETED, uplink, (struct fw_slice){NULL, 0}));
