@@ -401,11 +401,11 @@ static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct
 
 static bool may_have(const struct candidate *candidate, const struct current *current)
 {
-	const struct fw_firmware *firmware = candidate->firmware;
+	const struct fw_firmware *wanted = candidate->firmware;
 
-	if (!firmware || !firmware->ready || fw_slice_equal(current->version, fw_slice_of(firmware->version)))
+	if (!wanted || !wanted->ready || fw_slice_equal(current->version, fw_slice_of(wanted->version)))
 		return false;
-	return current->order < firmware->order || candidate->downgrade;
+	return current->order < wanted->order || candidate->downgrade;
 }
 
 static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product,
