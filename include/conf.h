@@ -21,8 +21,8 @@ enum fw_status fw_conf_path(char *path, size_t size);
 /* Calls `take` for each line with a word and a value: those of `path`, and at each include_dir in
  * it those of the folder's files (*.conf, sorted by name; they include no others). FW_OK; FW_IO
  * when one of the files cannot be read, the others are. */
-enum fw_status fw_conf_read(
-	const char *path, void (*take)(void *context, const struct fw_conf_line *line), void *context);
+enum fw_status fw_conf_read(const char *path,
+	void (*take)(void *context, const struct fw_conf_line *line), void *context);
 
 /* Does Mosquitto take this value for a yes? */
 bool fw_conf_is_true(const char *value);

@@ -1,5 +1,6 @@
-/* How many messages a second: a token bucket that holds the tokens of one second, full at first, and gives places in the queue behind it.
- * Pure; one thread at a time. Times are steady milliseconds. */
+/* How many messages a second: a token bucket that holds the tokens of one second, full at first,
+ * and gives places in the queue behind it. Pure; one thread at a time. Times are steady
+ * milliseconds. */
 #ifndef FW_PACE_H
 #define FW_PACE_H
 

@@ -1,10 +1,13 @@
-/* Clients that throw each other out: two that use one client id take turns, as the broker ends the connection of the one when the other
- * connects (MQTT 5, section 3.1.4), and neither gets its firmware. Broker thread only; pure: the clients are opaque pointers.
+/* Clients that throw each other out: two that use one client id take turns, as the broker ends the
+ * connection of the one when the other connects (MQTT 5, section 3.1.4), and neither gets its
+ * firmware. Broker thread only; pure: the clients are opaque pointers.
  *
- * Mosquitto 2.1 says why a connection ended; 2.0 does not. But who is thrown out has been stripped of its session by then: it has no
- * subscriptions, and counts as clean (src/handle_connect.c, connect__on_authorised). A client that never had either looks the same: one that
- * publishes without a subscription is known by that, and not counted; one that neither said nor subscribed to anything is.
- * The end of a session that was kept, when its client comes back, is announced as another end of the same client: not counted either. */
+ * Mosquitto 2.1 says why a connection ended; 2.0 does not. But who is thrown out has been stripped
+ * of its session by then: it has no subscriptions, and counts as clean (src/handle_connect.c,
+ * connect__on_authorised). A client that never had either looks the same: one that publishes
+ * without a subscription is known by that, and not counted; one that neither said nor subscribed to
+ * anything is. The end of a session that was kept, when its client comes back, is announced as
+ * another end of the same client: not counted either. */
 #ifndef FW_TAKEOVER_H
 #define FW_TAKEOVER_H
 
@@ -35,10 +38,10 @@ void fw_takeovers_free(struct fw_takeovers *takeovers); /* NULL is fine */
 /* The client published. Cheap: one look at a table by its pointer. */
 void fw_takeovers_spoke(struct fw_takeovers *takeovers, const struct fw_takeover_client *client);
 
-/* A connection of the client ended. True when a line is due, about more than three take-overs of one id within a minute: then `line`
- * (FW_TAKEOVER_LINE bytes) has it. Once a minute for an id, and ten in a minute for all; how many were left out is said in the next.
- * `now`: boot ms. */
-bool fw_takeovers_ended(struct fw_takeovers *takeovers, const struct fw_takeover_client *client, enum fw_ending ending, int64_t now,
-	char *line);
+/* A connection of the client ended. True when a line is due, about more than three take-overs of
+ * one id within a minute: then `line` (FW_TAKEOVER_LINE bytes) has it. Once a minute for an id, and
+ * ten in a minute for all; how many were left out is said in the next. `now`: boot ms. */
+bool fw_takeovers_ended(struct fw_takeovers *takeovers, const struct fw_takeover_client *client,
+	enum fw_ending ending, int64_t now, char *line);
 
 #endif

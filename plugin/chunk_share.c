@@ -19,9 +19,9 @@ struct fw_chunk_share {
 };
 
 struct fw_chunk_shares {
-	/* product/device to struct fw_chunk_share. Who asks is among the young; when they are half of
-	 * those that may be remembered, they become the old, and who was old is given up, a few at each
-	 * request. */
+	/* product/device to struct fw_chunk_share. Who asks is among the young; when they are half
+	 * of those that may be remembered, they become the old, and who was old is given up, a few
+	 * at each request. */
 	struct fw_table *young, *old;
 	struct fw_retired retired;
 };

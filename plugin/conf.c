@@ -94,8 +94,8 @@ static void read_file(struct reader *reader, const char *path, bool included)
 	fclose(file);
 }
 
-enum fw_status fw_conf_read(
-	const char *path, void (*take)(void *context, const struct fw_conf_line *line), void *context)
+enum fw_status fw_conf_read(const char *path,
+	void (*take)(void *context, const struct fw_conf_line *line), void *context)
 {
 	struct reader reader = {.take = take, .context = context, .status = FW_OK};
 

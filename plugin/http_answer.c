@@ -60,8 +60,8 @@ static void describe(struct fw_http_request *request)
 	snprintf(request->etag, sizeof(request->etag), "\"%.64s\"", request->file.sha256);
 	request->validators = (struct fw_http_validators){.etag = request->etag,
 		.modified = modified,
-		.has_modified =
-			modified <= fw_now_ms() / 1000 && fw_http_date_format(modified, request->modified)};
+		.has_modified = modified <= fw_now_ms() / 1000 &&
+			fw_http_date_format(modified, request->modified)};
 }
 
 /* --- what is wanted --- */
@@ -166,8 +166,8 @@ static void add_part_headers(const struct fw_http_request *request,
 	char text[80];
 
 	if (multipart) {
-		snprintf(
-			text, sizeof(text), FW_HTTP_BOUNDARY_TYPE "%s", fw_http_multipart_boundary(multipart));
+		snprintf(text, sizeof(text), FW_HTTP_BOUNDARY_TYPE "%s",
+			fw_http_multipart_boundary(multipart));
 		add(response, MHD_HTTP_HEADER_CONTENT_TYPE, text);
 		return;
 	}
@@ -215,11 +215,12 @@ static struct MHD_Response *make_multipart(
 	if (!body)
 		return NULL;
 	body->fd = request->file.fd;
-	body->multipart =
-		fw_http_multipart_new(body->fd, request->file.stamp.size, request->ranges, request->count);
+	body->multipart = fw_http_multipart_new(
+		body->fd, request->file.stamp.size, request->ranges, request->count);
 	if (body->multipart)
 		response = MHD_create_response_from_callback(
-			(uint64_t)fw_http_multipart_length(body->multipart), BLOCK, read_body, body, free_body);
+			(uint64_t)fw_http_multipart_length(body->multipart), BLOCK, read_body, body,
+			free_body);
 	if (!response) {
 		fw_http_multipart_free(body->multipart);
 		free(body);

@@ -13,7 +13,8 @@ static const char *skip_blanks(const char *at)
 static bool take_tag(const char **at, const char *etag, bool strong)
 {
 	bool weak = strncmp(*at, "W/", 2) == 0;
-	const char *begin = *at + (weak ? 2 : 0), *end = *begin == '"' ? strchr(begin + 1, '"') : NULL;
+	const char *begin = *at + (weak ? 2 : 0),
+		   *end = *begin == '"' ? strchr(begin + 1, '"') : NULL;
 	size_t len;
 
 	if (!end) {

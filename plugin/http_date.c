@@ -63,7 +63,8 @@ static bool take_day_name(const char **at, bool whole)
 static bool take_time(const char **at, struct tm *out)
 {
 	return take_digits(at, 2, &out->tm_hour) && take_text(at, ":") &&
-		take_digits(at, 2, &out->tm_min) && take_text(at, ":") && take_digits(at, 2, &out->tm_sec);
+		take_digits(at, 2, &out->tm_min) && take_text(at, ":") &&
+		take_digits(at, 2, &out->tm_sec);
 }
 
 static bool take_year(const char **at, struct tm *out)
@@ -79,9 +80,10 @@ static bool take_year(const char **at, struct tm *out)
 /* Sun, 06 Nov 1994 08:49:37 GMT */
 static bool take_fixed(const char **at, struct tm *out)
 {
-	return take_day_name(at, false) && take_text(at, ", ") && take_digits(at, 2, &out->tm_mday) &&
-		take_text(at, " ") && take_month(at, out) && take_text(at, " ") && take_year(at, out) &&
-		take_text(at, " ") && take_time(at, out) && take_text(at, " GMT");
+	return take_day_name(at, false) && take_text(at, ", ") &&
+		take_digits(at, 2, &out->tm_mday) && take_text(at, " ") && take_month(at, out) &&
+		take_text(at, " ") && take_year(at, out) && take_text(at, " ") &&
+		take_time(at, out) && take_text(at, " GMT");
 }
 
 /* A year that seems to be more than fifty years ahead is the last one with these digits. */
@@ -102,10 +104,10 @@ static bool take_short_year(const char **at, int64_t now, struct tm *out)
 /* Sunday, 06-Nov-94 08:49:37 GMT */
 static bool take_rfc850(const char **at, int64_t now, struct tm *out)
 {
-	return take_day_name(at, true) && take_text(at, ", ") && take_digits(at, 2, &out->tm_mday) &&
-		take_text(at, "-") && take_month(at, out) && take_text(at, "-") &&
-		take_short_year(at, now, out) && take_text(at, " ") && take_time(at, out) &&
-		take_text(at, " GMT");
+	return take_day_name(at, true) && take_text(at, ", ") &&
+		take_digits(at, 2, &out->tm_mday) && take_text(at, "-") && take_month(at, out) &&
+		take_text(at, "-") && take_short_year(at, now, out) && take_text(at, " ") &&
+		take_time(at, out) && take_text(at, " GMT");
 }
 
 /* Sun Nov  6 08:49:37 1994 */
@@ -157,7 +159,8 @@ bool fw_http_date_format(int64_t seconds, char text[FW_HTTP_DATE])
 	if (!gmtime_r(&when, &time) || time.tm_year < -900 || time.tm_year > 8099)
 		return false;
 	snprintf(text, FW_HTTP_DATE, "%.3s, %02u %s %04u %02u:%02u:%02u GMT", days[time.tm_wday],
-		(unsigned)time.tm_mday % 100, months[time.tm_mon], (unsigned)(time.tm_year + 1900) % 10000,
-		(unsigned)time.tm_hour % 100, (unsigned)time.tm_min % 100, (unsigned)time.tm_sec % 100);
+		(unsigned)time.tm_mday % 100, months[time.tm_mon],
+		(unsigned)(time.tm_year + 1900) % 10000, (unsigned)time.tm_hour % 100,
+		(unsigned)time.tm_min % 100, (unsigned)time.tm_sec % 100);
 	return true;
 }

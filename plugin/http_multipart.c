@@ -37,7 +37,8 @@ static int64_t write_head(
 	return snprintf(text, HEAD_MOST,
 		"\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
 		"Content-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n\r\n",
-		multipart->boundary, range->first, range->first + range->length - 1, multipart->size);
+		multipart->boundary, range->first, range->first + range->length - 1,
+		multipart->size);
 }
 
 struct fw_http_multipart *fw_http_multipart_new(

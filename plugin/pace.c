@@ -9,7 +9,9 @@ static int64_t later(int64_t a, int64_t b)
 
 bool fw_pace_ready(const struct fw_pace *pace, long rate, int64_t now_ms)
 {
-	return !rate || later(pace->taken_us, now_ms * 1000) + SECOND_US / rate <= now_ms * 1000 + SECOND_US;
+	return !rate ||
+		later(pace->taken_us, now_ms * 1000) + SECOND_US / rate <=
+		now_ms * 1000 + SECOND_US;
 }
 
 bool fw_pace_take(struct fw_pace *pace, long rate, int64_t now_ms)

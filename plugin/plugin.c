@@ -3,7 +3,6 @@
  * One binary serves Mosquitto 2.0 and 2.1, whichever header it was built with: what differs is decided at run time. */
 #include <dlfcn.h>
 #include <limits.h>
-#include <link.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 
 #include "conf.h"
 #include "listener.h"
+#include "loaded.h"
 #include "nudge.h"
 #include "options.h"
 #include "retained.h"
@@ -329,40 +329,13 @@ static const struct {
 
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
-static bool is_plugin(const char *path)
-{
-	void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
-	bool found = library && (dlsym(library, "mosquitto_plugin_version") || dlsym(library, "mosquitto_auth_plugin_version"));
-
-	if (library)
-		dlclose(library);
-	return found;
-}
-
-static bool another_plugin_is_loaded(void)
-{
-	struct link_map *library;
-	void *own = NULL;
-	Dl_info info;
-
-	if (!dladdr1(events, &info, &own, RTLD_DL_LINKMAP) || !own)
-		return true;
-	for (library = own; library->l_prev; library = library->l_prev)
-		;
-	for (; library; library = library->l_next) {
-		if (library != own && library->l_name[0] && is_plugin(library->l_name))
-			return true;
-	}
-	return false;
-}
-
 /* Of plugins that all leave the decision to others the broker takes the last one's word: 2.0 denies then, whatever the word is, and 2.1
  * lets pass what one before this one has deferred, which is how Mosquitto's dynamic security denies. As the first one it changes nothing. */
 static bool may_check_access(const struct plugin *plugin)
 {
 	if (!plugin->on_2_1)
 		return false;
-	if (!another_plugin_is_loaded())
+	if (!fw_loaded_another(events))
 		return true;
 	mosquitto_log_printf(MOSQ_LOG_WARNING, NAME "another plugin is loaded before this one, so the wills of clients are not checked:"
 		" put this plugin's lines first in mosquitto.conf");

@@ -1,5 +1,6 @@
-/* A bucket is one number: when it is full again. A token taken moves that moment by the time a token needs to come back. A bucket that is
- * full by now needs no slot. A slot is one of the eight of its set, by a seeded hash: no device knows who shares its set. */
+/* A bucket is one number: when it is full again. A token taken moves that moment by the time a
+ * token needs to come back. A bucket that is full by now needs no slot. A slot is one of the eight
+ * of its set, by a seeded hash: no device knows who shares its set. */
 #include "rate.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* A cache of fixed size remembers which rows were found, by a seeded 64-bit hash of product and device: a pull of a device that is known
- * costs no look-up. Nothing else is cached, so nothing else can be stale. */
+/* A cache of fixed size remembers which rows were found, by a seeded 64-bit hash of product and
+ * device: a pull of a device that is known costs no look-up. Nothing else is cached, so nothing
+ * else can be stale. */
 #include "registration.h"
 
 #include <stdlib.h>
@@ -21,8 +22,8 @@ struct fw_registration {
 	struct slot slots[SLOTS];
 };
 
-struct fw_registration *fw_registration_new(enum fw_registration_mode mode, fw_registration_find *find, void *context,
-	const struct fw_pending *pending)
+struct fw_registration *fw_registration_new(enum fw_registration_mode mode,
+	fw_registration_find *find, void *context, const struct fw_pending *pending)
 {
 	struct fw_registration *registration = calloc(1, sizeof(*registration));
 
@@ -42,8 +43,8 @@ void fw_registration_free(struct fw_registration *registration)
 }
 
 /* The catalog has no row of the device in the product. */
-static enum fw_standing without_row(const struct fw_registration *registration, struct fw_slice product, struct fw_slice device,
-	bool elsewhere)
+static enum fw_standing without_row(const struct fw_registration *registration,
+	struct fw_slice product, struct fw_slice device, bool elsewhere)
 {
 	struct fw_slice heard;
 
@@ -51,12 +52,13 @@ static enum fw_standing without_row(const struct fw_registration *registration, 
 		return FW_STANDING_FOREIGN;
 	heard = fw_pending_product(registration->pending, device);
 	if (heard.len)
-		return fw_slice_equal(heard, product) ? FW_STANDING_REGISTERED : FW_STANDING_FOREIGN;
+		return fw_slice_equal(heard, product) ? FW_STANDING_REGISTERED
+						      : FW_STANDING_FOREIGN;
 	return elsewhere ? FW_STANDING_FOREIGN : FW_STANDING_UNHEARD;
 }
 
-enum fw_standing fw_registration_of(struct fw_registration *registration, struct fw_slice product, struct fw_slice device,
-	uint64_t generation)
+enum fw_standing fw_registration_of(struct fw_registration *registration, struct fw_slice product,
+	struct fw_slice device, uint64_t generation)
 {
 	uint64_t hash;
 	struct slot *slot;

@@ -4,11 +4,12 @@
  *   23 chunks, each: type (4), length (4), body
  *
  *   type 2, a message:  0 store id (8)   8 expiry (8)   16 length of the payload (4)
- *     20 source mid (2)   22 length of the client id (2)   24 of the user name (2)   26 of the topic (2)
- *     28 port (2)   30 qos   31 retain   32 client id, user name, topic, payload, properties
+ *     20 source mid (2)   22 length of the client id (2)   24 of the user name (2)   26 of the
+ * topic (2) 28 port (2)   30 qos   31 retain   32 client id, user name, topic, payload, properties
  *   type 4, it is retained:  0 store id (8)
  *
- * Messages stand before what refers to them. Nothing is read beyond the end, whatever lengths say. */
+ * Messages stand before what refers to them. Nothing is read beyond the end, whatever lengths say.
+ */
 #include "retained.h"
 
 #include <endian.h>

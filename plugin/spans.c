@@ -68,8 +68,9 @@ static bool take_number(struct fw_slice *text, int64_t *out)
 	int64_t number = 0;
 	size_t digits = 0;
 
-	for (; digits < text->len && text->at[digits] >= '0' && text->at[digits] <= '9' && digits < 19;
-		 digits++)
+	for (; digits < text->len && text->at[digits] >= '0' && text->at[digits] <= '9' &&
+		digits < 19;
+		digits++)
 		number = digits < 18 ? number * 10 + (text->at[digits] - '0') : -1;
 	if (!digits || number < 0)
 		return false;
@@ -105,6 +106,6 @@ void fw_spans_format(const struct fw_span *spans, size_t count, char *text)
 {
 	text[0] = '\0';
 	for (size_t i = 0; i < count; i++)
-		text +=
-			sprintf(text, "%s%" PRId64 "-%" PRId64, i ? "," : "", spans[i].from, spans[i].to - 1);
+		text += sprintf(text, "%s%" PRId64 "-%" PRId64, i ? "," : "", spans[i].from,
+			spans[i].to - 1);
 }

@@ -329,7 +329,7 @@ static enum fw_status apply_reply(struct fw_apply *apply, const struct fw_uplink
 {
 	struct fw_named named;
 	struct fw_row row;
-	size_t count;
+	size_t count = 0;
 	bool again = false;
 	enum fw_status status = fw_device_is_repeated(apply->with.devices, uplink, device, &again);
 
@@ -368,7 +368,7 @@ static enum fw_status apply_version_of_pull(struct fw_apply *apply, const struct
  * under way. */
 static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink *uplink)
 {
-	struct fw_row found[ROWS_MAX], first;
+	struct fw_row found[ROWS_MAX], first = {.progress = 0};
 	size_t count = 0, open = 0;
 	enum fw_status status = fw_rows_of_firmware(apply->with.rows, uplink->product, uplink->firmware_id, uplink->device, found, ROWS_MAX, &count);
 

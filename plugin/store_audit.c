@@ -7,22 +7,29 @@
 #define CHECK_TEXT "INSERT INTO check_text (what, text) VALUES (?1, ?2)"
 #define CHECK_PARAMETERS "INSERT INTO check_parameters (text) VALUES (?2)"
 
-/* A kind of text. `select` gives the candidates: the text, and what names its row in SQL that mends it. */
+/* A kind of text. `select` gives the candidates: the text, and what names its row in SQL that mends
+ * it. */
 static const struct kind {
 	const char *what, *select, *insert;
 	const char *mend; /* followed by the row, in quotes */
 } kinds[] = {
-	{"product_id", "SELECT product_id, hex(product_id) FROM product WHERE product_id GLOB '*[^!-~]*'", CHECK_TEXT,
-		"add a product with the right id, give it the firmware, and delete this one: UPDATE firmware SET product_id = '...' WHERE hex(product_id) = "},
-	{"device_id", "SELECT device_id, hex(device_id) FROM device WHERE device_id GLOB '*[^!-~]*'", CHECK_TEXT,
+	{"product_id",
+		"SELECT product_id, hex(product_id) FROM product WHERE product_id GLOB '*[^!-~]*'",
+		CHECK_TEXT,
+		"add a product with the right id, give it the firmware, and delete this one: UPDATE firmware"
+		" SET product_id = '...' WHERE hex(product_id) = "},
+	{"device_id",
+		"SELECT device_id, hex(device_id) FROM device WHERE device_id GLOB '*[^!-~]*'",
+		CHECK_TEXT,
 		"if no device calls itself so: DELETE FROM device WHERE hex(device_id) = "},
-	{"version", "SELECT version, firmware_id FROM firmware WHERE version GLOB '*[^!-~]*'", CHECK_TEXT,
-		"UPDATE firmware SET version = '...' WHERE firmware_id = "},
+	{"version", "SELECT version, firmware_id FROM firmware WHERE version GLOB '*[^!-~]*'",
+		CHECK_TEXT, "UPDATE firmware SET version = '...' WHERE firmware_id = "},
 	{"file", "SELECT file, firmware_id FROM firmware WHERE file GLOB '*[^!-~]*'", CHECK_TEXT,
 		"rename the file, and UPDATE firmware SET file = '...' WHERE firmware_id = "},
 	{"url", "SELECT url, firmware_id FROM firmware WHERE url GLOB '*[^!-~]*'", CHECK_TEXT,
 		"UPDATE firmware SET url = '...' WHERE firmware_id = "},
-	{"parameters", "SELECT parameters, firmware_id FROM firmware WHERE parameters <> '{}'", CHECK_PARAMETERS,
+	{"parameters", "SELECT parameters, firmware_id FROM firmware WHERE parameters <> '{}'",
+		CHECK_PARAMETERS,
 		"until then it is not offered: UPDATE firmware SET parameters = '{...}' WHERE firmware_id = "},
 };
 
@@ -34,13 +41,15 @@ struct found {
 
 static void tell(struct fw_writer *writer, const struct kind *kind, const struct found *found)
 {
-	fw_writer_log(writer, FW_LOG_WARNING, "the catalog has %lld %s that would be refused now, such as '%s' (%s). To mend it: %s'%s'",
-		(long long)found->count, kind->what, found->text, found->reason,
-		kind->mend, found->row);
+	fw_writer_log(writer, FW_LOG_WARNING,
+		"the catalog has %lld %s that would be refused now, such as '%s' (%s). To mend it: %s'%s'",
+		(long long)found->count, kind->what, found->text, found->reason, kind->mend,
+		found->row);
 }
 
 /* FW_OK: the rules take it, or it was counted as one they refuse. */
-static enum fw_status try_text(struct fw_writer *writer, sqlite3_stmt *insert, sqlite3_stmt *candidate, struct found *found)
+static enum fw_status try_text(struct fw_writer *writer, sqlite3_stmt *insert,
+	sqlite3_stmt *candidate, struct found *found)
 {
 	enum fw_status status;
 
@@ -51,8 +60,10 @@ static enum fw_status try_text(struct fw_writer *writer, sqlite3_stmt *insert, s
 	if (found->count++)
 		return FW_OK;
 	snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_errmsg(writer->db));
-	snprintf(found->text, sizeof(found->text), "%s", (const char *)sqlite3_column_text(candidate, 0));
-	snprintf(found->row, sizeof(found->row), "%s", (const char *)sqlite3_column_text(candidate, 1));
+	snprintf(found->text, sizeof(found->text), "%s",
+		(const char *)sqlite3_column_text(candidate, 0));
+	snprintf(found->row, sizeof(found->row), "%s",
+		(const char *)sqlite3_column_text(candidate, 1));
 	return FW_OK;
 }
 

@@ -41,11 +41,10 @@ static const char *const sql[STATEMENTS] = {
 		" WHEN ?10 = 1 AND total IS excluded.total"
 		" THEN coalesce(completed_at, excluded.completed_at) ELSE excluded.completed_at END,"
 		" total = iif(?10 = 0, total, excluded.total)",
-	[KNOWN] =
-		"SELECT coalesce(r.image <> ?4, 0), r.ranges FROM firmware_file ff"
-		" LEFT JOIN download_range r"
-		" ON r.product_id = ?1 AND r.device_id = ?2 AND r.firmware_id = ?3"
-		" WHERE ff.firmware_id = ?3 AND substr(ff.sha256, 1, 16) = ?4",
+	[KNOWN] = "SELECT coalesce(r.image <> ?4, 0), r.ranges FROM firmware_file ff"
+		  " LEFT JOIN download_range r"
+		  " ON r.product_id = ?1 AND r.device_id = ?2 AND r.firmware_id = ?3"
+		  " WHERE ff.firmware_id = ?3 AND substr(ff.sha256, 1, 16) = ?4",
 	[COVER] =
 		"INSERT INTO download_range (product_id, device_id, firmware_id, image, covered, ranges)"
 		" SELECT product_id, device_id, firmware_id, ?4, ?5, ?6 FROM download"
@@ -110,8 +109,8 @@ static void bind_key(sqlite3_stmt *statement, const struct fw_access_record *rec
 }
 
 /* Before, and by this record. */
-static enum fw_status read_covered(
-	struct fw_store_download *download, const struct fw_access_record *record, struct covered *out)
+static enum fw_status read_covered(struct fw_store_download *download,
+	const struct fw_access_record *record, struct covered *out)
 {
 	sqlite3_stmt *statement = download->statements[KNOWN];
 	enum fw_status status;
@@ -181,8 +180,8 @@ static enum fw_status write_all(struct fw_store_download *download, size_t count
 	enum fw_status status = FW_OK;
 
 	for (size_t i = 0; i < count && status == FW_OK; i++)
-		status = fw_writer_pass_over(
-			download->writer, write_one(download, &download->records[i]), "a download's record");
+		status = fw_writer_pass_over(download->writer,
+			write_one(download, &download->records[i]), "a download's record");
 	return status;
 }
 

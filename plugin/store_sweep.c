@@ -134,7 +134,8 @@ enum fw_status fw_sweeps_find(
 void fw_sweeps_passed(struct fw_sweeps *sweeps, const char *last, bool done)
 {
 	if (last)
-		fw_slice_copy(fw_slice_of(last), sweeps->first->after, sizeof(sweeps->first->after));
+		fw_slice_copy(
+			fw_slice_of(last), sweeps->first->after, sizeof(sweeps->first->after));
 	if (done)
 		drop_first(sweeps);
 }

@@ -1,6 +1,8 @@
-/* Memory is of fixed size. Two tables of pointers, each in the one slot of its hash, remember clients that published without a subscription,
- * and clients that are gone while their session is kept; what is overwritten there can make one end count that was no take-over, and four in
- * a minute are needed. Ids that are taken over share sets of four slots, where the one not taken over for the longest time makes room. */
+/* Memory is of fixed size. Two tables of pointers, each in the one slot of its hash, remember
+ * clients that published without a subscription, and clients that are gone while their session is
+ * kept; what is overwritten there can make one end count that was no take-over, and four in a
+ * minute are needed. Ids that are taken over share sets of four slots, where the one not taken over
+ * for the longest time makes room. */
 #include "takeover.h"
 
 #include <stdio.h>
@@ -12,7 +14,8 @@
 #define SETS 256u
 #define WAYS 4u
 #define MINUTE_MS 60000
-#define FREE 3u /* take-overs in a minute that nobody is told of: a device whose link breaks makes some */
+/* Take-overs in a minute that nobody is told of: a device whose link breaks makes some. */
+#define FREE 3u
 #define LINES_MOST 10u
 
 /* An id that was taken over. Zero: never. */
@@ -83,9 +86,11 @@ static bool is_stripped(const struct fw_takeover_client *client, bool was_bare)
 	return client->clean && !client->subscribed && !was_bare;
 }
 
-static bool is_taken_over(struct fw_takeovers *takeovers, const struct fw_takeover_client *client, enum fw_ending ending)
+static bool is_taken_over(struct fw_takeovers *takeovers, const struct fw_takeover_client *client,
+	enum fw_ending ending)
 {
-	bool was_bare = forget(takeovers->bare, client->handle), was_gone = forget(takeovers->kept, client->handle);
+	bool was_bare = forget(takeovers->bare, client->handle),
+	     was_gone = forget(takeovers->kept, client->handle);
 
 	if (was_gone)
 		return false;
@@ -138,27 +143,35 @@ static bool has_room(struct fw_takeovers *takeovers, int64_t now)
 	return true;
 }
 
-static void write_line(struct fw_takeovers *takeovers, const char *id, enum fw_ending ending, char *line)
+static void write_line(
+	struct fw_takeovers *takeovers, const char *id, enum fw_ending ending, char *line)
 {
 	char safe[FW_REFUSAL_NAME], more[80] = "";
 
 	fw_refusal_escape(safe, id);
 	if (takeovers->left_out)
-		snprintf(more, sizeof(more), " (and %llu more such ids since the last such line)", (unsigned long long)takeovers->left_out);
+		snprintf(more, sizeof(more), " (and %llu more such ids since the last such line)",
+			(unsigned long long)takeovers->left_out);
 	takeovers->left_out = 0;
-	snprintf(line, FW_TAKEOVER_LINE, "client id %s: connections were taken over more than %u times within a minute: two clients use it and throw"
-		" each other out%s; give each an id of its own%s", safe, FREE,
-		ending == FW_ENDING_UNTOLD ? " (or one connects again and again, and goes before it subscribes or says anything)" : "", more);
+	snprintf(line, FW_TAKEOVER_LINE,
+		"client id %s: connections were taken over more than %u times within a minute: "
+		"two clients use it and throw each other out%s; give each an id of its own%s",
+		safe, FREE,
+		ending == FW_ENDING_UNTOLD
+			? " (or one connects again and again, and goes before it subscribes or says anything)"
+			: "",
+		more);
 }
 
-bool fw_takeovers_ended(struct fw_takeovers *takeovers, const struct fw_takeover_client *client, enum fw_ending ending, int64_t now,
-	char *line)
+bool fw_takeovers_ended(struct fw_takeovers *takeovers, const struct fw_takeover_client *client,
+	enum fw_ending ending, int64_t now, char *line)
 {
 	struct fw_slice id = fw_slice_of(client->id);
 
 	if (!is_taken_over(takeovers, client, ending))
 		return false;
-	if (!is_due(find_id(takeovers, fw_hash(takeovers->seed, id.at, id.len)), now) || !has_room(takeovers, now))
+	if (!is_due(find_id(takeovers, fw_hash(takeovers->seed, id.at, id.len)), now) ||
+		!has_room(takeovers, now))
 		return false;
 	write_line(takeovers, client->id, ending, line);
 	return true;

@@ -21,22 +21,40 @@ static void test_dates(void **state)
 		bool valid;
 		int64_t seconds;
 	} cases[] = {
-		{DATE, true, MODIFIED}, {" \t" DATE "\t ", true, MODIFIED},
+		{DATE, true, MODIFIED},
+		{" \t" DATE "\t ", true, MODIFIED},
 		{"Sunday, 06-Nov-94 08:49:37 GMT", true, MODIFIED},
-		{"Sun Nov  6 08:49:37 1994", true, MODIFIED}, {"Wed Nov 16 08:49:37 1994", true, MODIFIED + 864000},
-		{"Thu, 01 Jan 1970 00:00:00 GMT", true, 0}, {"Fri, 01 Jan 2100 00:00:00 GMT", true, 4102444800},
+		{"Sun Nov  6 08:49:37 1994", true, MODIFIED},
+		{"Wed Nov 16 08:49:37 1994", true, MODIFIED + 864000},
+		{"Thu, 01 Jan 1970 00:00:00 GMT", true, 0},
+		{"Fri, 01 Jan 2100 00:00:00 GMT", true, 4102444800},
 		{"Wednesday, 01-Jan-70 00:00:00 GMT", true, 3155760000},
-		{"Sunday, 01-Jan-75 00:00:00 GMT", true, 3313526400}, {"Thursday, 01-Jan-76 00:00:00 GMT", true, 189302400},
-		{"Sat, 30 Jun 2012 23:59:60 GMT", true, 1341100800}, {"Thu, 31 Dec 9999 23:59:59 GMT", true, 253402300799},
-		{"", false, 0}, {"0", false, 0}, {"now", false, 0}, {"1994-11-06T08:49:37Z", false, 0},
-		{"Sun, 6 Nov 1994 08:49:37 GMT", false, 0}, {"Sun, 06 Nov 1994 08:49:37", false, 0},
-		{"Sun, 06 Nov 1994 08:49:37 UTC", false, 0}, {"Sun, 06 nov 1994 08:49:37 GMT", false, 0},
-		{DATE ", " DATE, false, 0}, {DATE "x", false, 0}, {"Sun, 30 Feb 1994 08:49:37 GMT", false, 0},
-		{"Sun, 00 Nov 1994 08:49:37 GMT", false, 0}, {"Sun, 06 Nov 1994 24:00:00 GMT", false, 0},
-		{"Sun, 06 Nov 1994 08:60:00 GMT", false, 0}, {"Sun, 06 Nov -994 08:49:37 GMT", false, 0},
-		{"Sun, +6 Nov 1994 08:49:37 GMT", false, 0}, {"Son, 06 Nov 1994 08:49:37 GMT", false, 0},
-		{"Sunday, 06 Nov 1994 08:49:37 GMT", false, 0}, {"Sun, 06-Nov-94 08:49:37 GMT", false, 0},
-		{"Sun, ", false, 0}, {"Sun", false, 0}, {"Sun Nov 006 08:49:37 1994", false, 0},
+		{"Sunday, 01-Jan-75 00:00:00 GMT", true, 3313526400},
+		{"Thursday, 01-Jan-76 00:00:00 GMT", true, 189302400},
+		{"Sat, 30 Jun 2012 23:59:60 GMT", true, 1341100800},
+		{"Thu, 31 Dec 9999 23:59:59 GMT", true, 253402300799},
+		{"", false, 0},
+		{"0", false, 0},
+		{"now", false, 0},
+		{"1994-11-06T08:49:37Z", false, 0},
+		{"Sun, 6 Nov 1994 08:49:37 GMT", false, 0},
+		{"Sun, 06 Nov 1994 08:49:37", false, 0},
+		{"Sun, 06 Nov 1994 08:49:37 UTC", false, 0},
+		{"Sun, 06 nov 1994 08:49:37 GMT", false, 0},
+		{DATE ", " DATE, false, 0},
+		{DATE "x", false, 0},
+		{"Sun, 30 Feb 1994 08:49:37 GMT", false, 0},
+		{"Sun, 00 Nov 1994 08:49:37 GMT", false, 0},
+		{"Sun, 06 Nov 1994 24:00:00 GMT", false, 0},
+		{"Sun, 06 Nov 1994 08:60:00 GMT", false, 0},
+		{"Sun, 06 Nov -994 08:49:37 GMT", false, 0},
+		{"Sun, +6 Nov 1994 08:49:37 GMT", false, 0},
+		{"Son, 06 Nov 1994 08:49:37 GMT", false, 0},
+		{"Sunday, 06 Nov 1994 08:49:37 GMT", false, 0},
+		{"Sun, 06-Nov-94 08:49:37 GMT", false, 0},
+		{"Sun, ", false, 0},
+		{"Sun", false, 0},
+		{"Sun Nov 006 08:49:37 1994", false, 0},
 	};
 
 	(void)state;
@@ -68,7 +86,8 @@ static void test_date_format(void **state)
 }
 
 /* LINES: name, value, name, value, ..., NULL. */
-static struct fw_http_conditions read_lines(const struct fw_http_validators *validators, const char *const *lines)
+static struct fw_http_conditions read_lines(
+	const struct fw_http_validators *validators, const char *const *lines)
 {
 	struct fw_http_conditions conditions = {.validators = validators, .now = NOW};
 
@@ -90,29 +109,48 @@ static void test_precedence(void **state)
 	} cases[] = {
 		{{NULL}, FW_HTTP_GO_ON},
 		{{"Range", "bytes=0-", "Host", "h", NULL}, FW_HTTP_GO_ON},
-		{{MATCH, TAG, NULL}, FW_HTTP_GO_ON}, {{MATCH, "*", NULL}, FW_HTTP_GO_ON}, {{MATCH, " * ", NULL}, FW_HTTP_GO_ON},
-		{{MATCH, "\"a\", " TAG, NULL}, FW_HTTP_GO_ON}, {{MATCH, "\"a\"\t,, ," TAG ",", NULL}, FW_HTTP_GO_ON},
-		{{MATCH, "\"a,b\"," TAG, NULL}, FW_HTTP_GO_ON}, {{MATCH, "\"a\"", MATCH, TAG, NULL}, FW_HTTP_GO_ON},
+		{{MATCH, TAG, NULL}, FW_HTTP_GO_ON},
+		{{MATCH, "*", NULL}, FW_HTTP_GO_ON},
+		{{MATCH, " * ", NULL}, FW_HTTP_GO_ON},
+		{{MATCH, "\"a\", " TAG, NULL}, FW_HTTP_GO_ON},
+		{{MATCH, "\"a\"\t,, ," TAG ",", NULL}, FW_HTTP_GO_ON},
+		{{MATCH, "\"a,b\"," TAG, NULL}, FW_HTTP_GO_ON},
+		{{MATCH, "\"a\"", MATCH, TAG, NULL}, FW_HTTP_GO_ON},
 		{{MATCH, "W/\"e1\", " TAG, NULL}, FW_HTTP_GO_ON},
-		{{MATCH, "\"a\"", NULL}, FW_HTTP_FAILED}, {{MATCH, "W/" TAG, NULL}, FW_HTTP_FAILED}, {{MATCH, "", NULL}, FW_HTTP_FAILED},
-		{{MATCH, "e1", NULL}, FW_HTTP_FAILED}, {{MATCH, "\"e1", NULL}, FW_HTTP_FAILED}, {{MATCH, "\"x\"e1\"", NULL}, FW_HTTP_FAILED},
-		{{MATCH, "*, \"a\"", NULL}, FW_HTTP_FAILED}, {{MATCH, "\"a\" " TAG, NULL}, FW_HTTP_FAILED}, {{MATCH, "rubbish, " TAG, NULL}, FW_HTTP_FAILED},
-		{{MATCH, "\"e1\"x", NULL}, FW_HTTP_FAILED}, {{MATCH, "\"E1\"", NULL}, FW_HTTP_FAILED}, {{MATCH, NULL, NULL}, FW_HTTP_FAILED},
-		{{NONE_MATCH, TAG, NULL}, FW_HTTP_NOT_MODIFIED}, {{NONE_MATCH, "*", NULL}, FW_HTTP_NOT_MODIFIED},
-		{{NONE_MATCH, "\"a\", W/" TAG, NULL}, FW_HTTP_NOT_MODIFIED}, {{NONE_MATCH, "\"a\"", NULL}, FW_HTTP_GO_ON},
+		{{MATCH, "\"a\"", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "W/" TAG, NULL}, FW_HTTP_FAILED},
+		{{MATCH, "", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "e1", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "\"e1", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "\"x\"e1\"", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "*, \"a\"", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "\"a\" " TAG, NULL}, FW_HTTP_FAILED},
+		{{MATCH, "rubbish, " TAG, NULL}, FW_HTTP_FAILED},
+		{{MATCH, "\"e1\"x", NULL}, FW_HTTP_FAILED},
+		{{MATCH, "\"E1\"", NULL}, FW_HTTP_FAILED},
+		{{MATCH, NULL, NULL}, FW_HTTP_FAILED},
+		{{NONE_MATCH, TAG, NULL}, FW_HTTP_NOT_MODIFIED},
+		{{NONE_MATCH, "*", NULL}, FW_HTTP_NOT_MODIFIED},
+		{{NONE_MATCH, "\"a\", W/" TAG, NULL}, FW_HTTP_NOT_MODIFIED},
+		{{NONE_MATCH, "\"a\"", NULL}, FW_HTTP_GO_ON},
 		{{NONE_MATCH, "\"a,\"e1\"\"", NULL}, FW_HTTP_GO_ON},
-		{{MODIFIED_SINCE, DATE, NULL}, FW_HTTP_NOT_MODIFIED}, {{MODIFIED_SINCE, AFTER, NULL}, FW_HTTP_NOT_MODIFIED},
-		{{MODIFIED_SINCE, BEFORE, NULL}, FW_HTTP_GO_ON}, {{MODIFIED_SINCE, "rubbish", NULL}, FW_HTTP_GO_ON},
+		{{MODIFIED_SINCE, DATE, NULL}, FW_HTTP_NOT_MODIFIED},
+		{{MODIFIED_SINCE, AFTER, NULL}, FW_HTTP_NOT_MODIFIED},
+		{{MODIFIED_SINCE, BEFORE, NULL}, FW_HTTP_GO_ON},
+		{{MODIFIED_SINCE, "rubbish", NULL}, FW_HTTP_GO_ON},
 		{{MODIFIED_SINCE, AFTER, MODIFIED_SINCE, AFTER, NULL}, FW_HTTP_GO_ON},
-		{{UNMODIFIED_SINCE, DATE, NULL}, FW_HTTP_GO_ON}, {{UNMODIFIED_SINCE, AFTER, NULL}, FW_HTTP_GO_ON},
-		{{UNMODIFIED_SINCE, BEFORE, NULL}, FW_HTTP_FAILED}, {{UNMODIFIED_SINCE, "rubbish", NULL}, FW_HTTP_GO_ON},
+		{{UNMODIFIED_SINCE, DATE, NULL}, FW_HTTP_GO_ON},
+		{{UNMODIFIED_SINCE, AFTER, NULL}, FW_HTTP_GO_ON},
+		{{UNMODIFIED_SINCE, BEFORE, NULL}, FW_HTTP_FAILED},
+		{{UNMODIFIED_SINCE, "rubbish", NULL}, FW_HTTP_GO_ON},
 		{{UNMODIFIED_SINCE, BEFORE, UNMODIFIED_SINCE, BEFORE, NULL}, FW_HTTP_GO_ON},
 		/* a tag outdoes a date, and what must hold comes before what must not */
 		{{MATCH, TAG, UNMODIFIED_SINCE, BEFORE, NULL}, FW_HTTP_GO_ON},
 		{{UNMODIFIED_SINCE, AFTER, MATCH, "\"a\"", NULL}, FW_HTTP_FAILED},
 		{{NONE_MATCH, "\"a\"", MODIFIED_SINCE, AFTER, NULL}, FW_HTTP_GO_ON},
 		{{MODIFIED_SINCE, BEFORE, NONE_MATCH, TAG, NULL}, FW_HTTP_NOT_MODIFIED},
-		{{MATCH, "\"a\"", NONE_MATCH, TAG, NULL}, FW_HTTP_FAILED}, {{MATCH, TAG, NONE_MATCH, TAG, NULL}, FW_HTTP_NOT_MODIFIED},
+		{{MATCH, "\"a\"", NONE_MATCH, TAG, NULL}, FW_HTTP_FAILED},
+		{{MATCH, TAG, NONE_MATCH, TAG, NULL}, FW_HTTP_NOT_MODIFIED},
 		{{UNMODIFIED_SINCE, BEFORE, NONE_MATCH, TAG, NULL}, FW_HTTP_FAILED},
 		{{UNMODIFIED_SINCE, AFTER, MODIFIED_SINCE, DATE, NULL}, FW_HTTP_NOT_MODIFIED},
 	};
@@ -131,7 +169,8 @@ static void test_precedence(void **state)
 static void test_without_date(void **state)
 {
 	const struct fw_http_validators validators = {.etag = TAG};
-	const char *const lines[] = {UNMODIFIED_SINCE, BEFORE, MODIFIED_SINCE, AFTER, "If-Range", DATE, NULL};
+	const char *const lines[] = {
+		UNMODIFIED_SINCE, BEFORE, MODIFIED_SINCE, AFTER, "If-Range", DATE, NULL};
 	struct fw_http_conditions conditions = read_lines(&validators, lines);
 
 	(void)state;
@@ -145,12 +184,24 @@ static void test_if_range(void **state)
 		const char *value;
 		bool allowed;
 	} cases[] = {
-		{TAG, true}, {" " TAG " ", true}, {DATE, true}, {"Sunday, 06-Nov-94 08:49:37 GMT", true},
-		{"W/" TAG, false}, {"\"a\"", false}, {"*", false}, {TAG ", \"a\"", false}, {"", false}, {"\"e1", false},
-		{BEFORE, false}, {AFTER, false}, {"rubbish", false}, {NULL, false},
+		{TAG, true},
+		{" " TAG " ", true},
+		{DATE, true},
+		{"Sunday, 06-Nov-94 08:49:37 GMT", true},
+		{"W/" TAG, false},
+		{"\"a\"", false},
+		{"*", false},
+		{TAG ", \"a\"", false},
+		{"", false},
+		{"\"e1", false},
+		{BEFORE, false},
+		{AFTER, false},
+		{"rubbish", false},
+		{NULL, false},
 	};
 	const struct fw_http_validators validators = {TAG, true, MODIFIED};
-	const char *const none[] = {NULL}, *const twice[] = {"If-Range", TAG, "If-Range", TAG, NULL};
+	const char *const none[] = {NULL},
+			  *const twice[] = {"If-Range", TAG, "If-Range", TAG, NULL};
 	struct fw_http_conditions conditions = read_lines(&validators, none);
 
 	(void)state;

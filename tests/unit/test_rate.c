@@ -74,7 +74,8 @@ static void test_a_large_message_counts_for_several(void **state)
 	static const struct {
 		size_t bytes;
 		unsigned tokens;
-	} sizes[] = {{0, 1}, {256, 1}, {257, 2}, {512, 2}, {1025, 5}, {8192, 32}, {65536, 32}, {SIZE_MAX, 32}};
+	} sizes[] = {{0, 1}, {256, 1}, {257, 2}, {512, 2}, {1025, 5}, {8192, 32}, {65536, 32},
+		{SIZE_MAX, 32}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -95,7 +96,8 @@ static void test_a_small_bucket_holds_any_message(void **state)
 	fw_rate_free(rate);
 }
 
-/* One that says too much is refused as long as it goes on, whoever else comes meanwhile; and none of those is refused for its sake. */
+/* One that says too much is refused as long as it goes on, whoever else comes meanwhile; and none
+ * of those is refused for its sake. */
 static void test_a_crowd_neither_frees_nor_blocks(void **state)
 {
 	struct fw_rate *rate = begin(1200);

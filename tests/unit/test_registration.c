@@ -22,7 +22,8 @@ static struct {
 static struct fw_pending *pending;
 static uint64_t generation;
 
-static enum fw_status find(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
+static enum fw_status find(
+	void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
 {
 	(void)context;
 	(void)device;
@@ -63,12 +64,16 @@ static void test_once_by_rows(void **state)
 	struct fw_registration *registration = begin(FW_REGISTRATION_ONCE);
 
 	(void)state;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_UNHEARD);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_UNHEARD);
 	rows.lamp = true;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
-	assert_int_equal(fw_registration_of(registration, TAP, D1, generation), FW_STANDING_FOREIGN);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_FOREIGN);
 	rows.tap = true;
-	assert_int_equal(fw_registration_of(registration, TAP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_REGISTERED);
 	fw_registration_free(registration);
 }
 
@@ -78,11 +83,15 @@ static void test_once_by_what_is_not_applied_yet(void **state)
 
 	(void)state;
 	assert_int_equal(fw_pending_hear(pending, LAMP, D1), FW_OK);
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
-	assert_int_equal(fw_registration_of(registration, TAP, D1, generation), FW_STANDING_FOREIGN);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_FOREIGN);
 	rows.tap = true;
-	assert_int_equal(fw_registration_of(registration, TAP, D1, generation), FW_STANDING_REGISTERED);
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
 	fw_registration_free(registration);
 }
 
@@ -92,9 +101,11 @@ static void test_closed(void **state)
 
 	(void)state;
 	assert_int_equal(fw_pending_hear(pending, LAMP, D1), FW_OK);
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
 	rows.lamp = true;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
 	fw_registration_free(registration);
 }
 
@@ -104,7 +115,8 @@ static void test_open_asks_nobody(void **state)
 
 	(void)state;
 	rows.tap = true;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
 	assert_int_equal(rows.asked, 0);
 	fw_registration_free(registration);
 }
@@ -116,15 +128,18 @@ static void test_a_row_is_looked_for_once_a_generation(void **state)
 	(void)state;
 	rows.lamp = true;
 	for (unsigned i = 0; i < 100; i++)
-		assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+		assert_int_equal(fw_registration_of(registration, LAMP, D1, generation),
+			FW_STANDING_REGISTERED);
 	assert_int_equal(rows.asked, 1);
 	rows.lamp = false;
 	rows.tap = true;
 	generation++;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
 	/* what was not found is looked for each time */
 	rows.lamp = true;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
 	assert_int_equal(rows.asked, 3);
 	fw_registration_free(registration);
 }
@@ -135,8 +150,11 @@ static void test_ids_do_not_run_together(void **state)
 
 	(void)state;
 	rows.lamp = true;
-	assert_int_equal(fw_registration_of(registration, LAMP, FW_SLICE("1"), generation), FW_STANDING_REGISTERED);
-	assert_int_equal(fw_registration_of(registration, FW_SLICE("lam"), FW_SLICE("p1"), generation), FW_STANDING_FOREIGN);
+	assert_int_equal(fw_registration_of(registration, LAMP, FW_SLICE("1"), generation),
+		FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, FW_SLICE("lam"), FW_SLICE("p1"), generation),
+		FW_STANDING_FOREIGN);
 	fw_registration_free(registration);
 }
 
@@ -146,9 +164,11 @@ static void test_a_catalog_that_cannot_be_asked(void **state)
 
 	(void)state;
 	rows.status = FW_IO;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_UNKNOWN);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_UNKNOWN);
 	rows.status = FW_OK;
-	assert_int_equal(fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_UNHEARD);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_UNHEARD);
 	fw_registration_free(registration);
 }
 
@@ -156,12 +176,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_once_by_rows, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_once_by_what_is_not_applied_yet, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_once_by_what_is_not_applied_yet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_closed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_open_asks_nobody, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_row_is_looked_for_once_a_generation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_row_is_looked_for_once_a_generation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ids_do_not_run_together, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_catalog_that_cannot_be_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_catalog_that_cannot_be_asked, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The broker's file of retained messages: what is in it on firmware topics is found, and no bytes make the reader misbehave. */
+/* The broker's file of retained messages: what is in it on firmware topics is found, and no bytes
+ * make the reader misbehave. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,7 +95,8 @@ static void test_firmware_topics_are_found(void **state)
 		fill(version);
 		assert_int_equal(describe(), FW_OK);
 		assert_memory_equal(line, "2 retained messages on firmware topics", 38);
-		assert_non_null(strstr(line, "the topics are: /lamp/d2/firmware/pull/reply, /lamp/d1/firmware/upgrade"));
+		assert_non_null(strstr(line,
+			"the topics are: /lamp/d2/firmware/pull/reply, /lamp/d1/firmware/upgrade"));
 		assert_non_null(strstr(line, "mosquitto_pub -r -n -t TOPIC"));
 		assert_null(strstr(line, "other"));
 		assert_null(strstr(line, "d3"));
@@ -123,7 +125,8 @@ static void test_many_are_counted(void **state)
 static void test_nothing_to_tell(void **state)
 {
 	(void)state;
-	assert_int_equal(fw_retained_describe(in_folder("not-there"), line, sizeof(line)), FW_NOT_FOUND);
+	assert_int_equal(
+		fw_retained_describe(in_folder("not-there"), line, sizeof(line)), FW_NOT_FOUND);
 	assert_int_equal(fw_retained_describe(folder, line, sizeof(line)), FW_NOT_FOUND);
 	len = 0;
 	assert_int_equal(describe(), FW_NOT_FOUND);
@@ -175,22 +178,30 @@ static void test_the_file_is_where_the_configuration_says(void **state)
 	assert_int_equal(file_of("#persistence true\n", path), FW_NOT_FOUND);
 	assert_int_equal(file_of("persistence true", path), FW_OK);
 	assert_string_equal(path, "mosquitto.db");
-	assert_int_equal(file_of("listener 1883\n  persistence\ttrue \r\npersistence_location /var/lib/my broker/ \npersistence_file a.db\n", path), FW_OK);
+	assert_int_equal(
+		file_of("listener 1883\n  persistence\ttrue \r\n"
+			"persistence_location /var/lib/my broker/ \npersistence_file a.db\n",
+			path),
+		FW_OK);
 	assert_string_equal(path, "/var/lib/my broker//a.db");
 	/* as Debian does it */
 	snprintf(included, sizeof(included), "%s/conf.d", folder);
 	assert_int_equal(mkdir(included, 0700), 0);
 	write_file("conf.d/10.conf", "persistence true\npersistence_location /l", 40);
 	write_file("conf.d/20.txt", "persistence false", 17);
-	snprintf(conf, sizeof(conf), "include_dir %s\ninclude_dir %s/not-there\n", included, included);
+	snprintf(conf, sizeof(conf), "include_dir %s\ninclude_dir %s/not-there\n", included,
+		included);
 	assert_int_equal(file_of(conf, path), FW_OK);
 	assert_string_equal(path, "/l/mosquitto.db");
 	/* one that includes itself ends */
 	snprintf(conf, sizeof(conf), "include_dir %s\n", included);
 	write_file("conf.d/30.conf", conf, strlen(conf));
 	assert_int_equal(file_of(conf, path), FW_OK);
-	assert_int_equal(fw_retained_file(in_folder("not-there"), path, sizeof(path)), FW_NOT_FOUND);
-	assert_int_equal(unlink(in_folder("conf.d/10.conf")) | unlink(in_folder("conf.d/20.txt")) | unlink(in_folder("conf.d/30.conf")), 0);
+	assert_int_equal(
+		fw_retained_file(in_folder("not-there"), path, sizeof(path)), FW_NOT_FOUND);
+	assert_int_equal(unlink(in_folder("conf.d/10.conf")) | unlink(in_folder("conf.d/20.txt")) |
+			unlink(in_folder("conf.d/30.conf")),
+		0);
 	assert_int_equal(rmdir(included), 0);
 }
 

@@ -62,7 +62,8 @@ static void test_bound(void **state)
 	add(0, 200, "0-199");
 }
 
-/* Against a map of bytes: nothing is in the set that was not added, and without a bound all that was. */
+/* Against a map of bytes: nothing is in the set that was not added, and without a bound all that
+ * was. */
 static void test_random(void **state)
 {
 	struct fw_span many[200];
@@ -83,8 +84,10 @@ static void test_random(void **state)
 		fw_spans_add(spans, &count, MOST, (struct fw_span){from, to});
 		fw_spans_add(many, &all, 200, (struct fw_span){from, to});
 		for (size_t j = 0; j < count; j++) {
-			assert_true(spans[j].from < spans[j].to && (j == 0 || spans[j - 1].to < spans[j].from));
-			assert_null(memchr(map + spans[j].from, 0, (size_t)(spans[j].to - spans[j].from)));
+			assert_true(spans[j].from < spans[j].to &&
+				(j == 0 || spans[j - 1].to < spans[j].from));
+			assert_null(memchr(
+				map + spans[j].from, 0, (size_t)(spans[j].to - spans[j].from)));
 		}
 		for (size_t j = 0, bytes = 0; j <= all; j++) {
 			bytes += j < all ? (size_t)(many[j].to - many[j].from) : 0;
@@ -103,9 +106,12 @@ static void test_parse(void **state)
 {
 	static const struct {
 		const char *text, *expected;
-	} cases[] = {{"", ""}, {"0-0", "0-0"}, {"0-9,20-29", "0-9,20-29"}, {"20-29,0-9", "0-9,20-29"}, {"0-9,10-19", "0-19"}, {"0-9,", "0-9"},
-		{"0-9,x", "0-9"}, {"-9", ""}, {"9-", ""}, {"9-8", ""}, {"0-9 ,20-29", "0-9"}, {"0-99999999999999999999", ""},
-		{"999999999999999999-999999999999999999", "999999999999999999-999999999999999999"}, {"1-1,3-3,5-5,7-8,9-10", "1-1,3-3,5-5,7-10"}};
+	} cases[] = {{"", ""}, {"0-0", "0-0"}, {"0-9,20-29", "0-9,20-29"},
+		{"20-29,0-9", "0-9,20-29"}, {"0-9,10-19", "0-19"}, {"0-9,", "0-9"},
+		{"0-9,x", "0-9"}, {"-9", ""}, {"9-", ""}, {"9-8", ""}, {"0-9 ,20-29", "0-9"},
+		{"0-99999999999999999999", ""},
+		{"999999999999999999-999999999999999999", "999999999999999999-999999999999999999"},
+		{"1-1,3-3,5-5,7-8,9-10", "1-1,3-3,5-5,7-10"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,5 +1,5 @@
-/* The texts of tests/sql/strings.tsv, tried on the C: it takes what the catalog takes, and refuses what no device can say. The file tells
- * its own format; STRINGS is its path. */
+/* The texts of tests/sql/strings.tsv, tried on the C: it takes what the catalog takes, and refuses
+ * what no device can say. The file tells its own format; STRINGS is its path. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,7 +75,8 @@ static bool takes_id(const char *text, size_t len)
 }
 
 /* In a message of this kind, as the value of `member`: taken, and unchanged. */
-static bool takes_member(enum fw_topic_kind kind, const char *member, struct fw_slice text, struct fw_slice (*value)(const struct fw_message *))
+static bool takes_member(enum fw_topic_kind kind, const char *member, struct fw_slice text,
+	struct fw_slice (*value)(const struct fw_message *))
 {
 	char payload[2048];
 	size_t len = (size_t)snprintf(payload, sizeof(payload), "{\"%s\":\"", member);
@@ -86,10 +87,15 @@ static bool takes_member(enum fw_topic_kind kind, const char *member, struct fw_
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char byte = (unsigned char)text.at[i];
 
-		len += (size_t)sprintf(payload + len, byte < 0x20 ? "\\u%04x" : byte == '"' || byte == '\\' ? "\\%c" : "%c", byte);
+		len += (size_t)sprintf(payload + len,
+			byte < 0x20                           ? "\\u%04x"
+				: byte == '"' || byte == '\\' ? "\\%c"
+							      : "%c",
+			byte);
 	}
 	len += (size_t)sprintf(payload + len, "\"}");
-	taken = fw_message_parse(kind, payload, len, &message, &why) == FW_OK && fw_slice_equal(value(&message), text) && text.len > 0;
+	taken = fw_message_parse(kind, payload, len, &message, &why) == FW_OK &&
+		fw_slice_equal(value(&message), text) && text.len > 0;
 	fw_message_clear(&message);
 	return taken;
 }
@@ -111,7 +117,8 @@ static bool takes_version(const char *text, size_t len)
 
 static bool takes_firmware_id(const char *text, size_t len)
 {
-	return takes_member(FW_TOPIC_UPGRADE_PROGRESS, "firmwareId", (struct fw_slice){text, len}, firmware_of);
+	return takes_member(
+		FW_TOPIC_UPGRADE_PROGRESS, "firmwareId", (struct fw_slice){text, len}, firmware_of);
 }
 
 static bool takes_file(const char *text, size_t len)
@@ -133,7 +140,13 @@ static bool takes_url(const char *text, size_t len)
 
 static bool takes_parameters(const char *text, size_t len)
 {
-	struct fw_offer offer = {.firmware_id = "f", .version = "1", .url = "u", .sign = "s", .sign_method = "md5", .parameters = text, .size = 1};
+	struct fw_offer offer = {.firmware_id = "f",
+		.version = "1",
+		.url = "u",
+		.sign = "s",
+		.sign_method = "md5",
+		.parameters = text,
+		.size = 1};
 	char *rendered = NULL;
 	bool taken = strlen(text) == len && fw_message_render_offer(&offer, &rendered) == FW_OK;
 
@@ -145,8 +158,14 @@ static const struct {
 	const char *kind;
 	bool (*takes)(const char *text, size_t len);
 } kinds[] = {
-	{"product_id", takes_id}, {"device_id", takes_id}, {"version", takes_version}, {"firmware_id", takes_firmware_id}, {"task_id", NULL},
-	{"file", takes_file}, {"url", takes_url}, {"parameters", takes_parameters},
+	{"product_id", takes_id},
+	{"device_id", takes_id},
+	{"version", takes_version},
+	{"firmware_id", takes_firmware_id},
+	{"task_id", NULL},
+	{"file", takes_file},
+	{"url", takes_url},
+	{"parameters", takes_parameters},
 };
 
 static void try_line(const char *line, const char *kind, const char *verdict, const char *text)
@@ -155,7 +174,8 @@ static void try_line(const char *line, const char *kind, const char *verdict, co
 	size_t len = decode(text, bytes);
 	bool known = false;
 
-	assert_true(strcmp(verdict, "good") == 0 || strcmp(verdict, "bad") == 0 || strcmp(verdict, "heard") == 0);
+	assert_true(strcmp(verdict, "good") == 0 || strcmp(verdict, "bad") == 0 ||
+		strcmp(verdict, "heard") == 0);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(kinds[i].kind, kind) != 0)
 			continue;

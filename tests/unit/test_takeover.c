@@ -30,14 +30,18 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static bool ends(const char *id, int handle, enum fw_ending ending, bool clean, bool subscribed, int64_t now)
+static bool ends(
+	const char *id, int handle, enum fw_ending ending, bool clean, bool subscribed, int64_t now)
 {
-	return fw_takeovers_ended(takeovers, &(struct fw_takeover_client){&clients[handle], id, subscribed, clean}, ending, now, line);
+	return fw_takeovers_ended(takeovers,
+		&(struct fw_takeover_client){&clients[handle], id, subscribed, clean}, ending, now,
+		line);
 }
 
 static void spoke(const char *id, int handle, bool clean, bool subscribed)
 {
-	fw_takeovers_spoke(takeovers, &(struct fw_takeover_client){&clients[handle], id, subscribed, clean});
+	fw_takeovers_spoke(
+		takeovers, &(struct fw_takeover_client){&clients[handle], id, subscribed, clean});
 }
 
 /* 2.1: the broker says so. */
@@ -178,15 +182,22 @@ static void test_a_hostile_id_is_one_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_the_fourth_in_a_minute_is_told_once_a_minute, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_three_in_a_minute_are_not_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ends_of_another_kind_do_not_count, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_the_fourth_in_a_minute_is_told_once_a_minute, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_three_in_a_minute_are_not_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_ends_of_another_kind_do_not_count, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_untold_a_bad_link_is_none, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_told_a_session_that_goes_on_is_none, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_untold_who_only_publishes_is_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_told_a_session_that_goes_on_is_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_untold_who_only_publishes_is_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_untold_a_take_over, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_many_ids_are_told_of_now_and_then, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_crowd_does_not_hide_a_fight, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_many_ids_are_told_of_now_and_then, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_crowd_does_not_hide_a_fight, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_hostile_id_is_one_line, set_up, tear_down),
 	};
 

@@ -31,7 +31,8 @@ static void assert_kept(struct fw_slice text, const char *wanted)
 
 static void what_is_harmless_is_kept_as_it_is(void **state)
 {
-	static const char text[] = "flash: \xc3\xbc\xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa0\xe2\x80\xa8\xe2\x80\x8b ~!";
+	static const char text[] =
+		"flash: \xc3\xbc\xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa0\xe2\x80\xa8\xe2\x80\x8b ~!";
 	struct fw_slice slice = fw_slice_of(text);
 
 	(void)state;
@@ -39,13 +40,18 @@ static void what_is_harmless_is_kept_as_it_is(void **state)
 	assert_kept(slice, text);
 	assert_kept(FW_SLICE(""), "");
 	/* what only begins like a harmful one */
-	assert_kept(FW_SLICE("\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2\x80\xaf"), "\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2\x80\xaf");
+	assert_kept(
+		FW_SLICE(
+			"\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2\x80\xaf"),
+		"\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2\x80\xaf");
 }
 
 static void controls_and_directions_are_replaced(void **state)
 {
-	static const struct fw_slice harmful[] = {FW_SLICE("\0"), FW_SLICE("\x01"), FW_SLICE("\x1b"), FW_SLICE("\x7f"), FW_SLICE("\xc2\x80"), FW_SLICE("\xc2\x9b"),
-		FW_SLICE("\xc2\x9f"), FW_SLICE("\xd8\x9c"), FW_SLICE("\xe2\x80\x8e"), FW_SLICE("\xe2\x80\x8f"), FW_SLICE("\xe2\x80\xaa"), FW_SLICE("\xe2\x80\xae"),
+	static const struct fw_slice harmful[] = {FW_SLICE("\0"), FW_SLICE("\x01"),
+		FW_SLICE("\x1b"), FW_SLICE("\x7f"), FW_SLICE("\xc2\x80"), FW_SLICE("\xc2\x9b"),
+		FW_SLICE("\xc2\x9f"), FW_SLICE("\xd8\x9c"), FW_SLICE("\xe2\x80\x8e"),
+		FW_SLICE("\xe2\x80\x8f"), FW_SLICE("\xe2\x80\xaa"), FW_SLICE("\xe2\x80\xae"),
 		FW_SLICE("\xe2\x81\xa6"), FW_SLICE("\xe2\x81\xa9")};
 
 	(void)state;
@@ -68,7 +74,8 @@ static void controls_and_directions_are_replaced(void **state)
 
 static void long_text_is_cut_at_a_character(void **state)
 {
-	static const struct fw_slice units[] = {FW_SLICE("x"), FW_SLICE("\xc3\xbc"), FW_SLICE("\xe2\x82\xac"), FW_SLICE("\xf0\x9f\x98\x80"), FW_SLICE("\x01")};
+	static const struct fw_slice units[] = {FW_SLICE("x"), FW_SLICE("\xc3\xbc"),
+		FW_SLICE("\xe2\x82\xac"), FW_SLICE("\xf0\x9f\x98\x80"), FW_SLICE("\x01")};
 	char *text = malloc(5 * FW_KEPT_MAX);
 
 	(void)state;
@@ -90,13 +97,17 @@ static void long_text_is_cut_at_a_character(void **state)
 		}
 	}
 	memset(text, 'x', FW_KEPT_MAX + 1);
-	assert_int_equal(fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).len, FW_KEPT_MAX);
+	assert_int_equal(
+		fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).len, FW_KEPT_MAX);
 	assert_ptr_equal(fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).at, text);
-	assert_int_equal(fw_text_keep((struct fw_slice){text, FW_KEPT_MAX + 1}, buffer).len, FW_KEPT_MAX);
+	assert_int_equal(
+		fw_text_keep((struct fw_slice){text, FW_KEPT_MAX + 1}, buffer).len, FW_KEPT_MAX);
 	/* what fills the room exactly once it is replaced is whole */
 	memset(text, 'x', FW_KEPT_MAX);
 	text[0] = '\n';
-	assert_memory_equal(fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).at + FW_KEPT_MAX - 3, "xxx", 3);
+	assert_memory_equal(
+		fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).at + FW_KEPT_MAX - 3,
+		"xxx", 3);
 	free(text);
 }
 
