@@ -14,9 +14,9 @@ enum fw_status fw_labels_open(
 	struct fw_writer *writer, struct fw_labels **out, struct fw_error *error);
 void fw_labels_close(struct fw_labels *labels); /* NULL is fine */
 
-/* The device says that it runs `version`: is that what its last pull was offered? A version that is
- * neither that nor the one it ran before counts against the image, and so does the one before if
- * the device had said complete. `device` is brought up to date. */
+/* The device says that it runs `version`: is that what its last pull was offered? In a pull a version
+ * that is neither that nor the one it ran before counts against the image, and so does the one before
+ * if the device had said complete. `device` is brought up to date. */
 enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice version);
 

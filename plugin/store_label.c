@@ -136,6 +136,7 @@ enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *
 	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
 	sqlite3_stmt *statement = labels->statements[VERSION_OF];
 	enum fw_status status;
+	bool installed;
 
 	if (!offered.len || !version.len)
 		return FW_OK;
@@ -145,9 +146,10 @@ enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *
 		status = read_text(start(labels, LABEL_OF, uplink, offered), label, sizeof(label));
 	if (status != FW_OK)
 		return status;
-	if (wanted[0] && !fw_slice_equal(version, fw_slice_of(wanted)) && !is_otherwise(device, version, label))
+	installed = !wanted[0] || fw_slice_equal(version, fw_slice_of(wanted));
+	if (!installed && (uplink->kind != FW_UPLINK_PULL || !is_otherwise(device, version, label)))
 		return FW_OK;
-	if (!wanted[0] || fw_slice_equal(version, fw_slice_of(wanted)))
+	if (installed)
 		status = label[0] ? fw_db_run(start(labels, FORGET, uplink, offered)) : FW_OK;
 	else
 		status = count(labels, uplink, device, version, wanted);
