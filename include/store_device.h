@@ -95,6 +95,7 @@ enum fw_status fw_devices_next_due(struct fw_devices *devices, int64_t *due);
 /* How long an upgrade's end, or a return, waits for the device's report; steady ms. */
 #define FW_SETTLE_MS 30000
 #define FW_HOLD_MS 3000
+#define FW_WORD_MS 1000 /* behind a report that ended an upgrade: it may still say that it completed it */
 #define FW_LISTEN_MS 60000 /* where it has not subscribed to anything yet */
 
 #endif

@@ -29,6 +29,7 @@ struct fw_apply {
 	struct fw_apply_parts with;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct last_named last_named;
+	bool arrived; /* the report under way ended an upgrade, which the device may yet complete in words */
 	bool look; /* the uplink under way may be what the device's next push waits for: it gets its turn behind it */
 };
 
@@ -85,10 +86,11 @@ static struct fw_row_input input_of(const struct fw_uplink *uplink)
 static enum fw_status apply_to_row(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_row *row, enum fw_row_event event)
 {
 	struct fw_row_input input = input_of(uplink);
-	bool changed;
+	bool was_under_way = row->state == FW_ROW_PROCESSING, changed;
 	enum fw_status status = fw_rows_apply(apply->with.rows, row, event, &input, &changed);
 
 	apply->look |= changed && row->state != FW_ROW_PROCESSING;
+	apply->arrived |= changed && was_under_way && event == FW_EVENT_REPORTED_TARGET;
 	return status;
 }
 
@@ -147,7 +149,7 @@ static enum fw_status end_reached(struct fw_apply *apply, const struct fw_uplink
  * a step of the wall clock nobody knows. */
 static bool was_said_before(const struct fw_uplink *uplink, const struct fw_row *row)
 {
-	return row->state == FW_ROW_PROCESSING && uplink->received_at <= row->pushed_at && row->pushed_at - uplink->received_at < FW_REDELIVERY_MS;
+	return row->state == FW_ROW_PROCESSING && uplink->received_at < row->pushed_at && row->pushed_at - uplink->received_at < FW_REDELIVERY_MS;
 }
 
 /* The device runs `version`, which is recorded: of its open rows those that it has passed end. Of the others, one under way may have
@@ -213,7 +215,11 @@ static enum fw_status apply_report(struct fw_apply *apply, const struct fw_uplin
 		status = end_reached(apply, uplink, uplink->version);
 	if (status == FW_OK)
 		status = review_others(apply, uplink, uplink->version, true);
-	return status == FW_OK ? forget_sendings(apply, uplink) : status;
+	if (status == FW_OK)
+		status = forget_sendings(apply, uplink);
+	if (status != FW_OK || !apply->arrived)
+		return status;
+	return fw_device_set_due(apply->with.devices, uplink->product, uplink->device, apply->with.writer->steady_ms + FW_WORD_MS);
 }
 
 static enum fw_status find_named(struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_named *named)
@@ -418,7 +424,7 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 	struct fw_device device;
 	enum fw_status status = fw_device_find_or_add(apply->with.devices, uplink, &device);
 
-	apply->look = false;
+	apply->look = apply->arrived = false;
 	if (status == FW_OK)
 		status = note_arrival(apply, uplink, &device);
 	if (status == FW_OK)

@@ -282,7 +282,7 @@ class Oracle:
         if any(
             (order(version) or 0) > order(row.version) and moment <= row.completed_at + MARGIN
             for moment, version in device.ran
-        ):
+        ) or device.has("mislabelled"):
             return None
         return Fault(
             "canceled by nobody",
@@ -297,7 +297,7 @@ class Oracle:
         offered for ever."""
         if device.gone:
             return None
-        if device.has("mislabelled") and device.installed(row.version) >= 3:
+        if device.has("mislabelled"):
             return None
         return Fault(
             f"{row.state} for ever",

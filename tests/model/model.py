@@ -3,6 +3,7 @@ moves, no catalog but dictionaries. It is told what operators and devices do, an
 messages and answers follow. Times are milliseconds of the broker's clock."""
 
 RESPONSE, UPGRADE = 750_000, 2_250_000  # timeouts of every task
+WORD = 1_000  # how long a report that ends an upgrade waits for the word that it is complete
 HOLD, SETTLE = 3_000, 30_000  # how long a return, or the end of an upgrade, waits for a report
 REDELIVERY = 600_000  # what has no time of its own counts so long as a redelivery of its like
 COMPLETED = 3_600_000  # how long an upgrade without a task may take until the restart
@@ -357,11 +358,17 @@ class Model:
         sent = [row for row in self.rows_of(device) if row.link is not None]
         return sent[0] if len(sent) == 1 else None
 
+    def attempt_since(self, device, version):
+        """What came before a later attempt began is no redelivery of a word in it."""
+        row = self.row_meant(device, version)
+        return row.told or 0 if row and row.state != "waiting" else 0
+
+    def in_attempt(self, device, version, moment):
+        return moment >= self.attempt_since(device, version)
+
     def progress_repeated(self, device, version, words):
         """Of a device without a clock: an earlier connection said it, within this attempt."""
-        row = self.row_meant(device, version)
-        since = row.told or 0 if row and row.state != "waiting" else 0
-        since = max(since, self.clock - REDELIVERY)
+        since = max(self.attempt_since(device, version), self.clock - REDELIVERY)
         told = [(what, link) for what, link, time in device.progress_said if time >= since]
         return any(what == (version, words) and link != device.link for what, link in told)
 
@@ -400,7 +407,10 @@ class Model:
         device.heard = self.clock
         if repeated:
             return
+        arrives = any(row.task.version == version for row in self.under_way(device))
         self.tells(device, version)
+        if arrives:  # it may still say that it completed it
+            device.hold = self.clock + WORD
         for row in self.under_way(device):
             self.report_other(device, row, version)
         self.forget_sent(device)
@@ -472,11 +482,17 @@ class Model:
 
     # --- pulls ---
 
-    def row_offered(self, device):
-        """The row whose firmware a pull gets, and whether it can be handed out; None: no row."""
-        rows = self.under_way(device)
+    def may_have(self, row, current):
+        above = self.orders[row.task.version] > self.orders.get(current, 0)
+        return row.task.version != current and (above or row.task.downgrade)
+
+    def row_offered(self, device, current):
+        """The row whose firmware a pull gets, and whether it can be handed out; None: no row. One
+        that is not for the device holds up no other."""
         running = [row for row in self.rows_of(device) if row.task.state == "running"]
-        rows = rows or [row for row in running if row.state == "waiting"]
+        waiting = [row for row in running if row.state == "waiting"]
+        wanted = [row for row in waiting if self.may_have(row, current)]
+        rows = self.under_way(device) or wanted or waiting
         pick = min if self.policy == "stepwise" else max
         order = pick((self.orders[row.task.version] for row in rows), default=None)
         rows = [row for row in rows if self.orders[row.task.version] == order]
@@ -490,14 +506,13 @@ class Model:
         return above[-1 if self.policy == "latest" else 0][1]
 
     def candidate(self, device, current):
-        row, below = self.row_offered(device), self.orders.get(current, 0)
+        row = self.row_offered(device, current)
         if not row:
-            return self.policy_version(below)
+            return self.policy_version(self.orders.get(current, 0))
         # one upgrade at a time: that of a stopped task is not handed out, and nothing else is
-        if row.task.state != "running" or row.task.version == current:
+        if row.task.state != "running" or not self.may_have(row, current):
             return None
-        above = self.orders[row.task.version] > below
-        return row.task.version if above or row.task.downgrade else None
+        return row.task.version
 
     def pull(self, device, current, requested):
         """Returns the version of the answer, or its code."""
@@ -507,7 +522,8 @@ class Model:
             answer = "firmware_disabled"
         elif requested:
             answer = requested if requested in self.orders else "version_not_found"
-        elif before_restart:
+        # what is under way is told again, whatever it said before
+        elif before_restart and not self.under_way(device):
             answer = "no_update"
         else:
             answer = self.candidate(device, current or device.version) or "no_update"

@@ -267,7 +267,8 @@ class Walk:
     def report(self, device):
         known = device.version or "1.0"
         version = self.random.choice([known] * 8 + [self.likely_version(device)] * 3 + ["0.9"])
-        act = lambda repeated: self.model.report(device, version, repeated)
+        link = device.link  # by which it does not deliver again
+        act = lambda repeated: self.model.report(device, version, repeated and link != device.link)
         self.say(device, "report", {"version": version}, act)
 
     def reply(self, device):
@@ -308,7 +309,10 @@ class Walk:
         message = {"progress": percent} | self.name(version)
         message |= {"complete": True, "success": success} if complete else {}
         message |= {"errorReason": reason} if reason else {}
-        act = lambda repeated: self.progressed(device, version, words, repeated)
+        first = self.model.clock
+        act = lambda repeated: self.progressed(
+            device, version, words, repeated and self.model.in_attempt(device, version, first)
+        )
         self.say(device, "upgrade/progress", message, act)
 
     def progressed(self, device, version, words, repeated):
