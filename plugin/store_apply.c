@@ -360,7 +360,10 @@ static enum fw_status apply_version_of_pull(struct fw_apply *apply, const struct
 		!device->completed_from[0] && !device->offered_firmware_id[0];
 	enum fw_status status;
 
-	if (!uplink->version.len || is_before_restart(uplink, device))
+	/* it runs what it said last, if it said anything since it completed an upgrade */
+	if (!uplink->version.len)
+		return device->completed_from[0] ? FW_OK : fw_label_judge(apply->with.labels, uplink, device, fw_slice_of(device->version));
+	if (is_before_restart(uplink, device))
 		return FW_OK;
 	status = known ? FW_OK : record_report(apply, uplink, device, uplink->version);
 	if (status == FW_OK && !known)

@@ -152,6 +152,18 @@ downgrade() {
 	assert_equal "$(asks d1 '{"currentVersion":"v2.0"}')" no_update
 }
 
+@test "the same, with pulls that name no version" {
+	offline d1
+	say d1 report '{"version":"1.0"}'
+	for _ in 1 2 3; do
+		assert_equal "$(asks d1 '{}')" 2.0
+		say d1 upgrade/progress '{"firmwareId":"lamp-2.0","complete":true,"success":true}'
+		say d1 report '{"version":"v2.0"}'
+		settle
+	done
+	retry 5 eval 'test "$(asks d1 "{}")" = no_update'
+}
+
 @test "two images that call themselves by the other's place do not make a circle" {
 	db "UPDATE product SET pull_policy = 'stepwise' WHERE product_id = 'lamp'"
 	offline d1
