@@ -43,6 +43,7 @@ load task_helper
 }
 
 @test "a push that was sent before the device was ever seen does not fail it: it was not there to hear it" {
+	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || skip 'this broker tells of connections: nothing is sent to who is not there'
 	unseen d1
 	task t1 2.0 push d1 2
 	columns t1 d1 'state, attempts' 'processing|1'
@@ -95,6 +96,7 @@ load task_helper
 }
 
 @test "a row that waits again takes up what the device says late" {
+	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || skip 'this broker tells of connections: nothing is sent to who is not there'
 	unseen accepts completes refuses
 	task t1 2.0 push 'accepts completes refuses' 1
 	for device in accepts completes refuses; do columns t1 "$device" 'state, attempts' 'waiting|1'; done
