@@ -421,9 +421,9 @@ static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct
 
 static bool may_have(const struct candidate *candidate, const struct current *current)
 {
-	const struct fw_firmware *firmware = candidate->firmware;
+	const struct fw_firmware *found = candidate->firmware;
 
-	return firmware && firmware->ready && is_above(current, firmware->order, fw_slice_of(firmware->version), candidate->downgrade);
+	return found && found->ready && is_above(current, found->order, fw_slice_of(found->version), candidate->downgrade);
 }
 
 static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product,

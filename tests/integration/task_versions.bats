@@ -5,6 +5,7 @@ load task_helper
 
 version_of() { jq -r '.version // .code' <<<"$1"; }
 asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
+is_answered() { [[ $(asks "$1" "$2") == "$3" ]]; }  # DEVICE JSON VERSION
 
 # TASK VERSION MODE DEVICE: as task, and allows downgrades.
 downgrade() {
@@ -115,7 +116,7 @@ downgrade() {
 	stop_broker
 	start_broker
 	assert_equal "$(asks d1 '{"currentVersion":"1.0"}')" no_update
-	retry 5 eval 'test "$(asks d1 "{\"currentVersion\":\"1.0\"}")" = 2.0'
+	retry 5 is_answered d1 '{"currentVersion":"1.0"}' 2.0
 }
 
 @test "an image whose label never matches is not offered for ever" {
@@ -161,7 +162,7 @@ downgrade() {
 		say d1 report '{"version":"v2.0"}'
 		settle
 	done
-	retry 5 eval 'test "$(asks d1 "{}")" = no_update'
+	retry 5 is_answered d1 '{}' no_update
 }
 
 @test "two images that call themselves by the other's place do not make a circle" {
