@@ -70,39 +70,48 @@ static enum fw_status parse_number(struct parser *parser, const struct option *o
 	return FW_OK;
 }
 
-static enum fw_status parse_identity(struct parser *parser, const struct option *option, const char *value)
+/* Which of the words is it? They end with NULL. */
+static enum fw_status choose(struct parser *parser, const struct option *option, const char *value, const char *const *words, unsigned *out)
 {
-	static const char *const names[] = {"clientid", "username", "none"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(value, names[i]) == 0) {
-			parser->options->identity = (enum fw_identity)i;
+	for (*out = 0; words[*out]; ++*out) {
+		if (strcmp(value, words[*out]) == 0)
 			return FW_OK;
-		}
 	}
 	return bad_value(parser, option, value);
 }
 
+static enum fw_status parse_identity(struct parser *parser, const struct option *option, const char *value)
+{
+	static const char *const words[] = {"clientid", "username", "none", NULL};
+	unsigned chosen;
+	enum fw_status status = choose(parser, option, value, words, &chosen);
+
+	if (status == FW_OK)
+		parser->options->identity = (enum fw_identity)chosen;
+	return status;
+}
+
 static enum fw_status parse_registration(struct parser *parser, const struct option *option, const char *value)
 {
-	static const char *const names[] = {"once", "closed", "open"};
+	static const char *const words[] = {"once", "closed", "open", NULL};
+	unsigned chosen;
+	enum fw_status status = choose(parser, option, value, words, &chosen);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(value, names[i]) == 0) {
-			parser->options->registration = (enum fw_registration_mode)i;
-			return FW_OK;
-		}
-	}
-	return bad_value(parser, option, value);
+	if (status == FW_OK)
+		parser->options->registration = (enum fw_registration_mode)chosen;
+	return status;
 }
 
 /* A choice between two words, stored as a bool: is it the second one? */
 static enum fw_status parse_choice(struct parser *parser, const struct option *option, const char *value, const char *no, const char *yes)
 {
-	if (strcmp(value, no) != 0 && strcmp(value, yes) != 0)
-		return bad_value(parser, option, value);
-	*(bool *)field(parser, option) = strcmp(value, yes) == 0;
-	return FW_OK;
+	const char *const words[] = {no, yes, NULL};
+	unsigned chosen;
+	enum fw_status status = choose(parser, option, value, words, &chosen);
+
+	if (status == FW_OK)
+		*(bool *)field(parser, option) = chosen == 1;
+	return status;
 }
 
 static enum fw_status parse_read_source(struct parser *parser, const struct option *option, const char *value)
