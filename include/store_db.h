@@ -46,6 +46,10 @@ enum fw_status fw_db_step(sqlite3_stmt *statement);
 /* Is there a row? FW_OK, FW_NOT_FOUND, or trouble; the statement is reset. */
 enum fw_status fw_db_exists(sqlite3_stmt *statement);
 
+/* The integer in the first column of the next row. FW_OK, FW_NOT_FOUND (*out is left alone), or trouble;
+ * the statement is reset. */
+enum fw_status fw_db_read_integer(sqlite3_stmt *statement, int64_t *out);
+
 /* Runs a statement that gives no rows, and resets it. */
 enum fw_status fw_db_run(sqlite3_stmt *statement);
 

@@ -163,6 +163,17 @@ enum fw_status fw_db_exists(sqlite3_stmt *statement)
 	return status;
 }
 
+enum fw_status fw_db_read_integer(sqlite3_stmt *statement, int64_t *out)
+{
+	enum fw_status status = fw_db_step(statement);
+
+	if (status == FW_OK) {
+		*out = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+	}
+	return status;
+}
+
 enum fw_status fw_db_run(sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);

@@ -324,13 +324,9 @@ enum fw_status fw_devices_due(struct fw_devices *devices, int64_t now, struct fw
 
 enum fw_status fw_devices_next_due(struct fw_devices *devices, int64_t *due)
 {
-	sqlite3_stmt *statement = devices->statements[NEXT_DUE];
-	enum fw_status status = fw_db_step(statement);
+	enum fw_status status;
 
 	*due = INT64_MAX;
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	*due = sqlite3_column_int64(statement, 0);
-	sqlite3_reset(statement);
-	return FW_OK;
+	status = fw_db_read_integer(devices->statements[NEXT_DUE], due);
+	return status == FW_NOT_FOUND ? FW_OK : status;
 }

@@ -7,14 +7,14 @@
 
 #define TOLD_EVERY_MS 60000 /* the resolver looks anew when the generation moves: no device may move it at will */
 
-enum statement { MOVE_GENERATION, VERSION_OF, LABEL_OF, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
+enum statement { MOVE_GENERATION, KNOWN, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
 	[MOVE_GENERATION] = "UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
-	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
-	[LABEL_OF] = "SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
+	[KNOWN] = "SELECT (SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?3),"
+		" (SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3)",
 	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET from_version = excluded.from_version, label = excluded.label,"
 		" times = times + 1, at = excluded.at RETURNING times",
@@ -80,14 +80,17 @@ static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink
 	return fw_db_run(statement);
 }
 
-static enum fw_status read_text(sqlite3_stmt *statement, char *text, size_t size)
+/* The version that the offered firmware has in the catalog, and how the device called it otherwise; empty: there is none. */
+static enum fw_status read_known(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_slice offered,
+	char wanted[FW_VERSION_BUFFER], char label[FW_VERSION_BUFFER])
 {
+	sqlite3_stmt *statement = start(labels, KNOWN, uplink, offered);
 	enum fw_status status = fw_db_step(statement);
 
-	text[0] = '\0';
 	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	fw_db_copy_text(statement, 0, text, size);
+		return status;
+	fw_db_copy_text(statement, 0, wanted, FW_VERSION_BUFFER);
+	fw_db_copy_text(statement, 1, label, FW_VERSION_BUFFER);
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -112,10 +115,7 @@ static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *up
 	fw_db_bind_text(statement, 4, fw_slice_of(device->offered_version));
 	fw_db_bind_text(statement, 5, version);
 	fw_db_bind_integer(statement, 6, uplink->received_at);
-	status = fw_db_step(statement);
-	if (status == FW_OK)
-		times = sqlite3_column_int64(statement, 0);
-	sqlite3_reset(statement);
+	status = fw_db_read_integer(statement, &times);
 	if (times == FW_LABEL_TIMES)
 		fw_writer_log(labels->writer, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
 			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
@@ -134,16 +134,12 @@ enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *
 {
 	struct fw_slice offered = fw_slice_of(device->offered_firmware_id);
 	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
-	sqlite3_stmt *statement = labels->statements[VERSION_OF];
 	enum fw_status status;
 	bool installed;
 
 	if (!offered.len || !version.len)
 		return FW_OK;
-	fw_db_start(statement, uplink->product, offered);
-	status = read_text(statement, wanted, sizeof(wanted));
-	if (status == FW_OK)
-		status = read_text(start(labels, LABEL_OF, uplink, offered), label, sizeof(label));
+	status = read_known(labels, uplink, offered, wanted, label);
 	if (status != FW_OK)
 		return status;
 	installed = !wanted[0] || fw_slice_equal(version, fw_slice_of(wanted));

@@ -94,24 +94,19 @@ static bool nothing_committed(struct fw_reader *reader)
  * the generation worth a look. */
 static enum fw_status look_at_generation(struct fw_reader *reader)
 {
-	sqlite3_stmt *statement = reader->statements[DATA_VERSION];
-	enum fw_status status = fw_db_step(statement);
-	int64_t data_version;
+	int64_t data_version = 0, generation = 0;
+	enum fw_status status = fw_db_read_integer(reader->statements[DATA_VERSION], &data_version);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_FAILED : status;
-	data_version = sqlite3_column_int64(statement, 0);
-	sqlite3_reset(statement);
 	if (data_version == reader->data_version)
 		return FW_OK;
-	statement = reader->statements[GENERATION];
-	status = fw_db_step(statement);
+	status = fw_db_read_integer(reader->statements[GENERATION], &generation);
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_CORRUPT : status;
 	/* never 0, which is what a new fw_catalog has */
-	reader->generation = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
+	reader->generation = (uint64_t)generation + 1;
 	reader->data_version = data_version;
-	sqlite3_reset(statement);
 	return FW_OK;
 }
 
@@ -244,18 +239,17 @@ static enum fw_status read_mislabelled(void *context, struct fw_slice product, s
 	bool *out)
 {
 	sqlite3_stmt *statement = start(context, MISLABELLED, product);
+	int64_t mislabelled = 0;
 	enum fw_status status;
 
 	fw_db_bind_text(statement, 2, device);
 	fw_db_bind_text(statement, 3, fw_slice_of(firmware_id));
 	fw_db_bind_text(statement, 4, version);
 	fw_db_bind_integer(statement, 5, FW_LABEL_TIMES);
-	status = fw_db_step(statement);
-	if (status != FW_OK)
-		return status;
-	*out = sqlite3_column_int(statement, 0);
-	sqlite3_reset(statement);
-	return FW_OK;
+	status = fw_db_read_integer(statement, &mislabelled);
+	if (status == FW_OK)
+		*out = mislabelled;
+	return status;
 }
 
 static enum fw_status read_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)

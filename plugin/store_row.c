@@ -169,14 +169,10 @@ enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t mo
 
 enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due)
 {
-	sqlite3_stmt *statement = rows->statements[NEXT_DUE];
-	enum fw_status status = fw_db_step(statement);
+	enum fw_status status;
 
 	*due = INT64_MAX;
-	if (status == FW_OK) {
-		*due = sqlite3_column_int64(statement, 0);
-		sqlite3_reset(statement);
-	}
+	status = fw_db_read_integer(rows->statements[NEXT_DUE], due);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 

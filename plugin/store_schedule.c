@@ -372,19 +372,17 @@ static enum fw_status changes_step(struct fw_schedule *schedule)
 /* Is there anything in the queues? Asked only when another connection has committed something. */
 static enum fw_status changes_wait(struct fw_schedule *schedule, bool *waiting)
 {
-	sqlite3_stmt *statement = schedule->statements[CHANGES_WAIT];
-	int64_t data_version = 0;
+	int64_t data_version = 0, any = 0;
 	enum fw_status status = fw_db_integer(schedule->writer->db, "PRAGMA data_version", &data_version, NULL);
 
 	*waiting = false;
 	if (status != FW_OK || data_version == schedule->data_version)
 		return status;
-	status = fw_db_step(statement);
+	status = fw_db_read_integer(schedule->statements[CHANGES_WAIT], &any);
 	if (status != FW_OK)
 		return status;
-	*waiting = sqlite3_column_int(statement, 0);
-	sqlite3_reset(statement);
-	if (!*waiting)
+	*waiting = any;
+	if (!any)
 		schedule->data_version = data_version;
 	return FW_OK;
 }
