@@ -142,6 +142,9 @@ retry() {
 # SQL: runs it in a bare sqlite3 shell, as an operator does.
 db() { sqlite3 -batch -cmd '.timeout 5000' "$DB" "$@"; }
 
+# Is the broker Mosquitto 2.0? It tells a plugin of no connection before that says something.
+on_2_0() { [[ $(<"$LOG") == *'mosquitto version 2.0'* ]]; }
+
 db_is() { [[ $(db "$1") == "$2" ]]; }
 
 # SQL EXPECTED: the rows must become these; uplinks are applied shortly after they were acknowledged.

@@ -146,8 +146,6 @@ aliases() {
 	broker_lives
 }
 
-on_2_0() { [[ $(<"$LOG") == *'mosquitto version 2.0'* ]]; }
-
 # TOPIC [OPTION...]: evil dies and leaves a will there.
 leave_will() {
 	rm -f "$BROKER_DIR/will"

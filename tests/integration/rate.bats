@@ -44,7 +44,7 @@ codes() {
 }
 
 # What the broker says to what is too much.
-code() { if [[ $(<"$LOG") == *'mosquitto version 2.0'* ]]; then echo 87; else echo 97; fi; }
+code() { if on_2_0; then echo 87; else echo 97; fi; }
 
 limit() { # PER MINUTE
 	start_broker "plugin_opt_device_rate_per_minute $1"

@@ -197,7 +197,7 @@ dies() { comes_back "$1"; }
 }
 
 @test "a device of which nothing is known is sent an upgrade once, however often the broker starts anew" {
-	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || skip 'this broker tells the plugin of connections'
+	on_2_0 || skip 'this broker tells the plugin of connections'
 	fleet connect d1 -c
 	fleet leave d1
 	unseen d1
@@ -219,7 +219,7 @@ dies() { comes_back "$1"; }
 }
 
 @test "where the broker tells of connections, a device of which nothing is known is not there" {
-	[[ $(<"$LOG") != *'mosquitto version 2.0'* ]] || skip 'this broker does not tell'
+	! on_2_0 || skip 'this broker does not tell'
 	unseen d1
 	task t1 2.0 push d1
 	settle

@@ -6,7 +6,7 @@ load task_helper
 @test "no response: failed if the device was online, waiting if it went offline or was never seen, and then pushed again" {
 	local unseen_attempts=1 device attempts
 	# 2.1 tells of connections: who never came is not sent anything
-	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || unseen_attempts=0
+	on_2_0 || unseen_attempts=0
 	online on went
 	unseen never
 	task t1 2.0 push 'on went never' 1
@@ -43,7 +43,7 @@ load task_helper
 }
 
 @test "a push that was sent before the device was ever seen does not fail it: it was not there to hear it" {
-	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || skip 'this broker tells of connections: nothing is sent to who is not there'
+	on_2_0 || skip 'this broker tells of connections: nothing is sent to who is not there'
 	unseen d1
 	task t1 2.0 push d1 2
 	columns t1 d1 'state, attempts' 'processing|1'
@@ -96,7 +96,7 @@ load task_helper
 }
 
 @test "a row that waits again takes up what the device says late" {
-	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || skip 'this broker tells of connections: nothing is sent to who is not there'
+	on_2_0 || skip 'this broker tells of connections: nothing is sent to who is not there'
 	unseen accepts completes refuses
 	task t1 2.0 push 'accepts completes refuses' 1
 	for device in accepts completes refuses; do columns t1 "$device" 'state, attempts' 'waiting|1'; done
@@ -135,7 +135,7 @@ load task_helper
 # END: the broker ends so, in the middle of both timeouts.
 timers_go_on() {
 	local silent='processing|1'
-	[[ $(<"$LOG") == *'mosquitto version 2.0'* ]] || silent='waiting|0' # nobody is connected
+	on_2_0 || silent='waiting|0' # nobody is connected
 	online answered
 	task response 2.0 push answered 60 8
 	upgrades answered 1
