@@ -37,7 +37,7 @@ struct fw_open_row {
 	bool offered;   /* it may be handed out: firmware ready, task running; always so for one that waits */
 	bool downgrade; /* to a device that runs a higher version, too */
 	char firmware_id[FW_ID_MAX + 1];
-	char version[FW_VERSION_MAX * 4 + 1]; /* a version is at most 64 characters of at most 4 bytes */
+	char version[FW_VERSION_BUFFER];
 	int64_t order;
 };
 

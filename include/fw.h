@@ -14,6 +14,8 @@
 
 #define FW_ID_MAX 64u          /* bytes of a product, device, firmware or task id */
 #define FW_VERSION_MAX 64u     /* characters of a version */
+#define FW_VERSION_BUFFER (FW_VERSION_MAX * 4 + 1) /* bytes of one, terminated: a character has at most 4 */
+#define FW_DEVICE_KEY (2 * FW_ID_MAX + 1)          /* bytes of a device's two ids with a slash between */
 #define FW_PAYLOAD_MAX 8192u   /* bytes of an uplink's payload */
 #define FW_DEPTH_MAX 16u       /* brackets around a value in it */
 #define FW_TOPIC_MAX 65535u    /* bytes of a topic: MQTT 5, section 1.5.4 */
@@ -66,6 +68,10 @@ uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len);
 
 /* The same of a device: its two ids, kept apart. */
 uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice device);
+
+/* Both ids of a device as one key of a table, "product/device", in `buffer` of FW_DEVICE_KEY bytes: an id has no
+ * slash, and each has at most FW_ID_MAX bytes. Not terminated. */
+struct fw_slice fw_device_key(char *buffer, struct fw_slice product, struct fw_slice device);
 
 /* Lower-case hex of `len` bytes, and the terminator: 2 * len + 1 bytes at `at`. */
 void fw_hex(char *at, const unsigned char *bytes, size_t len);

@@ -26,8 +26,8 @@ struct fw_listener_place {
 	bool default_used; /* the default listener has a port or an address of its own */
 };
 
-/* Reads `path` and the folders that it includes. `plugin`: the file name of this plugin, without
- * its folder. FW_OK or FW_IO. */
+/* Reads `path` and the folders that it includes. `plugin`: the path of this plugin, of
+ * which the file's name counts. FW_OK or FW_IO. */
 enum fw_status fw_listener_find(
 	const char *path, const char *plugin, struct fw_listener_place *out);
 

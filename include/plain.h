@@ -27,6 +27,17 @@ struct fw_plain {
 	int64_t integer;
 };
 
+/* Both begin at `at` and return where they ended; nothing is read at `end`. White space (RFC 8259, section 2), and
+ * one of the words true, false and null, which sets the member's type; NULL: it is none of them. */
+static inline const char *fw_plain_skip_space(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+		at++;
+	return at;
+}
+
+const char *fw_plain_read_word(const char *at, const char *end, struct fw_plain *member);
+
 /* The members of a plain object: at most FW_PLAIN_MEMBERS, no two of one name, names and texts of printable ASCII without escapes, integers
  * from 0 on of at most 15 digits, true, false and null. 0 when it is anything else, an empty object too. */
 size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_PLAIN_MEMBERS]);

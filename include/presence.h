@@ -9,7 +9,7 @@
 
 #include "fw.h"
 
-#define FW_PRESENCE_KEY_MAX (2 * FW_ID_MAX + 1) /* bytes of a key; a longer one names no device and is not tracked */
+#define FW_PRESENCE_KEY_MAX FW_DEVICE_KEY /* bytes of a key; a longer one names no device and is not tracked */
 
 struct fw_presence;
 

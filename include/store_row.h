@@ -7,8 +7,6 @@
 #include "store_notice.h"
 #include "store_writer.h"
 
-#define FW_VERSION_BUFFER (FW_VERSION_MAX * 4 + 1)
-
 /* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where the column is NULL. */
 struct fw_row {
 	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];

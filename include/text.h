@@ -6,6 +6,7 @@
 
 #include "fw.h"
 
+#define FW_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for what cannot be shown */
 #define FW_KEPT_MAX 1024u /* bytes of a text that is kept, such as an errorReason */
 
 /* Bytes of the character at `at` (of `len` bytes, at least 1) when a terminal would obey it rather

@@ -274,7 +274,7 @@ enum fw_status fw_catalog_version_of(struct fw_catalog *catalog, struct fw_slice
 
 /* What the device runs: its word in the pull, or else the recorded version. */
 struct current {
-	char buffer[FW_VERSION_MAX * 4 + 1];
+	char buffer[FW_VERSION_BUFFER];
 	struct fw_slice version; /* empty: unknown */
 	int64_t order;           /* 0: not in the catalog */
 };
@@ -404,7 +404,7 @@ static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw
 static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product, bool *before)
 {
 	const struct fw_catalog_source *source = catalog->source;
-	char version[FW_VERSION_MAX * 4 + 1];
+	char version[FW_VERSION_BUFFER];
 	enum fw_status status = FW_NOT_FOUND;
 
 	*before = false;

@@ -77,12 +77,10 @@ static void turn_over(struct fw_chunk_shares *shares)
 static struct fw_chunk_share *find(
 	struct fw_chunk_shares *shares, struct fw_slice product, struct fw_slice device)
 {
-	char buffer[2 * FW_ID_MAX + 1];
-	struct fw_slice key = {buffer, product.len + 1 + device.len};
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device);
 	struct fw_chunk_share *share;
 
-	*(char *)mempcpy(buffer, product.at, product.len) = '/';
-	memcpy(buffer + product.len + 1, device.at, device.len);
 	share = fw_table_get(shares->young, key);
 	if (share)
 		return share;

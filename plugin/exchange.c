@@ -254,7 +254,7 @@ static enum fw_verdict handle_upgrade_reply(struct exchange *exchange)
 static enum fw_verdict handle_read(struct exchange *exchange)
 {
 	struct fw_service *service = exchange->service;
-	char version[FW_VERSION_MAX * 4 + 1], *payload;
+	char version[FW_VERSION_BUFFER], *payload;
 	enum fw_status status;
 	size_t len = 0;
 

@@ -84,6 +84,14 @@ uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice 
 	return fw_hash(fw_hash(hash, "/", 1), device.at, device.len);
 }
 
+struct fw_slice fw_device_key(char *buffer, struct fw_slice product, struct fw_slice device)
+{
+	memcpy(buffer, product.at, product.len);
+	buffer[product.len] = '/';
+	memcpy(buffer + product.len + 1, device.at, device.len);
+	return (struct fw_slice){buffer, product.len + 1 + device.len};
+}
+
 /* Good enough for ids and hash seeds on a system without getrandom; nothing secret may come from here. */
 static uint64_t random_from_clocks(void)
 {

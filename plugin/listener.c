@@ -31,12 +31,18 @@ static void found_listener(struct search *search, const struct fw_conf_line *lin
 		search->out->other = *last;
 }
 
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 static void found_plugin(struct search *search, const struct fw_conf_line *line)
 {
 	const struct fw_listener_line *last = &search->last[line->included];
-	const char *slash = strrchr(line->value, '/');
 
-	if (strcmp(slash ? slash + 1 : line->value, search->plugin) != 0 || search->out->plugins++)
+	if (strcmp(file_name(line->value), search->plugin) != 0 || search->out->plugins++)
 		return;
 	set_line(&search->out->plugin, line);
 	if (last->number < line->number && strcmp(last->file, search->out->plugin.file) == 0)
@@ -60,7 +66,7 @@ static void take_line(void *context, const struct fw_conf_line *line)
 
 enum fw_status fw_listener_find(const char *path, const char *plugin, struct fw_listener_place *out)
 {
-	struct search search = {.plugin = plugin, .out = out};
+	struct search search = {.plugin = file_name(plugin), .out = out};
 
 	*out = (struct fw_listener_place){0};
 	return fw_conf_read(path, take_line, &search);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#include "text.h"
 
 /* Once an allocation failed nothing more is added, and finish gives NULL: the callers need not check each step. */
 struct text {
@@ -75,7 +75,7 @@ static void put_escaped(struct text *text, unsigned char byte)
 	const char *form;
 
 	if (byte >= 0x80) {
-		put(text, FW_SLICE(REPLACEMENT));
+		put(text, FW_SLICE(FW_REPLACEMENT));
 		return;
 	}
 	for (form = short_forms; *form && *form != (char)byte; form += 2)

@@ -59,9 +59,7 @@ static bool fail_here(struct scan *scan)
 
 static void skip_space(struct scan *scan)
 {
-	while (scan->at < scan->end &&
-		(*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r'))
-		scan->at++;
+	scan->at = fw_plain_skip_space(scan->at, scan->end);
 }
 
 static bool is_at(const struct scan *scan, char wanted)
@@ -283,23 +281,12 @@ static bool read_number(struct scan *scan, struct fw_plain *member)
 
 static bool read_word(struct scan *scan, struct fw_plain *member)
 {
-	static const struct {
-		struct fw_slice word;
-		enum fw_plain_type type;
-	} words[] = {{{"true", 4}, FW_PLAIN_TRUE}, {{"false", 5}, FW_PLAIN_FALSE},
-		{{"null", 4}, FW_PLAIN_NULL}};
-	size_t left = (size_t)(scan->end - scan->at);
+	const char *behind = fw_plain_read_word(scan->at, scan->end, member);
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t len = words[i].word.len;
-
-		if (left < len || memcmp(scan->at, words[i].word.at, len) != 0)
-			continue;
-		member->type = words[i].type;
-		scan->at += len;
-		return true;
-	}
-	return fail_here(scan);
+	if (!behind)
+		return fail_here(scan);
+	scan->at = behind;
+	return true;
 }
 
 /* --- objects and arrays --- */

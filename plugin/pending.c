@@ -24,19 +24,6 @@ struct fw_pending {
 	uint64_t old_last;
 };
 
-/* product/device: an id has no slash. */
-struct key {
-	char text[2 * FW_ID_MAX + 1];
-};
-
-static struct fw_slice make_key(struct key *key, struct fw_slice product, struct fw_slice device)
-{
-	memcpy(key->text, product.at, product.len);
-	key->text[product.len] = '/';
-	memcpy(key->text + product.len + 1, device.at, device.len);
-	return (struct fw_slice){key->text, product.len + 1 + device.len};
-}
-
 static void device_free(void *value)
 {
 	struct device *device = value;
@@ -115,8 +102,8 @@ static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
 	struct fw_slice version, struct fw_slice closed)
 {
-	struct key key;
-	struct device *device = young_device(pending, make_key(&key, product, device_id));
+	char key[FW_DEVICE_KEY];
+	struct device *device = young_device(pending, fw_device_key(key, product, device_id));
 
 	if (!device)
 		return FW_NOMEM;
@@ -182,8 +169,8 @@ void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t l
 bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
 {
 	const struct fw_table *const tables[] = {pending->young, pending->old};
-	struct key buffer;
-	struct fw_slice key = make_key(&buffer, product, device_id);
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	for (size_t i = 0; i < 2; i++) {
 		const struct device *device = find(tables[i], key);
@@ -197,8 +184,8 @@ bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice prod
 struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
 {
 	const struct fw_table *const tables[] = {pending->young, pending->old};
-	struct key buffer;
-	struct fw_slice key = make_key(&buffer, product, device_id);
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	for (size_t i = 0; i < 2; i++) {
 		struct device *device = find(tables[i], key);
@@ -223,8 +210,8 @@ static bool device_closed(const struct device *device, struct fw_slice firmware_
 bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
 	struct fw_slice firmware_id, struct fw_slice version)
 {
-	struct key buffer;
-	struct fw_slice key = make_key(&buffer, product, device_id);
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	return device_closed(find(pending->young, key), firmware_id, version) ||
 		device_closed(find(pending->old, key), firmware_id, version);

@@ -5,13 +5,6 @@
 
 #define DIGITS_MAX 15 /* fit into 64 bits without a check */
 
-static const char *skip_space(const char *at, const char *end)
-{
-	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-		at++;
-	return at;
-}
-
 /* `at` is at the opening quote. */
 static const char *read_text(const char *at, const char *end, struct fw_slice *text)
 {
@@ -39,7 +32,7 @@ static const char *read_integer(const char *at, const char *end, int64_t *intege
 	return *from == '0' && at - from > 1 ? NULL : at;
 }
 
-static const char *read_word(const char *at, const char *end, struct fw_plain *member)
+const char *fw_plain_read_word(const char *at, const char *end, struct fw_plain *member)
 {
 	static const struct {
 		struct fw_slice word;
@@ -70,7 +63,7 @@ static const char *read_value(const char *at, const char *end, struct fw_plain *
 		member->text = (struct fw_slice){at, behind ? (size_t)(behind - at) : 0};
 		return behind;
 	}
-	return read_word(at, end, member);
+	return fw_plain_read_word(at, end, member);
 }
 
 static bool is_new(const struct fw_plain *members, size_t count)
@@ -85,18 +78,18 @@ static bool is_new(const struct fw_plain *members, size_t count)
 /* From the name to what follows the value. */
 static const char *read_member(const char *at, const char *end, struct fw_plain *member)
 {
-	at = skip_space(at, end);
+	at = fw_plain_skip_space(at, end);
 	if (at == end || *at != '"' || !(at = read_text(at, end, &member->name)))
 		return NULL;
-	at = skip_space(at, end);
-	if (at == end || *at != ':' || !(at = read_value(skip_space(at + 1, end), end, member)))
+	at = fw_plain_skip_space(at, end);
+	if (at == end || *at != ':' || !(at = read_value(fw_plain_skip_space(at + 1, end), end, member)))
 		return NULL;
-	return skip_space(at, end);
+	return fw_plain_skip_space(at, end);
 }
 
 size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_PLAIN_MEMBERS])
 {
-	const char *end = bytes + len, *at = skip_space(bytes, end);
+	const char *end = bytes + len, *at = fw_plain_skip_space(bytes, end);
 
 	if (at == end || *at != '{')
 		return 0;
@@ -106,7 +99,7 @@ size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_
 		if (!at || at == end || !is_new(members, count))
 			return 0;
 		if (*at == '}')
-			return skip_space(at + 1, end) == end ? count + 1 : 0;
+			return fw_plain_skip_space(at + 1, end) == end ? count + 1 : 0;
 		if (*at != ',')
 			return 0;
 	}
@@ -143,9 +136,9 @@ struct fw_slice fw_plain_find(const char *json, size_t len, struct fw_slice name
 			continue;
 		}
 		behind = skip_string(at, end);
-		value = skip_space(behind, end);
+		value = fw_plain_skip_space(behind, end);
 		if (depth == 1 && value < end && *value == ':' && fw_slice_equal((struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
-			value = skip_space(value + 1, end);
+			value = fw_plain_skip_space(value + 1, end);
 			return (struct fw_slice){value, (size_t)(skip_scalar(value, end) - value)};
 		}
 		at = behind;

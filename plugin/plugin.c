@@ -419,14 +419,12 @@ static void tell_listener(const struct plugin *plugin, const char *conf)
 {
 	struct fw_listener_place place;
 	struct fw_error sentence;
-	const char *slash;
 	Dl_info own;
 	bool missed;
 
 	if (plugin->on_2_1 || !dladdr(events, &own))
 		return;
-	slash = strrchr(own.dli_fname, '/');
-	if (fw_listener_find(conf, slash ? slash + 1 : own.dli_fname, &place) != FW_OK)
+	if (fw_listener_find(conf, own.dli_fname, &place) != FW_OK)
 		return;
 	missed = fw_listener_describe(&place, &sentence);
 	if (sentence.text[0])

@@ -74,7 +74,7 @@ static enum fw_status make_parts(struct fw_service *service)
 
 enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink, fw_version_of *version_of, void *context)
 {
-	char named[FW_VERSION_MAX * 4 + 1];
+	char named[FW_VERSION_BUFFER];
 	struct fw_slice version = uplink->version, closed = {NULL, 0};
 	enum fw_status status = FW_NOT_FOUND;
 
@@ -391,10 +391,7 @@ struct fw_slice fw_service_key(const struct fw_service *service, const struct fw
 	default:
 		if (!topic)
 			return (struct fw_slice){NULL, 0};
-		memcpy(buffer, topic->product.at, topic->product.len);
-		buffer[topic->product.len] = '/';
-		memcpy(buffer + topic->product.len + 1, topic->device.at, topic->device.len);
-		return (struct fw_slice){buffer, topic->product.len + 1 + topic->device.len};
+		return fw_device_key(buffer, topic->product, topic->device);
 	}
 }
 

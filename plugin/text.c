@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 #define CUT "..."
 
 /* A terminal obeys it. */
@@ -132,7 +131,7 @@ static struct fw_slice shown(const char *at, size_t len, size_t *step)
 	*step += *step == 0;
 	if (!harmful)
 		return (struct fw_slice){at, *step};
-	return *at == '\t' || *at == '\n' || *at == '\r' ? FW_SLICE(" ") : FW_SLICE(REPLACEMENT);
+	return *at == '\t' || *at == '\n' || *at == '\r' ? FW_SLICE(" ") : FW_SLICE(FW_REPLACEMENT);
 }
 
 struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX])
