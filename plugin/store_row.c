@@ -81,17 +81,26 @@ void fw_rows_close(struct fw_rows *rows)
 	free(rows);
 }
 
-static void read_row(sqlite3_stmt *statement, struct fw_row *row)
+/* The texts, in the first columns; how many these are. */
+static int read_names(sqlite3_stmt *statement, struct fw_row *row)
 {
 	int column = 0;
 
-	memset(row, 0, sizeof(*row));
 	fw_db_copy_text(statement, column++, row->task_id, sizeof(row->task_id));
 	fw_db_copy_text(statement, column++, row->device_id, sizeof(row->device_id));
 	fw_db_copy_text(statement, column++, row->product_id, sizeof(row->product_id));
 	fw_db_copy_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
 	fw_db_copy_text(statement, column++, row->version, sizeof(row->version));
 	fw_db_copy_text(statement, column++, row->device_version, sizeof(row->device_version));
+	return column;
+}
+
+static void read_row(sqlite3_stmt *statement, struct fw_row *row)
+{
+	int column;
+
+	memset(row, 0, sizeof(*row));
+	column = read_names(statement, row);
 	fw_rules_state_parse(fw_db_text(statement, column++), &row->state);
 	row->failed_by_device = sqlite3_column_int(statement, column++);
 	row->push = sqlite3_column_int(statement, column++);
