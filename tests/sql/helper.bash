@@ -23,7 +23,7 @@ catalog_setup() {
 
 # sql STATEMENTS: run by an operator; stops at the first error.
 sql() {
-  printf 'PRAGMA foreign_keys = %s; PRAGMA recursive_triggers = %s;\n%s\n' "$FK" "$RT" "$1" | sqlite3 -bail "$DB"
+  sqlite3 -bail "$DB" <<<"PRAGMA foreign_keys = $FK; PRAGMA recursive_triggers = $RT; $1"
 }
 
 # plugin_sql STATEMENTS: run as the plugin does, in one transaction with its mark.
@@ -68,20 +68,22 @@ refused_once() {
   out=$(sql "$2" 2>&1) || status=$?
   [[ $status -ne 0 ]] || { fail "not refused: $2" "$out" || return 1; }
   [[ "$out" == *"$1"* ]] || { fail "wrong words for: $2" "wanted: $1" "got:    $out" || return 1; }
-  same "$3" "$(dump)" "refused, yet something changed: $2"
+  [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before" || fail "refused, yet something changed: $2"
 }
 
 # refused WORDS STATEMENT: it fails with these words and changes nothing, whatever the pragmas.
+# The last shell that leaves the catalog takes its log away, so the file alone tells whether anything changed.
 refused() {
-  each_way refused_once "$1" "$2" "$(dump)"
+  cp "$DB" "$DB.before"
+  each_way refused_once "$@"
 }
 
 gives_once() {
   local kept=$DB status=0
   DB=$BATS_TEST_TMPDIR/copy.db
-  rm -f "$DB" "$DB-wal" "$DB-shm"
-  sqlite3 "$kept" ".backup '$DB'"
-  { sql "$2" >/dev/null && rows "$1" "$3" && counts_exact; } || status=1
+  cp "$kept" "$DB"
+  { sql "$2" >/dev/null && rows "$1" "$3
+$WRONG"; } || status=1
   DB=$kept
   return $status
 }
