@@ -10,6 +10,16 @@
 
 struct fw_access;
 
+/* A part of a transfer, told when it starts, while it lasts, and when it ends. */
+struct fw_transfer {
+	struct fw_slice product, device, firmware_id; /* device is empty when nothing proves which one it is */
+	struct fw_slice image; /* its SHA-256 in hex, which tells it from others of that firmware id; may be empty */
+	int64_t total;   /* size of the file */
+	int64_t bytes;   /* of one piece of it, sent since it was last told */
+	int64_t reached; /* where that piece ends */
+	bool started;    /* the first word of a request */
+};
+
 /* A row of table download, or what is new of it. */
 struct fw_access_record {
 	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];

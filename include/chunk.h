@@ -3,7 +3,9 @@
 #ifndef FW_CHUNK_H
 #define FW_CHUNK_H
 
-#include "http.h"
+#include "access.h"
+#include "counter.h"
+#include "delivery.h"
 
 #define FW_CHUNK_OF_DEVICE 16u             /* requests of one device that wait to be read */
 #define FW_CHUNK_IN_ALL 4096u              /* of all */
@@ -18,9 +20,9 @@ struct fw_chunks;
 
 struct fw_chunk_config {
 	void *context;
-	/* As in struct fw_http_config, any name will do; called on the chunk thread. */
-	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_http_file *out);
-	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
+	/* FW_OK with *out opened when it is ready firmware; FW_NOT_FOUND; else what keeps it from being read. Called on the chunk thread. */
+	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_hosted_file *out);
+	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
 	struct fw_counters *counters; /* may be NULL */
 	long rate_total; /* bytes a second of all devices together: what is asked beyond it comes later; 0: FW_CHUNK_RATE_TOTAL */
 };

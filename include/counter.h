@@ -5,12 +5,15 @@
 #include <stdatomic.h>
 
 #include "fw.h"
-#include "message.h"
 
 enum fw_counter {
 	FW_COUNT_PULLS_ANSWERED,
-	FW_COUNT_PULLS_REFUSED, /* the first of FW_PULL_CODES - 1, in the order of enum fw_pull_code */
-	FW_COUNT_READS = FW_COUNT_PULLS_REFUSED + FW_PULL_CODES - 1,
+	FW_COUNT_PULLS_BAD_REQUEST,
+	FW_COUNT_PULLS_UNKNOWN_PRODUCT,
+	FW_COUNT_PULLS_FIRMWARE_DISABLED,
+	FW_COUNT_PULLS_VERSION_NOT_FOUND,
+	FW_COUNT_PULLS_NO_UPDATE,
+	FW_COUNT_READS,
 	FW_COUNT_REPORTS,
 	FW_COUNT_PROGRESS,
 	FW_COUNT_REPLIES,
@@ -35,9 +38,11 @@ struct fw_counters {
 	atomic_uint_fast64_t value[FW_COUNTERS];
 };
 
+/* NULL counts nothing. */
 static inline void fw_count_add(struct fw_counters *counters, enum fw_counter counter, uint64_t by)
 {
-	atomic_fetch_add_explicit(&counters->value[counter], by, memory_order_relaxed);
+	if (counters)
+		atomic_fetch_add_explicit(&counters->value[counter], by, memory_order_relaxed);
 }
 
 static inline void fw_count(struct fw_counters *counters, enum fw_counter counter)

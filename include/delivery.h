@@ -5,10 +5,18 @@
 
 #include <stdatomic.h>
 
-#include "catalog.h"
+#include "digest.h"
 #include "files.h"
 #include "options.h"
 #include "url.h"
+
+/* A verified file, opened. */
+struct fw_hosted_file {
+	int fd; /* whoever is given it closes it */
+	struct fw_file_stamp stamp; /* of what was verified; its size is the file's */
+	char sha256[FW_SHA256_TEXT];
+	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+};
 
 struct fw_delivery {
 	const char *folder;   /* borrowed from the options, like url_base */
@@ -42,10 +50,5 @@ bool fw_delivery_expires(const struct fw_delivery *delivery);
 
 /* The URL for one device, valid from `now` (Unix ms) for ttl_seconds, and less than a second longer. malloc'd; NULL when out of memory. */
 char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
-
-/* The offer of a ready firmware for this device: as it was rendered, or with a url of the device's own. `now`: Unix ms; message_id as for
- * fw_message_write_offer, and so is what is returned. Any thread. */
-char *fw_delivery_write_offer(const struct fw_delivery *delivery, const struct fw_firmware *firmware, struct fw_slice product, struct fw_slice device,
-	int64_t now, struct fw_slice message_id, size_t *len);
 
 #endif

@@ -5,34 +5,16 @@
 #ifndef FW_HTTP_H
 #define FW_HTTP_H
 
+#include "access.h"
 #include "counter.h"
-#include "digest.h"
-#include "files.h"
+#include "delivery.h"
 #include "fw.h"
 
 struct fw_http;
 
-/* A verified file, opened. */
-struct fw_http_file {
-	int fd; /* given away: the server closes it */
-	struct fw_file_stamp stamp; /* of what was verified; its size is the file's */
-	char sha256[FW_SHA256_TEXT];
-	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
-};
-
 /* The query of a request, decoded; empty where it is absent. */
 struct fw_http_query {
 	struct fw_slice device, expires, signature;
-};
-
-/* A part of a transfer, told when it starts, while it lasts (fw_http_sample), and when it ends. */
-struct fw_http_access {
-	struct fw_slice product, device, firmware_id; /* device is empty when nothing proves which one it is */
-	struct fw_slice image; /* its SHA-256 in hex, which tells it from others of that firmware id; may be empty */
-	int64_t total;   /* size of the file */
-	int64_t bytes;   /* of one piece of it, sent since it was last told */
-	int64_t reached; /* where that piece ends */
-	bool started;    /* the first word of a request */
 };
 
 #define FW_HTTP_LEAST 4096 /* bytes of a transfer in a window */
@@ -46,10 +28,10 @@ struct fw_http_config {
 	unsigned window_seconds;     /* in which a transfer must get FW_HTTP_LEAST bytes through; 0: 60 */
 	void *context;
 	/* FW_OK with *out set when it is ready firmware; FW_NOT_FOUND (404); else 503. The slices are terminated. */
-	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out);
+	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out);
 	/* May this request have it? *device: who it is, as far as the query proves it (borrowed from the query, or left alone). */
-	bool (*permit)(void *context, const struct fw_http_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device);
-	void (*access)(void *context, const struct fw_http_access *access); /* may be NULL */
+	bool (*permit)(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device);
+	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
 	/* Must a transfer of this firmware end? Asked by fw_http_sample, on its thread. May be NULL. */
 	bool (*withdrawn)(void *context, struct fw_slice firmware_id);
 	/* How many bytes the peer of a socket has acknowledged; false: the kernel does not say. NULL: TCP_INFO. */

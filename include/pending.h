@@ -6,6 +6,7 @@
 #define FW_PENDING_H
 
 #include "fw.h"
+#include "uplink.h"
 
 #define FW_PENDING_MAX (1u << 20)
 #define FW_PENDING_CLOSED_MAX 4u /* completed upgrades remembered for a device */
@@ -23,6 +24,16 @@ bool fw_pending_has_room(const struct fw_pending *pending);
  * after a restart. FW_OK or FW_NOMEM. */
 enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device,
 	struct fw_slice version, struct fw_slice closed);
+
+/* Does the uplink complete an upgrade that it names by its firmwareId alone? Then
+ * fw_pending_note_uplink wants the version of that firmware. */
+bool fw_pending_needs_version(const struct fw_uplink *uplink);
+
+/* Notes what the uplink, appended to the spool last or about to be, says that answers depend on.
+ * `named`: the version of the firmware it names, may be empty. FW_OK; FW_NOMEM; FW_FULL: no room for
+ * one more device. */
+enum fw_status fw_pending_note_uplink(
+	struct fw_pending *pending, const struct fw_uplink *uplink, struct fw_slice named);
 
 /* The uplink appended to the spool last came from a device that the catalog may not know yet. The product that the id was first heard for
  * stays. FW_OK or FW_NOMEM. */

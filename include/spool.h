@@ -22,8 +22,6 @@
 #include "fw.h"
 
 #define FW_SPOOL_SEGMENT (4u * 1024 * 1024)
-/* Bytes of a record's payload, as version 0.1.0 could write it: its uplinks had up to 64 KiB. */
-#define FW_SPOOL_PAYLOAD_MAX (65536u + 1024u)
 
 struct fw_spool;
 

@@ -4,7 +4,6 @@
 #define FW_STORE_FINDER_H
 
 #include "delivery.h"
-#include "http.h"
 
 struct fw_finder;
 
@@ -14,7 +13,7 @@ void fw_finder_close(struct fw_finder *finder); /* NULL is fine */
 
 /* Opens the file of ready firmware, if what is on disk is what was verified. `file`: must be its name, unless it is empty. FW_OK: out->fd is the
  * caller's. FW_NOT_FOUND; or the catalog's trouble. */
-enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out);
+enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out);
 
 /* Was it deleted or rejected, so that what is under way of it must end? False when the catalog cannot be read now. */
 bool fw_finder_withdrawn(struct fw_finder *finder, struct fw_slice firmware_id);

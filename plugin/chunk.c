@@ -213,9 +213,9 @@ static bool read_all(int fd, char *at, size_t len, int64_t offset)
 	return true;
 }
 
-static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_http_file *file, size_t len)
+static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_hosted_file *file, size_t len)
 {
-	struct fw_http_access access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
+	struct fw_transfer access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
 		.firmware_id = fw_slice_of(request->firmware_id), .image = fw_slice_of(file->sha256), .total = file->stamp.size, .bytes = (int64_t)len,
 		.reached = request->offset + (int64_t)len, .started = true};
 
@@ -223,7 +223,7 @@ static void tell_access(struct fw_chunks *chunks, const struct request *request,
 		chunks->config.access(chunks->config.context, &access);
 }
 
-static bool send_bytes(struct fw_chunks *chunks, struct request *request, const struct fw_http_file *file, struct fw_chunk_reply *out)
+static bool send_bytes(struct fw_chunks *chunks, struct request *request, const struct fw_hosted_file *file, struct fw_chunk_reply *out)
 {
 	int64_t left = file->stamp.size - request->offset;
 	size_t len = (size_t)(left < request->length ? left : request->length);
@@ -249,7 +249,7 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 
 static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
 {
-	struct fw_http_file file = {.fd = -1};
+	struct fw_hosted_file file = {.fd = -1};
 	enum fw_status status = chunks->config.find(chunks->config.context, fw_slice_of(request->firmware_id), &file);
 	bool answered;
 

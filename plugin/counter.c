@@ -1,14 +1,12 @@
 #include "counter.h"
 
-#define REFUSED(code) (FW_COUNT_PULLS_REFUSED + (code) - 1)
-
 static const char *const topics[FW_COUNTERS] = {
 	[FW_COUNT_PULLS_ANSWERED] = "pulls/answered",
-	[REFUSED(FW_PULL_BAD_REQUEST)] = "pulls/refused/bad_request",
-	[REFUSED(FW_PULL_UNKNOWN_PRODUCT)] = "pulls/refused/unknown_product",
-	[REFUSED(FW_PULL_FIRMWARE_DISABLED)] = "pulls/refused/firmware_disabled",
-	[REFUSED(FW_PULL_VERSION_NOT_FOUND)] = "pulls/refused/version_not_found",
-	[REFUSED(FW_PULL_NO_UPDATE)] = "pulls/refused/no_update",
+	[FW_COUNT_PULLS_BAD_REQUEST] = "pulls/refused/bad_request",
+	[FW_COUNT_PULLS_UNKNOWN_PRODUCT] = "pulls/refused/unknown_product",
+	[FW_COUNT_PULLS_FIRMWARE_DISABLED] = "pulls/refused/firmware_disabled",
+	[FW_COUNT_PULLS_VERSION_NOT_FOUND] = "pulls/refused/version_not_found",
+	[FW_COUNT_PULLS_NO_UPDATE] = "pulls/refused/no_update",
 	[FW_COUNT_READS] = "reads",
 	[FW_COUNT_REPORTS] = "reports",
 	[FW_COUNT_PROGRESS] = "progress",

@@ -47,14 +47,14 @@ void fw_courier_free(struct fw_courier *courier)
 	free(courier);
 }
 
-static enum fw_status find_for_http(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out)
+static enum fw_status find_for_http(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
 {
 	struct fw_courier *courier = context;
 
 	return fw_finder_find(courier->finder, firmware_id, file, out);
 }
 
-static enum fw_status find_for_chunk(void *context, struct fw_slice firmware_id, struct fw_http_file *out)
+static enum fw_status find_for_chunk(void *context, struct fw_slice firmware_id, struct fw_hosted_file *out)
 {
 	struct fw_courier *courier = context;
 
@@ -84,7 +84,7 @@ static bool read_seconds(struct fw_slice text, int64_t *out)
 	return true;
 }
 
-static bool permit(void *context, const struct fw_http_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
+static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
 {
 	const struct fw_courier *courier = context;
 	struct fw_url_grant grant = {.product = fw_slice_of(file->product_id), .device = query->device, .firmware_id = fw_slice_of(file->firmware_id), .file = name};
@@ -98,7 +98,7 @@ static bool permit(void *context, const struct fw_http_file *file, struct fw_sli
 	return true;
 }
 
-static void note_access(void *context, const struct fw_http_access *access)
+static void note_access(void *context, const struct fw_transfer *access)
 {
 	struct fw_courier *courier = context;
 	int64_t now = fw_now_ms();

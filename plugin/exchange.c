@@ -10,18 +10,6 @@
 #define ANSWER_EXPIRY_SECONDS 60 /* who has been away for longer asks again, and may get another answer */
 #define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the trouble counts as over */
 
-static bool is_device(const struct fw_service *service, const struct fw_client *client, struct fw_slice device)
-{
-	switch (service->options->identity) {
-	case FW_IDENTITY_CLIENTID:
-		return fw_slice_equal(fw_slice_of(client->id), device);
-	case FW_IDENTITY_USERNAME:
-		return fw_slice_equal(fw_slice_of(client->username), device);
-	default:
-		return true;
-	}
-}
-
 /* True when there was a line to write. */
 static bool log_refusal(struct exchange *exchange, enum fw_refusal why, const char *detail)
 {
@@ -80,7 +68,7 @@ static bool response_topic_allowed(const struct exchange *exchange, enum fw_topi
 	if (reply == FW_TOPIC_CHUNK_ERROR)
 		return false;
 	if (!exchange->device)
-		own = fw_service_key(exchange->service, exchange->client, NULL, NULL);
+		own = fw_identity_key(exchange->service, exchange->client, NULL, NULL);
 	return fw_topic_id_valid(own) && fw_topic_response_allowed(response, reply, exchange->topic->product, own);
 }
 
@@ -154,9 +142,19 @@ const char *fw_exchange_status(enum fw_status status)
 	}
 }
 
-static enum fw_status version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+/* Notes what answers depend on until the store has applied the uplink. */
+static enum fw_status note_unapplied(struct exchange *exchange, const struct fw_uplink *uplink)
 {
-	return fw_catalog_version_of(context, product, firmware_id, version, size);
+	struct fw_service *service = exchange->service;
+	char version[FW_VERSION_BUFFER] = "";
+	enum fw_status status = FW_OK;
+
+	if (fw_pending_needs_version(uplink))
+		status = fw_catalog_version_of(service->catalog, uplink->product,
+			uplink->firmware_id, version, sizeof(version));
+	if (status != FW_NOMEM)
+		status = fw_pending_note_uplink(service->pending, uplink, fw_slice_of(version));
+	return status == FW_OK ? fw_service_hear(service->pending, exchange->standing, uplink) : status;
 }
 
 /* Puts the uplink into the spool, where it is safe. */
@@ -168,9 +166,7 @@ enum fw_status fw_exchange_keep(struct exchange *exchange, const struct fw_uplin
 
 	/* noted first: should the append fail, the note is a truth that the repeated message brings anyway */
 	if (status == FW_OK)
-		status = fw_service_note_pending(service->pending, uplink, version_of, service->catalog);
-	if (status == FW_OK)
-		status = fw_service_hear(service->pending, exchange->standing, uplink);
+		status = note_unapplied(exchange, uplink);
 	if (status == FW_OK)
 		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
 	if (status == FW_OK) {
@@ -347,7 +343,7 @@ static enum fw_verdict handle(struct exchange *exchange)
 enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
 {
 	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
-		.device = is_device(service, client, topic->device)};
+		.device = fw_identity_is_device(service, client, topic->device)};
 	enum fw_verdict verdict = check_sender(&exchange);
 
 	return verdict == FW_PASS ? check_registration(&exchange) : verdict;
@@ -356,7 +352,7 @@ enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_cl
 enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
 {
 	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
-		.device = is_device(service, client, topic->device)};
+		.device = fw_identity_is_device(service, client, topic->device)};
 	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && exchange.device, speaks, known;
 	enum fw_verdict verdict = check_sender(&exchange);
 	uint64_t connection;
@@ -369,7 +365,7 @@ enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *
 	speaks = verdict == FW_PASS && of_device;
 	/* where anyone may speak for any device, made-up ones must not fill the memory */
 	known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&exchange) == FW_OK);
-	connection = fw_service_seen(service, client, speaks && known ? topic : NULL);
+	connection = fw_identity_seen(service, client, speaks && known ? topic : NULL);
 
 	if (verdict != FW_PASS || !handlers[topic->kind])
 		return verdict;

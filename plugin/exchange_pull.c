@@ -2,6 +2,7 @@
 #include "exchange.h"
 
 #include "message.h"
+#include "offer.h"
 
 /* A pull is kept when it tells something: a device or a version that was not heard of a moment ago,
  * or that a task's firmware was handed out. FW_OK, or why it could not be. */
@@ -34,7 +35,7 @@ void fw_exchange_refuse_pull(
 		code, sentence, exchange->now, exchange->message.message_id, &len);
 
 	fw_count(
-		&exchange->service->counters, (enum fw_counter)(FW_COUNT_PULLS_REFUSED + code - 1));
+		&exchange->service->counters, (enum fw_counter)(FW_COUNT_PULLS_BAD_REQUEST + code - FW_PULL_BAD_REQUEST));
 	fw_exchange_answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);
 }
 
@@ -62,7 +63,7 @@ static void answer_pull(struct exchange *exchange, const struct fw_answer *found
 		fw_exchange_refuse_pull(exchange, found->code, fw_pull_code_sentence(found->code));
 		return;
 	}
-	payload = fw_delivery_write_offer(fw_courier_delivery(exchange->service->courier),
+	payload = fw_offer_write(fw_courier_delivery(exchange->service->courier),
 		found->firmware, exchange->topic->product, exchange->topic->device, exchange->now,
 		exchange->message.message_id, &len);
 	fw_exchange_answer(exchange, FW_TOPIC_PULL_REPLY, payload, len);

@@ -30,7 +30,7 @@ static enum MHD_Result queue(
 	enum MHD_Result result = MHD_queue_response(request->connection, code, response);
 
 	MHD_destroy_response(response);
-	fw_http_count(request->http, FW_COUNT_DOWNLOADS_REFUSED, code >= 400);
+	fw_count_add(request->http->config.counters, FW_COUNT_DOWNLOADS_REFUSED, (uint64_t)code >= 400);
 	fw_http_place_renew(request->http, request->place, NULL);
 	return result;
 }

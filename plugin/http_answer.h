@@ -18,7 +18,7 @@ struct fw_http_request {
 		signature_text[3 * FW_HTTP_VALUE];
 	struct fw_slice firmware_id, file_name;
 	struct fw_http_query query;
-	struct fw_http_file file;
+	struct fw_hosted_file file;
 	/* of the file */
 	char etag[FW_SHA256_TEXT + 2], modified[FW_HTTP_DATE];
 	struct fw_http_validators validators;

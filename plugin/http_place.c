@@ -14,12 +14,6 @@
 #define CROWDED_REQUEST_MS 5000
 #define CROWDED_LEAST 65536 /* bytes of a transfer in its window */
 
-void fw_http_count(const struct fw_http *http, enum fw_counter counter, int64_t by)
-{
-	if (http->config.counters)
-		fw_count_add(http->config.counters, counter, (uint64_t)by);
-}
-
 struct fw_http_address fw_http_address_of(const struct sockaddr *address)
 {
 	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -65,7 +59,7 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 	room = http->taken < http->config.connections && count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
 	pthread_mutex_unlock(&http->lock);
 	if (!room)
-		fw_http_count(http, FW_COUNT_DOWNLOADS_REFUSED, 1);
+		fw_count(http->config.counters, FW_COUNT_DOWNLOADS_REFUSED);
 	return room ? MHD_YES : MHD_NO;
 }
 

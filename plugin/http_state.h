@@ -63,8 +63,6 @@ struct fw_http {
 
 /* --- http_place.c --- */
 
-void fw_http_count(const struct fw_http *http, enum fw_counter counter, int64_t by);
-
 struct fw_http_address fw_http_address_of(const struct sockaddr *address);
 
 /* Callbacks of the library. */

@@ -51,7 +51,7 @@ static uint64_t queued(int socket, unsigned long which)
 static void tell_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
 	const struct fw_http_range_of *piece, bool first)
 {
-	struct fw_http_access access = {.product = fw_slice_of(transfer->product_id),
+	struct fw_transfer access = {.product = fw_slice_of(transfer->product_id),
 		.device = fw_slice_of(transfer->device_id),
 		.firmware_id = fw_slice_of(transfer->firmware_id),
 		.image = fw_slice_of(transfer->sha256),
@@ -60,7 +60,7 @@ static void tell_piece(struct fw_http *http, const struct fw_http_transfer *tran
 		.reached = piece->length ? piece->first + piece->length : 0,
 		.started = first};
 
-	fw_http_count(http, FW_COUNT_DOWNLOADS_BYTES, piece->length);
+	fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_BYTES, (uint64_t)piece->length);
 	if (http->config.access)
 		http->config.access(http->config.context, &access);
 }
@@ -126,7 +126,7 @@ void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *trans
 	ask_kernel(http, socket, &transfer->before);
 	transfer->before += queued(socket, SIOCOUTQ);
 	transfer->window_at = fw_boot_ms();
-	fw_http_count(http, FW_COUNT_DOWNLOADS_BEGUN, 1);
+	fw_count(http->config.counters, FW_COUNT_DOWNLOADS_BEGUN);
 	tell_piece(http, transfer, &nothing, true);
 }
 
@@ -171,7 +171,7 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, boo
 	place->transfer = NULL;
 	/* what was sent of a file that has been written to meanwhile is nothing */
 	if (fw_http_transfer_holds(transfer)) {
-		fw_http_count(http, FW_COUNT_DOWNLOADS_FINISHED, whole);
+		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
 		tell(http, transfer, whole ? transfer->length : sent(http, transfer, place->socket));
 	}
 	pthread_mutex_unlock(&http->lock);

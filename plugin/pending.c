@@ -216,3 +216,30 @@ bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product
 	return device_closed(find(pending->young, key), firmware_id, version) ||
 		device_closed(find(pending->old, key), firmware_id, version);
 }
+
+bool fw_pending_needs_version(const struct fw_uplink *uplink)
+{
+	return uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success &&
+		!uplink->version.len && uplink->firmware_id.len;
+}
+
+enum fw_status fw_pending_note_uplink(
+	struct fw_pending *pending, const struct fw_uplink *uplink, struct fw_slice named)
+{
+	struct fw_slice version = uplink->version, closed = {NULL, 0};
+
+	if (uplink->kind == FW_UPLINK_REPLY || (uplink->kind == FW_UPLINK_PROGRESS && !uplink->complete))
+		return FW_OK;
+	if (uplink->kind == FW_UPLINK_PROGRESS) {
+		closed = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
+		if (!uplink->success)
+			version.len = 0;
+		else if (!version.len)
+			version = named;
+	}
+	if (!version.len && !closed.len)
+		return FW_OK;
+	return fw_pending_has_room(pending)
+		? fw_pending_note(pending, uplink->product, uplink->device, version, closed)
+		: FW_FULL;
+}

@@ -23,7 +23,7 @@ static void tell_presence(struct fw_service *service, const struct fw_presence_c
 		.connection = change->connection ? service->first_connection + change->connection : 0,
 		.oldest = change->oldest ? service->first_connection + change->oldest : 0};
 
-	/* with identity `none` the key is product/device: see fw_service_key */
+	/* with identity `none` the key is product/device: see fw_identity_key */
 	if (slash) {
 		event.product = (struct fw_slice){key.at, (size_t)(slash - key.at)};
 		event.device = (struct fw_slice){slash + 1, key.len - event.product.len - 1};
@@ -72,35 +72,19 @@ static enum fw_status make_parts(struct fw_service *service)
 	return FW_OK;
 }
 
-enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink, fw_version_of *version_of, void *context)
+static enum fw_status note_unapplied(struct fw_service *service, const struct fw_uplink *uplink)
 {
-	char named[FW_VERSION_BUFFER];
-	struct fw_slice version = uplink->version, closed = {NULL, 0};
-	enum fw_status status = FW_NOT_FOUND;
+	char version[FW_VERSION_BUFFER] = "";
+	enum fw_status status = FW_OK;
 
-	if (uplink->kind == FW_UPLINK_REPLY)
-		return FW_OK;
-	if (uplink->kind == FW_UPLINK_PROGRESS) {
-		if (!uplink->complete)
-			return FW_OK;
-		closed = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
-		if (!uplink->success)
-			version.len = 0;
-		else if (!version.len && uplink->firmware_id.len)
-			status = version_of(context, uplink->product, uplink->firmware_id, named, sizeof(named));
-	}
-	if (status == FW_NOMEM)
-		return status;
-	if (status == FW_OK)
-		version = fw_slice_of(named);
-	if (!version.len && !closed.len)
-		return FW_OK;
-	return fw_pending_has_room(pending) ? fw_pending_note(pending, uplink->product, uplink->device, version, closed) : FW_FULL;
-}
-
-static enum fw_status version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
-{
-	return fw_store_version_of(context, product, firmware_id, version, size);
+	if (fw_pending_needs_version(uplink))
+		status = fw_store_version_of(service->store, uplink->product, uplink->firmware_id,
+			version, sizeof(version));
+	if (status != FW_NOMEM)
+		status = fw_pending_note_uplink(service->pending, uplink, fw_slice_of(version));
+	if (status == FW_OK && service->options->registration == FW_REGISTRATION_ONCE)
+		status = fw_service_hear(service->pending, FW_STANDING_UNHEARD, uplink);
+	return status;
 }
 
 /* An earlier run may have left acknowledged uplinks in the spool, and the catalog may be locked for a while. */
@@ -117,9 +101,7 @@ static enum fw_status note_spooled(struct fw_service *service)
 
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
-		status = fw_service_note_pending(service->pending, &uplink, version_of, service->store);
-		if (status == FW_OK && service->options->registration == FW_REGISTRATION_ONCE)
-			status = fw_service_hear(service->pending, FW_STANDING_UNHEARD, &uplink);
+		status = note_unapplied(service, &uplink);
 		/* more than there is room for: answers are then what the catalog says, until it is up to date */
 		if (status == FW_FULL || status == FW_NOMEM)
 			break;
@@ -381,33 +363,6 @@ static void check_ticks(struct fw_service *service)
 	do_tick(service);
 }
 
-struct fw_slice fw_service_key(const struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic, char *buffer)
-{
-	switch (service->options->identity) {
-	case FW_IDENTITY_CLIENTID:
-		return fw_slice_of(client->id);
-	case FW_IDENTITY_USERNAME:
-		return fw_slice_of(client->username);
-	default:
-		if (!topic)
-			return (struct fw_slice){NULL, 0};
-		return fw_device_key(buffer, topic->product, topic->device);
-	}
-}
-
-uint64_t fw_service_seen(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic)
-{
-	char buffer[FW_PRESENCE_KEY_MAX];
-	struct fw_slice key = fw_service_key(service, client, topic, buffer);
-	uint64_t number;
-
-	/* what cannot be a device id is nobody's business, and would be taken for product/device */
-	if (!topic && (!key.len || !fw_topic_id_valid(key)))
-		return 0;
-	number = fw_presence_seen(service->presence, client->handle, client->id, key);
-	return number ? service->first_connection + number : 0;
-}
-
 enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request)
 {
 	struct fw_topic topic;
@@ -420,7 +375,7 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 		check_ticks(service);
 	service->in_message = true;
 	if (topic.kind == FW_TOPIC_OTHER) {
-		fw_service_seen(service, client, NULL);
+		fw_identity_seen(service, client, NULL);
 		fw_service_check_astray(service, client, request->topic, &topic);
 	} else {
 		verdict = fw_exchange(service, client, request, &topic);
@@ -442,7 +397,7 @@ bool fw_service_may_send(struct fw_service *service, const struct fw_client *cli
 
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens)
 {
-	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
+	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
 	if (fw_topic_id_valid(key))
 		fw_presence_connected(service->presence, client->handle, client->id, key, listens, fw_boot_ms());
@@ -450,7 +405,7 @@ void fw_service_connected(struct fw_service *service, const struct fw_client *cl
 
 void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter)
 {
-	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
+	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
 	/* with identity `none` a device shows itself by publishing */
 	if (fw_topic_id_valid(key) && fw_topic_filter_has_upgrade(filter, key))
@@ -459,7 +414,7 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 
 void fw_service_gone(struct fw_service *service, const struct fw_client *client)
 {
-	struct fw_slice key = fw_service_key(service, client, NULL, NULL);
+	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
 	fw_presence_gone(service->presence, client->handle, fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
 }

@@ -56,12 +56,20 @@ struct fw_service {
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
 
-/* Under which key presence knows the client's device: what identifies the client, or, when anyone may speak for any device, product/device of
- * `topic` written into `buffer` (FW_PRESENCE_KEY_MAX bytes). Empty when there is none; topic may be NULL. */
-struct fw_slice fw_service_key(const struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic, char *buffer);
+/* Does the client speak for itself when it speaks for this device? */
+bool fw_identity_is_device(const struct fw_service *service, const struct fw_client *client,
+	struct fw_slice device);
 
-/* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the number of its connection, 0 for none. */
-uint64_t fw_service_seen(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic);
+/* The name under which presence knows the client's device: what identifies the client, or, where
+ * anyone may speak for any device, product/device of `topic`, written into `buffer`
+ * (FW_PRESENCE_KEY_MAX bytes). Empty when there is none; topic may be NULL. */
+struct fw_slice fw_identity_key(const struct fw_service *service, const struct fw_client *client,
+	const struct fw_topic *topic, char *buffer);
+
+/* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the
+ * number of its connection, 0 for none. */
+uint64_t fw_identity_seen(struct fw_service *service, const struct fw_client *client,
+	const struct fw_topic *topic);
 
 /* Counts and logs a publish on what looks like a firmware topic and is none (`text`, parsed as
  * `topic`), unless an operator's. */
@@ -71,13 +79,6 @@ void fw_service_check_astray(struct fw_service *service, const struct fw_client 
 /* FW_PASS_UNRETAINED for a firmware message that would be retained, else FW_PASS. */
 enum fw_verdict fw_service_unretain(struct fw_service *service, const struct fw_client *client,
 	const struct fw_request *request);
-
-/* The version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or trouble. */
-typedef enum fw_status fw_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
-
-/* Notes what an uplink says that answers depend on before it is applied. Who completes an upgrade may name it by its firmwareId alone:
- * `version_of` is asked then. FW_OK, FW_FULL, FW_NOMEM. */
-enum fw_status fw_service_note_pending(struct fw_pending *pending, const struct fw_uplink *uplink, fw_version_of *version_of, void *context);
 
 /* Why the device of the topic is not served for its product (option `registration`), a static sentence, NULL when it is: then *standing says
  * how it stands. A product that is not in the catalog has no devices, and gets answers of its own. What operators say for a device adds it

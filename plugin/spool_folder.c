@@ -1,4 +1,5 @@
 /* The names of the spool's segments: making them, and finding those of an earlier run. */
+#include "spool.h"
 #include "spool_segment.h"
 
 #include <dirent.h>

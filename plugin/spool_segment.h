@@ -3,8 +3,10 @@
 #ifndef FW_SPOOL_SEGMENT_H
 #define FW_SPOOL_SEGMENT_H
 
-#include "spool.h"
+#include "fw.h"
 
+/* Bytes of a record's payload, as version 0.1.0 could write it: its uplinks had up to 64 KiB. */
+#define FW_SPOOL_PAYLOAD_MAX (65536u + 1024u)
 #define FW_SPOOL_HEADER 20u
 #define FW_SPOOL_RECORD_MAX (FW_SPOOL_HEADER + FW_SPOOL_PAYLOAD_MAX)
 #define FW_SPOOL_BUFFER (256u * 1024) /* bytes a cursor reads at once; holds any record */

@@ -69,7 +69,7 @@ static bool copy(struct fw_slice text, char *buffer, size_t size)
 	return true;
 }
 
-static bool read_row(sqlite3_stmt *statement, struct fw_http_file *out, char *file, size_t size)
+static bool read_row(sqlite3_stmt *statement, struct fw_hosted_file *out, char *file, size_t size)
 {
 	out->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 2), .mtime_ns = sqlite3_column_int64(statement, 3),
 		.ctime_ns = sqlite3_column_int64(statement, 4), .inode = sqlite3_column_int64(statement, 5)};
@@ -77,7 +77,7 @@ static bool read_row(sqlite3_stmt *statement, struct fw_http_file *out, char *fi
 		copy(fw_db_text(statement, 6), out->sha256, sizeof(out->sha256));
 }
 
-static enum fw_status look_up(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_http_file *out, char *file, size_t size)
+static enum fw_status look_up(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_hosted_file *out, char *file, size_t size)
 {
 	sqlite3_stmt *statement = finder->statements[FIND];
 	enum fw_status status;
@@ -93,7 +93,7 @@ static enum fw_status look_up(struct fw_finder *finder, struct fw_slice firmware
 	return status;
 }
 
-enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out)
+enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
 {
 	struct fw_file_stamp stamp;
 	char name[256];

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "offer.h"
 #include "store_db.h"
 #include "store_firmware.h"
 #include "table.h"
@@ -107,7 +108,7 @@ static enum fw_status queue(
 	struct fw_slice device = fw_slice_of(row->device_id);
 	struct fw_writer *writer = pushes->writer;
 	size_t len = 0;
-	char *payload = fw_delivery_write_offer(writer->delivery, firmware, product, device,
+	char *payload = fw_offer_write(writer->delivery, firmware, product, device,
 		writer->wall_ms, (struct fw_slice){NULL, 0}, &len);
 
 	fw_count(writer->counters, FW_COUNT_PUSHES);

@@ -2,7 +2,7 @@
  * recorded or refused, and the rows agree with each other. What is tried is rolled back. */
 #include "stepped.h"
 
-#include "../../plugin/service_state.h"
+#include "service_state.h"
 #include "store_apply.h"
 #include "store_db.h"
 

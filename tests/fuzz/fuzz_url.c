@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../plugin/http_multipart.h"
+#include "http_multipart.h"
 #include "http_condition.h"
 #include "topic.h"
 #include "url.h"

@@ -5,7 +5,7 @@
 
 #define fw_now_ms real_now_ms
 #define fw_boot_ms real_boot_ms
-#include "../../plugin/fw.c"
+#include "fw.c"
 #undef fw_now_ms
 #undef fw_boot_ms
 
@@ -29,7 +29,7 @@ struct fw_error;
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 
 #define fw_store_start start_thread
-#include "../../plugin/store.c"
+#include "store.c"
 #undef fw_store_start
 
 #include "side.h"

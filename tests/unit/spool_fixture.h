@@ -4,6 +4,7 @@
 #define SPOOL_FIXTURE_H
 
 #include "spool.h"
+#include "spool_segment.h"
 
 #include <dirent.h>
 #include <errno.h>

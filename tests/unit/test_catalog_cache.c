@@ -19,7 +19,7 @@ static void counted_free(void *memory)
 
 #define free counted_free
 
-#include "../../plugin/catalog.c"
+#include "catalog.c"
 
 #define FREED_MOST (64 * 2) /* an entry, its firmware */
 

@@ -16,7 +16,7 @@ static char image[SIZE];
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* locked: the reader stands still */
 static int64_t reached;
 
-static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_http_file *out)
+static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_hosted_file *out)
 {
 	(void)context;
 	pthread_mutex_lock(&gate);
@@ -29,7 +29,7 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	return FW_OK;
 }
 
-static void on_access(void *context, const struct fw_http_access *access)
+static void on_access(void *context, const struct fw_transfer *access)
 {
 	(void)context;
 	if (access->reached > reached)

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "../../plugin/http_state.h"
+#include "http_state.h"
 #include "folder.h"
 
 #define SIZE 3000000
@@ -27,7 +27,7 @@ static atomic_int_fast64_t total_bytes, furthest;
 static atomic_int started;
 static struct fw_file_stamp verified;
 
-static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_http_file *out)
+static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
 {
 	(void)context;
 	if (fw_slice_equal(firmware_id, FW_SLICE("busy")))
@@ -45,7 +45,7 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	return FW_OK;
 }
 
-static bool permit(void *context, const struct fw_http_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
+static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
 {
 	(void)context;
 	(void)file;
@@ -63,7 +63,7 @@ static bool withdrawn(void *context, struct fw_slice firmware_id)
 	return is_gone && fw_slice_equal(firmware_id, FW_SLICE("f1"));
 }
 
-static void on_access(void *context, const struct fw_http_access *access)
+static void on_access(void *context, const struct fw_transfer *access)
 {
 	(void)context;
 	total_bytes += access->bytes;

@@ -9,7 +9,7 @@
 
 #include "allocator.h"
 
-#include "../../plugin/message_write.c"
+#include "message_write.c"
 
 static const struct fw_slice no_id;
 static struct fw_message message;

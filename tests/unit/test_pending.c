@@ -22,7 +22,7 @@ static void counted_free(void *memory)
 
 #define free counted_free
 
-#include "../../plugin/pending.c"
+#include "pending.c"
 
 #define LAMP FW_SLICE("lamp")
 #define D1 FW_SLICE("d1")

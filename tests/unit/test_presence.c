@@ -9,9 +9,9 @@
 
 #include "allocator.h"
 
-#include "../../plugin/table.c"
+#include "table.c"
 
-#include "../../plugin/presence.c"
+#include "presence.c"
 
 /* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not listen; ">a" and ")a" for a online by
  * another connection than before. */

@@ -7,7 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include "../../plugin/presence_queue.c"
+#include "presence_queue.c"
 
 #include "folder.h"
 #include "service.h"

@@ -6,7 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include "../../plugin/service_state.h"
+#include "service_state.h"
 
 #include "folder.h"
 

@@ -10,7 +10,7 @@
 
 #include "allocator.h"
 
-#include "../../plugin/table.c"
+#include "table.c"
 
 static int values[5000];
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "spool.h"
+#include "spool_segment.h"
 
 static const struct fw_uplink samples[] = {
 	{.kind = FW_UPLINK_REPORT, .received_at = 1700000000123, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .version = FW_SLICE("1.0.0")},
