@@ -126,14 +126,15 @@ on_failure() {
 
 # SECONDS COMMAND...: repeats the command until it succeeds, at most that long.
 retry() {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1)) pause=0.05
 	shift
 	until "$@"; do
 		if ((SECONDS >= deadline)); then
 			echo "gave up on: $*"
 			return 1
 		fi
-		sleep 0.05
+		sleep $pause
+		pause=0.2 # each try costs the processor some of its time
 	done
 }
 

@@ -19,7 +19,7 @@ rollout() {
 	retry 25 grep -q ready "$BROKER_DIR/rollout"
 	# what is acknowledged is in the catalog a moment later, and a task has the devices that are there
 	retry 5 db_is "SELECT count(*) FROM device" "$DEVICES"
-	db "INSERT INTO task (task_id, firmware_id, name, mode, response_timeout_seconds, timeout_seconds) VALUES ('t1', 'lamp-2.0', 'n', 'push', 3, 30)"
+	db "INSERT INTO task (task_id, firmware_id, name, mode, response_timeout_seconds, timeout_seconds) VALUES ('t1', 'lamp-2.0', 'n', 'push', 10, 60)"
 	retry 25 grep -q 'under way' "$BROKER_DIR/rollout"
 	for end; do
 		"$end"

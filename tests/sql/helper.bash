@@ -68,7 +68,7 @@ refused_once() {
   out=$(sql "$2" 2>&1) || status=$?
   [[ $status -ne 0 ]] || { fail "not refused: $2" "$out" || return 1; }
   [[ "$out" == *"$1"* ]] || { fail "wrong words for: $2" "wanted: $1" "got:    $out" || return 1; }
-  [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before" || fail "refused, yet something changed: $2"
+  if [[ -e $DB-wal ]] || ! cmp -s "$DB" "$DB.before"; then fail "refused, yet something changed: $2"; fi
 }
 
 # refused WORDS STATEMENT: it fails with these words and changes nothing, whatever the pragmas.
