@@ -1,8 +1,8 @@
-# Writes the SQL files of the list SQL as C strings into OUT: see include/schema.h.
+# Writes the SQL files of the list SQL as C strings into OUT: see include/catalog/schema_data.h.
 # Each file is an array of bytes, for compilers limit the length of a string literal.
 separate_arguments(SQL)
 list(SORT SQL)
-set(body "#include \"schema.h\"\n\n")
+set(body "#include \"catalog/schema_data.h\"\n\n")
 set(table "")
 foreach(file IN LISTS SQL)
   get_filename_component(name ${file} NAME)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "message.h"
+#include "protocol/message.h"
 
 #define ROUNDS 15
 

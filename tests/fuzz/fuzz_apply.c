@@ -2,9 +2,9 @@
  * recorded or refused, and the rows agree with each other. What is tried is rolled back. */
 #include "stepped.h"
 
-#include "service_state.h"
-#include "store_apply.h"
-#include "store_db.h"
+#include "service/internal.h"
+#include "store/apply.h"
+#include "catalog/db.h"
 
 #define UPLINKS_MAX 60
 #define FIRST_CONNECTION 1000 /* of this run of the broker */

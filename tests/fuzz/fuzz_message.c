@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
-#include "object.h"
-#include "plain.h"
-#include "text.h"
+#include "protocol/message.h"
+#include "protocol/json_object.h"
+#include "protocol/json_scan.h"
+#include "base/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

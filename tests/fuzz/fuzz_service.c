@@ -6,7 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-#include "service_state.h"
+#include "service/internal.h"
 #include "service_world.h"
 #include "service_checks.h"
 

@@ -1,7 +1,7 @@
 /* Any bytes as a segment that an earlier run left: it is read to the end, its records come in order, opening and reading
  * find the same, and what is appended afterwards is read. */
-#include "spool.h"
-#include "spool_segment.h"
+#include "spool/spool.h"
+#include "spool/segment.h"
 
 #include <fcntl.h>
 #include <stdio.h>

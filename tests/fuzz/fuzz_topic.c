@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "topic.h"
+#include "protocol/topic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* Any bytes as an encoded uplink: refused, or decoded to what encodes to the same bytes. */
-#include "uplink.h"
+#include "protocol/uplink.h"
 
 #include <stdlib.h>
 #include <string.h>

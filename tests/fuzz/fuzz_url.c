@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http_multipart.h"
-#include "http_condition.h"
-#include "topic.h"
-#include "url.h"
+#include "http/multipart.h"
+#include "http/condition.h"
+#include "protocol/topic.h"
+#include "files/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

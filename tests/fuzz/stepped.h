@@ -5,7 +5,7 @@
 
 #define fw_now_ms real_now_ms
 #define fw_boot_ms real_boot_ms
-#include "fw.c"
+#include "base/fw.c"
 #undef fw_now_ms
 #undef fw_boot_ms
 
@@ -29,10 +29,10 @@ struct fw_error;
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 
 #define fw_store_start start_thread
-#include "store.c"
+#include "store/store.c"
 #undef fw_store_start
 
-#include "side.h"
+#include "base/io_thread.h"
 
 /* Threads that stand behind the broker's would wait for a free core each time they end. */
 int setpriority(int which, id_t who, int priority);

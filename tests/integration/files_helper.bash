@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A broker that serves firmware files.
 
-load helper
+load ../helper
 
 free_port() {
 	local port

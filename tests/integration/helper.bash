@@ -4,7 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
-: "${FW_SOURCE:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
+: "${FW_SOURCE:=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)}"
 : "${FW_PLUGIN:=$FW_SOURCE/build/mosquitto_firmware.so}"
 : "${MOSQUITTO:=/usr/sbin/mosquitto}"
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the tests of upgrade tasks share: devices that stay connected, and words for tasks and their rows.
 
-load helper
+load ../helper
 
 # shellcheck disable=SC2034 # names of firmware in the tests
 OPERATOR=(-u admin)

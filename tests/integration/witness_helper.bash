@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the tests of crashes, locks and full disks share: a load that remembers what was acknowledged (witness.py).
 
-load helper
+load ../helper
 
 # SHORT LONG: how many rounds or seconds; the long form is for `tests/run --long`.
 rounds() { if [[ -n ${FW_LONG:-} ]]; then echo "$2"; else echo "$1"; fi; }

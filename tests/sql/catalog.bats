@@ -385,7 +385,7 @@ bumps() {
   drops=$(sqlite3 "$DB" "SELECT 'DROP ' || type || ' ' || name || ';' FROM sqlite_schema WHERE type IN ('view', 'trigger');")
   {
     echo "BEGIN IMMEDIATE; $drops"
-    cat "$BATS_LIB_SCHEMA/views.sql" "$BATS_LIB_SCHEMA/triggers.sql" "$BATS_LIB_SCHEMA/triggers_task.sql"
+    cat "$BATS_LIB_SCHEMA/views.sql" "$BATS_LIB_SCHEMA"/triggers/*.sql
     echo 'COMMIT;'
   } | sqlite3 -bail "$DB"
   same "$before" "$(dump)" 'dump'

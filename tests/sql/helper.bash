@@ -8,8 +8,7 @@ HOSTED="'http://h/x', 10, 'md5', '0123456789abcdef0123456789abcdef'"
 catalog_make() {
   {
     echo 'PRAGMA journal_mode = wal; BEGIN;'
-    cat "$BATS_LIB_SCHEMA"/000*.sql \
-      "$BATS_LIB_SCHEMA"/views.sql "$BATS_LIB_SCHEMA"/triggers.sql "$BATS_LIB_SCHEMA"/triggers_task.sql
+    cat "$BATS_LIB_SCHEMA"/migrations/*.sql "$BATS_LIB_SCHEMA"/views.sql "$BATS_LIB_SCHEMA"/triggers/*.sql
     echo 'PRAGMA application_id = 0x4D6F4657; PRAGMA user_version = 5; COMMIT;'
   } | sqlite3 -bail "$1" >/dev/null
 }

@@ -3,8 +3,8 @@
 #ifndef SPOOL_FIXTURE_H
 #define SPOOL_FIXTURE_H
 
-#include "spool.h"
-#include "spool_segment.h"
+#include "spool/spool.h"
+#include "spool/segment.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,0 +1,27 @@
+/* The side: a thread, and the threads that it starts, with a table of open files apart from the broker's.
+ *
+ * With one table for all threads each system call of the broker's thread takes a reference of its file and gives it back
+ * (fs/file.c in Linux: fdget is free only while a table belongs to one thread): about 7 % of a routed message, paid by clients that
+ * have nothing to do with firmware. And however many downloads there are, the broker's limit of open files is its own.
+ *
+ * So no descriptor goes from one side to the other: what one opened, it closes. */
+#ifndef FW_BASE_IO_THREAD_H
+#define FW_BASE_IO_THREAD_H
+
+#include "base/fw.h"
+
+struct fw_side;
+
+/* Main thread. Starts the thread; `apart` false: with the broker's table. FW_OK, FW_NOMEM, or FW_FAILED with a sentence. The caller owns *out. */
+enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error);
+
+/* Does it have a table of its own? Where the kernel has no close_range with CLOSE_RANGE_UNSHARE (before Linux 5.9), or forbids it, it has not. */
+bool fw_side_apart(const struct fw_side *side);
+
+/* Main thread. Runs `job` on the side and waits for its end. */
+enum fw_status fw_side_run(struct fw_side *side, enum fw_status (*job)(void *context), void *context);
+
+/* Main thread. Ends the thread; those that it started must have ended. NULL is fine. */
+void fw_side_close(struct fw_side *side);
+
+#endif

@@ -1,0 +1,58 @@
+/* The plugin's options (contract, section 5). Main thread, before the other threads start; read-only afterwards. */
+#ifndef FW_BASE_OPTIONS_H
+#define FW_BASE_OPTIONS_H
+
+#include "base/fw.h"
+
+/* Who may speak for a device. */
+enum fw_identity {
+	FW_IDENTITY_CLIENTID, /* the client whose id is the device id */
+	FW_IDENTITY_USERNAME, /* the client whose user name is the device id */
+	FW_IDENTITY_NONE,     /* anyone */
+};
+
+/* For which products a device is served. */
+enum fw_registration_mode {
+	FW_REGISTRATION_ONCE,   /* the one that its id was first heard for, and those that operators added it to */
+	FW_REGISTRATION_CLOSED, /* those that operators added it to */
+	FW_REGISTRATION_OPEN,   /* any */
+};
+
+struct fw_options {
+	char *db_file;
+	char *files_dir;
+	enum fw_identity identity;
+	char **operators; /* NULL-terminated list of user names; NULL for none */
+	char *http_listen; /* NULL: off */
+	char *url_base;    /* NULL: none can be made */
+	long url_ttl_seconds; /* 0: plain URLs */
+	char *url_secret_file;
+	long chunk_max_bytes;
+	long connection_rate; /* pushes to one connection, and task events, a second; 0: no limit */
+	long chunk_rate_total; /* bytes a second of all devices together */
+	bool read_from_device;
+	bool sync_full;
+	long log_retention_days; /* 0: keep all */
+	enum fw_registration_mode registration;
+	long device_rate_per_minute; /* 0: no limit */
+};
+
+/* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at the ends of a value (blanks, carriage
+ * returns: text.h) is cut off. */
+struct fw_option_line {
+	const char *key;
+	const char *value;
+};
+
+/* Fills *out from `count` lines and the defaults. FW_OK; FW_INVALID with one line in `error` that says what to change;
+ * FW_NOMEM. fw_options_clear is due in every case. */
+enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count, struct fw_options *out, struct fw_error *error);
+
+void fw_options_clear(struct fw_options *out);
+
+/* May the folders that the options name be written by this process? FW_OK or FW_INVALID with the line to show. */
+enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error);
+
+bool fw_options_is_operator(const struct fw_options *options, const char *username); /* NULL: anonymous, never */
+
+#endif

@@ -1,0 +1,23 @@
+/* Threads that leave the broker's signals, and its turn, alone. */
+#ifndef FW_BASE_THREAD_H
+#define FW_BASE_THREAD_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "base/fw.h"
+
+/* Starts a thread with all signals blocked: they are for the broker's own. `purpose` is for the sentence in `error`, such as "reads chunks".
+ * FW_OK or FW_FAILED. Any thread. */
+enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context, const char *purpose, struct fw_error *error);
+
+/* A condition whose waits end at a time of fw_after_ms. Destroy it with pthread_cond_destroy. */
+void fw_cond_init(pthread_cond_t *cond);
+
+/* So many milliseconds from now, on a clock that nobody sets, for pthread_cond_timedwait. */
+struct timespec fw_after_ms(int64_t ms);
+
+/* The calling thread goes behind the broker's when processors are short. */
+void fw_thread_step_behind(void);
+
+#endif

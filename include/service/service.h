@@ -1,0 +1,105 @@
+/* What the plugin does with one message: who may send it, what is answered, what is kept. Broker thread only.
+ *
+ * Knows the broker by the functions of struct fw_broker alone, so that tests and fuzzers can stand in for it. */
+#ifndef FW_SERVICE_SERVICE_H
+#define FW_SERVICE_SERVICE_H
+
+#include "base/fw.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "service/takeover.h"
+
+struct fw_service;
+
+/* The client that sent a message. Borrowed for the call. */
+struct fw_client {
+	const void *handle;   /* the broker's own */
+	const char *id;       /* MQTT client id */
+	const char *username; /* NULL: none */
+};
+
+/* Where an MQTT 5 request wants its answer. Both may be NULL. malloc'd, freed by the service. */
+struct fw_reply_to {
+	char *response_topic;
+	void *correlation;
+	size_t correlation_len;
+};
+
+struct fw_request {
+	const char *topic;
+	const void *payload;
+	size_t len;
+	int qos;
+	bool retain;
+	const void *properties; /* the broker's own; NULL: none */
+};
+
+struct fw_publication {
+	const char *topic;
+	const char *payload;
+	size_t len;
+	int qos;
+	bool retain;
+	const void *correlation; /* NULL: none */
+	size_t correlation_len;
+	/* MQTT 5, 3.3.2.3.3: after so many seconds the broker delivers it to nobody any more, whatever
+	 * the protocol of the session that it waits in; 0: it waits for ever */
+	uint32_t expiry_seconds;
+};
+
+struct fw_broker {
+	void *context;
+	/* Queues a message for all subscribers; copies what it is given. FW_OK or FW_NOMEM. */
+	enum fw_status (*publish)(void *context, const struct fw_publication *publication);
+	/* Reads what the answer to a request needs from its properties. FW_OK or FW_NOMEM. */
+	enum fw_status (*reply_to)(void *context, const void *properties, struct fw_reply_to *out);
+	/* Writes one line to the broker's log; the plugin's name is put in front of it. */
+	void (*log)(void *context, enum fw_log_level level, const char *text);
+	bool sees_connections; /* fw_service_connected is called for each client that connects */
+};
+
+/* What the broker is to do with the message. */
+enum fw_verdict {
+	FW_PASS,   /* route it as ever */
+	FW_PASS_UNRETAINED, /* route it, but without the retain flag */
+	FW_DENY,   /* refuse it: MQTT 5 reason code 0x87 */
+	FW_LIMIT,  /* refuse it: MQTT 5 reason code 0x97 (quota exceeded), where the broker can send that, or else 0x87 */
+	FW_ANSWERED, /* acknowledge it, but let nobody have it */
+	FW_AGAIN,  /* do not acknowledge it: it could not be kept */
+};
+
+/* Opens catalog, spool and store. `broker` is copied; `options` is borrowed for the life of the service.
+ * FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
+enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error);
+
+/* Applies what is left, ends the store's thread. NULL is fine. */
+void fw_service_close(struct fw_service *service);
+
+/* How many products and firmware the catalog has, and where it is: for the line at start. */
+void fw_service_describe(struct fw_service *service, char *text, size_t size);
+
+enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request);
+
+/* May the client publish there? For a message that fw_service_message will not see, such as a will; what is refused is counted and logged.
+ * The client need not be there any more, and does not show itself by it. */
+bool fw_service_may_send(struct fw_service *service, const struct fw_client *client, const char *topic);
+
+/* The client connected; `listens`: it has subscriptions, from an earlier session. */
+void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens);
+
+/* The client subscribes to something. */
+void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter);
+
+/* The client is gone. */
+void fw_service_gone(struct fw_service *service, const struct fw_client *client);
+
+/* For finding clients that throw each other out (takeover.h): the client published, where the broker will not tell why its connection ended;
+ * and its connection ended, told beside fw_service_gone. */
+void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
+void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
+
+/* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer needed. Returns in how many milliseconds it
+ * wants to be called again. To be called at every iteration of the broker's loop. */
+int64_t fw_service_tick(struct fw_service *service);
+
+#endif

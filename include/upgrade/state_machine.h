@@ -1,0 +1,123 @@
+/* The state machine of a task's row (contract, section 4): a table of transitions. The store carries it out, the view
+ * task_transition shows it to operators, and a unit test holds the two against each other.
+ *
+ *             push sent / pull answered            complete, success; report = target
+ *   waiting ------------------------> processing -------------------> success
+ *    ^  |                              |   |    complete, not success; refused; no response;
+ *    |  | stop; runs a newer version   |   |    timeout; interrupted too often
+ *    |  v                  interrupted v   v
+ *   canceled               <- waiting      failed --(retry)--> waiting
+ *
+ * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was sent to. It ends by
+ * the device's word, by a timeout while the device was there all the time, or it is interrupted: the device came back
+ * by another connection without having answered, or was silent after it came back. An interrupted attempt is followed
+ * by another one, until attempt_limit of them in a row were interrupted.
+ *
+ * Pure; any thread. Operators' own steps (stop, continue, retry) are carried out by the catalog's triggers. */
+#ifndef FW_UPGRADE_STATE_MACHINE_H
+#define FW_UPGRADE_STATE_MACHINE_H
+
+#include "base/fw.h"
+
+enum fw_row_state {
+	FW_ROW_WAITING,
+	FW_ROW_PROCESSING,
+	FW_ROW_SUCCESS,
+	FW_ROW_FAILED,
+	FW_ROW_CANCELED,
+	FW_ROW_STATES
+};
+
+enum fw_row_event {
+	FW_EVENT_PUSHED,          /* the scheduler sends `upgrade` */
+	FW_EVENT_PULLED,          /* a pull was answered with this firmware */
+	FW_EVENT_ACCEPTED,        /* upgrade/reply, success */
+	FW_EVENT_REFUSED,         /* upgrade/reply, not success */
+	FW_EVENT_PROGRESS,        /* progress, not complete */
+	FW_EVENT_COMPLETED,       /* progress: complete, success */
+	FW_EVENT_FAILED,          /* progress: complete, not success */
+	FW_EVENT_REPORTED_TARGET, /* the device runs the target version */
+	FW_EVENT_REPORTED_OTHER,  /* the device runs another version */
+	FW_EVENT_OVERTAKEN,       /* the device runs a version of a higher order than the target's */
+	FW_EVENT_NO_RESPONSE,     /* response_timeout_seconds over, nothing heard */
+	FW_EVENT_TIMEOUT,         /* timeout_seconds over, not complete */
+	FW_EVENT_INTERRUPTED,     /* the attempt's connection is no more, and nothing is heard of the attempt */
+	FW_EVENT_UNHEARD,         /* the connection of a response timeout ended, without a word since the push */
+	FW_EVENT_STOP,            /* the task was stopped while the row was under way */
+	FW_ROW_EVENTS
+};
+
+/* What a rule may ask besides state and event: bits. */
+enum fw_row_fact {
+	FW_FACT_PUSH = 1 << 0,       /* the task's mode is push, not pull */
+	FW_FACT_BY_DEVICE = 1 << 1,  /* the failure was the device's own word, and final */
+	FW_FACT_PRESENT = 1 << 2,    /* the device is there by the connection that the attempt was sent to */
+	FW_FACT_SAID_DONE = 1 << 3,  /* it told progress 100 in this attempt */
+	FW_FACT_ANSWERED = 1 << 4,   /* it answered this attempt: upgrade/reply, progress, a pull */
+	FW_FACT_ELSEWHERE = 1 << 5,  /* the message came by another connection than the attempt's */
+	FW_FACT_USED_UP = 1 << 6,    /* with this interruption attempt_limit is reached */
+	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
+	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
+};
+#define FW_ROW_FACTS 9
+
+/* What follows, besides the new state: bits. */
+enum fw_row_action {
+	FW_ACT_RESPONDED = 1 << 0, /* note responded_at; the upgrade timeout is the next one */
+	FW_ACT_START = 1 << 1,     /* an attempt begins: note pushed_at, count it, start the timers */
+	FW_ACT_RESUME = 1 << 2,    /* a late sign of life: the attempt goes on, with a new upgrade timeout */
+	FW_ACT_PROGRESS = 1 << 3,  /* take over the progress figure, never lower than it was */
+	FW_ACT_FINISH = 1 << 4,    /* note completed_at, stop the timers */
+	FW_ACT_REQUEUE = 1 << 5,   /* back to the queue: clear progress and timers, keep the attempts */
+	FW_ACT_COUNT = 1 << 6,     /* count an interruption */
+	FW_ACT_WATCH = 1 << 7,     /* a word of the upgrade is due within response_timeout_seconds */
+};
+#define FW_ROW_ACTIONS 8
+
+/* The kinds of failure, as in task_device.failure. */
+enum fw_failure {
+	FW_FAILURE_NONE,
+	FW_FAILURE_DEVICE,
+	FW_FAILURE_RESPONSE,
+	FW_FAILURE_TIMEOUT,
+	FW_FAILURE_VERSION,
+	FW_FAILURE_INTERRUPTED,
+	FW_FAILURE_REFUSED,
+	FW_FAILURES
+};
+
+struct fw_row_step {
+	bool legal;              /* false: the event changes nothing in this state */
+	enum fw_row_state state; /* the state after the event; as before when not legal */
+	unsigned actions;        /* of enum fw_row_action */
+	enum fw_failure failure; /* the kind, when the state is failed */
+	const char *reason;      /* the broker's reason; NULL: the device gives its own, or there is none. "%s" stands for
+	                          * the version that the device runs, "%d" for the number of interruptions */
+};
+
+/* `facts`: bits of enum fw_row_fact; what the event does not ask for may be 0. */
+struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, unsigned facts);
+
+/* The table itself, for what shows it: the transition number `index`, from 0. False behind the last one. `yes` and
+ * `no` are the facts that must, and must not, hold. Of several transitions that hold the first one counts. */
+struct fw_row_rule {
+	enum fw_row_state from;
+	enum fw_row_event event;
+	unsigned yes, no;
+	struct fw_row_step step;
+};
+bool fw_rules_rule(size_t index, struct fw_row_rule *out);
+
+/* Names, as the catalog has them; "" for what is out of range. Static. */
+const char *fw_rules_state_name(enum fw_row_state state);
+const char *fw_rules_event_name(enum fw_row_event event);
+const char *fw_rules_fact_name(unsigned bit);   /* number of the bit */
+const char *fw_rules_action_name(unsigned bit); /* number of the bit */
+const char *fw_rules_failure_name(enum fw_failure failure);
+
+bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out);
+
+/* FW_FAILURE_NONE for what is not a kind that this table gives. */
+enum fw_failure fw_rules_failure_parse(struct fw_slice text);
+
+#endif

@@ -1,0 +1,134 @@
+#include "catalog/file_reader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "catalog/db.h"
+
+/* Callers take turns, and transfers wait with them. A catalog in WAL mode is busy for its readers only while it is recovered; who asked is
+ * told to ask again. */
+#define BUSY_MS 50
+
+enum statement { FIND, REJECTED, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[FIND] = "SELECT f.product_id, f.file, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode, ff.sha256"
+	" FROM firmware f CROSS JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
+	" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND ff.sha256 IS NOT NULL",
+	/* pending: its file was touched or replaced, which what is under way need not mind */
+	[REJECTED] = "SELECT state = 'rejected' FROM firmware WHERE firmware_id = ?1",
+};
+
+struct fw_finder {
+	pthread_mutex_t lock;
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct fw_delivery *delivery;
+};
+
+enum fw_status fw_finder_open(const char *path, struct fw_delivery *delivery, struct fw_finder **out, struct fw_error *error)
+{
+	struct fw_finder *finder = calloc(1, sizeof(*finder));
+	enum fw_status status;
+
+	if (!finder)
+		return FW_NOMEM;
+	pthread_mutex_init(&finder->lock, NULL);
+	finder->delivery = delivery;
+	status = fw_db_open(path, BUSY_MS, &finder->db, error);
+	if (status == FW_OK)
+		status = fw_db_exec(finder->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
+	if (status == FW_OK)
+		status = fw_db_prepare(finder->db, sql, finder->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_finder_close(finder);
+		return status;
+	}
+	*out = finder;
+	return FW_OK;
+}
+
+void fw_finder_close(struct fw_finder *finder)
+{
+	if (!finder)
+		return;
+	fw_db_finalize(finder->statements, STATEMENTS);
+	sqlite3_close(finder->db);
+	pthread_mutex_destroy(&finder->lock);
+	free(finder);
+}
+
+static bool copy(struct fw_slice text, char *buffer, size_t size)
+{
+	if (!text.len || text.len >= size)
+		return false;
+	memcpy(buffer, text.at, text.len);
+	buffer[text.len] = '\0';
+	return true;
+}
+
+static bool read_row(sqlite3_stmt *statement, struct fw_hosted_file *out, char *file, size_t size)
+{
+	out->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 2), .mtime_ns = sqlite3_column_int64(statement, 3),
+		.ctime_ns = sqlite3_column_int64(statement, 4), .inode = sqlite3_column_int64(statement, 5)};
+	return copy(fw_db_text(statement, 0), out->product_id, sizeof(out->product_id)) && copy(fw_db_text(statement, 1), file, size) &&
+		copy(fw_db_text(statement, 6), out->sha256, sizeof(out->sha256));
+}
+
+static enum fw_status look_up(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_hosted_file *out, char *file, size_t size)
+{
+	sqlite3_stmt *statement = finder->statements[FIND];
+	enum fw_status status;
+
+	pthread_mutex_lock(&finder->lock);
+	fw_db_bind_text(statement, 1, firmware_id);
+	status = fw_db_step(statement);
+	if (status == FW_OK) {
+		status = read_row(statement, out, file, size) ? FW_OK : FW_NOT_FOUND;
+		sqlite3_reset(statement);
+	}
+	pthread_mutex_unlock(&finder->lock);
+	return status;
+}
+
+enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
+{
+	struct fw_file_stamp stamp;
+	char name[256];
+	enum fw_status status;
+
+	if (!copy(firmware_id, out->firmware_id, sizeof(out->firmware_id)))
+		return FW_NOT_FOUND;
+	status = look_up(finder, firmware_id, out, name, sizeof(name));
+	if (status != FW_OK)
+		return status;
+	if (file.len && !fw_slice_equal(file, fw_slice_of(name)))
+		return FW_NOT_FOUND;
+	status = fw_files_open(finder->delivery->folder, name, &out->fd, &stamp, NULL);
+	if (status == FW_OK && fw_file_stamp_equal(&stamp, &out->stamp))
+		return FW_OK;
+	/* want of descriptors, say, passes */
+	if (status == FW_BUSY)
+		return FW_BUSY;
+	if (status == FW_OK)
+		close(out->fd);
+	atomic_store(&finder->delivery->suspect, true);
+	return FW_NOT_FOUND;
+}
+
+bool fw_finder_withdrawn(struct fw_finder *finder, struct fw_slice firmware_id)
+{
+	sqlite3_stmt *statement = finder->statements[REJECTED];
+	enum fw_status status;
+	bool withdrawn;
+
+	pthread_mutex_lock(&finder->lock);
+	fw_db_bind_text(statement, 1, firmware_id);
+	status = fw_db_step(statement);
+	withdrawn = status == FW_NOT_FOUND || (status == FW_OK && sqlite3_column_int(statement, 0));
+	sqlite3_reset(statement);
+	pthread_mutex_unlock(&finder->lock);
+	return withdrawn;
+}

@@ -1,0 +1,324 @@
+#include "catalog/pull_reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/db.h"
+#include "catalog/firmware_row.h"
+
+enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, COMPLETED_FROM,
+	MISLABELLED, VERSION_OF, HERE, ELSEWHERE, STATEMENTS };
+
+/* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
+#define OPEN_ROWS \
+	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = 'running' AND f.state = 'ready', t.allow_downgrade" \
+	" FROM task_device td" \
+	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id" \
+	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1" \
+	" AND (td.state = 'processing' OR t.state = 'running' AND f.state = 'ready')" \
+	" ORDER BY td.state = 'processing' DESC, f.version_order"
+/* of two tasks that offer the same firmware, the one that says more */
+#define SAYS_MORE ", 5 DESC, 6 DESC"
+
+static const char *const sql[STATEMENTS] = {
+	[DATA_VERSION] = "PRAGMA data_version",
+	[GENERATION] = "SELECT generation FROM catalog_state",
+	[PRODUCT] =
+		"SELECT firmware_enabled, pull_policy,"
+		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
+		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.processing > 0),"
+		" EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL),"
+		" EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1)"
+		" FROM product WHERE product_id = ?1",
+	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
+	[LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
+	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
+	[OPEN_ROWS_LOWEST] = OPEN_ROWS SAYS_MORE,
+	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" SAYS_MORE,
+	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id = ?2 AND completed_until > ?3",
+	/* this pull may be what shows it for the last time */
+	[MISLABELLED] = "SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
+		" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id AND d.device_id = m.device_id"
+		" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
+	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
+	[HERE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
+};
+
+/* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A commit becomes visible to readers by
+ * changing it (sqlite.org/walformat.html, "The WAL-Index Header"), so equal bytes mean that nothing was committed. */
+struct wal_header {
+	unsigned char bytes[48];
+};
+
+#define WAL_INDEX_PAGE 32768 /* bytes of the first piece of the WAL-index, in the same document */
+
+struct fw_reader {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct fw_catalog_source source;
+	int64_t data_version; /* at which `generation` was read; 0: never */
+	uint64_t generation;
+	bool urls_apart;
+	struct wal_header seen; /* when data_version was asked last */
+};
+
+static sqlite3_stmt *start(struct fw_reader *reader, enum statement which, struct fw_slice product)
+{
+	sqlite3_stmt *statement = reader->statements[which];
+
+	fw_db_bind_text(statement, 1, product);
+	return statement;
+}
+
+/* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not share its memory, it is always false. */
+static bool nothing_committed(struct fw_reader *reader)
+{
+	sqlite3_file *file = NULL;
+	void volatile *shared = NULL;
+	struct wal_header now;
+
+	/* the connection's own view of the memory: opening the file another time, and closing it, would drop SQLite's locks on it */
+	if (sqlite3_file_control(reader->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file || !file->pMethods ||
+		file->pMethods->iVersion < 2 || file->pMethods->xShmMap(file, 0, WAL_INDEX_PAGE, 0, &shared) != SQLITE_OK || !shared)
+		return false;
+	memcpy(&now, (const void *)shared, sizeof(now));
+	if (memcmp(&now, &reader->seen, sizeof(now)) == 0)
+		return reader->data_version != 0;
+	reader->seen = now;
+	return false;
+}
+
+/* PRAGMA data_version moves with every commit of another connection, the store's among them; only then is
+ * the generation worth a look. */
+static enum fw_status look_at_generation(struct fw_reader *reader)
+{
+	int64_t data_version = 0, generation = 0;
+	enum fw_status status = fw_db_read_integer(reader->statements[DATA_VERSION], &data_version);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_FAILED : status;
+	if (data_version == reader->data_version)
+		return FW_OK;
+	status = fw_db_read_integer(reader->statements[GENERATION], &generation);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_CORRUPT : status;
+	/* never 0, which is what a new fw_catalog has */
+	reader->generation = (uint64_t)generation + 1;
+	reader->data_version = data_version;
+	return FW_OK;
+}
+
+static enum fw_status read_generation(void *context, uint64_t *out)
+{
+	struct fw_reader *reader = context;
+	enum fw_status status = FW_OK;
+
+	if (!nothing_committed(reader))
+		status = look_at_generation(reader);
+	if (status != FW_OK)
+		memset(&reader->seen, 0, sizeof(reader->seen));
+	*out = reader->generation;
+	return status;
+}
+
+static enum fw_pull_policy policy_of(struct fw_slice name)
+{
+	if (fw_slice_equal(name, FW_SLICE("stepwise")))
+		return FW_POLICY_STEPWISE;
+	return fw_slice_equal(name, FW_SLICE("task")) ? FW_POLICY_TASK : FW_POLICY_LATEST;
+}
+
+static enum fw_status read_product(void *context, struct fw_slice product, struct fw_product *out)
+{
+	sqlite3_stmt *statement = start(context, PRODUCT, product);
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	out->enabled = sqlite3_column_int(statement, 0) != 0;
+	out->policy = policy_of(fw_db_text(statement, 1));
+	out->open_tasks = sqlite3_column_int(statement, 2) != 0;
+	out->completing = sqlite3_column_int(statement, 3) != 0;
+	out->mislabelled = sqlite3_column_int(statement, 4) != 0;
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
+static enum fw_status read_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
+{
+	return fw_store_firmware_read(statement, reader->urls_apart, out);
+}
+
+static enum fw_status read_by_version(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)
+{
+	sqlite3_stmt *statement = start(context, BY_VERSION, product);
+
+	fw_db_bind_text(statement, 2, version);
+	return read_firmware(context, statement, out);
+}
+
+static enum fw_status read_latest(void *context, struct fw_slice product, struct fw_firmware **out)
+{
+	return read_firmware(context, start(context, LATEST, product), out);
+}
+
+static enum fw_status read_next(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
+{
+	sqlite3_stmt *statement = start(context, NEXT, product);
+
+	fw_db_bind_integer(statement, 2, order);
+	return read_firmware(context, statement, out);
+}
+
+static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_t size)
+{
+	struct fw_slice text = fw_db_text(statement, column);
+
+	if (!text.len || text.len >= size)
+		return false;
+	memcpy(buffer, text.at, text.len);
+	buffer[text.len] = '\0';
+	return true;
+}
+
+static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count)
+{
+	sqlite3_stmt *statement = start(context, lowest_first ? OPEN_ROWS_LOWEST : OPEN_ROWS_HIGHEST, product);
+	enum fw_status status;
+
+	*count = 0;
+	fw_db_bind_text(statement, 2, device);
+	while ((status = fw_db_step(statement)) == FW_OK && *count < FW_OPEN_ROWS_MAX) {
+		struct fw_open_row *row = &rows[*count];
+
+		/* two tasks may offer the same firmware */
+		row->order = sqlite3_column_int64(statement, 2);
+		row->processing = sqlite3_column_int(statement, 3);
+		row->offered = sqlite3_column_int(statement, 4);
+		row->downgrade = sqlite3_column_int(statement, 5);
+		if (*count && row->order == rows[*count - 1].order)
+			continue;
+		if (copy_column(statement, 0, row->firmware_id, sizeof(row->firmware_id)) &&
+			copy_column(statement, 1, row->version, sizeof(row->version)))
+			(*count)++;
+	}
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status read_version(sqlite3_stmt *statement, struct fw_slice id, char *version, size_t size)
+{
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, id);
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	if (!copy_column(statement, 0, version, size))
+		status = FW_NOT_FOUND;
+	sqlite3_reset(statement);
+	return status;
+}
+
+static enum fw_status read_device_version(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+{
+	return read_version(start(context, DEVICE_VERSION, product), device, version, size);
+}
+
+static enum fw_status read_completed_from(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size)
+{
+	sqlite3_stmt *statement = start(context, COMPLETED_FROM, product);
+
+	fw_db_bind_integer(statement, 3, now);
+	return read_version(statement, device, version, size);
+}
+
+static enum fw_status read_mislabelled(void *context, struct fw_slice product, struct fw_slice device, const char *firmware_id, struct fw_slice version,
+	bool *out)
+{
+	sqlite3_stmt *statement = start(context, MISLABELLED, product);
+	int64_t mislabelled = 0;
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, device);
+	fw_db_bind_text(statement, 3, fw_slice_of(firmware_id));
+	fw_db_bind_text(statement, 4, version);
+	fw_db_bind_integer(statement, 5, FW_LABEL_TIMES);
+	status = fw_db_read_integer(statement, &mislabelled);
+	if (status == FW_OK)
+		*out = mislabelled;
+	return status;
+}
+
+static enum fw_status read_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
+}
+
+enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct fw_error *error)
+{
+	struct fw_reader *reader = calloc(1, sizeof(*reader));
+	enum fw_status status;
+
+	if (!reader)
+		return FW_NOMEM;
+	status = fw_db_open(path, 0, &reader->db, error);
+	if (status == FW_OK)
+		status = fw_db_exec(reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -2048", error);
+	if (status == FW_OK)
+		status = fw_db_prepare(reader->db, sql, reader->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_reader_close(reader);
+		return status;
+	}
+	reader->source = (struct fw_catalog_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
+		read_open_rows, read_device_version, read_completed_from, read_mislabelled, read_version_of};
+	*out = reader;
+	return FW_OK;
+}
+
+void fw_reader_close(struct fw_reader *reader)
+{
+	if (!reader)
+		return;
+	fw_db_finalize(reader->statements, STATEMENTS);
+	sqlite3_close(reader->db);
+	free(reader);
+}
+
+const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader)
+{
+	return &reader->source;
+}
+
+void fw_reader_keep_urls_apart(struct fw_reader *reader, bool apart)
+{
+	reader->urls_apart = apart;
+}
+
+static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, bool *found)
+{
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, device);
+	status = fw_db_exists(statement);
+	*found = status == FW_OK;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
+{
+	enum fw_status status = find_row(start(context, HERE, product), device, here);
+
+	*elsewhere = false;
+	return status == FW_OK && !*here ? find_row(start(context, ELSEWHERE, product), device, elsewhere) : status;
+}
+
+enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware)
+{
+	enum fw_status status = fw_db_integer(reader->db, "SELECT count(*) FROM product", products, NULL);
+
+	return status == FW_OK ? fw_db_integer(reader->db, "SELECT count(*) FROM firmware", firmware, NULL) : status;
+}

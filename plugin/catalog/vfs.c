@@ -1,0 +1,77 @@
+#include "catalog/vfs.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <sqlite3.h>
+
+#define OTHER_SIDE ((dev_t)1 << 63)
+
+typedef int (*stat_call)(const char *path, struct stat *out);
+typedef int (*fstat_call)(int fd, struct stat *out);
+
+/* one for all instances of the plugin that a broker loads */
+static unsigned users;
+static stat_call system_stat;
+static fstat_call system_fstat;
+static _Thread_local bool here;
+
+static int apart_stat(const char *path, struct stat *out)
+{
+	int result = system_stat(path, out);
+
+	if (result == 0 && here)
+		out->st_dev ^= OTHER_SIDE;
+	return result;
+}
+
+static int apart_fstat(int fd, struct stat *out)
+{
+	int result = system_fstat(fd, out);
+
+	if (result == 0 && here)
+		out->st_dev ^= OTHER_SIDE;
+	return result;
+}
+
+bool fw_store_apart_begin(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	if (users) {
+		users++;
+		return true;
+	}
+	/* with a 32-bit off_t or time_t SQLite's struct stat may be another one than ours */
+	if (sizeof(void *) < 8 || !vfs || vfs != sqlite3_vfs_find(NULL) || vfs->iVersion < 3 || !vfs->xGetSystemCall || !vfs->xSetSystemCall)
+		return false;
+	system_stat = (stat_call)vfs->xGetSystemCall(vfs, "stat");
+	system_fstat = (fstat_call)vfs->xGetSystemCall(vfs, "fstat");
+	if (!system_stat || !system_fstat)
+		return false;
+	if (vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)apart_stat) != SQLITE_OK)
+		return false;
+	if (vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)apart_fstat) == SQLITE_OK) {
+		users = 1;
+		return true;
+	}
+	vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)system_stat);
+	return false;
+}
+
+void fw_store_apart_here(void)
+{
+	here = true;
+}
+
+void fw_store_apart_end(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+
+	if (--users)
+		return;
+	if (!vfs || vfs->xGetSystemCall(vfs, "fstat") != (sqlite3_syscall_ptr)apart_fstat)
+		return;
+	vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)system_stat);
+	vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)system_fstat);
+}

@@ -1,0 +1,470 @@
+/* Three queues: requests that are not due yet (over their device's rate), requests that may be read,
+ * answers. The thread reads while answers that nobody has taken yet are few, and while all devices
+ * together are below their rate. So a broker that is slow to publish holds it up, and so does a fleet
+ * that asks for more than the rate; requests are refused only when too many wait. */
+#include "download/chunk.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "download/chunk_share.h"
+#include "protocol/message.h"
+#include "base/thread.h"
+#include "protocol/topic.h"
+
+#define SECOND_US 1000000
+#define BURST_US (SECOND_US / 8) /* what was not sent in so long before may be sent at once */
+
+struct request {
+	struct request *next;
+	struct fw_chunk_share *share;
+	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+	int64_t offset, length;
+	int64_t due; /* boot ms: not before */
+	int qos;
+	char *message_id; /* JSON, the request's own copy; NULL: none */
+	char *topic;
+	void *correlation;
+	size_t correlation_len;
+};
+
+struct answer {
+	struct answer *next;
+	struct fw_chunk_reply reply;
+};
+
+struct fw_chunks {
+	struct fw_chunk_config config;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	bool stop;
+	struct request *first, **last;
+	struct request *later, **last_later; /* who is not due yet */
+	int64_t next_due; /* boot ms: the earliest of them */
+	struct answer *first_answer, **last_answer;
+	size_t bytes_waiting;
+	struct fw_chunk_shares *shares; /* of the devices */
+	int64_t served_us; /* boot time by which all that was read has been sent, at the rate of all */
+	atomic_size_t requests, answers; /* written under the lock, read without it */
+};
+
+static void request_free(struct request *request)
+{
+	free(request->message_id);
+	free(request->topic);
+	free(request->correlation);
+	free(request);
+}
+
+/* --- asking --- */
+
+static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct request *request)
+{
+	if (chunks->requests < FW_CHUNK_IN_ALL)
+		request->share = fw_chunk_share_take(chunks->shares, asked->product, asked->device,
+			asked->length, &request->due);
+	return request->share != NULL;
+}
+
+static void queue_ready(struct fw_chunks *chunks, struct request *request)
+{
+	request->next = NULL;
+	*chunks->last = request;
+	chunks->last = &request->next;
+}
+
+static void queue_later(struct fw_chunks *chunks, struct request *request)
+{
+	*chunks->last_later = request;
+	chunks->last_later = &request->next;
+	if (request->due < chunks->next_due)
+		chunks->next_due = request->due;
+}
+
+/* Moves who is due by now to those that may be read. */
+static void release_due(struct fw_chunks *chunks)
+{
+	struct request **at = &chunks->later, *request;
+	int64_t now = fw_boot_ms();
+
+	if (now < chunks->next_due)
+		return;
+	chunks->next_due = INT64_MAX;
+	while ((request = *at)) {
+		if (request->due <= now) {
+			*at = request->next;
+			queue_ready(chunks, request);
+			continue;
+		}
+		if (request->due < chunks->next_due)
+			chunks->next_due = request->due;
+		at = &request->next;
+	}
+	chunks->last_later = at;
+}
+
+static struct request *make_request(const struct fw_chunk_request *asked)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	bool whole;
+
+	if (!request)
+		return NULL;
+	fw_slice_copy(asked->product, request->product_id, sizeof(request->product_id));
+	fw_slice_copy(asked->device, request->device_id, sizeof(request->device_id));
+	fw_slice_copy(asked->firmware_id, request->firmware_id, sizeof(request->firmware_id));
+	request->offset = asked->offset;
+	request->length = asked->length;
+	request->qos = asked->qos;
+	whole = !asked->message_id.len || (request->message_id = strndup(asked->message_id.at, asked->message_id.len));
+	whole = whole && (!asked->response_topic || (request->topic = strdup(asked->response_topic)));
+	if (whole && asked->correlation) {
+		request->correlation = malloc(asked->correlation_len + 1);
+		request->correlation_len = asked->correlation_len;
+		whole = request->correlation != NULL;
+		if (whole)
+			memcpy(request->correlation, asked->correlation, asked->correlation_len);
+	}
+	if (whole)
+		return request;
+	request_free(request);
+	return NULL;
+}
+
+enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked)
+{
+	struct request *request;
+	enum fw_status status = FW_BUSY;
+
+	if (asked->correlation_len + (asked->response_topic ? strlen(asked->response_topic) : 0) > FW_CHUNK_PROPERTIES_MAX ||
+		asked->product.len > FW_ID_MAX || asked->device.len > FW_ID_MAX || asked->firmware_id.len > FW_ID_MAX)
+		return FW_INVALID;
+	request = make_request(asked);
+	if (!request)
+		return FW_NOMEM;
+	pthread_mutex_lock(&chunks->lock);
+	if (admit(chunks, asked, request)) {
+		if (request->due <= fw_boot_ms())
+			queue_ready(chunks, request);
+		else
+			queue_later(chunks, request);
+		chunks->requests++;
+		pthread_cond_signal(&chunks->wake);
+		status = FW_OK;
+	}
+	pthread_mutex_unlock(&chunks->lock);
+	if (status != FW_OK)
+		request_free(request);
+	return status;
+}
+
+/* --- answering --- */
+
+static char *reply_topic(const struct request *request)
+{
+	char *topic = NULL;
+
+	return asprintf(&topic, "/%s/%s/firmware/chunk/reply/%s/%" PRId64, request->product_id, request->device_id, request->firmware_id, request->offset) < 0
+		? NULL : topic;
+}
+
+static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_t by)
+{
+	if (chunks->config.counters)
+		fw_count_add(chunks->config.counters, counter, by);
+}
+
+static bool refuse(const struct fw_chunks *chunks, const struct request *request, const char *code, const char *sentence, struct fw_chunk_reply *out)
+{
+	char topic[FW_TOPIC_BUFFER];
+
+	count(chunks, FW_COUNT_CHUNKS_REFUSED, 1);
+	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR, fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
+		return false;
+	out->topic = strdup(topic);
+	out->expiry_seconds = FW_CHUNK_ERROR_EXPIRY_SECONDS;
+	out->payload = fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = code,
+		.sentence = sentence, .firmware_id = fw_slice_of(request->firmware_id),
+		.has_offset = true, .offset = request->offset}, fw_now_ms(),
+		fw_slice_of(request->message_id), &out->len);
+	return out->topic && out->payload;
+}
+
+/* Reads all `len` bytes; the file was written to meanwhile if it cannot. */
+static bool read_all(int fd, char *at, size_t len, int64_t offset)
+{
+	while (len) {
+		ssize_t got = pread(fd, at, len, offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		at += got;
+		len -= (size_t)got;
+		offset += got;
+	}
+	return true;
+}
+
+static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_hosted_file *file, size_t len)
+{
+	struct fw_transfer access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
+		.firmware_id = fw_slice_of(request->firmware_id), .image = fw_slice_of(file->sha256), .total = file->stamp.size, .bytes = (int64_t)len,
+		.reached = request->offset + (int64_t)len, .started = true};
+
+	if (chunks->config.access)
+		chunks->config.access(chunks->config.context, &access);
+}
+
+static bool send_bytes(struct fw_chunks *chunks, struct request *request, const struct fw_hosted_file *file, struct fw_chunk_reply *out)
+{
+	int64_t left = file->stamp.size - request->offset;
+	size_t len = (size_t)(left < request->length ? left : request->length);
+	char *payload = malloc(len + 1);
+
+	if (!payload)
+		return refuse(chunks, request, "busy", "out of memory: ask again later", out);
+	/* the bytes are those that were verified if the file is still the same after they were read */
+	if (!read_all(file->fd, payload, len, request->offset) || !fw_files_fd_unchanged(file->fd, &file->stamp)) {
+		free(payload);
+		return refuse(chunks, request, "not_found", "the file is being changed: ask for the firmware again", out);
+	}
+	out->payload = payload;
+	out->len = len;
+	out->expiry_seconds = FW_CHUNK_EXPIRY_SECONDS;
+	out->topic = request->topic ? request->topic : reply_topic(request);
+	request->topic = NULL;
+	tell_access(chunks, request, file, len);
+	count(chunks, FW_COUNT_CHUNKS_SENT, 1);
+	count(chunks, FW_COUNT_CHUNKS_BYTES, len);
+	return out->topic != NULL;
+}
+
+static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
+{
+	struct fw_hosted_file file = {.fd = -1};
+	enum fw_status status = chunks->config.find(chunks->config.context, fw_slice_of(request->firmware_id), &file);
+	bool answered;
+
+	out->qos = request->qos;
+	out->correlation = request->correlation;
+	out->correlation_len = request->correlation_len;
+	request->correlation = NULL;
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return refuse(chunks, request, "busy", "the catalog cannot be read now: ask again later", out);
+	if (status == FW_OK && strcmp(file.product_id, request->product_id) != 0) {
+		close(file.fd);
+		status = FW_NOT_FOUND;
+	}
+	if (status != FW_OK)
+		return refuse(chunks, request, "not_found", "the product has no ready firmware of this firmwareId with a file", out);
+	answered = request->offset > file.stamp.size ? refuse(chunks, request, "bad_request", "offset is beyond the end of the file", out)
+		: send_bytes(chunks, request, &file, out);
+	close(file.fd);
+	return answered;
+}
+
+static void drop_reply(struct fw_chunk_reply *reply)
+{
+	free(reply->topic);
+	free(reply->payload);
+	free(reply->correlation);
+}
+
+/* It does not wait any more. */
+static void end_request(struct request *request)
+{
+	fw_chunk_share_give_back(request->share);
+	request_free(request);
+}
+
+/* Takes what was read from the budget of all. A chunk is whole: it may be read on credit. */
+static void charge(struct fw_chunks *chunks, size_t len)
+{
+	int64_t earliest = fw_boot_ms() * 1000 - BURST_US;
+
+	if (chunks->served_us < earliest)
+		chunks->served_us = earliest;
+	chunks->served_us += (int64_t)len * SECOND_US / chunks->config.rate_total;
+}
+
+/* Called with the lock held, and gives it up meanwhile. */
+static void serve(struct fw_chunks *chunks, struct request *request)
+{
+	struct answer *made = calloc(1, sizeof(*made));
+	bool answered;
+
+	pthread_mutex_unlock(&chunks->lock);
+	answered = made && answer(chunks, request, &made->reply);
+	pthread_mutex_lock(&chunks->lock);
+	/* an answer that there was no memory for is one that was lost on the way: the device asks again */
+	if (answered) {
+		*chunks->last_answer = made;
+		chunks->last_answer = &made->next;
+		chunks->bytes_waiting += made->reply.len;
+		charge(chunks, made->reply.len);
+		chunks->answers++;
+	} else if (made) {
+		drop_reply(&made->reply);
+		free(made);
+	}
+	chunks->requests--;
+	end_request(request);
+}
+
+static bool has_room(const struct fw_chunks *chunks)
+{
+	return !chunks->bytes_waiting || chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING;
+}
+
+/* Boot ms from which on all devices together may have more. */
+static int64_t next_share(const struct fw_chunks *chunks)
+{
+	return (chunks->served_us + 999) / 1000;
+}
+
+static bool may_read(const struct fw_chunks *chunks)
+{
+	return chunks->first && has_room(chunks) && fw_boot_ms() >= next_share(chunks);
+}
+
+/* Until a request is due, or there is a share of the budget for one; or something is asked or taken. */
+static void wait_for_work(struct fw_chunks *chunks)
+{
+	bool held_back = chunks->first && has_room(chunks);
+	int64_t next = chunks->later ? chunks->next_due : INT64_MAX, wait_ms;
+	struct timespec until;
+
+	if (held_back && next_share(chunks) < next)
+		next = next_share(chunks);
+	if (next == INT64_MAX) {
+		pthread_cond_wait(&chunks->wake, &chunks->lock);
+		return;
+	}
+	wait_ms = next - fw_boot_ms();
+	until = fw_after_ms(wait_ms > 0 ? wait_ms : 0);
+	pthread_cond_timedwait(&chunks->wake, &chunks->lock, &until);
+}
+
+static void *run(void *argument)
+{
+	struct fw_chunks *chunks = argument;
+
+	pthread_mutex_lock(&chunks->lock);
+	while (!chunks->stop) {
+		struct request *request;
+
+		release_due(chunks);
+		request = chunks->first;
+		if (!may_read(chunks)) {
+			wait_for_work(chunks);
+			continue;
+		}
+		chunks->first = request->next;
+		if (!chunks->first)
+			chunks->last = &chunks->first;
+		serve(chunks, request);
+	}
+	pthread_mutex_unlock(&chunks->lock);
+	return NULL;
+}
+
+bool fw_chunks_take(struct fw_chunks *chunks, struct fw_chunk_reply *out)
+{
+	struct answer *first;
+
+	if (atomic_load_explicit(&chunks->answers, memory_order_relaxed) == 0)
+		return false;
+	pthread_mutex_lock(&chunks->lock);
+	first = chunks->first_answer;
+	chunks->first_answer = first->next;
+	if (!chunks->first_answer)
+		chunks->last_answer = &chunks->first_answer;
+	chunks->bytes_waiting -= first->reply.len;
+	chunks->answers--;
+	pthread_cond_signal(&chunks->wake);
+	pthread_mutex_unlock(&chunks->lock);
+	*out = first->reply;
+	free(first);
+	return true;
+}
+
+bool fw_chunks_under_way(const struct fw_chunks *chunks)
+{
+	return atomic_load_explicit(&chunks->requests, memory_order_relaxed) + atomic_load_explicit(&chunks->answers, memory_order_relaxed) > 0;
+}
+
+/* --- start and stop --- */
+
+static void free_chunks(struct fw_chunks *chunks)
+{
+	fw_chunk_shares_free(chunks->shares);
+	free(chunks);
+}
+
+enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error)
+{
+	struct fw_chunks *chunks = calloc(1, sizeof(*chunks));
+	enum fw_status status;
+
+	if (!chunks)
+		return FW_NOMEM;
+	chunks->shares = fw_chunk_shares_new();
+	if (!chunks->shares) {
+		free_chunks(chunks);
+		return FW_NOMEM;
+	}
+	chunks->config = *config;
+	if (!chunks->config.rate_total)
+		chunks->config.rate_total = FW_CHUNK_RATE_TOTAL;
+	chunks->last = &chunks->first;
+	chunks->last_answer = &chunks->first_answer;
+	chunks->last_later = &chunks->later;
+	chunks->next_due = INT64_MAX;
+	pthread_mutex_init(&chunks->lock, NULL);
+	fw_cond_init(&chunks->wake);
+	status = fw_thread_start(&chunks->thread, run, chunks, "reads chunks", error);
+	if (status != FW_OK) {
+		free_chunks(chunks);
+		return status;
+	}
+	*out = chunks;
+	return FW_OK;
+}
+
+static void end_all(struct request *request)
+{
+	while (request) {
+		struct request *next = request->next;
+
+		end_request(request);
+		request = next;
+	}
+}
+
+void fw_chunks_stop(struct fw_chunks *chunks)
+{
+	struct fw_chunk_reply reply;
+
+	if (!chunks)
+		return;
+	pthread_mutex_lock(&chunks->lock);
+	chunks->stop = true;
+	pthread_cond_signal(&chunks->wake);
+	pthread_mutex_unlock(&chunks->lock);
+	pthread_join(chunks->thread, NULL);
+	end_all(chunks->first);
+	end_all(chunks->later);
+	while (fw_chunks_take(chunks, &reply))
+		drop_reply(&reply);
+	pthread_cond_destroy(&chunks->wake);
+	pthread_mutex_destroy(&chunks->lock);
+	free_chunks(chunks);
+}

@@ -1,0 +1,143 @@
+#include "files/transfers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+
+struct fw_access {
+	pthread_mutex_t lock; /* guards the tables and the walk */
+	struct fw_table *gathered, *taken; /* taken from: nothing is put there, so that it comes to an end */
+	struct fw_table_walk walk;         /* through `taken` */
+	size_t most;
+	pthread_mutex_t sampling; /* held while the sampler runs */
+	void (*sample)(void *context);
+	void *context;
+};
+
+struct fw_access *fw_access_new(size_t most)
+{
+	struct fw_access *access = calloc(1, sizeof(*access));
+
+	if (!access)
+		return NULL;
+	access->gathered = fw_table_new(0);
+	access->taken = fw_table_new(0);
+	if (!access->gathered || !access->taken) {
+		fw_table_free(access->gathered);
+		fw_table_free(access->taken);
+		free(access);
+		return NULL;
+	}
+	access->most = most;
+	pthread_mutex_init(&access->lock, NULL);
+	pthread_mutex_init(&access->sampling, NULL);
+	return access;
+}
+
+void fw_access_free(struct fw_access *access)
+{
+	if (!access)
+		return;
+	fw_table_clear(access->gathered, free);
+	fw_table_clear(access->taken, free);
+	fw_table_free(access->gathered);
+	fw_table_free(access->taken);
+	pthread_mutex_destroy(&access->lock);
+	pthread_mutex_destroy(&access->sampling);
+	free(access);
+}
+
+/* Neither ids nor firmware ids have a slash. */
+static struct fw_slice make_key(const struct fw_access_record *record, char *buffer)
+{
+	char *end = stpcpy(buffer, record->product_id);
+
+	*end++ = '/';
+	end = stpcpy(end, record->device_id);
+	*end++ = '/';
+	end = stpcpy(end, record->firmware_id);
+	*end++ = '/';
+	end = stpcpy(end, record->image);
+	return (struct fw_slice){buffer, (size_t)(end - buffer)};
+}
+
+static void merge(struct fw_access_record *known, const struct fw_access_record *more)
+{
+	if (more->first_at < known->first_at)
+		known->first_at = more->first_at;
+	if (more->last_at > known->last_at)
+		known->last_at = more->last_at;
+	known->bytes += more->bytes;
+	known->requests += more->requests;
+	known->total = more->total;
+	if (more->reached > known->reached)
+		known->reached = more->reached;
+	for (size_t i = 0; i < more->span_count; i++)
+		fw_spans_add(known->spans, &known->span_count, FW_ACCESS_SPANS, more->spans[i]);
+}
+
+void fw_access_note(struct fw_access *access, const struct fw_access_record *record)
+{
+	char buffer[3 * FW_ID_MAX + FW_ACCESS_IMAGE + 4];
+	struct fw_slice key = make_key(record, buffer);
+	struct fw_access_record *known;
+
+	pthread_mutex_lock(&access->lock);
+	known = fw_table_get(access->gathered, key);
+	if (known) {
+		merge(known, record);
+	} else if (fw_table_count(access->gathered) + fw_table_count(access->taken) < access->most && (known = malloc(sizeof(*known)))) {
+		*known = *record;
+		if (fw_table_put(access->gathered, key, known, NULL) != FW_OK)
+			free(known);
+	}
+	pthread_mutex_unlock(&access->lock);
+}
+
+void fw_access_set_sampler(struct fw_access *access, void (*sample)(void *context), void *context)
+{
+	pthread_mutex_lock(&access->sampling);
+	access->sample = sample;
+	access->context = context;
+	pthread_mutex_unlock(&access->sampling);
+}
+
+void fw_access_sample(struct fw_access *access)
+{
+	pthread_mutex_lock(&access->sampling);
+	if (access->sample)
+		access->sample(access->context);
+	pthread_mutex_unlock(&access->sampling);
+}
+
+/* When all that was there is taken, what was gathered meanwhile is next. */
+static void turn_over(struct fw_access *access)
+{
+	struct fw_table *empty = access->taken;
+
+	fw_table_clear(empty, NULL);
+	access->taken = access->gathered;
+	access->gathered = empty;
+	access->walk = (struct fw_table_walk){.bucket = 0};
+}
+
+size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most, bool *left)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&access->lock);
+	if (fw_table_count(access->taken) == 0)
+		turn_over(access);
+	while (count < most && fw_table_next(access->taken, &access->walk)) {
+		struct fw_access_record *record = access->walk.value;
+
+		records[count++] = *record;
+		fw_table_remove(access->taken, access->walk.key);
+		free(record);
+	}
+	*left = fw_table_count(access->taken) > 0;
+	pthread_mutex_unlock(&access->lock);
+	return count;
+}

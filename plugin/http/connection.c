@@ -1,0 +1,225 @@
+/* Who holds the server's places, and how long: a request must come in whole in time, a transfer must move, and nobody gets more than a
+ * share of the places. The library's own timeout is not used: a client that sends a byte now and then is never idle for it, and one that
+ * reads slowly, with much waiting for it in the kernel, is. */
+#include "http/internal.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/thread.h"
+
+/* When most places are taken, less is waited for. */
+#define CROWDED_REQUEST_MS 5000
+#define CROWDED_LEAST 65536 /* bytes of a transfer in its window */
+
+struct fw_http_address fw_http_address_of(const struct sockaddr *address)
+{
+	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct fw_http_address out = {.loopback = false};
+
+	memset(out.bytes, 0, sizeof(out.bytes));
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+
+		out.bytes[0] = 4;
+		memcpy(out.bytes + 1, &v4->sin_addr, 4);
+	} else if (address->sa_family == AF_INET6) {
+		const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+
+		/* an IPv4 client of a socket that takes both is the same client */
+		out.bytes[0] = memcmp(v6, mapped, sizeof(mapped)) == 0 ? 4 : 6;
+		memcpy(out.bytes + 1, v6->s6_addr + (out.bytes[0] == 4 ? 12 : 0), out.bytes[0] == 4 ? 4 : 8);
+		out.loopback = IN6_IS_ADDR_LOOPBACK(v6);
+	}
+	out.loopback |= out.bytes[0] == 4 && out.bytes[1] == 127;
+	return out;
+}
+
+static struct fw_slice key_of(const struct fw_http_address *address)
+{
+	return (struct fw_slice){address->bytes, sizeof(address->bytes)};
+}
+
+static uintptr_t count_of(const struct fw_http *http, const struct fw_http_address *address)
+{
+	return (uintptr_t)fw_table_get(http->addresses, key_of(address));
+}
+
+enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, socklen_t len)
+{
+	struct fw_http *http = context;
+	struct fw_http_address from = fw_http_address_of(address);
+	bool room;
+
+	(void)len;
+	pthread_mutex_lock(&http->lock);
+	/* the library's own limit is one for each address that is listened on */
+	room = http->taken < http->config.connections && count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
+	pthread_mutex_unlock(&http->lock);
+	if (!room)
+		fw_count(http->config.counters, FW_COUNT_DOWNLOADS_REFUSED);
+	return room ? MHD_YES : MHD_NO;
+}
+
+/* The library starts the threads. */
+static void step_behind(void)
+{
+	static _Thread_local bool done;
+
+	if (done)
+		return;
+	done = true;
+	fw_thread_step_behind();
+}
+
+static int socket_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
+}
+
+static struct fw_http_place *take_place(struct fw_http *http, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct fw_http_place *place = address ? calloc(1, sizeof(*place)) : NULL;
+
+	if (!place)
+		return NULL;
+	place->address = fw_http_address_of(address->client_addr);
+	place->socket = socket_of(connection);
+	place->since = fw_boot_ms();
+	pthread_mutex_lock(&http->lock);
+	if (fw_table_put(http->addresses, key_of(&place->address), (void *)(count_of(http, &place->address) + 1), NULL) == FW_OK) {
+		place->next = http->places;
+		if (place->next)
+			place->next->previous = place;
+		http->places = place;
+		http->taken++;
+	} else {
+		free(place);
+		place = NULL;
+	}
+	pthread_mutex_unlock(&http->lock);
+	return place;
+}
+
+static void leave_place(struct fw_http *http, struct fw_http_place *place)
+{
+	uintptr_t left;
+
+	pthread_mutex_lock(&http->lock);
+	if (place->previous)
+		place->previous->next = place->next;
+	else
+		http->places = place->next;
+	if (place->next)
+		place->next->previous = place->previous;
+	http->taken--;
+	left = count_of(http, &place->address) - 1;
+	if (left)
+		fw_table_put(http->addresses, key_of(&place->address), (void *)left, NULL); /* never fails: it is there */
+	else
+		fw_table_remove(http->addresses, key_of(&place->address));
+	pthread_mutex_unlock(&http->lock);
+	free(place);
+}
+
+void fw_http_on_connection(void *context, struct MHD_Connection *connection, void **place, enum MHD_ConnectionNotificationCode code)
+{
+	step_behind();
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*place = take_place(context, connection);
+		if (!*place)
+			shutdown(socket_of(connection), SHUT_RDWR);
+	} else if (*place) {
+		leave_place(context, *place);
+		*place = NULL;
+	}
+}
+
+struct fw_http_place *fw_http_place_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+void fw_http_place_renew(struct fw_http *http, struct fw_http_place *place, struct fw_http_transfer *transfer)
+{
+	pthread_mutex_lock(&http->lock);
+	place->since = fw_boot_ms();
+	place->transfer = transfer;
+	if (transfer)
+		fw_http_transfer_begin(http, transfer, place->socket);
+	pthread_mutex_unlock(&http->lock);
+}
+
+/* With the lock held: may it keep its place? */
+static bool is_worth_it(struct fw_http *http, struct fw_http_place *place, int64_t now, bool crowded)
+{
+	const struct fw_http_config *config = &http->config;
+	int64_t patience = (int64_t)config->timeout_seconds * 1000;
+
+	if (!place->transfer)
+		return now - place->since < (crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
+	if (!fw_http_transfer_holds(place->transfer))
+		return false;
+	fw_http_transfer_tell(http, place->transfer, place->socket);
+	/* what cannot be known is not held against a client */
+	return !http->knows_acks || fw_http_transfer_moves(place->transfer, now, (int64_t)config->window_seconds * 1000, crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
+}
+
+/* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel of a file that must not, or will not,
+ * be sent goes with it. */
+static void end_place(const struct fw_http_place *place)
+{
+	static const struct linger at_once = {1, 0};
+
+	if (place->transfer)
+		setsockopt(place->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	shutdown(place->socket, SHUT_RDWR);
+}
+
+/* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out of memory: it is asked again soon. */
+static struct fw_table *find_withdrawn(struct fw_http *http)
+{
+	struct fw_table *found = http->config.withdrawn ? fw_table_new(0) : NULL;
+	struct fw_table_walk walk = {.bucket = 0};
+
+	if (!found)
+		return NULL;
+	pthread_mutex_lock(&http->lock);
+	for (struct fw_http_place *place = http->places; place; place = place->next) {
+		if (place->transfer)
+			fw_table_put(found, fw_slice_of(place->transfer->firmware_id), http, NULL);
+	}
+	pthread_mutex_unlock(&http->lock);
+	while (fw_table_next(found, &walk)) {
+		if (!http->config.withdrawn(http->config.context, walk.key))
+			fw_table_remove(found, walk.key);
+	}
+	return found;
+}
+
+void fw_http_sample(struct fw_http *http)
+{
+	struct fw_table *withdrawn = http ? find_withdrawn(http) : NULL;
+	int64_t now = fw_boot_ms();
+	bool crowded;
+
+	if (!http)
+		return;
+	pthread_mutex_lock(&http->lock);
+	crowded = http->taken > http->config.connections / 4 * 3;
+	for (struct fw_http_place *place = http->places; place; place = place->next) {
+		bool ended = withdrawn && place->transfer && fw_table_get(withdrawn, fw_slice_of(place->transfer->firmware_id));
+
+		if (ended || !is_worth_it(http, place, now, crowded))
+			end_place(place);
+	}
+	pthread_mutex_unlock(&http->lock);
+	fw_table_free(withdrawn);
+}

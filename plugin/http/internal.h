@@ -1,0 +1,98 @@
+/* What the parts of the download server share: http.c starts and stops it, http_place.c keeps its connections in bounds, http_request.c
+ * reads requests, http_answer.c answers them, http_transfer.c follows files on their way.
+ *
+ * The server's threads hold a connection's socket open from its first notice to its last; in between it is in the list, so whoever
+ * holds the lock may use the sockets of the list. */
+#ifndef FW_HTTP_INTERNAL_H
+#define FW_HTTP_INTERNAL_H
+
+#include <pthread.h>
+
+#include <sys/socket.h>
+
+#include <microhttpd.h>
+
+#include "http/server.h"
+#include "base/table.h"
+
+#define FW_HTTP_ADDRESSES 8u /* that a name may have; more are not listened on */
+
+/* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. */
+struct fw_http_address {
+	char bytes[9];
+	bool loopback;
+};
+
+/* A file on its way to a client. */
+struct fw_http_transfer {
+	struct MHD_Response *response;
+	int fd; /* the file, owned by the response */
+	struct fw_file_stamp stamp;
+	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1];
+	char sha256[FW_SHA256_TEXT];
+	const struct fw_http_multipart *multipart; /* several ranges, owned by the response; NULL: one */
+	int64_t from;         /* of one range: where in the file it begins */
+	int64_t length;       /* bytes of the body */
+	int64_t head;         /* bytes of the answer before its body, about */
+	int64_t told;         /* of length */
+	uint64_t before;      /* bytes on this connection before it */
+	int64_t window_at;    /* boot ms when its pace was last looked at */
+	int64_t window_sent;  /* of length, then */
+};
+
+/* A place that a client holds. In the list from its start to its end. */
+struct fw_http_place {
+	struct fw_http_place *next, *previous;
+	struct fw_http_address address;
+	int socket;
+	int64_t since; /* boot ms: when it began to wait for a request, or to be answered without a file */
+	struct fw_http_transfer *transfer; /* NULL: none */
+};
+
+struct fw_http {
+	struct fw_http_config config;
+	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES]; /* one for each address; the first `listening` */
+	unsigned listening;
+	pthread_mutex_t lock; /* guards what follows, and what in it changes */
+	struct fw_http_place *places;
+	unsigned taken;
+	struct fw_table *addresses; /* to a count of places, as a pointer */
+	bool knows_acks; /* the kernel says how much a peer has acknowledged */
+	int port;
+};
+
+/* --- http_place.c --- */
+
+struct fw_http_address fw_http_address_of(const struct sockaddr *address);
+
+/* Callbacks of the library. */
+enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, socklen_t len);
+void fw_http_on_connection(void *context, struct MHD_Connection *connection, void **place, enum MHD_ConnectionNotificationCode code);
+
+/* NULL when there was no memory for it. */
+struct fw_http_place *fw_http_place_of(struct MHD_Connection *connection);
+
+/* The place's state changed: its time counts from now. With the transfer that begins, or NULL. */
+void fw_http_place_renew(struct fw_http *http, struct fw_http_place *place, struct fw_http_transfer *transfer);
+
+/* --- http_transfer.c --- */
+
+/* With the lock held. */
+void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
+void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
+
+/* With the lock held: false when it must end, because its file is not what was verified any more, or it is too slow to be worth its place. */
+bool fw_http_transfer_holds(const struct fw_http_transfer *transfer);
+bool fw_http_transfer_moves(struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least);
+
+/* The transfer is over; frees it. `whole`: the library has handed all of it to the kernel. */
+void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, bool whole);
+
+/* --- http_request.c, callbacks of the library --- */
+
+void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+	const char *upload, size_t *upload_size, void **closure);
+void fw_http_on_completed(void *context, struct MHD_Connection *connection, void **closure, enum MHD_RequestTerminationCode code);
+
+#endif

@@ -1,0 +1,180 @@
+/* What a transfer sends is told by what the peer's kernel has acknowledged (TCP_INFO), since
+ * sendfile leaves no other trace until it is done; and at its end by what was sent. Where the
+ * kernel does not say, only whole transfers are told, and none is too slow. */
+#include "http/internal.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "http/multipart.h"
+
+/* False where the kernel does not know it (older than Linux 4.1, and what stands in for Linux). */
+static bool acknowledged(int socket, uint64_t *bytes)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+		len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
+		return false;
+	*bytes = info.tcpi_bytes_acked;
+	return true;
+}
+
+/* Bytes that the peer has acknowledged since it connected. A kernel that tells of any of them tells
+ * of all: with 0 it is not known yet whether it does. */
+static bool ask_kernel(struct fw_http *http, int socket, uint64_t *bytes)
+{
+	bool (*ask)(int socket, uint64_t *bytes) =
+		http->config.acknowledged ? http->config.acknowledged : acknowledged;
+
+	*bytes = 0;
+	if (!ask(socket, bytes))
+		*bytes = 0;
+	http->knows_acks |= *bytes > 0;
+	return *bytes > 0;
+}
+
+static uint64_t queued(int socket, unsigned long which)
+{
+	int bytes = 0;
+
+	return ioctl(socket, which, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Tells of one piece of the file. `first` says that it is the first word of the transfer. */
+static void tell_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
+	const struct fw_http_range_of *piece, bool first)
+{
+	struct fw_transfer access = {.product = fw_slice_of(transfer->product_id),
+		.device = fw_slice_of(transfer->device_id),
+		.firmware_id = fw_slice_of(transfer->firmware_id),
+		.image = fw_slice_of(transfer->sha256),
+		.total = transfer->stamp.size,
+		.bytes = piece->length,
+		.reached = piece->length ? piece->first + piece->length : 0,
+		.started = first};
+
+	fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_BYTES, (uint64_t)piece->length);
+	if (http->config.access)
+		http->config.access(http->config.context, &access);
+}
+
+/* What of the file lies between what was told and `to` of the body: the first piece of it. */
+static bool next_piece(
+	struct fw_http_transfer *transfer, int64_t to, struct fw_http_range_of *piece)
+{
+	if (transfer->multipart)
+		return fw_http_multipart_piece(transfer->multipart, &transfer->told, to, piece);
+	*piece = (struct fw_http_range_of){transfer->from + transfer->told, to - transfer->told};
+	transfer->told = to;
+	return piece->length > 0;
+}
+
+/* Tells what is new since the last time: the body is through up to `to`. */
+static void tell(struct fw_http *http, struct fw_http_transfer *transfer, int64_t to)
+{
+	struct fw_http_range_of piece;
+
+	if (to <= transfer->told)
+		return;
+	while (next_piece(transfer, to, &piece))
+		tell_piece(http, transfer, &piece, false);
+	transfer->told = to;
+}
+
+/* Bytes of the body that `bytes` of the connection make, at least what was told of it. */
+static int64_t body_of(const struct fw_http_transfer *transfer, uint64_t bytes)
+{
+	int64_t body = (int64_t)(bytes - transfer->before) - transfer->head;
+
+	if (body < transfer->told)
+		return transfer->told;
+	return body < transfer->length ? body : transfer->length;
+}
+
+/* What the peer has acknowledged. */
+static int64_t arrived(struct fw_http *http, const struct fw_http_transfer *transfer, int socket)
+{
+	uint64_t acked;
+
+	return ask_kernel(http, socket, &acked) ? body_of(transfer, acked) : transfer->told;
+}
+
+/* What was sent at least once, which is all that the peer can have, whether it could say so or not.
+ * It is asked in an order in which what happens meanwhile is left out. */
+static int64_t sent(struct fw_http *http, const struct fw_http_transfer *transfer, int socket)
+{
+	uint64_t acked, waiting, unsent;
+
+	if (!ask_kernel(http, socket, &acked))
+		return transfer->told;
+	waiting = queued(socket, SIOCOUTQ);
+	unsent = queued(socket, SIOCOUTQNSD);
+	return body_of(transfer, acked + waiting - (unsent < waiting ? unsent : waiting));
+}
+
+void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *transfer, int socket)
+{
+	static const struct fw_http_range_of nothing = {0, 0};
+
+	ask_kernel(http, socket, &transfer->before);
+	transfer->before += queued(socket, SIOCOUTQ);
+	transfer->window_at = fw_boot_ms();
+	fw_count(http->config.counters, FW_COUNT_DOWNLOADS_BEGUN);
+	tell_piece(http, transfer, &nothing, true);
+}
+
+void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket)
+{
+	tell(http, transfer, arrived(http, transfer, socket));
+}
+
+/* Renamed or deleted is harmless: what was opened is still what was verified. Its change time moves
+ * by that too, so the size and the time of the last write tell. */
+bool fw_http_transfer_holds(const struct fw_http_transfer *transfer)
+{
+	struct stat status;
+	struct fw_file_stamp now;
+
+	if (fstat(transfer->fd, &status) != 0)
+		return false;
+	now = fw_file_stamp_of(&status);
+	/* cp -p puts back the time of the last write, never that of the last change; a file without a
+	 * name left was replaced, not written to */
+	return now.size == transfer->stamp.size && now.mtime_ns == transfer->stamp.mtime_ns &&
+		(status.st_nlink == 0 || now.ctime_ns == transfer->stamp.ctime_ns);
+}
+
+bool fw_http_transfer_moves(
+	struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least)
+{
+	if (now - transfer->window_at < window_ms)
+		return true;
+	if (transfer->told - transfer->window_sent < least)
+		return false;
+	transfer->window_at = now;
+	transfer->window_sent = transfer->told;
+	return true;
+}
+
+void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, bool whole)
+{
+	struct fw_http_transfer *transfer = place->transfer;
+
+	pthread_mutex_lock(&http->lock);
+	place->transfer = NULL;
+	/* what was sent of a file that has been written to meanwhile is nothing */
+	if (fw_http_transfer_holds(transfer)) {
+		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
+		tell(http, transfer, whole ? transfer->length : sent(http, transfer, place->socket));
+	}
+	pthread_mutex_unlock(&http->lock);
+	MHD_destroy_response(transfer->response);
+	free(transfer);
+}

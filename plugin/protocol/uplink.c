@@ -1,0 +1,118 @@
+/* The binary form of an uplink, made for the broker thread: no allocation, one pass.
+ *
+ *   0  version (1)      1  kind     2  flags     3  progress
+ *   4  received_at (8)  12 reported_at (8)       20 connection (8)
+ *   28 lengths of product, device, version, firmware_id, error_reason (2 each)
+ *   38 the five texts, one after the other
+ *
+ * Little endian. What is absent is zero, so that an uplink has one encoding only. */
+#include "protocol/uplink.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+#define FORMAT 1u
+#define HEADER 38u
+#define LENGTHS 28u
+#define TEXTS 5u
+
+enum flag {
+	HAS_REPORTED_AT = 1 << 0,
+	HAS_PROGRESS = 1 << 1,
+	COMPLETE = 1 << 2,
+	SUCCESS = 1 << 3,
+	AT_MOST_ONCE = 1 << 4, /* records of version 0.1.0 lack it, and count as sent with QoS 1 or 2 */
+	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS | AT_MOST_ONCE,
+};
+
+static bool id_fits(size_t len)
+{
+	return len >= 1 && len <= FW_ID_MAX;
+}
+
+/* The encoder refuses what the decoder would: nothing is acknowledged that cannot be applied later. */
+static bool encodable(const struct fw_uplink *uplink)
+{
+	return uplink->kind >= FW_UPLINK_REPORT && uplink->kind <= FW_UPLINK_PULL && id_fits(uplink->product.len) &&
+	       id_fits(uplink->device.len) && (!uplink->has_progress || (uplink->progress >= 0 && uplink->progress <= 100));
+}
+
+static unsigned flags_of(const struct fw_uplink *uplink)
+{
+	return (uplink->has_reported_at ? HAS_REPORTED_AT : 0u) | (uplink->has_progress ? HAS_PROGRESS : 0u) |
+	       (uplink->complete ? COMPLETE : 0u) | (uplink->success ? SUCCESS : 0u) |
+	       (uplink->at_most_once ? AT_MOST_ONCE : 0u);
+}
+
+size_t fw_uplink_encode(const struct fw_uplink *uplink, unsigned char *buffer, size_t size)
+{
+	const struct fw_slice texts[TEXTS] = {uplink->product, uplink->device, uplink->version, uplink->firmware_id,
+					      uplink->error_reason};
+	size_t used = HEADER;
+
+	if (size < HEADER || !encodable(uplink))
+		return 0;
+	buffer[0] = FORMAT;
+	buffer[1] = (unsigned char)uplink->kind;
+	buffer[2] = (unsigned char)flags_of(uplink);
+	buffer[3] = uplink->has_progress ? (unsigned char)uplink->progress : 0;
+	fw_put64(buffer + 4, (uint64_t)uplink->received_at);
+	fw_put64(buffer + 12, uplink->has_reported_at ? (uint64_t)uplink->reported_at : 0);
+	fw_put64(buffer + 20, uplink->connection);
+	for (size_t i = 0; i < TEXTS; i++) {
+		if (texts[i].len > UINT16_MAX || texts[i].len > size - used)
+			return 0;
+		fw_put16(buffer + LENGTHS + 2 * i, (uint16_t)texts[i].len);
+		if (texts[i].len > 0)
+			memcpy(buffer + used, texts[i].at, texts[i].len);
+		used += texts[i].len;
+	}
+	return used;
+}
+
+static bool header_valid(const unsigned char *bytes, size_t len)
+{
+	if (len < HEADER || bytes[0] != FORMAT || bytes[1] < FW_UPLINK_REPORT || bytes[1] > FW_UPLINK_PULL)
+		return false;
+	if ((bytes[2] & ~(unsigned)ALL_FLAGS) != 0 || bytes[3] > 100)
+		return false;
+	if (!(bytes[2] & HAS_PROGRESS) && bytes[3] != 0)
+		return false;
+	return (bytes[2] & HAS_REPORTED_AT) || fw_get64(bytes + 12) == 0;
+}
+
+enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct fw_uplink *out)
+{
+	struct fw_slice texts[TEXTS];
+	size_t used = HEADER;
+
+	if (!header_valid(bytes, len))
+		return FW_CORRUPT;
+	for (size_t i = 0; i < TEXTS; i++) {
+		texts[i] = (struct fw_slice){(const char *)bytes + used, fw_get16(bytes + LENGTHS + 2 * i)};
+		if (texts[i].len > len - used)
+			return FW_CORRUPT;
+		used += texts[i].len;
+	}
+	if (used != len || !id_fits(texts[0].len) || !id_fits(texts[1].len))
+		return FW_CORRUPT;
+	*out = (struct fw_uplink){
+		.kind = (enum fw_uplink_kind)bytes[1],
+		.received_at = (int64_t)fw_get64(bytes + 4),
+		.has_reported_at = bytes[2] & HAS_REPORTED_AT,
+		.reported_at = (int64_t)fw_get64(bytes + 12),
+		.connection = fw_get64(bytes + 20),
+		.product = texts[0],
+		.device = texts[1],
+		.version = texts[2],
+		.firmware_id = texts[3],
+		.error_reason = texts[4],
+		.has_progress = bytes[2] & HAS_PROGRESS,
+		.progress = bytes[3],
+		.complete = bytes[2] & COMPLETE,
+		.success = bytes[2] & SUCCESS,
+		.at_most_once = bytes[2] & AT_MOST_ONCE,
+	};
+	return FW_OK;
+}

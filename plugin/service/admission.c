@@ -1,0 +1,53 @@
+/* What a device's message must pass once its sender is the right one. */
+#include <stdio.h>
+
+#include "service/internal.h"
+
+const char *fw_service_foreign(struct fw_service *service, const struct fw_client *client,
+	const struct fw_topic *topic, enum fw_standing *standing)
+{
+	static const char *const details[] = {
+		[FW_REGISTRATION_ONCE] =
+			"the client is not that device: its id belongs to another product",
+		[FW_REGISTRATION_CLOSED] =
+			"the client is not that device: nobody added it to the product, and registration is closed",
+	};
+	enum fw_registration_mode mode = service->options->registration;
+	struct fw_product product;
+
+	*standing = FW_STANDING_REGISTERED;
+	if (mode == FW_REGISTRATION_OPEN || fw_topic_sender(topic->kind) != FW_SENDER_DEVICE ||
+		fw_catalog_product(service->catalog, topic->product, &product) == FW_NOT_FOUND)
+		return NULL;
+	*standing = fw_registration_of(service->registration, topic->product, topic->device,
+		fw_catalog_generation(service->catalog));
+	if (*standing != FW_STANDING_FOREIGN)
+		return NULL;
+	if (mode == FW_REGISTRATION_ONCE &&
+		fw_options_is_operator(service->options, client->username))
+		return NULL;
+	return details[mode];
+}
+
+bool fw_service_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
+	char *detail, size_t size)
+{
+	if (topic->kind == FW_TOPIC_CHUNK ||
+		fw_rate_take(service->rate, topic->device, len, fw_boot_ms()))
+		return false;
+	fw_count(&service->counters, FW_COUNT_LIMITED);
+	snprintf(detail, size,
+		"the device says more than plugin_opt_device_rate_per_minute (%ld) allows",
+		service->options->device_rate_per_minute);
+	return true;
+}
+
+enum fw_status fw_service_hear(
+	struct fw_pending *pending, enum fw_standing standing, const struct fw_uplink *uplink)
+{
+	if (standing == FW_STANDING_REGISTERED)
+		return FW_OK;
+	return fw_pending_has_room(pending)
+		? fw_pending_hear(pending, uplink->product, uplink->device)
+		: FW_FULL;
+}

@@ -1,0 +1,30 @@
+/* How much a device may say (option `device_rate_per_minute`): a token bucket for each device.
+ * Broker thread only; pure.
+ *
+ * A message costs one token for each 256 bytes of payload that it begins, 32 at most: what it makes
+ * the plugin write grows with it, so that an hour of it is bounded in bytes too (README,
+ * "Security").
+ *
+ * Memory is of fixed size. Where it is short, the bucket that lacks least is given up: its device
+ * gets a full one, so that nobody is refused for another's sake, and one who says too much lacks
+ * most and is remembered longest. */
+#ifndef FW_SERVICE_DEVICE_RATE_H
+#define FW_SERVICE_DEVICE_RATE_H
+
+#include "base/fw.h"
+
+#define FW_RATE_TOKEN_BYTES 256u
+#define FW_RATE_TOKENS_MAX 32u /* of one message; a larger one than 8 KiB is refused by its size */
+
+struct fw_rate;
+
+/* `per_minute`: the size of each bucket, and how many tokens come back in a minute; 0: no limit.
+ * NULL when out of memory. */
+struct fw_rate *fw_rate_new(long per_minute);
+void fw_rate_free(struct fw_rate *rate); /* NULL is fine */
+
+/* The device says something of `bytes` bytes: true, or false when it has no tokens left for it, and
+ * none are taken. `now`: boot ms. */
+bool fw_rate_take(struct fw_rate *rate, struct fw_slice device, size_t bytes, int64_t now);
+
+#endif

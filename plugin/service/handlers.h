@@ -1,0 +1,56 @@
+/* What the files share that handle a message: the message under way, its answer and what is kept of
+ * it. Broker thread only; everything is borrowed for the call of fw_exchange. */
+#ifndef FW_SERVICE_HANDLERS_H
+#define FW_SERVICE_HANDLERS_H
+
+#include "protocol/message.h"
+#include "service/internal.h"
+
+struct exchange {
+	struct fw_service *service;
+	const struct fw_client *client;
+	const struct fw_request *request;
+	const struct fw_topic *topic;
+	struct fw_message message;
+	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
+	bool device;         /* the client is the device of the topic */
+	enum fw_standing standing; /* of the device; registered: it is, or need not be */
+	int64_t now; /* Unix ms */
+};
+
+/* Counts and logs a refusal (what could not be kept: once), and gives back `verdict`. */
+enum fw_verdict fw_exchange_refuse(struct exchange *exchange, enum fw_refusal why,
+	const char *detail, enum fw_verdict verdict);
+
+/* Publishes an answer of this kind, and frees its payload. NULL: there was no memory for it. */
+void fw_exchange_answer(
+	struct exchange *exchange, enum fw_topic_kind kind, char *payload, size_t len);
+
+/* The message as an uplink; its slices are borrowed from the message and the service. */
+struct fw_uplink fw_exchange_uplink(const struct exchange *exchange, enum fw_uplink_kind kind);
+
+/* Puts the uplink into the spool, where it is safe. FW_OK, or why it could not be kept. */
+enum fw_status fw_exchange_keep(struct exchange *exchange, const struct fw_uplink *uplink);
+
+/* Why the catalog could not be asked, or an uplink kept: a static sentence. */
+const char *fw_exchange_status(enum fw_status status);
+
+/* Remembers what the device runs by its own word, and what it was offered: is it news? */
+bool fw_exchange_note_words(
+	struct exchange *exchange, struct fw_slice version, struct fw_slice offered);
+
+/* Handles a pull. */
+enum fw_verdict fw_exchange_pull(struct exchange *exchange);
+
+/* Answers a pull with this code and sentence. */
+void fw_exchange_refuse_pull(
+	struct exchange *exchange, enum fw_pull_code code, const char *sentence);
+
+/* Handles a request for a chunk. */
+enum fw_verdict fw_exchange_chunk(struct exchange *exchange);
+
+/* Answers a request for a chunk with this code and sentence; FW_PASS. */
+enum fw_verdict fw_exchange_refuse_chunk(
+	struct exchange *exchange, const char *code, const char *sentence);
+
+#endif

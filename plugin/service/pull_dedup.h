@@ -1,0 +1,29 @@
+/* Which devices told which version a moment ago, so that a device that asks again and again is not written down each time. A small
+ * cache of fixed size that may forget; never wrong but by a collision of 64-bit hashes. Broker thread only; pure. */
+#ifndef FW_SERVICE_PULL_DEDUP_H
+#define FW_SERVICE_PULL_DEDUP_H
+
+#include "base/fw.h"
+
+struct fw_recent;
+
+struct fw_recent *fw_recent_new(void); /* NULL when out of memory */
+void fw_recent_free(struct fw_recent *recent); /* NULL is fine */
+
+/* What a device told, and what it was told, by which connection, and in which generation of the catalog. */
+struct fw_recent_word {
+	struct fw_slice version; /* empty: none told */
+	struct fw_slice offered; /* firmware id that it was offered; empty: none */
+	uint64_t connection, generation;
+	int64_t now; /* Unix ms */
+};
+
+/* True when this is news: another version or offer than the last; or the last one is more than a minute old, or came by another
+ * connection, behind which an upgrade may wait for it, or in another generation, in which an operator may have deleted the
+ * device. */
+bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, const struct fw_recent_word *word);
+
+/* The next note of the device is news. */
+void fw_recent_forget(struct fw_recent *recent, struct fw_slice product, struct fw_slice device);
+
+#endif

@@ -1,0 +1,41 @@
+/* What is said about the topic of a message, whatever the message: that it only looks like one of
+ * ours, and that ours are never retained. */
+#include "service/internal.h"
+
+static bool log_topic(struct fw_service *service, enum fw_refusal why,
+	const struct fw_client *client, const char *topic, const char *detail)
+{
+	char line[FW_REFUSAL_LINE];
+
+	if (!fw_refusals_line(service->refusals, why, FW_TOPIC_OTHER, client->id, topic, detail,
+		    fw_boot_ms(), line))
+		return false;
+	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+	return true;
+}
+
+/* Nobody answers there, and the device's developer would not know why. An operator may mean it: a
+ * copy for a test, say. */
+void fw_service_check_astray(struct fw_service *service, const struct fw_client *client,
+	const char *text, const struct fw_topic *topic)
+{
+	const char *detail = fw_topic_astray(text, topic);
+
+	if (!detail || fw_options_is_operator(service->options, client->username))
+		return;
+	fw_count(&service->counters, FW_COUNT_ASTRAY);
+	log_topic(service, FW_ASTRAY, client, text, detail);
+}
+
+/* A retained upgrade would be given at each boot. An empty payload retains nothing: it clears what
+ * was retained before. */
+enum fw_verdict fw_service_unretain(struct fw_service *service, const struct fw_client *client,
+	const struct fw_request *request)
+{
+	if (!request->retain || !request->len)
+		return FW_PASS;
+	if (!service->retain_told)
+		service->retain_told = log_topic(service, FW_UNRETAINED, client, request->topic,
+			"firmware topics are never retained");
+	return FW_PASS_UNRETAINED;
+}

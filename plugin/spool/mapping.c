@@ -1,0 +1,123 @@
+#include "spool/mapping.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define GROWTH (128u * 1024) /* bytes of the file: what a crash leaves behind the last record are zeros */
+#define WINDOW (16u * 1024)  /* bytes of memory had in advance, which take what is copied even of a disk that is dying */
+
+/* What the handler looks at: the one mapping, and whether a page of it was missing. */
+static struct {
+	unsigned char *volatile at;
+	volatile size_t size;
+	volatile sig_atomic_t missed;
+	struct sigaction before;
+} guard;
+
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+	if (guard.before.sa_flags & SA_SIGINFO) {
+		guard.before.sa_sigaction(number, info, context);
+	} else if (guard.before.sa_handler != SIG_DFL && guard.before.sa_handler != SIG_IGN) {
+		guard.before.sa_handler(number);
+	} else {
+		/* the instruction is tried again, and ends the process as it would have without us; a signal that was sent is sent again */
+		signal(number, SIG_DFL);
+		if (info->si_code <= 0)
+			raise(number);
+	}
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+	uintptr_t fault = (uintptr_t)info->si_addr, from = (uintptr_t)guard.at;
+	int saved = errno;
+
+	if (!from || fault < from || fault >= from + guard.size ||
+	    mmap((void *)(fault & ~(uintptr_t)(PAGE - 1)), PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		pass_on(number, info, context);
+	else
+		guard.missed = 1;
+	errno = saved;
+}
+
+static bool set_guard(unsigned char *at, size_t size)
+{
+	struct sigaction ours = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_RESTART};
+
+	sigemptyset(&ours.sa_mask);
+	if (sigaction(SIGBUS, &ours, &guard.before) != 0)
+		return false;
+	guard.size = size;
+	guard.missed = 0;
+	guard.at = at;
+	return true;
+}
+
+static void drop_guard(void)
+{
+	guard.at = NULL;
+	sigaction(SIGBUS, &guard.before, NULL);
+}
+
+bool fw_spool_map_open(struct fw_spool_map *map, int fd, size_t size)
+{
+	void *at;
+
+	if (guard.at || sysconf(_SC_PAGESIZE) != PAGE)
+		return false;
+	size = (size + GROWTH - 1) / GROWTH * GROWTH;
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return false;
+	if (!set_guard(at, size)) {
+		munmap(at, size);
+		return false;
+	}
+	*map = (struct fw_spool_map){.at = at, .size = size, .fd = fd};
+	return true;
+}
+
+/* One more window, and more of the file when it needs that. The window's pages are had all at once, and want of them is no signal then; a
+ * kernel that cannot do so (before Linux 5.14) gives each when it is written to. */
+static bool grow(struct fw_spool_map *map)
+{
+	if (map->ready == map->size)
+		return false;
+	if (map->ready == map->length) {
+		if (ftruncate(map->fd, (off_t)(map->length + GROWTH)) != 0)
+			return false;
+		map->length += GROWTH;
+	}
+	if (madvise(map->at + map->ready, WINDOW, MADV_POPULATE_WRITE) != 0 && errno != EINVAL)
+		return false;
+	map->ready += WINDOW;
+	return true;
+}
+
+bool fw_spool_map_write(struct fw_spool_map *map, const void *bytes, size_t len, uint64_t offset)
+{
+	while (offset + len > map->ready) {
+		if (!grow(map))
+			return false;
+	}
+	memcpy(map->at + offset, bytes, len);
+	/* the copy must be over before the handler's word on it is read */
+	__asm__ volatile("" ::: "memory");
+	return !guard.missed;
+}
+
+void fw_spool_map_close(struct fw_spool_map *map, uint64_t end)
+{
+	if (!map->at)
+		return;
+	drop_guard();
+	munmap(map->at, map->size);
+	/* if it cannot be cut, zeros stay behind the last record, as after a crash */
+	(void)!ftruncate(map->fd, (off_t)end);
+	*map = (struct fw_spool_map){.at = NULL, .fd = -1};
+}

@@ -1,0 +1,299 @@
+#include "store/device_presence.h"
+
+#include <stdlib.h>
+
+#include "catalog/db.h"
+
+#define ROWS_MAX 32u
+#define PRODUCTS_MAX 32u
+#define ASK_ROWS 512u
+
+enum statement { DEVICE, PRODUCTS_OF_DEVICE, FORGET, DEVICES_AFTER, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[DEVICE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
+	[FORGET] = "UPDATE device SET presence = NULL, connection = NULL WHERE (product_id, device_id) IN"
+		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
+	[DEVICES_AFTER] = "SELECT product_id, device_id, presence IS 'online' FROM device WHERE (product_id, device_id) > (?1, ?2)"
+		" ORDER BY product_id, device_id LIMIT ?3",
+};
+
+/* The device last asked about; both empty: none yet. */
+struct asked {
+	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
+};
+
+struct fw_store_presence {
+	struct fw_writer *writer;
+	struct fw_rows *rows;
+	struct fw_devices *devices;
+	struct fw_schedule *schedule;
+	sqlite3_stmt *statements[STATEMENTS];
+	bool asking; /* about all devices, because an event was lost */
+	struct asked asked;
+};
+
+enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule *schedule,
+	struct fw_store_presence **out, struct fw_error *error)
+{
+	struct fw_store_presence *presence = calloc(1, sizeof(*presence));
+	enum fw_status status;
+
+	if (!presence)
+		return FW_NOMEM;
+	*presence = (struct fw_store_presence){.writer = writer, .rows = rows, .devices = devices, .schedule = schedule};
+	status = fw_db_prepare(writer->db, sql, presence->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_store_presence_close(presence);
+		return status;
+	}
+	*out = presence;
+	return FW_OK;
+}
+
+void fw_store_presence_close(struct fw_store_presence *presence)
+{
+	if (!presence)
+		return;
+	fw_db_finalize(presence->statements, STATEMENTS);
+	free(presence);
+}
+
+/* A connection of which nothing was heard since the push was dead by then: its response timeout was no verdict. Connections of an earlier
+ * run of the broker ended with it, and what was heard by them is not known any more. */
+static bool was_dead(const struct fw_store_presence *presence, const struct fw_row *row, int64_t ended, int64_t heard_clock)
+{
+	if (row->connection == ended)
+		return heard_clock <= row->pushed_clock;
+	return row->connection && row->connection < (int64_t)presence->writer->first_connection;
+}
+
+/* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message. */
+static enum fw_status review_verdicts(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device, int64_t ended, int64_t heard_clock)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_rows_sent_to_device(presence->rows, product, device, found, ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (found[i].state == FW_ROW_FAILED && was_dead(presence, &found[i], ended, heard_clock))
+			status = fw_rows_apply(presence->rows, &found[i], FW_EVENT_UNHEARD, NULL, NULL);
+	}
+	return status;
+}
+
+/* Is there something to be sent to the device, now that it is there by this connection? */
+static bool wants(const struct fw_row *row, const struct fw_arrival *arrival)
+{
+	if (row->state == FW_ROW_WAITING)
+		return row->push && row->task_running;
+	return !row->responded_at && row->connection != arrival->connection;
+}
+
+static enum fw_status find_wanted(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device, const struct fw_arrival *arrival,
+	bool *wanted)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_rows_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+
+	*wanted = false;
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		*wanted |= wants(&found[i], arrival);
+	return status;
+}
+
+enum fw_status fw_store_presence_arrive(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device,
+	struct fw_device *known, const struct fw_arrival *arrival)
+{
+	int64_t now = presence->writer->steady_ms;
+	struct fw_device_presence there = {.online = true, .at = arrival->at, .connection = arrival->connection,
+		.oldest_connection = arrival->oldest,
+		.settles_at = known->settles_at ? now + FW_SETTLE_MS : 0};
+	bool wanted = false;
+	enum fw_status status = review_verdicts(presence, product, device, known->online ? known->connection : 0, INT64_MAX);
+
+	if (status == FW_OK)
+		status = find_wanted(presence, product, device, arrival, &wanted);
+	/* one that goes before its time is over is not held a second time: it may be awake for a moment only */
+	if (there.settles_at)
+		there.due_at = there.settles_at;
+	else if (wanted)
+		there.due_at = known->due_at && known->due_at < now + FW_LISTEN_MS ? known->due_at : now + arrival->hold_ms;
+	if (status == FW_OK)
+		status = fw_device_set_presence(presence->devices, product, device, &there);
+	known->online = true;
+	known->connection = arrival->connection;
+	known->oldest_connection = arrival->oldest;
+	known->due_at = there.due_at;
+	known->settles_at = there.settles_at;
+	return status;
+}
+
+static enum fw_status interrupt_rows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_row found[ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_rows_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = fw_rows_interrupted(presence->rows, &found[i]);
+	return status;
+}
+
+static enum fw_status depart(struct fw_store_presence *presence, struct fw_slice product, const struct fw_presence_event *event, const struct fw_device *known)
+{
+	struct fw_device_presence gone = {.at = event->at, .due_at = known->settles_at ? 0 : known->due_at, .settles_at = known->settles_at};
+	int64_t heard_clock = event->heard_ms + presence->writer->clock.offset;
+	enum fw_status status = fw_device_set_presence(presence->devices, product, event->device, &gone);
+
+	if (status == FW_OK)
+		status = review_verdicts(presence, product, event->device, known->connection, heard_clock);
+	return status == FW_OK ? interrupt_rows(presence, product, event->device) : status;
+}
+
+/* An operator added one that had been there for a while: it has nothing to say first. */
+static int64_t hold_of(const struct fw_presence_event *event, const struct fw_device *known)
+{
+	if (event->asked && !known->last_seen_at)
+		return 0;
+	return event->listens ? FW_HOLD_MS : FW_LISTEN_MS;
+}
+
+static enum fw_status apply_to_device(struct fw_store_presence *presence, struct fw_slice product, const struct fw_presence_event *event)
+{
+	struct fw_device known;
+	enum fw_status status = fw_device_find(presence->devices, product, event->device, &known);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	if (!event->online)
+		return depart(presence, product, event, &known);
+	if (!known.online || known.connection != (int64_t)event->connection)
+		status = fw_store_presence_arrive(presence, product, event->device, &known, &(struct fw_arrival){.connection = (int64_t)event->connection,
+			.oldest = (int64_t)event->oldest,
+			.at = event->at, .hold_ms = hold_of(event, &known)});
+	else if (event->listens && known.due_at > presence->writer->steady_ms + FW_HOLD_MS && !known.settles_at)
+		status = fw_device_set_due(presence->devices, product, event->device, presence->writer->steady_ms + FW_HOLD_MS);
+	return status == FW_OK && event->listens ? fw_schedule_look(presence->schedule, product, event->device) : status;
+}
+
+static enum fw_status apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+{
+	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
+	sqlite3_stmt *statement = presence->statements[PRODUCTS_OF_DEVICE];
+	size_t count = 0;
+	enum fw_status status;
+
+	if (event->product.len)
+		return apply_to_device(presence, event->product, event);
+	fw_db_bind_text(statement, 1, event->device);
+	fw_db_bind_integer(statement, 2, PRODUCTS_MAX);
+	while ((status = fw_db_step(statement)) == FW_OK && count < PRODUCTS_MAX) {
+		fw_db_copy_text(statement, 0, products[count], sizeof(products[count]));
+		count++;
+	}
+	sqlite3_reset(statement);
+	status = status == FW_NOT_FOUND ? FW_OK : status;
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = apply_to_device(presence, fw_slice_of(products[i]), event);
+	return status;
+}
+
+enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+{
+	return fw_writer_pass_over(presence->writer, apply(presence, event), "a device's presence");
+}
+
+enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
+{
+	sqlite3_stmt *statement = presence->statements[product.len ? DEVICE : PRODUCTS_OF_DEVICE];
+
+	if (product.len) {
+		fw_db_bind_text(statement, 1, product);
+		fw_db_bind_text(statement, 2, device);
+	} else {
+		fw_db_bind_text(statement, 1, device);
+		fw_db_bind_integer(statement, 2, 1);
+	}
+	return fw_db_exists(statement);
+}
+
+enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int64_t most, bool *left)
+{
+	enum fw_status status;
+
+	fw_db_bind_integer(presence->statements[FORGET], 1, most);
+	status = fw_db_run(presence->statements[FORGET]);
+	*left = status == FW_OK && sqlite3_changes(presence->writer->db) >= most;
+	return fw_writer_pass_over(presence->writer, status, "that the presence of devices is unknown");
+}
+
+static void ask_about_all(struct fw_store_presence *presence)
+{
+	if (!presence->asking)
+		fw_writer_log(presence->writer, FW_LOG_NOTICE, "more clients came and went than could be noted: asking the broker anew which devices are online");
+	presence->asking = true;
+	presence->asked = (struct asked){"", ""};
+	/* nobody who does not answer a push is blamed until all is known again */
+	presence->writer->watched_ms = INT64_MAX;
+}
+
+/* Asks about the next devices behind *asked. */
+static enum fw_status ask_step(struct fw_store_presence *presence, size_t most, struct asked *asked, bool *done)
+{
+	sqlite3_stmt *statement = presence->statements[DEVICES_AFTER];
+	size_t count = 0;
+	enum fw_status status;
+
+	/* empty texts, not NULL: all keys are greater */
+	sqlite3_bind_text(statement, 1, presence->asked.product, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, presence->asked.device, -1, SQLITE_STATIC);
+	fw_db_bind_integer(statement, 3, (int64_t)most);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		struct fw_slice product = fw_db_text(statement, 0), device = fw_db_text(statement, 1);
+
+		status = fw_writer_ask_presence(presence->writer, product, device, sqlite3_column_int(statement, 2));
+		if (status != FW_OK)
+			break;
+		fw_slice_copy(product, asked->product, sizeof(asked->product));
+		fw_slice_copy(device, asked->device, sizeof(asked->device));
+		count++;
+	}
+	sqlite3_reset(statement);
+	*done = count < most;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status ask_more(struct fw_store_presence *presence, size_t most)
+{
+	struct asked asked = presence->asked;
+	bool done = false;
+	enum fw_status status = fw_writer_begin(presence->writer);
+
+	if (status != FW_OK)
+		return status;
+	status = fw_writer_end(presence->writer, ask_step(presence, most, &asked, &done), 0);
+	if (status != FW_OK)
+		return status;
+	presence->asked = asked;
+	presence->asking = !done;
+	if (done)
+		presence->writer->watched_ms = fw_clock_now(&presence->writer->clock);
+	return FW_OK;
+}
+
+enum fw_status fw_store_presence_work(struct fw_store_presence *presence, struct fw_presence_queue *queue, bool *more)
+{
+	size_t room = fw_writer_room(presence->writer);
+	enum fw_status status = FW_OK;
+
+	/* what is lost from here on is asked about anew */
+	if (fw_presence_queue_lost(queue))
+		ask_about_all(presence);
+	if (presence->asking && room && !fw_presence_queue_crowded(queue))
+		status = ask_more(presence, room < ASK_ROWS ? room : ASK_ROWS);
+	*more |= presence->asking;
+	return status;
+}

@@ -1,0 +1,33 @@
+/* The life of firmware rows that name a file (contract, section 4a), and the table of downloads. For the store's own files; store thread
+ * only, but for open and close.
+ *
+ *   pending -- verified --> ready -- file looks different, or is gone --> pending
+ *      \----- differs -----> rejected -- file looks different ----------> pending
+ */
+#ifndef FW_STORE_FIRMWARE_FILES_H
+#define FW_STORE_FIRMWARE_FILES_H
+
+#include "files/transfers.h"
+#include "files/hosting.h"
+#include "store/transaction.h"
+
+struct fw_store_files;
+
+/* These two on the side (side.h). Starts the verifier. All is borrowed. */
+enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery *delivery, struct fw_access *access, struct fw_store_files **out, struct fw_error *error);
+void fw_store_files_close(struct fw_store_files *files); /* NULL is fine */
+
+/* Ends transfers of files that were written to. Needs no catalog: to be called in every round, however long it is locked. */
+void fw_store_files_guard(struct fw_store_files *files);
+
+/* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do at once, here or for the scheduler
+ * (firmware became ready). FW_OK, or the trouble that rolled the last of them back: to be tried again later. */
+enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more);
+
+/* When the broker stops: writes down what is known of downloads, as much as goes in two seconds. */
+enum fw_status fw_store_files_flush(struct fw_store_files *files);
+
+/* Inside a transaction: deletes at most `most` rows of table download whose last byte is older than `before` (Unix ms). */
+enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before, int64_t most, bool *left);
+
+#endif

@@ -1,0 +1,110 @@
+#include "store/health.h"
+
+#include "catalog/db.h"
+
+#define TROUBLE_MS 5000      /* trouble that lasts so long is worth a line */
+#define WELL_AGAIN_MS 2000   /* so long after the last trouble it counts as over */
+#define WAL_LARGE (INT64_C(256) << 20) /* bytes */
+#define LOOK_EVERY_MS 5000
+
+void fw_health_init(struct fw_health *health, struct fw_writer *writer, const char *path)
+{
+	struct stat now;
+
+	*health = (struct fw_health){.writer = writer, .path = path};
+	if (stat(path, &now) == 0) {
+		health->device = now.st_dev;
+		health->inode = now.st_ino;
+	}
+}
+
+/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What comes meanwhile stays in the spool. */
+void fw_health_look_at_catalog(struct fw_health *health)
+{
+	struct stat now;
+	bool there = stat(health->path, &now) == 0;
+	bool lost = !there || now.st_dev != health->device || now.st_ino != health->inode;
+
+	if (lost && !health->lost && there)
+		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was replaced while in use: restart the broker to use the new one", health->path);
+	else if (lost && !health->lost)
+		fw_writer_log(health->writer, FW_LOG_ERROR, "the catalog '%s' was removed while in use: put it back, or stop the broker and put a backup there; what"
+			" devices say meanwhile is kept beside it", health->path);
+	health->lost = lost;
+	if (lost)
+		fw_writer_empty_log(health->writer);
+}
+
+/* Readers keep SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
+static void look_at_wal(struct fw_health *health)
+{
+	int64_t bytes = fw_db_log_bytes(health->path);
+	bool pinned = fw_writer_pinned(health->writer);
+
+	if (bytes > WAL_LARGE && (!health->wal_told || (pinned && !health->pinned_told))) {
+		fw_writer_log(health->writer, FW_LOG_WARNING, "'%s-wal' has grown to %lld MiB, %s", health->path, (long long)(bytes >> 20),
+			fw_writer_hindrance(health->writer));
+		health->wal_told = true;
+		health->pinned_told = pinned;
+	} else if (bytes >= 0 && bytes < WAL_LARGE / 2) {
+		health->wal_told = false;
+	}
+}
+
+void fw_health_look(struct fw_health *health)
+{
+	if (fw_boot_ms() < health->next_look)
+		return;
+	health->next_look = fw_boot_ms() + LOOK_EVERY_MS;
+	fw_health_look_at_catalog(health);
+	look_at_wal(health);
+}
+
+void fw_health_note_damage(struct fw_health *health, struct fw_spool_damage damage)
+{
+	if (damage.bytes_skipped == health->damage_told.bytes_skipped)
+		return;
+	fw_writer_log(health->writer, damage.gaps > health->damage_told.gaps ? FW_LOG_ERROR : FW_LOG_WARNING,
+		"the spool beside '%s' was damaged: %llu bytes skipped, %llu torn ends (uplinks that were not acknowledged), %llu gaps",
+		health->path, (unsigned long long)damage.bytes_skipped, (unsigned long long)damage.torn_tails,
+		(unsigned long long)damage.gaps);
+	health->damage_told = damage;
+}
+
+static const char *trouble_name(enum fw_status status)
+{
+	switch (status) {
+	case FW_BUSY:
+		return "another connection holds its lock (an operator's open transaction?)";
+	case FW_FULL:
+		return "the disk is full";
+	case FW_NOMEM:
+		return "out of memory";
+	default:
+		return NULL;
+	}
+}
+
+void fw_health_note(struct fw_health *health, enum fw_status status)
+{
+	const char *name = trouble_name(status);
+
+	if (status == FW_OK) {
+		/* on a disk that is all but full a short transaction succeeds now and then */
+		if (health->trouble_told && fw_boot_ms() < health->trouble_at + WELL_AGAIN_MS)
+			return;
+		if (health->trouble_told)
+			fw_writer_log(health->writer, FW_LOG_NOTICE, "the catalog can be written again; what was kept is being applied");
+		health->trouble_since = 0;
+		health->trouble_told = false;
+		return;
+	}
+	health->trouble_at = fw_boot_ms();
+	if (!health->trouble_since)
+		health->trouble_since = fw_boot_ms();
+	if (health->trouble_told || fw_boot_ms() - health->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
+		return;
+	health->trouble_told = true;
+	fw_writer_log(health->writer, FW_LOG_WARNING, "the catalog cannot be written: %s; uplinks are kept in the spool and applied later",
+		name ? name : health->writer->trouble);
+}

@@ -1,0 +1,178 @@
+#include "store/history.h"
+
+#include <stdlib.h>
+
+#include "catalog/db.h"
+#include "base/table.h"
+
+/* How many of a device's latest log rows a redelivered message is looked for in: what a client may have in flight. */
+#define REDELIVERY_ROWS 64
+/* Connections whose first log row is remembered. */
+#define CONNECTIONS_MAX 100000u
+
+enum statement { PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, LOG_VERSION, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11. The latest first; no LIMIT, for which
+	 * SQLite would make a table of its own */
+	[PROGRESS_LOGGED] =
+		"SELECT (?3 > 0 OR log_id < ?10) AND received_at >= ?11 AND firmware_id IS ?4 AND version IS ?5"
+		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9"
+		" FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3 ORDER BY log_id DESC",
+	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
+		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
+	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, version, previous_version)"
+		" VALUES (?4, ?3, ?1, ?2, ?5, ?6)",
+	/* log_id grows with received_at: the old rows are the first ones, but for those of a time when the clock was ahead */
+	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+};
+
+struct fw_store_log {
+	struct fw_writer *writer;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer) */
+};
+
+enum fw_status fw_store_log_open(struct fw_writer *writer, struct fw_store_log **out, struct fw_error *error)
+{
+	struct fw_store_log *log = calloc(1, sizeof(*log));
+	enum fw_status status;
+
+	if (!log)
+		return FW_NOMEM;
+	log->writer = writer;
+	log->first_logs = fw_table_new(0);
+	status = log->first_logs ? fw_db_prepare(writer->db, sql, log->statements, STATEMENTS, error) : FW_NOMEM;
+	if (status != FW_OK) {
+		fw_store_log_close(log);
+		return status;
+	}
+	*out = log;
+	return FW_OK;
+}
+
+void fw_store_log_close(struct fw_store_log *log)
+{
+	if (!log)
+		return;
+	fw_db_finalize(log->statements, STATEMENTS);
+	fw_table_free(log->first_logs);
+	free(log);
+}
+
+/* What the logs' statements begin with. */
+static sqlite3_stmt *start(struct fw_store_log *log, enum statement which, const struct fw_uplink *uplink)
+{
+	sqlite3_stmt *statement = log->statements[which];
+
+	fw_db_bind_text(statement, 1, uplink->product);
+	fw_db_bind_text(statement, 2, uplink->device);
+	if (uplink->has_reported_at)
+		sqlite3_bind_int64(statement, 3, uplink->reported_at);
+	else
+		sqlite3_bind_null(statement, 3);
+	return statement;
+}
+
+/* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
+static sqlite3_stmt *start_progress(struct fw_store_log *log, enum statement which, const struct fw_uplink *uplink, const struct fw_named *named)
+{
+	sqlite3_stmt *statement = start(log, which, uplink);
+
+	fw_db_bind_text(statement, 4, fw_slice_of(named->firmware_id));
+	fw_db_bind_text(statement, 5, fw_slice_of(named->version));
+	if (uplink->has_progress)
+		sqlite3_bind_int(statement, 6, uplink->progress);
+	else
+		sqlite3_bind_null(statement, 6);
+	sqlite3_bind_int(statement, 7, uplink->complete);
+	if (uplink->complete)
+		sqlite3_bind_int(statement, 8, uplink->success);
+	else
+		sqlite3_bind_null(statement, 8);
+	fw_db_bind_text(statement, 9, uplink->error_reason);
+	return statement;
+}
+
+enum fw_status fw_store_log_progress(struct fw_store_log *log, const struct fw_uplink *uplink, const struct fw_named *named, const char *task_id)
+{
+	sqlite3_stmt *statement = start_progress(log, LOG_PROGRESS, uplink, named);
+
+	fw_db_bind_integer(statement, 10, uplink->received_at);
+	fw_db_bind_text(statement, 11, fw_slice_of(task_id));
+	return fw_db_run(statement);
+}
+
+enum fw_status fw_store_log_version(struct fw_store_log *log, const struct fw_uplink *uplink, struct fw_slice version, struct fw_slice previous)
+{
+	sqlite3_stmt *statement = start(log, LOG_VERSION, uplink);
+
+	fw_db_bind_integer(statement, 4, uplink->received_at);
+	fw_db_bind_text(statement, 5, version);
+	fw_db_bind_text(statement, 6, previous);
+	return fw_db_run(statement);
+}
+
+/* The log_id before which this connection had logged nothing. */
+static enum fw_status first_log_of(struct fw_store_log *log, uint64_t connection, int64_t *log_id)
+{
+	struct fw_slice key = {(const char *)&connection, sizeof(connection)};
+	void *known = connection ? fw_table_get(log->first_logs, key) : NULL;
+	sqlite3_stmt *statement = log->statements[LAST_LOG];
+	enum fw_status status;
+
+	if (known) {
+		*log_id = (int64_t)(intptr_t)known;
+		return FW_OK;
+	}
+	status = fw_db_step(statement);
+	if (status != FW_OK)
+		return status;
+	*log_id = sqlite3_column_int64(statement, 0) + 1;
+	sqlite3_reset(statement);
+	if (!connection)
+		return FW_OK;
+	if (fw_table_count(log->first_logs) >= CONNECTIONS_MAX)
+		fw_table_clear(log->first_logs, NULL);
+	/* without memory an equal report may count as a redelivery: no harm */
+	fw_table_put(log->first_logs, key, (void *)(intptr_t)*log_id, NULL);
+	return FW_OK;
+}
+
+enum fw_status fw_store_log_has(struct fw_store_log *log, const struct fw_uplink *uplink, const struct fw_named *named, int64_t since, bool *again)
+{
+	int64_t window = uplink->received_at - FW_REDELIVERY_MS;
+	sqlite3_stmt *statement;
+	int64_t first_log = 0;
+	enum fw_status status = fw_uplink_has_time(uplink) ? FW_OK : first_log_of(log, uplink->connection, &first_log);
+
+	*again = false;
+	/* what came with QoS 0 never comes again */
+	if (status != FW_OK || uplink->at_most_once)
+		return status;
+	statement = start_progress(log, PROGRESS_LOGGED, uplink, named);
+	fw_db_bind_integer(statement, 10, first_log);
+	fw_db_bind_integer(statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);
+	for (int row = 0; row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK; row++)
+		*again = sqlite3_column_int(statement, 0);
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_store_log_prune(struct fw_store_log *log, int64_t before, int64_t most, bool *left)
+{
+	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION};
+	enum fw_status status = FW_OK;
+
+	*left = false;
+	for (size_t i = 0; i < 2 && status == FW_OK; i++) {
+		fw_db_bind_integer(log->statements[logs[i]], 1, most);
+		fw_db_bind_integer(log->statements[logs[i]], 2, before);
+		fw_db_bind_integer(log->statements[logs[i]], 3, log->writer->wall_ms);
+		status = fw_db_run(log->statements[logs[i]]);
+		*left |= status == FW_OK && sqlite3_changes(log->writer->db) >= most;
+	}
+	return status;
+}

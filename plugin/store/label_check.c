@@ -1,0 +1,168 @@
+#include "store/label_check.h"
+
+#include <stdlib.h>
+
+#include "upgrade/resolver.h"
+#include "catalog/db.h"
+
+#define TOLD_EVERY_MS 60000 /* the resolver looks anew when the generation moves: no device may move it at will */
+
+enum statement { MOVE_GENERATION, KNOWN, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
+
+#define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
+
+static const char *const sql[STATEMENTS] = {
+	[MOVE_GENERATION] = "UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
+	[KNOWN] = "SELECT (SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?3),"
+		" (SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3)",
+	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET from_version = excluded.from_version, label = excluded.label,"
+		" times = times + 1, at = excluded.at RETURNING times",
+	[FORGET] = "DELETE FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
+	[SET_OFFER] = "UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, offer_completed = 0" OF_DEVICE,
+	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
+};
+
+struct fw_labels {
+	struct fw_writer *writer;
+	sqlite3_stmt *statements[STATEMENTS];
+	int64_t next_told; /* steady ms */
+};
+
+enum fw_status fw_labels_open(struct fw_writer *writer, struct fw_labels **out, struct fw_error *error)
+{
+	struct fw_labels *labels = calloc(1, sizeof(*labels));
+	enum fw_status status;
+
+	if (!labels)
+		return FW_NOMEM;
+	labels->writer = writer;
+	status = fw_db_prepare(writer->db, sql, labels->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_labels_close(labels);
+		return status;
+	}
+	*out = labels;
+	return FW_OK;
+}
+
+void fw_labels_close(struct fw_labels *labels)
+{
+	if (!labels)
+		return;
+	fw_db_finalize(labels->statements, STATEMENTS);
+	free(labels);
+}
+
+static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
+{
+	sqlite3_stmt *statement =
+		fw_db_start(labels->statements[which], uplink->product, uplink->device);
+
+	if (firmware_id.len)
+		fw_db_bind_text(statement, 3, firmware_id);
+	return statement;
+}
+
+static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+{
+	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
+	struct fw_slice runs = uplink->version.len ? uplink->version : fw_slice_of(device->version);
+
+	if (!firmware_id.len) {
+		sqlite3_bind_null(statement, 3);
+		runs.len = 0;
+	}
+	fw_db_bind_text(statement, 4, runs);
+	fw_slice_copy(firmware_id, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_slice_copy(runs, device->offered_version, sizeof(device->offered_version));
+	device->offer_completed = false;
+	return fw_db_run(statement);
+}
+
+/* The version that the offered firmware has in the catalog, and how the device called it otherwise; empty: there is none. */
+static enum fw_status read_known(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_slice offered,
+	char wanted[FW_VERSION_BUFFER], char label[FW_VERSION_BUFFER])
+{
+	sqlite3_stmt *statement = start(labels, KNOWN, uplink, offered);
+	enum fw_status status = fw_db_step(statement);
+
+	if (status != FW_OK)
+		return status;
+	fw_db_copy_text(statement, 0, wanted, FW_VERSION_BUFFER);
+	fw_db_copy_text(statement, 1, label, FW_VERSION_BUFFER);
+	sqlite3_reset(statement);
+	return FW_OK;
+}
+
+/* The resolver is to ask of this product what it did not have to ask before. */
+static enum fw_status tell_resolver(struct fw_labels *labels)
+{
+	if (labels->writer->steady_ms < labels->next_told)
+		return FW_OK;
+	labels->next_told = labels->writer->steady_ms + TOLD_EVERY_MS;
+	return fw_db_run(labels->statements[MOVE_GENERATION]);
+}
+
+/* One more time the device reports `version`, and not what it was offered. */
+static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
+	const char *wanted)
+{
+	sqlite3_stmt *statement = start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
+	int64_t times = 0;
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 4, fw_slice_of(device->offered_version));
+	fw_db_bind_text(statement, 5, version);
+	fw_db_bind_integer(statement, 6, uplink->received_at);
+	status = fw_db_read_integer(statement, &times);
+	if (times == FW_LABEL_TIMES)
+		fw_writer_log(labels->writer, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
+			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
+			uplink->product.at, device->offered_firmware_id, (int)version.len, version.at, wanted);
+	return status == FW_OK && times == FW_LABEL_TIMES - 1 ? tell_resolver(labels) : status;
+}
+
+/* Did it install what it was offered, and says otherwise? Who only polls says what it said before. */
+static bool is_otherwise(const struct fw_device *device, struct fw_slice version, const char *label)
+{
+	return device->offer_completed || fw_slice_equal(version, fw_slice_of(label)) ||
+		(device->offered_version[0] && !fw_slice_equal(version, fw_slice_of(device->offered_version)));
+}
+
+enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
+{
+	struct fw_slice offered = fw_slice_of(device->offered_firmware_id);
+	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
+	enum fw_status status;
+	bool installed;
+
+	if (!offered.len || !version.len)
+		return FW_OK;
+	status = read_known(labels, uplink, offered, wanted, label);
+	if (status != FW_OK)
+		return status;
+	installed = !wanted[0] || fw_slice_equal(version, fw_slice_of(wanted));
+	if (!installed && (uplink->kind != FW_UPLINK_PULL || !is_otherwise(device, version, label)))
+		return FW_OK;
+	if (installed)
+		status = label[0] ? fw_db_run(start(labels, FORGET, uplink, offered)) : FW_OK;
+	else
+		status = count(labels, uplink, device, version, wanted);
+	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0}) : status;
+}
+
+enum fw_status fw_label_offered(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device)
+{
+	if (fw_slice_equal(uplink->firmware_id, fw_slice_of(device->offered_firmware_id)))
+		return FW_OK;
+	return set_offer(labels, uplink, device, uplink->firmware_id);
+}
+
+enum fw_status fw_label_completed(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+{
+	if (!firmware_id.len || device->offer_completed || !fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
+		return FW_OK;
+	device->offer_completed = true;
+	return fw_db_run(start(labels, SET_COMPLETED, uplink, (struct fw_slice){NULL, 0}));
+}

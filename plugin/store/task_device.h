@@ -1,0 +1,81 @@
+/* The rows of tasks: finding them, and carrying out the rules (rules.h) on them. For the store's own files; store thread only,
+ * inside a transaction of the writer. */
+#ifndef FW_STORE_TASK_DEVICE_H
+#define FW_STORE_TASK_DEVICE_H
+
+#include "upgrade/state_machine.h"
+#include "store/task_events.h"
+#include "store/transaction.h"
+
+/* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where the column is NULL. */
+struct fw_row {
+	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+	char version[FW_VERSION_BUFFER];        /* the target */
+	char device_version[FW_VERSION_BUFFER]; /* what the device runs, empty if unknown */
+	enum fw_row_state state;
+	enum fw_failure failure;
+	bool failed_by_device, push, task_running;
+	bool downgrade;          /* the task allows a lower version than the device's */
+	bool offered;            /* firmware ready and product enabled: it may be pushed */
+	bool online, offline;    /* presence; neither: unknown */
+	bool was_online;         /* when this attempt was pushed */
+	bool untold;             /* its task event is still to be sent */
+	bool newer;              /* the device runs a higher version than the target's, and the task does not allow a lower one */
+	bool sent;               /* something was sent since the device last reported a version, to this connection: */
+	int64_t connection;      /* 0: nobody knew whether the device is there */
+	int64_t device_connection, device_oldest; /* the newest and the oldest by which the device is there now, 0 if unknown */
+	int progress;
+	int64_t attempts, interruptions, attempt_limit;
+	int64_t pushed_at, responded_at, completed_at, interrupted_at; /* Unix ms */
+	int64_t due_at, pushed_clock;         /* steady ms */
+	int64_t device_due_at, settles_at;    /* of the device, steady ms */
+	int64_t response_timeout_ms, timeout_ms;
+};
+
+struct fw_rows;
+
+/* `writer` and `notices` are borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns
+ * *out. */
+enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_notices *notices,
+	struct fw_rows **out, struct fw_error *error);
+void fw_rows_close(struct fw_rows *rows); /* NULL is fine */
+
+/* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
+enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count);
+enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
+enum fw_status fw_rows_sent_to_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* since it last reported a version, whatever became of them */
+enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
+
+/* Does a connection of this number still stand, of a device that is online by those from `oldest` to `newest`? As far as is known: one in
+ * between may have ended. */
+static inline bool fw_row_connection_stands(int64_t connection, int64_t oldest, int64_t newest)
+{
+	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
+}
+
+/* What an event brings along. */
+struct fw_row_input {
+	struct fw_slice reason;  /* the device's own words, may be empty */
+	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_FAILED */
+	struct fw_slice version; /* what the device runs, with FW_EVENT_REPORTED_OTHER */
+	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
+};
+
+/* Applies `event` by the rules, writes the row, and tells of it (store_notice.h) when its state changed. `row` is brought
+ * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not.
+ * What goes back to the queue of a stopped task is canceled. */
+enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
+
+/* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was read. */
+enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row);
+
+/* The device went offline: notes it on the row if it is processing. */
+enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
+
+/* The device reported a version, or said a last word: what was sent with this row before is not to be told of any more. */
+enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row);
+
+/* The earliest due_at of all rows, INT64_MAX when there is none. */
+enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due);
+
+#endif

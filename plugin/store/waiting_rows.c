@@ -1,0 +1,141 @@
+#include "store/waiting_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/db.h"
+#include "base/table.h"
+
+enum statement { WAITING_AFTER, RUNNING_TASKS, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[WAITING_AFTER] = "SELECT device_id FROM task_device"
+		" WHERE task_id = ?1 AND device_id > ?2 AND state = 'waiting' ORDER BY device_id",
+	[RUNNING_TASKS] = "SELECT t.task_id, c.product_id FROM task t"
+		" JOIN task_count c ON c.task_id = t.task_id WHERE t.mode = 'push'"
+		" AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position",
+};
+
+/* A walk over the waiting rows of a task, by device_id. */
+struct sweep {
+	struct sweep *next;
+	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
+	char after[FW_ID_MAX + 1]; /* the last device looked at */
+};
+
+struct fw_sweeps {
+	struct sweep *first, **last; /* oldest request first */
+	struct fw_table *by_task;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+enum fw_status fw_sweeps_open(
+	struct fw_writer *writer, struct fw_sweeps **out, struct fw_error *error)
+{
+	struct fw_sweeps *sweeps = calloc(1, sizeof(*sweeps));
+	enum fw_status status = FW_NOMEM;
+
+	if (!sweeps)
+		return FW_NOMEM;
+	sweeps->last = &sweeps->first;
+	sweeps->by_task = fw_table_new(0);
+	if (sweeps->by_task)
+		status = fw_db_prepare(writer->db, sql, sweeps->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_sweeps_close(sweeps);
+		return status;
+	}
+	*out = sweeps;
+	return FW_OK;
+}
+
+static void drop_first(struct fw_sweeps *sweeps)
+{
+	struct sweep *sweep = sweeps->first;
+
+	sweeps->first = sweep->next;
+	if (!sweeps->first)
+		sweeps->last = &sweeps->first;
+	fw_table_remove(sweeps->by_task, fw_slice_of(sweep->task_id));
+	free(sweep);
+}
+
+void fw_sweeps_close(struct fw_sweeps *sweeps)
+{
+	if (!sweeps)
+		return;
+	while (sweeps->first)
+		drop_first(sweeps);
+	fw_table_free(sweeps->by_task);
+	fw_db_finalize(sweeps->statements, STATEMENTS);
+	free(sweeps);
+}
+
+enum fw_status fw_sweeps_request(
+	struct fw_sweeps *sweeps, struct fw_slice task_id, struct fw_slice product)
+{
+	struct sweep *sweep = fw_table_get(sweeps->by_task, task_id);
+
+	if (sweep) {
+		sweep->after[0] = '\0';
+		return FW_OK;
+	}
+	if (task_id.len > FW_ID_MAX || !(sweep = calloc(1, sizeof(*sweep))))
+		return FW_NOMEM;
+	fw_slice_copy(task_id, sweep->task_id, sizeof(sweep->task_id));
+	fw_slice_copy(product, sweep->product_id, sizeof(sweep->product_id));
+	if (fw_table_put(sweeps->by_task, task_id, sweep, NULL) != FW_OK) {
+		free(sweep);
+		return FW_NOMEM;
+	}
+	*sweeps->last = sweep;
+	sweeps->last = &sweep->next;
+	return FW_OK;
+}
+
+enum fw_status fw_sweeps_request_running(struct fw_sweeps *sweeps)
+{
+	sqlite3_stmt *statement = sweeps->statements[RUNNING_TASKS];
+	enum fw_status status, requested = FW_OK;
+
+	while ((status = fw_db_step(statement)) == FW_OK && requested == FW_OK)
+		requested = fw_sweeps_request(
+			sweeps, fw_db_text(statement, 0), fw_db_text(statement, 1));
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? requested : status;
+}
+
+bool fw_sweeps_wait(const struct fw_sweeps *sweeps)
+{
+	return sweeps->first != NULL;
+}
+
+enum fw_status fw_sweeps_find(
+	struct fw_sweeps *sweeps, struct fw_device_name *found, size_t most, size_t *count)
+{
+	sqlite3_stmt *statement = sweeps->statements[WAITING_AFTER];
+	const struct sweep *sweep = sweeps->first;
+	enum fw_status status = FW_OK;
+
+	*count = 0;
+	/* an empty text, not NULL: the first device follows it */
+	sqlite3_bind_text(statement, 1, sweep->task_id, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, sweep->after, -1, SQLITE_STATIC);
+	while (*count < most && (status = fw_db_step(statement)) == FW_OK) {
+		struct fw_device_name *name = &found[(*count)++];
+
+		memcpy(name->product, sweep->product_id, sizeof(name->product));
+		fw_db_copy_text(statement, 0, name->device, sizeof(name->device));
+	}
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+void fw_sweeps_passed(struct fw_sweeps *sweeps, const char *last, bool done)
+{
+	if (last)
+		fw_slice_copy(
+			fw_slice_of(last), sweeps->first->after, sizeof(sweeps->first->after));
+	if (done)
+		drop_first(sweeps);
+}

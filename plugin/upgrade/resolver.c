@@ -1,0 +1,491 @@
+/* The cache's keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above. "Not found" is cached too, but a
+ * product or a version that is not in the catalog in a table apart: a device can make up any number of them, and shall not push out
+ * what others ask for. Whenever the catalog's generation moved both tables, and when one is full that one, are given up before the next
+ * answer, and freed a few entries at each; what is asked again costs one indexed look-up. */
+#include "upgrade/resolver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+
+#define KNOWN_MAX 65536u   /* entries */
+#define UNKNOWN_MAX 16384u
+#define FREED_AN_ANSWER 64u /* an answer adds four entries at most, so this catches up */
+
+/* What nearly every pull of a product asks, kept with the product: with thousands of products each look-up saved is memory not waited for. */
+struct shortcut {
+	bool has_latest;
+	const struct fw_firmware *latest; /* NULL: there is none */
+	size_t version_len;               /* of the current version asked for last; 0: none yet */
+	char version[32];
+	int64_t order;                    /* of that version, 0: not in the catalog */
+};
+
+struct entry {
+	enum fw_status status; /* FW_OK or FW_NOT_FOUND */
+	struct fw_product product;
+	struct shortcut shortcut; /* of a product */
+	struct fw_firmware *firmware;
+};
+
+struct fw_catalog {
+	const struct fw_catalog_source *source;
+	const struct fw_pending *pending;
+	struct fw_table *known, *unknown; /* the cache */
+	struct fw_retired retired;
+	uint64_t generation; /* of what is cached */
+	bool completions;    /* some device has completed an upgrade since the start */
+};
+
+struct question {
+	char kind; /* see above */
+	struct fw_slice product;
+	struct fw_slice version; /* 'v' */
+	int64_t order;           /* 'n' */
+};
+
+static size_t text_room(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static const char *put_text(char **at, const char *text)
+{
+	char *put = *at;
+
+	*at += text_room(text);
+	return text ? memcpy(put, text, text_room(text)) : NULL;
+}
+
+struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware)
+{
+	struct fw_firmware *copy = malloc(sizeof(*copy) + text_room(firmware->version) + text_room(firmware->rendered) +
+		text_room(firmware->firmware_id) + text_room(firmware->file));
+	char *at;
+
+	if (!copy)
+		return NULL;
+	*copy = *firmware;
+	at = (char *)(copy + 1);
+	copy->version = put_text(&at, firmware->version);
+	copy->rendered = put_text(&at, firmware->rendered);
+	copy->firmware_id = put_text(&at, firmware->firmware_id);
+	copy->file = put_text(&at, firmware->file);
+	return copy;
+}
+
+static void entry_free(void *value)
+{
+	struct entry *entry = value;
+
+	free(entry->firmware);
+	free(entry);
+}
+
+struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending)
+{
+	struct fw_catalog *catalog = calloc(1, sizeof(*catalog));
+
+	if (!catalog)
+		return NULL;
+	catalog->source = source;
+	catalog->pending = pending;
+	catalog->known = fw_table_new(0);
+	catalog->unknown = fw_table_new(0);
+	if (!catalog->known || !catalog->unknown) {
+		fw_catalog_free(catalog);
+		return NULL;
+	}
+	return catalog;
+}
+
+void fw_catalog_free(struct fw_catalog *catalog)
+{
+	if (!catalog)
+		return;
+	fw_table_clear(catalog->known, entry_free);
+	fw_table_clear(catalog->unknown, entry_free);
+	fw_table_free(catalog->known);
+	fw_table_free(catalog->unknown);
+	fw_retired_free_some(&catalog->retired, SIZE_MAX, entry_free);
+	free(catalog);
+}
+
+void fw_catalog_note_completion(struct fw_catalog *catalog)
+{
+	catalog->completions = true;
+}
+
+uint64_t fw_catalog_generation(const struct fw_catalog *catalog)
+{
+	return catalog->generation;
+}
+
+/* At the beginning of each answer: what it finds afterwards is not freed under it. */
+static enum fw_status refresh(struct fw_catalog *catalog)
+{
+	uint64_t generation;
+	enum fw_status status = catalog->source->generation(catalog->source->context, &generation);
+	bool moved;
+
+	if (status != FW_OK)
+		return status;
+	moved = generation != catalog->generation;
+	catalog->generation = generation;
+	if (moved || fw_table_count(catalog->known) >= KNOWN_MAX)
+		fw_table_retire(&catalog->known, &catalog->retired, entry_free);
+	if (moved || fw_table_count(catalog->unknown) >= UNKNOWN_MAX)
+		fw_table_retire(&catalog->unknown, &catalog->retired, entry_free);
+	fw_retired_free_some(&catalog->retired, FREED_AN_ANSWER, entry_free);
+	return FW_OK;
+}
+
+static enum fw_status ask_source(const struct fw_catalog_source *source, const struct question *question, struct entry *entry)
+{
+	switch (question->kind) {
+	case 'p':
+		return source->product(source->context, question->product, &entry->product);
+	case 'v':
+		return source->by_version(source->context, question->product, question->version, &entry->firmware);
+	case 'l':
+		return source->latest(source->context, question->product, &entry->firmware);
+	default:
+		return source->next(source->context, question->product, question->order, &entry->firmware);
+	}
+}
+
+#define KEY_MAX (2 + FW_ID_MAX + FW_VERSION_MAX * 4)
+
+/* kind, product, NUL, and the version or the order: neither ids nor kinds have a NUL. */
+static size_t make_key(const struct question *question, char *key)
+{
+	size_t len = 0;
+
+	key[len++] = question->kind;
+	memcpy(key + len, question->product.at, question->product.len);
+	len += question->product.len;
+	key[len++] = '\0';
+	if (question->kind == 'v') {
+		memcpy(key + len, question->version.at, question->version.len);
+		len += question->version.len;
+	} else if (question->kind == 'n') {
+		memcpy(key + len, &question->order, sizeof(question->order));
+		len += sizeof(question->order);
+	}
+	return len;
+}
+
+static struct fw_table *place_of(struct fw_catalog *catalog, const struct question *question, enum fw_status status)
+{
+	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v') ? catalog->unknown : catalog->known;
+}
+
+static enum fw_status load(struct fw_catalog *catalog, const struct question *question, struct fw_slice key, struct entry **out)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+	enum fw_status status;
+
+	if (!entry)
+		return FW_NOMEM;
+	entry->status = ask_source(catalog->source, question, entry);
+	status = entry->status;
+	if (status == FW_OK || status == FW_NOT_FOUND)
+		status = fw_table_put(place_of(catalog, question, status), key, entry, NULL);
+	if (status != FW_OK) {
+		entry_free(entry);
+		return status;
+	}
+	*out = entry;
+	return FW_OK;
+}
+
+/* The cached entry, whatever its status; FW_OK or the source's trouble. */
+static enum fw_status look_up(struct fw_catalog *catalog, const struct question *question, struct entry **out)
+{
+	char buffer[KEY_MAX];
+	struct fw_slice key;
+	struct entry *entry;
+	enum fw_status status = FW_OK;
+
+	if (question->version.len > FW_VERSION_MAX * 4)
+		return FW_INVALID;
+	key = (struct fw_slice){buffer, make_key(question, buffer)};
+	entry = fw_table_get(catalog->known, key);
+	if (!entry)
+		entry = fw_table_get(catalog->unknown, key);
+	if (!entry)
+		status = load(catalog, question, key, &entry);
+	*out = entry;
+	return status;
+}
+
+/* A new answer begins: FW_OK with the product's entry, FW_NOT_FOUND, or the source's trouble. */
+static enum fw_status find_product(struct fw_catalog *catalog, struct fw_slice product, struct entry **out)
+{
+	enum fw_status status = refresh(catalog);
+
+	if (status == FW_OK)
+		status = look_up(catalog, &(struct question){.kind = 'p', .product = product}, out);
+	return status == FW_OK ? (*out)->status : status;
+}
+
+enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out)
+{
+	struct entry *entry;
+	enum fw_status status = find_product(catalog, product, &entry);
+
+	if (status == FW_OK)
+		*out = entry->product;
+	return status;
+}
+
+/* *out is NULL when there is no such firmware. */
+static enum fw_status firmware(struct fw_catalog *catalog, const struct question *question, const struct fw_firmware **out)
+{
+	struct entry *entry;
+	enum fw_status status = look_up(catalog, question, &entry);
+
+	*out = status == FW_OK ? entry->firmware : NULL;
+	return status;
+}
+
+static enum fw_status by_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice version, const struct fw_firmware **out)
+{
+	return firmware(catalog, &(struct question){.kind = 'v', .product = product, .version = version}, out);
+}
+
+enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+{
+	struct fw_slice unapplied = fw_pending_version(catalog->pending, product, device);
+
+	if (unapplied.len && unapplied.len < size) {
+		memcpy(version, unapplied.at, unapplied.len);
+		version[unapplied.len] = '\0';
+		return FW_OK;
+	}
+	return catalog->source->device_version(catalog->source->context, product, device, version, size);
+}
+
+enum fw_status fw_catalog_version_of(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+{
+	return catalog->source->version_of(catalog->source->context, product, firmware_id, version, size);
+}
+
+/* What the device runs: its word in the pull, or else the recorded version. */
+struct current {
+	char buffer[FW_VERSION_BUFFER];
+	struct fw_slice version; /* empty: unknown */
+	int64_t order;           /* 0: not in the catalog */
+};
+
+/* The place of a version among the product's, 0: it has none. */
+static enum fw_status find_order(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice version, struct shortcut *shortcut, int64_t *out)
+{
+	const struct fw_firmware *known;
+	enum fw_status status;
+
+	if (!fw_slice_equal(version, (struct fw_slice){shortcut->version, shortcut->version_len})) {
+		status = by_version(catalog, product, version, &known);
+		if (status != FW_OK || version.len > sizeof(shortcut->version)) {
+			*out = status == FW_OK && known ? known->order : 0;
+			return status;
+		}
+		memcpy(shortcut->version, version.at, version.len);
+		shortcut->version_len = version.len;
+		shortcut->order = known ? known->order : 0;
+	}
+	*out = shortcut->order;
+	return FW_OK;
+}
+
+static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_pull *pull, struct shortcut *shortcut, struct current *current)
+{
+	enum fw_status status;
+
+	current->version = pull->current;
+	current->order = 0;
+	if (!current->version.len) {
+		status = fw_catalog_device_version(catalog, pull->product, pull->device, current->buffer, sizeof(current->buffer));
+		if (status == FW_NOT_FOUND)
+			return FW_OK;
+		if (status != FW_OK)
+			return status;
+		current->version = fw_slice_of(current->buffer);
+	}
+	return find_order(catalog, pull->product, current->version, shortcut, &current->order);
+}
+
+/* What a device is to get that names no version. */
+struct candidate {
+	const struct fw_firmware *firmware; /* NULL: there is none */
+	bool of_task;   /* of an open row; without firmware: one that is under way, and nothing can be handed out for */
+	bool under_way; /* of the row that is under way */
+	bool downgrade; /* also to a device that runs a higher version */
+};
+
+static bool is_closed(const struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_open_row *row)
+{
+	return fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(row->firmware_id), fw_slice_of(row->version));
+}
+
+static bool is_above(const struct current *current, int64_t order, struct fw_slice version, bool downgrade)
+{
+	return !fw_slice_equal(current->version, version) && (current->order < order || downgrade);
+}
+
+/* Step 3: the open row under way, or else the lowest or highest one that the device may have, that no unapplied uplink has closed. One
+ * upgrade at a time. */
+static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, const struct current *current,
+	struct candidate *out)
+{
+	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
+	size_t count = 0, i = 0;
+	enum fw_status status = catalog->source->open_rows(catalog->source->context, pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	for (; i < count; i++) {
+		bool wanted = rows[i].processing || is_above(current, rows[i].order, fw_slice_of(rows[i].version), rows[i].downgrade);
+
+		/* a row that is not for it holds up no other, but the policy */
+		out->of_task |= !is_closed(catalog, pull, &rows[i]);
+		if (wanted && !is_closed(catalog, pull, &rows[i]))
+			break;
+	}
+	if (i == count)
+		return FW_OK;
+	out->downgrade = rows[i].downgrade;
+	out->under_way = rows[i].processing;
+	return rows[i].offered ? by_version(catalog, pull->product, fw_slice_of(rows[i].version), &out->firmware) : FW_OK;
+}
+
+/* Step 4. */
+static enum fw_status policy_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, int64_t order, const struct fw_firmware **out)
+{
+	struct shortcut *shortcut = &product->shortcut;
+	enum fw_status status = FW_OK;
+
+	*out = NULL;
+	if (product->product.policy == FW_POLICY_TASK)
+		return FW_OK;
+	if (product->product.policy == FW_POLICY_STEPWISE)
+		return firmware(catalog, &(struct question){.kind = 'n', .product = pull->product, .order = order}, out);
+	if (!shortcut->has_latest) {
+		status = firmware(catalog, &(struct question){.kind = 'l', .product = pull->product}, &shortcut->latest);
+		shortcut->has_latest = status == FW_OK;
+	}
+	*out = status == FW_OK ? shortcut->latest : NULL;
+	return status;
+}
+
+static enum fw_status offer(struct fw_answer *out, const struct fw_firmware *found)
+{
+	out->code = FW_PULL_OFFER;
+	out->firmware = found;
+	return FW_OK;
+}
+
+/* Step 2. */
+static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
+{
+	const struct fw_firmware *wanted;
+	enum fw_status status = by_version(catalog, pull->product, pull->request, &wanted);
+
+	if (status != FW_OK)
+		return status;
+	if (wanted && wanted->ready)
+		return offer(out, wanted);
+	out->code = FW_PULL_VERSION_NOT_FOUND;
+	return FW_OK;
+}
+
+/* Does the pull come from before the restart into what the device said it has installed? Then it names what it ran before that. */
+static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product, bool *before)
+{
+	const struct fw_catalog_source *source = catalog->source;
+	char version[FW_VERSION_BUFFER];
+	enum fw_status status = FW_NOT_FOUND;
+
+	*before = false;
+	if (!pull->current.len)
+		return FW_OK;
+	/* not applied yet: the catalog has the version before */
+	if (fw_pending_completed(catalog->pending, pull->product, pull->device))
+		status = source->device_version(source->context, pull->product, pull->device, version, sizeof(version));
+	else if ((product->completing || catalog->completions) && !fw_pending_version(catalog->pending, pull->product, pull->device).len)
+		status = source->completed_from(source->context, pull->product, pull->device, pull->now, version, sizeof(version));
+	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static bool may_have(const struct candidate *candidate, const struct current *current)
+{
+	const struct fw_firmware *found = candidate->firmware;
+
+	return found && found->ready && is_above(current, found->order, fw_slice_of(found->version), candidate->downgrade);
+}
+
+static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product,
+	const struct current *current, const struct fw_firmware *found, struct fw_answer *out)
+{
+	const struct fw_catalog_source *source = catalog->source;
+	bool mislabelled = false;
+	enum fw_status status = FW_NOT_FOUND;
+
+	if (product->mislabelled)
+		status = source->is_mislabelled(source->context, pull->product, pull->device, found->firmware_id, current->version, &mislabelled);
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return status;
+	out->watched = status == FW_OK;
+	if (!mislabelled)
+		return offer(out, found);
+	out->code = FW_PULL_NO_UPDATE;
+	return FW_OK;
+}
+
+/* Steps 3 to 5. What is under way is told again, whatever the device said before. */
+static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
+{
+	struct candidate candidate = {.firmware = NULL};
+	struct current current;
+	enum fw_status status = find_current(catalog, pull, &product->shortcut, &current);
+
+	if (status == FW_OK && product->product.open_tasks)
+		status = find_open_row(catalog, pull, product->product.policy, &current, &candidate);
+	if (status == FW_OK && !candidate.of_task)
+		status = policy_firmware(catalog, pull, product, current.order, &candidate.firmware);
+	if (status != FW_OK)
+		return status;
+	out->of_task = candidate.of_task;
+	out->code = FW_PULL_NO_UPDATE;
+	if (!may_have(&candidate, &current))
+		return FW_OK;
+	if (!candidate.under_way)
+		status = is_before_restart(catalog, pull, &product->product, &out->before_restart);
+	if (status != FW_OK || out->before_restart)
+		return status;
+	return offer_unless_mislabelled(catalog, pull, &product->product, &current, candidate.firmware, out);
+}
+
+enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
+{
+	struct entry *entry;
+	enum fw_status status = find_product(catalog, pull->product, &entry);
+
+	*out = (struct fw_answer){0};
+	if (status == FW_NOT_FOUND) {
+		out->code = FW_PULL_UNKNOWN_PRODUCT;
+		return FW_OK;
+	}
+	if (status != FW_OK)
+		return status;
+	if (!entry->product.enabled) {
+		out->code = FW_PULL_FIRMWARE_DISABLED;
+		return FW_OK;
+	}
+	if (!pull->request.len)
+		return answer_candidate(catalog, pull, entry, out);
+	out->of_task = entry->product.open_tasks;
+	return answer_request(catalog, pull, out);
+}

@@ -1,0 +1,187 @@
+/* The transitions of a task's row, as a table: what is not in it changes nothing. Guards are the only logic.
+ *
+ * Invariants: success is never left. canceled, and a failure that was the device's own word, are left by an operator's
+ * step alone. Only START counts an attempt. Every way into success, failed or canceled carries FINISH. */
+#include "upgrade/state_machine.h"
+
+#define WAITING FW_ROW_WAITING
+#define PROCESSING FW_ROW_PROCESSING
+#define SUCCESS FW_ROW_SUCCESS
+#define FAILED FW_ROW_FAILED
+#define CANCELED FW_ROW_CANCELED
+
+#define RESPONDED FW_ACT_RESPONDED
+#define PROGRESS FW_ACT_PROGRESS
+#define FINISH FW_ACT_FINISH
+
+/* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure, reason} */
+static const struct fw_row_rule rules[] = {
+	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
+	/* a pull is a word of the upgrade: no response timeout is due, and who comes back may go on */
+	{WAITING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
+	/* late: the row came back to waiting because nothing was heard */
+	{WAITING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, FW_ACT_RESUME | RESPONDED, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_PROGRESS, 0, 0,
+		{true, PROCESSING, FW_ACT_RESUME | RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
+	{WAITING, FW_EVENT_COMPLETED, 0, 0, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_FAILED, 0, 0, {true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
+		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
+	{WAITING, FW_EVENT_STOP, 0, 0, {true, CANCELED, FINISH, FW_FAILURE_NONE, NULL}},
+
+	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and gets it again, and the
+	 * clock goes on */
+	{PROCESSING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_PROGRESS, 0, 0, {true, PROCESSING, RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
+	{PROCESSING, FW_EVENT_COMPLETED, 0, 0, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_FAILED, 0, 0, {true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{PROCESSING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SAID_DONE, 0,
+		{true, FAILED, FINISH, FW_FAILURE_VERSION, "still runs %s after the upgrade"}},
+	/* it came back and tells nothing of the upgrade: it lost it, or never got it */
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE | FW_FACT_USED_UP, FW_FACT_ANSWERED,
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, FW_FACT_ANSWERED,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+	/* it came back in the middle of it, and may go on */
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, 0,
+		{true, PROCESSING, FW_ACT_WATCH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
+		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
+	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_PRESENT, 0,
+		{true, FAILED, FINISH, FW_FAILURE_RESPONSE, "response timeout"}},
+	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_USED_UP, 0,
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{PROCESSING, FW_EVENT_NO_RESPONSE, 0, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_INTERRUPTED, FW_FACT_USED_UP, 0,
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{PROCESSING, FW_EVENT_INTERRUPTED, 0, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_TIMEOUT, 0, 0, {true, FAILED, FINISH, FW_FAILURE_TIMEOUT, "upgrade timeout"}},
+
+	/* a failure that was the broker's verdict is overturned by the facts */
+	{FAILED, FW_EVENT_COMPLETED, 0, FW_FACT_BY_DEVICE, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	/* the device's own reason says more than the broker's */
+	{FAILED, FW_EVENT_FAILED, 0, FW_FACT_BY_DEVICE, {true, FAILED, RESPONDED | PROGRESS, FW_FAILURE_DEVICE, NULL}},
+	{FAILED, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_BY_DEVICE, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	/* the link was dead: nobody was there to answer */
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
+		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
+};
+
+#define RULES (sizeof(rules) / sizeof(rules[0]))
+
+struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, unsigned facts)
+{
+	for (size_t i = 0; i < RULES; i++) {
+		const struct fw_row_rule *rule = &rules[i];
+
+		if (rule->from == state && rule->event == event && (facts & rule->yes) == rule->yes && !(facts & rule->no))
+			return rule->step;
+	}
+	return (struct fw_row_step){.state = state};
+}
+
+bool fw_rules_rule(size_t index, struct fw_row_rule *out)
+{
+	if (index >= RULES)
+		return false;
+	*out = rules[index];
+	return true;
+}
+
+static const char *const state_names[FW_ROW_STATES] = {
+	[FW_ROW_WAITING] = "waiting",
+	[FW_ROW_PROCESSING] = "processing",
+	[FW_ROW_SUCCESS] = "success",
+	[FW_ROW_FAILED] = "failed",
+	[FW_ROW_CANCELED] = "canceled",
+};
+
+static const char *const event_names[FW_ROW_EVENTS] = {
+	[FW_EVENT_PUSHED] = "pushed",
+	[FW_EVENT_PULLED] = "pulled",
+	[FW_EVENT_ACCEPTED] = "accepted",
+	[FW_EVENT_REFUSED] = "refused",
+	[FW_EVENT_PROGRESS] = "progress",
+	[FW_EVENT_COMPLETED] = "completed",
+	[FW_EVENT_FAILED] = "failed",
+	[FW_EVENT_REPORTED_TARGET] = "reported target",
+	[FW_EVENT_REPORTED_OTHER] = "reported other",
+	[FW_EVENT_OVERTAKEN] = "overtaken",
+	[FW_EVENT_NO_RESPONSE] = "no response",
+	[FW_EVENT_TIMEOUT] = "timeout",
+	[FW_EVENT_INTERRUPTED] = "interrupted",
+	[FW_EVENT_UNHEARD] = "unheard",
+	[FW_EVENT_STOP] = "stop",
+};
+
+static const char *const fact_names[FW_ROW_FACTS] = {
+	"push", "failed by device", "present", "said done", "answered", "elsewhere", "used up", "downgrade allowed", "no verdict",
+};
+
+static const char *const action_names[FW_ROW_ACTIONS] = {
+	"responded", "start", "resume", "progress", "finish", "requeue", "count", "watch",
+};
+
+static const char *const failure_names[FW_FAILURES] = {
+	[FW_FAILURE_NONE] = "",
+	[FW_FAILURE_DEVICE] = "device",
+	[FW_FAILURE_RESPONSE] = "response",
+	[FW_FAILURE_TIMEOUT] = "timeout",
+	[FW_FAILURE_VERSION] = "version",
+	[FW_FAILURE_INTERRUPTED] = "interrupted",
+	[FW_FAILURE_REFUSED] = "refused",
+};
+
+const char *fw_rules_state_name(enum fw_row_state state)
+{
+	return state < FW_ROW_STATES ? state_names[state] : "";
+}
+
+const char *fw_rules_event_name(enum fw_row_event event)
+{
+	return event < FW_ROW_EVENTS ? event_names[event] : "";
+}
+
+const char *fw_rules_fact_name(unsigned bit)
+{
+	return bit < FW_ROW_FACTS ? fact_names[bit] : "";
+}
+
+const char *fw_rules_action_name(unsigned bit)
+{
+	return bit < FW_ROW_ACTIONS ? action_names[bit] : "";
+}
+
+const char *fw_rules_failure_name(enum fw_failure failure)
+{
+	return failure < FW_FAILURES ? failure_names[failure] : "";
+}
+
+bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out)
+{
+	for (enum fw_row_state state = FW_ROW_WAITING; state < FW_ROW_STATES; state++) {
+		if (fw_slice_equal(text, fw_slice_of(state_names[state]))) {
+			*out = state;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum fw_failure fw_rules_failure_parse(struct fw_slice text)
+{
+	for (enum fw_failure failure = FW_FAILURE_DEVICE; failure < FW_FAILURES; failure++) {
+		if (fw_slice_equal(text, fw_slice_of(failure_names[failure])))
+			return failure;
+	}
+	return FW_FAILURE_NONE;
+}

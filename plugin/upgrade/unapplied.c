@@ -1,0 +1,245 @@
+/* Two generations, as the store applies in order: entries are made in `young`; once all that `old` holds is applied, `old` is
+ * forgotten whole and `young` takes its place. Invariant: every sequence in `old` is at most `old_last`.
+ * After a long lock of the catalog there may be a million of them: what is forgotten is freed a few at each call. */
+#include "upgrade/unapplied.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+
+#define FREED_A_CALL 64u /* a call adds one device at most, so this catches up */
+
+struct device {
+	char *version; /* NULL: nothing new */
+	bool completed; /* the version is that of an upgrade it has completed */
+	char *closed[FW_PENDING_CLOSED_MAX];
+	size_t closed_count;
+	char *product; /* of an entry whose key is the device id alone, and which has nothing else */
+};
+
+struct fw_pending {
+	struct fw_table *young, *old;
+	struct fw_retired retired;
+	uint64_t old_last;
+};
+
+static void device_free(void *value)
+{
+	struct device *device = value;
+
+	if (!device)
+		return;
+	free(device->version);
+	free(device->product);
+	for (size_t i = 0; i < device->closed_count; i++)
+		free(device->closed[i]);
+	free(device);
+}
+
+struct fw_pending *fw_pending_new(void)
+{
+	struct fw_pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pending->young = fw_table_new(0);
+	pending->old = fw_table_new(0);
+	if (!pending->young || !pending->old) {
+		fw_pending_free(pending);
+		return NULL;
+	}
+	return pending;
+}
+
+void fw_pending_free(struct fw_pending *pending)
+{
+	if (!pending)
+		return;
+	fw_table_clear(pending->young, device_free);
+	fw_table_clear(pending->old, device_free);
+	fw_table_free(pending->young);
+	fw_table_free(pending->old);
+	fw_retired_free_some(&pending->retired, SIZE_MAX, device_free);
+	free(pending);
+}
+
+bool fw_pending_has_room(const struct fw_pending *pending)
+{
+	return fw_table_count(pending->young) + fw_table_count(pending->old) + pending->retired.count < FW_PENDING_MAX;
+}
+
+static struct device *young_device(struct fw_pending *pending, struct fw_slice key)
+{
+	struct device *device = fw_table_get(pending->young, key);
+
+	if (device)
+		return device;
+	device = calloc(1, sizeof(*device));
+	if (device && fw_table_put(pending->young, key, device, NULL) != FW_OK) {
+		free(device);
+		return NULL;
+	}
+	return device;
+}
+
+/* The oldest of too many is forgotten: the rules of the store close its row anyway. */
+static enum fw_status note_closed(struct device *device, struct fw_slice closed)
+{
+	char *copy = strndup(closed.at, closed.len);
+
+	if (!copy)
+		return FW_NOMEM;
+	if (device->closed_count == FW_PENDING_CLOSED_MAX) {
+		free(device->closed[0]);
+		memmove(device->closed, device->closed + 1, sizeof(device->closed) - sizeof(device->closed[0]));
+		device->closed_count--;
+	}
+	device->closed[device->closed_count++] = copy;
+	return FW_OK;
+}
+
+enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
+	struct fw_slice version, struct fw_slice closed)
+{
+	char key[FW_DEVICE_KEY];
+	struct device *device = young_device(pending, fw_device_key(key, product, device_id));
+
+	if (!device)
+		return FW_NOMEM;
+	if (version.len) {
+		char *copy = strndup(version.at, version.len);
+
+		if (!copy)
+			return FW_NOMEM;
+		free(device->version);
+		device->version = copy;
+		device->completed = closed.len > 0;
+	}
+	return closed.len ? note_closed(device, closed) : FW_OK;
+}
+
+static struct device *find(const struct fw_table *table, struct fw_slice key)
+{
+	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
+}
+
+struct fw_slice fw_pending_product(const struct fw_pending *pending, struct fw_slice device_id)
+{
+	const struct device *device = find(pending->old, device_id);
+
+	if (!device)
+		device = find(pending->young, device_id);
+	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
+}
+
+enum fw_status fw_pending_hear(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+{
+	struct device *device;
+
+	if (fw_pending_product(pending, device_id).len)
+		return FW_OK;
+	device = young_device(pending, device_id);
+	if (!device)
+		return FW_NOMEM;
+	device->product = strndup(product.at, product.len);
+	return device->product ? FW_OK : FW_NOMEM;
+}
+
+static void turn_over(struct fw_pending *pending, uint64_t applied, uint64_t last)
+{
+	struct fw_table *empty;
+
+	fw_table_retire(&pending->old, &pending->retired, device_free);
+	if (applied >= last)
+		fw_table_retire(&pending->young, &pending->retired, device_free);
+	empty = pending->old;
+	pending->old = pending->young;
+	pending->young = empty;
+	pending->old_last = last;
+}
+
+void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last)
+{
+	if (applied >= pending->old_last && fw_table_count(pending->young) + fw_table_count(pending->old) > 0)
+		turn_over(pending, applied, last);
+	fw_retired_free_some(&pending->retired, FREED_A_CALL, device_free);
+}
+
+bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+{
+	const struct fw_table *const tables[] = {pending->young, pending->old};
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device_id);
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct device *device = find(tables[i], key);
+
+		if (device && device->version)
+			return device->completed;
+	}
+	return false;
+}
+
+struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+{
+	const struct fw_table *const tables[] = {pending->young, pending->old};
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device_id);
+
+	for (size_t i = 0; i < 2; i++) {
+		struct device *device = find(tables[i], key);
+
+		if (device && device->version)
+			return fw_slice_of(device->version);
+	}
+	return (struct fw_slice){NULL, 0};
+}
+
+static bool device_closed(const struct device *device, struct fw_slice firmware_id, struct fw_slice version)
+{
+	for (size_t i = 0; device && i < device->closed_count; i++) {
+		struct fw_slice done = fw_slice_of(device->closed[i]);
+
+		if (fw_slice_equal(done, firmware_id) || fw_slice_equal(done, version))
+			return true;
+	}
+	return device && device->version && fw_slice_equal(fw_slice_of(device->version), version);
+}
+
+bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
+	struct fw_slice firmware_id, struct fw_slice version)
+{
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, product, device_id);
+
+	return device_closed(find(pending->young, key), firmware_id, version) ||
+		device_closed(find(pending->old, key), firmware_id, version);
+}
+
+bool fw_pending_needs_version(const struct fw_uplink *uplink)
+{
+	return uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success &&
+		!uplink->version.len && uplink->firmware_id.len;
+}
+
+enum fw_status fw_pending_note_uplink(
+	struct fw_pending *pending, const struct fw_uplink *uplink, struct fw_slice named)
+{
+	struct fw_slice version = uplink->version, closed = {NULL, 0};
+
+	if (uplink->kind == FW_UPLINK_REPLY || (uplink->kind == FW_UPLINK_PROGRESS && !uplink->complete))
+		return FW_OK;
+	if (uplink->kind == FW_UPLINK_PROGRESS) {
+		closed = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
+		if (!uplink->success)
+			version.len = 0;
+		else if (!version.len)
+			version = named;
+	}
+	if (!version.len && !closed.len)
+		return FW_OK;
+	return fw_pending_has_room(pending)
+		? fw_pending_note(pending, uplink->product, uplink->device, version, closed)
+		: FW_FULL;
+}

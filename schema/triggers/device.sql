@@ -1,0 +1,71 @@
+-- What guards devices, and what a change of one does.
+
+CREATE TRIGGER device_insert_guard BEFORE INSERT ON device
+BEGIN
+  SELECT RAISE(ABORT, 'unknown product_id: add the product first (INSERT INTO product (product_id, name) VALUES (...))')
+  WHERE NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id);
+  -- INSERT OR REPLACE deletes without device_delete
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)
+  WHERE plugin_writing = 0 AND EXISTS (SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
+END;
+
+-- What devices call themselves is recorded as they say it.
+CREATE TRIGGER device_insert_text BEFORE INSERT ON device
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  INSERT INTO check_text (what, text)
+  SELECT 'device_id', NEW.device_id
+  WHERE NOT EXISTS (SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
+  INSERT INTO check_text (what, text) VALUES ('version', NEW.version);
+END;
+
+CREATE TRIGGER device_update_text BEFORE UPDATE OF version ON device
+WHEN NEW.version IS NOT OLD.version AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  INSERT INTO check_text (what, text) VALUES ('version', NEW.version);
+END;
+
+-- The plugin may know it online.
+CREATE TRIGGER device_insert AFTER INSERT ON device
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  INSERT INTO device_change (product_id, device_id) VALUES (NEW.product_id, NEW.device_id);
+END;
+
+CREATE TRIGGER device_key BEFORE UPDATE OF product_id, device_id ON device
+WHEN NEW.product_id IS NOT OLD.product_id OR NEW.device_id IS NOT OLD.device_id
+BEGIN
+  SELECT RAISE(ABORT, 'product_id and device_id of a device cannot change: insert a new device, and delete this one when no task has it');
+END;
+
+CREATE TRIGGER device_state_guard BEFORE UPDATE OF connection, oldest_connection, due_at, settles_at, completed_from,
+  completed_until, offered_firmware_id, offered_version, offer_completed ON device
+WHEN (SELECT plugin_writing FROM catalog_state) = 0
+  AND (NEW.connection IS NOT OLD.connection OR NEW.oldest_connection IS NOT OLD.oldest_connection
+    OR NEW.due_at IS NOT OLD.due_at OR NEW.settles_at IS NOT OLD.settles_at
+    OR NEW.completed_from IS NOT OLD.completed_from OR NEW.completed_until IS NOT OLD.completed_until
+    OR NEW.offered_firmware_id IS NOT OLD.offered_firmware_id OR NEW.offered_version IS NOT OLD.offered_version
+    OR NEW.offer_completed IS NOT OLD.offer_completed)
+BEGIN
+  SELECT RAISE(ABORT, 'of a device only name, version, presence and last_seen_at can be set by hand: the rest is what the plugin knows of its connection and its upgrades');
+END;
+
+CREATE TRIGGER device_delete BEFORE DELETE ON device
+BEGIN
+  SELECT RAISE(ABORT, 'this device is in a task: delete its rows first (DELETE FROM task_device WHERE device_id = ... AND state NOT IN (''waiting'', ''processing''))')
+  WHERE EXISTS (
+    SELECT 1 FROM task_device AS r
+    CROSS JOIN task AS t ON t.task_id = r.task_id
+    CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+    WHERE r.device_id = OLD.device_id AND f.product_id = OLD.product_id);
+  DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
+  DELETE FROM label_mismatch WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
+  -- its next pull is news
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER device_version AFTER UPDATE OF version ON device
+WHEN NEW.version IS NOT OLD.version AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;

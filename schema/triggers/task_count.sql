@@ -1,0 +1,26 @@
+-- The counts of a task's rows are kept by triggers alone.
+
+CREATE TRIGGER task_count_insert BEFORE INSERT ON task_count
+WHEN NEW.settling = 0 OR EXISTS (SELECT 1 FROM task_count WHERE task_id = NEW.task_id)
+BEGIN
+  SELECT RAISE(ABORT, 'task_count is kept by triggers: make a task instead (INSERT INTO task ...)');
+END;
+
+-- Every change by a trigger in an operator's statement comes with settling going from 0 to 1 or back.
+CREATE TRIGGER task_count_update BEFORE UPDATE ON task_count
+WHEN NEW.settling = OLD.settling AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'task_count is kept by triggers: change the rows it counts instead (UPDATE task_device ...)');
+END;
+
+CREATE TRIGGER task_count_open AFTER UPDATE OF waiting, processing ON task_count
+WHEN (NEW.waiting + NEW.processing > 0) <> (OLD.waiting + OLD.processing > 0)
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+CREATE TRIGGER task_count_delete BEFORE DELETE ON task_count
+WHEN OLD.settling = 0
+BEGIN
+  SELECT RAISE(ABORT, 'task_count is kept by triggers: delete the task instead (DELETE FROM task WHERE task_id = ...)');
+END;

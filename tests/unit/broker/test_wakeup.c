@@ -1,0 +1,75 @@
+/* A thread that sleeps in epoll_wait is woken when that was asked for, and not after it is over. */
+#include "broker/wakeup.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int sleep_ms(int ms)
+{
+	struct epoll_event event;
+	int fd = epoll_create1(EPOLL_CLOEXEC), result = epoll_wait(fd, &event, 1, ms);
+
+	close(fd);
+	return result;
+}
+
+static void test_wakes(void **state)
+{
+	struct fw_nudge *nudge = fw_nudge_new();
+
+	(void)state;
+	assert_non_null(nudge);
+	for (int i = 0; i < 3; i++) {
+		fw_nudge_soon(nudge);
+		assert_int_equal(sleep_ms(60000), -1);
+		assert_int_equal(errno, EINTR);
+	}
+	/* comes again, should the first one have been too early */
+	assert_int_equal(sleep_ms(60000), -1);
+	fw_nudge_over(nudge);
+	assert_int_equal(sleep_ms(50), 0);
+	fw_nudge_free(nudge);
+}
+
+static void on_urgent(int number)
+{
+	(void)number;
+}
+
+static void test_takes_nobodys_signal(void **state)
+{
+	struct sigaction after;
+	struct fw_nudge *nudge;
+
+	(void)state;
+	signal(SIGURG, on_urgent);
+	assert_null(fw_nudge_new());
+	sigaction(SIGURG, NULL, &after);
+	assert_ptr_equal(after.sa_handler, on_urgent);
+	signal(SIGURG, SIG_DFL);
+	nudge = fw_nudge_new();
+	fw_nudge_free(nudge);
+	sigaction(SIGURG, NULL, &after);
+	assert_ptr_equal(after.sa_handler, SIG_DFL);
+	fw_nudge_soon(NULL);
+	fw_nudge_over(NULL);
+	fw_nudge_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wakes),
+		cmocka_unit_test(test_takes_nobodys_signal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,538 @@
+/* Messages: what the contract allows is read, all else is refused with a sentence. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "allocator.h"
+
+#include "protocol/message.c"
+
+#define C64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define U16 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+
+static struct fw_message message;
+static const char *why;
+static char *copy; /* of the payload: it ends where the payload ends, so that a sanitizer sees what reads further */
+
+static enum fw_status parse_bytes(enum fw_topic_kind kind, const void *payload, size_t len)
+{
+	enum fw_status status;
+
+	fw_message_clear(&message);
+	free(copy);
+	copy = malloc(len ? len : 1);
+	assert_non_null(copy);
+	memcpy(copy, payload, len);
+	status = fw_message_parse(kind, len ? copy : NULL, len, &message, &why);
+	assert_true((status == FW_OK) == (why == NULL));
+	return status;
+}
+
+static enum fw_status parse(enum fw_topic_kind kind, const char *payload)
+{
+	return parse_bytes(kind, payload, strlen(payload));
+}
+
+/* The payload is refused, with a sentence that says `about`. */
+static void refused(enum fw_topic_kind kind, const char *payload, const char *about)
+{
+	if (parse(kind, payload) != FW_INVALID)
+		fail_msg("accepted: %s", payload);
+	if (!strstr(why, about))
+		fail_msg("%s: said '%s', not about '%s'", payload, why, about);
+}
+
+static void assert_slice(struct fw_slice slice, const char *text)
+{
+	assert_int_equal(slice.len, strlen(text));
+	assert_true(slice.len == 0 || memcmp(slice.at, text, slice.len) == 0);
+}
+
+static int clear(void **state)
+{
+	(void)state;
+	fw_message_clear(&message);
+	fw_message_clear(NULL);
+	free(copy);
+	copy = NULL;
+	return 0;
+}
+
+static void each_kind_reads_its_members(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(FW_TOPIC_PULL, "{\"timestamp\":1700000000000,\"messageId\":\"m\",\"currentVersion\":\"1.0\",\"requestVersion\":\"2.0\"}"), FW_OK);
+	assert_true(message.has_timestamp && message.timestamp == 1700000000000);
+	assert_slice(message.message_id, "\"m\"");
+	assert_slice(message.current_version, "1.0");
+	assert_slice(message.request_version, "2.0");
+
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS, "{\"timestamp\":1,\"progress\":42,\"complete\":true,\"version\":\"2\",\"success\":true,"
+							  "\"errorReason\":\"r\\n\",\"firmwareId\":\"fw.1_a-B\"}"), FW_OK);
+	assert_true(message.has_progress && message.progress == 42 && message.complete && message.has_success && message.success);
+	assert_slice(message.version, "2");
+	assert_slice(message.error_reason, "r\n");
+	assert_slice(message.firmware_id, "fw.1_a-B");
+
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"messageId\":7,\"success\":false,\"message\":\"no room\"}"), FW_OK);
+	assert_true(message.has_success && !message.success);
+	assert_slice(message.message_id, "7");
+	assert_slice(message.error_reason, "no room");
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"firmwareId\":\"f2\"}"), FW_OK);
+	assert_slice(message.firmware_id, "f2");
+
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"timestamp\":5,\"version\":\"3\"}"), FW_OK);
+	assert_slice(message.version, "3");
+	assert_int_equal(parse(FW_TOPIC_READ, "{\"messageId\":1.5}"), FW_OK);
+	assert_slice(message.message_id, "1.5");
+	assert_int_equal(parse(FW_TOPIC_READ_REPLY, "{\"messageId\":\"x\",\"version\":\"4\"}"), FW_OK);
+	assert_slice(message.version, "4");
+	assert_slice(message.message_id, "\"x\"");
+
+	assert_int_equal(parse(FW_TOPIC_CHUNK, "{\"messageId\":\"c\",\"firmwareId\":\"f\",\"offset\":0,\"length\":512}"), FW_OK);
+	assert_true(message.has_range && message.offset == 0 && message.length == 512);
+	assert_int_equal(parse(FW_TOPIC_CHUNK, "{\"firmwareId\":\"f\",\"offset\":0}"), FW_OK);
+	assert_false(message.has_range);
+	assert_int_equal(parse(FW_TOPIC_CHUNK, "{\"firmwareId\":\"f\",\"length\":1}"), FW_OK);
+	assert_false(message.has_range);
+}
+
+static void absent_null_and_empty_are_the_same(void **state)
+{
+	static const char *const payloads[] = {
+		"{}",
+		" { } \n",
+		"{\"timestamp\":null,\"messageId\":null,\"currentVersion\":null,\"requestVersion\":null,\"version\":null,\"progress\":null,"
+		"\"complete\":null,\"success\":null,\"errorReason\":null,\"message\":null,\"firmwareId\":null,\"offset\":null,\"length\":null}",
+		"{\"timestamp\":\"\",\"messageId\":\"\",\"currentVersion\":\"\",\"requestVersion\":\"\",\"version\":\"\",\"progress\":\"\","
+		"\"complete\":\"\",\"success\":\"\",\"errorReason\":\"\",\"message\":\"\",\"firmwareId\":\"\",\"offset\":\"\",\"length\":\"\"}",
+		"{\"unknown\":{\"deep\":[1,2,{}]},\"Version\":7,\"\":false}",
+	};
+	unsigned kind;
+	size_t i;
+
+	(void)state;
+	for (kind = 0; kind < FW_TOPIC_KINDS; kind++) {
+		for (i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+			assert_int_equal(parse(kind, payloads[i]), FW_OK);
+			assert_int_equal(message.message_id.len, 0);
+			assert_false(message.has_timestamp || message.has_progress || message.has_success || message.complete || message.has_range);
+			assert_int_equal(message.success, kind == FW_TOPIC_UPGRADE_REPLY);
+			assert_int_equal(message.version.len + message.current_version.len + message.request_version.len, 0);
+			assert_int_equal(message.firmware_id.len + message.error_reason.len, 0);
+		}
+	}
+}
+
+static void members_of_other_kinds_are_ignored(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(FW_TOPIC_PULL, "{\"version\":7,\"progress\":[],\"complete\":{},\"success\":1,\"firmwareId\":\"a b\",\"offset\":-1}"), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"messageId\":[],\"currentVersion\":1,\"version\":\"1\"}"), FW_OK);
+	assert_int_equal(message.message_id.len, 0);
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS, "{\"messageId\":true,\"message\":3}"), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"errorReason\":3,\"progress\":900}"), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_READ, "{\"version\":3}"), FW_OK);
+}
+
+static void kinds_without_a_message_are_not_parsed(void **state)
+{
+	static const enum fw_topic_kind kinds[] = {FW_TOPIC_OTHER, FW_TOPIC_UPGRADE, FW_TOPIC_PULL_REPLY, FW_TOPIC_TASK, FW_TOPIC_CHUNK_REPLY, FW_TOPIC_CHUNK_ERROR};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		assert_int_equal(parse(kinds[i], "no JSON at all"), FW_OK);
+		assert_null(message.resolved);
+	}
+}
+
+static void an_empty_payload_is_a_read_and_nothing_else(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(FW_TOPIC_READ, ""), FW_OK);
+	assert_null(message.resolved);
+	assert_int_equal(message.message_id.len, 0);
+	refused(FW_TOPIC_PULL, "", "not a JSON object");
+	refused(FW_TOPIC_REPORT, "", "not a JSON object");
+	refused(FW_TOPIC_READ, " ", "not a JSON object");
+}
+
+static void what_is_no_object_is_refused(void **state)
+{
+	static const char *const payloads[] = {
+		"null", "true", "7", "\"text\"", "[]", "[{}]", "{", "}", "{}{}", "{} x", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{'a':1}", "{a:1}",
+		"{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":\"\n\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\ud800\"}",
+		"\xef\xbb\xbf\xef\xbb\xbf{}", " \xef\xbb\xbf{}", "{\"a\":tru", "// comment\n{}", "{\"version\":\"1.0\"", "version=1.0", "<version>1</version>",
+	};
+	static const enum fw_topic_kind kinds[] = {FW_TOPIC_PULL, FW_TOPIC_READ, FW_TOPIC_REPORT, FW_TOPIC_UPGRADE_PROGRESS};
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+			refused(kinds[k], payloads[i], "");
+	}
+}
+
+static void each_fault_of_the_payload_has_its_sentence(void **state)
+{
+	static const char nul_in_payload[] = "{\"version\":\"1\0\"}";
+
+	(void)state;
+	refused(FW_TOPIC_REPORT, "{\"version\":\"1\",\"version\":\"2\"}", "given twice");
+	refused(FW_TOPIC_REPORT, "{\"x\":{\"a\":1,\"a\":1}}", "given twice");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"1\\u00001\"}", "version");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"1.0", "ends before");
+	refused(FW_TOPIC_REPORT, "{\"ver\\u0000sion\":\"1\"}", "NUL");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"\xff\"}", "UTF-8");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"\xc0\xaf\"}", "UTF-8");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"\xed\xa0\x80\"}", "UTF-8");
+	refused(FW_TOPIC_REPORT, "\xff\xfe{}", "UTF-8");
+	refused(FW_TOPIC_REPORT, "{\"timestamp\":1e999}", "out of range");
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, nul_in_payload, sizeof(nul_in_payload) - 1), FW_INVALID);
+}
+
+/* The payload is taken without something, which is counted. */
+static void mended(enum fw_topic_kind kind, const char *payload, size_t len, const char *about)
+{
+	if (parse_bytes(kind, payload, len) != FW_OK)
+		fail_msg("refused: %s", payload);
+	if (!message.mended || !strstr(message.mended, about))
+		fail_msg("%s: said '%s', not about '%s'", payload, message.mended ? message.mended : "", about);
+}
+
+#define BYTES(literal) (literal), sizeof(literal) - 1
+
+static void what_is_around_the_json_is_cut_off(void **state)
+{
+	static const char old_buffer[] = "{\"version\":\"1.0\",\"x\":{}}\0\"}{\xff";
+
+	(void)state;
+	mended(FW_TOPIC_REPORT, BYTES("{\"version\":\"1.0\"}\0"), "NUL");
+	assert_slice(message.version, "1.0");
+	mended(FW_TOPIC_REPORT, BYTES("{\"version\":\"1.0\"}\0\0\0\0"), "NUL");
+	mended(FW_TOPIC_REPORT, BYTES(old_buffer), "NUL");
+	assert_slice(message.version, "1.0");
+	mended(FW_TOPIC_REPORT, BYTES("\xef\xbb\xbf{\"version\":\"1.0\"}"), "byte-order mark");
+	assert_slice(message.version, "1.0");
+	mended(FW_TOPIC_REPORT, BYTES("\xef\xbb\xbf {\"version\":\"\xc3\xa4\"}\n\0x"), "byte-order mark");
+	assert_slice(message.version, "\xc3\xa4");
+	mended(FW_TOPIC_PULL, BYTES("\xef\xbb\xbf{\"messageId\":\"m\",\"x\":[]}\0{\"messageId\":\"n\"}"), "NUL");
+	assert_slice(message.message_id, "\"m\"");
+	/* what a read of no bytes is */
+	assert_int_equal(parse_bytes(FW_TOPIC_READ, BYTES("\0")), FW_OK);
+	assert_int_equal(parse_bytes(FW_TOPIC_READ, BYTES("\xef\xbb\xbf\0{")), FW_OK);
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, BYTES("\0{\"version\":\"1.0\"}")), FW_INVALID);
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, BYTES("\xef\xbb{}")), FW_INVALID);
+	assert_int_equal(parse_bytes(FW_TOPIC_TASK, BYTES("\0")), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"version\":\"1.0\"}"), FW_OK);
+	assert_null(message.mended);
+}
+
+static void a_faulty_member_that_nothing_depends_on_is_left_out(void **state)
+{
+	static const char *const wrong[] = {"\"1\"", "\"2024-01-01T00:00:00Z\"", "true", "{}", "[]", "1e19", "-1e19", "9223372036854775808.0",
+		"99999999999999999999999", "\"\\u0000\""};
+	static const char *const wrong_ids[] = {"true", "false", "{}", "[]", "[1]", "\"a\\u0000\""};
+	char payload[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(payload, sizeof(payload), "{\"timestamp\":%s,\"version\":\"1.0\"}", wrong[i]);
+		mended(FW_TOPIC_REPORT, payload, strlen(payload), "timestamp");
+		assert_false(message.has_timestamp);
+		assert_slice(message.version, "1.0");
+	}
+	for (size_t i = 0; i < sizeof(wrong_ids) / sizeof(wrong_ids[0]); i++) {
+		snprintf(payload, sizeof(payload), "{\"messageId\":%s,\"currentVersion\":\"1.0\",\"timestamp\":5}", wrong_ids[i]);
+		mended(FW_TOPIC_PULL, payload, strlen(payload), "messageId");
+		assert_int_equal(message.message_id.len, 0);
+		assert_slice(message.current_version, "1.0");
+		assert_true(message.has_timestamp);
+	}
+	/* no other kind is about a member that it does not have */
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"messageId\":true,\"version\":\"1\"}"), FW_OK);
+	assert_null(message.mended);
+	refused(FW_TOPIC_PULL, "{\"messageId\":{},\"currentVersion\":7}", "currentVersion");
+}
+
+/* {"a":[[...]]}, `depth` brackets around nothing. */
+static enum fw_status parse_nested(unsigned depth)
+{
+	static char payload[FW_PAYLOAD_MAX];
+	size_t len = (size_t)snprintf(payload, sizeof(payload), "{\"a\":");
+
+	memset(payload + len, '[', depth - 1);
+	len += depth - 1;
+	memset(payload + len, ']', depth - 1);
+	len += depth - 1;
+	payload[len++] = '}';
+	return parse_bytes(FW_TOPIC_PULL, payload, len);
+}
+
+static void deep_nesting_is_refused(void **state)
+{
+	static char brackets[FW_PAYLOAD_MAX];
+
+	(void)state;
+	assert_int_equal(parse_nested(FW_DEPTH_MAX), FW_OK);
+	for (unsigned depth = FW_DEPTH_MAX + 1; depth < 4000; depth = 2 * depth + 1) {
+		assert_int_equal(parse_nested(depth), FW_INVALID);
+		assert_non_null(strstr(why, "nested too deeply: 16 levels"));
+	}
+	memset(brackets, '[', sizeof(brackets));
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, brackets, sizeof(brackets)), FW_INVALID);
+	memcpy(brackets, BYTES("{\"a\":{\"b\":"));
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, brackets, sizeof(brackets)), FW_INVALID);
+	assert_non_null(strstr(why, "nested"));
+	/* brackets in a text nest nothing */
+	memcpy(brackets, BYTES("{\"version\":\"1\",\"a\":\"\\\""));
+	memcpy(brackets + sizeof(brackets) - 2, "\"}", 2);
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, brackets, sizeof(brackets)), FW_OK);
+	/* one after the other is not one in the other */
+	refused(FW_TOPIC_REPORT, "{\"a\":[]],[[[[[[[[[[[[[[[", "");
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"a\":[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[{}]]}"), FW_OK);
+}
+
+static void the_payload_limit_is_exact(void **state)
+{
+	static char payload[FW_PAYLOAD_MAX + 1];
+
+	(void)state;
+	memset(payload, ' ', FW_PAYLOAD_MAX + 1);
+	memcpy(payload, "{\"version\":\"1\"}", 15);
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, payload, FW_PAYLOAD_MAX), FW_OK);
+	assert_slice(message.version, "1");
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, payload, FW_PAYLOAD_MAX + 1), FW_INVALID);
+	assert_string_equal(why, "the payload is larger than 8192 bytes");
+	assert_int_equal(parse_bytes(FW_TOPIC_READ, payload, FW_PAYLOAD_MAX + 1), FW_INVALID);
+	assert_int_equal(parse_bytes(FW_TOPIC_CHUNK, payload, FW_PAYLOAD_MAX + 1), FW_INVALID);
+	assert_int_equal(parse_bytes(FW_TOPIC_TASK, payload, FW_PAYLOAD_MAX + 1), FW_OK);
+}
+
+static void wrong_types_are_refused_by_name(void **state)
+{
+	static const struct {
+		enum fw_topic_kind kind;
+		const char *member, *wrong;
+	} cases[] = {
+		{FW_TOPIC_PULL, "currentVersion", "1 1.0 true {} [\"1\"]"},
+		{FW_TOPIC_PULL, "requestVersion", "1 1.0 true {} []"},
+		{FW_TOPIC_REPORT, "version", "1 1.5 false {} []"},
+		{FW_TOPIC_READ_REPLY, "version", "1 1.5 false {} []"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "version", "1 1.5 false {} []"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "progress", "-1 101 -0.5 101.0 1e300 -1e300 \"5\" true {} [] 9223372036854775807"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "complete", "1 0 \"true\" {} []"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "success", "1 0 \"true\" {} []"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "errorReason", "1 1.5 true {} []"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "firmwareId", "1 true {} [] \"a/b\" \"a+\" \"\xc3\xa4\" \"" C64 "x\" \"a\\tb\""},
+		{FW_TOPIC_UPGRADE_REPLY, "success", "1 \"false\" {} []"},
+		{FW_TOPIC_UPGRADE_REPLY, "message", "1 true {} []"},
+		{FW_TOPIC_CHUNK, "firmwareId", "1 true {} []"},
+		{FW_TOPIC_CHUNK, "offset", "-1 1.5 \"0\" true {} []"},
+		{FW_TOPIC_CHUNK, "length", "-1 0 1.5 \"1\" true {} []"},
+	};
+	char payload[256], values[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *value, *rest;
+
+		snprintf(values, sizeof(values), "%s", cases[i].wrong);
+		for (value = strtok_r(values, " ", &rest); value; value = strtok_r(NULL, " ", &rest)) {
+			snprintf(payload, sizeof(payload), "{\"%s\":%s}", cases[i].member, value);
+			refused(cases[i].kind, payload, cases[i].member);
+		}
+	}
+}
+
+static void versions_count_characters_not_bytes(void **state)
+{
+	char payload[512];
+
+	(void)state;
+	snprintf(payload, sizeof(payload), "{\"version\":\"%s\"}", C64);
+	assert_int_equal(parse(FW_TOPIC_REPORT, payload), FW_OK);
+	assert_slice(message.version, C64);
+	snprintf(payload, sizeof(payload), "{\"version\":\"%s\"}", U16 U16 U16 U16);
+	assert_int_equal(parse(FW_TOPIC_REPORT, payload), FW_OK);
+	snprintf(payload, sizeof(payload), "{\"version\":\"%sx\"}", U16 U16 U16 U16);
+	refused(FW_TOPIC_REPORT, payload, "version");
+	snprintf(payload, sizeof(payload), "{\"version\":\"%sx\"}", C64);
+	refused(FW_TOPIC_REPORT, payload, "version");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"a\\n\"}", "control");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"\x7f\"}", "control");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"\\u0085\"}", "control");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"1\\u202e0\"}", "control");
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"version\":\"v\\u00a0 \\\"v\\\" \\\\ /\"}"), FW_OK);
+	assert_slice(message.version, "v\xc2\xa0 \"v\" \\ /");
+}
+
+/* What nobody sees at the ends is no part of a version, however long; what is left is. */
+static void versions_are_trimmed(void **state)
+{
+	static const char *const same[] = {"2.0 ", " 2.0", "\\t2.0\\t ", "2.0\\u0000", "2.0\\u0000\\u0000\\u0000", "\\ufeff2.0", "\xef\xbb\xbf""2.0", "2.0\xc2\xa0",
+		"\\u00a0 2.0", "2.0\\u200b", "\xe3\x80\x80""2.0\xe2\x80\x83", "\\u2060\\u200e2.0\\u200f", " \\u0000 2.0 \\ufeff\\u0000 "};
+	static const char *const none[] = {" ", "\\t", "\\u0000", "\\ufeff", "\\u00a0 \\u0000\\u200b"};
+	static const struct {
+		enum fw_topic_kind kind;
+		const char *member;
+		size_t where;
+	} places[] = {
+		{FW_TOPIC_REPORT, "version", offsetof(struct fw_message, version)},
+		{FW_TOPIC_READ_REPLY, "version", offsetof(struct fw_message, version)},
+		{FW_TOPIC_UPGRADE_PROGRESS, "version", offsetof(struct fw_message, version)},
+		{FW_TOPIC_PULL, "currentVersion", offsetof(struct fw_message, current_version)},
+		{FW_TOPIC_PULL, "requestVersion", offsetof(struct fw_message, request_version)},
+	};
+	char payload[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		const struct fw_slice *version = (const struct fw_slice *)((const char *)&message + places[i].where);
+
+		for (size_t k = 0; k < sizeof(same) / sizeof(same[0]); k++) {
+			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", places[i].member, same[k]);
+			assert_int_equal(parse(places[i].kind, payload), FW_OK);
+			assert_slice(*version, "2.0");
+		}
+		for (size_t k = 0; k < sizeof(none) / sizeof(none[0]); k++) {
+			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", places[i].member, none[k]);
+			assert_int_equal(parse(places[i].kind, payload), FW_OK);
+			assert_int_equal(version->len, 0);
+		}
+	}
+	snprintf(payload, sizeof(payload), "{\"version\":\"%80s%s%80s\"}", "", C64, "");
+	assert_int_equal(parse(FW_TOPIC_REPORT, payload), FW_OK);
+	assert_slice(message.version, C64);
+	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"version\":\"2 0\"}"), FW_OK);
+	assert_slice(message.version, "2 0");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"2\\u00000\"}", "version");
+}
+
+static void numbers_are_rounded_down(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t timestamp;
+	} times[] = {
+		{"0", 0}, {"-5", -5}, {"1700000000000.75", 1700000000000}, {"1.7e12", 1700000000000}, {"-0.5", -1}, {"-1.0", -1}, {"0.0", 0},
+		{"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN}, {"-9.223372036854775808e18", INT64_MIN},
+	};
+	static const struct {
+		const char *text;
+		int progress;
+	} figures[] = {{"0", 0}, {"100", 100}, {"99.99", 99}, {"0.5", 0}, {"100.0", 100}, {"1e1", 10}, {"-0.0", 0}};
+	char payload[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		snprintf(payload, sizeof(payload), "{\"timestamp\":%s}", times[i].text);
+		assert_int_equal(parse(FW_TOPIC_REPORT, payload), FW_OK);
+		assert_true(message.has_timestamp);
+		assert_true(message.timestamp == times[i].timestamp);
+	}
+	for (i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		snprintf(payload, sizeof(payload), "{\"progress\":%s}", figures[i].text);
+		assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS, payload), FW_OK);
+		assert_true(message.has_progress && message.progress == figures[i].progress);
+	}
+}
+
+static void the_message_id_survives_other_mistakes(void **state)
+{
+	(void)state;
+	refused(FW_TOPIC_PULL, "{\"currentVersion\":7,\"messageId\":\"m-1\"}", "currentVersion");
+	assert_slice(message.message_id, "\"m-1\"");
+	refused(FW_TOPIC_PULL, "{\"requestVersion\":[],\"messageId\":12}", "requestVersion");
+	assert_slice(message.message_id, "12");
+}
+
+static void the_message_id_has_a_limit(void **state)
+{
+	char payload[1200];
+
+	(void)state;
+	snprintf(payload, sizeof(payload), "{\"messageId\":\"%01024d\"}", 0);
+	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
+	snprintf(payload, sizeof(payload), "{\"messageId\":\"%01025d\"}", 0);
+	mended(FW_TOPIC_PULL, payload, strlen(payload), "messageId");
+	assert_int_equal(message.message_id.len, 0);
+	snprintf(payload, sizeof(payload), "{\"messageId\":0.%01100d}", 0);
+	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
+}
+
+static void a_long_message_id_full_of_escapes_is_read(void **state)
+{
+	char payload[7000] = "{\"messageId\":\"";
+	size_t from = strlen(payload) - 1, at;
+
+	(void)state;
+	for (at = from + 1; at < from + 1 + 6 * 1024; at += 6)
+		memcpy(payload + at, "\\u0001", 6);
+	memcpy(payload + at, "\"}", 3);
+	assert_int_equal(parse(FW_TOPIC_PULL, payload), FW_OK);
+	assert_int_equal(message.message_id.len, 6 * 1024 + 2);
+	assert_memory_equal(message.message_id.at, payload + from, message.message_id.len);
+	memset(payload + from, '1', 6 * 1024 + 3);
+	refused(FW_TOPIC_PULL, payload, "out of range");
+	memcpy(payload + from, "0.", 2);
+	memcpy(payload + from + 6 * 1024 + 3, "}", 2);
+	mended(FW_TOPIC_PULL, payload, strlen(payload), "messageId");
+}
+
+static void want_of_memory_is_never_a_mistake_of_the_sender(void **state)
+{
+	static const char payload[] = "{\"timestamp\":17e11,\"messageId\":\"m\",\"currentVersion\":\"1.\\u0030\",\"x\":[1,{\"y\":2.5}],"
+				      "\"z\":\"0123456789012345678901234567890123456789\"}";
+	enum fw_status status = FW_NOMEM;
+	long left;
+
+	(void)state;
+	fw_message_clear(&message);
+	for (left = 0; status != FW_OK; left++) {
+		allocations_left = left;
+		status = fw_message_parse(FW_TOPIC_PULL, payload, sizeof(payload) - 1, &message, &why);
+		if (status != FW_OK) {
+			assert_int_equal(status, FW_NOMEM);
+			assert_string_equal(why, "out of memory");
+		}
+		fw_message_clear(&message);
+	}
+	allocations_left = -1;
+	assert_int_equal(left, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_kind_reads_its_members),
+		cmocka_unit_test(absent_null_and_empty_are_the_same),
+		cmocka_unit_test(members_of_other_kinds_are_ignored),
+		cmocka_unit_test(kinds_without_a_message_are_not_parsed),
+		cmocka_unit_test(an_empty_payload_is_a_read_and_nothing_else),
+		cmocka_unit_test(what_is_no_object_is_refused),
+		cmocka_unit_test(each_fault_of_the_payload_has_its_sentence),
+		cmocka_unit_test(what_is_around_the_json_is_cut_off),
+		cmocka_unit_test(a_faulty_member_that_nothing_depends_on_is_left_out),
+		cmocka_unit_test(deep_nesting_is_refused),
+		cmocka_unit_test(the_payload_limit_is_exact),
+		cmocka_unit_test(wrong_types_are_refused_by_name),
+		cmocka_unit_test(versions_count_characters_not_bytes),
+		cmocka_unit_test(versions_are_trimmed),
+		cmocka_unit_test(numbers_are_rounded_down),
+		cmocka_unit_test(the_message_id_survives_other_mistakes),
+		cmocka_unit_test(the_message_id_has_a_limit),
+		cmocka_unit_test(a_long_message_id_full_of_escapes_is_read),
+		cmocka_unit_test(want_of_memory_is_never_a_mistake_of_the_sender),
+	};
+
+	return cmocka_run_group_tests_name("message", tests, NULL, clear);
+}
