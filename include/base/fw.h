@@ -1,6 +1,6 @@
 /* What every module shares: the status codes, the limits of the contract, slices, errors.
  *
- * Layers, each including only downward: broker (plugin/plugin.c), domain (pure: knows neither the
+ * Layers, each including only downward: broker (broker/plugin.c), domain (pure: knows neither the
  * broker nor SQLite), store (plugin/store_*.c: the only files that include sqlite3.h). */
 #ifndef FW_BASE_FW_H
 #define FW_BASE_FW_H

@@ -10,18 +10,18 @@
 
 #include "base/fw.h"
 
-struct fw_side;
+struct fw_io_thread;
 
-/* Main thread. Starts the thread; `apart` false: with the broker's table. FW_OK, FW_NOMEM, or FW_FAILED with a sentence. The caller owns *out. */
-enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error);
+/* Main thread. Starts the thread; `apart` false: with the broker's table. FW_OK, FW_NOMEM, or FW_FAILED with a message. The caller owns *out. */
+enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, struct fw_error *error);
 
 /* Does it have a table of its own? Where the kernel has no close_range with CLOSE_RANGE_UNSHARE (before Linux 5.9), or forbids it, it has not. */
-bool fw_side_apart(const struct fw_side *side);
+bool fw_io_thread_apart(const struct fw_io_thread *io_thread);
 
-/* Main thread. Runs `job` on the side and waits for its end. */
-enum fw_status fw_side_run(struct fw_side *side, enum fw_status (*job)(void *context), void *context);
+/* Main thread. Runs `job` on the I/O thread and waits for its end. */
+enum fw_status fw_io_thread_run(struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context);
 
 /* Main thread. Ends the thread; those that it started must have ended. NULL is fine. */
-void fw_side_close(struct fw_side *side);
+void fw_io_thread_close(struct fw_io_thread *io_thread);
 
 #endif

@@ -38,7 +38,7 @@ struct fw_options {
 };
 
 /* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at the ends of a value (blanks, carriage
- * returns: text.h) is cut off. */
+ * returns: base/text.h) is cut off. */
 struct fw_option_line {
 	const char *key;
 	const char *value;

@@ -6,18 +6,18 @@
 
 #include "base/fw.h"
 
-struct fw_pace {
+struct fw_token_bucket {
 	int64_t taken_us; /* until when the tokens that were taken last, at the bucket's rate */
 	int64_t placed_us; /* and the places that were given */
 };
 
 /* Takes a token, if there is one now. `rate` a second, from 1. */
-bool fw_pace_take(struct fw_pace *pace, long rate, int64_t now_ms);
+bool fw_token_bucket_take(struct fw_token_bucket *pace, long rate, int64_t now_ms);
 
 /* Is there a token? Always, with a rate of 0. */
-bool fw_pace_ready(const struct fw_pace *pace, long rate, int64_t now_ms);
+bool fw_token_bucket_ready(const struct fw_token_bucket *pace, long rate, int64_t now_ms);
 
 /* When the next one in the queue may try again: later than the one before. */
-int64_t fw_pace_place(struct fw_pace *pace, long rate, int64_t now_ms);
+int64_t fw_token_bucket_place(struct fw_token_bucket *pace, long rate, int64_t now_ms);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/fw.h"
 
 /* Opens an existing or new file; for writing even where only reads follow, because SQLite must be able to recover the log that a crash
- * left. `busy_ms`: how long a statement waits for a lock. FW_OK, or trouble with a sentence in
+ * left. `busy_ms`: how long a statement waits for a lock. FW_OK, or an error with a message in
  * `error`; then *out is NULL. Close with sqlite3_close. */
 enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error);
 
@@ -43,10 +43,10 @@ void fw_db_copy_text(sqlite3_stmt *statement, int column, char *buffer, size_t s
 /* One step: FW_OK with a row, FW_NOT_FOUND when there is none (the statement is then reset). */
 enum fw_status fw_db_step(sqlite3_stmt *statement);
 
-/* Is there a row? FW_OK, FW_NOT_FOUND, or trouble; the statement is reset. */
+/* Is there a row? FW_OK, FW_NOT_FOUND, or an error; the statement is reset. */
 enum fw_status fw_db_exists(sqlite3_stmt *statement);
 
-/* The integer in the first column of the next row. FW_OK, FW_NOT_FOUND (*out is left alone), or trouble;
+/* The integer in the first column of the next row. FW_OK, FW_NOT_FOUND (*out is left alone), or an error;
  * the statement is reset. */
 enum fw_status fw_db_read_integer(sqlite3_stmt *statement, int64_t *out);
 

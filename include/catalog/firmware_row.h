@@ -6,7 +6,7 @@
 
 #include "upgrade/resolver.h"
 
-/* A query for fw_store_firmware_read: FW_SELECT_FIRMWARE "WHERE f. ..." */
+/* A query for fw_firmware_row_read: FW_SELECT_FIRMWARE "WHERE f. ..." */
 #define FW_SELECT_FIRMWARE \
 	"SELECT f.version_order, f.state = 'ready', f.firmware_id, f.version, f.url, f.sign, f.sign_method, f.parameters, f.size," \
 	" f.file, ff.sha256 IS NOT NULL, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode" \
@@ -15,6 +15,6 @@
 /* The first row, as a new fw_firmware, owned by the caller, to be freed with free(); the statement is reset. FW_NOT_FOUND when there is
  * none. A row made ready by force is not ready when it lacks what a device must be told, has what is no JSON to a device, or names a file
  * that was not verified. `urls_apart`: a url made here is told to each device anew, and not rendered. */
-enum fw_status fw_store_firmware_read(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out);
+enum fw_status fw_firmware_row_read(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out);
 
 #endif

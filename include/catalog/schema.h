@@ -1,4 +1,4 @@
-/* Making, checking and migrating the catalog file. On the side (side.h), at start. */
+/* Making, checking and migrating the catalog file. On the I/O thread (base/io_thread.h), at start. */
 #ifndef FW_CATALOG_SCHEMA_H
 #define FW_CATALOG_SCHEMA_H
 

@@ -1,4 +1,4 @@
-/* SQLite's connections on two sides that do not share a table of open files (side.h).
+/* SQLite's connections on two sides that do not share a table of open files (base/io_thread.h).
  *
  * SQLite's "unix" files know each other within a process: those of one inode share locks, descriptors and the WAL-index, since POSIX
  * locks belong to the process (os_unix.c, "Posix Advisory Locking"). To the kernel they belong to the table of open files, so with two tables
@@ -9,13 +9,13 @@
 
 #include <stdbool.h>
 
-/* Main thread, before the first connection. False: SQLite does not allow it here, and the side must have the broker's table. */
-bool fw_store_apart_begin(void);
+/* Main thread, before the first connection. False: SQLite does not allow it here, and the I/O thread must have the broker's table. */
+bool fw_vfs_begin(void);
 
 /* The connections that the calling thread opens from now on are strangers to all others. */
-void fw_store_apart_here(void);
+void fw_vfs_here(void);
 
-/* Main thread, after the last connection is closed; once for each fw_store_apart_begin that was true. */
-void fw_store_apart_end(void);
+/* Main thread, after the last connection is closed; once for each fw_vfs_begin that was true. */
+void fw_vfs_end(void);
 
 #endif

@@ -3,9 +3,9 @@
 #ifndef FW_DOWNLOAD_CHUNK_H
 #define FW_DOWNLOAD_CHUNK_H
 
-#include "files/transfers.h"
 #include "base/counter.h"
 #include "files/hosting.h"
+#include "files/transfers.h"
 
 #define FW_CHUNK_OF_DEVICE 16u             /* requests of one device that wait to be read */
 #define FW_CHUNK_IN_ALL 4096u              /* of all */
@@ -49,7 +49,7 @@ struct fw_chunk_reply {
 	uint32_t expiry_seconds; /* as in struct fw_publication */
 };
 
-/* These two on the side (side.h). FW_OK with the thread running; FW_NOMEM; FW_FAILED with a sentence. */
+/* These two on the I/O thread (base/io_thread.h). FW_OK with the thread running; FW_NOMEM; FW_FAILED with a message. */
 enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
 void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine */
 

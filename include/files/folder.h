@@ -27,34 +27,34 @@ bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_sta
 /* Nobody has touched the file for so many milliseconds. `now`: Unix ms. */
 bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms);
 
-/* On the side (side.h), at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a sentence that says what to change. */
-enum fw_status fw_files_prepare(const char *folder, struct fw_error *error);
+/* On the I/O thread (base/io_thread.h), at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a message that says what to change. */
+enum fw_status fw_folder_prepare(const char *folder, struct fw_error *error);
 
 /* Is the folder on a file system that another machine, or another process, may keep waiting without end? True also when it cannot be told. */
-bool fw_files_remote(const char *folder);
+bool fw_folder_remote(const char *folder);
 
 /* The name of that file system, for people (static): "NFS". NULL: it is none of these, or cannot be told. */
-const char *fw_files_remote_kind(const char *path);
+const char *fw_folder_remote_kind(const char *path);
 
-bool fw_files_name_valid(const char *name);
+bool fw_folder_name_valid(const char *name);
 
 /* Opens for reading; never blocks, never follows a link in the last component. FW_OK: *fd is the caller's to close. FW_NOT_FOUND; FW_INVALID
  * (a bad name, or no regular file); FW_IO (not readable): then a sentence is in `error`. */
-enum fw_status fw_files_open(const char *folder, const char *name, int *fd, struct fw_file_stamp *stamp, struct fw_error *error);
+enum fw_status fw_folder_open(const char *folder, const char *name, int *fd, struct fw_file_stamp *stamp, struct fw_error *error);
 
 /* How the name looks now, whatever kind of file it is; all zero when there is none. Equal to an earlier look: nothing happened to it. */
-struct fw_file_stamp fw_files_look(const char *folder, const char *name);
+struct fw_file_stamp fw_folder_look(const char *folder, const char *name);
 
 /* Is the file under this name still the one of the stamp? Costs one system call. */
-bool fw_files_unchanged(const char *folder, const char *name, const struct fw_file_stamp *stamp);
+bool fw_folder_unchanged(const char *folder, const char *name, const struct fw_file_stamp *stamp);
 
 /* Is what was opened still what it was? */
-bool fw_files_fd_unchanged(int fd, const struct fw_file_stamp *stamp);
+bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp);
 
 /* Has anybody this file open for writing, or mapped? `fd` is open for reading only, and not shared with other threads. Unknown where the kernel
  * does not tell: neither the file's owner nor allowed CAP_LEASE, or a file system of other machines, or one that cannot. */
 enum fw_file_writers { FW_WRITERS_NONE, FW_WRITERS_SOME, FW_WRITERS_UNKNOWN };
-enum fw_file_writers fw_files_writers(int fd);
+enum fw_file_writers fw_folder_writers(int fd);
 
 /* Watches the folder by inotify. One thread at a time. Only a hint that it is time to look: it sees nothing that happens on other
  * machines of a network file system, and may miss much when the kernel's queue overflows. */

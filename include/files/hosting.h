@@ -5,9 +5,9 @@
 
 #include <stdatomic.h>
 
+#include "base/options.h"
 #include "files/digest.h"
 #include "files/folder.h"
-#include "base/options.h"
 #include "files/url.h"
 
 /* A verified file, opened. */
@@ -18,7 +18,7 @@ struct fw_hosted_file {
 	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 };
 
-struct fw_delivery {
+struct fw_hosting {
 	const char *folder;   /* borrowed from the options, like url_base */
 	const char *url_base; /* NULL: files are had by chunks alone */
 	bool remote;          /* the folder is on a network file system: when its server hangs, so does who touches it */
@@ -27,28 +27,28 @@ struct fw_delivery {
 	atomic_bool suspect;  /* a file was found not to be what was verified: to be looked at by the store */
 };
 
-/* On the side (side.h). Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a sentence. */
-enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error);
+/* On the I/O thread (base/io_thread.h). Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a message. */
+enum fw_status fw_hosting_init(struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error);
 
 /* Do the URLs that devices are told name no machine that they can reach: all addresses of this one
  * (0.0.0.0, ::), or loopback (127.0.0.1, ::1, localhost), in whatever form? */
-bool fw_delivery_names_nobody(const struct fw_delivery *delivery);
+bool fw_hosting_names_nobody(const struct fw_hosting *hosting);
 
 /* Is the file on disk still what was verified? If not, the store is told to look. One system call. Not for the broker thread. */
-bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp);
+bool fw_hosting_holds(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
 
 /* The same for the broker thread, which must not wait for another machine: a remote folder is not touched, and the answer is yes. The
  * store looks at all files every 20 seconds, and a download at its own. */
-bool fw_delivery_may_hold(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp);
+bool fw_hosting_may_hold(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
 
 /* What the plugin fills in as firmware.url: {url_base}/firmware/{firmwareId}/{file}, or chunk:{firmwareId} without a url_base. malloc'd; NULL
  * when out of memory. */
-char *fw_delivery_plain_url(const struct fw_delivery *delivery, struct fw_slice firmware_id, struct fw_slice file);
+char *fw_hosting_plain_url(const struct fw_hosting *hosting, struct fw_slice firmware_id, struct fw_slice file);
 
 /* Are URLs made by the plugin told with an expiry? */
-bool fw_delivery_expires(const struct fw_delivery *delivery);
+bool fw_hosting_expires(const struct fw_hosting *hosting);
 
 /* The URL for one device, valid from `now` (Unix ms) for ttl_seconds, and less than a second longer. malloc'd; NULL when out of memory. */
-char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
+char *fw_hosting_url(const struct fw_hosting *hosting, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
 
 #endif

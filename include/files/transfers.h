@@ -5,10 +5,10 @@
 #include "base/fw.h"
 #include "files/spans.h"
 
-#define FW_ACCESS_IMAGE 17u /* 16 hex digits of an image's SHA-256, and the terminator */
-#define FW_ACCESS_SPANS 16u /* of a record */
+#define FW_TRANSFERS_IMAGE 17u /* 16 hex digits of an image's SHA-256, and the terminator */
+#define FW_TRANSFERS_SPANS 16u /* of a record */
 
-struct fw_access;
+struct fw_transfers;
 
 /* A part of a transfer, told when it starts, while it lasts, and when it ends. */
 struct fw_transfer {
@@ -21,27 +21,27 @@ struct fw_transfer {
 };
 
 /* A row of table download, or what is new of it. */
-struct fw_access_record {
+struct fw_transfers_record {
 	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 	int64_t first_at, last_at; /* Unix ms; last_at 0: no byte yet */
 	int64_t bytes, reached, total, requests;
-	char image[FW_ACCESS_IMAGE]; /* what was sent; empty: not known */
-	struct fw_span spans[FW_ACCESS_SPANS]; /* of it; what there is no room for is forgotten */
+	char image[FW_TRANSFERS_IMAGE]; /* what was sent; empty: not known */
+	struct fw_span spans[FW_TRANSFERS_SPANS]; /* of it; what there is no room for is forgotten */
 	size_t span_count;
 };
 
-struct fw_access *fw_access_new(size_t most); /* NULL when out of memory */
-void fw_access_free(struct fw_access *access); /* NULL is fine */
+struct fw_transfers *fw_transfers_new(size_t most); /* NULL when out of memory */
+void fw_transfers_free(struct fw_transfers *access); /* NULL is fine */
 
 /* Adds to what is known of this device, firmware and image. What does not fit any more is dropped. */
-void fw_access_note(struct fw_access *access, const struct fw_access_record *record);
+void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_record *record);
 
 /* Before records are taken this is called, to tell what is under way; NULL for none. Once it returns, the one before is not running. */
-void fw_access_set_sampler(struct fw_access *access, void (*sample)(void *context), void *context);
-void fw_access_sample(struct fw_access *access);
+void fw_transfers_set_sampler(struct fw_transfers *access, void (*sample)(void *context), void *context);
+void fw_transfers_sample(struct fw_transfers *access);
 
 /* Takes up to `most` records out; returns how many. *left: there are more of those that were gathered when this last left none; what
  * is noted meanwhile comes after them. */
-size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most, bool *left);
+size_t fw_transfers_take(struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left);
 
 #endif

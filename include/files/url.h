@@ -16,8 +16,8 @@ struct fw_url_key {
 	size_t len;
 };
 
-/* On the side (side.h), at start. Reads the key, or makes the file (64 hex digits of 32 random bytes, mode 0600) when it is missing. FW_OK, or
- * FW_INVALID with a sentence that says what to change: not to be made or read, readable by others, a short or long key. */
+/* On the I/O thread (base/io_thread.h), at start. Reads the key, or makes the file (64 hex digits of 32 random bytes, mode 0600) when it is missing. FW_OK, or
+ * FW_INVALID with a message that says what to change: not to be made or read, readable by others, a short or long key. */
 enum fw_status fw_url_key_load(const char *path, struct fw_url_key *out, struct fw_error *error);
 
 /* What a signed URL is good for. */

@@ -3,9 +3,9 @@
 #ifndef FW_FILES_VERIFIER_H
 #define FW_FILES_VERIFIER_H
 
+#include "base/fw.h"
 #include "files/digest.h"
 #include "files/folder.h"
-#include "base/fw.h"
 
 struct fw_verifier;
 
@@ -31,7 +31,7 @@ struct fw_verify_result {
 	struct fw_digest_result digest;
 };
 
-/* On the side (side.h), like fw_verifier_stop. Starts the thread. `folder` is borrowed. FW_OK, or FW_FAILED with a sentence, FW_NOMEM. */
+/* On the I/O thread (base/io_thread.h), like fw_verifier_stop. Starts the thread. `folder` is borrowed. FW_OK, or FW_FAILED with a message, FW_NOMEM. */
 enum fw_status fw_verifier_start(const char *folder, struct fw_verifier **out, struct fw_error *error);
 void fw_verifier_stop(struct fw_verifier *verifier); /* ends what it is reading; NULL is fine */
 

@@ -1,14 +1,14 @@
 /* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges (contract, section 4a). On libmicrohttpd, in
- * threads of its own that run behind the broker's; it is started and stopped on the side (side.h).
+ * threads of its own that run behind the broker's; it is started and stopped on the I/O thread (base/io_thread.h).
  *
  * Knows neither the catalog nor keys: it asks its callbacks, which are called on its threads, several at a time. */
 #ifndef FW_HTTP_SERVER_H
 #define FW_HTTP_SERVER_H
 
-#include "files/transfers.h"
 #include "base/counter.h"
-#include "files/hosting.h"
 #include "base/fw.h"
+#include "files/hosting.h"
+#include "files/transfers.h"
 
 struct fw_http;
 
@@ -40,7 +40,7 @@ struct fw_http_config {
 	bool is_private; /* URLs are for one device each: caches between must not keep what they get */
 };
 
-/* FW_OK with the server running, or FW_INVALID with a sentence. The caller owns *out. */
+/* FW_OK with the server running, or FW_INVALID with a message. The caller owns *out. */
 enum fw_status fw_http_start(const struct fw_http_config *config, struct fw_http **out, struct fw_error *error);
 void fw_http_stop(struct fw_http *http); /* ends all transfers; NULL is fine */
 

@@ -25,7 +25,7 @@ struct fw_reply_to {
 	size_t correlation_len;
 };
 
-struct fw_request {
+struct fw_incoming {
 	const char *topic;
 	const void *payload;
 	size_t len;
@@ -65,11 +65,11 @@ enum fw_verdict {
 	FW_DENY,   /* refuse it: MQTT 5 reason code 0x87 */
 	FW_LIMIT,  /* refuse it: MQTT 5 reason code 0x97 (quota exceeded), where the broker can send that, or else 0x87 */
 	FW_ANSWERED, /* acknowledge it, but let nobody have it */
-	FW_AGAIN,  /* do not acknowledge it: it could not be kept */
+	FW_NO_ACK,  /* do not acknowledge it: it could not be kept */
 };
 
 /* Opens catalog, spool and store. `broker` is copied; `options` is borrowed for the life of the service.
- * FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
+ * FW_OK, or an error with a message in `error`. The caller owns *out. */
 enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error);
 
 /* Applies what is left, ends the store's thread. NULL is fine. */
@@ -78,7 +78,7 @@ void fw_service_close(struct fw_service *service);
 /* How many products and firmware the catalog has, and where it is: for the line at start. */
 void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
-enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request);
+enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *request);
 
 /* May the client publish there? For a message that fw_service_message will not see, such as a will; what is refused is counted and logged.
  * The client need not be there any more, and does not show itself by it. */
@@ -93,7 +93,7 @@ void fw_service_subscribed(struct fw_service *service, const struct fw_client *c
 /* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
 
-/* For finding clients that throw each other out (takeover.h): the client published, where the broker will not tell why its connection ended;
+/* For finding clients that throw each other out (service/takeover.h): the client published, where the broker will not tell why its connection ended;
  * and its connection ended, told beside fw_service_gone. */
 void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
 void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);

@@ -43,16 +43,16 @@ struct fw_spool_damage {
 
 /* Opens the spool whose segments begin with `prefix` (a path; its folder must exist), finding what an earlier run
  * left. `applied` is the catalog's last applied sequence; numbering goes on above both. FW_OK, FW_NOMEM, or FW_IO with a
- * sentence in `error`. The caller owns *out. On the side, at start. */
+ * sentence in `error`. The caller owns *out. On the I/O thread, at start. */
 enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io, struct fw_spool **out, struct fw_error *error);
 
-/* On the side, at start, instead of applying them: takes the segments of an earlier run out of the way, by ".kept" behind their names. Who
+/* On the I/O thread, at start, instead of applying them: takes the segments of an earlier run out of the way, by ".kept" behind their names. Who
  * numbers above *last (0: there were none) can have them back later, beside those that were made since. FW_OK, FW_NOMEM, or FW_IO with a
  * sentence in `error`. */
-enum fw_status fw_spool_set_aside(const char *prefix, uint64_t *last, struct fw_error *error);
+enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw_error *error);
 
 /* Any thread. Whether the disk is to be doubted, since writing to it has failed elsewhere: then each append asks it by a write(). */
-void fw_spool_doubt(struct fw_spool *spool, bool doubt);
+void fw_spool_suspect(struct fw_spool *spool, bool suspect);
 
 /* Broker thread. Nothing will be appended any more: closes what appending opened. NULL is fine. */
 void fw_spool_seal(struct fw_spool *spool);

@@ -3,14 +3,14 @@
 #ifndef FW_STORE_STORE_H
 #define FW_STORE_STORE_H
 
-#include "files/transfers.h"
 #include "base/counter.h"
-#include "files/hosting.h"
 #include "base/fw.h"
 #include "base/options.h"
+#include "files/hosting.h"
+#include "files/transfers.h"
+#include "spool/spool.h"
 #include "store/outbox.h"
 #include "store/presence_queue.h"
-#include "spool/spool.h"
 
 struct fw_store;
 
@@ -18,18 +18,18 @@ struct fw_store_config {
 	const struct fw_options *options; /* borrowed, like all here, for the life of the store */
 	struct fw_counters *counters;
 	struct fw_outbox *outbox;
-	struct fw_delivery *delivery;
-	struct fw_access *access;
-	bool apart; /* on a side with a table of open files of its own */
+	struct fw_hosting *hosting;
+	struct fw_transfers *access;
+	bool own_table; /* on a side with a table of open files of its own */
 	bool sees_connections; /* the broker tells of clients that connect: who is not known to be there is not */
 	uint64_t first_connection; /* the connections of this run have this number or a higher one */
 };
 
-/* On the side (side.h), like all that follows but for the broker thread's. Checks, makes or migrates the catalog, opens it and its
- * spool. FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
+/* On the I/O thread (base/io_thread.h), like all that follows but for the broker thread's. Checks, makes or migrates the catalog, opens it and its
+ * spool. FW_OK, or an error with a message in `error`. The caller owns *out. */
 enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
 
-/* Before the thread is started: the version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or trouble. */
+/* Before the thread is started: the version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or an error. */
 enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 
 /* Starts the store's thread. */

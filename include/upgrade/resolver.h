@@ -6,8 +6,8 @@
 #ifndef FW_UPGRADE_RESOLVER_H
 #define FW_UPGRADE_RESOLVER_H
 
-#include "files/folder.h"
 #include "base/fw.h"
+#include "files/folder.h"
 #include "protocol/message.h"
 #include "upgrade/unapplied.h"
 
@@ -41,13 +41,13 @@ struct fw_open_row {
 	int64_t order;
 };
 
-#define FW_LABEL_TIMES 3 /* so often an image may name itself otherwise than the catalog does, before a device is offered it no more */
+#define FW_LABEL_CHECK_TIMES 3 /* so often an image may name itself otherwise than the catalog does, before a device is offered it no more */
 
-#define FW_OPEN_ROWS_MAX 16u /* per device; more than fw_pending remembers as closed, so that one is left to choose */
+#define FW_OPEN_ROWS_MAX 16u /* per device; more than fw_unapplied remembers as closed, so that one is left to choose */
 
 /* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY, FW_IO, FW_CORRUPT when the
  * catalog cannot be read now. Firmware is new, made by fw_firmware_copy, owned by the caller. */
-struct fw_catalog_source {
+struct fw_resolver_source {
 	void *context;
 	/* a number that moves with every change that an answer may depend on; asked all the time, so it must be cheap */
 	enum fw_status (*generation)(void *context, uint64_t *out);
@@ -65,7 +65,7 @@ struct fw_catalog_source {
 	/* what the device ran, terminated, before the upgrade that it completed and has not reported of; FW_NOT_FOUND when there is none, or
 	 * that is too long ago at `now` (Unix ms) */
 	enum fw_status (*completed_from)(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size);
-	/* whether the device, which names `version`, has shown FW_LABEL_TIMES in a row that this firmware names itself otherwise; FW_NOT_FOUND when
+	/* whether the device, which names `version`, has shown FW_LABEL_CHECK_TIMES in a row that this firmware names itself otherwise; FW_NOT_FOUND when
 	 * it never did */
 	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product, struct fw_slice device, const char *firmware_id, struct fw_slice version, bool *out);
 	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none */
@@ -76,17 +76,17 @@ struct fw_catalog_source {
  * with free(). NULL when out of memory. */
 struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware);
 
-struct fw_catalog;
+struct fw_resolver;
 
-/* `source` and `pending` are borrowed. NULL when out of memory. */
-struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending);
-void fw_catalog_free(struct fw_catalog *catalog); /* NULL is fine */
+/* `source` and `unapplied` are borrowed. NULL when out of memory. */
+struct fw_resolver *fw_resolver_new(const struct fw_resolver_source *source, const struct fw_unapplied *unapplied);
+void fw_resolver_free(struct fw_resolver *resolver); /* NULL is fine */
 
 /* Of what the last answer came from: moves with every change that an answer may depend on. */
-uint64_t fw_catalog_generation(const struct fw_catalog *catalog);
+uint64_t fw_resolver_generation(const struct fw_resolver *resolver);
 
-/* FW_OK, FW_NOT_FOUND (unknown product), or the source's trouble. */
-enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out);
+/* FW_OK, FW_NOT_FOUND (unknown product), or the source's error. */
+enum fw_status fw_resolver_product(struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out);
 
 struct fw_pull {
 	struct fw_slice product, device;
@@ -102,17 +102,17 @@ struct fw_answer {
 	bool of_task; /* it is, or may be (a request by version), the firmware of an open row of the device */
 };
 
-/* Decides, in the contract's order. FW_OK, or the source's trouble: then there is no answer. */
-enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out);
+/* Decides, in the contract's order. FW_OK, or the source's error: then there is no answer. */
+enum fw_status fw_resolver_answer(struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out);
 
 /* A device completed an upgrade: from now on pulls from before its restart are told from others. */
-void fw_catalog_note_completion(struct fw_catalog *catalog);
+void fw_resolver_note_completion(struct fw_resolver *resolver);
 
 /* The version the device runs as far as the plugin was told, uplinks not yet applied included.
- * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's trouble. */
-enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+ * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's error. */
+enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice device, char *version, size_t size);
 
 /* What a device runs that has completed the upgrade to this firmware. As above. */
-enum fw_status fw_catalog_version_of(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
 
 #endif

@@ -19,16 +19,16 @@
 
 #include "base/fw.h"
 
-enum fw_row_state {
-	FW_ROW_WAITING,
-	FW_ROW_PROCESSING,
-	FW_ROW_SUCCESS,
-	FW_ROW_FAILED,
-	FW_ROW_CANCELED,
-	FW_ROW_STATES
+enum fw_upgrade_state {
+	FW_UPGRADE_WAITING,
+	FW_UPGRADE_PROCESSING,
+	FW_UPGRADE_SUCCESS,
+	FW_UPGRADE_FAILED,
+	FW_UPGRADE_CANCELED,
+	FW_UPGRADE_STATES
 };
 
-enum fw_row_event {
+enum fw_upgrade_event {
 	FW_EVENT_PUSHED,          /* the scheduler sends `upgrade` */
 	FW_EVENT_PULLED,          /* a pull was answered with this firmware */
 	FW_EVENT_ACCEPTED,        /* upgrade/reply, success */
@@ -44,11 +44,11 @@ enum fw_row_event {
 	FW_EVENT_INTERRUPTED,     /* the attempt's connection is no more, and nothing is heard of the attempt */
 	FW_EVENT_UNHEARD,         /* the connection of a response timeout ended, without a word since the push */
 	FW_EVENT_STOP,            /* the task was stopped while the row was under way */
-	FW_ROW_EVENTS
+	FW_UPGRADE_EVENTS
 };
 
 /* What a rule may ask besides state and event: bits. */
-enum fw_row_fact {
+enum fw_upgrade_fact {
 	FW_FACT_PUSH = 1 << 0,       /* the task's mode is push, not pull */
 	FW_FACT_BY_DEVICE = 1 << 1,  /* the failure was the device's own word, and final */
 	FW_FACT_PRESENT = 1 << 2,    /* the device is there by the connection that the attempt was sent to */
@@ -59,10 +59,10 @@ enum fw_row_fact {
 	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
 	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
 };
-#define FW_ROW_FACTS 9
+#define FW_UPGRADE_FACTS 9
 
 /* What follows, besides the new state: bits. */
-enum fw_row_action {
+enum fw_upgrade_action {
 	FW_ACT_RESPONDED = 1 << 0, /* note responded_at; the upgrade timeout is the next one */
 	FW_ACT_START = 1 << 1,     /* an attempt begins: note pushed_at, count it, start the timers */
 	FW_ACT_RESUME = 1 << 2,    /* a late sign of life: the attempt goes on, with a new upgrade timeout */
@@ -72,7 +72,7 @@ enum fw_row_action {
 	FW_ACT_COUNT = 1 << 6,     /* count an interruption */
 	FW_ACT_WATCH = 1 << 7,     /* a word of the upgrade is due within response_timeout_seconds */
 };
-#define FW_ROW_ACTIONS 8
+#define FW_UPGRADE_ACTIONS 8
 
 /* The kinds of failure, as in task_device.failure. */
 enum fw_failure {
@@ -86,38 +86,38 @@ enum fw_failure {
 	FW_FAILURES
 };
 
-struct fw_row_step {
+struct fw_upgrade_step {
 	bool legal;              /* false: the event changes nothing in this state */
-	enum fw_row_state state; /* the state after the event; as before when not legal */
-	unsigned actions;        /* of enum fw_row_action */
+	enum fw_upgrade_state state; /* the state after the event; as before when not legal */
+	unsigned actions;        /* of enum fw_upgrade_action */
 	enum fw_failure failure; /* the kind, when the state is failed */
 	const char *reason;      /* the broker's reason; NULL: the device gives its own, or there is none. "%s" stands for
 	                          * the version that the device runs, "%d" for the number of interruptions */
 };
 
-/* `facts`: bits of enum fw_row_fact; what the event does not ask for may be 0. */
-struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, unsigned facts);
+/* `facts`: bits of enum fw_upgrade_fact; what the event does not ask for may be 0. */
+struct fw_upgrade_step fw_state_machine_step(enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts);
 
 /* The table itself, for what shows it: the transition number `index`, from 0. False behind the last one. `yes` and
  * `no` are the facts that must, and must not, hold. Of several transitions that hold the first one counts. */
-struct fw_row_rule {
-	enum fw_row_state from;
-	enum fw_row_event event;
+struct fw_transition {
+	enum fw_upgrade_state from;
+	enum fw_upgrade_event event;
 	unsigned yes, no;
-	struct fw_row_step step;
+	struct fw_upgrade_step step;
 };
-bool fw_rules_rule(size_t index, struct fw_row_rule *out);
+bool fw_state_machine_rule(size_t index, struct fw_transition *out);
 
 /* Names, as the catalog has them; "" for what is out of range. Static. */
-const char *fw_rules_state_name(enum fw_row_state state);
-const char *fw_rules_event_name(enum fw_row_event event);
-const char *fw_rules_fact_name(unsigned bit);   /* number of the bit */
-const char *fw_rules_action_name(unsigned bit); /* number of the bit */
-const char *fw_rules_failure_name(enum fw_failure failure);
+const char *fw_state_machine_state_name(enum fw_upgrade_state state);
+const char *fw_state_machine_event_name(enum fw_upgrade_event event);
+const char *fw_state_machine_fact_name(unsigned bit);   /* number of the bit */
+const char *fw_state_machine_action_name(unsigned bit); /* number of the bit */
+const char *fw_state_machine_failure_name(enum fw_failure failure);
 
-bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out);
+bool fw_state_machine_state_parse(struct fw_slice text, enum fw_upgrade_state *out);
 
 /* FW_FAILURE_NONE for what is not a kind that this table gives. */
-enum fw_failure fw_rules_failure_parse(struct fw_slice text);
+enum fw_failure fw_state_machine_failure_parse(struct fw_slice text);
 
 #endif

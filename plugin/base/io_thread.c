@@ -10,9 +10,9 @@
 
 #define FIRST_CLOSED 3u /* standard output and error stay */
 
-struct fw_side {
+struct fw_io_thread {
 	pthread_t thread;
-	bool apart;
+	bool own_table;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	enum fw_status (*job)(void *context); /* NULL: none, or done */
@@ -23,85 +23,85 @@ struct fw_side {
 
 static void *run(void *argument)
 {
-	struct fw_side *side = argument;
+	struct fw_io_thread *io_thread = argument;
 #ifdef __SANITIZE_THREAD__
-	bool apart = false; /* the sanitizer takes equal numbers in two tables for one file, and tells of races */
+	bool own_table = false; /* the sanitizer takes equal numbers in two tables for one file, and tells of races */
 #else
 	/* closing the copies of the broker's descriptors keeps nothing open that the broker closes */
-	bool apart = side->apart && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
+	bool own_table = io_thread->own_table && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
 #endif
 
-	pthread_mutex_lock(&side->lock);
-	side->apart = apart;
-	side->ready = true;
-	pthread_cond_broadcast(&side->changed);
-	while (!side->stop) {
-		if (side->job) {
-			side->status = side->job(side->context);
-			side->job = NULL;
-			pthread_cond_broadcast(&side->changed);
+	pthread_mutex_lock(&io_thread->lock);
+	io_thread->own_table = own_table;
+	io_thread->ready = true;
+	pthread_cond_broadcast(&io_thread->changed);
+	while (!io_thread->stop) {
+		if (io_thread->job) {
+			io_thread->status = io_thread->job(io_thread->context);
+			io_thread->job = NULL;
+			pthread_cond_broadcast(&io_thread->changed);
 		}
-		pthread_cond_wait(&side->changed, &side->lock);
+		pthread_cond_wait(&io_thread->changed, &io_thread->lock);
 	}
-	pthread_mutex_unlock(&side->lock);
+	pthread_mutex_unlock(&io_thread->lock);
 	return NULL;
 }
 
-enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error)
+enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, struct fw_error *error)
 {
-	struct fw_side *side = calloc(1, sizeof(*side));
+	struct fw_io_thread *io_thread = calloc(1, sizeof(*io_thread));
 	enum fw_status status;
 
-	if (!side)
+	if (!io_thread)
 		return FW_NOMEM;
-	side->apart = apart;
-	pthread_mutex_init(&side->lock, NULL);
-	pthread_cond_init(&side->changed, NULL);
-	status = fw_thread_start(&side->thread, run, side, "opens the catalog", error);
+	io_thread->own_table = own_table;
+	pthread_mutex_init(&io_thread->lock, NULL);
+	pthread_cond_init(&io_thread->changed, NULL);
+	status = fw_thread_start(&io_thread->thread, run, io_thread, "opens the catalog", error);
 	if (status != FW_OK) {
-		pthread_cond_destroy(&side->changed);
-		pthread_mutex_destroy(&side->lock);
-		free(side);
+		pthread_cond_destroy(&io_thread->changed);
+		pthread_mutex_destroy(&io_thread->lock);
+		free(io_thread);
 		return status;
 	}
-	pthread_mutex_lock(&side->lock);
-	while (!side->ready)
-		pthread_cond_wait(&side->changed, &side->lock);
-	pthread_mutex_unlock(&side->lock);
-	*out = side;
+	pthread_mutex_lock(&io_thread->lock);
+	while (!io_thread->ready)
+		pthread_cond_wait(&io_thread->changed, &io_thread->lock);
+	pthread_mutex_unlock(&io_thread->lock);
+	*out = io_thread;
 	return FW_OK;
 }
 
-bool fw_side_apart(const struct fw_side *side)
+bool fw_io_thread_apart(const struct fw_io_thread *io_thread)
 {
-	return side->apart;
+	return io_thread->own_table;
 }
 
-enum fw_status fw_side_run(struct fw_side *side, enum fw_status (*job)(void *context), void *context)
+enum fw_status fw_io_thread_run(struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context)
 {
 	enum fw_status status;
 
-	pthread_mutex_lock(&side->lock);
-	side->job = job;
-	side->context = context;
-	pthread_cond_broadcast(&side->changed);
-	while (side->job)
-		pthread_cond_wait(&side->changed, &side->lock);
-	status = side->status;
-	pthread_mutex_unlock(&side->lock);
+	pthread_mutex_lock(&io_thread->lock);
+	io_thread->job = job;
+	io_thread->context = context;
+	pthread_cond_broadcast(&io_thread->changed);
+	while (io_thread->job)
+		pthread_cond_wait(&io_thread->changed, &io_thread->lock);
+	status = io_thread->status;
+	pthread_mutex_unlock(&io_thread->lock);
 	return status;
 }
 
-void fw_side_close(struct fw_side *side)
+void fw_io_thread_close(struct fw_io_thread *io_thread)
 {
-	if (!side)
+	if (!io_thread)
 		return;
-	pthread_mutex_lock(&side->lock);
-	side->stop = true;
-	pthread_cond_broadcast(&side->changed);
-	pthread_mutex_unlock(&side->lock);
-	pthread_join(side->thread, NULL);
-	pthread_cond_destroy(&side->changed);
-	pthread_mutex_destroy(&side->lock);
-	free(side);
+	pthread_mutex_lock(&io_thread->lock);
+	io_thread->stop = true;
+	pthread_cond_broadcast(&io_thread->changed);
+	pthread_mutex_unlock(&io_thread->lock);
+	pthread_join(io_thread->thread, NULL);
+	pthread_cond_destroy(&io_thread->changed);
+	pthread_mutex_destroy(&io_thread->lock);
+	free(io_thread);
 }

@@ -1,4 +1,4 @@
-/* Reads mosquitto.conf again, as Mosquitto's conf.c does: the broker tells no plugin what stands
+/* Reads mosquitto.conf again, as Mosquitto's broker/conf.c does: the broker tells no plugin what stands
  * there. What comes of it is good for a line in the log, and for nothing else. At start, any
  * thread. */
 #ifndef FW_BROKER_CONF_H

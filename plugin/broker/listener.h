@@ -1,6 +1,6 @@
 /* Which listener's clients this plugin serves. With per_listener_settings Mosquitto 2.0 gives a
  * plugin the clients of one listener alone, and no plugin is told which: it is the one above the
- * plugin's line in mosquitto.conf (conf.h). At start, any thread. */
+ * plugin's line in mosquitto.conf (broker/conf.h). At start, any thread. */
 #ifndef FW_BROKER_LISTENER_H
 #define FW_BROKER_LISTENER_H
 
@@ -33,6 +33,6 @@ enum fw_status fw_listener_find(
 
 /* The sentence to log, or an empty one, into error->text. True: some listener's clients are not
  * served, and nobody may have meant that. */
-bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *sentence);
+bool fw_listener_describe(const struct fw_listener_place *connection, struct fw_error *sentence);
 
 #endif

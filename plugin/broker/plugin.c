@@ -19,12 +19,12 @@
 #include <mqtt_protocol.h>
 #endif
 
+#include "base/options.h"
 #include "broker/conf.h"
 #include "broker/listener.h"
 #include "broker/loaded.h"
-#include "broker/wakeup.h"
-#include "base/options.h"
 #include "broker/retained.h"
+#include "broker/wakeup.h"
 #include "service/service.h"
 
 #define NAME "mosquitto-firmware: "
@@ -35,7 +35,7 @@
 #define EVENT_CONNECT 11
 #define EVENT_SUBSCRIBE 12
 #define EVENT_CLIENT_OFFLINE 28
-#define QUOTA_EXCEEDED (-6) /* one that 2.0 lacks, and takes for trouble: it would end the connection */
+#define QUOTA_EXCEEDED (-6) /* one that 2.0 lacks, and takes for an error: it would end the connection */
 #define SESSION_TAKEN_OVER 142 /* why a connection ended, on 2.1; 2.0 always says -1 */
 #define PLUGIN_IGNORE 32 /* a return code that 2.0 lacks: as if this plugin did not exist */
 
@@ -43,7 +43,7 @@ struct plugin {
 	mosquitto_plugin_id_t *identifier;
 	struct fw_options options;
 	struct fw_service *service;
-	struct fw_nudge *nudge; /* 2.1 */
+	struct fw_wakeup *wakeup; /* 2.1 */
 	bool on_2_1;
 	char answered_topic[18]; /* where an answered request goes: nobody can subscribe to what he cannot guess, and no wildcard matches $ */
 };
@@ -187,7 +187,7 @@ static int on_message(int event, void *data, void *context)
 	struct plugin *plugin = context;
 	struct mosquitto_evt_message *message = data;
 	struct fw_client client = client_of(message->client);
-	struct fw_request request = {.topic = message->topic,
+	struct fw_incoming request = {.topic = message->topic,
 		.payload = message->payload,
 		.len = message->payloadlen,
 		.qos = message->qos,
@@ -202,7 +202,7 @@ static int on_message(int event, void *data, void *context)
 		return MOSQ_ERR_ACL_DENIED;
 	case FW_LIMIT:
 		return plugin->on_2_1 ? QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
-	case FW_AGAIN:
+	case FW_NO_ACK:
 		return MOSQ_ERR_UNKNOWN;
 	case FW_ANSWERED:
 		return swallow(plugin, message);
@@ -238,10 +238,10 @@ static int on_tick(int event, void *data, void *context)
 	int64_t wanted;
 
 	(void)event;
-	fw_nudge_over(plugin->nudge);
+	fw_wakeup_over(plugin->wakeup);
 	wanted = fw_service_tick(plugin->service);
 	if (wanted < 1) {
-		fw_nudge_soon(plugin->nudge);
+		fw_wakeup_soon(plugin->wakeup);
 		wanted = 1;
 	}
 	/* 2.1 sleeps until the next event unless it is told when to come back: 0 would mean no wish. 2.0 comes back anyway.
@@ -366,7 +366,7 @@ static int register_events(struct plugin *plugin)
 static void plugin_free(struct plugin *plugin)
 {
 	fw_service_close(plugin->service);
-	fw_nudge_free(plugin->nudge);
+	fw_wakeup_free(plugin->wakeup);
 	fw_options_clear(&plugin->options);
 	free(plugin);
 }
@@ -417,16 +417,16 @@ static void name_retained(const char *conf)
 /* 2.0: says which listener is served, when that is not each of them. */
 static void tell_listener(const struct plugin *plugin, const char *conf)
 {
-	struct fw_listener_place place;
+	struct fw_listener_place connection;
 	struct fw_error sentence;
 	Dl_info own;
 	bool missed;
 
 	if (plugin->on_2_1 || !dladdr(events, &own))
 		return;
-	if (fw_listener_find(conf, own.dli_fname, &place) != FW_OK)
+	if (fw_listener_find(conf, own.dli_fname, &connection) != FW_OK)
 		return;
-	missed = fw_listener_describe(&place, &sentence);
+	missed = fw_listener_describe(&connection, &sentence);
 	if (sentence.text[0])
 		mosquitto_log_printf(
 			missed ? MOSQ_LOG_WARNING : MOSQ_LOG_NOTICE, NAME "%s", sentence.text);
@@ -476,7 +476,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		return code;
 	}
 	if (plugin->on_2_1)
-		plugin->nudge = fw_nudge_new();
+		plugin->wakeup = fw_wakeup_new();
 	*userdata = plugin;
 	greet(plugin);
 	read_conf(plugin);

@@ -2,7 +2,7 @@
  * tells a plugin what it has retained, but each reads its own file when it starts, before its
  * plugins: so that file is read, once, then.
  *
- * Knows what of mosquitto.conf (conf.h) says where that file is, and the format of its file,
+ * Knows what of mosquitto.conf (broker/conf.h) says where that file is, and the format of its file,
  * versions 5 and 6 (its src/persist.h, 1.5.6 to 2.1). Broker thread, at start. */
 #ifndef FW_BROKER_RETAINED_H
 #define FW_BROKER_RETAINED_H

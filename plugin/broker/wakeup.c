@@ -9,7 +9,7 @@
 #define SOON_NS 1000000
 #define AGAIN_NS 10000000 /* the first one may come before the thread sleeps */
 
-struct fw_nudge {
+struct fw_wakeup {
 	timer_t timer;
 	bool armed;
 	struct sigaction before;
@@ -31,45 +31,45 @@ static bool take_signal(struct sigaction *before)
 	return sigaction(SIGURG, &ours, NULL) == 0;
 }
 
-struct fw_nudge *fw_nudge_new(void)
+struct fw_wakeup *fw_wakeup_new(void)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG, ._sigev_un._tid = gettid()};
-	struct fw_nudge *nudge = calloc(1, sizeof(*nudge));
+	struct fw_wakeup *wakeup = calloc(1, sizeof(*wakeup));
 
-	if (!nudge)
+	if (!wakeup)
 		return NULL;
-	if (take_signal(&nudge->before)) {
-		if (timer_create(CLOCK_MONOTONIC, &event, &nudge->timer) == 0)
-			return nudge;
-		sigaction(SIGURG, &nudge->before, NULL);
+	if (take_signal(&wakeup->before)) {
+		if (timer_create(CLOCK_MONOTONIC, &event, &wakeup->timer) == 0)
+			return wakeup;
+		sigaction(SIGURG, &wakeup->before, NULL);
 	}
-	free(nudge);
+	free(wakeup);
 	return NULL;
 }
 
-void fw_nudge_free(struct fw_nudge *nudge)
+void fw_wakeup_free(struct fw_wakeup *wakeup)
 {
-	if (!nudge)
+	if (!wakeup)
 		return;
-	timer_delete(nudge->timer);
-	sigaction(SIGURG, &nudge->before, NULL);
-	free(nudge);
+	timer_delete(wakeup->timer);
+	sigaction(SIGURG, &wakeup->before, NULL);
+	free(wakeup);
 }
 
-void fw_nudge_soon(struct fw_nudge *nudge)
+void fw_wakeup_soon(struct fw_wakeup *wakeup)
 {
 	struct itimerspec soon = {.it_value.tv_nsec = SOON_NS, .it_interval.tv_nsec = AGAIN_NS};
 
-	if (nudge)
-		nudge->armed = timer_settime(nudge->timer, 0, &soon, NULL) == 0;
+	if (wakeup)
+		wakeup->armed = timer_settime(wakeup->timer, 0, &soon, NULL) == 0;
 }
 
-void fw_nudge_over(struct fw_nudge *nudge)
+void fw_wakeup_over(struct fw_wakeup *wakeup)
 {
 	struct itimerspec never = {.it_value.tv_nsec = 0};
 
-	if (!nudge || !nudge->armed)
+	if (!wakeup || !wakeup->armed)
 		return;
-	timer_settime(nudge->timer, 0, &never, NULL);
-	nudge->armed = false;
+	timer_settime(wakeup->timer, 0, &never, NULL);
+	wakeup->armed = false;
 }

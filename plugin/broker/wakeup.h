@@ -6,17 +6,17 @@
 #ifndef FW_BROKER_WAKEUP_H
 #define FW_BROKER_WAKEUP_H
 
-struct fw_nudge;
+struct fw_wakeup;
 
 /* Main thread: the one that is to be woken. NULL when it cannot be done. */
-struct fw_nudge *fw_nudge_new(void);
-void fw_nudge_free(struct fw_nudge *nudge); /* NULL is fine */
+struct fw_wakeup *fw_wakeup_new(void);
+void fw_wakeup_free(struct fw_wakeup *wakeup); /* NULL is fine */
 
 /* The same thread. Interrupts the system call in which it is in a millisecond, and again every ten until it is over; one that can be restarted is restarted (SA_RESTART), which
  * epoll_wait never is (signal(7)). NULL is fine. */
-void fw_nudge_soon(struct fw_nudge *nudge);
+void fw_wakeup_soon(struct fw_wakeup *wakeup);
 
 /* The same thread: it woke up. Costs nothing when nothing is on its way. NULL is fine. */
-void fw_nudge_over(struct fw_nudge *nudge);
+void fw_wakeup_over(struct fw_wakeup *wakeup);
 
 #endif

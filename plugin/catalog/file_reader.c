@@ -21,43 +21,43 @@ static const char *const sql[STATEMENTS] = {
 	[REJECTED] = "SELECT state = 'rejected' FROM firmware WHERE firmware_id = ?1",
 };
 
-struct fw_finder {
+struct fw_file_reader {
 	pthread_mutex_t lock;
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_delivery *delivery;
+	struct fw_hosting *hosting;
 };
 
-enum fw_status fw_finder_open(const char *path, struct fw_delivery *delivery, struct fw_finder **out, struct fw_error *error)
+enum fw_status fw_file_reader_open(const char *path, struct fw_hosting *hosting, struct fw_file_reader **out, struct fw_error *error)
 {
-	struct fw_finder *finder = calloc(1, sizeof(*finder));
+	struct fw_file_reader *file_reader = calloc(1, sizeof(*file_reader));
 	enum fw_status status;
 
-	if (!finder)
+	if (!file_reader)
 		return FW_NOMEM;
-	pthread_mutex_init(&finder->lock, NULL);
-	finder->delivery = delivery;
-	status = fw_db_open(path, BUSY_MS, &finder->db, error);
+	pthread_mutex_init(&file_reader->lock, NULL);
+	file_reader->hosting = hosting;
+	status = fw_db_open(path, BUSY_MS, &file_reader->db, error);
 	if (status == FW_OK)
-		status = fw_db_exec(finder->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
+		status = fw_db_exec(file_reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
 	if (status == FW_OK)
-		status = fw_db_prepare(finder->db, sql, finder->statements, STATEMENTS, error);
+		status = fw_db_prepare(file_reader->db, sql, file_reader->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_finder_close(finder);
+		fw_file_reader_close(file_reader);
 		return status;
 	}
-	*out = finder;
+	*out = file_reader;
 	return FW_OK;
 }
 
-void fw_finder_close(struct fw_finder *finder)
+void fw_file_reader_close(struct fw_file_reader *file_reader)
 {
-	if (!finder)
+	if (!file_reader)
 		return;
-	fw_db_finalize(finder->statements, STATEMENTS);
-	sqlite3_close(finder->db);
-	pthread_mutex_destroy(&finder->lock);
-	free(finder);
+	fw_db_finalize(file_reader->statements, STATEMENTS);
+	sqlite3_close(file_reader->db);
+	pthread_mutex_destroy(&file_reader->lock);
+	free(file_reader);
 }
 
 static bool copy(struct fw_slice text, char *buffer, size_t size)
@@ -77,23 +77,23 @@ static bool read_row(sqlite3_stmt *statement, struct fw_hosted_file *out, char *
 		copy(fw_db_text(statement, 6), out->sha256, sizeof(out->sha256));
 }
 
-static enum fw_status look_up(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_hosted_file *out, char *file, size_t size)
+static enum fw_status look_up(struct fw_file_reader *file_reader, struct fw_slice firmware_id, struct fw_hosted_file *out, char *file, size_t size)
 {
-	sqlite3_stmt *statement = finder->statements[FIND];
+	sqlite3_stmt *statement = file_reader->statements[FIND];
 	enum fw_status status;
 
-	pthread_mutex_lock(&finder->lock);
+	pthread_mutex_lock(&file_reader->lock);
 	fw_db_bind_text(statement, 1, firmware_id);
 	status = fw_db_step(statement);
 	if (status == FW_OK) {
 		status = read_row(statement, out, file, size) ? FW_OK : FW_NOT_FOUND;
 		sqlite3_reset(statement);
 	}
-	pthread_mutex_unlock(&finder->lock);
+	pthread_mutex_unlock(&file_reader->lock);
 	return status;
 }
 
-enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
+enum fw_status fw_file_reader_find(struct fw_file_reader *file_reader, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
 {
 	struct fw_file_stamp stamp;
 	char name[256];
@@ -101,12 +101,12 @@ enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware
 
 	if (!copy(firmware_id, out->firmware_id, sizeof(out->firmware_id)))
 		return FW_NOT_FOUND;
-	status = look_up(finder, firmware_id, out, name, sizeof(name));
+	status = look_up(file_reader, firmware_id, out, name, sizeof(name));
 	if (status != FW_OK)
 		return status;
 	if (file.len && !fw_slice_equal(file, fw_slice_of(name)))
 		return FW_NOT_FOUND;
-	status = fw_files_open(finder->delivery->folder, name, &out->fd, &stamp, NULL);
+	status = fw_folder_open(file_reader->hosting->folder, name, &out->fd, &stamp, NULL);
 	if (status == FW_OK && fw_file_stamp_equal(&stamp, &out->stamp))
 		return FW_OK;
 	/* want of descriptors, say, passes */
@@ -114,21 +114,21 @@ enum fw_status fw_finder_find(struct fw_finder *finder, struct fw_slice firmware
 		return FW_BUSY;
 	if (status == FW_OK)
 		close(out->fd);
-	atomic_store(&finder->delivery->suspect, true);
+	atomic_store(&file_reader->hosting->suspect, true);
 	return FW_NOT_FOUND;
 }
 
-bool fw_finder_withdrawn(struct fw_finder *finder, struct fw_slice firmware_id)
+bool fw_file_reader_withdrawn(struct fw_file_reader *file_reader, struct fw_slice firmware_id)
 {
-	sqlite3_stmt *statement = finder->statements[REJECTED];
+	sqlite3_stmt *statement = file_reader->statements[REJECTED];
 	enum fw_status status;
 	bool withdrawn;
 
-	pthread_mutex_lock(&finder->lock);
+	pthread_mutex_lock(&file_reader->lock);
 	fw_db_bind_text(statement, 1, firmware_id);
 	status = fw_db_step(statement);
 	withdrawn = status == FW_NOT_FOUND || (status == FW_OK && sqlite3_column_int(statement, 0));
 	sqlite3_reset(statement);
-	pthread_mutex_unlock(&finder->lock);
+	pthread_mutex_unlock(&file_reader->lock);
 	return withdrawn;
 }

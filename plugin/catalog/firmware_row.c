@@ -51,7 +51,7 @@ static enum fw_status make_firmware(sqlite3_stmt *statement, bool urls_apart, st
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-enum fw_status fw_store_firmware_read(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
+enum fw_status fw_firmware_row_read(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
 {
 	enum fw_status status = fw_db_step(statement);
 

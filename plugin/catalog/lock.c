@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum fw_status fw_store_lock(const char *db_file, int *fd, struct fw_error *error)
+enum fw_status fw_lock_catalog(const char *db_file, int *fd, struct fw_error *error)
 {
 	char *path = NULL;
 

@@ -54,17 +54,17 @@ struct wal_header {
 
 #define WAL_INDEX_PAGE 32768 /* bytes of the first piece of the WAL-index, in the same document */
 
-struct fw_reader {
+struct fw_pull_reader {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_catalog_source source;
+	struct fw_resolver_source source;
 	int64_t data_version; /* at which `generation` was read; 0: never */
 	uint64_t generation;
 	bool urls_apart;
 	struct wal_header seen; /* when data_version was asked last */
 };
 
-static sqlite3_stmt *start(struct fw_reader *reader, enum statement which, struct fw_slice product)
+static sqlite3_stmt *start(struct fw_pull_reader *reader, enum statement which, struct fw_slice product)
 {
 	sqlite3_stmt *statement = reader->statements[which];
 
@@ -73,7 +73,7 @@ static sqlite3_stmt *start(struct fw_reader *reader, enum statement which, struc
 }
 
 /* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not share its memory, it is always false. */
-static bool nothing_committed(struct fw_reader *reader)
+static bool nothing_committed(struct fw_pull_reader *reader)
 {
 	sqlite3_file *file = NULL;
 	void volatile *shared = NULL;
@@ -92,7 +92,7 @@ static bool nothing_committed(struct fw_reader *reader)
 
 /* PRAGMA data_version moves with every commit of another connection, the store's among them; only then is
  * the generation worth a look. */
-static enum fw_status look_at_generation(struct fw_reader *reader)
+static enum fw_status look_at_generation(struct fw_pull_reader *reader)
 {
 	int64_t data_version = 0, generation = 0;
 	enum fw_status status = fw_db_read_integer(reader->statements[DATA_VERSION], &data_version);
@@ -104,7 +104,7 @@ static enum fw_status look_at_generation(struct fw_reader *reader)
 	status = fw_db_read_integer(reader->statements[GENERATION], &generation);
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_CORRUPT : status;
-	/* never 0, which is what a new fw_catalog has */
+	/* never 0, which is what a new fw_resolver has */
 	reader->generation = (uint64_t)generation + 1;
 	reader->data_version = data_version;
 	return FW_OK;
@@ -112,7 +112,7 @@ static enum fw_status look_at_generation(struct fw_reader *reader)
 
 static enum fw_status read_generation(void *context, uint64_t *out)
 {
-	struct fw_reader *reader = context;
+	struct fw_pull_reader *reader = context;
 	enum fw_status status = FW_OK;
 
 	if (!nothing_committed(reader))
@@ -146,9 +146,9 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	return FW_OK;
 }
 
-static enum fw_status read_firmware(const struct fw_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
+static enum fw_status read_firmware(const struct fw_pull_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
-	return fw_store_firmware_read(statement, reader->urls_apart, out);
+	return fw_firmware_row_read(statement, reader->urls_apart, out);
 }
 
 static enum fw_status read_by_version(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)
@@ -245,7 +245,7 @@ static enum fw_status read_mislabelled(void *context, struct fw_slice product, s
 	fw_db_bind_text(statement, 2, device);
 	fw_db_bind_text(statement, 3, fw_slice_of(firmware_id));
 	fw_db_bind_text(statement, 4, version);
-	fw_db_bind_integer(statement, 5, FW_LABEL_TIMES);
+	fw_db_bind_integer(statement, 5, FW_LABEL_CHECK_TIMES);
 	status = fw_db_read_integer(statement, &mislabelled);
 	if (status == FW_OK)
 		*out = mislabelled;
@@ -257,9 +257,9 @@ static enum fw_status read_version_of(void *context, struct fw_slice product, st
 	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
 }
 
-enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct fw_error *error)
+enum fw_status fw_pull_reader_open(const char *path, struct fw_pull_reader **out, struct fw_error *error)
 {
-	struct fw_reader *reader = calloc(1, sizeof(*reader));
+	struct fw_pull_reader *reader = calloc(1, sizeof(*reader));
 	enum fw_status status;
 
 	if (!reader)
@@ -270,16 +270,16 @@ enum fw_status fw_reader_open(const char *path, struct fw_reader **out, struct f
 	if (status == FW_OK)
 		status = fw_db_prepare(reader->db, sql, reader->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_reader_close(reader);
+		fw_pull_reader_close(reader);
 		return status;
 	}
-	reader->source = (struct fw_catalog_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
+	reader->source = (struct fw_resolver_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
 		read_open_rows, read_device_version, read_completed_from, read_mislabelled, read_version_of};
 	*out = reader;
 	return FW_OK;
 }
 
-void fw_reader_close(struct fw_reader *reader)
+void fw_pull_reader_close(struct fw_pull_reader *reader)
 {
 	if (!reader)
 		return;
@@ -288,14 +288,14 @@ void fw_reader_close(struct fw_reader *reader)
 	free(reader);
 }
 
-const struct fw_catalog_source *fw_reader_source(struct fw_reader *reader)
+const struct fw_resolver_source *fw_pull_reader_source(struct fw_pull_reader *reader)
 {
 	return &reader->source;
 }
 
-void fw_reader_keep_urls_apart(struct fw_reader *reader, bool apart)
+void fw_pull_reader_keep_urls_apart(struct fw_pull_reader *reader, bool own_table)
 {
-	reader->urls_apart = apart;
+	reader->urls_apart = own_table;
 }
 
 static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, bool *found)
@@ -308,7 +308,7 @@ static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, 
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
+enum fw_status fw_pull_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
 {
 	enum fw_status status = find_row(start(context, HERE, product), device, here);
 
@@ -316,7 +316,7 @@ enum fw_status fw_reader_find_device(void *context, struct fw_slice product, str
 	return status == FW_OK && !*here ? find_row(start(context, ELSEWHERE, product), device, elsewhere) : status;
 }
 
-enum fw_status fw_reader_counts(struct fw_reader *reader, int64_t *products, int64_t *firmware)
+enum fw_status fw_pull_reader_counts(struct fw_pull_reader *reader, int64_t *products, int64_t *firmware)
 {
 	enum fw_status status = fw_db_integer(reader->db, "SELECT count(*) FROM product", products, NULL);
 

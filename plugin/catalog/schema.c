@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "catalog/schema_data.h"
 #include "catalog/db.h"
+#include "catalog/schema_data.h"
 
 static int migration_number(const char *name)
 {

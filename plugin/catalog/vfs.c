@@ -34,7 +34,7 @@ static int apart_fstat(int fd, struct stat *out)
 	return result;
 }
 
-bool fw_store_apart_begin(void)
+bool fw_vfs_begin(void)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
 
@@ -59,12 +59,12 @@ bool fw_store_apart_begin(void)
 	return false;
 }
 
-void fw_store_apart_here(void)
+void fw_vfs_here(void)
 {
 	here = true;
 }
 
-void fw_store_apart_end(void)
+void fw_vfs_end(void)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
 

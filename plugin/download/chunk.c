@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "download/chunk_share.h"
 #include "protocol/message.h"
-#include "base/thread.h"
 #include "protocol/topic.h"
 
 #define SECOND_US 1000000
@@ -232,7 +232,7 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 	if (!payload)
 		return refuse(chunks, request, "busy", "out of memory: ask again later", out);
 	/* the bytes are those that were verified if the file is still the same after they were read */
-	if (!read_all(file->fd, payload, len, request->offset) || !fw_files_fd_unchanged(file->fd, &file->stamp)) {
+	if (!read_all(file->fd, payload, len, request->offset) || !fw_folder_fd_unchanged(file->fd, &file->stamp)) {
 		free(payload);
 		return refuse(chunks, request, "not_found", "the file is being changed: ask for the firmware again", out);
 	}

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "download/chunk.h"
 #include "base/table.h"
+#include "download/chunk.h"
 
 #define DEVICES_MOST 65536u /* remembered for a while */
 #define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */

@@ -3,69 +3,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/server.h"
 #include "catalog/file_reader.h"
+#include "http/server.h"
 #include "protocol/topic.h"
 
 #define ACCESS_MOST 100000u /* devices that download between two writes of the store */
 
-struct fw_courier {
+struct fw_download {
 	const struct fw_options *options;
-	struct fw_delivery delivery;
+	struct fw_hosting hosting;
 	struct fw_counters *counters;
-	struct fw_access *access;
-	struct fw_finder *finder;
+	struct fw_transfers *access;
+	struct fw_file_reader *file_reader;
 	struct fw_chunks *chunks;
 	struct fw_http *http;
 };
 
-enum fw_status fw_courier_new(const struct fw_options *options, struct fw_counters *counters, struct fw_courier **out, struct fw_error *error)
+enum fw_status fw_download_new(const struct fw_options *options, struct fw_counters *counters, struct fw_download **out, struct fw_error *error)
 {
-	struct fw_courier *courier = calloc(1, sizeof(*courier));
+	struct fw_download *download = calloc(1, sizeof(*download));
 	enum fw_status status;
 
-	if (!courier)
+	if (!download)
 		return FW_NOMEM;
-	courier->options = options;
-	courier->counters = counters;
-	courier->access = fw_access_new(ACCESS_MOST);
-	status = courier->access ? fw_delivery_init(&courier->delivery, options, error) : FW_NOMEM;
+	download->options = options;
+	download->counters = counters;
+	download->access = fw_transfers_new(ACCESS_MOST);
+	status = download->access ? fw_hosting_init(&download->hosting, options, error) : FW_NOMEM;
 	if (status != FW_OK) {
-		fw_courier_free(courier);
+		fw_download_free(download);
 		return status;
 	}
-	*out = courier;
+	*out = download;
 	return FW_OK;
 }
 
-void fw_courier_free(struct fw_courier *courier)
+void fw_download_free(struct fw_download *download)
 {
-	if (!courier)
+	if (!download)
 		return;
-	fw_courier_stop(courier);
-	fw_access_free(courier->access);
-	free(courier);
+	fw_download_stop(download);
+	fw_transfers_free(download->access);
+	free(download);
 }
 
 static enum fw_status find_for_http(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
 {
-	struct fw_courier *courier = context;
+	struct fw_download *download = context;
 
-	return fw_finder_find(courier->finder, firmware_id, file, out);
+	return fw_file_reader_find(download->file_reader, firmware_id, file, out);
 }
 
 static enum fw_status find_for_chunk(void *context, struct fw_slice firmware_id, struct fw_hosted_file *out)
 {
-	struct fw_courier *courier = context;
+	struct fw_download *download = context;
 
-	return fw_finder_find(courier->finder, firmware_id, (struct fw_slice){NULL, 0}, out);
+	return fw_file_reader_find(download->file_reader, firmware_id, (struct fw_slice){NULL, 0}, out);
 }
 
 static bool is_withdrawn(void *context, struct fw_slice firmware_id)
 {
-	struct fw_courier *courier = context;
+	struct fw_download *download = context;
 
-	return fw_finder_withdrawn(courier->finder, firmware_id);
+	return fw_file_reader_withdrawn(download->file_reader, firmware_id);
 }
 
 static bool read_seconds(struct fw_slice text, int64_t *out)
@@ -86,13 +86,13 @@ static bool read_seconds(struct fw_slice text, int64_t *out)
 
 static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
 {
-	const struct fw_courier *courier = context;
+	const struct fw_download *download = context;
 	struct fw_url_grant grant = {.product = fw_slice_of(file->product_id), .device = query->device, .firmware_id = fw_slice_of(file->firmware_id), .file = name};
 
-	if (!fw_delivery_expires(&courier->delivery))
+	if (!fw_hosting_expires(&download->hosting))
 		return true;
 	if (!fw_topic_id_valid(query->device) || !read_seconds(query->expires, &grant.expires) ||
-		!fw_url_check(&courier->delivery.key, &grant, query->signature, fw_now_ms() / 1000))
+		!fw_url_check(&download->hosting.key, &grant, query->signature, fw_now_ms() / 1000))
 		return false;
 	*device = query->device;
 	return true;
@@ -100,9 +100,9 @@ static bool permit(void *context, const struct fw_hosted_file *file, struct fw_s
 
 static void note_access(void *context, const struct fw_transfer *access)
 {
-	struct fw_courier *courier = context;
+	struct fw_download *download = context;
 	int64_t now = fw_now_ms();
-	struct fw_access_record record = {.first_at = now, .last_at = access->bytes ? now : 0, .bytes = access->bytes, .reached = access->reached,
+	struct fw_transfers_record record = {.first_at = now, .last_at = access->bytes ? now : 0, .bytes = access->bytes, .reached = access->reached,
 		.total = access->total, .requests = access->started};
 
 	fw_slice_copy(access->product, record.product_id, sizeof(record.product_id));
@@ -110,68 +110,68 @@ static void note_access(void *context, const struct fw_transfer *access)
 	fw_slice_copy(access->firmware_id, record.firmware_id, sizeof(record.firmware_id));
 	if (access->image.len >= sizeof(record.image))
 		memcpy(record.image, access->image.at, sizeof(record.image) - 1);
-	fw_spans_add(record.spans, &record.span_count, FW_ACCESS_SPANS,
+	fw_spans_add(record.spans, &record.span_count, FW_TRANSFERS_SPANS,
 		(struct fw_span){access->reached - access->bytes, access->reached});
-	fw_access_note(courier->access, &record);
+	fw_transfers_note(download->access, &record);
 }
 
 static void sample(void *context)
 {
-	struct fw_courier *courier = context;
+	struct fw_download *download = context;
 
-	fw_http_sample(courier->http);
+	fw_http_sample(download->http);
 }
 
-static enum fw_status start_http(struct fw_courier *courier, struct fw_error *error)
+static enum fw_status start_http(struct fw_download *download, struct fw_error *error)
 {
-	struct fw_http_config config = {.listen = courier->options->http_listen, .context = courier, .find = find_for_http, .permit = permit,
-		.access = note_access, .withdrawn = is_withdrawn, .counters = courier->counters, .is_private = fw_delivery_expires(&courier->delivery)};
+	struct fw_http_config config = {.listen = download->options->http_listen, .context = download, .find = find_for_http, .permit = permit,
+		.access = note_access, .withdrawn = is_withdrawn, .counters = download->counters, .is_private = fw_hosting_expires(&download->hosting)};
 	enum fw_status status;
 
 	if (!config.listen)
 		return FW_OK;
-	status = fw_http_start(&config, &courier->http, error);
+	status = fw_http_start(&config, &download->http, error);
 	if (status == FW_OK)
-		fw_access_set_sampler(courier->access, sample, courier);
+		fw_transfers_set_sampler(download->access, sample, download);
 	return status;
 }
 
-enum fw_status fw_courier_start(struct fw_courier *courier, struct fw_error *error)
+enum fw_status fw_download_start(struct fw_download *download, struct fw_error *error)
 {
-	struct fw_chunk_config config = {.context = courier, .find = find_for_chunk, .access = note_access,
-		.counters = courier->counters, .rate_total = courier->options->chunk_rate_total};
-	enum fw_status status = fw_finder_open(courier->options->db_file, &courier->delivery, &courier->finder, error);
+	struct fw_chunk_config config = {.context = download, .find = find_for_chunk, .access = note_access,
+		.counters = download->counters, .rate_total = download->options->chunk_rate_total};
+	enum fw_status status = fw_file_reader_open(download->options->db_file, &download->hosting, &download->file_reader, error);
 
 	if (status == FW_OK)
-		status = fw_chunks_start(&config, &courier->chunks, error);
-	return status == FW_OK ? start_http(courier, error) : status;
+		status = fw_chunks_start(&config, &download->chunks, error);
+	return status == FW_OK ? start_http(download, error) : status;
 }
 
-void fw_courier_stop(struct fw_courier *courier)
+void fw_download_stop(struct fw_download *download)
 {
-	if (!courier)
+	if (!download)
 		return;
-	if (courier->access)
-		fw_access_set_sampler(courier->access, NULL, NULL);
-	fw_http_stop(courier->http);
-	fw_chunks_stop(courier->chunks);
-	fw_finder_close(courier->finder);
-	courier->http = NULL;
-	courier->chunks = NULL;
-	courier->finder = NULL;
+	if (download->access)
+		fw_transfers_set_sampler(download->access, NULL, NULL);
+	fw_http_stop(download->http);
+	fw_chunks_stop(download->chunks);
+	fw_file_reader_close(download->file_reader);
+	download->http = NULL;
+	download->chunks = NULL;
+	download->file_reader = NULL;
 }
 
-struct fw_delivery *fw_courier_delivery(struct fw_courier *courier)
+struct fw_hosting *fw_download_delivery(struct fw_download *download)
 {
-	return &courier->delivery;
+	return &download->hosting;
 }
 
-struct fw_access *fw_courier_access(struct fw_courier *courier)
+struct fw_transfers *fw_download_access(struct fw_download *download)
 {
-	return courier->access;
+	return download->access;
 }
 
-struct fw_chunks *fw_courier_chunks(struct fw_courier *courier)
+struct fw_chunks *fw_download_chunks(struct fw_download *download)
 {
-	return courier->chunks;
+	return download->chunks;
 }

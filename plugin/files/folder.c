@@ -35,7 +35,7 @@ bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t set
 	return age < -settle_ms || age >= settle_ms;
 }
 
-enum fw_status fw_files_prepare(const char *folder, struct fw_error *error)
+enum fw_status fw_folder_prepare(const char *folder, struct fw_error *error)
 {
 	struct stat status;
 
@@ -52,7 +52,7 @@ enum fw_status fw_files_prepare(const char *folder, struct fw_error *error)
 	return FW_OK;
 }
 
-bool fw_files_name_valid(const char *name)
+bool fw_folder_name_valid(const char *name)
 {
 	size_t len = name ? strlen(name) : 0;
 
@@ -69,7 +69,7 @@ bool fw_files_name_valid(const char *name)
 
 static bool make_path(char *path, const char *folder, const char *name)
 {
-	return fw_files_name_valid(name) && (size_t)snprintf(path, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE;
+	return fw_folder_name_valid(name) && (size_t)snprintf(path, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE;
 }
 
 static enum fw_status not_opened(const char *name, int reason, struct fw_error *error)
@@ -91,7 +91,7 @@ static enum fw_status not_opened(const char *name, int reason, struct fw_error *
 	return FW_IO;
 }
 
-enum fw_status fw_files_open(const char *folder, const char *name, int *fd, struct fw_file_stamp *stamp, struct fw_error *error)
+enum fw_status fw_folder_open(const char *folder, const char *name, int *fd, struct fw_file_stamp *stamp, struct fw_error *error)
 {
 	char path[PATH_SIZE];
 	struct stat status;
@@ -116,7 +116,7 @@ enum fw_status fw_files_open(const char *folder, const char *name, int *fd, stru
 	return FW_OK;
 }
 
-struct fw_file_stamp fw_files_look(const char *folder, const char *name)
+struct fw_file_stamp fw_folder_look(const char *folder, const char *name)
 {
 	char path[PATH_SIZE];
 	struct stat status;
@@ -133,7 +133,7 @@ static bool same(const struct stat *status, const struct fw_file_stamp *stamp)
 	return S_ISREG(status->st_mode) && fw_file_stamp_equal(&now, stamp);
 }
 
-bool fw_files_unchanged(const char *folder, const char *name, const struct fw_file_stamp *stamp)
+bool fw_folder_unchanged(const char *folder, const char *name, const struct fw_file_stamp *stamp)
 {
 	char path[PATH_SIZE];
 	struct stat status;
@@ -141,7 +141,7 @@ bool fw_files_unchanged(const char *folder, const char *name, const struct fw_fi
 	return make_path(path, folder, name) && lstat(path, &status) == 0 && same(&status, stamp);
 }
 
-bool fw_files_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
+bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 {
 	struct stat status;
 
@@ -169,14 +169,14 @@ static const char *remote_kind(const struct statfs *status)
 	return NULL;
 }
 
-bool fw_files_remote(const char *folder)
+bool fw_folder_remote(const char *folder)
 {
 	struct statfs status;
 
 	return statfs(folder, &status) != 0 || remote_kind(&status);
 }
 
-const char *fw_files_remote_kind(const char *path)
+const char *fw_folder_remote_kind(const char *path)
 {
 	struct statfs status;
 
@@ -194,7 +194,7 @@ static bool opened_remote(int fd)
 /* By a read lease, which the kernel gives only where nobody can write. It is given back at once; whoever opens the file in between waits
  * for that. The kernel would then tell this process by SIGIO, which ends it: hence another signal, which is ignored by default, and for
  * this thread alone. */
-enum fw_file_writers fw_files_writers(int fd)
+enum fw_file_writers fw_folder_writers(int fd)
 {
 	struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
 

@@ -6,17 +6,17 @@
 #include <string.h>
 #include <strings.h>
 
-enum fw_status fw_delivery_init(struct fw_delivery *delivery, const struct fw_options *options, struct fw_error *error)
+enum fw_status fw_hosting_init(struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error)
 {
-	enum fw_status status = fw_files_prepare(options->files_dir, error);
+	enum fw_status status = fw_folder_prepare(options->files_dir, error);
 
-	delivery->folder = options->files_dir;
-	delivery->url_base = options->url_base;
-	delivery->remote = status == FW_OK && fw_files_remote(options->files_dir);
-	delivery->ttl_seconds = options->url_ttl_seconds;
-	atomic_store(&delivery->suspect, false);
-	if (status == FW_OK && fw_delivery_expires(delivery))
-		status = fw_url_key_load(options->url_secret_file, &delivery->key, error);
+	hosting->folder = options->files_dir;
+	hosting->url_base = options->url_base;
+	hosting->remote = status == FW_OK && fw_folder_remote(options->files_dir);
+	hosting->ttl_seconds = options->url_ttl_seconds;
+	atomic_store(&hosting->suspect, false);
+	if (status == FW_OK && fw_hosting_expires(hosting))
+		status = fw_url_key_load(options->url_secret_file, &hosting->key, error);
 	return status;
 }
 
@@ -72,13 +72,13 @@ static bool is_localhost(const char *host)
 	return len >= own && strcasecmp(host + len - own, name) == 0 && (len == own || host[len - own - 1] == '.');
 }
 
-bool fw_delivery_names_nobody(const struct fw_delivery *delivery)
+bool fw_hosting_names_nobody(const struct fw_hosting *hosting)
 {
 	char host[256];
 	struct in_addr v4;
 	struct in6_addr v6;
 
-	if (!delivery->url_base || !host_of(delivery->url_base, host, sizeof(host)))
+	if (!hosting->url_base || !host_of(hosting->url_base, host, sizeof(host)))
 		return false;
 	/* also in the forms that clients still take: 127.1, 0x7f.1, 0 */
 	if (inet_aton(host, &v4))
@@ -88,38 +88,38 @@ bool fw_delivery_names_nobody(const struct fw_delivery *delivery)
 	return is_localhost(host);
 }
 
-bool fw_delivery_holds(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp)
+bool fw_hosting_holds(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp)
 {
-	if (fw_files_unchanged(delivery->folder, file, stamp))
+	if (fw_folder_unchanged(hosting->folder, file, stamp))
 		return true;
-	atomic_store(&delivery->suspect, true);
+	atomic_store(&hosting->suspect, true);
 	return false;
 }
 
-bool fw_delivery_may_hold(struct fw_delivery *delivery, const char *file, const struct fw_file_stamp *stamp)
+bool fw_hosting_may_hold(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp)
 {
-	return delivery->remote || fw_delivery_holds(delivery, file, stamp);
+	return hosting->remote || fw_hosting_holds(hosting, file, stamp);
 }
 
-char *fw_delivery_plain_url(const struct fw_delivery *delivery, struct fw_slice firmware_id, struct fw_slice file)
+char *fw_hosting_plain_url(const struct fw_hosting *hosting, struct fw_slice firmware_id, struct fw_slice file)
 {
 	char *url = NULL;
 
-	if (delivery->url_base)
-		return fw_url_plain(delivery->url_base, firmware_id, file);
+	if (hosting->url_base)
+		return fw_url_plain(hosting->url_base, firmware_id, file);
 	return asprintf(&url, "chunk:%.*s", (int)firmware_id.len, firmware_id.at) < 0 ? NULL : url;
 }
 
-bool fw_delivery_expires(const struct fw_delivery *delivery)
+bool fw_hosting_expires(const struct fw_hosting *hosting)
 {
-	return delivery->ttl_seconds > 0 && delivery->url_base;
+	return hosting->ttl_seconds > 0 && hosting->url_base;
 }
 
-char *fw_delivery_url(const struct fw_delivery *delivery, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now)
+char *fw_hosting_url(const struct fw_hosting *hosting, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now)
 {
 	/* rounded up: it is over when the second that `expires` names begins */
 	struct fw_url_grant grant = {.product = product, .device = device, .firmware_id = fw_slice_of(firmware_id), .file = fw_slice_of(file),
-		.expires = (now + 999) / 1000 + delivery->ttl_seconds};
+		.expires = (now + 999) / 1000 + hosting->ttl_seconds};
 
-	return fw_url_mint(delivery->url_base, &delivery->key, &grant);
+	return fw_url_mint(hosting->url_base, &hosting->key, &grant);
 }

@@ -6,7 +6,7 @@
 
 #include "base/table.h"
 
-struct fw_access {
+struct fw_transfers {
 	pthread_mutex_t lock; /* guards the tables and the walk */
 	struct fw_table *gathered, *taken; /* taken from: nothing is put there, so that it comes to an end */
 	struct fw_table_walk walk;         /* through `taken` */
@@ -16,9 +16,9 @@ struct fw_access {
 	void *context;
 };
 
-struct fw_access *fw_access_new(size_t most)
+struct fw_transfers *fw_transfers_new(size_t most)
 {
-	struct fw_access *access = calloc(1, sizeof(*access));
+	struct fw_transfers *access = calloc(1, sizeof(*access));
 
 	if (!access)
 		return NULL;
@@ -36,7 +36,7 @@ struct fw_access *fw_access_new(size_t most)
 	return access;
 }
 
-void fw_access_free(struct fw_access *access)
+void fw_transfers_free(struct fw_transfers *access)
 {
 	if (!access)
 		return;
@@ -50,7 +50,7 @@ void fw_access_free(struct fw_access *access)
 }
 
 /* Neither ids nor firmware ids have a slash. */
-static struct fw_slice make_key(const struct fw_access_record *record, char *buffer)
+static struct fw_slice make_key(const struct fw_transfers_record *record, char *buffer)
 {
 	char *end = stpcpy(buffer, record->product_id);
 
@@ -63,7 +63,7 @@ static struct fw_slice make_key(const struct fw_access_record *record, char *buf
 	return (struct fw_slice){buffer, (size_t)(end - buffer)};
 }
 
-static void merge(struct fw_access_record *known, const struct fw_access_record *more)
+static void merge(struct fw_transfers_record *known, const struct fw_transfers_record *more)
 {
 	if (more->first_at < known->first_at)
 		known->first_at = more->first_at;
@@ -75,14 +75,14 @@ static void merge(struct fw_access_record *known, const struct fw_access_record 
 	if (more->reached > known->reached)
 		known->reached = more->reached;
 	for (size_t i = 0; i < more->span_count; i++)
-		fw_spans_add(known->spans, &known->span_count, FW_ACCESS_SPANS, more->spans[i]);
+		fw_spans_add(known->spans, &known->span_count, FW_TRANSFERS_SPANS, more->spans[i]);
 }
 
-void fw_access_note(struct fw_access *access, const struct fw_access_record *record)
+void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_record *record)
 {
-	char buffer[3 * FW_ID_MAX + FW_ACCESS_IMAGE + 4];
+	char buffer[3 * FW_ID_MAX + FW_TRANSFERS_IMAGE + 4];
 	struct fw_slice key = make_key(record, buffer);
-	struct fw_access_record *known;
+	struct fw_transfers_record *known;
 
 	pthread_mutex_lock(&access->lock);
 	known = fw_table_get(access->gathered, key);
@@ -96,7 +96,7 @@ void fw_access_note(struct fw_access *access, const struct fw_access_record *rec
 	pthread_mutex_unlock(&access->lock);
 }
 
-void fw_access_set_sampler(struct fw_access *access, void (*sample)(void *context), void *context)
+void fw_transfers_set_sampler(struct fw_transfers *access, void (*sample)(void *context), void *context)
 {
 	pthread_mutex_lock(&access->sampling);
 	access->sample = sample;
@@ -104,7 +104,7 @@ void fw_access_set_sampler(struct fw_access *access, void (*sample)(void *contex
 	pthread_mutex_unlock(&access->sampling);
 }
 
-void fw_access_sample(struct fw_access *access)
+void fw_transfers_sample(struct fw_transfers *access)
 {
 	pthread_mutex_lock(&access->sampling);
 	if (access->sample)
@@ -113,7 +113,7 @@ void fw_access_sample(struct fw_access *access)
 }
 
 /* When all that was there is taken, what was gathered meanwhile is next. */
-static void turn_over(struct fw_access *access)
+static void turn_over(struct fw_transfers *access)
 {
 	struct fw_table *empty = access->taken;
 
@@ -123,7 +123,7 @@ static void turn_over(struct fw_access *access)
 	access->walk = (struct fw_table_walk){.bucket = 0};
 }
 
-size_t fw_access_take(struct fw_access *access, struct fw_access_record *records, size_t most, bool *left)
+size_t fw_transfers_take(struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left)
 {
 	size_t count = 0;
 
@@ -131,7 +131,7 @@ size_t fw_access_take(struct fw_access *access, struct fw_access_record *records
 	if (fw_table_count(access->taken) == 0)
 		turn_over(access);
 	while (count < most && fw_table_next(access->taken, &access->walk)) {
-		struct fw_access_record *record = access->walk.value;
+		struct fw_transfers_record *record = access->walk.value;
 
 		records[count++] = *record;
 		fw_table_remove(access->taken, access->walk.key);

@@ -54,7 +54,7 @@ static void reject(struct fw_verify_result *result, const char *format, ...)
  * must do. */
 static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
-	enum fw_file_writers writers = fw_files_writers(fd);
+	enum fw_file_writers writers = fw_folder_writers(fd);
 
 	if (writers == FW_WRITERS_SOME)
 		fw_error_set(&result->reason, "somebody has the file '%.255s' open for writing: it is verified once that is over", job->file);
@@ -106,11 +106,11 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 	void (*progress)(void *context, int64_t done), void *context, struct fw_verify_result *result)
 {
 	struct fw_digest_request request = {.sign = job->sign, .public_key = job->public_key, .cancel = cancel, .progress = progress, .context = context};
-	struct fw_file_stamp look = fw_files_look(folder, job->file), after;
+	struct fw_file_stamp look = fw_folder_look(folder, job->file), after;
 	enum fw_status status;
 
 	result->reason.text[0] = '\0';
-	status = fw_files_open(folder, job->file, &request.fd, &result->stamp, &result->reason);
+	status = fw_folder_open(folder, job->file, &request.fd, &result->stamp, &result->reason);
 	if (status != FW_OK) {
 		result->stamp = look;
 		/* what passes, such as want of descriptors, says nothing about the file */
@@ -134,7 +134,7 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 	if (status == FW_BUSY)
 		return false;
 	/* what was read must be what is there now, from the first look on */
-	after = fw_files_look(folder, job->file);
+	after = fw_folder_look(folder, job->file);
 	if (!fw_file_stamp_equal(&look, &result->stamp) || !fw_file_stamp_equal(&after, &result->stamp)) {
 		result->outcome = FW_VERIFY_UNSETTLED;
 		result->reason.text[0] = '\0';

@@ -7,8 +7,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "http/multipart.h"
 #include "files/url.h"
+#include "http/multipart.h"
 
 #define NS_OF_SECOND 1000000000
 
@@ -27,11 +27,11 @@ static void add(struct MHD_Response *response, const char *name, const char *val
 static enum MHD_Result queue(
 	const struct fw_http_request *request, unsigned code, struct MHD_Response *response)
 {
-	enum MHD_Result result = MHD_queue_response(request->connection, code, response);
+	enum MHD_Result result = MHD_queue_response(request->mhd, code, response);
 
 	MHD_destroy_response(response);
 	fw_count_add(request->http->config.counters, FW_COUNT_DOWNLOADS_REFUSED, (uint64_t)code >= 400);
-	fw_http_place_renew(request->http, request->place, NULL);
+	fw_http_connection_renew(request->http, request->connection, NULL);
 	return result;
 }
 
@@ -90,7 +90,7 @@ static struct wanted read_lines(const struct fw_http_request *request)
 	struct wanted wanted = {
 		.conditions = {.validators = &request->validators, .now = fw_now_ms() / 1000}};
 
-	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, read_line, &wanted);
+	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, read_line, &wanted);
 	return wanted;
 }
 
@@ -304,14 +304,14 @@ static enum MHD_Result send_file(struct fw_http_request *request, struct fw_slic
 	else
 		add(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
 	if ((!request->head && !(transfer = make_transfer(request, response, multipart, device))) ||
-		MHD_queue_response(request->connection, code, response) != MHD_YES) {
+		MHD_queue_response(request->mhd, code, response) != MHD_YES) {
 		MHD_destroy_response(response);
 		free(transfer);
 		return MHD_NO;
 	}
 	if (!transfer)
 		MHD_destroy_response(response);
-	fw_http_place_renew(request->http, request->place, transfer);
+	fw_http_connection_renew(request->http, request->connection, transfer);
 	return MHD_YES;
 }
 

@@ -10,8 +10,8 @@
 
 struct fw_http_request {
 	struct fw_http *http;
-	struct MHD_Connection *connection;
-	struct fw_http_place *place;
+	struct MHD_Connection *mhd;
+	struct fw_http_connection *connection;
 	bool head; /* HEAD, else GET */
 	char firmware_id_text[3 * FW_HTTP_VALUE], file_text[3 * FW_HTTP_VALUE];
 	char device_text[3 * FW_HTTP_VALUE], expires_text[3 * FW_HTTP_VALUE],

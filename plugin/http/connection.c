@@ -74,113 +74,113 @@ static void step_behind(void)
 	fw_thread_step_behind();
 }
 
-static int socket_of(struct MHD_Connection *connection)
+static int socket_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	return info ? info->connect_fd : -1;
 }
 
-static struct fw_http_place *take_place(struct fw_http *http, struct MHD_Connection *connection)
+static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *address = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct fw_http_place *place = address ? calloc(1, sizeof(*place)) : NULL;
+	const union MHD_ConnectionInfo *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct fw_http_connection *connection = address ? calloc(1, sizeof(*connection)) : NULL;
 
-	if (!place)
+	if (!connection)
 		return NULL;
-	place->address = fw_http_address_of(address->client_addr);
-	place->socket = socket_of(connection);
-	place->since = fw_boot_ms();
+	connection->address = fw_http_address_of(address->client_addr);
+	connection->socket = socket_of(mhd);
+	connection->since = fw_boot_ms();
 	pthread_mutex_lock(&http->lock);
-	if (fw_table_put(http->addresses, key_of(&place->address), (void *)(count_of(http, &place->address) + 1), NULL) == FW_OK) {
-		place->next = http->places;
-		if (place->next)
-			place->next->previous = place;
-		http->places = place;
+	if (fw_table_put(http->addresses, key_of(&connection->address), (void *)(count_of(http, &connection->address) + 1), NULL) == FW_OK) {
+		connection->next = http->connections;
+		if (connection->next)
+			connection->next->previous = connection;
+		http->connections = connection;
 		http->taken++;
 	} else {
-		free(place);
-		place = NULL;
+		free(connection);
+		connection = NULL;
 	}
 	pthread_mutex_unlock(&http->lock);
-	return place;
+	return connection;
 }
 
-static void leave_place(struct fw_http *http, struct fw_http_place *place)
+static void leave_place(struct fw_http *http, struct fw_http_connection *connection)
 {
 	uintptr_t left;
 
 	pthread_mutex_lock(&http->lock);
-	if (place->previous)
-		place->previous->next = place->next;
+	if (connection->previous)
+		connection->previous->next = connection->next;
 	else
-		http->places = place->next;
-	if (place->next)
-		place->next->previous = place->previous;
+		http->connections = connection->next;
+	if (connection->next)
+		connection->next->previous = connection->previous;
 	http->taken--;
-	left = count_of(http, &place->address) - 1;
+	left = count_of(http, &connection->address) - 1;
 	if (left)
-		fw_table_put(http->addresses, key_of(&place->address), (void *)left, NULL); /* never fails: it is there */
+		fw_table_put(http->addresses, key_of(&connection->address), (void *)left, NULL); /* never fails: it is there */
 	else
-		fw_table_remove(http->addresses, key_of(&place->address));
+		fw_table_remove(http->addresses, key_of(&connection->address));
 	pthread_mutex_unlock(&http->lock);
-	free(place);
+	free(connection);
 }
 
-void fw_http_on_connection(void *context, struct MHD_Connection *connection, void **place, enum MHD_ConnectionNotificationCode code)
+void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection, enum MHD_ConnectionNotificationCode code)
 {
 	step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*place = take_place(context, connection);
-		if (!*place)
-			shutdown(socket_of(connection), SHUT_RDWR);
-	} else if (*place) {
-		leave_place(context, *place);
-		*place = NULL;
+		*connection = take_place(context, mhd);
+		if (!*connection)
+			shutdown(socket_of(mhd), SHUT_RDWR);
+	} else if (*connection) {
+		leave_place(context, *connection);
+		*connection = NULL;
 	}
 }
 
-struct fw_http_place *fw_http_place_of(struct MHD_Connection *connection)
+struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
 }
 
-void fw_http_place_renew(struct fw_http *http, struct fw_http_place *place, struct fw_http_transfer *transfer)
+void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection, struct fw_http_transfer *transfer)
 {
 	pthread_mutex_lock(&http->lock);
-	place->since = fw_boot_ms();
-	place->transfer = transfer;
+	connection->since = fw_boot_ms();
+	connection->transfer = transfer;
 	if (transfer)
-		fw_http_transfer_begin(http, transfer, place->socket);
+		fw_http_transfer_begin(http, transfer, connection->socket);
 	pthread_mutex_unlock(&http->lock);
 }
 
 /* With the lock held: may it keep its place? */
-static bool is_worth_it(struct fw_http *http, struct fw_http_place *place, int64_t now, bool crowded)
+static bool is_worth_it(struct fw_http *http, struct fw_http_connection *connection, int64_t now, bool crowded)
 {
 	const struct fw_http_config *config = &http->config;
 	int64_t patience = (int64_t)config->timeout_seconds * 1000;
 
-	if (!place->transfer)
-		return now - place->since < (crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
-	if (!fw_http_transfer_holds(place->transfer))
+	if (!connection->transfer)
+		return now - connection->since < (crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
+	if (!fw_http_transfer_holds(connection->transfer))
 		return false;
-	fw_http_transfer_tell(http, place->transfer, place->socket);
+	fw_http_transfer_tell(http, connection->transfer, connection->socket);
 	/* what cannot be known is not held against a client */
-	return !http->knows_acks || fw_http_transfer_moves(place->transfer, now, (int64_t)config->window_seconds * 1000, crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
+	return !http->knows_acks || fw_http_transfer_moves(connection->transfer, now, (int64_t)config->window_seconds * 1000, crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
 }
 
 /* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel of a file that must not, or will not,
  * be sent goes with it. */
-static void end_place(const struct fw_http_place *place)
+static void end_place(const struct fw_http_connection *connection)
 {
 	static const struct linger at_once = {1, 0};
 
-	if (place->transfer)
-		setsockopt(place->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	shutdown(place->socket, SHUT_RDWR);
+	if (connection->transfer)
+		setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	shutdown(connection->socket, SHUT_RDWR);
 }
 
 /* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out of memory: it is asked again soon. */
@@ -192,9 +192,9 @@ static struct fw_table *find_withdrawn(struct fw_http *http)
 	if (!found)
 		return NULL;
 	pthread_mutex_lock(&http->lock);
-	for (struct fw_http_place *place = http->places; place; place = place->next) {
-		if (place->transfer)
-			fw_table_put(found, fw_slice_of(place->transfer->firmware_id), http, NULL);
+	for (struct fw_http_connection *connection = http->connections; connection; connection = connection->next) {
+		if (connection->transfer)
+			fw_table_put(found, fw_slice_of(connection->transfer->firmware_id), http, NULL);
 	}
 	pthread_mutex_unlock(&http->lock);
 	while (fw_table_next(found, &walk)) {
@@ -214,11 +214,11 @@ void fw_http_sample(struct fw_http *http)
 		return;
 	pthread_mutex_lock(&http->lock);
 	crowded = http->taken > http->config.connections / 4 * 3;
-	for (struct fw_http_place *place = http->places; place; place = place->next) {
-		bool ended = withdrawn && place->transfer && fw_table_get(withdrawn, fw_slice_of(place->transfer->firmware_id));
+	for (struct fw_http_connection *connection = http->connections; connection; connection = connection->next) {
+		bool ended = withdrawn && connection->transfer && fw_table_get(withdrawn, fw_slice_of(connection->transfer->firmware_id));
 
-		if (ended || !is_worth_it(http, place, now, crowded))
-			end_place(place);
+		if (ended || !is_worth_it(http, connection, now, crowded))
+			end_place(connection);
 	}
 	pthread_mutex_unlock(&http->lock);
 	fw_table_free(withdrawn);

@@ -1,5 +1,5 @@
-/* What the parts of the download server share: http.c starts and stops it, http_place.c keeps its connections in bounds, http_request.c
- * reads requests, http_answer.c answers them, http_transfer.c follows files on their way.
+/* What the parts of the download server share: http/server.c starts and stops it, http/connection.c keeps its connections in bounds, http/request.c
+ * reads requests, http/answer.c answers them, http/transfer.c follows files on their way.
  *
  * The server's threads hold a connection's socket open from its first notice to its last; in between it is in the list, so whoever
  * holds the lock may use the sockets of the list. */
@@ -12,8 +12,8 @@
 
 #include <microhttpd.h>
 
-#include "http/server.h"
 #include "base/table.h"
+#include "http/server.h"
 
 #define FW_HTTP_ADDRESSES 8u /* that a name may have; more are not listened on */
 
@@ -41,8 +41,8 @@ struct fw_http_transfer {
 };
 
 /* A place that a client holds. In the list from its start to its end. */
-struct fw_http_place {
-	struct fw_http_place *next, *previous;
+struct fw_http_connection {
+	struct fw_http_connection *next, *previous;
 	struct fw_http_address address;
 	int socket;
 	int64_t since; /* boot ms: when it began to wait for a request, or to be answered without a file */
@@ -54,28 +54,28 @@ struct fw_http {
 	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES]; /* one for each address; the first `listening` */
 	unsigned listening;
 	pthread_mutex_t lock; /* guards what follows, and what in it changes */
-	struct fw_http_place *places;
+	struct fw_http_connection *connections;
 	unsigned taken;
 	struct fw_table *addresses; /* to a count of places, as a pointer */
 	bool knows_acks; /* the kernel says how much a peer has acknowledged */
 	int port;
 };
 
-/* --- http_place.c --- */
+/* --- http/connection.c --- */
 
 struct fw_http_address fw_http_address_of(const struct sockaddr *address);
 
 /* Callbacks of the library. */
 enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, socklen_t len);
-void fw_http_on_connection(void *context, struct MHD_Connection *connection, void **place, enum MHD_ConnectionNotificationCode code);
+void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection, enum MHD_ConnectionNotificationCode code);
 
 /* NULL when there was no memory for it. */
-struct fw_http_place *fw_http_place_of(struct MHD_Connection *connection);
+struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd);
 
 /* The place's state changed: its time counts from now. With the transfer that begins, or NULL. */
-void fw_http_place_renew(struct fw_http *http, struct fw_http_place *place, struct fw_http_transfer *transfer);
+void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection, struct fw_http_transfer *transfer);
 
-/* --- http_transfer.c --- */
+/* --- http/transfer.c --- */
 
 /* With the lock held. */
 void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
@@ -86,13 +86,13 @@ bool fw_http_transfer_holds(const struct fw_http_transfer *transfer);
 bool fw_http_transfer_moves(struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least);
 
 /* The transfer is over; frees it. `whole`: the library has handed all of it to the kernel. */
-void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, bool whole);
+void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *connection, bool whole);
 
-/* --- http_request.c, callbacks of the library --- */
+/* --- http/request.c, callbacks of the library --- */
 
-void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
-enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
 	const char *upload, size_t *upload_size, void **closure);
-void fw_http_on_completed(void *context, struct MHD_Connection *connection, void **closure, enum MHD_RequestTerminationCode code);
+void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **closure, enum MHD_RequestTerminationCode code);
 
 #endif

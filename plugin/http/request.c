@@ -52,7 +52,7 @@ static bool parse_path(struct fw_http_request *request, const char *uri)
 
 static void take_query(struct fw_http_request *request, const char *name, char *text, struct fw_slice *out)
 {
-	const char *value = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+	const char *value = MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, name);
 
 	if (!value || !take_part(fw_slice_of(value), text, out))
 		*out = (struct fw_slice){text, 0};
@@ -94,7 +94,7 @@ static bool names_host(const struct fw_http_request *request, const char *versio
 {
 	unsigned hosts = 0;
 
-	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &hosts);
+	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_host, &hosts);
 	return hosts == 1 || (hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) != 0);
 }
 
@@ -110,14 +110,14 @@ static enum MHD_Result look_at_head(const struct fw_http_request *request, const
 	return MHD_YES;
 }
 
-enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
 	const char *upload, size_t *upload_size, void **closure)
 {
-	struct fw_http_request request = {.http = context, .connection = connection, .place = fw_http_place_of(connection),
+	struct fw_http_request request = {.http = context, .mhd = mhd, .connection = fw_http_connection_of(mhd),
 		.head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0};
 
 	(void)upload;
-	if (!request.place)
+	if (!request.connection)
 		return MHD_NO;
 	if (*closure != &headers_seen) {
 		bool overlong = *closure == &is_overlong;
@@ -134,13 +134,13 @@ enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *connect
 
 /* The library does not answer at all when a query has more parameters than it has memory for, so these are cut off before it looks at them;
  * the text is in its own buffer. */
-void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 {
 	const char *query = strchr(uri, '?');
 	unsigned parameters = 0;
 
 	(void)context;
-	(void)connection;
+	(void)mhd;
 	for (const char *at = query; at; at = strchr(at + 1, '&'))
 		parameters++;
 	if (parameters <= PARAMETERS_MAX)
@@ -149,14 +149,14 @@ void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
 	return &is_overlong;
 }
 
-void fw_http_on_completed(void *context, struct MHD_Connection *connection, void **closure, enum MHD_RequestTerminationCode code)
+void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **closure, enum MHD_RequestTerminationCode code)
 {
-	struct fw_http_place *place = fw_http_place_of(connection);
+	struct fw_http_connection *connection = fw_http_connection_of(mhd);
 
 	*closure = NULL;
-	if (!place)
+	if (!connection)
 		return;
-	if (place->transfer)
-		fw_http_transfer_end(context, place, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-	fw_http_place_renew(context, place, NULL);
+	if (connection->transfer)
+		fw_http_transfer_end(context, connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	fw_http_connection_renew(context, connection, NULL);
 }

@@ -18,10 +18,10 @@
 #define MEMORY_OF_CONNECTION (16u * 1024)
 
 /* Escapes are undone part by part, not before the URL is split. */
-static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
+static size_t leave_escaped(void *context, struct MHD_Connection *mhd, char *text)
 {
 	(void)context;
-	(void)connection;
+	(void)mhd;
 	return strlen(text);
 }
 

@@ -163,16 +163,16 @@ bool fw_http_transfer_moves(
 	return true;
 }
 
-void fw_http_transfer_end(struct fw_http *http, struct fw_http_place *place, bool whole)
+void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *connection, bool whole)
 {
-	struct fw_http_transfer *transfer = place->transfer;
+	struct fw_http_transfer *transfer = connection->transfer;
 
 	pthread_mutex_lock(&http->lock);
-	place->transfer = NULL;
+	connection->transfer = NULL;
 	/* what was sent of a file that has been written to meanwhile is nothing */
 	if (fw_http_transfer_holds(transfer)) {
 		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
-		tell(http, transfer, whole ? transfer->length : sent(http, transfer, place->socket));
+		tell(http, transfer, whole ? transfer->length : sent(http, transfer, connection->socket));
 	}
 	pthread_mutex_unlock(&http->lock);
 	MHD_destroy_response(transfer->response);

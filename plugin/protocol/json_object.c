@@ -18,7 +18,7 @@ struct scan {
 	const char *at, *end;
 	char *room; /* where escapes are resolved; never more than what has been read */
 	bool (*is_wanted)(struct fw_slice name);
-	struct fw_plain *members;
+	struct fw_json_scan *members;
 	size_t count;
 	const char *why;
 	uint64_t seed, objects; /* so many have begun */
@@ -59,7 +59,7 @@ static bool fail_here(struct scan *scan)
 
 static void skip_space(struct scan *scan)
 {
-	scan->at = fw_plain_skip_space(scan->at, scan->end);
+	scan->at = fw_json_scan_skip_space(scan->at, scan->end);
 }
 
 static bool is_at(const struct scan *scan, char wanted)
@@ -217,7 +217,7 @@ static bool skip_digits(struct scan *scan)
 	return scan->at > from || fail_here(scan);
 }
 
-double fw_object_real(struct fw_slice number)
+double fw_json_object_real(struct fw_slice number)
 {
 	/* what is behind a number in an object ends it: a comma, a bracket or a blank. In glibc
 	 * this locale takes no memory. */
@@ -241,7 +241,7 @@ static bool read_integer(struct fw_slice number, int64_t *integer)
 	return true;
 }
 
-static bool read_number(struct scan *scan, struct fw_plain *member)
+static bool read_number(struct scan *scan, struct fw_json_scan *member)
 {
 	const char *from = scan->at;
 	bool whole = true, exponent = false;
@@ -266,10 +266,10 @@ static bool read_number(struct scan *scan, struct fw_plain *member)
 			return false;
 	}
 	member->text = (struct fw_slice){from, (size_t)(scan->at - from)};
-	member->type = whole && read_integer(member->text, &member->integer) ? FW_PLAIN_INTEGER
-									     : FW_PLAIN_REAL;
+	member->type = whole && read_integer(member->text, &member->integer) ? FW_JSON_INTEGER
+									     : FW_JSON_REAL;
 	if ((exponent || member->text.len > DIGITS_SURE) && scan->at < scan->end &&
-		isinf(fw_object_real(member->text)))
+		isinf(fw_json_object_real(member->text)))
 		return fail(scan, "a number is out of range");
 	/* nothing ends it: no object is left to be read */
 	return scan->at < scan->end ||
@@ -279,9 +279,9 @@ static bool read_number(struct scan *scan, struct fw_plain *member)
 				: "the payload ends before its JSON object does");
 }
 
-static bool read_word(struct scan *scan, struct fw_plain *member)
+static bool read_word(struct scan *scan, struct fw_json_scan *member)
 {
-	const char *behind = fw_plain_read_word(scan->at, scan->end, member);
+	const char *behind = fw_json_scan_read_word(scan->at, scan->end, member);
 
 	if (!behind)
 		return fail_here(scan);
@@ -291,26 +291,26 @@ static bool read_word(struct scan *scan, struct fw_plain *member)
 
 /* --- objects and arrays --- */
 
-static bool read_value(struct scan *scan, unsigned depth, struct fw_plain *member);
+static bool read_value(struct scan *scan, unsigned depth, struct fw_json_scan *member);
 
 static bool note_name(struct scan *scan, struct fw_slice name, uint64_t object)
 {
 	uint64_t hash = fw_hash(object, name.at, name.len) | 1;
-	size_t place = (size_t)(hash >> 20 ^ hash) & scan->mask;
+	size_t connection = (size_t)(hash >> 20 ^ hash) & scan->mask;
 
 	if (name.len && memchr(name.at, '\0', name.len))
 		return fail(scan, "the name of a member contains a NUL character");
-	for (; scan->names[place]; place = (place + 1) & scan->mask) {
-		if (scan->names[place] == hash)
+	for (; scan->names[connection]; connection = (connection + 1) & scan->mask) {
+		if (scan->names[connection] == hash)
 			return fail(scan, "a member is given twice");
 	}
-	scan->names[place] = hash;
+	scan->names[connection] = hash;
 	return true;
 }
 
 static bool read_member(struct scan *scan, unsigned depth, uint64_t object)
 {
-	struct fw_plain member = {0};
+	struct fw_json_scan member = {0};
 
 	if (!is_at(scan, '"'))
 		return fail_here(scan);
@@ -322,7 +322,7 @@ static bool read_member(struct scan *scan, unsigned depth, uint64_t object)
 	scan->at++;
 	if (!read_value(scan, depth, &member))
 		return false;
-	if (depth == 1 && scan->count < FW_PLAIN_MEMBERS && scan->is_wanted(member.name))
+	if (depth == 1 && scan->count < FW_JSON_MEMBERS && scan->is_wanted(member.name))
 		scan->members[scan->count++] = member;
 	return true;
 }
@@ -332,7 +332,7 @@ static bool read_container(struct scan *scan, unsigned depth)
 {
 	char closing = *scan->at == '{' ? '}' : ']';
 	uint64_t number = ++scan->objects, object = fw_hash(scan->seed, &number, sizeof(number));
-	struct fw_plain element;
+	struct fw_json_scan element;
 
 	if (depth > FW_DEPTH_MAX)
 		return fail(scan, "the payload is nested too deeply: 16 levels at most");
@@ -359,18 +359,18 @@ static bool read_container(struct scan *scan, unsigned depth)
 }
 
 /* Texts that nobody asks for have their escapes resolved too: that is no dearer than to ask. */
-static bool read_value(struct scan *scan, unsigned depth, struct fw_plain *member)
+static bool read_value(struct scan *scan, unsigned depth, struct fw_json_scan *member)
 {
 	skip_space(scan);
 	if (scan->at == scan->end)
 		return fail_here(scan);
 	switch (*scan->at) {
 	case '"':
-		member->type = FW_PLAIN_TEXT;
+		member->type = FW_JSON_TEXT;
 		return read_text(scan, &member->text);
 	case '{':
 	case '[':
-		member->type = FW_PLAIN_OTHER;
+		member->type = FW_JSON_OTHER;
 		return read_container(scan, depth + 1);
 	default:
 		return *scan->at == '-' || (*scan->at >= '0' && *scan->at <= '9')
@@ -379,8 +379,8 @@ static bool read_value(struct scan *scan, unsigned depth, struct fw_plain *membe
 	}
 }
 
-enum fw_status fw_object_read(struct fw_slice text, bool (*is_wanted)(struct fw_slice name),
-	char *room, struct fw_plain members[FW_PLAIN_MEMBERS], size_t *count, const char **why)
+enum fw_status fw_json_object_read(struct fw_slice text, bool (*is_wanted)(struct fw_slice name),
+	char *room, struct fw_json_scan members[FW_JSON_MEMBERS], size_t *count, const char **why)
 {
 	struct scan scan;
 

@@ -1,5 +1,5 @@
 /* Reading any JSON object (RFC 8259) without building a tree: all of it is checked, and only the
- * members that somebody asks for are noted. What plain.h is not for. A tree costs some 100 ns for
+ * members that somebody asks for are noted. What protocol/json_scan.h is not for. A tree costs some 100 ns for
  * each value, so that 8 KiB of them took the broker's thread for as long as a hundred messages on
  * another topic. Allocates nothing; any thread. */
 #ifndef FW_PROTOCOL_JSON_OBJECT_H
@@ -11,14 +11,14 @@
 /* Reads `text`, at most FW_PAYLOAD_MAX bytes without NUL. Refused are, beside what is no JSON: an
  * object that gives a member twice, at any depth; a name with a NUL in it; text that is not UTF-8;
  * more than FW_DEPTH_MAX brackets around a value; a number that is beyond a double. The object's
- * own members whose name `is_wanted` knows are written to `members`, at most FW_PLAIN_MEMBERS.
+ * own members whose name `is_wanted` knows are written to `members`, at most FW_JSON_MEMBERS.
  * Slices are borrowed from `text`, or from `room` (text.len bytes) when there are escapes in it.
  * FW_OK with the number of members in *count, or FW_INVALID with *why set to a sentence for the
  * sender (static text). */
-enum fw_status fw_object_read(struct fw_slice text, bool (*is_wanted)(struct fw_slice name),
-	char *room, struct fw_plain members[FW_PLAIN_MEMBERS], size_t *count, const char **why);
+enum fw_status fw_json_object_read(struct fw_slice text, bool (*is_wanted)(struct fw_slice name),
+	char *room, struct fw_json_scan members[FW_JSON_MEMBERS], size_t *count, const char **why);
 
-/* The double that an FW_PLAIN_REAL of fw_object_read stands for. */
-double fw_object_real(struct fw_slice number);
+/* The double that an FW_JSON_REAL of fw_json_object_read stands for. */
+double fw_json_object_real(struct fw_slice number);
 
 #endif

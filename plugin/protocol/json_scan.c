@@ -32,12 +32,12 @@ static const char *read_integer(const char *at, const char *end, int64_t *intege
 	return *from == '0' && at - from > 1 ? NULL : at;
 }
 
-const char *fw_plain_read_word(const char *at, const char *end, struct fw_plain *member)
+const char *fw_json_scan_read_word(const char *at, const char *end, struct fw_json_scan *member)
 {
 	static const struct {
 		struct fw_slice word;
-		enum fw_plain_type type;
-	} words[] = {{{"true", 4}, FW_PLAIN_TRUE}, {{"false", 5}, FW_PLAIN_FALSE}, {{"null", 4}, FW_PLAIN_NULL}};
+		enum fw_json_scan_type type;
+	} words[] = {{{"true", 4}, FW_JSON_TRUE}, {{"false", 5}, FW_JSON_FALSE}, {{"null", 4}, FW_JSON_NULL}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if ((size_t)(end - at) >= words[i].word.len && memcmp(at, words[i].word.at, words[i].word.len) == 0) {
@@ -48,25 +48,25 @@ const char *fw_plain_read_word(const char *at, const char *end, struct fw_plain 
 	return NULL;
 }
 
-static const char *read_value(const char *at, const char *end, struct fw_plain *member)
+static const char *read_value(const char *at, const char *end, struct fw_json_scan *member)
 {
 	if (at == end)
 		return NULL;
 	if (*at == '"') {
-		member->type = FW_PLAIN_TEXT;
+		member->type = FW_JSON_TEXT;
 		return read_text(at, end, &member->text);
 	}
 	if (*at >= '0' && *at <= '9') {
 		const char *behind = read_integer(at, end, &member->integer);
 
-		member->type = FW_PLAIN_INTEGER;
+		member->type = FW_JSON_INTEGER;
 		member->text = (struct fw_slice){at, behind ? (size_t)(behind - at) : 0};
 		return behind;
 	}
-	return fw_plain_read_word(at, end, member);
+	return fw_json_scan_read_word(at, end, member);
 }
 
-static bool is_new(const struct fw_plain *members, size_t count)
+static bool is_new(const struct fw_json_scan *members, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (fw_slice_equal(members[i].name, members[count].name))
@@ -76,30 +76,30 @@ static bool is_new(const struct fw_plain *members, size_t count)
 }
 
 /* From the name to what follows the value. */
-static const char *read_member(const char *at, const char *end, struct fw_plain *member)
+static const char *read_member(const char *at, const char *end, struct fw_json_scan *member)
 {
-	at = fw_plain_skip_space(at, end);
+	at = fw_json_scan_skip_space(at, end);
 	if (at == end || *at != '"' || !(at = read_text(at, end, &member->name)))
 		return NULL;
-	at = fw_plain_skip_space(at, end);
-	if (at == end || *at != ':' || !(at = read_value(fw_plain_skip_space(at + 1, end), end, member)))
+	at = fw_json_scan_skip_space(at, end);
+	if (at == end || *at != ':' || !(at = read_value(fw_json_scan_skip_space(at + 1, end), end, member)))
 		return NULL;
-	return fw_plain_skip_space(at, end);
+	return fw_json_scan_skip_space(at, end);
 }
 
-size_t fw_plain_parse(const char *bytes, size_t len, struct fw_plain members[FW_PLAIN_MEMBERS])
+size_t fw_json_scan_parse(const char *bytes, size_t len, struct fw_json_scan members[FW_JSON_MEMBERS])
 {
-	const char *end = bytes + len, *at = fw_plain_skip_space(bytes, end);
+	const char *end = bytes + len, *at = fw_json_scan_skip_space(bytes, end);
 
 	if (at == end || *at != '{')
 		return 0;
-	for (size_t count = 0; count < FW_PLAIN_MEMBERS; count++) {
+	for (size_t count = 0; count < FW_JSON_MEMBERS; count++) {
 		/* past the brace, or the comma */
 		at = read_member(at + 1, end, &members[count]);
 		if (!at || at == end || !is_new(members, count))
 			return 0;
 		if (*at == '}')
-			return fw_plain_skip_space(at + 1, end) == end ? count + 1 : 0;
+			return fw_json_scan_skip_space(at + 1, end) == end ? count + 1 : 0;
 		if (*at != ',')
 			return 0;
 	}
@@ -124,7 +124,7 @@ static const char *skip_scalar(const char *at, const char *end)
 	return at;
 }
 
-struct fw_slice fw_plain_find(const char *json, size_t len, struct fw_slice name)
+struct fw_slice fw_json_scan_find(const char *json, size_t len, struct fw_slice name)
 {
 	const char *at = json, *end = json + len, *behind, *value;
 	int depth = 0;
@@ -136,9 +136,9 @@ struct fw_slice fw_plain_find(const char *json, size_t len, struct fw_slice name
 			continue;
 		}
 		behind = skip_string(at, end);
-		value = fw_plain_skip_space(behind, end);
+		value = fw_json_scan_skip_space(behind, end);
 		if (depth == 1 && value < end && *value == ':' && fw_slice_equal((struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
-			value = fw_plain_skip_space(value + 1, end);
+			value = fw_json_scan_skip_space(value + 1, end);
 			return (struct fw_slice){value, (size_t)(skip_scalar(value, end) - value)};
 		}
 		at = behind;

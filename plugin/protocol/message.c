@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "protocol/json_object.h"
 #include "protocol/json_scan.h"
-#include "base/text.h"
 
 #define MESSAGE_ID_MAX 1024u /* bytes of text */
 #define MESSAGE_ID_TEXT_MAX (6u * MESSAGE_ID_MAX + 2) /* of JSON: each byte may be written as \u0000, between quotes */
@@ -32,21 +32,21 @@ static struct value value_of_text(struct fw_slice text)
 	return value;
 }
 
-static struct value value_of(const struct fw_plain *member)
+static struct value value_of(const struct fw_json_scan *member)
 {
 	switch (member->type) {
-	case FW_PLAIN_TEXT:
+	case FW_JSON_TEXT:
 		return value_of_text(member->text);
-	case FW_PLAIN_INTEGER:
+	case FW_JSON_INTEGER:
 		return (struct value){
 			.type = INTEGER, .text = member->text, .integer = member->integer};
-	case FW_PLAIN_REAL:
+	case FW_JSON_REAL:
 		return (struct value){
-			.type = REAL, .text = member->text, .real = fw_object_real(member->text)};
-	case FW_PLAIN_TRUE:
-	case FW_PLAIN_FALSE:
-		return (struct value){.type = BOOLEAN, .boolean = member->type == FW_PLAIN_TRUE};
-	case FW_PLAIN_NULL:
+			.type = REAL, .text = member->text, .real = fw_json_object_real(member->text)};
+	case FW_JSON_TRUE:
+	case FW_JSON_FALSE:
+		return (struct value){.type = BOOLEAN, .boolean = member->type == FW_JSON_TRUE};
+	case FW_JSON_NULL:
 		return (struct value){.type = ABSENT};
 	default:
 		return (struct value){.type = OTHER};
@@ -231,7 +231,7 @@ static const struct member {
 /* What was found in a payload. */
 struct source {
 	struct fw_slice text;
-	struct fw_plain found[FW_PLAIN_MEMBERS];
+	struct fw_json_scan found[FW_JSON_MEMBERS];
 	size_t count;
 };
 
@@ -259,7 +259,7 @@ static bool keep_message_id(const struct source *source, const struct value *val
 	struct fw_slice text = value->text;
 
 	if (out->resolved)
-		text = fw_plain_find(source->text.at, source->text.len, FW_SLICE("messageId"));
+		text = fw_json_scan_find(source->text.at, source->text.len, FW_SLICE("messageId"));
 	else if (value->type == TEXT)
 		text = (struct fw_slice){text.at - 1, text.len + 2}; /* the quotes stand around it */
 	if (text.len > MESSAGE_ID_TEXT_MAX)
@@ -325,7 +325,7 @@ static enum fw_status read_object(struct source *source, struct fw_message *out,
 			return FW_NOMEM;
 		}
 	}
-	return fw_object_read(text, is_member, out->resolved, source->found, &source->count, why);
+	return fw_json_object_read(text, is_member, out->resolved, source->found, &source->count, why);
 }
 
 enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why)
@@ -345,7 +345,7 @@ enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, si
 	source.text = (struct fw_slice){payload, payload ? len : 0};
 	if (kind == FW_TOPIC_READ && cut(source.text).len == 0)
 		return FW_OK;
-	source.count = source.text.len ? fw_plain_parse(payload, len, source.found) : 0;
+	source.count = source.text.len ? fw_json_scan_parse(payload, len, source.found) : 0;
 	if (!source.count)
 		status = read_object(&source, out, why);
 	return status == FW_OK ? read_members(bit, &source, out, why) : status;

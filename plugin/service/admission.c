@@ -3,7 +3,7 @@
 
 #include "service/internal.h"
 
-const char *fw_service_foreign(struct fw_service *service, const struct fw_client *client,
+const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client,
 	const struct fw_topic *topic, enum fw_standing *standing)
 {
 	static const char *const details[] = {
@@ -17,10 +17,10 @@ const char *fw_service_foreign(struct fw_service *service, const struct fw_clien
 
 	*standing = FW_STANDING_REGISTERED;
 	if (mode == FW_REGISTRATION_OPEN || fw_topic_sender(topic->kind) != FW_SENDER_DEVICE ||
-		fw_catalog_product(service->catalog, topic->product, &product) == FW_NOT_FOUND)
+		fw_resolver_product(service->resolver, topic->product, &product) == FW_NOT_FOUND)
 		return NULL;
 	*standing = fw_registration_of(service->registration, topic->product, topic->device,
-		fw_catalog_generation(service->catalog));
+		fw_resolver_generation(service->resolver));
 	if (*standing != FW_STANDING_FOREIGN)
 		return NULL;
 	if (mode == FW_REGISTRATION_ONCE &&
@@ -29,11 +29,11 @@ const char *fw_service_foreign(struct fw_service *service, const struct fw_clien
 	return details[mode];
 }
 
-bool fw_service_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
+bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
 	char *detail, size_t size)
 {
 	if (topic->kind == FW_TOPIC_CHUNK ||
-		fw_rate_take(service->rate, topic->device, len, fw_boot_ms()))
+		fw_device_rate_take(service->rate, topic->device, len, fw_boot_ms()))
 		return false;
 	fw_count(&service->counters, FW_COUNT_LIMITED);
 	snprintf(detail, size,
@@ -42,12 +42,12 @@ bool fw_service_limited(struct fw_service *service, const struct fw_topic *topic
 	return true;
 }
 
-enum fw_status fw_service_hear(
-	struct fw_pending *pending, enum fw_standing standing, const struct fw_uplink *uplink)
+enum fw_status fw_admission_hear(
+	struct fw_unapplied *unapplied, enum fw_standing standing, const struct fw_uplink *uplink)
 {
 	if (standing == FW_STANDING_REGISTERED)
 		return FW_OK;
-	return fw_pending_has_room(pending)
-		? fw_pending_hear(pending, uplink->product, uplink->device)
+	return fw_unapplied_has_room(unapplied)
+		? fw_unapplied_hear(unapplied, uplink->product, uplink->device)
 		: FW_FULL;
 }

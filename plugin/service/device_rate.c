@@ -14,16 +14,16 @@ struct bucket {
 	int64_t full_us; /* boot time, microseconds */
 };
 
-struct fw_rate {
+struct fw_device_rate {
 	int64_t most;     /* tokens */
 	int64_t token_us; /* in which one comes back */
 	uint64_t seed;
 	struct bucket buckets[SETS][WAYS];
 };
 
-struct fw_rate *fw_rate_new(long per_minute)
+struct fw_device_rate *fw_device_rate_new(long per_minute)
 {
-	struct fw_rate *rate = calloc(1, sizeof(*rate));
+	struct fw_device_rate *rate = calloc(1, sizeof(*rate));
 
 	if (!rate)
 		return NULL;
@@ -33,13 +33,13 @@ struct fw_rate *fw_rate_new(long per_minute)
 	return rate;
 }
 
-void fw_rate_free(struct fw_rate *rate)
+void fw_device_rate_free(struct fw_device_rate *rate)
 {
 	free(rate);
 }
 
 /* The device's bucket, or the one of its set that lacks least. */
-static struct bucket *find(struct fw_rate *rate, uint64_t device)
+static struct bucket *find(struct fw_device_rate *rate, uint64_t device)
 {
 	struct bucket *set = rate->buckets[(device ^ device >> 32) & (SETS - 1)], *least = set;
 
@@ -52,19 +52,19 @@ static struct bucket *find(struct fw_rate *rate, uint64_t device)
 	return least;
 }
 
-static int64_t cost_of(const struct fw_rate *rate, size_t bytes)
+static int64_t cost_of(const struct fw_device_rate *rate, size_t bytes)
 {
-	int64_t tokens = FW_RATE_TOKENS_MAX;
+	int64_t tokens = FW_DEVICE_RATE_TOKENS_MAX;
 
-	if (bytes <= FW_RATE_TOKEN_BYTES)
+	if (bytes <= FW_DEVICE_RATE_TOKEN_BYTES)
 		tokens = 1;
-	else if (bytes < (size_t)FW_RATE_TOKEN_BYTES * FW_RATE_TOKENS_MAX)
-		tokens = (int64_t)((bytes + FW_RATE_TOKEN_BYTES - 1) / FW_RATE_TOKEN_BYTES);
+	else if (bytes < (size_t)FW_DEVICE_RATE_TOKEN_BYTES * FW_DEVICE_RATE_TOKENS_MAX)
+		tokens = (int64_t)((bytes + FW_DEVICE_RATE_TOKEN_BYTES - 1) / FW_DEVICE_RATE_TOKEN_BYTES);
 	/* what a full bucket does not hold would be refused for ever */
 	return tokens < rate->most ? tokens : rate->most;
 }
 
-bool fw_rate_take(struct fw_rate *rate, struct fw_slice device, size_t bytes, int64_t now)
+bool fw_device_rate_take(struct fw_device_rate *rate, struct fw_slice device, size_t bytes, int64_t now)
 {
 	int64_t now_us = now * 1000, full_us = now_us;
 	struct bucket *bucket;

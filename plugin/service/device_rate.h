@@ -13,18 +13,18 @@
 
 #include "base/fw.h"
 
-#define FW_RATE_TOKEN_BYTES 256u
-#define FW_RATE_TOKENS_MAX 32u /* of one message; a larger one than 8 KiB is refused by its size */
+#define FW_DEVICE_RATE_TOKEN_BYTES 256u
+#define FW_DEVICE_RATE_TOKENS_MAX 32u /* of one message; a larger one than 8 KiB is refused by its size */
 
-struct fw_rate;
+struct fw_device_rate;
 
 /* `per_minute`: the size of each bucket, and how many tokens come back in a minute; 0: no limit.
  * NULL when out of memory. */
-struct fw_rate *fw_rate_new(long per_minute);
-void fw_rate_free(struct fw_rate *rate); /* NULL is fine */
+struct fw_device_rate *fw_device_rate_new(long per_minute);
+void fw_device_rate_free(struct fw_device_rate *rate); /* NULL is fine */
 
 /* The device says something of `bytes` bytes: true, or false when it has no tokens left for it, and
  * none are taken. `now`: boot ms. */
-bool fw_rate_take(struct fw_rate *rate, struct fw_slice device, size_t bytes, int64_t now);
+bool fw_device_rate_take(struct fw_device_rate *rate, struct fw_slice device, size_t bytes, int64_t now);
 
 #endif

@@ -8,28 +8,28 @@
 #include "protocol/message.h"
 
 #define ANSWER_EXPIRY_SECONDS 60 /* who has been away for longer asks again, and may get another answer */
-#define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the trouble counts as over */
+#define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the error counts as over */
 
 /* True when there was a line to write. */
-static bool log_refusal(struct exchange *exchange, enum fw_refusal why, const char *detail)
+static bool log_refusal(struct request *request, enum fw_refusal why, const char *detail)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 	char line[FW_REFUSAL_LINE];
 
-	if (!fw_refusals_line(service->refusals, why, exchange->topic->kind, exchange->client->id, exchange->request->topic, detail, fw_boot_ms(), line))
+	if (!fw_refusal_log_line(service->refusal_log, why, request->topic->kind, request->client->id, request->incoming->topic, detail, fw_boot_ms(), line))
 		return false;
 	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 	return true;
 }
 
 /* Said once, however many devices try again and again. */
-static void note_unsaved(struct exchange *exchange, const char *detail)
+static void note_unsaved(struct request *request, const char *detail)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 
 	fw_count(&service->counters, FW_COUNT_UNSAVED);
 	if (!service->unsaved_told) {
-		service->unsaved_told = log_refusal(exchange, FW_REFUSED_UNSAVED, detail);
+		service->unsaved_told = log_refusal(request, FW_REFUSED_UNSAVED, detail);
 		service->unsaved = 0;
 	}
 	service->unsaved++;
@@ -48,51 +48,51 @@ static void note_saved(struct fw_service *service)
 	service->broker.log(service->broker.context, FW_LOG_NOTICE, line);
 }
 
-enum fw_verdict fw_exchange_refuse(struct exchange *exchange, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
+enum fw_verdict fw_handlers_refuse(struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
 {
 	if (why == FW_REFUSED_UNSAVED) {
-		note_unsaved(exchange, detail);
+		note_unsaved(request, detail);
 		return verdict;
 	}
-	fw_count(&exchange->service->counters, FW_COUNT_REFUSED);
-	log_refusal(exchange, why, detail);
+	fw_count(&request->service->counters, FW_COUNT_REFUSED);
+	log_refusal(request, why, detail);
 	return verdict;
 }
 
 /* Only under the requester's own /{productId}/{deviceId}/: one who reads another device's version has none there, else anyone could make the
  * broker publish into any device's topics. A chunk's error where its bytes are expected would be taken for them. */
-static bool response_topic_allowed(const struct exchange *exchange, enum fw_topic_kind reply, const char *response)
+static bool response_topic_allowed(const struct request *request, enum fw_topic_kind reply, const char *response)
 {
-	struct fw_slice own = exchange->topic->device;
+	struct fw_slice own = request->topic->device;
 
 	if (reply == FW_TOPIC_CHUNK_ERROR)
 		return false;
-	if (!exchange->device)
-		own = fw_identity_key(exchange->service, exchange->client, NULL, NULL);
-	return fw_topic_id_valid(own) && fw_topic_response_allowed(response, reply, exchange->topic->product, own);
+	if (!request->device)
+		own = fw_identity_key(request->service, request->client, NULL, NULL);
+	return fw_topic_id_valid(own) && fw_topic_response_allowed(response, reply, request->topic->product, own);
 }
 
 /* Publishes an answer, and frees its payload. */
-void fw_exchange_answer(struct exchange *exchange, enum fw_topic_kind kind, char *payload, size_t len)
+void fw_handlers_answer(struct request *request, enum fw_topic_kind kind, char *payload, size_t len)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 	struct fw_reply_to to = {NULL, NULL, 0};
 	char topic[FW_TOPIC_BUFFER];
 	struct fw_publication publication = {.topic = topic, .payload = payload, .len = len,
-		.qos = exchange->request->qos, .expiry_seconds = ANSWER_EXPIRY_SECONDS};
+		.qos = request->incoming->qos, .expiry_seconds = ANSWER_EXPIRY_SECONDS};
 	enum fw_status status = payload ? FW_OK : FW_NOMEM;
 
-	fw_topic_format(topic, sizeof(topic), kind, exchange->topic->product, exchange->topic->device);
-	if (status == FW_OK && exchange->request->properties)
-		status = service->broker.reply_to(service->broker.context, exchange->request->properties, &to);
-	if (to.response_topic && response_topic_allowed(exchange, kind, to.response_topic))
+	fw_topic_format(topic, sizeof(topic), kind, request->topic->product, request->topic->device);
+	if (status == FW_OK && request->incoming->properties)
+		status = service->broker.reply_to(service->broker.context, request->incoming->properties, &to);
+	if (to.response_topic && response_topic_allowed(request, kind, to.response_topic))
 		publication.topic = to.response_topic;
 	publication.correlation = to.correlation;
 	publication.correlation_len = to.correlation_len;
 	if (status == FW_OK)
 		status = service->broker.publish(service->broker.context, &publication);
 	if (status != FW_OK)
-		fw_exchange_refuse(exchange, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
+		fw_handlers_refuse(request, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
 	free(to.response_topic);
 	free(to.correlation);
 	free(payload);
@@ -103,28 +103,28 @@ void fw_exchange_answer(struct exchange *exchange, enum fw_topic_kind kind, char
  * else. */
 #define CLOCK_TRUSTED_MS (24 * 60 * 60 * 1000)
 
-static bool has_time(const struct exchange *exchange)
+static bool has_time(const struct request *request)
 {
-	int64_t timestamp = exchange->message.timestamp;
+	int64_t timestamp = request->message.timestamp;
 
-	return exchange->message.has_timestamp && timestamp >= exchange->now - CLOCK_TRUSTED_MS &&
-		timestamp <= exchange->now + CLOCK_TRUSTED_MS;
+	return request->message.has_timestamp && timestamp >= request->now - CLOCK_TRUSTED_MS &&
+		timestamp <= request->now + CLOCK_TRUSTED_MS;
 }
 
-struct fw_uplink fw_exchange_uplink(const struct exchange *exchange, enum fw_uplink_kind kind)
+struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplink_kind kind)
 {
-	const struct fw_message *message = &exchange->message;
+	const struct fw_message *message = &request->message;
 
-	return (struct fw_uplink){.kind = kind, .received_at = exchange->now, .has_reported_at = has_time(exchange),
-		.reported_at = message->timestamp, .connection = exchange->connection, .product = exchange->topic->product,
-		.device = exchange->topic->device, .version = message->version, .firmware_id = message->firmware_id,
-		.error_reason = fw_text_keep(message->error_reason, exchange->service->reason),
+	return (struct fw_uplink){.kind = kind, .received_at = request->now, .has_reported_at = has_time(request),
+		.reported_at = message->timestamp, .connection = request->connection, .product = request->topic->product,
+		.device = request->topic->device, .version = message->version, .firmware_id = message->firmware_id,
+		.error_reason = fw_text_keep(message->error_reason, request->service->reason),
 		.has_progress = message->has_progress, .progress = message->progress,
 		.complete = message->complete, .success = message->success,
-		.at_most_once = exchange->request->qos == 0};
+		.at_most_once = request->incoming->qos == 0};
 }
 
-const char *fw_exchange_status(enum fw_status status)
+const char *fw_handlers_status(enum fw_status status)
 {
 	switch (status) {
 	case FW_NOMEM:
@@ -143,30 +143,30 @@ const char *fw_exchange_status(enum fw_status status)
 }
 
 /* Notes what answers depend on until the store has applied the uplink. */
-static enum fw_status note_unapplied(struct exchange *exchange, const struct fw_uplink *uplink)
+static enum fw_status note_unapplied(struct request *request, const struct fw_uplink *uplink)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 	char version[FW_VERSION_BUFFER] = "";
 	enum fw_status status = FW_OK;
 
-	if (fw_pending_needs_version(uplink))
-		status = fw_catalog_version_of(service->catalog, uplink->product,
+	if (fw_unapplied_needs_version(uplink))
+		status = fw_resolver_version_of(service->resolver, uplink->product,
 			uplink->firmware_id, version, sizeof(version));
 	if (status != FW_NOMEM)
-		status = fw_pending_note_uplink(service->pending, uplink, fw_slice_of(version));
-	return status == FW_OK ? fw_service_hear(service->pending, exchange->standing, uplink) : status;
+		status = fw_unapplied_note_uplink(service->unapplied, uplink, fw_slice_of(version));
+	return status == FW_OK ? fw_admission_hear(service->unapplied, request->standing, uplink) : status;
 }
 
 /* Puts the uplink into the spool, where it is safe. */
-enum fw_status fw_exchange_keep(struct exchange *exchange, const struct fw_uplink *uplink)
+enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
 	enum fw_status status = len ? FW_OK : FW_INVALID;
 
 	/* noted first: should the append fail, the note is a truth that the repeated message brings anyway */
 	if (status == FW_OK)
-		status = note_unapplied(exchange, uplink);
+		status = note_unapplied(request, uplink);
 	if (status == FW_OK)
 		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
 	if (status == FW_OK) {
@@ -177,200 +177,200 @@ enum fw_status fw_exchange_keep(struct exchange *exchange, const struct fw_uplin
 }
 
 /* FW_OK when the uplink is worth keeping: when the catalog knows the product, or cannot be asked. */
-static enum fw_status check_product(struct exchange *exchange)
+static enum fw_status check_product(struct request *request)
 {
 	struct fw_product product;
-	enum fw_status status = fw_catalog_product(exchange->service->catalog, exchange->topic->product, &product);
+	enum fw_status status = fw_resolver_product(request->service->resolver, request->topic->product, &product);
 
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
 /* Remembers what the device runs by its own word, and what it was offered: is it news? */
-bool fw_exchange_note_words(struct exchange *exchange, struct fw_slice version, struct fw_slice offered)
+bool fw_handlers_note_words(struct request *request, struct fw_slice version, struct fw_slice offered)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 
-	return fw_recent_note(service->recent, exchange->topic->product, exchange->topic->device,
-		&(struct fw_recent_word){.version = version, .offered = offered, .connection = exchange->connection,
-			.generation = fw_catalog_generation(service->catalog), .now = exchange->now});
+	return fw_pull_dedup_note(service->pull_dedup, request->topic->product, request->topic->device,
+		&(struct fw_pull_told){.version = version, .offered = offered, .connection = request->connection,
+			.generation = fw_resolver_generation(service->resolver), .now = request->now});
 }
 
 /* A pull that tells the same again is no news; after the end of an upgrade anything is. */
-static void note_recent(struct exchange *exchange, const struct fw_uplink *uplink)
+static void note_recent(struct request *request, const struct fw_uplink *uplink)
 {
 	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success)
-		fw_catalog_note_completion(exchange->service->catalog);
+		fw_resolver_note_completion(request->service->resolver);
 	if (uplink->kind == FW_UPLINK_REPORT)
-		fw_exchange_note_words(exchange, uplink->version, (struct fw_slice){NULL, 0});
+		fw_handlers_note_words(request, uplink->version, (struct fw_slice){NULL, 0});
 	else if (uplink->complete)
-		fw_recent_forget(exchange->service->recent, uplink->product, uplink->device);
+		fw_pull_dedup_forget(request->service->pull_dedup, uplink->product, uplink->device);
 }
 
 /* The common part of what a device tells: keep it, or say why not. */
-static enum fw_verdict keep_or_refuse(struct exchange *exchange, const struct fw_uplink *uplink, enum fw_counter counter)
+static enum fw_verdict keep_or_refuse(struct request *request, const struct fw_uplink *uplink, enum fw_counter counter)
 {
 	enum fw_status status;
 
-	if (check_product(exchange) == FW_NOT_FOUND)
-		return fw_exchange_refuse(exchange, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
-	status = fw_exchange_keep(exchange, uplink);
+	if (check_product(request) == FW_NOT_FOUND)
+		return fw_handlers_refuse(request, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
+	status = fw_handlers_keep(request, uplink);
 	if (status != FW_OK)
-		return fw_exchange_refuse(exchange, FW_REFUSED_UNSAVED, fw_exchange_status(status), FW_AGAIN);
-	note_recent(exchange, uplink);
-	fw_count(&exchange->service->counters, counter);
+		return fw_handlers_refuse(request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
+	note_recent(request, uplink);
+	fw_count(&request->service->counters, counter);
 	return FW_PASS;
 }
 
-static enum fw_verdict handle_report(struct exchange *exchange)
+static enum fw_verdict handle_report(struct request *request)
 {
-	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_REPORT);
+	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_REPORT);
 
 	if (!uplink.version.len)
-		return fw_exchange_refuse(exchange, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
-	return keep_or_refuse(exchange, &uplink, FW_COUNT_REPORTS);
+		return fw_handlers_refuse(request, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
+	return keep_or_refuse(request, &uplink, FW_COUNT_REPORTS);
 }
 
 /* Without `success`, what a device completes has succeeded unless it gives a reason why not. */
-static enum fw_verdict handle_progress(struct exchange *exchange)
+static enum fw_verdict handle_progress(struct request *request)
 {
-	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_PROGRESS);
+	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PROGRESS);
 
-	uplink.success = uplink.complete && (exchange->message.has_success ? exchange->message.success : !uplink.error_reason.len);
-	return keep_or_refuse(exchange, &uplink, FW_COUNT_PROGRESS);
+	uplink.success = uplink.complete && (request->message.has_success ? request->message.success : !uplink.error_reason.len);
+	return keep_or_refuse(request, &uplink, FW_COUNT_PROGRESS);
 }
 
-static enum fw_verdict handle_upgrade_reply(struct exchange *exchange)
+static enum fw_verdict handle_upgrade_reply(struct request *request)
 {
-	struct fw_uplink uplink = fw_exchange_uplink(exchange, FW_UPLINK_REPLY);
+	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_REPLY);
 
-	uplink.success = !exchange->message.has_success || exchange->message.success;
-	return keep_or_refuse(exchange, &uplink, FW_COUNT_REPLIES);
+	uplink.success = !request->message.has_success || request->message.success;
+	return keep_or_refuse(request, &uplink, FW_COUNT_REPLIES);
 }
 
-static enum fw_verdict handle_read(struct exchange *exchange)
+static enum fw_verdict handle_read(struct request *request)
 {
-	struct fw_service *service = exchange->service;
+	struct fw_service *service = request->service;
 	char version[FW_VERSION_BUFFER], *payload;
 	enum fw_status status;
 	size_t len = 0;
 
 	if (service->options->read_from_device)
 		return FW_PASS;
-	status = fw_catalog_device_version(service->catalog, exchange->topic->product, exchange->topic->device, version, sizeof(version));
+	status = fw_resolver_device_version(service->resolver, request->topic->product, request->topic->device, version, sizeof(version));
 	if (status != FW_OK)
 		return FW_PASS;
-	payload = fw_message_write_version(version, exchange->now, exchange->message.message_id, &len);
-	fw_exchange_answer(exchange, FW_TOPIC_READ_REPLY, payload, len);
+	payload = fw_message_write_version(version, request->now, request->message.message_id, &len);
+	fw_handlers_answer(request, FW_TOPIC_READ_REPLY, payload, len);
 	fw_count(&service->counters, FW_COUNT_READS);
 	return FW_ANSWERED;
 }
 
 /* What happens to each kind, once its sender is known to be the right one. */
-static enum fw_verdict (*const handlers[FW_TOPIC_KINDS])(struct exchange *exchange) = {
+static enum fw_verdict (*const handlers[FW_TOPIC_KINDS])(struct request *request) = {
 	[FW_TOPIC_UPGRADE_REPLY] = handle_upgrade_reply,
 	[FW_TOPIC_UPGRADE_PROGRESS] = handle_progress,
-	[FW_TOPIC_PULL] = fw_exchange_pull,
+	[FW_TOPIC_PULL] = fw_handlers_pull,
 	[FW_TOPIC_REPORT] = handle_report,
 	[FW_TOPIC_READ] = handle_read,
 	[FW_TOPIC_READ_REPLY] = handle_report,
-	[FW_TOPIC_CHUNK] = fw_exchange_chunk,
+	[FW_TOPIC_CHUNK] = fw_handlers_chunk,
 };
 
 /* FW_PASS, or FW_DENY with the refusal counted and logged. */
-static enum fw_verdict check_sender(struct exchange *exchange)
+static enum fw_verdict check_sender(struct request *request)
 {
-	enum fw_topic_sender sender = fw_topic_sender(exchange->topic->kind);
+	enum fw_topic_sender sender = fw_topic_sender(request->topic->kind);
 
-	if (!exchange->topic->ids_valid)
-		return fw_exchange_refuse(exchange, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
-	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && exchange->device) || fw_options_is_operator(exchange->service->options, exchange->client->username))
+	if (!request->topic->ids_valid)
+		return fw_handlers_refuse(request, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
+	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && request->device) || fw_options_is_operator(request->service->options, request->client->username))
 		return FW_PASS;
 	if (sender == FW_SENDER_BROKER)
-		return fw_exchange_refuse(exchange, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
-	return fw_exchange_refuse(exchange, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
+		return fw_handlers_refuse(request, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
+	return fw_handlers_refuse(request, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
 }
 
 /* Taken without what was faulty: counted, and said who sends it. */
-static void note_mended(struct exchange *exchange)
+static void log_mended(struct request *request)
 {
-	if (!exchange->message.mended)
+	if (!request->message.mended)
 		return;
-	fw_count(&exchange->service->counters, FW_COUNT_MENDED);
-	log_refusal(exchange, FW_MENDED, exchange->message.mended);
+	fw_count(&request->service->counters, FW_COUNT_MENDED);
+	log_refusal(request, FW_MENDED, request->message.mended);
 }
 
-static enum fw_verdict check_registration(struct exchange *exchange)
+static enum fw_verdict check_registration(struct request *request)
 {
-	const char *detail = fw_service_foreign(exchange->service, exchange->client, exchange->topic, &exchange->standing);
+	const char *detail = fw_admission_foreign(request->service, request->client, request->topic, &request->standing);
 
-	return detail ? fw_exchange_refuse(exchange, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
+	return detail ? fw_handlers_refuse(request, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
 }
 
-static enum fw_verdict check_rate(struct exchange *exchange)
+static enum fw_verdict check_rate(struct request *request)
 {
 	char detail[128];
 
-	if (!fw_service_limited(exchange->service, exchange->topic, exchange->request->len, detail, sizeof(detail)))
+	if (!fw_admission_limited(request->service, request->topic, request->incoming->len, detail, sizeof(detail)))
 		return FW_PASS;
-	return fw_exchange_refuse(exchange, FW_REFUSED_RATE, detail, FW_LIMIT);
+	return fw_handlers_refuse(request, FW_REFUSED_RATE, detail, FW_LIMIT);
 }
 
-static enum fw_verdict handle(struct exchange *exchange)
+static enum fw_verdict handle(struct request *request)
 {
 	const char *why = NULL;
 	enum fw_verdict verdict;
-	enum fw_status status = fw_message_parse(exchange->topic->kind, exchange->request->payload, exchange->request->len, &exchange->message, &why);
+	enum fw_status status = fw_message_parse(request->topic->kind, request->incoming->payload, request->incoming->len, &request->message, &why);
 
 	if (status == FW_OK) {
-		note_mended(exchange);
-		verdict = handlers[exchange->topic->kind](exchange);
+		log_mended(request);
+		verdict = handlers[request->topic->kind](request);
 	} else if (status == FW_NOMEM) {
-		verdict = fw_exchange_refuse(exchange, FW_REFUSED_UNSAVED, fw_exchange_status(status), FW_AGAIN);
-	} else if (exchange->topic->kind == FW_TOPIC_PULL) {
+		verdict = fw_handlers_refuse(request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
+	} else if (request->topic->kind == FW_TOPIC_PULL) {
 		/* answered, so it counts as a pull refused */
-		fw_exchange_refuse_pull(exchange, FW_PULL_BAD_REQUEST, why);
-		log_refusal(exchange, FW_REFUSED_MALFORMED, why);
+		fw_handlers_refuse_pull(request, FW_PULL_BAD_REQUEST, why);
+		log_refusal(request, FW_REFUSED_MALFORMED, why);
 		verdict = FW_PASS;
-	} else if (exchange->topic->kind == FW_TOPIC_CHUNK) {
-		verdict = fw_exchange_refuse_chunk(exchange, "bad_request", why);
+	} else if (request->topic->kind == FW_TOPIC_CHUNK) {
+		verdict = fw_handlers_refuse_chunk(request, "bad_request", why);
 	} else {
-		verdict = fw_exchange_refuse(exchange, FW_REFUSED_MALFORMED, why, FW_PASS);
+		verdict = fw_handlers_refuse(request, FW_REFUSED_MALFORMED, why, FW_PASS);
 	}
-	fw_message_clear(&exchange->message);
+	fw_message_clear(&request->message);
 	return verdict;
 }
 
-enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
+enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic)
 {
-	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
+	struct request request = {.service = service, .client = client, .incoming = incoming, .topic = topic,
 		.device = fw_identity_is_device(service, client, topic->device)};
-	enum fw_verdict verdict = check_sender(&exchange);
+	enum fw_verdict verdict = check_sender(&request);
 
-	return verdict == FW_PASS ? check_registration(&exchange) : verdict;
+	return verdict == FW_PASS ? check_registration(&request) : verdict;
 }
 
-enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic)
+enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic)
 {
-	struct exchange exchange = {.service = service, .client = client, .request = request, .topic = topic,
+	struct request request = {.service = service, .client = client, .incoming = incoming, .topic = topic,
 		.device = fw_identity_is_device(service, client, topic->device)};
-	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && exchange.device, speaks, known;
-	enum fw_verdict verdict = check_sender(&exchange);
+	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && request.device, speaks, known;
+	enum fw_verdict verdict = check_sender(&request);
 	uint64_t connection;
 
 	/* the cheapest first */
 	if (verdict == FW_PASS && of_device)
-		verdict = check_rate(&exchange);
+		verdict = check_rate(&request);
 	if (verdict == FW_PASS)
-		verdict = check_registration(&exchange);
+		verdict = check_registration(&request);
 	speaks = verdict == FW_PASS && of_device;
 	/* where anyone may speak for any device, made-up ones must not fill the memory */
-	known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&exchange) == FW_OK);
+	known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&request) == FW_OK);
 	connection = fw_identity_seen(service, client, speaks && known ? topic : NULL);
 
 	if (verdict != FW_PASS || !handlers[topic->kind])
 		return verdict;
-	exchange.connection = speaks ? connection : 0;
-	exchange.now = fw_now_ms();
-	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
-	return handle(&exchange);
+	request.connection = speaks ? connection : 0;
+	request.now = fw_now_ms();
+	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
+	return handle(&request);
 }

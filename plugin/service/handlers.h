@@ -1,15 +1,15 @@
 /* What the files share that handle a message: the message under way, its answer and what is kept of
- * it. Broker thread only; everything is borrowed for the call of fw_exchange. */
+ * it. Broker thread only; everything is borrowed for the call of fw_handlers. */
 #ifndef FW_SERVICE_HANDLERS_H
 #define FW_SERVICE_HANDLERS_H
 
 #include "protocol/message.h"
 #include "service/internal.h"
 
-struct exchange {
+struct request {
 	struct fw_service *service;
 	const struct fw_client *client;
-	const struct fw_request *request;
+	const struct fw_incoming *incoming;
 	const struct fw_topic *topic;
 	struct fw_message message;
 	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
@@ -19,38 +19,38 @@ struct exchange {
 };
 
 /* Counts and logs a refusal (what could not be kept: once), and gives back `verdict`. */
-enum fw_verdict fw_exchange_refuse(struct exchange *exchange, enum fw_refusal why,
+enum fw_verdict fw_handlers_refuse(struct request *request, enum fw_refusal why,
 	const char *detail, enum fw_verdict verdict);
 
 /* Publishes an answer of this kind, and frees its payload. NULL: there was no memory for it. */
-void fw_exchange_answer(
-	struct exchange *exchange, enum fw_topic_kind kind, char *payload, size_t len);
+void fw_handlers_answer(
+	struct request *request, enum fw_topic_kind kind, char *payload, size_t len);
 
 /* The message as an uplink; its slices are borrowed from the message and the service. */
-struct fw_uplink fw_exchange_uplink(const struct exchange *exchange, enum fw_uplink_kind kind);
+struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplink_kind kind);
 
 /* Puts the uplink into the spool, where it is safe. FW_OK, or why it could not be kept. */
-enum fw_status fw_exchange_keep(struct exchange *exchange, const struct fw_uplink *uplink);
+enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink);
 
 /* Why the catalog could not be asked, or an uplink kept: a static sentence. */
-const char *fw_exchange_status(enum fw_status status);
+const char *fw_handlers_status(enum fw_status status);
 
 /* Remembers what the device runs by its own word, and what it was offered: is it news? */
-bool fw_exchange_note_words(
-	struct exchange *exchange, struct fw_slice version, struct fw_slice offered);
+bool fw_handlers_note_words(
+	struct request *request, struct fw_slice version, struct fw_slice offered);
 
 /* Handles a pull. */
-enum fw_verdict fw_exchange_pull(struct exchange *exchange);
+enum fw_verdict fw_handlers_pull(struct request *request);
 
 /* Answers a pull with this code and sentence. */
-void fw_exchange_refuse_pull(
-	struct exchange *exchange, enum fw_pull_code code, const char *sentence);
+void fw_handlers_refuse_pull(
+	struct request *request, enum fw_pull_code code, const char *sentence);
 
 /* Handles a request for a chunk. */
-enum fw_verdict fw_exchange_chunk(struct exchange *exchange);
+enum fw_verdict fw_handlers_chunk(struct request *request);
 
 /* Answers a request for a chunk with this code and sentence; FW_PASS. */
-enum fw_verdict fw_exchange_refuse_chunk(
-	struct exchange *exchange, const char *code, const char *sentence);
+enum fw_verdict fw_handlers_refuse_chunk(
+	struct request *request, const char *code, const char *sentence);
 
 #endif

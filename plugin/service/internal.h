@@ -1,45 +1,45 @@
-/* What service.c and the files of exchange.h share: the service itself, and the few functions of one that the other needs. Broker thread only. */
+/* What service/service.c and the files of service/handlers.h share: the service itself, and the few functions of one that the other needs. Broker thread only. */
 #ifndef FW_SERVICE_INTERNAL_H
 #define FW_SERVICE_INTERNAL_H
 
-#include "upgrade/resolver.h"
 #include "base/counter.h"
+#include "base/io_thread.h"
+#include "base/text.h"
+#include "catalog/pull_reader.h"
+#include "catalog/vfs.h"
 #include "download/download.h"
-#include "store/outbox.h"
-#include "upgrade/unapplied.h"
-#include "service/presence.h"
+#include "protocol/topic.h"
+#include "protocol/uplink.h"
 #include "service/device_rate.h"
+#include "service/presence.h"
 #include "service/pull_dedup.h"
 #include "service/refusal_log.h"
 #include "service/registration.h"
 #include "service/service.h"
-#include "base/io_thread.h"
-#include "store/store.h"
-#include "catalog/vfs.h"
-#include "catalog/pull_reader.h"
-#include "base/text.h"
 #include "service/takeover.h"
-#include "protocol/topic.h"
-#include "protocol/uplink.h"
+#include "store/outbox.h"
+#include "store/store.h"
+#include "upgrade/resolver.h"
+#include "upgrade/unapplied.h"
 
 struct fw_service {
 	const struct fw_options *options;
 	struct fw_broker broker;
 	struct fw_counters counters;
 	struct fw_outbox *outbox;
-	struct fw_side *side;
-	bool apart;
+	struct fw_io_thread *io_thread;
+	bool own_table;
 	struct fw_store *store;
-	struct fw_reader *reader;
-	struct fw_pending *pending;
-	struct fw_catalog *catalog;
+	struct fw_pull_reader *reader;
+	struct fw_unapplied *unapplied;
+	struct fw_resolver *resolver;
 	struct fw_presence *presence;
-	struct fw_recent *recent;
-	struct fw_rate *rate;
+	struct fw_pull_dedup *pull_dedup;
+	struct fw_device_rate *rate;
 	struct fw_registration *registration;
 	struct fw_takeovers *takeovers;
-	struct fw_refusals *refusals;
-	struct fw_courier *courier;
+	struct fw_refusal_log *refusal_log;
+	struct fw_download *download;
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed; /* in a row */
@@ -73,30 +73,30 @@ uint64_t fw_identity_seen(struct fw_service *service, const struct fw_client *cl
 
 /* Counts and logs a publish on what looks like a firmware topic and is none (`text`, parsed as
  * `topic`), unless an operator's. */
-void fw_service_check_astray(struct fw_service *service, const struct fw_client *client,
+void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_client *client,
 	const char *text, const struct fw_topic *topic);
 
 /* FW_PASS_UNRETAINED for a firmware message that would be retained, else FW_PASS. */
-enum fw_verdict fw_service_unretain(struct fw_service *service, const struct fw_client *client,
-	const struct fw_request *request);
+enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming);
 
 /* Why the device of the topic is not served for its product (option `registration`), a static sentence, NULL when it is: then *standing says
  * how it stands. A product that is not in the catalog has no devices, and gets answers of its own. What operators say for a device adds it
  * to the product, as their INSERT does, unless registration is closed. */
-const char *fw_service_foreign(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic,
+const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic,
 	enum fw_standing *standing);
 
 /* True when the device of the topic says too much; counted, with the sentence in `detail`. Who asks for chunks has a share of its own
- * (chunk.c), which takes more messages than this, and makes the plugin write nothing. */
-bool fw_service_limited(struct fw_service *service, const struct fw_topic *topic, size_t len, char *detail, size_t size);
+ * (download/chunk.c), which takes more messages than this, and makes the plugin write nothing. */
+bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len, char *detail, size_t size);
 
 /* Unless the catalog has the device in this product, notes that its id was heard for it. FW_OK, FW_FULL, FW_NOMEM. */
-enum fw_status fw_service_hear(struct fw_pending *pending, enum fw_standing standing, const struct fw_uplink *uplink);
+enum fw_status fw_admission_hear(struct fw_unapplied *unapplied, enum fw_standing standing, const struct fw_uplink *uplink);
 
 /* One firmware message: may its sender send it, what is answered, what is kept. */
-enum fw_verdict fw_exchange(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);
+enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic);
 
 /* Only the first question: FW_PASS, or FW_DENY, counted and logged. Of the request only the topic is looked at. */
-enum fw_verdict fw_exchange_check(struct fw_service *service, const struct fw_client *client, const struct fw_request *request, const struct fw_topic *topic);
+enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic);
 
 #endif

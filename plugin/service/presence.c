@@ -36,7 +36,7 @@ struct client {
 	const void *at; /* the broker's client, never followed */
 	uint64_t connection;
 	struct link *links;
-	struct link *recent; /* the link last asked for: nearly always the one asked for next */
+	struct link *pull_dedup; /* the link last asked for: nearly always the one asked for next */
 	struct link *own;    /* to the key that is the client's id: found without a look at link and key; NULL: none */
 	size_t link_count;
 	bool listens; /* its keys do */
@@ -107,7 +107,7 @@ static void free_client(void *value)
 	free(client);
 }
 
-static void let_go(struct fw_presence *presence, struct key *key)
+static void cancel_deferral(struct fw_presence *presence, struct key *key)
 {
 	struct held *held = key->held;
 
@@ -127,7 +127,7 @@ void fw_presence_free(struct fw_presence *presence)
 	if (!presence)
 		return;
 	while (presence->held)
-		let_go(presence, presence->held->key);
+		cancel_deferral(presence, presence->held->key);
 	fw_table_clear(presence->clients, free_client);
 	fw_table_clear(presence->keys, free);
 	fw_table_free(presence->clients);
@@ -144,8 +144,8 @@ static struct link *find_link(const struct fw_presence *presence, const struct c
 
 	if (client->own && fw_slice_equal(fw_slice_of(client->id), text))
 		return client->own;
-	if (client->recent && fw_slice_equal(text_of(client->recent->key), text))
-		return client->recent;
+	if (client->pull_dedup && fw_slice_equal(text_of(client->pull_dedup->key), text))
+		return client->pull_dedup;
 	key = fw_table_get(presence->keys, text);
 	if (!key)
 		return NULL;
@@ -183,7 +183,7 @@ static void tell_online(struct fw_presence *presence, struct key *key, bool list
 	struct fw_presence_change change = {.key = text_of(key), .online = true, .listens = listens, .connection = key->newest, .oldest = key->oldest,
 		.moved = key->told && key->told_connection != key->newest};
 
-	let_go(presence, key);
+	cancel_deferral(presence, key);
 	key->told = true;
 	key->listens = listens;
 	key->told_connection = key->newest;
@@ -239,7 +239,7 @@ static struct link *add_link(struct fw_presence *presence, struct client *client
 	key->link_count++;
 	key->newest = client->connection;
 	client->links = link;
-	client->recent = link;
+	client->pull_dedup = link;
 	if (fw_slice_equal(fw_slice_of(client->id), text))
 		client->own = link;
 	client->link_count++;
@@ -277,7 +277,7 @@ static void remove_link(struct fw_presence *presence, struct link *link)
 		return;
 	}
 	fw_table_remove(presence->keys, text_of(key));
-	let_go(presence, key);
+	cancel_deferral(presence, key);
 	presence->changed(presence->context, &(struct fw_presence_change){.key = text_of(key), .heard_ms = heard_ms});
 	free(key);
 }
@@ -308,7 +308,7 @@ static struct client *take_out(struct fw_presence *presence, struct client *clie
 }
 
 /* What a client does that is seen. */
-struct sight {
+struct observation {
 	const void *at;
 	const char *id;
 	struct fw_slice key;
@@ -318,85 +318,85 @@ struct sight {
 };
 
 /* The client stands for the key of this link: what is there to tell? */
-static void note(struct fw_presence *presence, struct link *link, const struct sight *sight)
+static void note(struct fw_presence *presence, struct link *link, const struct observation *observation)
 {
 	struct key *key = link->key;
 
-	link->client->recent = link;
-	link->client->listens |= sight->listens;
-	if (sight->listens && (!key->listens || key->told_connection != key->newest))
+	link->client->pull_dedup = link;
+	link->client->listens |= observation->listens;
+	if (observation->listens && (!key->listens || key->told_connection != key->newest))
 		tell_online(presence, key, true);
 	else if ((!key->told || key->told_connection != key->newest) && !key->held)
-		hold_back(presence, key, sight->now);
+		hold_back(presence, key, observation->now);
 }
 
 /* A client in both tables, with its first link, of which nothing is told yet. */
-static struct client *add_client(struct fw_presence *presence, const struct sight *sight)
+static struct client *add_client(struct fw_presence *presence, const struct observation *observation)
 {
-	size_t size = strlen(sight->id) + 1;
+	size_t size = strlen(observation->id) + 1;
 	struct client *client = calloc(1, sizeof(*client) + size);
 	struct link *link = NULL;
 
 	if (!client)
 		return NULL;
-	client->at = sight->at;
+	client->at = observation->at;
 	client->connection = ++presence->last_connection;
-	client->heard_ms = sight->speaks ? presence->now : 0;
-	memcpy(client->id, sight->id, size);
+	client->heard_ms = observation->speaks ? presence->now : 0;
+	memcpy(client->id, observation->id, size);
 	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) == FW_OK &&
 	    (!client->id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK))
-		link = add_link(presence, client, sight->key);
+		link = add_link(presence, client, observation->key);
 	if (link)
 		return client;
 	free_client(take_out(presence, client));
 	return NULL;
 }
 
-static uint64_t seen_again(struct fw_presence *presence, struct client *client, const struct sight *sight)
+static uint64_t seen_again(struct fw_presence *presence, struct client *client, const struct observation *observation)
 {
-	struct link *link = find_link(presence, client, sight->key);
+	struct link *link = find_link(presence, client, observation->key);
 
 	if (link && client->listens) {
-		client->recent = link;
+		client->pull_dedup = link;
 		return client->connection;
 	}
 	if (!link)
-		link = add_link(presence, client, sight->key);
+		link = add_link(presence, client, observation->key);
 	if (!link)
 		return 0;
-	note(presence, link, sight);
+	note(presence, link, observation);
 	return client->connection;
 }
 
-static uint64_t see(struct fw_presence *presence, const struct sight *sight)
+static uint64_t see(struct fw_presence *presence, const struct observation *observation)
 {
-	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&sight->at));
+	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&observation->at));
 	struct client *former, *taken_over = NULL;
 
-	if (known && strcmp(known->id, sight->id) == 0) {
-		known->heard_ms = sight->speaks ? presence->now : known->heard_ms;
-		return sight->key.len > 0 ? seen_again(presence, known, sight) : 0;
+	if (known && strcmp(known->id, observation->id) == 0) {
+		known->heard_ms = observation->speaks ? presence->now : known->heard_ms;
+		return observation->key.len > 0 ? seen_again(presence, known, observation) : 0;
 	}
 	/* The new one comes before the old ones go: a key that they share does not flicker. */
 	former = take_out(presence, known);
-	if (sight->id[0])
-		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(sight->id)));
-	known = sight->key.len > 0 ? add_client(presence, sight) : NULL;
+	if (observation->id[0])
+		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(observation->id)));
+	known = observation->key.len > 0 ? add_client(presence, observation) : NULL;
 	drop_client(presence, taken_over);
 	if (known)
-		note(presence, known->links, sight);
+		note(presence, known->links, observation);
 	drop_client(presence, former);
 	return known ? known->connection : 0;
 }
 
 uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
 {
-	return see(presence, &(struct sight){.at = client, .id = client_id ? client_id : "", .key = key, .listens = true, .speaks = true});
+	return see(presence, &(struct observation){.at = client, .id = client_id ? client_id : "", .key = key, .listens = true, .speaks = true});
 }
 
 void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now)
 {
-	see(presence, &(struct sight){.at = client, .id = client_id ? client_id : "", .key = key, .listens = listens, .now = now});
+	see(presence, &(struct observation){.at = client, .id = client_id ? client_id : "", .key = key, .listens = listens, .now = now});
 }
 
 void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key)

@@ -10,36 +10,36 @@ struct slot {
 	int64_t at;               /* Unix ms */
 };
 
-struct fw_recent {
+struct fw_pull_dedup {
 	uint64_t seed;
 	struct slot slots[SLOTS];
 };
 
-struct fw_recent *fw_recent_new(void)
+struct fw_pull_dedup *fw_pull_dedup_new(void)
 {
-	struct fw_recent *recent = calloc(1, sizeof(*recent));
+	struct fw_pull_dedup *pull_dedup = calloc(1, sizeof(*pull_dedup));
 
-	if (recent)
-		recent->seed = fw_random();
-	return recent;
+	if (pull_dedup)
+		pull_dedup->seed = fw_random();
+	return pull_dedup;
 }
 
-void fw_recent_free(struct fw_recent *recent)
+void fw_pull_dedup_free(struct fw_pull_dedup *pull_dedup)
 {
-	free(recent);
+	free(pull_dedup);
 }
 
-static struct slot *slot_of(struct fw_recent *recent, uint64_t device)
+static struct slot *slot_of(struct fw_pull_dedup *pull_dedup, uint64_t device)
 {
-	return &recent->slots[(device ^ device >> 32) & (SLOTS - 1)];
+	return &pull_dedup->slots[(device ^ device >> 32) & (SLOTS - 1)];
 }
 
-bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, const struct fw_recent_word *word)
+bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device, const struct fw_pull_told *word)
 {
-	uint64_t device_hash = fw_hash_device(recent->seed, product, device);
+	uint64_t device_hash = fw_hash_device(pull_dedup->seed, product, device);
 	uint64_t when[] = {word->connection, word->generation};
-	uint64_t told = fw_hash(fw_hash(recent->seed, when, sizeof(when)), word->version.at, word->version.len);
-	struct slot *slot = slot_of(recent, device_hash);
+	uint64_t told = fw_hash(fw_hash(pull_dedup->seed, when, sizeof(when)), word->version.at, word->version.len);
+	struct slot *slot = slot_of(pull_dedup, device_hash);
 	bool age_known = word->now >= slot->at && word->now - slot->at < NEWS_MS;
 
 	if (word->offered.len)
@@ -51,7 +51,7 @@ bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw
 	return true;
 }
 
-void fw_recent_forget(struct fw_recent *recent, struct fw_slice product, struct fw_slice device)
+void fw_pull_dedup_forget(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device)
 {
-	slot_of(recent, fw_hash_device(recent->seed, product, device))->at = 0;
+	slot_of(pull_dedup, fw_hash_device(pull_dedup->seed, product, device))->at = 0;
 }

@@ -5,13 +5,13 @@
 
 #include "base/fw.h"
 
-struct fw_recent;
+struct fw_pull_dedup;
 
-struct fw_recent *fw_recent_new(void); /* NULL when out of memory */
-void fw_recent_free(struct fw_recent *recent); /* NULL is fine */
+struct fw_pull_dedup *fw_pull_dedup_new(void); /* NULL when out of memory */
+void fw_pull_dedup_free(struct fw_pull_dedup *pull_dedup); /* NULL is fine */
 
 /* What a device told, and what it was told, by which connection, and in which generation of the catalog. */
-struct fw_recent_word {
+struct fw_pull_told {
 	struct fw_slice version; /* empty: none told */
 	struct fw_slice offered; /* firmware id that it was offered; empty: none */
 	uint64_t connection, generation;
@@ -21,9 +21,9 @@ struct fw_recent_word {
 /* True when this is news: another version or offer than the last; or the last one is more than a minute old, or came by another
  * connection, behind which an upgrade may wait for it, or in another generation, in which an operator may have deleted the
  * device. */
-bool fw_recent_note(struct fw_recent *recent, struct fw_slice product, struct fw_slice device, const struct fw_recent_word *word);
+bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device, const struct fw_pull_told *word);
 
 /* The next note of the device is news. */
-void fw_recent_forget(struct fw_recent *recent, struct fw_slice product, struct fw_slice device);
+void fw_pull_dedup_forget(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device);
 
 #endif

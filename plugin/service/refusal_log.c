@@ -14,21 +14,21 @@
 struct tally {
 	uint64_t fault;  /* 0: free */
 	int64_t told_at; /* boot ms */
-	uint64_t left_out;
+	uint64_t rejected;
 };
 
-struct fw_refusals {
+struct fw_refusal_log {
 	struct tally tallies[FW_REFUSALS][FW_TOPIC_KINDS][FAULTS];
 };
 
-struct fw_refusals *fw_refusals_new(void)
+struct fw_refusal_log *fw_refusal_log_new(void)
 {
-	return calloc(1, sizeof(struct fw_refusals));
+	return calloc(1, sizeof(struct fw_refusal_log));
 }
 
-void fw_refusals_free(struct fw_refusals *refusals)
+void fw_refusal_log_free(struct fw_refusal_log *refusal_log)
 {
-	free(refusals);
+	free(refusal_log);
 }
 
 void fw_refusal_escape(char *out, const char *name)
@@ -52,7 +52,7 @@ void fw_refusal_escape(char *out, const char *name)
 }
 
 static bool is_due(
-	struct tally tallies[FAULTS], const char *detail, int64_t now, uint64_t *left_out)
+	struct tally tallies[FAULTS], const char *detail, int64_t now, uint64_t *rejected)
 {
 	uint64_t fault = fw_hash(0, detail, strlen(detail)) | 1;
 	struct tally *tally = tallies;
@@ -62,10 +62,10 @@ static bool is_due(
 		tally++;
 	told = tally->fault && now - tally->told_at < EVERY_MS;
 	if (told) {
-		tally->left_out++;
+		tally->rejected++;
 		return false;
 	}
-	*left_out = tally->left_out;
+	*rejected = tally->rejected;
 	*tally = (struct tally){.fault = fault, .told_at = now};
 	return true;
 }
@@ -95,21 +95,21 @@ static void write_line(char *line, enum fw_refusal why, enum fw_topic_kind kind,
 	}
 }
 
-bool fw_refusals_line(struct fw_refusals *refusals, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
+bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
 	const char *detail, int64_t now, char *line)
 {
 	char safe_client[NAME_MAX_BYTES + 4], safe_topic[NAME_MAX_BYTES + 4];
-	uint64_t left_out;
+	uint64_t rejected;
 	size_t len;
 
-	if (!is_due(refusals->tallies[why][kind], detail, now, &left_out))
+	if (!is_due(refusal_log->tallies[why][kind], detail, now, &rejected))
 		return false;
 	fw_refusal_escape(safe_client, client);
 	fw_refusal_escape(safe_topic, topic);
 	write_line(line, why, kind, safe_client, safe_topic, detail);
 	len = strlen(line);
-	if (left_out)
+	if (rejected)
 		snprintf(line + len, FW_REFUSAL_LINE - len,
-			" (and %llu more since the last such line)", (unsigned long long)left_out);
+			" (and %llu more since the last such line)", (unsigned long long)rejected);
 	return true;
 }

@@ -25,10 +25,10 @@ enum fw_refusal {
 #define FW_REFUSAL_LINE 1024u
 #define FW_REFUSAL_NAME 208u /* bytes that an escaped name takes at most */
 
-struct fw_refusals;
+struct fw_refusal_log;
 
-struct fw_refusals *fw_refusals_new(void); /* NULL when out of memory */
-void fw_refusals_free(struct fw_refusals *refusals); /* NULL is fine */
+struct fw_refusal_log *fw_refusal_log_new(void); /* NULL when out of memory */
+void fw_refusal_log_free(struct fw_refusal_log *refusal_log); /* NULL is fine */
 
 /* Writes `name` (NULL: empty) into `out` of FW_REFUSAL_NAME bytes as it may stand in a line: control characters and what is not ASCII as
  * \xHH, a long one cut. */
@@ -38,7 +38,7 @@ void fw_refusal_escape(char *out, const char *name);
  * left out since the last one. `detail` is the sentence that names the fault; each has a minute of
  * its own. Control characters and what is not UTF-8 are escaped as \xHH, long names are cut. `now`:
  * boot ms. */
-bool fw_refusals_line(struct fw_refusals *refusals, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
+bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
 	const char *detail, int64_t now, char *line);
 
 #endif

@@ -17,13 +17,13 @@ struct fw_registration {
 	enum fw_registration_mode mode;
 	fw_registration_find *find;
 	void *context;
-	const struct fw_pending *pending;
+	const struct fw_unapplied *unapplied;
 	uint64_t seed;
 	struct slot slots[SLOTS];
 };
 
 struct fw_registration *fw_registration_new(enum fw_registration_mode mode,
-	fw_registration_find *find, void *context, const struct fw_pending *pending)
+	fw_registration_find *find, void *context, const struct fw_unapplied *unapplied)
 {
 	struct fw_registration *registration = calloc(1, sizeof(*registration));
 
@@ -32,7 +32,7 @@ struct fw_registration *fw_registration_new(enum fw_registration_mode mode,
 	registration->mode = mode;
 	registration->find = find;
 	registration->context = context;
-	registration->pending = pending;
+	registration->unapplied = unapplied;
 	registration->seed = fw_random();
 	return registration;
 }
@@ -50,7 +50,7 @@ static enum fw_standing without_row(const struct fw_registration *registration,
 
 	if (registration->mode == FW_REGISTRATION_CLOSED)
 		return FW_STANDING_FOREIGN;
-	heard = fw_pending_product(registration->pending, device);
+	heard = fw_unapplied_product(registration->unapplied, device);
 	if (heard.len)
 		return fw_slice_equal(heard, product) ? FW_STANDING_REGISTERED
 						      : FW_STANDING_FOREIGN;

@@ -20,15 +20,15 @@ enum fw_standing {
 };
 
 /* Has the catalog a row of the device in the product, and has it one in another product? FW_OK, or
- * trouble. */
+ * an error. */
 typedef enum fw_status fw_registration_find(void *context, struct fw_slice product,
 	struct fw_slice device, bool *here, bool *elsewhere);
 
 struct fw_registration;
 
-/* `pending` and `context` are borrowed. NULL when out of memory. */
+/* `unapplied` and `context` are borrowed. NULL when out of memory. */
 struct fw_registration *fw_registration_new(enum fw_registration_mode mode,
-	fw_registration_find *find, void *context, const struct fw_pending *pending);
+	fw_registration_find *find, void *context, const struct fw_unapplied *unapplied);
 void fw_registration_free(struct fw_registration *registration); /* NULL is fine */
 
 /* How the device stands to the product. `generation` is the catalog's: a row that was found is not

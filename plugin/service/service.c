@@ -60,13 +60,13 @@ static void tell_listener(struct fw_service *service)
 static enum fw_status make_parts(struct fw_service *service)
 {
 	service->outbox = fw_outbox_new(OUTBOX_MAX);
-	service->pending = fw_pending_new();
+	service->unapplied = fw_unapplied_new();
 	service->presence = fw_presence_new(PRESENCE_MAX, presence_changed, service);
-	service->recent = fw_recent_new();
-	service->refusals = fw_refusals_new();
+	service->pull_dedup = fw_pull_dedup_new();
+	service->refusal_log = fw_refusal_log_new();
 	service->takeovers = fw_takeovers_new();
-	service->rate = fw_rate_new(service->options->device_rate_per_minute);
-	if (!service->outbox || !service->pending || !service->presence || !service->recent || !service->refusals || !service->rate ||
+	service->rate = fw_device_rate_new(service->options->device_rate_per_minute);
+	if (!service->outbox || !service->unapplied || !service->presence || !service->pull_dedup || !service->refusal_log || !service->rate ||
 		!service->takeovers)
 		return FW_NOMEM;
 	return FW_OK;
@@ -77,13 +77,13 @@ static enum fw_status note_unapplied(struct fw_service *service, const struct fw
 	char version[FW_VERSION_BUFFER] = "";
 	enum fw_status status = FW_OK;
 
-	if (fw_pending_needs_version(uplink))
+	if (fw_unapplied_needs_version(uplink))
 		status = fw_store_version_of(service->store, uplink->product, uplink->firmware_id,
 			version, sizeof(version));
 	if (status != FW_NOMEM)
-		status = fw_pending_note_uplink(service->pending, uplink, fw_slice_of(version));
+		status = fw_unapplied_note_uplink(service->unapplied, uplink, fw_slice_of(version));
 	if (status == FW_OK && service->options->registration == FW_REGISTRATION_ONCE)
-		status = fw_service_hear(service->pending, FW_STANDING_UNHEARD, uplink);
+		status = fw_admission_hear(service->unapplied, FW_STANDING_UNHEARD, uplink);
 	return status;
 }
 
@@ -157,53 +157,53 @@ static bool drain_outbox(struct fw_service *service, int64_t until)
 	return taken > 0;
 }
 
-/* What runs on the side. */
+/* What runs on the I/O thread. */
 struct opening {
 	struct fw_service *service;
 	struct fw_error *error;
 };
 
-static enum fw_status open_on_side(void *context)
+static enum fw_status open_on_io_thread(void *context)
 {
 	struct fw_service *service = ((struct opening *)context)->service;
 	struct fw_error *error = ((struct opening *)context)->error;
 	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
-		.apart = fw_side_apart(service->side), .sees_connections = service->broker.sees_connections,
+		.own_table = fw_io_thread_apart(service->io_thread), .sees_connections = service->broker.sees_connections,
 		.first_connection = service->first_connection};
-	enum fw_status status = fw_courier_new(service->options, &service->counters, &service->courier, error);
+	enum fw_status status = fw_download_new(service->options, &service->counters, &service->download, error);
 
 	if (status != FW_OK)
 		return status;
-	config.delivery = fw_courier_delivery(service->courier);
-	config.access = fw_courier_access(service->courier);
+	config.hosting = fw_download_delivery(service->download);
+	config.access = fw_download_access(service->download);
 	status = fw_store_open(&config, &service->store, error);
 	if (status == FW_OK)
-		status = fw_courier_start(service->courier, error);
+		status = fw_download_start(service->download, error);
 	return status == FW_OK ? note_spooled(service) : status;
 }
 
-static enum fw_status start_on_side(void *context)
+static enum fw_status start_on_io_thread(void *context)
 {
 	struct opening *opening = context;
 
 	return fw_store_start(opening->service->store, opening->error);
 }
 
-static enum fw_status stop_on_side(void *context)
+static enum fw_status stop_on_io_thread(void *context)
 {
 	struct fw_service *service = context;
 
-	fw_courier_stop(service->courier);
+	fw_download_stop(service->download);
 	fw_store_stop(service->store);
 	return FW_OK;
 }
 
-static enum fw_status close_on_side(void *context)
+static enum fw_status close_on_io_thread(void *context)
 {
 	struct fw_service *service = context;
 
 	fw_store_close(service->store);
-	fw_courier_free(service->courier);
+	fw_download_free(service->download);
 	return FW_OK;
 }
 
@@ -212,36 +212,36 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 	struct opening opening = {service, error};
 	enum fw_status status;
 
-	service->apart = fw_store_apart_begin();
-	status = fw_side_open(service->apart, &service->side, error);
+	service->own_table = fw_vfs_begin();
+	status = fw_io_thread_open(service->own_table, &service->io_thread, error);
 	if (status == FW_OK)
-		status = fw_side_run(service->side, open_on_side, &opening);
+		status = fw_io_thread_run(service->io_thread, open_on_io_thread, &opening);
 	if (status == FW_OK)
-		status = fw_reader_open(service->options->db_file, &service->reader, error);
+		status = fw_pull_reader_open(service->options->db_file, &service->reader, error);
 	if (status != FW_OK)
 		return status;
-	fw_reader_keep_urls_apart(service->reader, fw_delivery_expires(fw_courier_delivery(service->courier)));
-	service->catalog = fw_catalog_new(fw_reader_source(service->reader), service->pending);
-	service->registration = fw_registration_new(service->options->registration, fw_reader_find_device, service->reader, service->pending);
-	if (!service->catalog || !service->registration)
+	fw_pull_reader_keep_urls_apart(service->reader, fw_hosting_expires(fw_download_delivery(service->download)));
+	service->resolver = fw_resolver_new(fw_pull_reader_source(service->reader), service->unapplied);
+	service->registration = fw_registration_new(service->options->registration, fw_pull_reader_find_device, service->reader, service->unapplied);
+	if (!service->resolver || !service->registration)
 		return FW_NOMEM;
-	return fw_side_run(service->side, start_on_side, &opening);
+	return fw_io_thread_run(service->io_thread, start_on_io_thread, &opening);
 }
 
 static void close_store(struct fw_service *service)
 {
-	if (service->side) {
-		fw_side_run(service->side, stop_on_side, service);
+	if (service->io_thread) {
+		fw_io_thread_run(service->io_thread, stop_on_io_thread, service);
 		drain_outbox(service, INT64_MAX);
 		if (service->store)
 			fw_spool_seal(fw_store_spool(service->store));
-		fw_side_run(service->side, close_on_side, service);
-		fw_side_close(service->side);
+		fw_io_thread_run(service->io_thread, close_on_io_thread, service);
+		fw_io_thread_close(service->io_thread);
 	}
-	fw_catalog_free(service->catalog);
-	fw_reader_close(service->reader);
-	if (service->apart)
-		fw_store_apart_end();
+	fw_resolver_free(service->resolver);
+	fw_pull_reader_close(service->reader);
+	if (service->own_table)
+		fw_vfs_end();
 }
 
 enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error)
@@ -276,12 +276,12 @@ void fw_service_close(struct fw_service *service)
 		return;
 	close_store(service);
 	fw_presence_free(service->presence);
-	fw_pending_free(service->pending);
-	fw_recent_free(service->recent);
-	fw_rate_free(service->rate);
+	fw_unapplied_free(service->unapplied);
+	fw_pull_dedup_free(service->pull_dedup);
+	fw_device_rate_free(service->rate);
 	fw_takeovers_free(service->takeovers);
 	fw_registration_free(service->registration);
-	fw_refusals_free(service->refusals);
+	fw_refusal_log_free(service->refusal_log);
 	fw_outbox_free(service->outbox);
 	free(service);
 }
@@ -290,7 +290,7 @@ void fw_service_describe(struct fw_service *service, char *text, size_t size)
 {
 	int64_t products = 0, firmware = 0;
 
-	fw_reader_counts(service->reader, &products, &firmware);
+	fw_pull_reader_counts(service->reader, &products, &firmware);
 	snprintf(text, size, "catalog %s: %lld products, %lld firmware", service->options->db_file, (long long)products, (long long)firmware);
 }
 
@@ -315,7 +315,7 @@ static void publish_counters(struct fw_service *service)
 /* Publishes the chunks that were read, until `until` (boot ms). True when some are left. */
 static bool drain_chunks(struct fw_service *service, int64_t until)
 {
-	struct fw_chunks *chunks = fw_courier_chunks(service->courier);
+	struct fw_chunks *chunks = fw_download_chunks(service->download);
 	struct fw_chunk_reply reply;
 	bool any = false;
 
@@ -340,7 +340,7 @@ static int64_t do_tick(struct fw_service *service)
 
 	service->last_tick = now;
 	fw_presence_release(service->presence, now);
-	fw_pending_applied(service->pending, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
+	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
 	published = drain_outbox(service, now + PUBLISH_BUDGET_MS);
 	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {
@@ -350,7 +350,7 @@ static int64_t do_tick(struct fw_service *service)
 	/* what was published is sent at the top of the loop's next iteration, and there may be more */
 	if (published)
 		return 0;
-	return fw_chunks_under_way(fw_courier_chunks(service->courier)) ? CHUNK_MS : TICK_MS;
+	return fw_chunks_under_way(fw_download_chunks(service->download)) ? CHUNK_MS : TICK_MS;
 }
 
 static void check_ticks(struct fw_service *service)
@@ -363,24 +363,24 @@ static void check_ticks(struct fw_service *service)
 	do_tick(service);
 }
 
-enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_request *request)
+enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming)
 {
 	struct fw_topic topic;
 	enum fw_verdict verdict = FW_PASS;
 
 	if (!client->id)
 		return FW_PASS;
-	fw_topic_parse(request->topic, &topic);
+	fw_topic_parse(incoming->topic, &topic);
 	if (topic.kind != FW_TOPIC_OTHER)
 		check_ticks(service);
 	service->in_message = true;
 	if (topic.kind == FW_TOPIC_OTHER) {
 		fw_identity_seen(service, client, NULL);
-		fw_service_check_astray(service, client, request->topic, &topic);
+		fw_topic_rules_check_astray(service, client, incoming->topic, &topic);
 	} else {
-		verdict = fw_exchange(service, client, request, &topic);
+		verdict = fw_handlers(service, client, incoming, &topic);
 		if (verdict == FW_PASS)
-			verdict = fw_service_unretain(service, client, request);
+			verdict = fw_topic_rules_unretain(service, client, incoming);
 	}
 	service->in_message = false;
 	tell_listener(service);
@@ -392,7 +392,7 @@ bool fw_service_may_send(struct fw_service *service, const struct fw_client *cli
 	struct fw_topic topic;
 
 	fw_topic_parse(topic_text, &topic);
-	return topic.kind == FW_TOPIC_OTHER || fw_exchange_check(service, client, &(struct fw_request){.topic = topic_text}, &topic) == FW_PASS;
+	return topic.kind == FW_TOPIC_OTHER || fw_handlers_check(service, client, &(struct fw_incoming){.topic = topic_text}, &topic) == FW_PASS;
 }
 
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens)

@@ -32,7 +32,7 @@ struct fw_takeovers {
 	struct id ids[SETS][WAYS];
 	int64_t minute_at; /* when the minute began in which `lines` were written */
 	unsigned lines;
-	uint64_t left_out;
+	uint64_t rejected;
 };
 
 struct fw_takeovers *fw_takeovers_new(void)
@@ -136,7 +136,7 @@ static bool has_room(struct fw_takeovers *takeovers, int64_t now)
 		takeovers->lines = 0;
 	}
 	if (takeovers->lines >= LINES_MOST) {
-		takeovers->left_out++;
+		takeovers->rejected++;
 		return false;
 	}
 	takeovers->lines++;
@@ -149,10 +149,10 @@ static void write_line(
 	char safe[FW_REFUSAL_NAME], more[80] = "";
 
 	fw_refusal_escape(safe, id);
-	if (takeovers->left_out)
+	if (takeovers->rejected)
 		snprintf(more, sizeof(more), " (and %llu more such ids since the last such line)",
-			(unsigned long long)takeovers->left_out);
-	takeovers->left_out = 0;
+			(unsigned long long)takeovers->rejected);
+	takeovers->rejected = 0;
 	snprintf(line, FW_TAKEOVER_LINE,
 		"client id %s: connections were taken over more than %u times within a minute: "
 		"two clients use it and throw each other out%s; give each an id of its own%s",

@@ -7,7 +7,7 @@ static bool log_topic(struct fw_service *service, enum fw_refusal why,
 {
 	char line[FW_REFUSAL_LINE];
 
-	if (!fw_refusals_line(service->refusals, why, FW_TOPIC_OTHER, client->id, topic, detail,
+	if (!fw_refusal_log_line(service->refusal_log, why, FW_TOPIC_OTHER, client->id, topic, detail,
 		    fw_boot_ms(), line))
 		return false;
 	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
@@ -16,7 +16,7 @@ static bool log_topic(struct fw_service *service, enum fw_refusal why,
 
 /* Nobody answers there, and the device's developer would not know why. An operator may mean it: a
  * copy for a test, say. */
-void fw_service_check_astray(struct fw_service *service, const struct fw_client *client,
+void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_client *client,
 	const char *text, const struct fw_topic *topic)
 {
 	const char *detail = fw_topic_astray(text, topic);
@@ -29,13 +29,13 @@ void fw_service_check_astray(struct fw_service *service, const struct fw_client 
 
 /* A retained upgrade would be given at each boot. An empty payload retains nothing: it clears what
  * was retained before. */
-enum fw_verdict fw_service_unretain(struct fw_service *service, const struct fw_client *client,
-	const struct fw_request *request)
+enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming)
 {
-	if (!request->retain || !request->len)
+	if (!incoming->retain || !incoming->len)
 		return FW_PASS;
 	if (!service->retain_told)
-		service->retain_told = log_topic(service, FW_UNRETAINED, client, request->topic,
+		service->retain_told = log_topic(service, FW_UNRETAINED, client, incoming->topic,
 			"firmware topics are never retained");
 	return FW_PASS_UNRETAINED;
 }

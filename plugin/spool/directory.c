@@ -1,6 +1,6 @@
 /* The names of the spool's segments: making them, and finding those of an earlier run. */
-#include "spool/spool.h"
 #include "spool/segment.h"
+#include "spool/spool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,11 +18,11 @@
 #define NAME_EXTRA (1 + FIRST_DIGITS + 1 + MAGIC_DIGITS)
 
 struct list {
-	struct fw_spool_found *at;
+	struct fw_directory_entry *at;
 	size_t count, room;
 };
 
-const char *fw_spool_path(const char *prefix, uint64_t first, uint32_t magic, char *path)
+const char *fw_directory_path(const char *prefix, uint64_t first, uint32_t magic, char *path)
 {
 	snprintf(path, PATH_MAX, "%s-%020" PRIu64 "-%08" PRIx32, prefix, first, magic);
 	return path;
@@ -44,8 +44,8 @@ static bool parse_digits(const char *at, size_t count, unsigned base, uint64_t *
 	return true;
 }
 
-/* Exactly what fw_spool_path makes, so that no two names mean the same segment. */
-static bool parse_name(const char *name, const char *base, struct fw_spool_found *out)
+/* Exactly what fw_directory_path makes, so that no two names mean the same segment. */
+static bool parse_name(const char *name, const char *base, struct fw_directory_entry *out)
 {
 	size_t len = strlen(base);
 	uint64_t magic;
@@ -64,12 +64,12 @@ static bool parse_name(const char *name, const char *base, struct fw_spool_found
 
 /* A segment that cannot be read keeps the broker from starting: it holds messages that were acknowledged. Without it their numbers would
  * be given again, and then it would count as applied. */
-static enum fw_status inspect(const char *prefix, struct fw_spool_found *found, struct fw_error *error)
+static enum fw_status inspect(const char *prefix, struct fw_directory_entry *found, struct fw_error *error)
 {
 	char path[PATH_MAX];
 	struct stat info;
 
-	fw_spool_path(prefix, found->first, found->magic, path);
+	fw_directory_path(prefix, found->first, found->magic, path);
 	if (lstat(path, &info) != 0) {
 		if (errno == ENOENT)
 			return FW_NOT_FOUND;
@@ -91,10 +91,10 @@ static enum fw_status inspect(const char *prefix, struct fw_spool_found *found, 
 	return FW_OK;
 }
 
-static enum fw_status list_add(struct list *list, struct fw_spool_found found)
+static enum fw_status list_add(struct list *list, struct fw_directory_entry found)
 {
 	if (list->count == list->room) {
-		struct fw_spool_found *at = reallocarray(list->at, 2 * list->room, sizeof(*at));
+		struct fw_directory_entry *at = reallocarray(list->at, 2 * list->room, sizeof(*at));
 
 		if (!at)
 			return FW_NOMEM;
@@ -108,7 +108,7 @@ static enum fw_status list_add(struct list *list, struct fw_spool_found found)
 static enum fw_status list_folder(const char *prefix, const char *base, DIR *dir, struct list *list, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
-	struct fw_spool_found found;
+	struct fw_directory_entry found;
 	struct dirent *entry;
 
 	/* a NULL with errno unchanged is the end (readdir(3)) */
@@ -130,7 +130,7 @@ static enum fw_status list_folder(const char *prefix, const char *base, DIR *dir
 
 static int compare(const void *left, const void *right)
 {
-	const struct fw_spool_found *a = left, *b = right;
+	const struct fw_directory_entry *a = left, *b = right;
 
 	if (a->first != b->first)
 		return a->first < b->first ? -1 : 1;
@@ -156,7 +156,7 @@ static enum fw_status open_folder(const char *prefix, DIR **out, struct fw_error
 	return FW_IO;
 }
 
-enum fw_status fw_spool_list(const char *prefix, struct fw_spool_found **out, size_t *count, struct fw_error *error)
+enum fw_status fw_directory_list(const char *prefix, struct fw_directory_entry **out, size_t *count, struct fw_error *error)
 {
 	const char *slash = strrchr(prefix, '/');
 	struct list list = {calloc(16, sizeof(*list.at)), 0, 16};
@@ -177,11 +177,11 @@ enum fw_status fw_spool_list(const char *prefix, struct fw_spool_found **out, si
 	return FW_OK;
 }
 
-enum fw_status fw_spool_set_aside(const char *prefix, uint64_t *last, struct fw_error *error)
+enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw_error *error)
 {
-	struct fw_spool_found *found;
+	struct fw_directory_entry *found;
 	size_t count;
-	enum fw_status status = fw_spool_list(prefix, &found, &count, error);
+	enum fw_status status = fw_directory_list(prefix, &found, &count, error);
 
 	*last = 0;
 	if (status != FW_OK)
@@ -192,7 +192,7 @@ enum fw_status fw_spool_set_aside(const char *prefix, uint64_t *last, struct fw_
 		char path[PATH_MAX], kept[PATH_MAX + 8];
 
 		*last = most > *last ? most : *last;
-		fw_spool_path(prefix, found[i].first, found[i].magic, path);
+		fw_directory_path(prefix, found[i].first, found[i].magic, path);
 		snprintf(kept, sizeof(kept), "%s.kept", path);
 		if (rename(path, kept) != 0) {
 			fw_error_set(error, "cannot rename %s, which keeps acknowledged messages: %s", path, strerror(errno));

@@ -64,7 +64,7 @@ static void drop_guard(void)
 	sigaction(SIGBUS, &guard.before, NULL);
 }
 
-bool fw_spool_map_open(struct fw_spool_map *map, int fd, size_t size)
+bool fw_mapping_open(struct fw_mapping *map, int fd, size_t size)
 {
 	void *at;
 
@@ -78,13 +78,13 @@ bool fw_spool_map_open(struct fw_spool_map *map, int fd, size_t size)
 		munmap(at, size);
 		return false;
 	}
-	*map = (struct fw_spool_map){.at = at, .size = size, .fd = fd};
+	*map = (struct fw_mapping){.at = at, .size = size, .fd = fd};
 	return true;
 }
 
 /* One more window, and more of the file when it needs that. The window's pages are had all at once, and want of them is no signal then; a
  * kernel that cannot do so (before Linux 5.14) gives each when it is written to. */
-static bool grow(struct fw_spool_map *map)
+static bool grow(struct fw_mapping *map)
 {
 	if (map->ready == map->size)
 		return false;
@@ -99,7 +99,7 @@ static bool grow(struct fw_spool_map *map)
 	return true;
 }
 
-bool fw_spool_map_write(struct fw_spool_map *map, const void *bytes, size_t len, uint64_t offset)
+bool fw_mapping_write(struct fw_mapping *map, const void *bytes, size_t len, uint64_t offset)
 {
 	while (offset + len > map->ready) {
 		if (!grow(map))
@@ -111,7 +111,7 @@ bool fw_spool_map_write(struct fw_spool_map *map, const void *bytes, size_t len,
 	return !guard.missed;
 }
 
-void fw_spool_map_close(struct fw_spool_map *map, uint64_t end)
+void fw_mapping_close(struct fw_mapping *map, uint64_t end)
 {
 	if (!map->at)
 		return;
@@ -119,5 +119,5 @@ void fw_spool_map_close(struct fw_spool_map *map, uint64_t end)
 	munmap(map->at, map->size);
 	/* if it cannot be cut, zeros stay behind the last record, as after a crash */
 	(void)!ftruncate(map->fd, (off_t)end);
-	*map = (struct fw_spool_map){.at = NULL, .fd = -1};
+	*map = (struct fw_mapping){.at = NULL, .fd = -1};
 }

@@ -60,7 +60,7 @@ static uint32_t record_crc(const unsigned char *frame, size_t len)
 	return ~crc_update(crc, frame + FW_SPOOL_HEADER, len);
 }
 
-size_t fw_spool_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len)
+size_t fw_segment_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len)
 {
 	fw_put32(frame, magic);
 	fw_put32(frame + LENGTH_AT, (uint32_t)len);
@@ -72,14 +72,14 @@ size_t fw_spool_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, c
 
 /* Puts ones, which begin no record and are not what follows the last one, in the place of what cannot be read; returns
  * their number. */
-static size_t blank(struct fw_spool_cursor *cursor, size_t len)
+static size_t blank(struct fw_segment_cursor *cursor, size_t len)
 {
 	memset(cursor->buffer + cursor->held, 0xff, len);
 	return len;
 }
 
 /* Reading failed at this offset, once more. */
-static bool give_up(struct fw_spool_bad *bad, uint64_t offset)
+static bool give_up(struct fw_segment_unreadable *bad, uint64_t offset)
 {
 	uint64_t page = offset / PAGE;
 
@@ -96,7 +96,7 @@ static bool give_up(struct fw_spool_bad *bad, uint64_t offset)
 
 /* Brings at least `want` bytes from the offset `from` on into the buffer, and more, up to `limit`, when it
  * must read: one system call for many records. */
-static enum fw_status hold(struct fw_spool_cursor *cursor, uint64_t from, size_t want, uint64_t limit)
+static enum fw_status hold(struct fw_segment_cursor *cursor, uint64_t from, size_t want, uint64_t limit)
 {
 	size_t size = limit - from < FW_SPOOL_BUFFER ? (size_t)(limit - from) : FW_SPOOL_BUFFER;
 
@@ -127,7 +127,7 @@ static enum fw_status hold(struct fw_spool_cursor *cursor, uint64_t from, size_t
 
 /* Whether the header fits a record at the offset `from`. The records of a segment are numbered one by one, so
  * that a record's offset bounds its sequence. */
-static bool header_fits(const struct fw_spool_cursor *cursor, const unsigned char *header, uint64_t from, uint64_t limit)
+static bool header_fits(const struct fw_segment_cursor *cursor, const unsigned char *header, uint64_t from, uint64_t limit)
 {
 	uint32_t len = fw_get32(header + LENGTH_AT);
 	uint64_t sequence = fw_get64(header + SEQUENCE_AT);
@@ -138,7 +138,7 @@ static bool header_fits(const struct fw_spool_cursor *cursor, const unsigned cha
 }
 
 /* FW_NOT_FOUND: there is no record at the offset `from`. */
-static enum fw_status check(struct fw_spool_cursor *cursor, uint64_t from, uint64_t limit, struct fw_spool_record *record)
+static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit, struct fw_segment_record *record)
 {
 	const unsigned char *frame;
 	enum fw_status status;
@@ -159,12 +159,12 @@ static enum fw_status check(struct fw_spool_cursor *cursor, uint64_t from, uint6
 	frame = cursor->buffer + (from - cursor->start);
 	if (fw_get32(frame + CRC_AT) != record_crc(frame, len))
 		return FW_NOT_FOUND;
-	*record = (struct fw_spool_record){frame + FW_SPOOL_HEADER, len, fw_get64(frame + SEQUENCE_AT)};
+	*record = (struct fw_segment_record){frame + FW_SPOOL_HEADER, len, fw_get64(frame + SEQUENCE_AT)};
 	return FW_OK;
 }
 
 /* Moves *from on to the next place where a record may begin. */
-static enum fw_status search(struct fw_spool_cursor *cursor, uint64_t *from, uint64_t limit)
+static enum fw_status search(struct fw_segment_cursor *cursor, uint64_t *from, uint64_t limit)
 {
 	unsigned char magic[4];
 
@@ -188,7 +188,7 @@ static enum fw_status search(struct fw_spool_cursor *cursor, uint64_t *from, uin
 }
 
 /* Where the zeros begin that end at `limit`, looked for from `from` on. */
-static enum fw_status end_of_bytes(struct fw_spool_cursor *cursor, uint64_t from, uint64_t limit, uint64_t *end)
+static enum fw_status end_of_bytes(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit, uint64_t *end)
 {
 	*end = from;
 	while (from < limit) {
@@ -206,7 +206,7 @@ static enum fw_status end_of_bytes(struct fw_spool_cursor *cursor, uint64_t from
 	return FW_OK;
 }
 
-enum fw_status fw_spool_cursor_next(struct fw_spool_cursor *cursor, uint64_t limit, struct fw_spool_record *record,
+enum fw_status fw_segment_cursor_next(struct fw_segment_cursor *cursor, uint64_t limit, struct fw_segment_record *record,
 				    uint64_t *skipped)
 {
 	uint64_t from = cursor->at;

@@ -29,14 +29,14 @@
 struct segment {
 	struct segment *next; /* under the lock */
 	uint64_t first;
-	uint64_t claimed; /* of a leftover: no record in it is numbered above */
+	uint64_t highest_possible; /* of a leftover: no record in it is numbered above */
 	uint32_t magic;
 	bool leftover; /* from an earlier run */
 	_Atomic uint64_t end;
 	/* the store thread's */
 	uint64_t released; /* all before this offset is in the catalog */
 	uint64_t counted;  /* damage before this offset is counted already */
-	struct fw_spool_bad bad;
+	struct fw_segment_unreadable bad;
 };
 
 struct fw_spool {
@@ -44,7 +44,7 @@ struct fw_spool {
 	struct fw_spool_io io;
 	_Atomic uint64_t last;
 	_Atomic uint64_t bytes;
-	atomic_bool doubt;
+	atomic_bool suspect;
 
 	pthread_mutex_t lock;
 	struct segment *head, *tail;
@@ -52,14 +52,14 @@ struct fw_spool {
 
 	/* the broker thread's */
 	int fd; /* of `writing`, -1: none */
-	struct fw_spool_map map;
+	struct fw_mapping map;
 	uint64_t offset; /* where the next record goes */
 	uint64_t next;   /* its number */
 	unsigned char *frame;
 
 	/* the store thread's */
 	struct segment *reading; /* NULL: to be found */
-	struct fw_spool_cursor cursor;
+	struct fw_segment_cursor cursor;
 	uint64_t sequence; /* of the last record read */
 	unsigned char *buffer;
 	struct fw_spool_damage damage;
@@ -87,7 +87,7 @@ static struct segment *segment_new(uint64_t first, uint32_t magic)
 	if (segment) {
 		segment->first = first;
 		segment->magic = magic;
-		segment->claimed = first;
+		segment->highest_possible = first;
 	}
 	return segment;
 }
@@ -96,14 +96,14 @@ static int segment_open(const struct fw_spool *spool, const struct segment *segm
 {
 	char path[PATH_MAX];
 
-	return spool->io.open(fw_spool_path(spool->prefix, segment->first, segment->magic, path), flags | O_CLOEXEC, SEGMENT_MODE);
+	return spool->io.open(fw_directory_path(spool->prefix, segment->first, segment->magic, path), flags | O_CLOEXEC, SEGMENT_MODE);
 }
 
 static void segment_unlink(const struct fw_spool *spool, const struct segment *segment)
 {
 	char path[PATH_MAX];
 
-	unlink(fw_spool_path(spool->prefix, segment->first, segment->magic, path));
+	unlink(fw_directory_path(spool->prefix, segment->first, segment->magic, path));
 }
 
 static void spool_link(struct fw_spool *spool, struct segment *segment)
@@ -118,7 +118,7 @@ static void spool_link(struct fw_spool *spool, struct segment *segment)
 /* No record of a segment that is not being written is numbered above this. Under the lock. */
 static uint64_t segment_last(const struct segment *segment)
 {
-	return segment->next ? segment->next->first - 1 : segment->claimed;
+	return segment->next ? segment->next->first - 1 : segment->highest_possible;
 }
 
 /* Points the spool's cursor at what is not released of `segment`. A file deleted by hand reads as damage: to
@@ -127,7 +127,7 @@ static enum fw_status cursor_open(struct fw_spool *spool, struct segment *segmen
 {
 	int fd = segment_open(spool, segment, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
 
-	spool->cursor = (struct fw_spool_cursor){
+	spool->cursor = (struct fw_segment_cursor){
 		.fd = fd,
 		.pread = spool->io.pread,
 		.padded = segment->leftover,
@@ -152,10 +152,10 @@ static void cursor_close(struct fw_spool *spool)
 /* One step of the cursor through `segment`, with the damage on its way counted. After a rewind it passes the
  * same places again. */
 static enum fw_status cursor_step(struct fw_spool *spool, struct segment *segment, uint64_t limit,
-				  struct fw_spool_record *record)
+				  struct fw_segment_record *record)
 {
 	uint64_t from = spool->cursor.at, skipped;
-	enum fw_status status = fw_spool_cursor_next(&spool->cursor, limit, record, &skipped);
+	enum fw_status status = fw_segment_cursor_next(&spool->cursor, limit, record, &skipped);
 
 	if (skipped == 0 || from + skipped <= segment->counted)
 		return status;
@@ -169,7 +169,7 @@ static enum fw_status cursor_step(struct fw_spool *spool, struct segment *segmen
 }
 
 /* Takes a file of an earlier run into the list; NULL when out of memory. */
-static struct segment *adopt(struct fw_spool *spool, const struct fw_spool_found *found)
+static struct segment *adopt(struct fw_spool *spool, const struct fw_directory_entry *found)
 {
 	struct segment *segment = segment_new(found->first, found->magic);
 	/* the writer makes none larger; what is larger must not make reading endless */
@@ -189,16 +189,16 @@ static uint64_t scan(struct fw_spool *spool, struct segment *segment)
 {
 	uint64_t below = segment->next ? segment->next->first : SEQUENCE_MAX + 1;
 	uint64_t end = atomic_load(&segment->end);
-	struct fw_spool_record record;
+	struct fw_segment_record record;
 	enum fw_status status = cursor_open(spool, segment, below);
 
 	while (status == FW_OK)
 		status = cursor_step(spool, segment, end, &record);
 	/* what cannot be read now may be read later: its numbers must not be given again */
 	if (status != FW_NOT_FOUND)
-		segment->claimed = segment->first + end / (FW_SPOOL_HEADER + 1);
+		segment->highest_possible = segment->first + end / (FW_SPOOL_HEADER + 1);
 	else if (spool->cursor.last > 0)
-		segment->claimed = spool->cursor.last;
+		segment->highest_possible = spool->cursor.last;
 	cursor_close(spool);
 	return spool->cursor.last;
 }
@@ -206,27 +206,27 @@ static uint64_t scan(struct fw_spool *spool, struct segment *segment)
 /* Segments are numbered in their order, so the last one that has a record has the highest sequence. */
 static void number_on(struct fw_spool *spool, uint64_t applied, struct segment *const *order, size_t count)
 {
-	uint64_t found = 0, claimed = applied;
+	uint64_t found = 0, highest_possible = applied;
 
 	while (count > 0 && found == 0) {
 		struct segment *segment = order[--count];
 
 		found = scan(spool, segment);
-		if (segment->claimed > claimed)
-			claimed = segment->claimed;
+		if (segment->highest_possible > highest_possible)
+			highest_possible = segment->highest_possible;
 	}
 	atomic_init(&spool->last, found > applied ? found : applied);
-	spool->next = claimed < SEQUENCE_MAX ? claimed + 1 : SEQUENCE_MAX + 1;
+	spool->next = highest_possible < SEQUENCE_MAX ? highest_possible + 1 : SEQUENCE_MAX + 1;
 	spool->sequence = applied;
 }
 
 /* Finds what earlier runs left. */
 static enum fw_status recover(struct fw_spool *spool, uint64_t applied, struct fw_error *error)
 {
-	struct fw_spool_found *found = NULL;
+	struct fw_directory_entry *found = NULL;
 	struct segment **order = NULL;
 	size_t count = 0;
-	enum fw_status status = fw_spool_list(spool->prefix, &found, &count, error);
+	enum fw_status status = fw_directory_list(spool->prefix, &found, &count, error);
 
 	if (status == FW_OK) {
 		order = calloc(count + 1, sizeof(struct segment *));
@@ -284,16 +284,16 @@ enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct 
 	return status;
 }
 
-void fw_spool_doubt(struct fw_spool *spool, bool doubt)
+void fw_spool_suspect(struct fw_spool *spool, bool suspect)
 {
-	atomic_store_explicit(&spool->doubt, doubt, memory_order_relaxed);
+	atomic_store_explicit(&spool->suspect, suspect, memory_order_relaxed);
 }
 
 void fw_spool_seal(struct fw_spool *spool)
 {
 	if (!spool || spool->fd < 0)
 		return;
-	fw_spool_map_close(&spool->map, spool->offset);
+	fw_mapping_close(&spool->map, spool->offset);
 	close(spool->fd);
 	spool->fd = -1;
 }
@@ -351,8 +351,8 @@ static enum fw_status rotate(struct fw_spool *spool)
 	spool->fd = fd;
 	spool->offset = 0;
 	/* blocks in advance, without a longer file: each append is then spared finding some. Where there are none, each write is to say so. */
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 && spool->io.pwrite == system_pwrite && !atomic_load(&spool->doubt))
-		fw_spool_map_open(&spool->map, fd, SEGMENT_MOST);
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 && spool->io.pwrite == system_pwrite && !atomic_load(&spool->suspect))
+		fw_mapping_open(&spool->map, fd, SEGMENT_MOST);
 	pthread_mutex_lock(&spool->lock);
 	spool_link(spool, segment);
 	spool->writing = segment;
@@ -365,10 +365,10 @@ static enum fw_status write_frame(struct fw_spool *spool, size_t len)
 {
 	size_t done = 0;
 
-	if (spool->map.at && !atomic_load_explicit(&spool->doubt, memory_order_relaxed) &&
-	    fw_spool_map_write(&spool->map, spool->frame, len, spool->offset))
+	if (spool->map.at && !atomic_load_explicit(&spool->suspect, memory_order_relaxed) &&
+	    fw_mapping_write(&spool->map, spool->frame, len, spool->offset))
 		return FW_OK;
-	fw_spool_map_close(&spool->map, spool->offset);
+	fw_mapping_close(&spool->map, spool->offset);
 	while (done < len) {
 		long wrote = spool->io.pwrite(spool->fd, spool->frame + done, len - done, (int64_t)(spool->offset + done));
 
@@ -395,7 +395,7 @@ enum fw_status fw_spool_append(struct fw_spool *spool, const void *payload, size
 		status = rotate(spool);
 	if (status != FW_OK)
 		return status;
-	size = fw_spool_frame(spool->frame, spool->writing->magic, spool->next, payload, len);
+	size = fw_segment_frame(spool->frame, spool->writing->magic, spool->next, payload, len);
 	status = write_frame(spool, size);
 	if (status != FW_OK)
 		return status;
@@ -445,7 +445,7 @@ static enum fw_status read_on(struct fw_spool *spool, uint64_t end)
 
 enum fw_status fw_spool_read(struct fw_spool *spool, const unsigned char **payload, size_t *len, uint64_t *sequence)
 {
-	struct fw_spool_record record;
+	struct fw_segment_record record;
 	enum fw_status status = spool->reading ? FW_OK : read_on(spool, 0);
 
 	while (status == FW_OK) {

@@ -39,16 +39,16 @@ struct found {
 	char text[80], row[140], reason[200];
 };
 
-static void tell(struct fw_writer *writer, const struct kind *kind, const struct found *found)
+static void tell(struct fw_transaction *transaction, const struct kind *kind, const struct found *found)
 {
-	fw_writer_log(writer, FW_LOG_WARNING,
+	fw_transaction_log(transaction, FW_LOG_WARNING,
 		"the catalog has %lld %s that would be refused now, such as '%s' (%s). To mend it: %s'%s'",
 		(long long)found->count, kind->what, found->text, found->reason, kind->mend,
 		found->row);
 }
 
 /* FW_OK: the rules take it, or it was counted as one they refuse. */
-static enum fw_status try_text(struct fw_writer *writer, sqlite3_stmt *insert,
+static enum fw_status try_text(struct fw_transaction *transaction, sqlite3_stmt *insert,
 	sqlite3_stmt *candidate, struct found *found)
 {
 	enum fw_status status;
@@ -59,7 +59,7 @@ static enum fw_status try_text(struct fw_writer *writer, sqlite3_stmt *insert,
 		return status;
 	if (found->count++)
 		return FW_OK;
-	snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_errmsg(writer->db));
+	snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_errmsg(transaction->db));
 	snprintf(found->text, sizeof(found->text), "%s",
 		(const char *)sqlite3_column_text(candidate, 0));
 	snprintf(found->row, sizeof(found->row), "%s",
@@ -67,28 +67,28 @@ static enum fw_status try_text(struct fw_writer *writer, sqlite3_stmt *insert,
 	return FW_OK;
 }
 
-static enum fw_status audit_kind(struct fw_writer *writer, const struct kind *kind)
+static enum fw_status audit_kind(struct fw_transaction *transaction, const struct kind *kind)
 {
 	const char *const sql[] = {kind->select, kind->insert};
 	sqlite3_stmt *statements[2] = {NULL};
 	struct found found = {0};
-	enum fw_status status = fw_db_prepare(writer->db, sql, statements, 2, NULL);
+	enum fw_status status = fw_db_prepare(transaction->db, sql, statements, 2, NULL);
 
 	if (status == FW_OK)
 		sqlite3_bind_text(statements[1], 1, kind->what, -1, SQLITE_STATIC);
 	while (status == FW_OK && (status = fw_db_step(statements[0])) == FW_OK)
-		status = try_text(writer, statements[1], statements[0], &found);
+		status = try_text(transaction, statements[1], statements[0], &found);
 	fw_db_finalize(statements, 2);
 	if (found.count)
-		tell(writer, kind, &found);
+		tell(transaction, kind, &found);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_store_audit(struct fw_writer *writer)
+enum fw_status fw_audit(struct fw_transaction *transaction)
 {
 	enum fw_status status = FW_OK;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && status == FW_OK; i++)
-		status = audit_kind(writer, &kinds[i]);
+		status = audit_kind(transaction, &kinds[i]);
 	return status;
 }

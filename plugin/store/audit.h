@@ -8,6 +8,6 @@
 /* Tries each text that is matched letter by letter, or told to devices, on the triggers of
  * check_text and check_parameters. In an open transaction; changes nothing. FW_OK, or what SQLite
  * answers else. */
-enum fw_status fw_store_audit(struct fw_writer *writer);
+enum fw_status fw_audit(struct fw_transaction *transaction);
 
 #endif

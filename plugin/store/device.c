@@ -51,19 +51,19 @@ static const char *const sql[STATEMENTS] = {
 };
 
 struct fw_devices {
-	struct fw_writer *writer;
+	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_devices_open(struct fw_writer *writer, struct fw_devices **out, struct fw_error *error)
+enum fw_status fw_devices_open(struct fw_transaction *transaction, struct fw_devices **out, struct fw_error *error)
 {
 	struct fw_devices *devices = calloc(1, sizeof(*devices));
 	enum fw_status status;
 
 	if (!devices)
 		return FW_NOMEM;
-	devices->writer = writer;
-	status = fw_db_prepare(writer->db, sql, devices->statements, STATEMENTS, error);
+	devices->transaction = transaction;
+	status = fw_db_prepare(transaction->db, sql, devices->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_devices_close(devices);
 		return status;
@@ -84,64 +84,64 @@ void fw_devices_close(struct fw_devices *devices)
 
 #define HEADER 3u /* numbers in front of the digests: connection, former, here */
 
-static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *recent)
+static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *pull_dedup)
 {
 	const void *blob = sqlite3_column_blob(statement, column);
 	size_t numbers = blob ? (size_t)sqlite3_column_bytes(statement, column) / sizeof(uint64_t) : 0;
 	uint64_t header[HEADER];
 
-	*recent = (struct fw_device_recent){.count = 0};
+	*pull_dedup = (struct fw_device_recent){.count = 0};
 	if (numbers < HEADER || numbers > HEADER + FW_DEVICE_RECENT_MAX)
 		return;
 	memcpy(header, blob, sizeof(header));
-	recent->count = numbers - HEADER;
-	if (header[2] > recent->count) {
-		recent->count = 0;
+	pull_dedup->count = numbers - HEADER;
+	if (header[2] > pull_dedup->count) {
+		pull_dedup->count = 0;
 		return;
 	}
-	recent->connection = header[0];
-	recent->former = header[1];
-	recent->here = header[2];
-	memcpy(recent->digests, (const char *)blob + sizeof(header), recent->count * sizeof(uint64_t));
+	pull_dedup->connection = header[0];
+	pull_dedup->former = header[1];
+	pull_dedup->here = header[2];
+	memcpy(pull_dedup->digests, (const char *)blob + sizeof(header), pull_dedup->count * sizeof(uint64_t));
 }
 
-static bool knows(const struct fw_device_recent *recent, size_t from, size_t to, uint64_t digest)
+static bool knows(const struct fw_device_recent *pull_dedup, size_t from, size_t to, uint64_t digest)
 {
 	for (size_t i = from; i < to; i++) {
-		if (recent->digests[i] == digest)
+		if (pull_dedup->digests[i] == digest)
 			return true;
 	}
 	return false;
 }
 
 /* The message under way came by this connection: what came by the one before the last is forgotten. */
-static void turn_to(struct fw_device_recent *recent, uint64_t connection)
+static void turn_to(struct fw_device_recent *pull_dedup, uint64_t connection)
 {
-	if (connection == recent->connection)
+	if (connection == pull_dedup->connection)
 		return;
-	recent->former = recent->connection;
-	recent->connection = connection;
-	recent->count = recent->here;
-	recent->here = 0;
+	pull_dedup->former = pull_dedup->connection;
+	pull_dedup->connection = connection;
+	pull_dedup->count = pull_dedup->here;
+	pull_dedup->here = 0;
 }
 
-static void remember(struct fw_device_recent *recent, uint64_t digest)
+static void remember(struct fw_device_recent *pull_dedup, uint64_t digest)
 {
-	if (knows(recent, 0, recent->here, digest))
+	if (knows(pull_dedup, 0, pull_dedup->here, digest))
 		return;
-	recent->count += recent->count < FW_DEVICE_RECENT_MAX;
-	memmove(recent->digests + 1, recent->digests, (recent->count - 1) * sizeof(recent->digests[0]));
-	recent->digests[0] = digest;
-	recent->here += recent->here < FW_DEVICE_RECENT_MAX;
+	pull_dedup->count += pull_dedup->count < FW_DEVICE_RECENT_MAX;
+	memmove(pull_dedup->digests + 1, pull_dedup->digests, (pull_dedup->count - 1) * sizeof(pull_dedup->digests[0]));
+	pull_dedup->digests[0] = digest;
+	pull_dedup->here += pull_dedup->here < FW_DEVICE_RECENT_MAX;
 }
 
-static enum fw_status write_recent(struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device_recent *recent)
+static enum fw_status write_recent(struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device_recent *pull_dedup)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[NOTE_MESSAGE], uplink->product, uplink->device);
-	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {recent->connection, recent->former, recent->here};
+	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {pull_dedup->connection, pull_dedup->former, pull_dedup->here};
 
-	memcpy(numbers + HEADER, recent->digests, recent->count * sizeof(numbers[0]));
-	sqlite3_bind_blob(statement, 3, numbers, (int)((HEADER + recent->count) * sizeof(numbers[0])), SQLITE_TRANSIENT);
+	memcpy(numbers + HEADER, pull_dedup->digests, pull_dedup->count * sizeof(numbers[0]));
+	sqlite3_bind_blob(statement, 3, numbers, (int)((HEADER + pull_dedup->count) * sizeof(numbers[0])), SQLITE_TRANSIENT);
 	return fw_db_run(statement);
 }
 
@@ -157,7 +157,7 @@ static uint64_t digest_of(const struct fw_uplink *uplink)
 
 enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *device, bool *again)
 {
-	struct fw_device_recent *recent = &device->recent;
+	struct fw_device_recent *pull_dedup = &device->pull_dedup;
 	bool refusal = uplink->kind == FW_UPLINK_REPLY && !uplink->success;
 	uint64_t digest = digest_of(uplink);
 
@@ -165,13 +165,13 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	/* what says the same without a timestamp does no harm, unless it refuses */
 	if (uplink->at_most_once || (!fw_uplink_has_time(uplink) && !refusal))
 		return FW_OK;
-	turn_to(recent, uplink->connection);
+	turn_to(pull_dedup, uplink->connection);
 	/* what came by this connection it does not deliver again */
-	*again = knows(recent, recent->here, recent->count, digest);
-	if (knows(recent, 0, recent->here, digest))
+	*again = knows(pull_dedup, pull_dedup->here, pull_dedup->count, digest);
+	if (knows(pull_dedup, 0, pull_dedup->here, digest))
 		return FW_OK;
-	remember(recent, digest);
-	return write_recent(devices, uplink, recent);
+	remember(pull_dedup, digest);
+	return write_recent(devices, uplink, pull_dedup);
 }
 
 /* --- the row --- */
@@ -190,7 +190,7 @@ static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 	fw_db_copy_text(statement, 9, device->offered_firmware_id, sizeof(device->offered_firmware_id));
 	fw_db_copy_text(statement, 10, device->offered_version, sizeof(device->offered_version));
 	device->offer_completed = sqlite3_column_int(statement, 11);
-	read_recent(statement, 12, &device->recent);
+	read_recent(statement, 12, &device->pull_dedup);
 }
 
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out)
@@ -213,7 +213,7 @@ enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw
 	if (status != FW_NOT_FOUND)
 		return status;
 	/* an operator removed it since it spoke */
-	if (devices->writer->closed)
+	if (devices->transaction->closed)
 		return FW_NOT_FOUND;
 	statement = devices->statements[PRODUCT];
 	fw_db_bind_text(statement, 1, uplink->product);
@@ -260,7 +260,7 @@ enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_u
 	*news = !fw_slice_equal(version, fw_slice_of(device->version));
 	fw_db_bind_text(statement, 5, *news ? fw_slice_of(device->version) : fw_slice_of(device->completed_from));
 	fw_db_bind_integer(statement, 6, uplink->received_at + timeout_ms);
-	fw_db_bind_integer(statement, 7, devices->writer->steady_ms + FW_SETTLE_MS);
+	fw_db_bind_integer(statement, 7, devices->transaction->steady_ms + FW_SETTLE_MS);
 	return fw_db_run(statement);
 }
 
@@ -268,11 +268,11 @@ enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice pr
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[UNSETTLE], product, device);
 
-	fw_db_bind_integer(statement, 3, devices->writer->steady_ms + FW_SETTLE_MS);
+	fw_db_bind_integer(statement, 3, devices->transaction->steady_ms + FW_SETTLE_MS);
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_device_presence *presence)
+enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_presence_of_device *presence)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[PRESENCE], product, device);
 

@@ -3,9 +3,9 @@
 #ifndef FW_STORE_DEVICE_H
 #define FW_STORE_DEVICE_H
 
+#include "protocol/uplink.h"
 #include "store/task_device.h"
 #include "store/transaction.h"
-#include "protocol/uplink.h"
 
 /* Digests of the messages that a client may have in flight (Mosquitto's max_inflight_messages is 20). */
 #define FW_DEVICE_RECENT_MAX 20u
@@ -31,16 +31,16 @@ struct fw_device {
 	char offered_firmware_id[FW_ID_MAX + 1]; /* what its last pull was offered, until its report shows what became of it; or empty */
 	char offered_version[FW_VERSION_BUFFER]; /* what it ran then, empty if unknown */
 	bool offer_completed;                    /* it said that it completed that upgrade */
-	struct fw_device_recent recent;
+	struct fw_device_recent pull_dedup;
 };
 
 struct fw_devices;
 
-/* `writer` is borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
-enum fw_status fw_devices_open(struct fw_writer *writer, struct fw_devices **out, struct fw_error *error);
+/* `transaction` is borrowed. FW_OK, or an error with a message in `error`. The caller owns *out. */
+enum fw_status fw_devices_open(struct fw_transaction *transaction, struct fw_devices **out, struct fw_error *error);
 void fw_devices_close(struct fw_devices *devices); /* NULL is fine */
 
-/* FW_OK, FW_NOT_FOUND, or trouble. */
+/* FW_OK, FW_NOT_FOUND, or an error. */
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out);
 
 /* The device that the uplink is of, made if need be. FW_NOT_FOUND: the catalog does not know the product, or it is a device that only an
@@ -66,12 +66,12 @@ enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_u
 enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice product, struct fw_slice device);
 
 /* Presence, the time of it (Unix ms), and by which connection (0: unknown, or offline); and when it is looked at again. */
-struct fw_device_presence {
+struct fw_presence_of_device {
 	bool online;
 	int64_t at, connection, oldest_connection;
 	int64_t due_at, settles_at; /* steady ms, 0: NULL */
 };
-enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_device_presence *presence);
+enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_presence_of_device *presence);
 
 /* When the scheduler looks at it, steady ms; 0: not at all. */
 enum fw_status fw_device_set_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t due_at);

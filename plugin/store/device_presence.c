@@ -24,35 +24,35 @@ struct asked {
 	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
 };
 
-struct fw_store_presence {
-	struct fw_writer *writer;
-	struct fw_rows *rows;
+struct fw_device_presence {
+	struct fw_transaction *transaction;
+	struct fw_task_devices *rows;
 	struct fw_devices *devices;
-	struct fw_schedule *schedule;
+	struct fw_scheduler *scheduler;
 	sqlite3_stmt *statements[STATEMENTS];
 	bool asking; /* about all devices, because an event was lost */
 	struct asked asked;
 };
 
-enum fw_status fw_store_presence_open(struct fw_writer *writer, struct fw_rows *rows, struct fw_devices *devices, struct fw_schedule *schedule,
-	struct fw_store_presence **out, struct fw_error *error)
+enum fw_status fw_device_presence_open(struct fw_transaction *transaction, struct fw_task_devices *rows, struct fw_devices *devices, struct fw_scheduler *scheduler,
+	struct fw_device_presence **out, struct fw_error *error)
 {
-	struct fw_store_presence *presence = calloc(1, sizeof(*presence));
+	struct fw_device_presence *presence = calloc(1, sizeof(*presence));
 	enum fw_status status;
 
 	if (!presence)
 		return FW_NOMEM;
-	*presence = (struct fw_store_presence){.writer = writer, .rows = rows, .devices = devices, .schedule = schedule};
-	status = fw_db_prepare(writer->db, sql, presence->statements, STATEMENTS, error);
+	*presence = (struct fw_device_presence){.transaction = transaction, .rows = rows, .devices = devices, .scheduler = scheduler};
+	status = fw_db_prepare(transaction->db, sql, presence->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_store_presence_close(presence);
+		fw_device_presence_close(presence);
 		return status;
 	}
 	*out = presence;
 	return FW_OK;
 }
 
-void fw_store_presence_close(struct fw_store_presence *presence)
+void fw_device_presence_close(struct fw_device_presence *presence)
 {
 	if (!presence)
 		return;
@@ -62,41 +62,41 @@ void fw_store_presence_close(struct fw_store_presence *presence)
 
 /* A connection of which nothing was heard since the push was dead by then: its response timeout was no verdict. Connections of an earlier
  * run of the broker ended with it, and what was heard by them is not known any more. */
-static bool was_dead(const struct fw_store_presence *presence, const struct fw_row *row, int64_t ended, int64_t heard_clock)
+static bool was_dead(const struct fw_device_presence *presence, const struct fw_task_device *row, int64_t ended, int64_t heard_clock)
 {
 	if (row->connection == ended)
 		return heard_clock <= row->pushed_clock;
-	return row->connection && row->connection < (int64_t)presence->writer->first_connection;
+	return row->connection && row->connection < (int64_t)presence->transaction->first_connection;
 }
 
 /* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message. */
-static enum fw_status review_verdicts(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device, int64_t ended, int64_t heard_clock)
+static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device, int64_t ended, int64_t heard_clock)
 {
-	struct fw_row found[ROWS_MAX];
+	struct fw_task_device found[ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_rows_sent_to_device(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_sent_to_device(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		if (found[i].state == FW_ROW_FAILED && was_dead(presence, &found[i], ended, heard_clock))
-			status = fw_rows_apply(presence->rows, &found[i], FW_EVENT_UNHEARD, NULL, NULL);
+		if (found[i].state == FW_UPGRADE_FAILED && was_dead(presence, &found[i], ended, heard_clock))
+			status = fw_task_devices_apply(presence->rows, &found[i], FW_EVENT_UNHEARD, NULL, NULL);
 	}
 	return status;
 }
 
 /* Is there something to be sent to the device, now that it is there by this connection? */
-static bool wants(const struct fw_row *row, const struct fw_arrival *arrival)
+static bool wants(const struct fw_task_device *row, const struct fw_arrival *arrival)
 {
-	if (row->state == FW_ROW_WAITING)
+	if (row->state == FW_UPGRADE_WAITING)
 		return row->push && row->task_running;
 	return !row->responded_at && row->connection != arrival->connection;
 }
 
-static enum fw_status find_wanted(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device, const struct fw_arrival *arrival,
+static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device, const struct fw_arrival *arrival,
 	bool *wanted)
 {
-	struct fw_row found[ROWS_MAX];
+	struct fw_task_device found[ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_rows_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
@@ -104,11 +104,11 @@ static enum fw_status find_wanted(struct fw_store_presence *presence, struct fw_
 	return status;
 }
 
-enum fw_status fw_store_presence_arrive(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device,
+enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device,
 	struct fw_device *known, const struct fw_arrival *arrival)
 {
-	int64_t now = presence->writer->steady_ms;
-	struct fw_device_presence there = {.online = true, .at = arrival->at, .connection = arrival->connection,
+	int64_t now = presence->transaction->steady_ms;
+	struct fw_presence_of_device there = {.online = true, .at = arrival->at, .connection = arrival->connection,
 		.oldest_connection = arrival->oldest,
 		.settles_at = known->settles_at ? now + FW_SETTLE_MS : 0};
 	bool wanted = false;
@@ -131,21 +131,21 @@ enum fw_status fw_store_presence_arrive(struct fw_store_presence *presence, stru
 	return status;
 }
 
-static enum fw_status interrupt_rows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
+static enum fw_status interrupt_rows(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
 {
-	struct fw_row found[ROWS_MAX];
+	struct fw_task_device found[ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_rows_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = fw_rows_interrupted(presence->rows, &found[i]);
+		status = fw_task_devices_interrupted(presence->rows, &found[i]);
 	return status;
 }
 
-static enum fw_status depart(struct fw_store_presence *presence, struct fw_slice product, const struct fw_presence_event *event, const struct fw_device *known)
+static enum fw_status depart(struct fw_device_presence *presence, struct fw_slice product, const struct fw_presence_event *event, const struct fw_device *known)
 {
-	struct fw_device_presence gone = {.at = event->at, .due_at = known->settles_at ? 0 : known->due_at, .settles_at = known->settles_at};
-	int64_t heard_clock = event->heard_ms + presence->writer->clock.offset;
+	struct fw_presence_of_device gone = {.at = event->at, .due_at = known->settles_at ? 0 : known->due_at, .settles_at = known->settles_at};
+	int64_t heard_clock = event->heard_ms + presence->transaction->clock.offset;
 	enum fw_status status = fw_device_set_presence(presence->devices, product, event->device, &gone);
 
 	if (status == FW_OK)
@@ -161,7 +161,7 @@ static int64_t hold_of(const struct fw_presence_event *event, const struct fw_de
 	return event->listens ? FW_HOLD_MS : FW_LISTEN_MS;
 }
 
-static enum fw_status apply_to_device(struct fw_store_presence *presence, struct fw_slice product, const struct fw_presence_event *event)
+static enum fw_status apply_to_device(struct fw_device_presence *presence, struct fw_slice product, const struct fw_presence_event *event)
 {
 	struct fw_device known;
 	enum fw_status status = fw_device_find(presence->devices, product, event->device, &known);
@@ -171,15 +171,15 @@ static enum fw_status apply_to_device(struct fw_store_presence *presence, struct
 	if (!event->online)
 		return depart(presence, product, event, &known);
 	if (!known.online || known.connection != (int64_t)event->connection)
-		status = fw_store_presence_arrive(presence, product, event->device, &known, &(struct fw_arrival){.connection = (int64_t)event->connection,
+		status = fw_device_presence_arrive(presence, product, event->device, &known, &(struct fw_arrival){.connection = (int64_t)event->connection,
 			.oldest = (int64_t)event->oldest,
 			.at = event->at, .hold_ms = hold_of(event, &known)});
-	else if (event->listens && known.due_at > presence->writer->steady_ms + FW_HOLD_MS && !known.settles_at)
-		status = fw_device_set_due(presence->devices, product, event->device, presence->writer->steady_ms + FW_HOLD_MS);
-	return status == FW_OK && event->listens ? fw_schedule_look(presence->schedule, product, event->device) : status;
+	else if (event->listens && known.due_at > presence->transaction->steady_ms + FW_HOLD_MS && !known.settles_at)
+		status = fw_device_set_due(presence->devices, product, event->device, presence->transaction->steady_ms + FW_HOLD_MS);
+	return status == FW_OK && event->listens ? fw_scheduler_look(presence->scheduler, product, event->device) : status;
 }
 
-static enum fw_status apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+static enum fw_status apply(struct fw_device_presence *presence, const struct fw_presence_event *event)
 {
 	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
 	sqlite3_stmt *statement = presence->statements[PRODUCTS_OF_DEVICE];
@@ -201,12 +201,12 @@ static enum fw_status apply(struct fw_store_presence *presence, const struct fw_
 	return status;
 }
 
-enum fw_status fw_store_presence_apply(struct fw_store_presence *presence, const struct fw_presence_event *event)
+enum fw_status fw_device_presence_apply(struct fw_device_presence *presence, const struct fw_presence_event *event)
 {
-	return fw_writer_pass_over(presence->writer, apply(presence, event), "a device's presence");
+	return fw_transaction_pass_over(presence->transaction, apply(presence, event), "a device's presence");
 }
 
-enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_device_presence_knows(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
 {
 	sqlite3_stmt *statement = presence->statements[product.len ? DEVICE : PRODUCTS_OF_DEVICE];
 
@@ -220,28 +220,28 @@ enum fw_status fw_store_presence_knows(struct fw_store_presence *presence, struc
 	return fw_db_exists(statement);
 }
 
-enum fw_status fw_store_presence_forget(struct fw_store_presence *presence, int64_t most, bool *left)
+enum fw_status fw_device_presence_forget(struct fw_device_presence *presence, int64_t most, bool *left)
 {
 	enum fw_status status;
 
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
 	status = fw_db_run(presence->statements[FORGET]);
-	*left = status == FW_OK && sqlite3_changes(presence->writer->db) >= most;
-	return fw_writer_pass_over(presence->writer, status, "that the presence of devices is unknown");
+	*left = status == FW_OK && sqlite3_changes(presence->transaction->db) >= most;
+	return fw_transaction_pass_over(presence->transaction, status, "that the presence of devices is unknown");
 }
 
-static void ask_about_all(struct fw_store_presence *presence)
+static void ask_about_all(struct fw_device_presence *presence)
 {
 	if (!presence->asking)
-		fw_writer_log(presence->writer, FW_LOG_NOTICE, "more clients came and went than could be noted: asking the broker anew which devices are online");
+		fw_transaction_log(presence->transaction, FW_LOG_NOTICE, "more clients came and went than could be noted: asking the broker anew which devices are online");
 	presence->asking = true;
 	presence->asked = (struct asked){"", ""};
 	/* nobody who does not answer a push is blamed until all is known again */
-	presence->writer->watched_ms = INT64_MAX;
+	presence->transaction->presence_complete_since_ms = INT64_MAX;
 }
 
 /* Asks about the next devices behind *asked. */
-static enum fw_status ask_step(struct fw_store_presence *presence, size_t most, struct asked *asked, bool *done)
+static enum fw_status ask_step(struct fw_device_presence *presence, size_t most, struct asked *asked, bool *done)
 {
 	sqlite3_stmt *statement = presence->statements[DEVICES_AFTER];
 	size_t count = 0;
@@ -254,7 +254,7 @@ static enum fw_status ask_step(struct fw_store_presence *presence, size_t most, 
 	while ((status = fw_db_step(statement)) == FW_OK) {
 		struct fw_slice product = fw_db_text(statement, 0), device = fw_db_text(statement, 1);
 
-		status = fw_writer_ask_presence(presence->writer, product, device, sqlite3_column_int(statement, 2));
+		status = fw_transaction_ask_presence(presence->transaction, product, device, sqlite3_column_int(statement, 2));
 		if (status != FW_OK)
 			break;
 		fw_slice_copy(product, asked->product, sizeof(asked->product));
@@ -266,27 +266,27 @@ static enum fw_status ask_step(struct fw_store_presence *presence, size_t most, 
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static enum fw_status ask_more(struct fw_store_presence *presence, size_t most)
+static enum fw_status ask_more(struct fw_device_presence *presence, size_t most)
 {
 	struct asked asked = presence->asked;
 	bool done = false;
-	enum fw_status status = fw_writer_begin(presence->writer);
+	enum fw_status status = fw_transaction_begin(presence->transaction);
 
 	if (status != FW_OK)
 		return status;
-	status = fw_writer_end(presence->writer, ask_step(presence, most, &asked, &done), 0);
+	status = fw_transaction_end(presence->transaction, ask_step(presence, most, &asked, &done), 0);
 	if (status != FW_OK)
 		return status;
 	presence->asked = asked;
 	presence->asking = !done;
 	if (done)
-		presence->writer->watched_ms = fw_clock_now(&presence->writer->clock);
+		presence->transaction->presence_complete_since_ms = fw_clock_now(&presence->transaction->clock);
 	return FW_OK;
 }
 
-enum fw_status fw_store_presence_work(struct fw_store_presence *presence, struct fw_presence_queue *queue, bool *more)
+enum fw_status fw_device_presence_work(struct fw_device_presence *presence, struct fw_presence_queue *queue, bool *more)
 {
-	size_t room = fw_writer_room(presence->writer);
+	size_t room = fw_transaction_room(presence->transaction);
 	enum fw_status status = FW_OK;
 
 	/* what is lost from here on is asked about anew */

@@ -58,35 +58,35 @@ static const char *const sql[STATEMENTS] = {
 		" ORDER BY last_byte_at LIMIT ?2)",
 };
 
-struct fw_store_download {
-	struct fw_writer *writer;
-	struct fw_access *access;
+struct fw_downloads {
+	struct fw_transaction *transaction;
+	struct fw_transfers *access;
 	sqlite3_stmt *statements[STATEMENTS];
 	int64_t next_flush; /* boot ms */
 	bool flushing;      /* records are being written down, some in each round */
-	struct fw_access_record records[FLUSH_ROWS];
+	struct fw_transfers_record records[FLUSH_ROWS];
 };
 
-enum fw_status fw_store_download_open(struct fw_writer *writer, struct fw_access *access,
-	struct fw_store_download **out, struct fw_error *error)
+enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_transfers *access,
+	struct fw_downloads **out, struct fw_error *error)
 {
-	struct fw_store_download *download = calloc(1, sizeof(*download));
+	struct fw_downloads *download = calloc(1, sizeof(*download));
 	enum fw_status status;
 
 	if (!download)
 		return FW_NOMEM;
-	download->writer = writer;
+	download->transaction = transaction;
 	download->access = access;
-	status = fw_db_prepare(writer->db, sql, download->statements, STATEMENTS, error);
+	status = fw_db_prepare(transaction->db, sql, download->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_store_download_close(download);
+		fw_downloads_close(download);
 		return status;
 	}
 	*out = download;
 	return FW_OK;
 }
 
-void fw_store_download_close(struct fw_store_download *download)
+void fw_downloads_close(struct fw_downloads *download)
 {
 	if (!download)
 		return;
@@ -101,7 +101,7 @@ struct covered {
 	size_t count;
 };
 
-static void bind_key(sqlite3_stmt *statement, const struct fw_access_record *record)
+static void bind_key(sqlite3_stmt *statement, const struct fw_transfers_record *record)
 {
 	fw_db_bind_text(statement, 1, fw_slice_of(record->product_id));
 	sqlite3_bind_text(statement, 2, record->device_id, -1, SQLITE_STATIC);
@@ -109,8 +109,8 @@ static void bind_key(sqlite3_stmt *statement, const struct fw_access_record *rec
 }
 
 /* Before, and by this record. */
-static enum fw_status read_covered(struct fw_store_download *download,
-	const struct fw_access_record *record, struct covered *out)
+static enum fw_status read_covered(struct fw_downloads *download,
+	const struct fw_transfers_record *record, struct covered *out)
 {
 	sqlite3_stmt *statement = download->statements[KNOWN];
 	enum fw_status status;
@@ -131,8 +131,8 @@ static enum fw_status read_covered(struct fw_store_download *download,
 	return FW_OK;
 }
 
-static enum fw_status write_covered(struct fw_store_download *download,
-	const struct fw_access_record *record, const struct covered *covered)
+static enum fw_status write_covered(struct fw_downloads *download,
+	const struct fw_transfers_record *record, const struct covered *covered)
 {
 	sqlite3_stmt *statement = download->statements[COVER];
 	char ranges[RANGES_MOST * FW_SPANS_TEXT + 1];
@@ -145,8 +145,8 @@ static enum fw_status write_covered(struct fw_store_download *download,
 	return fw_db_run(statement);
 }
 
-static enum fw_status write_row(struct fw_store_download *download,
-	const struct fw_access_record *record, const struct covered *covered)
+static enum fw_status write_row(struct fw_downloads *download,
+	const struct fw_transfers_record *record, const struct covered *covered)
 {
 	sqlite3_stmt *statement = download->statements[DOWNLOAD];
 
@@ -163,7 +163,7 @@ static enum fw_status write_row(struct fw_store_download *download,
 }
 
 static enum fw_status write_one(
-	struct fw_store_download *download, const struct fw_access_record *record)
+	struct fw_downloads *download, const struct fw_transfers_record *record)
 {
 	struct covered covered;
 	enum fw_status status = read_covered(download, record, &covered);
@@ -175,33 +175,33 @@ static enum fw_status write_one(
 	return status;
 }
 
-static enum fw_status write_all(struct fw_store_download *download, size_t count)
+static enum fw_status write_all(struct fw_downloads *download, size_t count)
 {
 	enum fw_status status = FW_OK;
 
 	for (size_t i = 0; i < count && status == FW_OK; i++)
-		status = fw_writer_pass_over(download->writer,
+		status = fw_transaction_pass_over(download->transaction,
 			write_one(download, &download->records[i]), "a download's record");
 	return status;
 }
 
 /* One transaction. What it could not write waits again. */
-static enum fw_status flush_some(struct fw_store_download *download, size_t *count, bool *left)
+static enum fw_status flush_some(struct fw_downloads *download, size_t *count, bool *left)
 {
 	enum fw_status status;
 
-	*count = fw_access_take(download->access, download->records, FLUSH_ROWS, left);
+	*count = fw_transfers_take(download->access, download->records, FLUSH_ROWS, left);
 	if (*count == 0)
 		return FW_OK;
-	status = fw_writer_begin(download->writer);
+	status = fw_transaction_begin(download->transaction);
 	if (status == FW_OK)
-		status = fw_writer_end(download->writer, write_all(download, *count), 0);
+		status = fw_transaction_end(download->transaction, write_all(download, *count), 0);
 	for (size_t i = 0; status != FW_OK && i < *count; i++)
-		fw_access_note(download->access, &download->records[i]);
+		fw_transfers_note(download->access, &download->records[i]);
 	return status;
 }
 
-enum fw_status fw_store_download_flush(struct fw_store_download *download)
+enum fw_status fw_downloads_flush(struct fw_downloads *download)
 {
 	int64_t until = fw_boot_ms() + FLUSH_STOP_MS;
 	size_t count = 1;
@@ -214,7 +214,7 @@ enum fw_status fw_store_download_flush(struct fw_store_download *download)
 }
 
 /* However many there are, uplinks, pushes and operators have their turn after each transaction. */
-enum fw_status fw_store_download_work(struct fw_store_download *download, bool *more)
+enum fw_status fw_downloads_work(struct fw_downloads *download, bool *more)
 {
 	enum fw_status status;
 	size_t count;
@@ -223,7 +223,7 @@ enum fw_status fw_store_download_work(struct fw_store_download *download, bool *
 	if (fw_boot_ms() < download->next_flush)
 		return FW_OK;
 	if (!download->flushing)
-		fw_access_sample(download->access);
+		fw_transfers_sample(download->access);
 	status = flush_some(download, &count, &left);
 	if (status != FW_OK)
 		return status;
@@ -234,8 +234,8 @@ enum fw_status fw_store_download_work(struct fw_store_download *download, bool *
 	return FW_OK;
 }
 
-enum fw_status fw_store_download_prune(
-	struct fw_store_download *download, int64_t before, int64_t most, bool *left)
+enum fw_status fw_downloads_prune(
+	struct fw_downloads *download, int64_t before, int64_t most, bool *left)
 {
 	sqlite3_stmt *statement = download->statements[PRUNE];
 	enum fw_status status;
@@ -243,6 +243,6 @@ enum fw_status fw_store_download_prune(
 	fw_db_bind_integer(statement, 1, before);
 	fw_db_bind_integer(statement, 2, most);
 	status = fw_db_run(statement);
-	*left |= status == FW_OK && sqlite3_changes(download->writer->db) >= most;
+	*left |= status == FW_OK && sqlite3_changes(download->transaction->db) >= most;
 	return status;
 }

@@ -6,22 +6,22 @@
 #include "files/transfers.h"
 #include "store/transaction.h"
 
-struct fw_store_download;
+struct fw_downloads;
 
-/* FW_OK, FW_NOMEM, or trouble with a sentence. Writer and access are borrowed. */
-enum fw_status fw_store_download_open(struct fw_writer *writer, struct fw_access *access,
-	struct fw_store_download **out, struct fw_error *error);
-void fw_store_download_close(struct fw_store_download *download); /* NULL is fine */
+/* FW_OK, FW_NOMEM, or an error with a message. Writer and access are borrowed. */
+enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_transfers *access,
+	struct fw_downloads **out, struct fw_error *error);
+void fw_downloads_close(struct fw_downloads *download); /* NULL is fine */
 
 /* Writes some when it is due, in a transaction of its own; *more: there are others. */
-enum fw_status fw_store_download_work(struct fw_store_download *download, bool *more);
+enum fw_status fw_downloads_work(struct fw_downloads *download, bool *more);
 
 /* Writes all, for at most two seconds: the broker stops. */
-enum fw_status fw_store_download_flush(struct fw_store_download *download);
+enum fw_status fw_downloads_flush(struct fw_downloads *download);
 
 /* Deletes up to `most` rows whose last byte was sent before `before` (Unix ms); *left: there are
  * others. */
-enum fw_status fw_store_download_prune(
-	struct fw_store_download *download, int64_t before, int64_t most, bool *left);
+enum fw_status fw_downloads_prune(
+	struct fw_downloads *download, int64_t before, int64_t most, bool *left);
 
 #endif

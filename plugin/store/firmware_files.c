@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "catalog/db.h"
-#include "store/downloads.h"
 #include "files/verifier.h"
+#include "store/downloads.h"
 
 #define LOOK_EVERY_MS 20000  /* at all files: what inotify does not see, such as another machine's writes */
 #define UNSETTLED_MS 250     /* before a file that is being written is tried again */
@@ -44,10 +44,10 @@ static const char *const sql[STATEMENTS] = {
 		" SELECT f.firmware_id, f.file, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(f.url = ?8, 0) OR " URL_MADE " FROM firmware f WHERE f.firmware_id = ?1",
 };
 
-struct fw_store_files {
-	struct fw_writer *writer;
-	struct fw_delivery *delivery;
-	struct fw_access *access;
+struct fw_firmware_files {
+	struct fw_transaction *transaction;
+	struct fw_hosting *hosting;
+	struct fw_transfers *access;
 	struct fw_verifier *verifier;
 	sqlite3_stmt *statements[STATEMENTS];
 	char cursor[FW_ID_MAX + 1]; /* the pending row that was tried last: they take turns */
@@ -58,53 +58,53 @@ struct fw_store_files {
 	int64_t data_version;       /* at which pending rows were last looked for */
 	bool has_result;            /* taken from the verifier, not yet in the catalog */
 	struct fw_verify_result result;
-	struct fw_store_download *downloads;
+	struct fw_downloads *downloads;
 };
 
-enum fw_status fw_store_files_open(struct fw_writer *writer, struct fw_delivery *delivery, struct fw_access *access, struct fw_store_files **out, struct fw_error *error)
+enum fw_status fw_firmware_files_open(struct fw_transaction *transaction, struct fw_hosting *hosting, struct fw_transfers *access, struct fw_firmware_files **out, struct fw_error *error)
 {
-	struct fw_store_files *files = calloc(1, sizeof(*files));
+	struct fw_firmware_files *files = calloc(1, sizeof(*files));
 	enum fw_status status;
 
 	if (!files)
 		return FW_NOMEM;
-	files->writer = writer;
-	files->delivery = delivery;
+	files->transaction = transaction;
+	files->hosting = hosting;
 	files->access = access;
 	files->look_for_pending = files->look_at_files = true;
-	if (fw_delivery_names_nobody(delivery))
-		fw_writer_log(writer, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address by which they reach this machine, such as http://firmware.example.com:8080",
-			delivery->url_base);
-	status = fw_db_prepare(writer->db, sql, files->statements, STATEMENTS, error);
+	if (fw_hosting_names_nobody(hosting))
+		fw_transaction_log(transaction, FW_LOG_WARNING, "plugin_opt_url_base is '%s', which devices cannot reach: set it to a name or an address by which they reach this machine, such as http://firmware.example.com:8080",
+			hosting->url_base);
+	status = fw_db_prepare(transaction->db, sql, files->statements, STATEMENTS, error);
 	if (status == FW_OK)
-		status = fw_store_download_open(writer, access, &files->downloads, error);
+		status = fw_downloads_open(transaction, access, &files->downloads, error);
 	if (status == FW_OK)
-		status = fw_verifier_start(delivery->folder, &files->verifier, error);
+		status = fw_verifier_start(hosting->folder, &files->verifier, error);
 	if (status != FW_OK) {
-		fw_store_files_close(files);
+		fw_firmware_files_close(files);
 		return status;
 	}
 	*out = files;
 	return FW_OK;
 }
 
-void fw_store_files_close(struct fw_store_files *files)
+void fw_firmware_files_close(struct fw_firmware_files *files)
 {
 	if (!files)
 		return;
 	fw_verifier_stop(files->verifier);
-	fw_store_download_close(files->downloads);
+	fw_downloads_close(files->downloads);
 	if (files->has_result)
 		fw_verify_job_clear(&files->result.job);
 	fw_db_finalize(files->statements, STATEMENTS);
 	free(files);
 }
 
-static enum fw_status in_transaction(struct fw_store_files *files, enum fw_status (*job)(struct fw_store_files *files, void *context), void *context)
+static enum fw_status in_transaction(struct fw_firmware_files *files, enum fw_status (*job)(struct fw_firmware_files *files, void *context), void *context)
 {
-	enum fw_status status = fw_writer_begin(files->writer);
+	enum fw_status status = fw_transaction_begin(files->transaction);
 
-	return status == FW_OK ? fw_writer_end(files->writer, job(files, context), 0) : status;
+	return status == FW_OK ? fw_transaction_end(files->transaction, job(files, context), 0) : status;
 }
 
 /* --- results --- */
@@ -122,7 +122,7 @@ static void bind_as_told(sqlite3_stmt *statement, const struct fw_verify_job *jo
 	fw_db_bind_text(statement, 6, fw_slice_of(job->public_key));
 }
 
-static enum fw_status remember(struct fw_store_files *files, const struct fw_verify_result *result, const char *url)
+static enum fw_status remember(struct fw_firmware_files *files, const struct fw_verify_result *result, const char *url)
 {
 	sqlite3_stmt *statement = files->statements[REMEMBER];
 	bool good = result->outcome == FW_VERIFY_GOOD;
@@ -133,12 +133,12 @@ static enum fw_status remember(struct fw_store_files *files, const struct fw_ver
 	fw_db_bind_integer(statement, 4, result->stamp.ctime_ns);
 	fw_db_bind_integer(statement, 5, result->stamp.inode);
 	fw_db_bind_text(statement, 6, fw_slice_of(good ? result->digest.sha256 : NULL));
-	fw_db_bind_integer(statement, 7, files->writer->wall_ms);
+	fw_db_bind_integer(statement, 7, files->transaction->wall_ms);
 	fw_db_bind_text(statement, 8, fw_slice_of(url));
 	return fw_db_run(statement);
 }
 
-static sqlite3_stmt *start_verdict(struct fw_store_files *files, const struct fw_verify_result *result, const char *url)
+static sqlite3_stmt *start_verdict(struct fw_firmware_files *files, const struct fw_verify_result *result, const char *url)
 {
 	bool good = result->outcome == FW_VERIFY_GOOD;
 	sqlite3_stmt *statement = files->statements[good ? READY : REJECT];
@@ -156,63 +156,63 @@ static sqlite3_stmt *start_verdict(struct fw_store_files *files, const struct fw
 }
 
 /* A file of this turn wants another try: the longest wait of all of them counts. */
-static void try_again_after(struct fw_store_files *files, int64_t ms)
+static void try_again_after(struct fw_firmware_files *files, int64_t ms)
 {
 	if (ms > files->again_ms)
 		files->again_ms = ms;
 }
 
-static enum fw_status write_verdict(struct fw_store_files *files, void *context)
+static enum fw_status write_verdict(struct fw_firmware_files *files, void *context)
 {
 	const struct fw_verify_result *result = &files->result;
-	char *url = fw_delivery_plain_url(files->delivery, fw_slice_of(result->job.firmware_id), fw_slice_of(result->job.file));
+	char *url = fw_hosting_plain_url(files->hosting, fw_slice_of(result->job.firmware_id), fw_slice_of(result->job.file));
 	bool *applied = context;
 	enum fw_status status = url ? fw_db_run(start_verdict(files, result, url)) : FW_NOMEM;
 
-	*applied = status == FW_OK && sqlite3_changes(files->writer->db) > 0;
+	*applied = status == FW_OK && sqlite3_changes(files->transaction->db) > 0;
 	if (*applied)
 		status = remember(files, result, url);
 	free(url);
 	/* that it cannot even be rejected is a rule of the operator's */
 	if (status == FW_INVALID && result->outcome == FW_VERIFY_BAD) {
 		try_again_after(files, UNREAD_MS);
-		status = fw_writer_pass_over(files->writer, status, "that a file is rejected");
+		status = fw_transaction_pass_over(files->transaction, status, "that a file is rejected");
 	}
 	return status;
 }
 
-static void tell(struct fw_store_files *files, const struct fw_verify_result *result)
+static void tell(struct fw_firmware_files *files, const struct fw_verify_result *result)
 {
 	if (result->outcome == FW_VERIFY_GOOD)
-		fw_writer_log(files->writer, FW_LOG_INFO, "firmware '%s' is ready: its file has %lld bytes, sha256 %s", result->job.firmware_id,
+		fw_transaction_log(files->transaction, FW_LOG_INFO, "firmware '%s' is ready: its file has %lld bytes, sha256 %s", result->job.firmware_id,
 			(long long)result->stamp.size, result->digest.sha256);
 	else
-		fw_writer_log(files->writer, FW_LOG_WARNING, "firmware '%s' is rejected: %s", result->job.firmware_id, result->reason.text);
+		fw_transaction_log(files->transaction, FW_LOG_WARNING, "firmware '%s' is rejected: %s", result->job.firmware_id, result->reason.text);
 }
 
 /* A made-up url or a sign that breaks the table's rules is nobody's fault but ours; it must not be tried for ever. */
-static enum fw_status refuse_verdict(struct fw_store_files *files, bool *applied)
+static enum fw_status refuse_verdict(struct fw_firmware_files *files, bool *applied)
 {
 	struct fw_verify_result *result = &files->result;
 
 	result->outcome = FW_VERIFY_BAD;
 	result->reason.text[0] = '\0';
-	fw_error_set(&result->reason, "what follows from the file cannot be written into the row: %s", files->writer->trouble);
+	fw_error_set(&result->reason, "what follows from the file cannot be written into the row: %s", files->transaction->trouble);
 	return in_transaction(files, write_verdict, applied);
 }
 
-static enum fw_status write_waiting(struct fw_store_files *files, void *context)
+static enum fw_status write_waiting(struct fw_firmware_files *files, void *context)
 {
 	sqlite3_stmt *statement = files->statements[WAIT];
 
 	(void)context;
 	bind_as_told(statement, &files->result.job);
 	fw_db_bind_text(statement, 7, fw_slice_of(files->result.reason.text));
-	return fw_writer_pass_over(files->writer, fw_db_run(statement), "what a file waits for");
+	return fw_transaction_pass_over(files->transaction, fw_db_run(statement), "what a file waits for");
 }
 
 /* A file may be kept open for hours: what its row waits for is written down, once. */
-static enum fw_status tell_waiting(struct fw_store_files *files)
+static enum fw_status tell_waiting(struct fw_firmware_files *files)
 {
 	const struct fw_verify_result *result = &files->result;
 	sqlite3_stmt *statement = files->statements[TOLD];
@@ -228,7 +228,7 @@ static enum fw_status tell_waiting(struct fw_store_files *files)
 	return status == FW_NOT_FOUND ? in_transaction(files, write_waiting, NULL) : status;
 }
 
-static enum fw_status apply_result(struct fw_store_files *files, bool *changed)
+static enum fw_status apply_result(struct fw_firmware_files *files, bool *changed)
 {
 	bool applied = false;
 	enum fw_status status;
@@ -284,7 +284,7 @@ static void add_stale(struct stale *stale, struct fw_slice firmware_id, char *ur
 }
 
 /* Does this row of STORED still describe what is in the folder? A rejected row that nothing is remembered of was rejected by hand. */
-static bool still_holds(const struct fw_store_files *files, sqlite3_stmt *statement)
+static bool still_holds(const struct fw_firmware_files *files, sqlite3_stmt *statement)
 {
 	const char *file = (const char *)sqlite3_column_text(statement, 1);
 	bool ready = sqlite3_column_int(statement, 2), remembered = sqlite3_column_int(statement, 4);
@@ -295,24 +295,24 @@ static bool still_holds(const struct fw_store_files *files, sqlite3_stmt *statem
 		return !ready;
 	if (!sqlite3_column_int(statement, 5) || (ready && !sqlite3_column_int(statement, 6)))
 		return false;
-	now = fw_files_look(files->delivery->folder, file ? file : "");
+	now = fw_folder_look(files->hosting->folder, file ? file : "");
 	return fw_file_stamp_equal(&now, &stamp);
 }
 
-static void check_url(const struct fw_store_files *files, sqlite3_stmt *statement, struct stale *stale)
+static void check_url(const struct fw_firmware_files *files, sqlite3_stmt *statement, struct stale *stale)
 {
 	char *url;
 
 	if (!sqlite3_column_int(statement, 7))
 		return;
-	url = fw_delivery_plain_url(files->delivery, fw_db_text(statement, 0), fw_db_text(statement, 1));
+	url = fw_hosting_plain_url(files->hosting, fw_db_text(statement, 0), fw_db_text(statement, 1));
 	if (url && !fw_slice_equal(fw_slice_of(url), fw_db_text(statement, 3)))
 		add_stale(stale, fw_db_text(statement, 0), url);
 	else
 		free(url);
 }
 
-static enum fw_status find_stale(struct fw_store_files *files, struct stale *stale)
+static enum fw_status find_stale(struct fw_firmware_files *files, struct stale *stale)
 {
 	sqlite3_stmt *statement = files->statements[STORED];
 	enum fw_status status;
@@ -327,7 +327,7 @@ static enum fw_status find_stale(struct fw_store_files *files, struct stale *sta
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static enum fw_status renew(struct fw_store_files *files, void *context)
+static enum fw_status renew(struct fw_firmware_files *files, void *context)
 {
 	struct stale *stale = context;
 	enum fw_status status = FW_OK;
@@ -346,17 +346,17 @@ static enum fw_status renew(struct fw_store_files *files, void *context)
 	return status;
 }
 
-static enum fw_status look_at_files(struct fw_store_files *files, bool *more)
+static enum fw_status look_at_files(struct fw_firmware_files *files, bool *more)
 {
 	struct stale stale = {.count = 0};
 	enum fw_status status;
 
-	if (fw_verifier_changed(files->verifier) || atomic_exchange(&files->delivery->suspect, false) || fw_boot_ms() >= files->next_look)
+	if (fw_verifier_changed(files->verifier) || atomic_exchange(&files->hosting->suspect, false) || fw_boot_ms() >= files->next_look)
 		files->look_at_files = true;
 	if (!files->look_at_files)
 		return FW_OK;
 	/* ends transfers of what is being written to */
-	fw_access_sample(files->access);
+	fw_transfers_sample(files->access);
 	status = find_stale(files, &stale);
 	if (status == FW_OK && stale.count)
 		status = in_transaction(files, renew, &stale);
@@ -381,7 +381,7 @@ static bool copy_text(sqlite3_stmt *statement, int column, char **out)
 	return !text.at || *out;
 }
 
-static enum fw_status read_job(struct fw_store_files *files, struct fw_verify_job *job)
+static enum fw_status read_job(struct fw_firmware_files *files, struct fw_verify_job *job)
 {
 	sqlite3_stmt *statement = files->statements[PENDING];
 	enum fw_status status;
@@ -401,10 +401,10 @@ static enum fw_status read_job(struct fw_store_files *files, struct fw_verify_jo
 }
 
 /* Operators' changes are seen by the data version; the plugin's own set look_for_pending. */
-static enum fw_status note_changes(struct fw_store_files *files)
+static enum fw_status note_changes(struct fw_firmware_files *files)
 {
 	int64_t data_version = 0;
-	enum fw_status status = fw_db_integer(files->writer->db, "PRAGMA data_version", &data_version, NULL);
+	enum fw_status status = fw_db_integer(files->transaction->db, "PRAGMA data_version", &data_version, NULL);
 
 	if (status == FW_OK && data_version != files->data_version) {
 		files->data_version = data_version;
@@ -415,7 +415,7 @@ static enum fw_status note_changes(struct fw_store_files *files)
 }
 
 /* The end of a turn: if it met files that are being written, the next one begins in a moment; if one could not be read, a little later. */
-static void end_turn(struct fw_store_files *files)
+static void finish_pass(struct fw_firmware_files *files)
 {
 	files->look_for_pending = files->again_ms || files->cursor[0];
 	if (files->again_ms)
@@ -424,7 +424,7 @@ static void end_turn(struct fw_store_files *files)
 	files->again_ms = 0;
 }
 
-static enum fw_status submit_pending(struct fw_store_files *files)
+static enum fw_status submit_pending(struct fw_firmware_files *files)
 {
 	struct fw_verify_job job;
 	enum fw_status status = note_changes(files);
@@ -433,7 +433,7 @@ static enum fw_status submit_pending(struct fw_store_files *files)
 		return status;
 	status = read_job(files, &job);
 	if (status == FW_NOT_FOUND) {
-		end_turn(files);
+		finish_pass(files);
 		return FW_OK;
 	}
 	if (status != FW_OK)
@@ -445,26 +445,26 @@ static enum fw_status submit_pending(struct fw_store_files *files)
 
 /* --- downloads --- */
 
-enum fw_status fw_store_files_flush(struct fw_store_files *files)
+enum fw_status fw_firmware_files_flush(struct fw_firmware_files *files)
 {
-	fw_access_sample(files->access);
-	return fw_store_download_flush(files->downloads);
+	fw_transfers_sample(files->access);
+	return fw_downloads_flush(files->downloads);
 }
 
-enum fw_status fw_store_files_prune(struct fw_store_files *files, int64_t before, int64_t most, bool *left)
+enum fw_status fw_firmware_files_prune(struct fw_firmware_files *files, int64_t before, int64_t most, bool *left)
 {
-	return fw_store_download_prune(files->downloads, before, most, left);
+	return fw_downloads_prune(files->downloads, before, most, left);
 }
 
-void fw_store_files_guard(struct fw_store_files *files)
+void fw_firmware_files_guard(struct fw_firmware_files *files)
 {
 	if (fw_boot_ms() < files->next_guard)
 		return;
 	files->next_guard = fw_boot_ms() + GUARD_EVERY_MS;
-	fw_access_sample(files->access);
+	fw_transfers_sample(files->access);
 }
 
-enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more)
+enum fw_status fw_firmware_files_work(struct fw_firmware_files *files, bool *more)
 {
 	enum fw_status status = apply_result(files, more);
 
@@ -473,6 +473,6 @@ enum fw_status fw_store_files_work(struct fw_store_files *files, bool *more)
 	if (status == FW_OK)
 		status = submit_pending(files);
 	if (status == FW_OK)
-		status = fw_store_download_work(files->downloads, more);
+		status = fw_downloads_work(files->downloads, more);
 	return status;
 }

@@ -9,7 +9,7 @@
 #include "store/transaction.h"
 
 struct fw_health {
-	struct fw_writer *writer; /* borrowed, for its log lines */
+	struct fw_transaction *transaction; /* borrowed, for its log lines */
 	const char *path;         /* of the catalog, borrowed */
 	dev_t device;
 	ino_t inode;
@@ -23,7 +23,7 @@ struct fw_health {
 };
 
 /* The catalog at `path` has just been opened. */
-void fw_health_init(struct fw_health *health, struct fw_writer *writer, const char *path);
+void fw_health_init(struct fw_health *health, struct fw_transaction *transaction, const char *path);
 
 /* Looks at the catalog's files, now and then. */
 void fw_health_look(struct fw_health *health);
@@ -31,7 +31,7 @@ void fw_health_look(struct fw_health *health);
 /* Looks now whether the catalog is still the one that was opened: health->lost. */
 void fw_health_look_at_catalog(struct fw_health *health);
 
-/* How the last round of work went: tells trouble that lasts. */
+/* How the last round of work went: tells an error that lasts. */
 void fw_health_note(struct fw_health *health, enum fw_status status);
 
 /* What the spool has met so far: tells what is new. */

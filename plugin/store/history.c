@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "catalog/db.h"
 #include "base/table.h"
+#include "catalog/db.h"
 
 /* How many of a device's latest log rows a redelivered message is looked for in: what a client may have in flight. */
 #define REDELIVERY_ROWS 64
@@ -29,31 +29,31 @@ static const char *const sql[STATEMENTS] = {
 	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
 };
 
-struct fw_store_log {
-	struct fw_writer *writer;
+struct fw_history {
+	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer) */
 };
 
-enum fw_status fw_store_log_open(struct fw_writer *writer, struct fw_store_log **out, struct fw_error *error)
+enum fw_status fw_history_open(struct fw_transaction *transaction, struct fw_history **out, struct fw_error *error)
 {
-	struct fw_store_log *log = calloc(1, sizeof(*log));
+	struct fw_history *log = calloc(1, sizeof(*log));
 	enum fw_status status;
 
 	if (!log)
 		return FW_NOMEM;
-	log->writer = writer;
+	log->transaction = transaction;
 	log->first_logs = fw_table_new(0);
-	status = log->first_logs ? fw_db_prepare(writer->db, sql, log->statements, STATEMENTS, error) : FW_NOMEM;
+	status = log->first_logs ? fw_db_prepare(transaction->db, sql, log->statements, STATEMENTS, error) : FW_NOMEM;
 	if (status != FW_OK) {
-		fw_store_log_close(log);
+		fw_history_close(log);
 		return status;
 	}
 	*out = log;
 	return FW_OK;
 }
 
-void fw_store_log_close(struct fw_store_log *log)
+void fw_history_close(struct fw_history *log)
 {
 	if (!log)
 		return;
@@ -63,7 +63,7 @@ void fw_store_log_close(struct fw_store_log *log)
 }
 
 /* What the logs' statements begin with. */
-static sqlite3_stmt *start(struct fw_store_log *log, enum statement which, const struct fw_uplink *uplink)
+static sqlite3_stmt *start(struct fw_history *log, enum statement which, const struct fw_uplink *uplink)
 {
 	sqlite3_stmt *statement = log->statements[which];
 
@@ -77,7 +77,7 @@ static sqlite3_stmt *start(struct fw_store_log *log, enum statement which, const
 }
 
 /* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
-static sqlite3_stmt *start_progress(struct fw_store_log *log, enum statement which, const struct fw_uplink *uplink, const struct fw_named *named)
+static sqlite3_stmt *start_progress(struct fw_history *log, enum statement which, const struct fw_uplink *uplink, const struct fw_firmware_ref *named)
 {
 	sqlite3_stmt *statement = start(log, which, uplink);
 
@@ -96,7 +96,7 @@ static sqlite3_stmt *start_progress(struct fw_store_log *log, enum statement whi
 	return statement;
 }
 
-enum fw_status fw_store_log_progress(struct fw_store_log *log, const struct fw_uplink *uplink, const struct fw_named *named, const char *task_id)
+enum fw_status fw_history_progress(struct fw_history *log, const struct fw_uplink *uplink, const struct fw_firmware_ref *named, const char *task_id)
 {
 	sqlite3_stmt *statement = start_progress(log, LOG_PROGRESS, uplink, named);
 
@@ -105,7 +105,7 @@ enum fw_status fw_store_log_progress(struct fw_store_log *log, const struct fw_u
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_store_log_version(struct fw_store_log *log, const struct fw_uplink *uplink, struct fw_slice version, struct fw_slice previous)
+enum fw_status fw_history_version(struct fw_history *log, const struct fw_uplink *uplink, struct fw_slice version, struct fw_slice previous)
 {
 	sqlite3_stmt *statement = start(log, LOG_VERSION, uplink);
 
@@ -116,7 +116,7 @@ enum fw_status fw_store_log_version(struct fw_store_log *log, const struct fw_up
 }
 
 /* The log_id before which this connection had logged nothing. */
-static enum fw_status first_log_of(struct fw_store_log *log, uint64_t connection, int64_t *log_id)
+static enum fw_status first_log_of(struct fw_history *log, uint64_t connection, int64_t *log_id)
 {
 	struct fw_slice key = {(const char *)&connection, sizeof(connection)};
 	void *known = connection ? fw_table_get(log->first_logs, key) : NULL;
@@ -141,7 +141,7 @@ static enum fw_status first_log_of(struct fw_store_log *log, uint64_t connection
 	return FW_OK;
 }
 
-enum fw_status fw_store_log_has(struct fw_store_log *log, const struct fw_uplink *uplink, const struct fw_named *named, int64_t since, bool *again)
+enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw_uplink *uplink, const struct fw_firmware_ref *named, int64_t since, bool *again)
 {
 	int64_t window = uplink->received_at - FW_REDELIVERY_MS;
 	sqlite3_stmt *statement;
@@ -161,7 +161,7 @@ enum fw_status fw_store_log_has(struct fw_store_log *log, const struct fw_uplink
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_store_log_prune(struct fw_store_log *log, int64_t before, int64_t most, bool *left)
+enum fw_status fw_history_prune(struct fw_history *log, int64_t before, int64_t most, bool *left)
 {
 	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION};
 	enum fw_status status = FW_OK;
@@ -170,9 +170,9 @@ enum fw_status fw_store_log_prune(struct fw_store_log *log, int64_t before, int6
 	for (size_t i = 0; i < 2 && status == FW_OK; i++) {
 		fw_db_bind_integer(log->statements[logs[i]], 1, most);
 		fw_db_bind_integer(log->statements[logs[i]], 2, before);
-		fw_db_bind_integer(log->statements[logs[i]], 3, log->writer->wall_ms);
+		fw_db_bind_integer(log->statements[logs[i]], 3, log->transaction->wall_ms);
 		status = fw_db_run(log->statements[logs[i]]);
-		*left |= status == FW_OK && sqlite3_changes(log->writer->db) >= most;
+		*left |= status == FW_OK && sqlite3_changes(log->transaction->db) >= most;
 	}
 	return status;
 }

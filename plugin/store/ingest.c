@@ -18,206 +18,206 @@ struct batch {
 };
 
 /* May more be done in this transaction? What follows from one uplink or event must fit into the outbox. */
-static bool has_room(struct fw_intake *intake, const struct batch *batch)
+static bool has_room(struct fw_ingest *ingest, const struct batch *batch)
 {
-	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_writer_room(intake->writer) > FW_MESSAGES_OF_UPLINK;
+	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_transaction_room(ingest->transaction) > FW_MESSAGES_OF_UPLINK;
 }
 
-static enum fw_status apply_presence_before(struct fw_intake *intake, struct batch *batch, uint64_t sequence)
+static enum fw_status apply_presence_before(struct fw_ingest *ingest, struct batch *batch, uint64_t sequence)
 {
 	enum fw_status status = FW_OK;
 
-	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(intake, batch)) {
+	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(ingest, batch)) {
 		const struct fw_presence_event *event = batch->presence;
 
-		status = fw_store_presence_apply(intake->presence, event);
+		status = fw_device_presence_apply(ingest->presence, event);
 		if (status == FW_OK)
 			batch->presence = event->next;
 	}
 	return status;
 }
 
-static bool is_careful(const struct fw_intake *intake)
+static bool is_careful(const struct fw_ingest *ingest)
 {
-	return fw_boot_ms() < intake->careful_until;
+	return fw_boot_ms() < ingest->savepoints_until;
 }
 
-static void leave_out(struct fw_intake *intake, const char *why)
+static void leave_out(struct fw_ingest *ingest, const char *why)
 {
-	intake->left_out++;
-	if (fw_boot_ms() < intake->next_left_out_line)
+	ingest->rejected++;
+	if (fw_boot_ms() < ingest->next_left_out_line)
 		return;
-	intake->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
-	fw_writer_log(intake->writer, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
-		(unsigned long long)intake->left_out);
+	ingest->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
+	fw_transaction_log(ingest->transaction, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
+		(unsigned long long)ingest->rejected);
 }
 
 /* What the catalog's rules refuse, an operator's triggers among them, is left out whole. That needs a savepoint for each uplink, which is
  * had only when one was refused lately: a transaction without, in which that happens, is done again. */
-static enum fw_status apply_uplink(struct fw_intake *intake, const struct fw_uplink *uplink, uint64_t sequence)
+static enum fw_status apply_uplink(struct fw_ingest *ingest, const struct fw_uplink *uplink, uint64_t sequence)
 {
-	bool careful = is_careful(intake);
-	enum fw_status status = careful ? fw_writer_save(intake->writer) : FW_OK;
+	bool careful = is_careful(ingest);
+	enum fw_status status = careful ? fw_transaction_save(ingest->transaction) : FW_OK;
 
 	if (status == FW_OK)
-		status = fw_apply_uplink(intake->apply, uplink);
-	if (status == FW_INVALID && sqlite3_get_autocommit(intake->writer->db)) {
-		intake->rolls_back = sequence;
+		status = fw_apply_uplink(ingest->apply, uplink);
+	if (status == FW_INVALID && sqlite3_get_autocommit(ingest->transaction->db)) {
+		ingest->poison_sequence = sequence;
 		return FW_FAILED;
 	}
 	if (status == FW_INVALID) {
-		intake->careful_until = fw_boot_ms() + CAREFUL_MS;
+		ingest->savepoints_until = fw_boot_ms() + CAREFUL_MS;
 		if (!careful)
 			return FW_FAILED;
-		leave_out(intake, sqlite3_errmsg(intake->writer->db));
-		status = fw_writer_restore(intake->writer);
+		leave_out(ingest, sqlite3_errmsg(ingest->transaction->db));
+		status = fw_transaction_restore(ingest->transaction);
 	}
-	return careful && status == FW_OK ? fw_writer_release(intake->writer) : status;
+	return careful && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
 }
 
-static enum fw_status apply_record(struct fw_intake *intake, const unsigned char *payload, size_t len, uint64_t sequence)
+static enum fw_status apply_record(struct fw_ingest *ingest, const unsigned char *payload, size_t len, uint64_t sequence)
 {
 	struct fw_uplink uplink;
 
-	if (sequence == intake->rolls_back)
-		leave_out(intake, "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
+	if (sequence == ingest->poison_sequence)
+		leave_out(ingest, "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
 	else if (fw_uplink_decode(payload, len, &uplink) == FW_OK)
-		return apply_uplink(intake, &uplink, sequence);
+		return apply_uplink(ingest, &uplink, sequence);
 	else
-		leave_out(intake, "it is damaged");
+		leave_out(ingest, "it is damaged");
 	return FW_OK;
 }
 
-static enum fw_status apply_records(struct fw_intake *intake, struct batch *batch)
+static enum fw_status apply_records(struct fw_ingest *ingest, struct batch *batch)
 {
 	enum fw_status status = FW_OK;
 
-	while (has_room(intake, batch)) {
+	while (has_room(ingest, batch)) {
 		const unsigned char *payload;
 		uint64_t sequence;
 		size_t len;
 
-		status = fw_spool_read(intake->spool, &payload, &len, &sequence);
+		status = fw_spool_read(ingest->spool, &payload, &len, &sequence);
 		if (status == FW_NOT_FOUND) {
 			batch->end = true;
 			return FW_OK;
 		}
 		batch->unread = status != FW_OK;
 		if (status == FW_OK)
-			status = apply_presence_before(intake, batch, sequence);
+			status = apply_presence_before(ingest, batch, sequence);
 		/* no room for all that comes before this record: it is read again in the next batch */
 		if (status == FW_OK && batch->presence && batch->presence->after < sequence) {
-			fw_spool_rewind(intake->spool, batch->applied);
+			fw_spool_rewind(ingest->spool, batch->applied);
 			return FW_OK;
 		}
 		if (status == FW_OK)
-			status = apply_record(intake, payload, len, sequence);
+			status = apply_record(ingest, payload, len, sequence);
 		if (status != FW_OK)
 			return status;
 		batch->applied = sequence;
 		batch->records++;
 		/* behind it there may be another one */
-		if (sequence == intake->rolls_back)
+		if (sequence == ingest->poison_sequence)
 			return FW_OK;
 	}
 	return status;
 }
 
 /* Presence events whose place is behind the last record. */
-static enum fw_status apply_presence_behind(struct fw_intake *intake, struct batch *batch)
+static enum fw_status apply_presence_behind(struct fw_ingest *ingest, struct batch *batch)
 {
-	return batch->end ? apply_presence_before(intake, batch, batch->applied + 1) : FW_OK;
+	return batch->end ? apply_presence_before(ingest, batch, batch->applied + 1) : FW_OK;
 }
 
-bool fw_intake_waits(const struct fw_intake *intake)
+bool fw_ingest_waits(const struct fw_ingest *ingest)
 {
-	return fw_spool_last(intake->spool) > atomic_load(&intake->applied) || !fw_presence_queue_empty(intake->queue);
+	return fw_spool_last(ingest->spool) > atomic_load(&ingest->applied) || !fw_presence_queue_empty(ingest->queue);
 }
 
 /* Most clients of a broker are no devices: their coming and going costs no transaction. The first event of a device, NULL when there is none. */
-static const struct fw_presence_event *forget_strangers(struct fw_intake *intake)
+static const struct fw_presence_event *forget_strangers(struct fw_ingest *ingest)
 {
-	const struct fw_presence_event *event = fw_presence_queue_take(intake->queue);
+	const struct fw_presence_event *event = fw_presence_queue_take(ingest->queue);
 
-	while (event && fw_store_presence_knows(intake->presence, event->product, event->device) == FW_NOT_FOUND)
+	while (event && fw_device_presence_knows(ingest->presence, event->product, event->device) == FW_NOT_FOUND)
 		event = event->next;
-	fw_presence_queue_drop(intake->queue, event);
+	fw_presence_queue_drop(ingest->queue, event);
 	return event;
 }
 
 /* One transaction: uplinks and presence, in their order. */
-static enum fw_status apply_batch(struct fw_intake *intake, bool *more)
+static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 {
-	struct batch batch = {.applied = atomic_load(&intake->applied), .until = fw_boot_ms() + BATCH_MS};
-	uint64_t last = fw_spool_last(intake->spool);
-	bool careful = is_careful(intake);
+	struct batch batch = {.applied = atomic_load(&ingest->applied), .until = fw_boot_ms() + BATCH_MS};
+	uint64_t last = fw_spool_last(ingest->spool);
+	bool careful = is_careful(ingest);
 	enum fw_status status;
 
-	if (!fw_intake_waits(intake) || !has_room(intake, &batch))
+	if (!fw_ingest_waits(ingest) || !has_room(ingest, &batch))
 		return FW_OK;
 	/* with uplinks before them, strangers may be devices by then */
 	if (last > batch.applied)
-		batch.presence = fw_presence_queue_take(intake->queue);
-	else if (!(batch.presence = forget_strangers(intake)))
+		batch.presence = fw_presence_queue_take(ingest->queue);
+	else if (!(batch.presence = forget_strangers(ingest)))
 		return FW_OK;
-	status = fw_writer_begin(intake->writer);
+	status = fw_transaction_begin(ingest->transaction);
 	if (status != FW_OK)
 		return status;
-	status = apply_records(intake, &batch);
+	status = apply_records(ingest, &batch);
 	/* what is unreadable at the end of the spool will never be read */
 	if (status == FW_OK && batch.end && last > batch.applied)
 		batch.applied = last;
 	if (status == FW_OK)
-		status = apply_presence_behind(intake, &batch);
-	status = fw_writer_end(intake->writer, status, batch.applied);
+		status = apply_presence_behind(ingest, &batch);
+	status = fw_transaction_end(ingest->transaction, status, batch.applied);
 	if (status != FW_OK) {
 		if (batch.unread)
-			snprintf(intake->writer->trouble, sizeof(intake->writer->trouble), "the spool beside it cannot be read");
-		fw_spool_rewind(intake->spool, atomic_load(&intake->applied));
+			snprintf(ingest->transaction->trouble, sizeof(ingest->transaction->trouble), "the spool beside it cannot be read");
+		fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
 		*more = true;
-		return is_careful(intake) && !careful ? FW_OK : status;
+		return is_careful(ingest) && !careful ? FW_OK : status;
 	}
-	atomic_store(&intake->applied, batch.applied);
+	atomic_store(&ingest->applied, batch.applied);
 	/* what was written into a catalog that is not there any more, the spool keeps for the one in its place */
-	fw_health_look_at_catalog(intake->health);
-	if (!intake->health->lost)
-		fw_spool_release(intake->spool, batch.applied);
-	fw_presence_queue_drop(intake->queue, batch.presence);
-	fw_schedule_changed(intake->schedule);
-	*more |= fw_intake_waits(intake);
+	fw_health_look_at_catalog(ingest->health);
+	if (!ingest->health->lost)
+		fw_spool_release(ingest->spool, batch.applied);
+	fw_presence_queue_drop(ingest->queue, batch.presence);
+	fw_scheduler_changed(ingest->scheduler);
+	*more |= fw_ingest_waits(ingest);
 	return FW_OK;
 }
 
 /* Uplinks and presence may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool
  * at the steady time `now`. */
-static void note_heard(struct fw_intake *intake, uint64_t last, int64_t now)
+static void note_heard(struct fw_ingest *ingest, uint64_t last, int64_t now)
 {
-	uint64_t applied = atomic_load(&intake->applied);
+	uint64_t applied = atomic_load(&ingest->applied);
 	const struct fw_presence_event *waiting;
 
-	if (applied < last && applied < intake->mark)
+	if (applied < last && applied < ingest->mark)
 		return;
-	intake->writer->heard_ms = applied >= last ? now : intake->mark_ms;
+	ingest->transaction->heard_ms = applied >= last ? now : ingest->mark_ms;
 	/* who went since then may be about to be blamed */
-	waiting = fw_presence_queue_take(intake->queue);
-	if (waiting && waiting->boot_ms + intake->writer->clock.offset < intake->writer->heard_ms)
-		intake->writer->heard_ms = waiting->boot_ms + intake->writer->clock.offset;
-	intake->mark = last;
-	intake->mark_ms = now;
+	waiting = fw_presence_queue_take(ingest->queue);
+	if (waiting && waiting->boot_ms + ingest->transaction->clock.offset < ingest->transaction->heard_ms)
+		ingest->transaction->heard_ms = waiting->boot_ms + ingest->transaction->clock.offset;
+	ingest->mark = last;
+	ingest->mark_ms = now;
 }
 
-bool fw_intake_crowded(const struct fw_intake *intake)
+bool fw_ingest_crowded(const struct fw_ingest *ingest)
 {
-	return fw_spool_last(intake->spool) - atomic_load(&intake->applied) >= BATCH_RECORDS;
+	return fw_spool_last(ingest->spool) - atomic_load(&ingest->applied) >= BATCH_RECORDS;
 }
 
-enum fw_status fw_intake_work(struct fw_intake *intake, bool *more)
+enum fw_status fw_ingest_work(struct fw_ingest *ingest, bool *more)
 {
-	int64_t now = fw_clock_now(&intake->writer->clock);
-	uint64_t last = fw_spool_last(intake->spool);
-	enum fw_status status = apply_batch(intake, more);
+	int64_t now = fw_clock_now(&ingest->transaction->clock);
+	uint64_t last = fw_spool_last(ingest->spool);
+	enum fw_status status = apply_batch(ingest, more);
 
 	if (status == FW_OK)
-		note_heard(intake, last, now);
+		note_heard(ingest, last, now);
 	return status;
 }

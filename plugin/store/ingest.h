@@ -5,41 +5,41 @@
 
 #include <stdatomic.h>
 
-#include "store/presence_queue.h"
 #include "spool/spool.h"
 #include "store/apply.h"
-#include "store/health.h"
 #include "store/device_presence.h"
+#include "store/health.h"
+#include "store/presence_queue.h"
 
 /* At most that many messages follow from one uplink or event. */
 #define FW_MESSAGES_OF_UPLINK 80u
 
 /* Set the borrowed ones and `applied`, the rest to 0. */
-struct fw_intake {
-	struct fw_writer *writer; /* borrowed, like the next six */
+struct fw_ingest {
+	struct fw_transaction *transaction; /* borrowed, like the next six */
 	struct fw_apply *apply;
-	struct fw_store_presence *presence;
-	struct fw_schedule *schedule;
+	struct fw_device_presence *presence;
+	struct fw_scheduler *scheduler;
 	struct fw_health *health;
 	struct fw_spool *spool;
 	struct fw_presence_queue *queue;
 	atomic_uint_fast64_t applied; /* any thread: the sequence up to which the spool is in the catalog */
-	uint64_t left_out;            /* uplinks that the catalog's rules refused */
-	int64_t careful_until;        /* boot ms: till then each uplink is applied as a whole or not at all */
+	uint64_t rejected;            /* uplinks that the catalog's rules refused */
+	int64_t savepoints_until;        /* boot ms: till then each uplink is applied as a whole or not at all */
 	int64_t next_left_out_line;   /* boot ms */
-	uint64_t rolls_back;          /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
+	uint64_t poison_sequence;          /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
 	uint64_t mark;                /* a sequence: when it is applied, */
 	int64_t mark_ms;              /* all that devices said until this steady time is */
 };
 
 /* Is there anything to apply? */
-bool fw_intake_waits(const struct fw_intake *intake);
+bool fw_ingest_waits(const struct fw_ingest *ingest);
 
 /* Are there more uplinks than one transaction takes? */
-bool fw_intake_crowded(const struct fw_intake *intake);
+bool fw_ingest_crowded(const struct fw_ingest *ingest);
 
 /* One transaction, if there is anything to apply; moves the writer's heard_ms on. Sets *more when there is more to do at once. FW_OK, or the
- * trouble for which it was rolled back: to be tried again later. */
-enum fw_status fw_intake_work(struct fw_intake *intake, bool *more);
+ * an error for which it was rolled back: to be tried again later. */
+enum fw_status fw_ingest_work(struct fw_ingest *ingest, bool *more);
 
 #endif

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "upgrade/resolver.h"
 #include "catalog/db.h"
+#include "upgrade/resolver.h"
 
 #define TOLD_EVERY_MS 60000 /* the resolver looks anew when the generation moves: no device may move it at will */
 
@@ -23,30 +23,30 @@ static const char *const sql[STATEMENTS] = {
 	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
 };
 
-struct fw_labels {
-	struct fw_writer *writer;
+struct fw_label_check {
+	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
 	int64_t next_told; /* steady ms */
 };
 
-enum fw_status fw_labels_open(struct fw_writer *writer, struct fw_labels **out, struct fw_error *error)
+enum fw_status fw_label_check_open(struct fw_transaction *transaction, struct fw_label_check **out, struct fw_error *error)
 {
-	struct fw_labels *labels = calloc(1, sizeof(*labels));
+	struct fw_label_check *labels = calloc(1, sizeof(*labels));
 	enum fw_status status;
 
 	if (!labels)
 		return FW_NOMEM;
-	labels->writer = writer;
-	status = fw_db_prepare(writer->db, sql, labels->statements, STATEMENTS, error);
+	labels->transaction = transaction;
+	status = fw_db_prepare(transaction->db, sql, labels->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_labels_close(labels);
+		fw_label_check_close(labels);
 		return status;
 	}
 	*out = labels;
 	return FW_OK;
 }
 
-void fw_labels_close(struct fw_labels *labels)
+void fw_label_check_close(struct fw_label_check *labels)
 {
 	if (!labels)
 		return;
@@ -54,7 +54,7 @@ void fw_labels_close(struct fw_labels *labels)
 	free(labels);
 }
 
-static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
+static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement =
 		fw_db_start(labels->statements[which], uplink->product, uplink->device);
@@ -64,7 +64,7 @@ static sqlite3_stmt *start(struct fw_labels *labels, enum statement which, const
 	return statement;
 }
 
-static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
 	struct fw_slice runs = uplink->version.len ? uplink->version : fw_slice_of(device->version);
@@ -81,7 +81,7 @@ static enum fw_status set_offer(struct fw_labels *labels, const struct fw_uplink
 }
 
 /* The version that the offered firmware has in the catalog, and how the device called it otherwise; empty: there is none. */
-static enum fw_status read_known(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_slice offered,
+static enum fw_status read_known(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_slice offered,
 	char wanted[FW_VERSION_BUFFER], char label[FW_VERSION_BUFFER])
 {
 	sqlite3_stmt *statement = start(labels, KNOWN, uplink, offered);
@@ -96,16 +96,16 @@ static enum fw_status read_known(struct fw_labels *labels, const struct fw_uplin
 }
 
 /* The resolver is to ask of this product what it did not have to ask before. */
-static enum fw_status tell_resolver(struct fw_labels *labels)
+static enum fw_status tell_resolver(struct fw_label_check *labels)
 {
-	if (labels->writer->steady_ms < labels->next_told)
+	if (labels->transaction->steady_ms < labels->next_told)
 		return FW_OK;
-	labels->next_told = labels->writer->steady_ms + TOLD_EVERY_MS;
+	labels->next_told = labels->transaction->steady_ms + TOLD_EVERY_MS;
 	return fw_db_run(labels->statements[MOVE_GENERATION]);
 }
 
 /* One more time the device reports `version`, and not what it was offered. */
-static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
+static enum fw_status count(struct fw_label_check *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
 	const char *wanted)
 {
 	sqlite3_stmt *statement = start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
@@ -116,11 +116,11 @@ static enum fw_status count(struct fw_labels *labels, const struct fw_uplink *up
 	fw_db_bind_text(statement, 5, version);
 	fw_db_bind_integer(statement, 6, uplink->received_at);
 	status = fw_db_read_integer(statement, &times);
-	if (times == FW_LABEL_TIMES)
-		fw_writer_log(labels->writer, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
+	if (times == FW_LABEL_CHECK_TIMES)
+		fw_transaction_log(labels->transaction, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
 			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
 			uplink->product.at, device->offered_firmware_id, (int)version.len, version.at, wanted);
-	return status == FW_OK && times == FW_LABEL_TIMES - 1 ? tell_resolver(labels) : status;
+	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1 ? tell_resolver(labels) : status;
 }
 
 /* Did it install what it was offered, and says otherwise? Who only polls says what it said before. */
@@ -130,7 +130,7 @@ static bool is_otherwise(const struct fw_device *device, struct fw_slice version
 		(device->offered_version[0] && !fw_slice_equal(version, fw_slice_of(device->offered_version)));
 }
 
-enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
+enum fw_status fw_label_check_judge(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
 {
 	struct fw_slice offered = fw_slice_of(device->offered_firmware_id);
 	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
@@ -152,14 +152,14 @@ enum fw_status fw_label_judge(struct fw_labels *labels, const struct fw_uplink *
 	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0}) : status;
 }
 
-enum fw_status fw_label_offered(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device)
+enum fw_status fw_label_check_offered(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device)
 {
 	if (fw_slice_equal(uplink->firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;
 	return set_offer(labels, uplink, device, uplink->firmware_id);
 }
 
-enum fw_status fw_label_completed(struct fw_labels *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+enum fw_status fw_label_check_completed(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
 {
 	if (!firmware_id.len || device->offer_completed || !fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "upgrade/offer.h"
+#include "base/table.h"
 #include "catalog/db.h"
 #include "catalog/firmware_row.h"
-#include "base/table.h"
+#include "upgrade/offer.h"
 
 #define FIRMWARE_MAX 256u /* kept in a transaction */
 #define PACES_MAX 10000u  /* connections of gateways that are remembered */
@@ -16,39 +16,39 @@ static const char *const sql[STATEMENTS] = {
 	[FIRMWARE] = (FW_SELECT_FIRMWARE "WHERE f.firmware_id = ?1"),
 };
 
-struct fw_pushes {
-	struct fw_writer *writer;
-	struct fw_rows *rows;
-	struct fw_table *paces;    /* number of a connection to its struct fw_pace */
+struct fw_push {
+	struct fw_transaction *transaction;
+	struct fw_task_devices *rows;
+	struct fw_table *paces;    /* number of a connection to its struct fw_token_bucket */
 	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
 	uint64_t firmware_of; /* the transaction that they hold in: behind it an operator may change
 				 them */
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_pushes_open(struct fw_writer *writer, struct fw_rows *rows,
-	struct fw_pushes **out, struct fw_error *error)
+enum fw_status fw_push_open(struct fw_transaction *transaction, struct fw_task_devices *rows,
+	struct fw_push **out, struct fw_error *error)
 {
-	struct fw_pushes *pushes = calloc(1, sizeof(*pushes));
+	struct fw_push *pushes = calloc(1, sizeof(*pushes));
 	enum fw_status status = FW_NOMEM;
 
 	if (!pushes)
 		return FW_NOMEM;
-	pushes->writer = writer;
+	pushes->transaction = transaction;
 	pushes->rows = rows;
 	pushes->paces = fw_table_new(0);
 	pushes->firmware = fw_table_new(0);
 	if (pushes->paces && pushes->firmware)
-		status = fw_db_prepare(writer->db, sql, pushes->statements, STATEMENTS, error);
+		status = fw_db_prepare(transaction->db, sql, pushes->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_pushes_close(pushes);
+		fw_push_close(pushes);
 		return status;
 	}
 	*out = pushes;
 	return FW_OK;
 }
 
-void fw_pushes_close(struct fw_pushes *pushes)
+void fw_push_close(struct fw_push *pushes)
 {
 	if (!pushes)
 		return;
@@ -61,15 +61,15 @@ void fw_pushes_close(struct fw_pushes *pushes)
 }
 
 static enum fw_status load_firmware(
-	struct fw_pushes *pushes, struct fw_slice firmware_id, struct fw_firmware **out)
+	struct fw_push *pushes, struct fw_slice firmware_id, struct fw_firmware **out)
 {
 	sqlite3_stmt *statement = pushes->statements[FIRMWARE];
 	struct fw_firmware *firmware;
 	enum fw_status status;
 
 	fw_db_bind_text(statement, 1, firmware_id);
-	status = fw_store_firmware_read(
-		statement, fw_delivery_expires(pushes->writer->delivery), &firmware);
+	status = fw_firmware_row_read(
+		statement, fw_hosting_expires(pushes->transaction->hosting), &firmware);
 	if (status != FW_OK)
 		return status;
 	if (fw_table_count(pushes->firmware) >= FIRMWARE_MAX)
@@ -84,14 +84,14 @@ static enum fw_status load_firmware(
 
 /* The firmware, borrowed until the next call. FW_NOT_FOUND: it cannot be offered any more. */
 static enum fw_status find_firmware(
-	struct fw_pushes *pushes, struct fw_slice firmware_id, const struct fw_firmware **out)
+	struct fw_push *pushes, struct fw_slice firmware_id, const struct fw_firmware **out)
 {
 	struct fw_firmware *firmware;
 	enum fw_status status = FW_OK;
 
-	if (pushes->firmware_of != pushes->writer->transaction)
+	if (pushes->firmware_of != pushes->transaction->transaction)
 		fw_table_clear(pushes->firmware, free);
-	pushes->firmware_of = pushes->writer->transaction;
+	pushes->firmware_of = pushes->transaction->transaction;
 	firmware = fw_table_get(pushes->firmware, firmware_id);
 	if (!firmware)
 		status = load_firmware(pushes, firmware_id, &firmware);
@@ -102,25 +102,25 @@ static enum fw_status find_firmware(
 }
 
 static enum fw_status queue(
-	struct fw_pushes *pushes, const struct fw_row *row, const struct fw_firmware *firmware)
+	struct fw_push *pushes, const struct fw_task_device *row, const struct fw_firmware *firmware)
 {
 	struct fw_slice product = fw_slice_of(row->product_id);
 	struct fw_slice device = fw_slice_of(row->device_id);
-	struct fw_writer *writer = pushes->writer;
+	struct fw_transaction *transaction = pushes->transaction;
 	size_t len = 0;
-	char *payload = fw_offer_write(writer->delivery, firmware, product, device,
-		writer->wall_ms, (struct fw_slice){NULL, 0}, &len);
+	char *payload = fw_offer_write(transaction->hosting, firmware, product, device,
+		transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
 
-	fw_count(writer->counters, FW_COUNT_PUSHES);
+	fw_count(transaction->counters, FW_COUNT_PUSHES);
 	/* by then it is void */
-	return fw_writer_queue_expiring(writer, FW_TOPIC_UPGRADE, product, device, payload, len, 1,
+	return fw_transaction_queue_expiring(transaction, FW_TOPIC_UPGRADE, product, device, payload, len, 1,
 		(uint32_t)(row->response_timeout_ms / 1000));
 }
 
-enum fw_status fw_pushes_send(struct fw_pushes *pushes, struct fw_row *row)
+enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)
 {
-	struct fw_row_input input = {.connection = row->device_connection};
-	struct fw_delivery *delivery = pushes->writer->delivery;
+	struct fw_upgrade_input input = {.connection = row->device_connection};
+	struct fw_hosting *hosting = pushes->transaction->hosting;
 	const struct fw_firmware *firmware;
 	bool pushed;
 	enum fw_status status = find_firmware(pushes, fw_slice_of(row->firmware_id), &firmware);
@@ -128,17 +128,17 @@ enum fw_status fw_pushes_send(struct fw_pushes *pushes, struct fw_row *row)
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	/* when it is verified again, the task is swept again */
-	if (firmware->file && !fw_delivery_holds(delivery, firmware->file, &firmware->stamp))
+	if (firmware->file && !fw_hosting_holds(hosting, firmware->file, &firmware->stamp))
 		return FW_OK;
-	status = fw_rows_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
+	status = fw_task_devices_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
 	return status == FW_OK && pushed ? queue(pushes, row, firmware) : status;
 }
 
-static struct fw_pace *pace_of(struct fw_pushes *pushes, const struct fw_row *row)
+static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	struct fw_slice key = {
 		(const char *)&row->device_connection, sizeof(row->device_connection)};
-	struct fw_pace *pace = fw_table_get(pushes->paces, key);
+	struct fw_token_bucket *pace = fw_table_get(pushes->paces, key);
 
 	if (pace)
 		return pace;
@@ -151,16 +151,16 @@ static struct fw_pace *pace_of(struct fw_pushes *pushes, const struct fw_row *ro
 	return NULL;
 }
 
-int64_t fw_pushes_place(struct fw_pushes *pushes, const struct fw_row *row)
+int64_t fw_push_place(struct fw_push *pushes, const struct fw_task_device *row)
 {
-	const struct fw_writer *writer = pushes->writer;
-	struct fw_pace *pace;
+	const struct fw_transaction *transaction = pushes->transaction;
+	struct fw_token_bucket *pace;
 
-	if (!writer->gateways || !writer->rate)
+	if (!transaction->gateways || !transaction->rate)
 		return 0;
 	pace = pace_of(pushes, row);
 	/* without memory it goes unpaced */
-	if (!pace || fw_pace_take(pace, writer->rate, writer->steady_ms))
+	if (!pace || fw_token_bucket_take(pace, transaction->rate, transaction->steady_ms))
 		return 0;
-	return fw_pace_place(pace, writer->rate, writer->steady_ms);
+	return fw_token_bucket_place(pace, transaction->rate, transaction->steady_ms);
 }

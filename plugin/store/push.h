@@ -7,21 +7,21 @@
 
 #include "store/task_device.h"
 
-struct fw_pushes;
+struct fw_push;
 
-/* `writer` and `rows` are borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns
+/* `transaction` and `rows` are borrowed. FW_OK, or an error with a message in `error`. The caller owns
  * *out. */
-enum fw_status fw_pushes_open(struct fw_writer *writer, struct fw_rows *rows,
-	struct fw_pushes **out, struct fw_error *error);
-void fw_pushes_close(struct fw_pushes *pushes); /* NULL is fine */
+enum fw_status fw_push_open(struct fw_transaction *transaction, struct fw_task_devices *rows,
+	struct fw_push **out, struct fw_error *error);
+void fw_push_close(struct fw_push *pushes); /* NULL is fine */
 
 /* Records the push, and queues it for when the record is committed; nothing when the firmware, or
- * its file, cannot be offered now. FW_OK, or trouble. */
-enum fw_status fw_pushes_send(struct fw_pushes *pushes, struct fw_row *row);
+ * its file, cannot be offered now. FW_OK, or an error. */
+enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row);
 
 /* A gateway's connection takes so many pushes a second, and so do those of which nobody knows by
  * which connection they are there: the others get a place in its queue. 0: now, which takes a place
  * of the rate; else when, steady ms. */
-int64_t fw_pushes_place(struct fw_pushes *pushes, const struct fw_row *row);
+int64_t fw_push_place(struct fw_push *pushes, const struct fw_task_device *row);
 
 #endif

@@ -17,17 +17,17 @@ static const char save_trust[] =
 	"UPDATE catalog_state SET trust_wall_ms = ?1, trust_steady_ms = ?2, trust_off_ms = ?3,"
 	" trust_off_since = ?4, trust_boot_id = ?5";
 
-enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_writer *writer,
-	struct fw_store_log *log, struct fw_store_files *files, int64_t days,
+enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_transaction *transaction,
+	struct fw_history *log, struct fw_firmware_files *files, int64_t days,
 	struct fw_error *error)
 {
 	const char *const sql[] = {read_trust};
 	sqlite3_stmt *statement = NULL;
-	enum fw_status status = fw_db_prepare(writer->db, sql, &statement, 1, error);
+	enum fw_status status = fw_db_prepare(transaction->db, sql, &statement, 1, error);
 	struct fw_slice boot;
 
 	*retention = (struct fw_retention){
-		.writer = writer, .log = log, .files = files, .days = days};
+		.transaction = transaction, .log = log, .files = files, .days = days};
 	if (status == FW_OK)
 		status = fw_db_step(statement);
 	if (status == FW_OK) {
@@ -38,7 +38,7 @@ enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_write
 			.off_since = sqlite3_column_int64(statement, 3)};
 		boot = fw_db_text(statement, 4);
 		retention->another_boot = boot.len &&
-			!fw_slice_equal(boot, fw_slice_of(writer->boot_id));
+			!fw_slice_equal(boot, fw_slice_of(transaction->boot_id));
 	}
 	sqlite3_finalize(statement);
 	return status;
@@ -48,7 +48,7 @@ static enum fw_status save(const struct fw_retention *retention)
 {
 	const char *const sql[] = {save_trust};
 	sqlite3_stmt *statement = NULL;
-	enum fw_status status = fw_db_prepare(retention->writer->db, sql, &statement, 1, NULL);
+	enum fw_status status = fw_db_prepare(retention->transaction->db, sql, &statement, 1, NULL);
 
 	if (status != FW_OK)
 		return status;
@@ -56,7 +56,7 @@ static enum fw_status save(const struct fw_retention *retention)
 	fw_db_bind_integer(statement, 2, retention->trust.steady_ms);
 	fw_db_bind_integer(statement, 3, retention->trust.off_ms);
 	fw_db_bind_integer(statement, 4, retention->trust.off_since);
-	sqlite3_bind_text(statement, 5, retention->writer->boot_id, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 5, retention->transaction->boot_id, -1, SQLITE_STATIC);
 	status = fw_db_run(statement);
 	sqlite3_finalize(statement);
 	return status;
@@ -67,10 +67,10 @@ static void tell_held(struct fw_retention *retention, int64_t believed)
 	if (retention->held_told)
 		return;
 	retention->held_told = true;
-	fw_writer_log(retention->writer, FW_LOG_WARNING,
+	fw_transaction_log(retention->transaction, FW_LOG_WARNING,
 		"the clock went ahead by %lld hours, so log_retention_days is counted as if it had not:"
 		" set the clock, or, if it is right now, wait: after %lld days like this it is believed",
-		(long long)((retention->writer->wall_ms - believed) / SETTING_MS),
+		(long long)((retention->transaction->wall_ms - believed) / SETTING_MS),
 		(long long)retention->days);
 }
 
@@ -78,17 +78,17 @@ static void tell_held(struct fw_retention *retention, int64_t believed)
 static enum fw_status prune(struct fw_retention *retention, bool *left)
 {
 	bool held;
-	int64_t now = fw_clock_believed(&retention->trust, retention->writer->wall_ms,
-		retention->writer->steady_ms, retention->days * DAY_MS, &held);
+	int64_t now = fw_clock_believed(&retention->trust, retention->transaction->wall_ms,
+		retention->transaction->steady_ms, retention->days * DAY_MS, &held);
 	int64_t before = now - retention->days * DAY_MS;
-	enum fw_status status = fw_store_log_prune(retention->log, before, ROWS, left);
+	enum fw_status status = fw_history_prune(retention->log, before, ROWS, left);
 
 	if (held)
 		tell_held(retention, now);
 	else
 		retention->held_told = false;
 	if (status == FW_OK)
-		status = fw_store_files_prune(retention->files, before, ROWS, left);
+		status = fw_firmware_files_prune(retention->files, before, ROWS, left);
 	return status == FW_OK ? save(retention) : status;
 }
 
@@ -97,7 +97,7 @@ static bool is_due(struct fw_retention *retention)
 	if (!retention->days || fw_boot_ms() < retention->next)
 		return false;
 	if (retention->another_boot && fw_boot_ms() < SETTING_MS) {
-		fw_writer_log(retention->writer, FW_LOG_NOTICE,
+		fw_transaction_log(retention->transaction, FW_LOG_NOTICE,
 			"the machine was started, and its clock may not be set yet: "
 			"log_retention_days deletes nothing before it has been up for an hour");
 		retention->next = SETTING_MS;
@@ -114,9 +114,9 @@ enum fw_status fw_retention_work(struct fw_retention *retention, bool *left)
 	*left = false;
 	if (!is_due(retention))
 		return FW_OK;
-	status = fw_writer_begin(retention->writer);
+	status = fw_transaction_begin(retention->transaction);
 	if (status == FW_OK)
-		status = fw_writer_end(retention->writer, prune(retention, left), 0);
+		status = fw_transaction_end(retention->transaction, prune(retention, left), 0);
 	if (status == FW_OK && !*left)
 		retention->next = fw_boot_ms() + EVERY_MS;
 	return status;

@@ -9,9 +9,9 @@
 #include "store/transaction.h"
 
 struct fw_retention {
-	struct fw_writer *writer; /* all borrowed */
-	struct fw_store_log *log;
-	struct fw_store_files *files;
+	struct fw_transaction *transaction; /* all borrowed */
+	struct fw_history *log;
+	struct fw_firmware_files *files;
 	int64_t days;       /* 0: nothing is deleted */
 	struct fw_clock_trust trust;
 	bool another_boot;  /* the steady clock went on by the wall clock */
@@ -21,8 +21,8 @@ struct fw_retention {
 
 /* After the writer was opened, before its first transaction: reads how far the clock was believed.
  * FW_OK; else a sentence is in `error`. */
-enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_writer *writer,
-	struct fw_store_log *log, struct fw_store_files *files, int64_t days,
+enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_transaction *transaction,
+	struct fw_history *log, struct fw_firmware_files *files, int64_t days,
 	struct fw_error *error);
 
 /* When it is due, one transaction. *left: there is more to delete now. */

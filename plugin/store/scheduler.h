@@ -9,38 +9,38 @@
 #include "store/device.h"
 #include "store/task_device.h"
 
-struct fw_schedule;
+struct fw_scheduler;
 
 /* What it works with; borrowed. */
-struct fw_schedule_parts {
-	struct fw_writer *writer;
-	struct fw_notices *notices;
-	struct fw_rows *rows;
+struct fw_scheduler_parts {
+	struct fw_transaction *transaction;
+	struct fw_task_events *events;
+	struct fw_task_devices *rows;
 	struct fw_devices *devices;
 };
 
-/* FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
-enum fw_status fw_schedule_open(const struct fw_schedule_parts *parts, struct fw_schedule **out,
+/* FW_OK, or an error with a message in `error`. The caller owns *out. */
+enum fw_status fw_scheduler_open(const struct fw_scheduler_parts *parts, struct fw_scheduler **out,
 	struct fw_error *error);
-void fw_schedule_close(struct fw_schedule *schedule); /* NULL is fine */
+void fw_scheduler_close(struct fw_scheduler *scheduler); /* NULL is fine */
 
 /* Inside a transaction: pushes the oldest task that waits for this device, unless another upgrade of it is under way, it is known to be
  * offline, it is waited for to say what it runs (device.due_at, settles_at), or there is none. While nobody knows whether it is there, a
  * row is pushed once at most. Rows whose target it has passed are canceled. */
-enum fw_status fw_schedule_device(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device);
+enum fw_status fw_scheduler_device(struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device);
 
 /* Inside a transaction: the device may be due (device.due_at), and is not waited for any more then: an attempt that was sent to an earlier
  * connection and not answered is over. Then as above. */
-enum fw_status fw_schedule_look(struct fw_schedule *schedule, struct fw_slice product, struct fw_slice device);
+enum fw_status fw_scheduler_look(struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device);
 
 /* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do at once.
- * FW_OK, or the trouble that rolled the last of them back: to be tried again later. */
-enum fw_status fw_schedule_work(struct fw_schedule *schedule, bool *more);
+ * FW_OK, or the error that rolled the last of them back: to be tried again later. */
+enum fw_status fw_scheduler_work(struct fw_scheduler *scheduler, bool *more);
 
 /* Steady ms of the next timeout, INT64_MAX when none is known. */
-int64_t fw_schedule_next_due(const struct fw_schedule *schedule);
+int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler);
 
 /* The caller committed a transaction: the next timeout may be earlier now, and its triggers may have queued changes. */
-void fw_schedule_changed(struct fw_schedule *schedule);
+void fw_scheduler_changed(struct fw_scheduler *scheduler);
 
 #endif

@@ -10,45 +10,45 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "files/folder.h"
-#include "store/presence_queue.h"
+#include "base/thread.h"
+#include "catalog/db.h"
+#include "catalog/lock.h"
+#include "catalog/schema.h"
 #include "catalog/vfs.h"
+#include "files/folder.h"
 #include "store/apply.h"
 #include "store/audit.h"
-#include "catalog/db.h"
+#include "store/device_presence.h"
 #include "store/firmware_files.h"
 #include "store/health.h"
-#include "store/ingest.h"
-#include "catalog/lock.h"
 #include "store/history.h"
-#include "store/device_presence.h"
+#include "store/ingest.h"
+#include "store/presence_queue.h"
 #include "store/retention.h"
 #include "store/scheduler.h"
-#include "catalog/schema.h"
 #include "store/transaction.h"
-#include "base/thread.h"
 
-#define LINGER_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
+#define COALESCE_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
 #define TURN_EVERY_MS 1000   /* while there is always more, an operator gets a turn so often, */
 #define TURN_MS 110          /* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
 #define IDLE_MS 100          /* how often an idle store looks for operators' changes */
-#define RETRY_MS 50          /* after trouble */
+#define RETRY_MS 50          /* after an error */
 #define STOP_MS 5000         /* for what is left when the broker stops */
 #define FORGET_ROWS 2000
 
 struct fw_store {
 	struct fw_store_config config;
-	struct fw_writer writer;
-	struct fw_notices *notices;
-	struct fw_rows *rows;
-	struct fw_schedule *schedule;
-	struct fw_store_log *log;
-	struct fw_labels *labels;
+	struct fw_transaction transaction;
+	struct fw_task_events *events;
+	struct fw_task_devices *rows;
+	struct fw_scheduler *scheduler;
+	struct fw_history *log;
+	struct fw_label_check *labels;
 	struct fw_apply *apply;
 	struct fw_devices *devices;
-	struct fw_store_presence *presence;
-	struct fw_store_files *files;
-	struct fw_intake intake;
+	struct fw_device_presence *presence;
+	struct fw_firmware_files *files;
+	struct fw_ingest ingest;
 	struct fw_spool *spool;
 	char *spool_prefix; /* of the spool's files: beside the catalog */
 	uint64_t set_aside; /* the last number in what was found without a catalog; 0: nothing was */
@@ -66,7 +66,7 @@ struct fw_store {
 	struct fw_health health;
 	bool presence_forgotten;
 	bool audited;
-	bool hurry; /* there is more to do than to apply uplinks */
+	bool busy; /* there is more to do than to apply uplinks */
 	int64_t next_turn;  /* boot ms */
 	struct fw_retention retention;
 };
@@ -106,11 +106,11 @@ static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store
 
 	if (stat(path, &catalog) == 0 ? catalog.st_size > 0 : errno != ENOENT)
 		return FW_OK;
-	status = fw_spool_set_aside(store->spool_prefix, &store->set_aside, error);
+	status = fw_spool_quarantine(store->spool_prefix, &store->set_aside, error);
 	if (status == FW_OK)
 		status = set_log_aside(path, &log_aside, error);
 	if (status == FW_OK && (store->set_aside || log_aside))
-		fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog '%s' is missing and made anew; what waited for it is kept in '%s-*.kept': to have it applied, stop"
+		fw_transaction_log(&store->transaction, FW_LOG_WARNING, "the catalog '%s' is missing and made anew; what waited for it is kept in '%s-*.kept': to have it applied, stop"
 			" the broker, put the catalog back and take '.kept' off these names (off '-wal.kept' for that very catalog only, not for a backup)", path, path);
 	return status;
 }
@@ -118,43 +118,43 @@ static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store
 /* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host computer". */
 static void tell_remote(struct fw_store *store)
 {
-	const char *path = store->config.options->db_file, *kind = fw_files_remote_kind(path);
+	const char *path = store->config.options->db_file, *kind = fw_folder_remote_kind(path);
 
 	if (kind)
-		fw_writer_log(&store->writer, FW_LOG_WARNING, "the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who open it share, which this may not give,"
+		fw_transaction_log(&store->transaction, FW_LOG_WARNING, "the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who open it share, which this may not give,"
 			" and a file damaged there is lost. Put the catalog on a local disk; never open it from another machine", path, kind);
 }
 
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
-	enum fw_status status = fw_store_lock(options->db_file, &store->lock_fd, error);
+	enum fw_status status = fw_lock_catalog(options->db_file, &store->lock_fd, error);
 
 	if (status == FW_OK)
 		status = keep_what_waits_for_missing_catalog(store, error);
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
-		status = fw_writer_open(&store->writer, options->db_file, options->sync_full, error);
+		status = fw_transaction_open(&store->transaction, options->db_file, options->sync_full, error);
 	if (status == FW_OK)
 		tell_remote(store);
-	fw_health_init(&store->health, &store->writer, options->db_file);
+	fw_health_init(&store->health, &store->transaction, options->db_file);
 	return status;
 }
 
 static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 {
 	uint64_t applied = 0;
-	enum fw_status status = store->set_aside ? fw_writer_begin(&store->writer) : FW_OK;
+	enum fw_status status = store->set_aside ? fw_transaction_begin(&store->transaction) : FW_OK;
 
 	/* what was set aside may come back, beside what comes now: no number is given twice */
 	if (status == FW_OK && store->set_aside)
-		status = fw_writer_commit(&store->writer, store->set_aside);
+		status = fw_transaction_commit(&store->transaction, store->set_aside);
 	if (status == FW_OK)
-		status = fw_writer_applied(&store->writer, &applied, error);
+		status = fw_transaction_applied(&store->transaction, &applied, error);
 	if (status == FW_OK)
 		status = fw_spool_open(store->spool_prefix, applied, NULL, &store->spool, error);
-	store->intake = (struct fw_intake){.writer = &store->writer, .apply = store->apply, .presence = store->presence, .schedule = store->schedule,
+	store->ingest = (struct fw_ingest){.transaction = &store->transaction, .apply = store->apply, .presence = store->presence, .scheduler = store->scheduler,
 		.health = &store->health, .spool = store->spool, .queue = store->presence_queue, .applied = applied};
 	return status;
 }
@@ -164,28 +164,28 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 {
 	const char *path = store->config.options->db_file;
 	struct fw_error detail = {""};
-	enum fw_status status = fw_notices_open(&store->writer, &store->notices, &detail);
+	enum fw_status status = fw_task_events_open(&store->transaction, &store->events, &detail);
 
 	if (status == FW_OK)
-		status = fw_rows_open(&store->writer, store->notices, &store->rows, &detail);
+		status = fw_task_devices_open(&store->transaction, store->events, &store->rows, &detail);
 	if (status == FW_OK)
-		status = fw_devices_open(&store->writer, &store->devices, &detail);
+		status = fw_devices_open(&store->transaction, &store->devices, &detail);
 	if (status == FW_OK)
-		status = fw_schedule_open(&(struct fw_schedule_parts){.writer = &store->writer,
-			.notices = store->notices, .rows = store->rows, .devices = store->devices}, &store->schedule, &detail);
+		status = fw_scheduler_open(&(struct fw_scheduler_parts){.transaction = &store->transaction,
+			.events = store->events, .rows = store->rows, .devices = store->devices}, &store->scheduler, &detail);
 	if (status == FW_OK)
-		status = fw_store_log_open(&store->writer, &store->log, &detail);
+		status = fw_history_open(&store->transaction, &store->log, &detail);
 	if (status == FW_OK)
-		status = fw_labels_open(&store->writer, &store->labels, &detail);
+		status = fw_label_check_open(&store->transaction, &store->labels, &detail);
 	if (status == FW_OK)
-		status = fw_store_presence_open(&store->writer, store->rows, store->devices, store->schedule, &store->presence, &detail);
+		status = fw_device_presence_open(&store->transaction, store->rows, store->devices, store->scheduler, &store->presence, &detail);
 	if (status == FW_OK)
-		status = fw_apply_open(&(struct fw_apply_parts){.writer = &store->writer, .rows = store->rows, .devices = store->devices,
-			.presence = store->presence, .schedule = store->schedule, .log = store->log, .labels = store->labels}, &store->apply, &detail);
+		status = fw_apply_open(&(struct fw_apply_parts){.transaction = &store->transaction, .rows = store->rows, .devices = store->devices,
+			.presence = store->presence, .scheduler = store->scheduler, .log = store->log, .labels = store->labels}, &store->apply, &detail);
 	if (status == FW_OK)
-		status = fw_store_files_open(&store->writer, store->config.delivery, store->config.access, &store->files, &detail);
+		status = fw_firmware_files_open(&store->transaction, store->config.hosting, store->config.access, &store->files, &detail);
 	if (status == FW_OK)
-		status = fw_retention_init(&store->retention, &store->writer, store->log, store->files, store->config.options->log_retention_days, &detail);
+		status = fw_retention_init(&store->retention, &store->transaction, store->log, store->files, store->config.options->log_retention_days, &detail);
 	if (status != FW_OK && detail.text[0])
 		fw_error_set(error, "cannot use the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
 			detail.text, path);
@@ -200,18 +200,18 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	if (!store)
 		return FW_NOMEM;
 	store->config = *config;
-	if (config->apart)
-		fw_store_apart_here();
+	if (config->own_table)
+		fw_vfs_here();
 	store->lock_fd = -1;
-	store->writer.outbox = config->outbox;
-	store->writer.counters = config->counters;
-	store->writer.delivery = config->delivery;
-	store->writer.first_connection = config->first_connection;
-	store->writer.rate = config->options->connection_rate;
-	store->writer.gateways = config->options->identity == FW_IDENTITY_NONE;
-	store->writer.untold = true;
-	store->writer.sees_connections = config->sees_connections;
-	store->writer.closed = config->options->registration == FW_REGISTRATION_CLOSED;
+	store->transaction.outbox = config->outbox;
+	store->transaction.counters = config->counters;
+	store->transaction.hosting = config->hosting;
+	store->transaction.first_connection = config->first_connection;
+	store->transaction.rate = config->options->connection_rate;
+	store->transaction.gateways = config->options->identity == FW_IDENTITY_NONE;
+	store->transaction.untold = true;
+	store->transaction.sees_connections = config->sees_connections;
+	store->transaction.closed = config->options->registration == FW_REGISTRATION_CLOSED;
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();
@@ -234,20 +234,20 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 /* Runs one of the small jobs in a transaction of its own. */
 static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
 {
-	enum fw_status status = fw_writer_begin(&store->writer);
+	enum fw_status status = fw_transaction_begin(&store->transaction);
 
-	return status == FW_OK ? fw_writer_end(&store->writer, job(store, left), 0) : status;
+	return status == FW_OK ? fw_transaction_end(&store->transaction, job(store, left), 0) : status;
 }
 
 static enum fw_status forget_presence(struct fw_store *store, bool *left)
 {
-	return fw_store_presence_forget(store->presence, FORGET_ROWS, left);
+	return fw_device_presence_forget(store->presence, FORGET_ROWS, left);
 }
 
 /* A catalog that cannot be looked at, with a table dropped say, is told of by others. */
 static enum fw_status audit(struct fw_store *store, bool *left)
 {
-	enum fw_status status = fw_store_audit(&store->writer);
+	enum fw_status status = fw_audit(&store->transaction);
 
 	*left = false;
 	return status == FW_NOMEM ? status : FW_OK;
@@ -261,7 +261,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 
 	*more = false;
 	fw_health_look(&store->health);
-	fw_store_files_guard(store->files);
+	fw_firmware_files_guard(store->files);
 	if (store->health.lost)
 		return FW_OK;
 	if (!store->presence_forgotten) {
@@ -273,21 +273,21 @@ static enum fw_status work(struct fw_store *store, bool *more)
 	}
 	if (!store->audited)
 		store->audited = in_transaction(store, audit, &left) == FW_OK;
-	status = fw_intake_work(&store->intake, more);
+	status = fw_ingest_work(&store->ingest, more);
 	/* before a timeout is decided by who was there */
 	if (status == FW_OK)
-		status = fw_store_presence_work(store->presence, store->presence_queue, more);
+		status = fw_device_presence_work(store->presence, store->presence_queue, more);
 	if (status == FW_OK)
-		status = fw_schedule_work(store->schedule, &scheduled);
+		status = fw_scheduler_work(store->scheduler, &scheduled);
 	*more |= scheduled;
 	if (status == FW_OK)
-		status = fw_store_files_work(store->files, &filed);
+		status = fw_firmware_files_work(store->files, &filed);
 	if (filed)
-		fw_schedule_changed(store->schedule);
+		fw_scheduler_changed(store->scheduler);
 	*more |= filed;
 	if (status == FW_OK)
 		status = fw_retention_work(&store->retention, &left);
-	store->hurry = scheduled || left;
+	store->busy = scheduled || left;
 	*more |= left;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
 	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
@@ -296,7 +296,7 @@ static enum fw_status work(struct fw_store *store, bool *more)
 
 static int64_t idle_ms(const struct fw_store *store)
 {
-	int64_t due = fw_schedule_next_due(store->schedule) - fw_clock_now(&store->writer.clock);
+	int64_t due = fw_scheduler_next_due(store->scheduler) - fw_clock_now(&store->transaction.clock);
 
 	return due > 0 && due < IDLE_MS ? due : IDLE_MS;
 }
@@ -311,14 +311,14 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 	pthread_mutex_lock(&store->lock);
 	atomic_store(&store->sleeping, wakeable);
 	while (!store->stop && waited != ETIMEDOUT &&
-		!(wakeable && fw_intake_waits(&store->intake)))
+		!(wakeable && fw_ingest_waits(&store->ingest)))
 		waited = pthread_cond_timedwait(&store->wake, &store->lock, &until);
 	atomic_store(&store->sleeping, false);
 	stop = store->stop;
 	woken = waited != ETIMEDOUT;
 	pthread_mutex_unlock(&store->lock);
 	if (wakeable && woken && !stop) {
-		struct timespec pause = {0, LINGER_MS * 1000000L};
+		struct timespec pause = {0, COALESCE_MS * 1000000L};
 
 		nanosleep(&pause, NULL);
 	}
@@ -334,14 +334,14 @@ static bool idle(struct fw_store *store)
 }
 
 /* There is more to do. When it is but the few uplinks that came while the last ones were applied, they wait for others. */
-static bool linger(struct fw_store *store)
+static bool coalesce(struct fw_store *store)
 {
-	if (!store->hurry && fw_boot_ms() >= store->next_turn) {
+	if (!store->busy && fw_boot_ms() >= store->next_turn) {
 		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
 		return sleep_until_work(store, TURN_MS, false);
 	}
 	/* even in a hurry an operator must find the catalog free now and then */
-	return sleep_until_work(store, store->hurry || fw_intake_crowded(&store->intake) ? 1 : LINGER_MS, false);
+	return sleep_until_work(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS, false);
 }
 
 static void finish(struct fw_store *store)
@@ -355,16 +355,16 @@ static void finish(struct fw_store *store)
 		struct timespec pause = {0, RETRY_MS * 1000000L};
 
 		more = false;
-		if (fw_intake_work(&store->intake, &more) != FW_OK) {
+		if (fw_ingest_work(&store->ingest, &more) != FW_OK) {
 			more = true;
 			nanosleep(&pause, NULL);
 		}
 	}
 	/* what was downloaded in the last moment may get lost with a busy catalog */
 	if (!store->health.lost)
-		fw_store_files_flush(store->files);
+		fw_firmware_files_flush(store->files);
 	if (fw_spool_last(store->spool) > fw_store_applied(store))
-		fw_writer_log(&store->writer, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
+		fw_transaction_log(&store->transaction, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
 }
 
 static void *run(void *argument)
@@ -377,11 +377,11 @@ static void *run(void *argument)
 		enum fw_status status = work(store, &more);
 
 		fw_health_note(&store->health, status);
-		fw_spool_doubt(store->spool, status == FW_IO || status == FW_FULL);
+		fw_spool_suspect(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
 			go_on = sleep_until_work(store, RETRY_MS, false);
 		else if (more)
-			go_on = linger(store);
+			go_on = coalesce(store);
 		else
 			go_on = idle(store);
 	}
@@ -415,16 +415,16 @@ void fw_store_close(struct fw_store *store)
 		return;
 	fw_store_stop(store);
 	fw_presence_queue_free(store->presence_queue);
-	fw_store_files_close(store->files);
+	fw_firmware_files_close(store->files);
 	fw_apply_close(store->apply);
-	fw_store_presence_close(store->presence);
-	fw_labels_close(store->labels);
-	fw_store_log_close(store->log);
-	fw_schedule_close(store->schedule);
+	fw_device_presence_close(store->presence);
+	fw_label_check_close(store->labels);
+	fw_history_close(store->log);
+	fw_scheduler_close(store->scheduler);
 	fw_devices_close(store->devices);
-	fw_rows_close(store->rows);
-	fw_notices_close(store->notices);
-	fw_writer_close(&store->writer);
+	fw_task_devices_close(store->rows);
+	fw_task_events_close(store->events);
+	fw_transaction_close(&store->transaction);
 	fw_spool_close(store->spool);
 	free(store->spool_prefix);
 	if (store->lock_fd >= 0)
@@ -466,5 +466,5 @@ enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice produ
 
 uint64_t fw_store_applied(const struct fw_store *store)
 {
-	return atomic_load(&store->intake.applied);
+	return atomic_load(&store->ingest.applied);
 }

@@ -48,32 +48,32 @@ static const char *const sql[STATEMENTS] = {
 	[NEXT_DUE] = "SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
 };
 
-struct fw_rows {
-	struct fw_writer *writer;
-	struct fw_notices *notices;
+struct fw_task_devices {
+	struct fw_transaction *transaction;
+	struct fw_task_events *events;
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_notices *notices,
-	struct fw_rows **out, struct fw_error *error)
+enum fw_status fw_task_devices_open(struct fw_transaction *transaction, struct fw_task_events *events,
+	struct fw_task_devices **out, struct fw_error *error)
 {
-	struct fw_rows *rows = calloc(1, sizeof(*rows));
+	struct fw_task_devices *rows = calloc(1, sizeof(*rows));
 	enum fw_status status;
 
 	if (!rows)
 		return FW_NOMEM;
-	rows->writer = writer;
-	rows->notices = notices;
-	status = fw_db_prepare(writer->db, sql, rows->statements, STATEMENTS, error);
+	rows->transaction = transaction;
+	rows->events = events;
+	status = fw_db_prepare(transaction->db, sql, rows->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_rows_close(rows);
+		fw_task_devices_close(rows);
 		return status;
 	}
 	*out = rows;
 	return FW_OK;
 }
 
-void fw_rows_close(struct fw_rows *rows)
+void fw_task_devices_close(struct fw_task_devices *rows)
 {
 	if (!rows)
 		return;
@@ -82,7 +82,7 @@ void fw_rows_close(struct fw_rows *rows)
 }
 
 /* The texts, in the first columns; how many these are. */
-static int read_names(sqlite3_stmt *statement, struct fw_row *row)
+static int read_names(sqlite3_stmt *statement, struct fw_task_device *row)
 {
 	int column = 0;
 
@@ -95,13 +95,13 @@ static int read_names(sqlite3_stmt *statement, struct fw_row *row)
 	return column;
 }
 
-static void read_row(sqlite3_stmt *statement, struct fw_row *row)
+static void read_row(sqlite3_stmt *statement, struct fw_task_device *row)
 {
 	int column;
 
 	memset(row, 0, sizeof(*row));
 	column = read_names(statement, row);
-	fw_rules_state_parse(fw_db_text(statement, column++), &row->state);
+	fw_state_machine_state_parse(fw_db_text(statement, column++), &row->state);
 	row->failed_by_device = sqlite3_column_int(statement, column++);
 	row->push = sqlite3_column_int(statement, column++);
 	row->task_running = sqlite3_column_int(statement, column++);
@@ -119,7 +119,7 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->response_timeout_ms = sqlite3_column_int64(statement, column++);
 	row->timeout_ms = sqlite3_column_int64(statement, column++);
 	row->was_online = sqlite3_column_int(statement, column++);
-	row->failure = fw_rules_failure_parse(fw_db_text(statement, column++));
+	row->failure = fw_state_machine_failure_parse(fw_db_text(statement, column++));
 	row->sent = sqlite3_column_int(statement, column++);
 	row->connection = sqlite3_column_int64(statement, column++);
 	row->interruptions = sqlite3_column_int64(statement, column++);
@@ -133,7 +133,7 @@ static void read_row(sqlite3_stmt *statement, struct fw_row *row)
 	row->newer = sqlite3_column_int(statement, column++);
 }
 
-static enum fw_status collect(sqlite3_stmt *statement, struct fw_row *found, size_t most, size_t *count)
+static enum fw_status collect(sqlite3_stmt *statement, struct fw_task_device *found, size_t most, size_t *count)
 {
 	enum fw_status status;
 
@@ -147,36 +147,36 @@ static enum fw_status collect(sqlite3_stmt *statement, struct fw_row *found, siz
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static enum fw_status collect_by(struct fw_rows *rows, enum statement which, struct fw_slice first, struct fw_slice second, struct fw_row *found, size_t most, size_t *count)
+static enum fw_status collect_by(struct fw_task_devices *rows, enum statement which, struct fw_slice first, struct fw_slice second, struct fw_task_device *found, size_t most, size_t *count)
 {
 	return collect(fw_db_start(rows->statements[which], first, second), found, most, count);
 }
 
-enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
+enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	fw_db_bind_text(rows->statements[OF_FIRMWARE], 3, product);
 	return collect_by(rows, OF_FIRMWARE, firmware_id, device, found, most, count);
 }
 
-enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
+enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	return collect_by(rows, OPEN_OF_DEVICE, product, device, found, most, count);
 }
 
-enum fw_status fw_rows_sent_to_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count)
+enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	return collect_by(rows, SENT_TO_DEVICE, product, device, found, most, count);
 }
 
-enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count)
+enum fw_status fw_task_devices_due(struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = rows->statements[DUE];
 
-	fw_db_bind_integer(statement, 1, rows->writer->heard_ms);
+	fw_db_bind_integer(statement, 1, rows->transaction->heard_ms);
 	return collect(statement, found, most, count);
 }
 
-enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due)
+enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *due)
 {
 	enum fw_status status;
 
@@ -193,7 +193,7 @@ struct change {
 };
 
 /* FW_NOT_FOUND: a trigger of the operator's lets the row be as it was (sqlite.org/lang_createtrigger.html, "RAISE(IGNORE)"). */
-static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, const struct change *change)
+static enum fw_status write_row(struct fw_task_devices *rows, const struct fw_task_device *row, const struct change *change)
 {
 	sqlite3_stmt *statement = rows->statements[WRITE];
 	const char *failed_by = row->failed_by_device ? "device" : "broker";
@@ -201,9 +201,9 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
 	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
-	fw_db_bind_text(statement, 3, fw_slice_of(fw_rules_state_name(row->state)));
+	fw_db_bind_text(statement, 3, fw_slice_of(fw_state_machine_state_name(row->state)));
 	fw_db_bind_integer(statement, 4, row->progress);
-	fw_db_bind_text(statement, 5, fw_slice_of(row->state == FW_ROW_FAILED ? failed_by : NULL));
+	fw_db_bind_text(statement, 5, fw_slice_of(row->state == FW_UPGRADE_FAILED ? failed_by : NULL));
 	fw_db_bind_integer(statement, 6, row->attempts);
 	fw_db_bind_time(statement, 7, row->pushed_at);
 	fw_db_bind_time(statement, 8, row->responded_at);
@@ -216,7 +216,7 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 15, change->from_version_set);
 	fw_db_bind_text(statement, 16, fw_slice_of(row->device_version));
 	fw_db_bind_integer(statement, 17, row->was_online);
-	fw_db_bind_text(statement, 18, fw_slice_of(row->state == FW_ROW_FAILED ? fw_rules_failure_name(row->failure) : NULL));
+	fw_db_bind_text(statement, 18, fw_slice_of(row->state == FW_UPGRADE_FAILED ? fw_state_machine_failure_name(row->failure) : NULL));
 	if (row->sent)
 		fw_db_bind_integer(statement, 19, row->connection);
 	else
@@ -224,39 +224,39 @@ static enum fw_status write_row(struct fw_rows *rows, const struct fw_row *row, 
 	fw_db_bind_integer(statement, 20, row->interruptions);
 	fw_db_bind_integer(statement, 21, row->untold);
 	status = fw_db_run(statement);
-	return status == FW_OK && sqlite3_changes(rows->writer->db) == 0 ? FW_NOT_FOUND : status;
+	return status == FW_OK && sqlite3_changes(rows->transaction->db) == 0 ? FW_NOT_FOUND : status;
 }
 
-static void start_attempt(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_input *input)
+static void start_attempt(const struct fw_transaction *transaction, struct fw_task_device *row, const struct fw_upgrade_input *input)
 {
 	row->attempts++;
-	row->pushed_at = writer->wall_ms;
-	row->pushed_clock = writer->steady_ms;
+	row->pushed_at = transaction->wall_ms;
+	row->pushed_clock = transaction->steady_ms;
 	row->responded_at = row->completed_at = row->interrupted_at = 0;
 	row->progress = 0;
 	row->was_online = row->online;
 	row->sent = true;
 	row->connection = input->connection;
-	row->due_at = writer->steady_ms + row->timeout_ms;
+	row->due_at = transaction->steady_ms + row->timeout_ms;
 	if (row->push && row->response_timeout_ms < row->timeout_ms)
-		row->due_at = writer->steady_ms + row->response_timeout_ms;
+		row->due_at = transaction->steady_ms + row->response_timeout_ms;
 }
 
-static void resume_attempt(const struct fw_writer *writer, struct fw_row *row)
+static void resume_attempt(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	if (!row->pushed_at)
-		row->pushed_at = writer->wall_ms;
-	row->pushed_clock = writer->steady_ms;
+		row->pushed_at = transaction->wall_ms;
+	row->pushed_clock = transaction->steady_ms;
 	row->completed_at = 0;
-	row->due_at = writer->steady_ms + row->timeout_ms;
+	row->due_at = transaction->steady_ms + row->timeout_ms;
 }
 
 /* A word of this attempt: the connection by which it came is the attempt's from now on. */
-static void note_response(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_input *input)
+static void note_response(const struct fw_transaction *transaction, struct fw_task_device *row, const struct fw_upgrade_input *input)
 {
 	if (!row->responded_at)
-		row->responded_at = writer->wall_ms;
-	if (row->state != FW_ROW_PROCESSING)
+		row->responded_at = transaction->wall_ms;
+	if (row->state != FW_UPGRADE_PROCESSING)
 		return;
 	row->due_at = row->pushed_clock + row->timeout_ms;
 	row->sent = true;
@@ -264,25 +264,25 @@ static void note_response(const struct fw_writer *writer, struct fw_row *row, co
 		row->connection = input->connection;
 }
 
-static void finish(const struct fw_writer *writer, struct fw_row *row)
+static void finish(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
-	row->completed_at = writer->wall_ms;
+	row->completed_at = transaction->wall_ms;
 	row->due_at = 0;
-	if (row->state == FW_ROW_SUCCESS)
+	if (row->state == FW_UPGRADE_SUCCESS)
 		row->progress = 100;
 }
 
 /* `reported`: the device has told its version since, so that what was sent is void. */
-static void requeue(struct fw_row *row, bool reported)
+static void requeue(struct fw_task_device *row, bool reported)
 {
 	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at = row->completed_at = 0;
 	row->progress = 0;
 	row->sent = row->sent && !reported;
 }
 
-static void watch(const struct fw_writer *writer, struct fw_row *row)
+static void watch(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
-	int64_t until = writer->steady_ms + row->response_timeout_ms;
+	int64_t until = transaction->steady_ms + row->response_timeout_ms;
 
 	if (until < row->due_at)
 		row->due_at = until;
@@ -290,24 +290,24 @@ static void watch(const struct fw_writer *writer, struct fw_row *row)
 
 /* What was sent while nobody knew whether the device is there, or by an earlier run of the broker, may never have reached it: that is
  * not the device's doing. */
-static bool counts_interruption(const struct fw_writer *writer, const struct fw_row *row)
+static bool counts_interruption(const struct fw_transaction *transaction, const struct fw_task_device *row)
 {
-	return row->connection != 0 && row->pushed_clock >= writer->started_ms;
+	return row->connection != 0 && row->pushed_clock >= transaction->started_ms;
 }
 
 /* Did the message come by another connection than the attempt's? A device with several: who answered goes on as long as its connection stands,
  * whatever the others say; who did not is sent it again by one that came later. */
-static bool is_elsewhere(const struct fw_row *row, int64_t connection, bool stands)
+static bool is_elsewhere(const struct fw_task_device *row, int64_t connection, bool stands)
 {
 	return connection && connection != row->connection && (!stands || (!row->responded_at && connection > row->connection));
 }
 
-static unsigned facts_of(const struct fw_writer *writer, const struct fw_row *row, const struct fw_row_input *input)
+static unsigned facts_of(const struct fw_transaction *transaction, const struct fw_task_device *row, const struct fw_upgrade_input *input)
 {
-	bool stands = row->online && fw_row_connection_stands(row->connection, row->device_oldest, row->device_connection);
+	bool stands = row->online && fw_task_device_connection_stands(row->connection, row->device_oldest, row->device_connection);
 	bool elsewhere = is_elsewhere(row, input->connection, stands);
-	bool present = stands && row->pushed_clock >= writer->watched_ms;
-	bool used_up = counts_interruption(writer, row) && row->interruptions + 1 >= row->attempt_limit;
+	bool present = stands && row->pushed_clock >= transaction->presence_complete_since_ms;
+	bool used_up = counts_interruption(transaction, row) && row->interruptions + 1 >= row->attempt_limit;
 
 	return (row->push ? FW_FACT_PUSH : 0u) | (row->failed_by_device ? FW_FACT_BY_DEVICE : 0u) | (present ? FW_FACT_PRESENT : 0u) |
 		(row->progress == 100 ? FW_FACT_SAID_DONE : 0u) | (row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
@@ -315,71 +315,71 @@ static unsigned facts_of(const struct fw_writer *writer, const struct fw_row *ro
 		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u);
 }
 
-static void act(const struct fw_writer *writer, struct fw_row *row, const struct fw_row_step *step, const struct fw_row_input *input, bool reported)
+static void act(const struct fw_transaction *transaction, struct fw_task_device *row, const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, bool reported)
 {
-	if ((step->actions & FW_ACT_COUNT) && counts_interruption(writer, row))
+	if ((step->actions & FW_ACT_COUNT) && counts_interruption(transaction, row))
 		row->interruptions++;
 	if (step->actions & FW_ACT_START)
-		start_attempt(writer, row, input);
+		start_attempt(transaction, row, input);
 	if (step->actions & FW_ACT_RESUME)
-		resume_attempt(writer, row);
+		resume_attempt(transaction, row);
 	if (step->actions & FW_ACT_RESPONDED)
-		note_response(writer, row, input);
+		note_response(transaction, row, input);
 	if ((step->actions & FW_ACT_PROGRESS) && input->progress > row->progress)
 		row->progress = input->progress;
 	if (step->actions & FW_ACT_WATCH)
-		watch(writer, row);
+		watch(transaction, row);
 	if (step->actions & FW_ACT_REQUEUE)
 		requeue(row, reported);
 	if (step->actions & FW_ACT_FINISH)
-		finish(writer, row);
+		finish(transaction, row);
 	row->failure = step->failure;
 	row->failed_by_device = step->failure == FW_FAILURE_DEVICE || step->failure == FW_FAILURE_REFUSED;
 	/* a last word: nothing that comes late can be meant for another upgrade */
-	if (row->failed_by_device || row->state == FW_ROW_SUCCESS)
+	if (row->failed_by_device || row->state == FW_UPGRADE_SUCCESS)
 		row->sent = false;
 }
 
 /* The broker's reason or the device's own; empty when the row has none (any more). */
-static struct fw_slice reason_of(const struct fw_row *row, const struct fw_row_step *step, const struct fw_row_input *input, char *buffer, size_t size)
+static struct fw_slice reason_of(const struct fw_task_device *row, const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, char *buffer, size_t size)
 {
 	struct fw_slice version = input->version.len ? input->version : fw_slice_of(row->device_version);
-	const char *place = step->reason ? strchr(step->reason, '%') : NULL;
+	const char *connection = step->reason ? strchr(step->reason, '%') : NULL;
 	int len;
 
-	if (!step->reason && step->state != FW_ROW_FAILED)
+	if (!step->reason && step->state != FW_UPGRADE_FAILED)
 		return (struct fw_slice){NULL, 0};
 	if (!step->reason)
 		return input->reason.len ? input->reason : FW_SLICE("the device gave no reason");
-	if (!place)
+	if (!connection)
 		return fw_slice_of(step->reason);
-	if (place[1] == 'd')
-		len = snprintf(buffer, size, "%.*s%lld%s", (int)(place - step->reason), step->reason, (long long)row->interruptions, place + 2);
+	if (connection[1] == 'd')
+		len = snprintf(buffer, size, "%.*s%lld%s", (int)(connection - step->reason), step->reason, (long long)row->interruptions, connection + 2);
 	else
-		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(place - step->reason), step->reason, (int)version.len, version.at, place + 2);
+		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(connection - step->reason), step->reason, (int)version.len, version.at, connection + 2);
 	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
 }
 
 static enum fw_status announce(
-	struct fw_rows *rows, const struct fw_row *row, struct fw_slice reason)
+	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
 {
 	char *copy = reason.len ? strndup(reason.at, reason.len) : NULL;
-	struct fw_notice notice = {.task_id = row->task_id, .device_id = row->device_id,
+	struct fw_task_event notice = {.task_id = row->task_id, .device_id = row->device_id,
 		.product_id = row->product_id, .firmware_id = row->firmware_id, .state = row->state,
 		.progress = row->progress, .reason = copy};
 	enum fw_status status = FW_NOMEM;
 
 	if (copy || !reason.len)
-		status = fw_notices_tell(rows->notices, &notice);
+		status = fw_task_events_tell(rows->events, &notice);
 	free(copy);
 	return status;
 }
 
 /* One step of the table; *moved: it was written, and the state is another one now. */
-static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *moved)
+static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_device *row, enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *moved)
 {
-	struct fw_row_step step = fw_rules_step(row->state, event, facts_of(rows->writer, row, input));
-	const struct fw_row before = *row;
+	struct fw_upgrade_step step = fw_state_machine_step(row->state, event, facts_of(rows->transaction, row, input));
+	const struct fw_task_device before = *row;
 	char buffer[FW_VERSION_BUFFER + 64];
 	struct change change;
 	enum fw_status status;
@@ -389,8 +389,8 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 		return FW_OK;
 	row->state = step.state;
 	if (step.state != before.state)
-		row->untold = !fw_notices_may_tell(rows->notices);
-	act(rows->writer, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
+		row->untold = !fw_task_events_may_tell(rows->events);
+	act(rows->transaction, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
 	change = (struct change){.reason_set = step.state != before.state || step.failure != before.failure,
 		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)), .from_version_set = step.actions & FW_ACT_START};
 	status = write_row(rows, row, &change);
@@ -399,40 +399,40 @@ static enum fw_status take_step(struct fw_rows *rows, struct fw_row *row, enum f
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
-	rows->writer->untold |= row->untold;
+	rows->transaction->untold |= row->untold;
 	return row->untold ? FW_OK : announce(rows, row, change.reason);
 }
 
-enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed)
+enum fw_status fw_task_devices_apply(struct fw_task_devices *rows, struct fw_task_device *row, enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed)
 {
-	static const struct fw_row_input nothing;
+	static const struct fw_upgrade_input nothing;
 	bool moved, stopped;
 	enum fw_status status = take_step(rows, row, event, input ? input : &nothing, &moved);
 
 	/* a stopped task has no waiting rows */
-	if (status == FW_OK && moved && row->state == FW_ROW_WAITING && !row->task_running)
+	if (status == FW_OK && moved && row->state == FW_UPGRADE_WAITING && !row->task_running)
 		status = take_step(rows, row, FW_EVENT_STOP, &nothing, &stopped);
 	if (changed)
 		*changed = moved;
 	return status;
 }
 
-static enum fw_status write_times(struct fw_rows *rows, const struct fw_row *row)
+static enum fw_status write_times(struct fw_task_devices *rows, const struct fw_task_device *row)
 {
 	enum fw_status status = write_row(rows, row, &(struct change){0});
 
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row)
+enum fw_status fw_task_devices_interrupted(struct fw_task_devices *rows, struct fw_task_device *row)
 {
-	if (row->state != FW_ROW_PROCESSING || row->interrupted_at)
+	if (row->state != FW_UPGRADE_PROCESSING || row->interrupted_at)
 		return FW_OK;
-	row->interrupted_at = rows->writer->wall_ms;
+	row->interrupted_at = rows->transaction->wall_ms;
 	return write_times(rows, row);
 }
 
-enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row)
+enum fw_status fw_task_devices_forget_sending(struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	if (!row->sent)
 		return FW_OK;
@@ -440,8 +440,8 @@ enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row)
 	return write_times(rows, row);
 }
 
-enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row)
+enum fw_status fw_task_devices_postpone(struct fw_task_devices *rows, struct fw_task_device *row)
 {
-	row->due_at = rows->writer->steady_ms + POSTPONE_MS;
+	row->due_at = rows->transaction->steady_ms + POSTPONE_MS;
 	return write_times(rows, row);
 }

@@ -1,18 +1,18 @@
-/* The rows of tasks: finding them, and carrying out the rules (rules.h) on them. For the store's own files; store thread only,
+/* The rows of tasks: finding them, and carrying out the rules (upgrade/state_machine.h) on them. For the store's own files; store thread only,
  * inside a transaction of the writer. */
 #ifndef FW_STORE_TASK_DEVICE_H
 #define FW_STORE_TASK_DEVICE_H
 
-#include "upgrade/state_machine.h"
 #include "store/task_events.h"
 #include "store/transaction.h"
+#include "upgrade/state_machine.h"
 
 /* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where the column is NULL. */
-struct fw_row {
+struct fw_task_device {
 	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
 	char version[FW_VERSION_BUFFER];        /* the target */
 	char device_version[FW_VERSION_BUFFER]; /* what the device runs, empty if unknown */
-	enum fw_row_state state;
+	enum fw_upgrade_state state;
 	enum fw_failure failure;
 	bool failed_by_device, push, task_running;
 	bool downgrade;          /* the task allows a lower version than the device's */
@@ -32,50 +32,50 @@ struct fw_row {
 	int64_t response_timeout_ms, timeout_ms;
 };
 
-struct fw_rows;
+struct fw_task_devices;
 
-/* `writer` and `notices` are borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns
+/* `transaction` and `events` are borrowed. FW_OK, or an error with a message in `error`. The caller owns
  * *out. */
-enum fw_status fw_rows_open(struct fw_writer *writer, struct fw_notices *notices,
-	struct fw_rows **out, struct fw_error *error);
-void fw_rows_close(struct fw_rows *rows); /* NULL is fine */
+enum fw_status fw_task_devices_open(struct fw_transaction *transaction, struct fw_task_events *events,
+	struct fw_task_devices **out, struct fw_error *error);
+void fw_task_devices_close(struct fw_task_devices *rows); /* NULL is fine */
 
 /* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
-enum fw_status fw_rows_of_firmware(struct fw_rows *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_row *found, size_t most, size_t *count);
-enum fw_status fw_rows_open_of_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
-enum fw_status fw_rows_sent_to_device(struct fw_rows *rows, struct fw_slice product, struct fw_slice device, struct fw_row *found, size_t most, size_t *count); /* since it last reported a version, whatever became of them */
-enum fw_status fw_rows_due(struct fw_rows *rows, struct fw_row *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
+enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
+enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count); /* since it last reported a version, whatever became of them */
+enum fw_status fw_task_devices_due(struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
 
 /* Does a connection of this number still stand, of a device that is online by those from `oldest` to `newest`? As far as is known: one in
  * between may have ended. */
-static inline bool fw_row_connection_stands(int64_t connection, int64_t oldest, int64_t newest)
+static inline bool fw_task_device_connection_stands(int64_t connection, int64_t oldest, int64_t newest)
 {
 	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
 }
 
 /* What an event brings along. */
-struct fw_row_input {
+struct fw_upgrade_input {
 	struct fw_slice reason;  /* the device's own words, may be empty */
 	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_FAILED */
 	struct fw_slice version; /* what the device runs, with FW_EVENT_REPORTED_OTHER */
 	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
 };
 
-/* Applies `event` by the rules, writes the row, and tells of it (store_notice.h) when its state changed. `row` is brought
+/* Applies `event` by the rules, writes the row, and tells of it (store/task_events.h) when its state changed. `row` is brought
  * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not.
  * What goes back to the queue of a stopped task is canceled. */
-enum fw_status fw_rows_apply(struct fw_rows *rows, struct fw_row *row, enum fw_row_event event, const struct fw_row_input *input, bool *changed);
+enum fw_status fw_task_devices_apply(struct fw_task_devices *rows, struct fw_task_device *row, enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed);
 
 /* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was read. */
-enum fw_status fw_rows_postpone(struct fw_rows *rows, struct fw_row *row);
+enum fw_status fw_task_devices_postpone(struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* The device went offline: notes it on the row if it is processing. */
-enum fw_status fw_rows_interrupted(struct fw_rows *rows, struct fw_row *row);
+enum fw_status fw_task_devices_interrupted(struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* The device reported a version, or said a last word: what was sent with this row before is not to be told of any more. */
-enum fw_status fw_rows_forget_sending(struct fw_rows *rows, struct fw_row *row);
+enum fw_status fw_task_devices_forget_sending(struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* The earliest due_at of all rows, INT64_MAX when there is none. */
-enum fw_status fw_rows_next_due(struct fw_rows *rows, int64_t *due);
+enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *due);
 
 #endif

@@ -6,35 +6,35 @@
 #ifndef FW_STORE_TASK_EVENTS_H
 #define FW_STORE_TASK_EVENTS_H
 
-#include "upgrade/state_machine.h"
 #include "store/transaction.h"
+#include "upgrade/state_machine.h"
 
-struct fw_notices;
+struct fw_task_events;
 
-/* `writer` is borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
-enum fw_status fw_notices_open(
-	struct fw_writer *writer, struct fw_notices **out, struct fw_error *error);
-void fw_notices_close(struct fw_notices *notices); /* NULL is fine */
+/* `transaction` is borrowed. FW_OK, or an error with a message in `error`. The caller owns *out. */
+enum fw_status fw_task_events_open(
+	struct fw_transaction *transaction, struct fw_task_events **out, struct fw_error *error);
+void fw_task_events_close(struct fw_task_events *events); /* NULL is fine */
 
 /* A row as it is told. Borrowed for the call. */
-struct fw_notice {
+struct fw_task_event {
 	const char *task_id, *device_id, *product_id, *firmware_id;
-	enum fw_row_state state;
+	enum fw_upgrade_state state;
 	int progress;       /* percent */
 	const char *reason; /* NULL: none */
 };
 
 /* May a task event be sent now? Who listens to them takes them from a queue that is not endless.
  * True takes a place of the rate. False: the row is to be marked untold. */
-bool fw_notices_may_tell(struct fw_notices *notices);
+bool fw_task_events_may_tell(struct fw_task_events *events);
 
 /* Queues the event. What operators made of the row before is taken out of the queue and told first,
- * as far as there is room. FW_OK, or trouble. */
-enum fw_status fw_notices_tell(struct fw_notices *notices, const struct fw_notice *notice);
+ * as far as there is room. FW_OK, or an error. */
+enum fw_status fw_task_events_tell(struct fw_task_events *events, const struct fw_task_event *notice);
 
 /* Sends the events of rows that are marked untold, as far as the rate and the outbox allow. *more:
- * the rate allows more at once. FW_OK, or trouble. */
-enum fw_status fw_notices_tell_untold(struct fw_notices *notices, bool *more);
+ * the rate allows more at once. FW_OK, or an error. */
+enum fw_status fw_task_events_tell_untold(struct fw_task_events *events, bool *more);
 
 /* What an operator changed by hand. */
 struct fw_change {
@@ -45,7 +45,7 @@ struct fw_change {
 };
 
 /* Takes the oldest change out of the queue, and queues the event for the state that the row came to
- * by it, or marks the row untold. FW_OK, FW_NOT_FOUND (there is none), or trouble. */
-enum fw_status fw_notices_take_change(struct fw_notices *notices, struct fw_change *change);
+ * by it, or marks the row untold. FW_OK, FW_NOT_FOUND (there is none), or an error. */
+enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct fw_change *change);
 
 #endif

@@ -22,12 +22,12 @@ static const char *const sql[STATEMENTS] = {
 	[COMMIT] = "COMMIT",
 };
 
-static enum fw_status resume_clock(struct fw_writer *writer, struct fw_error *error)
+static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw_error *error)
 {
 	struct fw_clock_moment now, saved = {0};
 	sqlite3_stmt *statement = NULL;
 	int64_t steady_ms = 0;
-	int code = sqlite3_prepare_v2(writer->db, "SELECT clock_ms, clock_wall_ms, clock_boot_ms, clock_boot_id FROM catalog_state", -1, &statement, NULL);
+	int code = sqlite3_prepare_v2(transaction->db, "SELECT clock_ms, clock_wall_ms, clock_boot_ms, clock_boot_id FROM catalog_state", -1, &statement, NULL);
 
 	if (code == SQLITE_OK)
 		code = sqlite3_step(statement);
@@ -37,307 +37,307 @@ static enum fw_status resume_clock(struct fw_writer *writer, struct fw_error *er
 		saved.boot_ms = sqlite3_column_int64(statement, 2);
 		snprintf(saved.boot_id, sizeof(saved.boot_id), "%s", (const char *)sqlite3_column_text(statement, 3));
 	} else {
-		fw_error_set(error, "cannot read the saved clock: %s", sqlite3_errmsg(writer->db));
+		fw_error_set(error, "cannot read the saved clock: %s", sqlite3_errmsg(transaction->db));
 	}
 	sqlite3_finalize(statement);
 	if (code != SQLITE_ROW)
 		return fw_db_status(code);
 	fw_clock_read(&now);
-	fw_clock_resume(&writer->clock, steady_ms, &saved, &now);
-	writer->started_ms = writer->watched_ms = fw_clock_now(&writer->clock);
-	memcpy(writer->boot_id, now.boot_id, sizeof(writer->boot_id));
+	fw_clock_resume(&transaction->clock, steady_ms, &saved, &now);
+	transaction->started_ms = transaction->presence_complete_since_ms = fw_clock_now(&transaction->clock);
+	memcpy(transaction->boot_id, now.boot_id, sizeof(transaction->boot_id));
 	return FW_OK;
 }
 
 static int note_log(void *context, sqlite3 *db, const char *name, int pages)
 {
-	struct fw_writer *writer = context;
+	struct fw_transaction *transaction = context;
 
 	(void)db;
 	(void)name;
 	/* it was started over */
-	if (pages < writer->log_pages)
-		writer->checkpoint_at = CHECKPOINT_PAGES;
-	writer->log_pages = pages;
+	if (pages < transaction->log_pages)
+		transaction->checkpoint_at = CHECKPOINT_PAGES;
+	transaction->log_pages = pages;
 	return SQLITE_OK;
 }
 
-static void note_checkpoint(struct fw_writer *writer, int done)
+static void note_checkpoint(struct fw_transaction *transaction, int done)
 {
-	writer->tried_at = fw_boot_ms();
-	if (done != writer->log_done)
-		writer->moved_at = writer->tried_at;
-	writer->log_done = done;
+	transaction->tried_at = fw_boot_ms();
+	if (done != transaction->log_done)
+		transaction->moved_at = transaction->tried_at;
+	transaction->log_done = done;
 }
 
-bool fw_writer_pinned(const struct fw_writer *writer)
+bool fw_transaction_pinned(const struct fw_transaction *transaction)
 {
-	return writer->log_done < writer->log_pages / 2 || writer->tried_at - writer->moved_at >= PINNED_MS;
+	return transaction->log_done < transaction->log_pages / 2 || transaction->tried_at - transaction->moved_at >= PINNED_MS;
 }
 
-const char *fw_writer_hindrance(const struct fw_writer *writer)
+const char *fw_transaction_hindrance(const struct fw_transaction *transaction)
 {
-	if (fw_writer_pinned(writer))
+	if (fw_transaction_pinned(transaction))
 		return "because some connection keeps a read transaction open: end it";
 	return "because read transactions overlap without end: let those who read make a pause, or read a copy (VACUUM INTO)";
 }
 
 /* Each time the log has grown by so much. SQLite's own way is at every commit once it is so long, which is the same unless a reader keeps
  * the log from being started over: then every commit would wait for the disk, and with it the spool's writes on the broker thread. */
-static void checkpoint_when_due(struct fw_writer *writer)
+static void checkpoint_when_due(struct fw_transaction *transaction)
 {
 	int total = 0, done = 0;
 
-	if (writer->log_pages < writer->checkpoint_at || fw_boot_ms() < writer->next_checkpoint)
+	if (transaction->log_pages < transaction->checkpoint_at || fw_boot_ms() < transaction->next_checkpoint)
 		return;
-	writer->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
-	note_checkpoint(writer, done);
-	if (writer->checkpoint == FW_BUSY)
-		writer->checkpoint = FW_OK;
-	if (writer->checkpoint != FW_OK)
-		snprintf(writer->trouble, sizeof(writer->trouble), "its log cannot be brought into it: %s", sqlite3_errmsg(writer->db));
+	transaction->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
+	note_checkpoint(transaction, done);
+	if (transaction->checkpoint == FW_BUSY)
+		transaction->checkpoint = FW_OK;
+	if (transaction->checkpoint != FW_OK)
+		snprintf(transaction->trouble, sizeof(transaction->trouble), "its log cannot be brought into it: %s", sqlite3_errmsg(transaction->db));
 	else
-		writer->checkpoint_at = writer->log_pages + CHECKPOINT_PAGES;
-	writer->next_checkpoint = writer->checkpoint != FW_OK || done < total ? fw_boot_ms() + HINDERED_MS : 0;
+		transaction->checkpoint_at = transaction->log_pages + CHECKPOINT_PAGES;
+	transaction->next_checkpoint = transaction->checkpoint != FW_OK || done < total ? fw_boot_ms() + HINDERED_MS : 0;
 }
 
-void fw_writer_empty_log(struct fw_writer *writer)
+void fw_transaction_empty_log(struct fw_transaction *transaction)
 {
-	sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 /* A connection that reads on and on keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL
  * Files"). Rather than fill the disk uplinks stay in the spool, which needs a small part of the room. */
-static enum fw_status bound_log(struct fw_writer *writer)
+static enum fw_status bound_log(struct fw_transaction *transaction)
 {
 	int total = 0, done = 0;
 
-	if (writer->log_pages < writer->log_most)
+	if (transaction->log_pages < transaction->log_most)
 		return FW_OK;
-	if (fw_boot_ms() >= writer->next_checkpoint) {
-		writer->next_checkpoint = fw_boot_ms() + HINDERED_MS;
-		if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_RESTART, &total, &done) == SQLITE_OK) {
-			writer->log_pages = 0;
-			writer->checkpoint_at = CHECKPOINT_PAGES;
-			writer->next_checkpoint = 0;
+	if (fw_boot_ms() >= transaction->next_checkpoint) {
+		transaction->next_checkpoint = fw_boot_ms() + HINDERED_MS;
+		if (sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_RESTART, &total, &done) == SQLITE_OK) {
+			transaction->log_pages = 0;
+			transaction->checkpoint_at = CHECKPOINT_PAGES;
+			transaction->next_checkpoint = 0;
 			return FW_OK;
 		}
-		note_checkpoint(writer, done);
+		note_checkpoint(transaction, done);
 	}
-	snprintf(writer->trouble, sizeof(writer->trouble), "its log has grown to %d MiB, %s", writer->log_most >> 8, fw_writer_hindrance(writer));
+	snprintf(transaction->trouble, sizeof(transaction->trouble), "its log has grown to %d MiB, %s", transaction->log_most >> 8, fw_transaction_hindrance(transaction));
 	return FW_FAILED;
 }
 
-enum fw_status fw_writer_open(struct fw_writer *writer, const char *path, bool sync_full, struct fw_error *error)
+enum fw_status fw_transaction_open(struct fw_transaction *transaction, const char *path, bool sync_full, struct fw_error *error)
 {
-	enum fw_status status = fw_db_open(path, 50, &writer->db, error);
+	enum fw_status status = fw_db_open(path, 50, &transaction->db, error);
 
 	if (status == FW_OK)
-		status = fw_db_exec(writer->db, sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
+		status = fw_db_exec(transaction->db, sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
 	/* the log is cut back to the size at which it is checkpointed when a long reader made it grow */
 	if (status == FW_OK)
-		status = fw_db_exec(writer->db, "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA cache_size = -16384;"
+		status = fw_db_exec(transaction->db, "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA cache_size = -16384;"
 			" PRAGMA journal_size_limit = 16384000", error);
 	if (status == FW_OK)
-		status = fw_db_prepare(writer->db, sql, writer->statements, STATEMENTS, error);
+		status = fw_db_prepare(transaction->db, sql, transaction->statements, STATEMENTS, error);
 	if (status == FW_OK)
-		sqlite3_wal_hook(writer->db, note_log, writer); /* in place of SQLite's own checkpoints */
-	writer->checkpoint_at = CHECKPOINT_PAGES;
-	writer->log_most = LOG_MOST_PAGES;
-	return status == FW_OK ? resume_clock(writer, error) : status;
+		sqlite3_wal_hook(transaction->db, note_log, transaction); /* in place of SQLite's own checkpoints */
+	transaction->checkpoint_at = CHECKPOINT_PAGES;
+	transaction->log_most = LOG_MOST_PAGES;
+	return status == FW_OK ? resume_clock(transaction, error) : status;
 }
 
 /* All but the first `kept`. */
-static void drop_queued(struct fw_writer *writer, size_t kept)
+static void drop_queued(struct fw_transaction *transaction, size_t kept)
 {
-	while (writer->queued_count > kept) {
-		struct fw_outgoing *last = &writer->queued[--writer->queued_count];
+	while (transaction->queued_count > kept) {
+		struct fw_outgoing *last = &transaction->queued[--transaction->queued_count];
 
 		free(last->topic);
 		free(last->payload);
 	}
 }
 
-void fw_writer_close(struct fw_writer *writer)
+void fw_transaction_close(struct fw_transaction *transaction)
 {
-	drop_queued(writer, 0);
-	free(writer->queued);
-	writer->queued = NULL;
-	fw_db_finalize(writer->statements, STATEMENTS);
-	sqlite3_close(writer->db);
-	writer->db = NULL;
+	drop_queued(transaction, 0);
+	free(transaction->queued);
+	transaction->queued = NULL;
+	fw_db_finalize(transaction->statements, STATEMENTS);
+	sqlite3_close(transaction->db);
+	transaction->db = NULL;
 }
 
-enum fw_status fw_writer_applied(struct fw_writer *writer, uint64_t *out, struct fw_error *error)
+enum fw_status fw_transaction_applied(struct fw_transaction *transaction, uint64_t *out, struct fw_error *error)
 {
 	int64_t applied = 0;
-	enum fw_status status = fw_db_integer(writer->db, "SELECT applied_sequence FROM catalog_state", &applied, error);
+	enum fw_status status = fw_db_integer(transaction->db, "SELECT applied_sequence FROM catalog_state", &applied, error);
 
 	*out = (uint64_t)applied;
 	return status;
 }
 
-enum fw_status fw_writer_begin(struct fw_writer *writer)
+enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 {
 	enum fw_status status;
 
 	/* the last rollback may have failed for want of memory */
-	if (!sqlite3_get_autocommit(writer->db))
-		fw_writer_rollback(writer);
+	if (!sqlite3_get_autocommit(transaction->db))
+		fw_transaction_rollback(transaction);
 	/* a disk that fails shows itself here first: only a checkpoint asks it (sqlite.org/pragma.html, "synchronous") */
-	if (writer->checkpoint != FW_OK)
-		checkpoint_when_due(writer);
-	status = writer->checkpoint == FW_OK ? bound_log(writer) : writer->checkpoint;
+	if (transaction->checkpoint != FW_OK)
+		checkpoint_when_due(transaction);
+	status = transaction->checkpoint == FW_OK ? bound_log(transaction) : transaction->checkpoint;
 	if (status != FW_OK)
 		return status;
-	status = fw_db_run(writer->statements[BEGIN]);
+	status = fw_db_run(transaction->statements[BEGIN]);
 	if (status != FW_OK) {
-		snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
+		snprintf(transaction->trouble, sizeof(transaction->trouble), "%s", sqlite3_errmsg(transaction->db));
 		return status;
 	}
-	writer->transaction++;
-	writer->wall_ms = fw_now_ms();
-	writer->steady_ms = fw_clock_now(&writer->clock);
-	status = fw_db_run(writer->statements[MARK]);
+	transaction->transaction++;
+	transaction->wall_ms = fw_now_ms();
+	transaction->steady_ms = fw_clock_now(&transaction->clock);
+	status = fw_db_run(transaction->statements[MARK]);
 	if (status != FW_OK)
-		fw_writer_rollback(writer);
+		fw_transaction_rollback(transaction);
 	return status;
 }
 
-static enum fw_status unmark(struct fw_writer *writer, uint64_t applied)
+static enum fw_status unmark(struct fw_transaction *transaction, uint64_t applied)
 {
-	sqlite3_stmt *statement = writer->statements[UNMARK];
+	sqlite3_stmt *statement = transaction->statements[UNMARK];
 	int64_t boot_ms = fw_boot_ms();
 
 	fw_db_bind_integer(statement, 1, (int64_t)applied);
-	fw_db_bind_integer(statement, 2, boot_ms + writer->clock.offset);
+	fw_db_bind_integer(statement, 2, boot_ms + transaction->clock.offset);
 	fw_db_bind_integer(statement, 3, fw_now_ms());
 	fw_db_bind_integer(statement, 4, boot_ms);
-	sqlite3_bind_text(statement, 5, writer->boot_id, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 5, transaction->boot_id, -1, SQLITE_STATIC);
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_writer_commit(struct fw_writer *writer, uint64_t applied)
+enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_t applied)
 {
-	enum fw_status status = unmark(writer, applied);
+	enum fw_status status = unmark(transaction, applied);
 
 	if (status == FW_OK)
-		status = fw_db_run(writer->statements[COMMIT]);
+		status = fw_db_run(transaction->statements[COMMIT]);
 	if (status != FW_OK) {
-		fw_writer_rollback(writer);
+		fw_transaction_rollback(transaction);
 		return status;
 	}
-	for (size_t i = 0; i < writer->queued_count; i++)
-		fw_outbox_put(writer->outbox, writer->queued[i]);
-	writer->queued_count = 0;
-	checkpoint_when_due(writer);
+	for (size_t i = 0; i < transaction->queued_count; i++)
+		fw_outbox_put(transaction->outbox, transaction->queued[i]);
+	transaction->queued_count = 0;
+	checkpoint_when_due(transaction);
 	return FW_OK;
 }
 
-void fw_writer_rollback(struct fw_writer *writer)
+void fw_transaction_rollback(struct fw_transaction *transaction)
 {
-	snprintf(writer->trouble, sizeof(writer->trouble), "%s", sqlite3_errmsg(writer->db));
-	drop_queued(writer, 0);
-	if (!sqlite3_get_autocommit(writer->db))
-		fw_db_exec(writer->db, "ROLLBACK", NULL);
+	snprintf(transaction->trouble, sizeof(transaction->trouble), "%s", sqlite3_errmsg(transaction->db));
+	drop_queued(transaction, 0);
+	if (!sqlite3_get_autocommit(transaction->db))
+		fw_db_exec(transaction->db, "ROLLBACK", NULL);
 }
 
-enum fw_status fw_writer_end(struct fw_writer *writer, enum fw_status status, uint64_t applied)
+enum fw_status fw_transaction_end(struct fw_transaction *transaction, enum fw_status status, uint64_t applied)
 {
 	if (status == FW_OK)
-		return fw_writer_commit(writer, applied);
-	fw_writer_rollback(writer);
+		return fw_transaction_commit(transaction, applied);
+	fw_transaction_rollback(transaction);
 	return status;
 }
 
-enum fw_status fw_writer_save(struct fw_writer *writer)
+enum fw_status fw_transaction_save(struct fw_transaction *transaction)
 {
-	writer->queued_before = writer->queued_count;
-	return fw_db_exec(writer->db, "SAVEPOINT uplink", NULL);
+	transaction->queued_before = transaction->queued_count;
+	return fw_db_exec(transaction->db, "SAVEPOINT uplink", NULL);
 }
 
-enum fw_status fw_writer_restore(struct fw_writer *writer)
+enum fw_status fw_transaction_restore(struct fw_transaction *transaction)
 {
-	drop_queued(writer, writer->queued_before);
-	return fw_db_exec(writer->db, "ROLLBACK TO uplink", NULL);
+	drop_queued(transaction, transaction->queued_before);
+	return fw_db_exec(transaction->db, "ROLLBACK TO uplink", NULL);
 }
 
-enum fw_status fw_writer_release(struct fw_writer *writer)
+enum fw_status fw_transaction_release(struct fw_transaction *transaction)
 {
-	return fw_db_exec(writer->db, "RELEASE uplink", NULL);
+	return fw_db_exec(transaction->db, "RELEASE uplink", NULL);
 }
 
-enum fw_status fw_writer_pass_over(struct fw_writer *writer, enum fw_status status, const char *what)
+enum fw_status fw_transaction_pass_over(struct fw_transaction *transaction, enum fw_status status, const char *what)
 {
-	if (status != FW_INVALID || sqlite3_get_autocommit(writer->db))
+	if (status != FW_INVALID || sqlite3_get_autocommit(transaction->db))
 		return status;
-	if (fw_boot_ms() < writer->next_refused_line)
+	if (fw_boot_ms() < transaction->next_refused_line)
 		return FW_OK;
-	writer->next_refused_line = fw_boot_ms() + REFUSED_LINE_EVERY_MS;
-	fw_writer_log(writer, FW_LOG_WARNING, "the catalog's rules refuse %s, which is passed over: %s", what, sqlite3_errmsg(writer->db));
+	transaction->next_refused_line = fw_boot_ms() + REFUSED_LINE_EVERY_MS;
+	fw_transaction_log(transaction, FW_LOG_WARNING, "the catalog's rules refuse %s, which is passed over: %s", what, sqlite3_errmsg(transaction->db));
 	return FW_OK;
 }
 
-static bool make_room(struct fw_writer *writer)
+static bool make_room(struct fw_transaction *transaction)
 {
-	size_t room = writer->queued_room ? writer->queued_room * 2 : 64;
+	size_t room = transaction->queued_room ? transaction->queued_room * 2 : 64;
 	struct fw_outgoing *larger;
 
-	if (writer->queued_count < writer->queued_room)
+	if (transaction->queued_count < transaction->queued_room)
 		return true;
-	larger = realloc(writer->queued, room * sizeof(*larger));
+	larger = realloc(transaction->queued, room * sizeof(*larger));
 	if (!larger)
 		return false;
-	writer->queued = larger;
-	writer->queued_room = room;
+	transaction->queued = larger;
+	transaction->queued_room = room;
 	return true;
 }
 
-enum fw_status fw_writer_queue(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
+enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos)
 {
-	return fw_writer_queue_expiring(writer, kind, product, device, payload, len, qos, 0);
+	return fw_transaction_queue_expiring(transaction, kind, product, device, payload, len, qos, 0);
 }
 
-enum fw_status fw_writer_queue_expiring(struct fw_writer *writer, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
+enum fw_status fw_transaction_queue_expiring(struct fw_transaction *transaction, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
 	char *payload, size_t len, int qos, uint32_t expiry_seconds)
 {
 	char topic[FW_TOPIC_BUFFER];
 	char *copy = NULL;
 
-	if (payload && fw_topic_format(topic, sizeof(topic), kind, product, device) && make_room(writer))
+	if (payload && fw_topic_format(topic, sizeof(topic), kind, product, device) && make_room(transaction))
 		copy = strdup(topic);
 	if (!copy) {
 		free(payload);
 		return FW_NOMEM;
 	}
-	writer->queued[writer->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_MESSAGE, .topic = copy, .payload = payload, .len = len,
+	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_MESSAGE, .topic = copy, .payload = payload, .len = len,
 		.qos = qos, .expiry_seconds = expiry_seconds};
 	return FW_OK;
 }
 
-enum fw_status fw_writer_ask_presence(struct fw_writer *writer, struct fw_slice product, struct fw_slice device, bool online)
+enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction, struct fw_slice product, struct fw_slice device, bool online)
 {
 	char *key = NULL;
 	int len = -1;
 
-	if (make_room(writer))
+	if (make_room(transaction))
 		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
 	if (len < 0)
 		return FW_NOMEM;
-	writer->queued[writer->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .qos = online};
+	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .qos = online};
 	return FW_OK;
 }
 
-size_t fw_writer_room(const struct fw_writer *writer)
+size_t fw_transaction_room(const struct fw_transaction *transaction)
 {
-	size_t room = fw_outbox_room(writer->outbox);
-	size_t taken = writer->queued_count + FW_OUTBOX_RESERVE;
+	size_t room = fw_outbox_room(transaction->outbox);
+	size_t taken = transaction->queued_count + FW_OUTBOX_RESERVE;
 
 	return room > taken ? room - taken : 0;
 }
 
-void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char *format, ...)
+void fw_transaction_log(struct fw_transaction *transaction, enum fw_log_level level, const char *format, ...)
 {
 	char *text = NULL;
 	va_list arguments;
@@ -350,5 +350,5 @@ void fw_writer_log(struct fw_writer *writer, enum fw_log_level level, const char
 		return;
 	/* what operators and SQLite say may have any bytes */
 	fw_make_line(text);
-	fw_outbox_put(writer->outbox, (struct fw_outgoing){.kind = FW_OUTGOING_LOG, .payload = text, .len = (size_t)len, .qos = (int)level});
+	fw_outbox_put(transaction->outbox, (struct fw_outgoing){.kind = FW_OUTGOING_LOG, .payload = text, .len = (size_t)len, .qos = (int)level});
 }

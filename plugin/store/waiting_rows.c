@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog/db.h"
 #include "base/table.h"
+#include "catalog/db.h"
 
 enum statement { WAITING_AFTER, RUNNING_TASKS, STATEMENTS };
 
@@ -23,58 +23,58 @@ struct sweep {
 	char after[FW_ID_MAX + 1]; /* the last device looked at */
 };
 
-struct fw_sweeps {
+struct fw_waiting_rows {
 	struct sweep *first, **last; /* oldest request first */
 	struct fw_table *by_task;
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_sweeps_open(
-	struct fw_writer *writer, struct fw_sweeps **out, struct fw_error *error)
+enum fw_status fw_waiting_rows_open(
+	struct fw_transaction *transaction, struct fw_waiting_rows **out, struct fw_error *error)
 {
-	struct fw_sweeps *sweeps = calloc(1, sizeof(*sweeps));
+	struct fw_waiting_rows *waiting_rows = calloc(1, sizeof(*waiting_rows));
 	enum fw_status status = FW_NOMEM;
 
-	if (!sweeps)
+	if (!waiting_rows)
 		return FW_NOMEM;
-	sweeps->last = &sweeps->first;
-	sweeps->by_task = fw_table_new(0);
-	if (sweeps->by_task)
-		status = fw_db_prepare(writer->db, sql, sweeps->statements, STATEMENTS, error);
+	waiting_rows->last = &waiting_rows->first;
+	waiting_rows->by_task = fw_table_new(0);
+	if (waiting_rows->by_task)
+		status = fw_db_prepare(transaction->db, sql, waiting_rows->statements, STATEMENTS, error);
 	if (status != FW_OK) {
-		fw_sweeps_close(sweeps);
+		fw_waiting_rows_close(waiting_rows);
 		return status;
 	}
-	*out = sweeps;
+	*out = waiting_rows;
 	return FW_OK;
 }
 
-static void drop_first(struct fw_sweeps *sweeps)
+static void drop_first(struct fw_waiting_rows *waiting_rows)
 {
-	struct sweep *sweep = sweeps->first;
+	struct sweep *sweep = waiting_rows->first;
 
-	sweeps->first = sweep->next;
-	if (!sweeps->first)
-		sweeps->last = &sweeps->first;
-	fw_table_remove(sweeps->by_task, fw_slice_of(sweep->task_id));
+	waiting_rows->first = sweep->next;
+	if (!waiting_rows->first)
+		waiting_rows->last = &waiting_rows->first;
+	fw_table_remove(waiting_rows->by_task, fw_slice_of(sweep->task_id));
 	free(sweep);
 }
 
-void fw_sweeps_close(struct fw_sweeps *sweeps)
+void fw_waiting_rows_close(struct fw_waiting_rows *waiting_rows)
 {
-	if (!sweeps)
+	if (!waiting_rows)
 		return;
-	while (sweeps->first)
-		drop_first(sweeps);
-	fw_table_free(sweeps->by_task);
-	fw_db_finalize(sweeps->statements, STATEMENTS);
-	free(sweeps);
+	while (waiting_rows->first)
+		drop_first(waiting_rows);
+	fw_table_free(waiting_rows->by_task);
+	fw_db_finalize(waiting_rows->statements, STATEMENTS);
+	free(waiting_rows);
 }
 
-enum fw_status fw_sweeps_request(
-	struct fw_sweeps *sweeps, struct fw_slice task_id, struct fw_slice product)
+enum fw_status fw_waiting_rows_request(
+	struct fw_waiting_rows *waiting_rows, struct fw_slice task_id, struct fw_slice product)
 {
-	struct sweep *sweep = fw_table_get(sweeps->by_task, task_id);
+	struct sweep *sweep = fw_table_get(waiting_rows->by_task, task_id);
 
 	if (sweep) {
 		sweep->after[0] = '\0';
@@ -84,37 +84,37 @@ enum fw_status fw_sweeps_request(
 		return FW_NOMEM;
 	fw_slice_copy(task_id, sweep->task_id, sizeof(sweep->task_id));
 	fw_slice_copy(product, sweep->product_id, sizeof(sweep->product_id));
-	if (fw_table_put(sweeps->by_task, task_id, sweep, NULL) != FW_OK) {
+	if (fw_table_put(waiting_rows->by_task, task_id, sweep, NULL) != FW_OK) {
 		free(sweep);
 		return FW_NOMEM;
 	}
-	*sweeps->last = sweep;
-	sweeps->last = &sweep->next;
+	*waiting_rows->last = sweep;
+	waiting_rows->last = &sweep->next;
 	return FW_OK;
 }
 
-enum fw_status fw_sweeps_request_running(struct fw_sweeps *sweeps)
+enum fw_status fw_waiting_rows_request_running(struct fw_waiting_rows *waiting_rows)
 {
-	sqlite3_stmt *statement = sweeps->statements[RUNNING_TASKS];
+	sqlite3_stmt *statement = waiting_rows->statements[RUNNING_TASKS];
 	enum fw_status status, requested = FW_OK;
 
 	while ((status = fw_db_step(statement)) == FW_OK && requested == FW_OK)
-		requested = fw_sweeps_request(
-			sweeps, fw_db_text(statement, 0), fw_db_text(statement, 1));
+		requested = fw_waiting_rows_request(
+			waiting_rows, fw_db_text(statement, 0), fw_db_text(statement, 1));
 	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? requested : status;
 }
 
-bool fw_sweeps_wait(const struct fw_sweeps *sweeps)
+bool fw_waiting_rows_wait(const struct fw_waiting_rows *waiting_rows)
 {
-	return sweeps->first != NULL;
+	return waiting_rows->first != NULL;
 }
 
-enum fw_status fw_sweeps_find(
-	struct fw_sweeps *sweeps, struct fw_device_name *found, size_t most, size_t *count)
+enum fw_status fw_waiting_rows_find(
+	struct fw_waiting_rows *waiting_rows, struct fw_device_name *found, size_t most, size_t *count)
 {
-	sqlite3_stmt *statement = sweeps->statements[WAITING_AFTER];
-	const struct sweep *sweep = sweeps->first;
+	sqlite3_stmt *statement = waiting_rows->statements[WAITING_AFTER];
+	const struct sweep *sweep = waiting_rows->first;
 	enum fw_status status = FW_OK;
 
 	*count = 0;
@@ -131,11 +131,11 @@ enum fw_status fw_sweeps_find(
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-void fw_sweeps_passed(struct fw_sweeps *sweeps, const char *last, bool done)
+void fw_waiting_rows_passed(struct fw_waiting_rows *waiting_rows, const char *last, bool done)
 {
 	if (last)
 		fw_slice_copy(
-			fw_slice_of(last), sweeps->first->after, sizeof(sweeps->first->after));
+			fw_slice_of(last), waiting_rows->first->after, sizeof(waiting_rows->first->after));
 	if (done)
-		drop_first(sweeps);
+		drop_first(waiting_rows);
 }

@@ -7,31 +7,31 @@
 
 #include "store/device.h"
 
-struct fw_sweeps;
+struct fw_waiting_rows;
 
-/* `writer` is borrowed. FW_OK, or trouble with a sentence in `error`. The caller owns *out. */
-enum fw_status fw_sweeps_open(
-	struct fw_writer *writer, struct fw_sweeps **out, struct fw_error *error);
-void fw_sweeps_close(struct fw_sweeps *sweeps); /* NULL is fine */
+/* `transaction` is borrowed. FW_OK, or an error with a message in `error`. The caller owns *out. */
+enum fw_status fw_waiting_rows_open(
+	struct fw_transaction *transaction, struct fw_waiting_rows **out, struct fw_error *error);
+void fw_waiting_rows_close(struct fw_waiting_rows *waiting_rows); /* NULL is fine */
 
 /* A task's waiting rows want a look. A sweep under way begins anew: rows behind it may wait again.
  * FW_OK or FW_NOMEM. */
-enum fw_status fw_sweeps_request(
-	struct fw_sweeps *sweeps, struct fw_slice task_id, struct fw_slice product);
+enum fw_status fw_waiting_rows_request(
+	struct fw_waiting_rows *waiting_rows, struct fw_slice task_id, struct fw_slice product);
 
-/* Requests a sweep of each running task that has waiting rows. FW_OK, or trouble. */
-enum fw_status fw_sweeps_request_running(struct fw_sweeps *sweeps);
+/* Requests a sweep of each running task that has waiting rows. FW_OK, or an error. */
+enum fw_status fw_waiting_rows_request_running(struct fw_waiting_rows *waiting_rows);
 
 /* Is there one? */
-bool fw_sweeps_wait(const struct fw_sweeps *sweeps);
+bool fw_waiting_rows_wait(const struct fw_waiting_rows *waiting_rows);
 
 /* The devices of the next waiting rows of the first sweep, of which there must be one: at most
- * `most` into `found`, sets *count; fewer than `most`: it ends with them. FW_OK, or trouble. */
-enum fw_status fw_sweeps_find(
-	struct fw_sweeps *sweeps, struct fw_device_name *found, size_t most, size_t *count);
+ * `most` into `found`, sets *count; fewer than `most`: it ends with them. FW_OK, or an error. */
+enum fw_status fw_waiting_rows_find(
+	struct fw_waiting_rows *waiting_rows, struct fw_device_name *found, size_t most, size_t *count);
 
 /* The first sweep came as far as the device `last` (NULL: no further), and that is kept. `done`:
  * none of its rows is left. */
-void fw_sweeps_passed(struct fw_sweeps *sweeps, const char *last, bool done);
+void fw_waiting_rows_passed(struct fw_waiting_rows *waiting_rows, const char *last, bool done);
 
 #endif

@@ -29,9 +29,9 @@ struct entry {
 	struct fw_firmware *firmware;
 };
 
-struct fw_catalog {
-	const struct fw_catalog_source *source;
-	const struct fw_pending *pending;
+struct fw_resolver {
+	const struct fw_resolver_source *source;
+	const struct fw_unapplied *unapplied;
 	struct fw_table *known, *unknown; /* the cache */
 	struct fw_retired retired;
 	uint64_t generation; /* of what is cached */
@@ -83,65 +83,65 @@ static void entry_free(void *value)
 	free(entry);
 }
 
-struct fw_catalog *fw_catalog_new(const struct fw_catalog_source *source, const struct fw_pending *pending)
+struct fw_resolver *fw_resolver_new(const struct fw_resolver_source *source, const struct fw_unapplied *unapplied)
 {
-	struct fw_catalog *catalog = calloc(1, sizeof(*catalog));
+	struct fw_resolver *resolver = calloc(1, sizeof(*resolver));
 
-	if (!catalog)
+	if (!resolver)
 		return NULL;
-	catalog->source = source;
-	catalog->pending = pending;
-	catalog->known = fw_table_new(0);
-	catalog->unknown = fw_table_new(0);
-	if (!catalog->known || !catalog->unknown) {
-		fw_catalog_free(catalog);
+	resolver->source = source;
+	resolver->unapplied = unapplied;
+	resolver->known = fw_table_new(0);
+	resolver->unknown = fw_table_new(0);
+	if (!resolver->known || !resolver->unknown) {
+		fw_resolver_free(resolver);
 		return NULL;
 	}
-	return catalog;
+	return resolver;
 }
 
-void fw_catalog_free(struct fw_catalog *catalog)
+void fw_resolver_free(struct fw_resolver *resolver)
 {
-	if (!catalog)
+	if (!resolver)
 		return;
-	fw_table_clear(catalog->known, entry_free);
-	fw_table_clear(catalog->unknown, entry_free);
-	fw_table_free(catalog->known);
-	fw_table_free(catalog->unknown);
-	fw_retired_free_some(&catalog->retired, SIZE_MAX, entry_free);
-	free(catalog);
+	fw_table_clear(resolver->known, entry_free);
+	fw_table_clear(resolver->unknown, entry_free);
+	fw_table_free(resolver->known);
+	fw_table_free(resolver->unknown);
+	fw_retired_free_some(&resolver->retired, SIZE_MAX, entry_free);
+	free(resolver);
 }
 
-void fw_catalog_note_completion(struct fw_catalog *catalog)
+void fw_resolver_note_completion(struct fw_resolver *resolver)
 {
-	catalog->completions = true;
+	resolver->completions = true;
 }
 
-uint64_t fw_catalog_generation(const struct fw_catalog *catalog)
+uint64_t fw_resolver_generation(const struct fw_resolver *resolver)
 {
-	return catalog->generation;
+	return resolver->generation;
 }
 
 /* At the beginning of each answer: what it finds afterwards is not freed under it. */
-static enum fw_status refresh(struct fw_catalog *catalog)
+static enum fw_status refresh(struct fw_resolver *resolver)
 {
 	uint64_t generation;
-	enum fw_status status = catalog->source->generation(catalog->source->context, &generation);
+	enum fw_status status = resolver->source->generation(resolver->source->context, &generation);
 	bool moved;
 
 	if (status != FW_OK)
 		return status;
-	moved = generation != catalog->generation;
-	catalog->generation = generation;
-	if (moved || fw_table_count(catalog->known) >= KNOWN_MAX)
-		fw_table_retire(&catalog->known, &catalog->retired, entry_free);
-	if (moved || fw_table_count(catalog->unknown) >= UNKNOWN_MAX)
-		fw_table_retire(&catalog->unknown, &catalog->retired, entry_free);
-	fw_retired_free_some(&catalog->retired, FREED_AN_ANSWER, entry_free);
+	moved = generation != resolver->generation;
+	resolver->generation = generation;
+	if (moved || fw_table_count(resolver->known) >= KNOWN_MAX)
+		fw_table_retire(&resolver->known, &resolver->retired, entry_free);
+	if (moved || fw_table_count(resolver->unknown) >= UNKNOWN_MAX)
+		fw_table_retire(&resolver->unknown, &resolver->retired, entry_free);
+	fw_retired_free_some(&resolver->retired, FREED_AN_ANSWER, entry_free);
 	return FW_OK;
 }
 
-static enum fw_status ask_source(const struct fw_catalog_source *source, const struct question *question, struct entry *entry)
+static enum fw_status ask_source(const struct fw_resolver_source *source, const struct question *question, struct entry *entry)
 {
 	switch (question->kind) {
 	case 'p':
@@ -176,22 +176,22 @@ static size_t make_key(const struct question *question, char *key)
 	return len;
 }
 
-static struct fw_table *place_of(struct fw_catalog *catalog, const struct question *question, enum fw_status status)
+static struct fw_table *place_of(struct fw_resolver *resolver, const struct question *question, enum fw_status status)
 {
-	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v') ? catalog->unknown : catalog->known;
+	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v') ? resolver->unknown : resolver->known;
 }
 
-static enum fw_status load(struct fw_catalog *catalog, const struct question *question, struct fw_slice key, struct entry **out)
+static enum fw_status load(struct fw_resolver *resolver, const struct question *question, struct fw_slice key, struct entry **out)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 	enum fw_status status;
 
 	if (!entry)
 		return FW_NOMEM;
-	entry->status = ask_source(catalog->source, question, entry);
+	entry->status = ask_source(resolver->source, question, entry);
 	status = entry->status;
 	if (status == FW_OK || status == FW_NOT_FOUND)
-		status = fw_table_put(place_of(catalog, question, status), key, entry, NULL);
+		status = fw_table_put(place_of(resolver, question, status), key, entry, NULL);
 	if (status != FW_OK) {
 		entry_free(entry);
 		return status;
@@ -200,8 +200,8 @@ static enum fw_status load(struct fw_catalog *catalog, const struct question *qu
 	return FW_OK;
 }
 
-/* The cached entry, whatever its status; FW_OK or the source's trouble. */
-static enum fw_status look_up(struct fw_catalog *catalog, const struct question *question, struct entry **out)
+/* The cached entry, whatever its status; FW_OK or the source's error. */
+static enum fw_status look_up(struct fw_resolver *resolver, const struct question *question, struct entry **out)
 {
 	char buffer[KEY_MAX];
 	struct fw_slice key;
@@ -211,29 +211,29 @@ static enum fw_status look_up(struct fw_catalog *catalog, const struct question 
 	if (question->version.len > FW_VERSION_MAX * 4)
 		return FW_INVALID;
 	key = (struct fw_slice){buffer, make_key(question, buffer)};
-	entry = fw_table_get(catalog->known, key);
+	entry = fw_table_get(resolver->known, key);
 	if (!entry)
-		entry = fw_table_get(catalog->unknown, key);
+		entry = fw_table_get(resolver->unknown, key);
 	if (!entry)
-		status = load(catalog, question, key, &entry);
+		status = load(resolver, question, key, &entry);
 	*out = entry;
 	return status;
 }
 
-/* A new answer begins: FW_OK with the product's entry, FW_NOT_FOUND, or the source's trouble. */
-static enum fw_status find_product(struct fw_catalog *catalog, struct fw_slice product, struct entry **out)
+/* A new answer begins: FW_OK with the product's entry, FW_NOT_FOUND, or the source's error. */
+static enum fw_status find_product(struct fw_resolver *resolver, struct fw_slice product, struct entry **out)
 {
-	enum fw_status status = refresh(catalog);
+	enum fw_status status = refresh(resolver);
 
 	if (status == FW_OK)
-		status = look_up(catalog, &(struct question){.kind = 'p', .product = product}, out);
+		status = look_up(resolver, &(struct question){.kind = 'p', .product = product}, out);
 	return status == FW_OK ? (*out)->status : status;
 }
 
-enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice product, struct fw_product *out)
+enum fw_status fw_resolver_product(struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out)
 {
 	struct entry *entry;
-	enum fw_status status = find_product(catalog, product, &entry);
+	enum fw_status status = find_product(resolver, product, &entry);
 
 	if (status == FW_OK)
 		*out = entry->product;
@@ -241,35 +241,35 @@ enum fw_status fw_catalog_product(struct fw_catalog *catalog, struct fw_slice pr
 }
 
 /* *out is NULL when there is no such firmware. */
-static enum fw_status firmware(struct fw_catalog *catalog, const struct question *question, const struct fw_firmware **out)
+static enum fw_status firmware(struct fw_resolver *resolver, const struct question *question, const struct fw_firmware **out)
 {
 	struct entry *entry;
-	enum fw_status status = look_up(catalog, question, &entry);
+	enum fw_status status = look_up(resolver, question, &entry);
 
 	*out = status == FW_OK ? entry->firmware : NULL;
 	return status;
 }
 
-static enum fw_status by_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice version, const struct fw_firmware **out)
+static enum fw_status by_version(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice version, const struct fw_firmware **out)
 {
-	return firmware(catalog, &(struct question){.kind = 'v', .product = product, .version = version}, out);
+	return firmware(resolver, &(struct question){.kind = 'v', .product = product, .version = version}, out);
 }
 
-enum fw_status fw_catalog_device_version(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice device, char *version, size_t size)
 {
-	struct fw_slice unapplied = fw_pending_version(catalog->pending, product, device);
+	struct fw_slice unapplied = fw_unapplied_version(resolver->unapplied, product, device);
 
 	if (unapplied.len && unapplied.len < size) {
 		memcpy(version, unapplied.at, unapplied.len);
 		version[unapplied.len] = '\0';
 		return FW_OK;
 	}
-	return catalog->source->device_version(catalog->source->context, product, device, version, size);
+	return resolver->source->device_version(resolver->source->context, product, device, version, size);
 }
 
-enum fw_status fw_catalog_version_of(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
 {
-	return catalog->source->version_of(catalog->source->context, product, firmware_id, version, size);
+	return resolver->source->version_of(resolver->source->context, product, firmware_id, version, size);
 }
 
 /* What the device runs: its word in the pull, or else the recorded version. */
@@ -280,13 +280,13 @@ struct current {
 };
 
 /* The place of a version among the product's, 0: it has none. */
-static enum fw_status find_order(struct fw_catalog *catalog, struct fw_slice product, struct fw_slice version, struct shortcut *shortcut, int64_t *out)
+static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice version, struct shortcut *shortcut, int64_t *out)
 {
 	const struct fw_firmware *known;
 	enum fw_status status;
 
 	if (!fw_slice_equal(version, (struct fw_slice){shortcut->version, shortcut->version_len})) {
-		status = by_version(catalog, product, version, &known);
+		status = by_version(resolver, product, version, &known);
 		if (status != FW_OK || version.len > sizeof(shortcut->version)) {
 			*out = status == FW_OK && known ? known->order : 0;
 			return status;
@@ -299,21 +299,21 @@ static enum fw_status find_order(struct fw_catalog *catalog, struct fw_slice pro
 	return FW_OK;
 }
 
-static enum fw_status find_current(struct fw_catalog *catalog, const struct fw_pull *pull, struct shortcut *shortcut, struct current *current)
+static enum fw_status find_current(struct fw_resolver *resolver, const struct fw_pull *pull, struct shortcut *shortcut, struct current *current)
 {
 	enum fw_status status;
 
 	current->version = pull->current;
 	current->order = 0;
 	if (!current->version.len) {
-		status = fw_catalog_device_version(catalog, pull->product, pull->device, current->buffer, sizeof(current->buffer));
+		status = fw_resolver_device_version(resolver, pull->product, pull->device, current->buffer, sizeof(current->buffer));
 		if (status == FW_NOT_FOUND)
 			return FW_OK;
 		if (status != FW_OK)
 			return status;
 		current->version = fw_slice_of(current->buffer);
 	}
-	return find_order(catalog, pull->product, current->version, shortcut, &current->order);
+	return find_order(resolver, pull->product, current->version, shortcut, &current->order);
 }
 
 /* What a device is to get that names no version. */
@@ -324,9 +324,9 @@ struct candidate {
 	bool downgrade; /* also to a device that runs a higher version */
 };
 
-static bool is_closed(const struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_open_row *row)
+static bool is_closed(const struct fw_resolver *resolver, const struct fw_pull *pull, const struct fw_open_row *row)
 {
-	return fw_pending_closed(catalog->pending, pull->product, pull->device, fw_slice_of(row->firmware_id), fw_slice_of(row->version));
+	return fw_unapplied_closed(resolver->unapplied, pull->product, pull->device, fw_slice_of(row->firmware_id), fw_slice_of(row->version));
 }
 
 static bool is_above(const struct current *current, int64_t order, struct fw_slice version, bool downgrade)
@@ -336,12 +336,12 @@ static bool is_above(const struct current *current, int64_t order, struct fw_sli
 
 /* Step 3: the open row under way, or else the lowest or highest one that the device may have, that no unapplied uplink has closed. One
  * upgrade at a time. */
-static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_pull *pull, enum fw_pull_policy policy, const struct current *current,
+static enum fw_status find_open_row(struct fw_resolver *resolver, const struct fw_pull *pull, enum fw_pull_policy policy, const struct current *current,
 	struct candidate *out)
 {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
 	size_t count = 0, i = 0;
-	enum fw_status status = catalog->source->open_rows(catalog->source->context, pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
+	enum fw_status status = resolver->source->open_rows(resolver->source->context, pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
@@ -349,19 +349,19 @@ static enum fw_status find_open_row(struct fw_catalog *catalog, const struct fw_
 		bool wanted = rows[i].processing || is_above(current, rows[i].order, fw_slice_of(rows[i].version), rows[i].downgrade);
 
 		/* a row that is not for it holds up no other, but the policy */
-		out->of_task |= !is_closed(catalog, pull, &rows[i]);
-		if (wanted && !is_closed(catalog, pull, &rows[i]))
+		out->of_task |= !is_closed(resolver, pull, &rows[i]);
+		if (wanted && !is_closed(resolver, pull, &rows[i]))
 			break;
 	}
 	if (i == count)
 		return FW_OK;
 	out->downgrade = rows[i].downgrade;
 	out->under_way = rows[i].processing;
-	return rows[i].offered ? by_version(catalog, pull->product, fw_slice_of(rows[i].version), &out->firmware) : FW_OK;
+	return rows[i].offered ? by_version(resolver, pull->product, fw_slice_of(rows[i].version), &out->firmware) : FW_OK;
 }
 
 /* Step 4. */
-static enum fw_status policy_firmware(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, int64_t order, const struct fw_firmware **out)
+static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct fw_pull *pull, struct entry *product, int64_t order, const struct fw_firmware **out)
 {
 	struct shortcut *shortcut = &product->shortcut;
 	enum fw_status status = FW_OK;
@@ -370,9 +370,9 @@ static enum fw_status policy_firmware(struct fw_catalog *catalog, const struct f
 	if (product->product.policy == FW_POLICY_TASK)
 		return FW_OK;
 	if (product->product.policy == FW_POLICY_STEPWISE)
-		return firmware(catalog, &(struct question){.kind = 'n', .product = pull->product, .order = order}, out);
+		return firmware(resolver, &(struct question){.kind = 'n', .product = pull->product, .order = order}, out);
 	if (!shortcut->has_latest) {
-		status = firmware(catalog, &(struct question){.kind = 'l', .product = pull->product}, &shortcut->latest);
+		status = firmware(resolver, &(struct question){.kind = 'l', .product = pull->product}, &shortcut->latest);
 		shortcut->has_latest = status == FW_OK;
 	}
 	*out = status == FW_OK ? shortcut->latest : NULL;
@@ -387,10 +387,10 @@ static enum fw_status offer(struct fw_answer *out, const struct fw_firmware *fou
 }
 
 /* Step 2. */
-static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
+static enum fw_status answer_request(struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	const struct fw_firmware *wanted;
-	enum fw_status status = by_version(catalog, pull->product, pull->request, &wanted);
+	enum fw_status status = by_version(resolver, pull->product, pull->request, &wanted);
 
 	if (status != FW_OK)
 		return status;
@@ -401,9 +401,9 @@ static enum fw_status answer_request(struct fw_catalog *catalog, const struct fw
 }
 
 /* Does the pull come from before the restart into what the device said it has installed? Then it names what it ran before that. */
-static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product, bool *before)
+static enum fw_status is_before_restart(struct fw_resolver *resolver, const struct fw_pull *pull, const struct fw_product *product, bool *before)
 {
-	const struct fw_catalog_source *source = catalog->source;
+	const struct fw_resolver_source *source = resolver->source;
 	char version[FW_VERSION_BUFFER];
 	enum fw_status status = FW_NOT_FOUND;
 
@@ -411,9 +411,9 @@ static enum fw_status is_before_restart(struct fw_catalog *catalog, const struct
 	if (!pull->current.len)
 		return FW_OK;
 	/* not applied yet: the catalog has the version before */
-	if (fw_pending_completed(catalog->pending, pull->product, pull->device))
+	if (fw_unapplied_completed(resolver->unapplied, pull->product, pull->device))
 		status = source->device_version(source->context, pull->product, pull->device, version, sizeof(version));
-	else if ((product->completing || catalog->completions) && !fw_pending_version(catalog->pending, pull->product, pull->device).len)
+	else if ((product->completing || resolver->completions) && !fw_unapplied_version(resolver->unapplied, pull->product, pull->device).len)
 		status = source->completed_from(source->context, pull->product, pull->device, pull->now, version, sizeof(version));
 	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));
 	return status == FW_NOT_FOUND ? FW_OK : status;
@@ -426,10 +426,10 @@ static bool may_have(const struct candidate *candidate, const struct current *cu
 	return found && found->ready && is_above(current, found->order, fw_slice_of(found->version), candidate->downgrade);
 }
 
-static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const struct fw_pull *pull, const struct fw_product *product,
+static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver, const struct fw_pull *pull, const struct fw_product *product,
 	const struct current *current, const struct fw_firmware *found, struct fw_answer *out)
 {
-	const struct fw_catalog_source *source = catalog->source;
+	const struct fw_resolver_source *source = resolver->source;
 	bool mislabelled = false;
 	enum fw_status status = FW_NOT_FOUND;
 
@@ -445,16 +445,16 @@ static enum fw_status offer_unless_mislabelled(struct fw_catalog *catalog, const
 }
 
 /* Steps 3 to 5. What is under way is told again, whatever the device said before. */
-static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
+static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
 {
 	struct candidate candidate = {.firmware = NULL};
 	struct current current;
-	enum fw_status status = find_current(catalog, pull, &product->shortcut, &current);
+	enum fw_status status = find_current(resolver, pull, &product->shortcut, &current);
 
 	if (status == FW_OK && product->product.open_tasks)
-		status = find_open_row(catalog, pull, product->product.policy, &current, &candidate);
+		status = find_open_row(resolver, pull, product->product.policy, &current, &candidate);
 	if (status == FW_OK && !candidate.of_task)
-		status = policy_firmware(catalog, pull, product, current.order, &candidate.firmware);
+		status = policy_firmware(resolver, pull, product, current.order, &candidate.firmware);
 	if (status != FW_OK)
 		return status;
 	out->of_task = candidate.of_task;
@@ -462,16 +462,16 @@ static enum fw_status answer_candidate(struct fw_catalog *catalog, const struct 
 	if (!may_have(&candidate, &current))
 		return FW_OK;
 	if (!candidate.under_way)
-		status = is_before_restart(catalog, pull, &product->product, &out->before_restart);
+		status = is_before_restart(resolver, pull, &product->product, &out->before_restart);
 	if (status != FW_OK || out->before_restart)
 		return status;
-	return offer_unless_mislabelled(catalog, pull, &product->product, &current, candidate.firmware, out);
+	return offer_unless_mislabelled(resolver, pull, &product->product, &current, candidate.firmware, out);
 }
 
-enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pull *pull, struct fw_answer *out)
+enum fw_status fw_resolver_answer(struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	struct entry *entry;
-	enum fw_status status = find_product(catalog, pull->product, &entry);
+	enum fw_status status = find_product(resolver, pull->product, &entry);
 
 	*out = (struct fw_answer){0};
 	if (status == FW_NOT_FOUND) {
@@ -485,7 +485,7 @@ enum fw_status fw_catalog_answer(struct fw_catalog *catalog, const struct fw_pul
 		return FW_OK;
 	}
 	if (!pull->request.len)
-		return answer_candidate(catalog, pull, entry, out);
+		return answer_candidate(resolver, pull, entry, out);
 	out->of_task = entry->product.open_tasks;
-	return answer_request(catalog, pull, out);
+	return answer_request(resolver, pull, out);
 }

@@ -4,18 +4,18 @@
  * step alone. Only START counts an attempt. Every way into success, failed or canceled carries FINISH. */
 #include "upgrade/state_machine.h"
 
-#define WAITING FW_ROW_WAITING
-#define PROCESSING FW_ROW_PROCESSING
-#define SUCCESS FW_ROW_SUCCESS
-#define FAILED FW_ROW_FAILED
-#define CANCELED FW_ROW_CANCELED
+#define WAITING FW_UPGRADE_WAITING
+#define PROCESSING FW_UPGRADE_PROCESSING
+#define SUCCESS FW_UPGRADE_SUCCESS
+#define FAILED FW_UPGRADE_FAILED
+#define CANCELED FW_UPGRADE_CANCELED
 
 #define RESPONDED FW_ACT_RESPONDED
 #define PROGRESS FW_ACT_PROGRESS
 #define FINISH FW_ACT_FINISH
 
 /* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure, reason} */
-static const struct fw_row_rule rules[] = {
+static const struct fw_transition rules[] = {
 	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
 	/* a pull is a word of the upgrade: no response timeout is due, and who comes back may go on */
 	{WAITING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
@@ -78,18 +78,18 @@ static const struct fw_row_rule rules[] = {
 
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
-struct fw_row_step fw_rules_step(enum fw_row_state state, enum fw_row_event event, unsigned facts)
+struct fw_upgrade_step fw_state_machine_step(enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts)
 {
 	for (size_t i = 0; i < RULES; i++) {
-		const struct fw_row_rule *rule = &rules[i];
+		const struct fw_transition *rule = &rules[i];
 
 		if (rule->from == state && rule->event == event && (facts & rule->yes) == rule->yes && !(facts & rule->no))
 			return rule->step;
 	}
-	return (struct fw_row_step){.state = state};
+	return (struct fw_upgrade_step){.state = state};
 }
 
-bool fw_rules_rule(size_t index, struct fw_row_rule *out)
+bool fw_state_machine_rule(size_t index, struct fw_transition *out)
 {
 	if (index >= RULES)
 		return false;
@@ -97,15 +97,15 @@ bool fw_rules_rule(size_t index, struct fw_row_rule *out)
 	return true;
 }
 
-static const char *const state_names[FW_ROW_STATES] = {
-	[FW_ROW_WAITING] = "waiting",
-	[FW_ROW_PROCESSING] = "processing",
-	[FW_ROW_SUCCESS] = "success",
-	[FW_ROW_FAILED] = "failed",
-	[FW_ROW_CANCELED] = "canceled",
+static const char *const state_names[FW_UPGRADE_STATES] = {
+	[FW_UPGRADE_WAITING] = "waiting",
+	[FW_UPGRADE_PROCESSING] = "processing",
+	[FW_UPGRADE_SUCCESS] = "success",
+	[FW_UPGRADE_FAILED] = "failed",
+	[FW_UPGRADE_CANCELED] = "canceled",
 };
 
-static const char *const event_names[FW_ROW_EVENTS] = {
+static const char *const event_names[FW_UPGRADE_EVENTS] = {
 	[FW_EVENT_PUSHED] = "pushed",
 	[FW_EVENT_PULLED] = "pulled",
 	[FW_EVENT_ACCEPTED] = "accepted",
@@ -123,11 +123,11 @@ static const char *const event_names[FW_ROW_EVENTS] = {
 	[FW_EVENT_STOP] = "stop",
 };
 
-static const char *const fact_names[FW_ROW_FACTS] = {
+static const char *const fact_names[FW_UPGRADE_FACTS] = {
 	"push", "failed by device", "present", "said done", "answered", "elsewhere", "used up", "downgrade allowed", "no verdict",
 };
 
-static const char *const action_names[FW_ROW_ACTIONS] = {
+static const char *const action_names[FW_UPGRADE_ACTIONS] = {
 	"responded", "start", "resume", "progress", "finish", "requeue", "count", "watch",
 };
 
@@ -141,34 +141,34 @@ static const char *const failure_names[FW_FAILURES] = {
 	[FW_FAILURE_REFUSED] = "refused",
 };
 
-const char *fw_rules_state_name(enum fw_row_state state)
+const char *fw_state_machine_state_name(enum fw_upgrade_state state)
 {
-	return state < FW_ROW_STATES ? state_names[state] : "";
+	return state < FW_UPGRADE_STATES ? state_names[state] : "";
 }
 
-const char *fw_rules_event_name(enum fw_row_event event)
+const char *fw_state_machine_event_name(enum fw_upgrade_event event)
 {
-	return event < FW_ROW_EVENTS ? event_names[event] : "";
+	return event < FW_UPGRADE_EVENTS ? event_names[event] : "";
 }
 
-const char *fw_rules_fact_name(unsigned bit)
+const char *fw_state_machine_fact_name(unsigned bit)
 {
-	return bit < FW_ROW_FACTS ? fact_names[bit] : "";
+	return bit < FW_UPGRADE_FACTS ? fact_names[bit] : "";
 }
 
-const char *fw_rules_action_name(unsigned bit)
+const char *fw_state_machine_action_name(unsigned bit)
 {
-	return bit < FW_ROW_ACTIONS ? action_names[bit] : "";
+	return bit < FW_UPGRADE_ACTIONS ? action_names[bit] : "";
 }
 
-const char *fw_rules_failure_name(enum fw_failure failure)
+const char *fw_state_machine_failure_name(enum fw_failure failure)
 {
 	return failure < FW_FAILURES ? failure_names[failure] : "";
 }
 
-bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out)
+bool fw_state_machine_state_parse(struct fw_slice text, enum fw_upgrade_state *out)
 {
-	for (enum fw_row_state state = FW_ROW_WAITING; state < FW_ROW_STATES; state++) {
+	for (enum fw_upgrade_state state = FW_UPGRADE_WAITING; state < FW_UPGRADE_STATES; state++) {
 		if (fw_slice_equal(text, fw_slice_of(state_names[state]))) {
 			*out = state;
 			return true;
@@ -177,7 +177,7 @@ bool fw_rules_state_parse(struct fw_slice text, enum fw_row_state *out)
 	return false;
 }
 
-enum fw_failure fw_rules_failure_parse(struct fw_slice text)
+enum fw_failure fw_state_machine_failure_parse(struct fw_slice text)
 {
 	for (enum fw_failure failure = FW_FAILURE_DEVICE; failure < FW_FAILURES; failure++) {
 		if (fw_slice_equal(text, fw_slice_of(failure_names[failure])))

@@ -13,12 +13,12 @@
 struct device {
 	char *version; /* NULL: nothing new */
 	bool completed; /* the version is that of an upgrade it has completed */
-	char *closed[FW_PENDING_CLOSED_MAX];
+	char *closed[FW_UNAPPLIED_CLOSED_MAX];
 	size_t closed_count;
 	char *product; /* of an entry whose key is the device id alone, and which has nothing else */
 };
 
-struct fw_pending {
+struct fw_unapplied {
 	struct fw_table *young, *old;
 	struct fw_retired retired;
 	uint64_t old_last;
@@ -37,46 +37,46 @@ static void device_free(void *value)
 	free(device);
 }
 
-struct fw_pending *fw_pending_new(void)
+struct fw_unapplied *fw_unapplied_new(void)
 {
-	struct fw_pending *pending = calloc(1, sizeof(*pending));
+	struct fw_unapplied *unapplied = calloc(1, sizeof(*unapplied));
 
-	if (!pending)
+	if (!unapplied)
 		return NULL;
-	pending->young = fw_table_new(0);
-	pending->old = fw_table_new(0);
-	if (!pending->young || !pending->old) {
-		fw_pending_free(pending);
+	unapplied->young = fw_table_new(0);
+	unapplied->old = fw_table_new(0);
+	if (!unapplied->young || !unapplied->old) {
+		fw_unapplied_free(unapplied);
 		return NULL;
 	}
-	return pending;
+	return unapplied;
 }
 
-void fw_pending_free(struct fw_pending *pending)
+void fw_unapplied_free(struct fw_unapplied *unapplied)
 {
-	if (!pending)
+	if (!unapplied)
 		return;
-	fw_table_clear(pending->young, device_free);
-	fw_table_clear(pending->old, device_free);
-	fw_table_free(pending->young);
-	fw_table_free(pending->old);
-	fw_retired_free_some(&pending->retired, SIZE_MAX, device_free);
-	free(pending);
+	fw_table_clear(unapplied->young, device_free);
+	fw_table_clear(unapplied->old, device_free);
+	fw_table_free(unapplied->young);
+	fw_table_free(unapplied->old);
+	fw_retired_free_some(&unapplied->retired, SIZE_MAX, device_free);
+	free(unapplied);
 }
 
-bool fw_pending_has_room(const struct fw_pending *pending)
+bool fw_unapplied_has_room(const struct fw_unapplied *unapplied)
 {
-	return fw_table_count(pending->young) + fw_table_count(pending->old) + pending->retired.count < FW_PENDING_MAX;
+	return fw_table_count(unapplied->young) + fw_table_count(unapplied->old) + unapplied->retired.count < FW_UNAPPLIED_MAX;
 }
 
-static struct device *young_device(struct fw_pending *pending, struct fw_slice key)
+static struct device *young_device(struct fw_unapplied *unapplied, struct fw_slice key)
 {
-	struct device *device = fw_table_get(pending->young, key);
+	struct device *device = fw_table_get(unapplied->young, key);
 
 	if (device)
 		return device;
 	device = calloc(1, sizeof(*device));
-	if (device && fw_table_put(pending->young, key, device, NULL) != FW_OK) {
+	if (device && fw_table_put(unapplied->young, key, device, NULL) != FW_OK) {
 		free(device);
 		return NULL;
 	}
@@ -90,7 +90,7 @@ static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 
 	if (!copy)
 		return FW_NOMEM;
-	if (device->closed_count == FW_PENDING_CLOSED_MAX) {
+	if (device->closed_count == FW_UNAPPLIED_CLOSED_MAX) {
 		free(device->closed[0]);
 		memmove(device->closed, device->closed + 1, sizeof(device->closed) - sizeof(device->closed[0]));
 		device->closed_count--;
@@ -99,11 +99,11 @@ static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 	return FW_OK;
 }
 
-enum fw_status fw_pending_note(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
+enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id,
 	struct fw_slice version, struct fw_slice closed)
 {
 	char key[FW_DEVICE_KEY];
-	struct device *device = young_device(pending, fw_device_key(key, product, device_id));
+	struct device *device = young_device(unapplied, fw_device_key(key, product, device_id));
 
 	if (!device)
 		return FW_NOMEM;
@@ -124,51 +124,51 @@ static struct device *find(const struct fw_table *table, struct fw_slice key)
 	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
 }
 
-struct fw_slice fw_pending_product(const struct fw_pending *pending, struct fw_slice device_id)
+struct fw_slice fw_unapplied_product(const struct fw_unapplied *unapplied, struct fw_slice device_id)
 {
-	const struct device *device = find(pending->old, device_id);
+	const struct device *device = find(unapplied->old, device_id);
 
 	if (!device)
-		device = find(pending->young, device_id);
+		device = find(unapplied->young, device_id);
 	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
 }
 
-enum fw_status fw_pending_hear(struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+enum fw_status fw_unapplied_hear(struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	struct device *device;
 
-	if (fw_pending_product(pending, device_id).len)
+	if (fw_unapplied_product(unapplied, device_id).len)
 		return FW_OK;
-	device = young_device(pending, device_id);
+	device = young_device(unapplied, device_id);
 	if (!device)
 		return FW_NOMEM;
 	device->product = strndup(product.at, product.len);
 	return device->product ? FW_OK : FW_NOMEM;
 }
 
-static void turn_over(struct fw_pending *pending, uint64_t applied, uint64_t last)
+static void turn_over(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last)
 {
 	struct fw_table *empty;
 
-	fw_table_retire(&pending->old, &pending->retired, device_free);
+	fw_table_retire(&unapplied->old, &unapplied->retired, device_free);
 	if (applied >= last)
-		fw_table_retire(&pending->young, &pending->retired, device_free);
-	empty = pending->old;
-	pending->old = pending->young;
-	pending->young = empty;
-	pending->old_last = last;
+		fw_table_retire(&unapplied->young, &unapplied->retired, device_free);
+	empty = unapplied->old;
+	unapplied->old = unapplied->young;
+	unapplied->young = empty;
+	unapplied->old_last = last;
 }
 
-void fw_pending_applied(struct fw_pending *pending, uint64_t applied, uint64_t last)
+void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last)
 {
-	if (applied >= pending->old_last && fw_table_count(pending->young) + fw_table_count(pending->old) > 0)
-		turn_over(pending, applied, last);
-	fw_retired_free_some(&pending->retired, FREED_A_CALL, device_free);
+	if (applied >= unapplied->old_last && fw_table_count(unapplied->young) + fw_table_count(unapplied->old) > 0)
+		turn_over(unapplied, applied, last);
+	fw_retired_free_some(&unapplied->retired, FREED_A_CALL, device_free);
 }
 
-bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+bool fw_unapplied_completed(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
-	const struct fw_table *const tables[] = {pending->young, pending->old};
+	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
@@ -181,9 +181,9 @@ bool fw_pending_completed(const struct fw_pending *pending, struct fw_slice prod
 	return false;
 }
 
-struct fw_slice fw_pending_version(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id)
+struct fw_slice fw_unapplied_version(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
-	const struct fw_table *const tables[] = {pending->young, pending->old};
+	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
@@ -207,24 +207,24 @@ static bool device_closed(const struct device *device, struct fw_slice firmware_
 	return device && device->version && fw_slice_equal(fw_slice_of(device->version), version);
 }
 
-bool fw_pending_closed(const struct fw_pending *pending, struct fw_slice product, struct fw_slice device_id,
+bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id,
 	struct fw_slice firmware_id, struct fw_slice version)
 {
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
-	return device_closed(find(pending->young, key), firmware_id, version) ||
-		device_closed(find(pending->old, key), firmware_id, version);
+	return device_closed(find(unapplied->young, key), firmware_id, version) ||
+		device_closed(find(unapplied->old, key), firmware_id, version);
 }
 
-bool fw_pending_needs_version(const struct fw_uplink *uplink)
+bool fw_unapplied_needs_version(const struct fw_uplink *uplink)
 {
 	return uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success &&
 		!uplink->version.len && uplink->firmware_id.len;
 }
 
-enum fw_status fw_pending_note_uplink(
-	struct fw_pending *pending, const struct fw_uplink *uplink, struct fw_slice named)
+enum fw_status fw_unapplied_note_uplink(
+	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named)
 {
 	struct fw_slice version = uplink->version, closed = {NULL, 0};
 
@@ -239,7 +239,7 @@ enum fw_status fw_pending_note_uplink(
 	}
 	if (!version.len && !closed.len)
 		return FW_OK;
-	return fw_pending_has_room(pending)
-		? fw_pending_note(pending, uplink->product, uplink->device, version, closed)
+	return fw_unapplied_has_room(unapplied)
+		? fw_unapplied_note(unapplied, uplink->product, uplink->device, version, closed)
 		: FW_FULL;
 }

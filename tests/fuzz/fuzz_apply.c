@@ -14,10 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 static char folder[] = "/tmp/fw-fuzz-apply-XXXXXX";
 static char catalog_path[64];
 static struct fw_options options;
-static struct fw_delivery delivery;
+static struct fw_hosting hosting;
 static struct fw_counters counters;
 static struct fw_outbox *outbox;
-static struct fw_access *access_notes;
+static struct fw_transfers *access_notes;
 static struct fw_store *store;
 
 static const char *const products[] = {"lamp", "oven", "unknown"};
@@ -58,7 +58,7 @@ static void remove_folder(void)
 
 	fw_store_close(store);
 	fw_outbox_free(outbox);
-	fw_access_free(access_notes);
+	fw_transfers_free(access_notes);
 	fw_options_clear(&options);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	(void)!system(command);
@@ -68,18 +68,18 @@ static void make_store(void)
 {
 	const struct fw_option_line lines[] = {{"db_file", catalog_path}};
 	struct fw_error error = {""};
-	struct fw_store_config config = {.options = &options, .counters = &counters, .delivery = &delivery,
+	struct fw_store_config config = {.options = &options, .counters = &counters, .hosting = &hosting,
 		.first_connection = FIRST_CONNECTION};
 
 	check(mkdtemp(folder) != NULL);
 	snprintf(catalog_path, sizeof(catalog_path), "%s/firmware.db", folder);
-	check(fw_options_parse(lines, 1, &options, &error) == FW_OK && fw_delivery_init(&delivery, &options, &error) == FW_OK);
+	check(fw_options_parse(lines, 1, &options, &error) == FW_OK && fw_hosting_init(&hosting, &options, &error) == FW_OK);
 	config.outbox = outbox = fw_outbox_new(8192);
-	config.access = access_notes = fw_access_new(100);
+	config.access = access_notes = fw_transfers_new(100);
 	check(outbox && access_notes && fw_store_open(&config, &store, &error) == FW_OK && fw_store_start(store, &error) == FW_OK);
 	atexit(remove_folder);
-	check(sqlite3_exec(store->writer.db, first_rows, NULL, NULL, NULL) == SQLITE_OK);
-	check(sqlite3_exec(store->writer.db, watch_begins, NULL, NULL, NULL) == SQLITE_OK);
+	check(sqlite3_exec(store->transaction.db, first_rows, NULL, NULL, NULL) == SQLITE_OK);
+	check(sqlite3_exec(store->transaction.db, watch_begins, NULL, NULL, NULL) == SQLITE_OK);
 }
 
 struct input {
@@ -150,7 +150,7 @@ static int64_t ask(const char *sql)
 {
 	int64_t value = -1;
 
-	check(fw_db_integer(store->writer.db, sql, &value, NULL) == FW_OK);
+	check(fw_db_integer(store->transaction.db, sql, &value, NULL) == FW_OK);
 	return value;
 }
 
@@ -175,18 +175,18 @@ static void check_rows(int64_t progress)
 /* The transaction's time goes on, and the device is looked at, as it would be where something was due. */
 static void pass_time(const struct fw_uplink *uplink, int64_t passed_ms)
 {
-	store->writer.steady_ms += passed_ms;
-	store->writer.wall_ms += passed_ms;
+	store->transaction.steady_ms += passed_ms;
+	store->transaction.wall_ms += passed_ms;
 	if (passed_ms)
-		check(fw_schedule_look(stepped_store->schedule, uplink->product, uplink->device) == FW_OK);
+		check(fw_scheduler_look(stepped_store->scheduler, uplink->product, uplink->device) == FW_OK);
 }
 
 static void apply_presence(const struct fw_uplink *uplink, uint64_t connection)
 {
 	struct fw_presence_event event = {.at = fw_now_ms(), .online = uplink->success, .listens = uplink->complete, .product = uplink->product,
 		.device = uplink->device, .connection = uplink->success ? connection : 0,
-		.heard_ms = uplink->has_progress ? store->writer.steady_ms - store->writer.clock.offset : 0};
-	enum fw_status status = fw_store_presence_apply(stepped_store->presence, &event);
+		.heard_ms = uplink->has_progress ? store->transaction.steady_ms - store->transaction.clock.offset : 0};
+	enum fw_status status = fw_device_presence_apply(stepped_store->presence, &event);
 
 	check(status == FW_OK || status == FW_INVALID);
 }
@@ -220,11 +220,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (!store)
 		make_store();
-	check(fw_writer_begin(&store->writer) == FW_OK);
+	check(fw_transaction_begin(&store->transaction) == FW_OK);
 	for (unsigned i = 0; i < UPLINKS_MAX && input.at < input.end; i++)
 		apply_one(&input, &progress);
 	check_rows(progress);
-	fw_writer_rollback(&store->writer);
+	fw_transaction_rollback(&store->transaction);
 	while (fw_outbox_take(outbox, &message)) {
 		free(message.topic);
 		free(message.payload);

@@ -125,26 +125,26 @@ static unsigned depth_of(const json_t *value)
 	return deepest + 1;
 }
 
-static bool same_value(const struct fw_plain *member, const json_t *value)
+static bool same_value(const struct fw_json_scan *member, const json_t *value)
 {
 	switch (member->type) {
-	case FW_PLAIN_TEXT:
+	case FW_JSON_TEXT:
 		return json_is_string(value) && fw_slice_equal(member->text, (struct fw_slice){json_string_value(value), json_string_length(value)});
-	case FW_PLAIN_INTEGER: /* each is read as a real here */
+	case FW_JSON_INTEGER: /* each is read as a real here */
 		return json_is_real(value) && (double)member->integer == json_real_value(value);
-	case FW_PLAIN_REAL:
-		return json_is_real(value) && fw_object_real(member->text) == json_real_value(value);
-	case FW_PLAIN_OTHER:
+	case FW_JSON_REAL:
+		return json_is_real(value) && fw_json_object_real(member->text) == json_real_value(value);
+	case FW_JSON_OTHER:
 		return json_is_object(value) || json_is_array(value);
 	default:
-		return member->type == FW_PLAIN_NULL ? json_is_null(value) : json_is_boolean(value) && json_is_true(value) == (member->type == FW_PLAIN_TRUE);
+		return member->type == FW_JSON_NULL ? json_is_null(value) : json_is_boolean(value) && json_is_true(value) == (member->type == FW_JSON_TRUE);
 	}
 }
 
 /* The reader without a tree takes what jansson takes, within its depth, and reads the same. */
 static void check_against_jansson(const char *text, size_t len)
 {
-	struct fw_plain members[FW_PLAIN_MEMBERS];
+	struct fw_json_scan members[FW_JSON_MEMBERS];
 	char *exact = malloc(len ? len : 1), *room = malloc(len ? len : 1);
 	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	const char *why = NULL;
@@ -153,7 +153,7 @@ static void check_against_jansson(const char *text, size_t len)
 
 	check(exact && room);
 	memcpy(exact, text, len);
-	taken = fw_object_read((struct fw_slice){exact, len}, is_asked, room, members, &count, &why) == FW_OK;
+	taken = fw_json_object_read((struct fw_slice){exact, len}, is_asked, room, members, &count, &why) == FW_OK;
 	check(taken == (json_is_object(root) && depth_of(root) <= FW_DEPTH_MAX) && taken == !why);
 	for (size_t i = 0; taken && i < sizeof(asked) / sizeof(asked[0]); i++)
 		wanted += json_object_get(root, asked[i]) != NULL;
@@ -178,13 +178,13 @@ static bool same_text(struct fw_slice a, struct fw_slice b)
 static void check_both_ways(enum fw_topic_kind kind, const char *payload, size_t len)
 {
 	static const char detour[] = "{\"\\u0001\":[],"; /* a name that no plain payload has */
-	struct fw_plain members[FW_PLAIN_MEMBERS];
+	struct fw_json_scan members[FW_JSON_MEMBERS];
 	struct fw_message quick, slow;
 	const char *why, *other_why;
 	char *longer;
 	size_t brace = (size_t)((const char *)memchr(payload, '{', len) - payload);
 
-	if (!fw_plain_parse(payload, len, members) || len + sizeof(detour) > FW_PAYLOAD_MAX || !(longer = malloc(len + sizeof(detour))))
+	if (!fw_json_scan_parse(payload, len, members) || len + sizeof(detour) > FW_PAYLOAD_MAX || !(longer = malloc(len + sizeof(detour))))
 		return;
 	memcpy(longer, detour, sizeof(detour) - 1);
 	memcpy(longer + sizeof(detour) - 1, payload + brace + 1, len - brace - 1);

@@ -1,4 +1,4 @@
-/* Any lines as options, "key value" each: taken within their bounds, or refused with a sentence. */
+/* Any lines as options, "key value" each: taken within their bounds, or refused with a message. */
 #include <stdlib.h>
 #include <string.h>
 

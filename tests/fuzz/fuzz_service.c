@@ -172,7 +172,7 @@ static uint64_t kept(void)
 	return fw_count_get(counters, FW_COUNT_PROGRESS) + fw_count_get(counters, FW_COUNT_REPORTS) + fw_count_get(counters, FW_COUNT_REPLIES);
 }
 
-static enum fw_verdict send(const struct fw_request *request)
+static enum fw_verdict send(const struct fw_incoming *request)
 {
 	const struct fw_client client = {world.sender, world.sender->id, world.sender->username};
 	uint64_t last = fw_spool_last(fw_store_spool(world.service->store));
@@ -183,7 +183,7 @@ static enum fw_verdict send(const struct fw_request *request)
 	world.in_message = true;
 	verdict = fw_service_message(world.service, &client, request);
 	world.in_message = false;
-	check(verdict != FW_AGAIN);
+	check(verdict != FW_NO_ACK);
 	if (!client.id)
 		check(verdict == FW_PASS);
 	else
@@ -246,7 +246,7 @@ static void send_generated(void)
 	char topic[512], payload[PAYLOAD_MAX];
 	uint64_t before = kept();
 	uint8_t how = take();
-	struct fw_request request = {.topic = topic, .payload = payload, .qos = how % 3, .retain = how & 128};
+	struct fw_incoming request = {.topic = topic, .payload = payload, .qos = how % 3, .retain = how & 128};
 	enum fw_verdict verdict;
 	bool told;
 
@@ -271,7 +271,7 @@ static void send_raw(void)
 	static const char plain[] = "/lamp/d1/firmware/";
 	struct properties properties = {0};
 	char topic[FW_TOPIC_BUFFER + 256];
-	struct fw_request request = {.topic = topic};
+	struct fw_incoming request = {.topic = topic};
 	size_t len;
 	uint8_t bits = take();
 	const uint8_t *bytes = take_bytes(200, &len);
@@ -295,7 +295,7 @@ static void connection(uint8_t what)
 	const struct fw_client client = {person, person->id, person->username};
 
 	if (!person->id)
-		return; /* plugin.c leaves them out */
+		return; /* broker/plugin.c leaves them out */
 	if (what == 0)
 		fw_service_connected(world.service, &client, take() & 1);
 	else if (what == 1)
@@ -306,7 +306,7 @@ static void connection(uint8_t what)
 
 static void tick(void)
 {
-	for (unsigned i = 0; i < 10000 && fw_chunks_under_way(fw_courier_chunks(world.service->courier)); i++) {
+	for (unsigned i = 0; i < 10000 && fw_chunks_under_way(fw_download_chunks(world.service->download)); i++) {
 		fw_service_tick(world.service);
 		usleep(20);
 	}
@@ -410,7 +410,7 @@ static void catch_up(void)
 
 static void check_rows(void)
 {
-	check(stepped_store->intake.left_out == 0);
+	check(stepped_store->ingest.rejected == 0);
 	check(fw_store_applied(stepped_store) == fw_spool_last(fw_store_spool(stepped_store)));
 	for (size_t i = 0; i < world.accepted_count; i++) {
 		const struct accepted *one = &world.accepted[i];

@@ -1,5 +1,5 @@
 /* The store without its thread, on the caller's side, and clocks that can be set forward: a fuzz target decides when the store works and how late it is, so
- * that an input does the same each time. Include before any header of the plugin: it brings store.c and fw.c with it, in place of the library's. */
+ * that an input does the same each time. Include before any header of the plugin: it brings store/store.c and base/fw.c with it, in place of the library's. */
 #ifndef FUZZ_STEPPED_H
 #define FUZZ_STEPPED_H
 
@@ -53,33 +53,33 @@ int sched_setscheduler(pid_t who, int policy, const struct sched_param *paramete
 }
 
 /* The store's files are opened in the table of who steps it. */
-struct fw_side {
+struct fw_io_thread {
 	int unused;
 };
 
-enum fw_status fw_side_open(bool apart, struct fw_side **out, struct fw_error *error)
+enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, struct fw_error *error)
 {
-	(void)apart;
+	(void)own_table;
 	(void)error;
 	*out = calloc(1, sizeof(**out));
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-bool fw_side_apart(const struct fw_side *side)
+bool fw_io_thread_apart(const struct fw_io_thread *io_thread)
 {
-	(void)side;
+	(void)io_thread;
 	return false;
 }
 
-enum fw_status fw_side_run(struct fw_side *side, enum fw_status (*job)(void *context), void *context)
+enum fw_status fw_io_thread_run(struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context)
 {
-	(void)side;
+	(void)io_thread;
 	return job(context);
 }
 
-void fw_side_close(struct fw_side *side)
+void fw_io_thread_close(struct fw_io_thread *io_thread)
 {
-	free(side);
+	free(io_thread);
 }
 
 static struct fw_store *stepped_store;
@@ -89,7 +89,7 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
 	(void)error;
 	stepped_store = store;
 	/* a locked catalog is tried again in a later step */
-	sqlite3_busy_timeout(store->writer.db, 0);
+	sqlite3_busy_timeout(store->transaction.db, 0);
 	return FW_OK;
 }
 

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define HEADER 20u /* bytes around a payload: include/spool.h */
+#define HEADER 20u /* bytes around a payload: spool/spool.h */
 #define BIG 60000u
 #define BIG_PER_SEGMENT (FW_SPOOL_SEGMENT / (BIG + HEADER) + 1)
 

@@ -71,11 +71,11 @@ static void test_files_of_a_folder_are_read_in_order(void **state)
 static const char *sentence_of(const char *text, bool missed)
 {
 	static struct fw_error sentence;
-	struct fw_listener_place place;
+	struct fw_listener_place connection;
 
 	write_file("conf", text, strlen(text));
-	assert_int_equal(fw_listener_find(in_folder("conf"), "p.so", &place), FW_OK);
-	assert_int_equal(fw_listener_describe(&place, &sentence), missed);
+	assert_int_equal(fw_listener_find(in_folder("conf"), "p.so", &connection), FW_OK);
+	assert_int_equal(fw_listener_describe(&connection, &sentence), missed);
 	return sentence.text;
 }
 

@@ -23,20 +23,20 @@ static int sleep_ms(int ms)
 
 static void test_wakes(void **state)
 {
-	struct fw_nudge *nudge = fw_nudge_new();
+	struct fw_wakeup *wakeup = fw_wakeup_new();
 
 	(void)state;
-	assert_non_null(nudge);
+	assert_non_null(wakeup);
 	for (int i = 0; i < 3; i++) {
-		fw_nudge_soon(nudge);
+		fw_wakeup_soon(wakeup);
 		assert_int_equal(sleep_ms(60000), -1);
 		assert_int_equal(errno, EINTR);
 	}
 	/* comes again, should the first one have been too early */
 	assert_int_equal(sleep_ms(60000), -1);
-	fw_nudge_over(nudge);
+	fw_wakeup_over(wakeup);
 	assert_int_equal(sleep_ms(50), 0);
-	fw_nudge_free(nudge);
+	fw_wakeup_free(wakeup);
 }
 
 static void on_urgent(int number)
@@ -47,21 +47,21 @@ static void on_urgent(int number)
 static void test_takes_nobodys_signal(void **state)
 {
 	struct sigaction after;
-	struct fw_nudge *nudge;
+	struct fw_wakeup *wakeup;
 
 	(void)state;
 	signal(SIGURG, on_urgent);
-	assert_null(fw_nudge_new());
+	assert_null(fw_wakeup_new());
 	sigaction(SIGURG, NULL, &after);
 	assert_ptr_equal(after.sa_handler, on_urgent);
 	signal(SIGURG, SIG_DFL);
-	nudge = fw_nudge_new();
-	fw_nudge_free(nudge);
+	wakeup = fw_wakeup_new();
+	fw_wakeup_free(wakeup);
 	sigaction(SIGURG, NULL, &after);
 	assert_ptr_equal(after.sa_handler, SIG_DFL);
-	fw_nudge_soon(NULL);
-	fw_nudge_over(NULL);
-	fw_nudge_free(NULL);
+	fw_wakeup_soon(NULL);
+	fw_wakeup_over(NULL);
+	fw_wakeup_free(NULL);
 }
 
 int main(void)

@@ -123,7 +123,7 @@ static bool takes_firmware_id(const char *text, size_t len)
 
 static bool takes_file(const char *text, size_t len)
 {
-	return strlen(text) == len && fw_files_name_valid(text);
+	return strlen(text) == len && fw_folder_name_valid(text);
 }
 
 static bool takes_url(const char *text, size_t len)

@@ -23,7 +23,7 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	pthread_mutex_unlock(&gate);
 	if (fw_slice_equal(firmware_id, FW_SLICE("busy")))
 		return FW_BUSY;
-	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_files_open(folder, "image", &out->fd, &out->stamp, NULL) != FW_OK)
+	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_folder_open(folder, "image", &out->fd, &out->stamp, NULL) != FW_OK)
 		return FW_NOT_FOUND;
 	strcpy(out->product_id, "lamp");
 	return FW_OK;

@@ -22,7 +22,7 @@ static enum fw_status open_it(const char *name, struct fw_file_stamp *stamp)
 	enum fw_status status;
 
 	last.text[0] = '\0';
-	status = fw_files_open("d", name, &fd, stamp ? stamp : &ignored, &last);
+	status = fw_folder_open("d", name, &fd, stamp ? stamp : &ignored, &last);
 	assert_true((status == FW_OK) == (fd >= 0) && (status == FW_OK) == (last.text[0] == '\0'));
 	if (fd >= 0) {
 		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -59,7 +59,7 @@ static void test_bad_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_false(fw_files_name_valid(bad[i]));
+		assert_false(fw_folder_name_valid(bad[i]));
 		assert_int_equal(open_it(bad[i], NULL), FW_INVALID);
 	}
 	memset(name, 'a', 256);
@@ -67,7 +67,7 @@ static void test_bad_names(void **state)
 	assert_int_equal(open_it(name, NULL), FW_INVALID);
 	name[255] = '\0';
 	assert_int_equal(open_it(name, NULL), FW_NOT_FOUND);
-	assert_false(fw_files_name_valid(NULL));
+	assert_false(fw_folder_name_valid(NULL));
 }
 
 static void test_devices_are_not_opened(void **state)
@@ -76,7 +76,7 @@ static void test_devices_are_not_opened(void **state)
 	int fd = -1;
 
 	(void)state;
-	assert_int_equal(fw_files_open("/dev", "zero", &fd, &stamp, NULL), FW_INVALID);
+	assert_int_equal(fw_folder_open("/dev", "zero", &fd, &stamp, NULL), FW_INVALID);
 	assert_int_equal(fd, -1);
 }
 
@@ -86,11 +86,11 @@ static void assert_noticed(const char *command)
 	int fd = -1;
 
 	shell("rm -f d/image; printf hello >d/image; touch -d '2020-01-01' d/image; sleep 0.02");
-	assert_int_equal(fw_files_open("d", "image", &fd, &before, NULL), FW_OK);
-	assert_true(fw_files_unchanged("d", "image", &before));
-	assert_true(fw_files_fd_unchanged(fd, &before));
+	assert_int_equal(fw_folder_open("d", "image", &fd, &before, NULL), FW_OK);
+	assert_true(fw_folder_unchanged("d", "image", &before));
+	assert_true(fw_folder_fd_unchanged(fd, &before));
 	shell(command);
-	if (fw_files_unchanged("d", "image", &before))
+	if (fw_folder_unchanged("d", "image", &before))
 		fail_msg("not noticed: %s", command);
 	close(fd);
 }
@@ -125,7 +125,7 @@ static void test_settled(void **state)
 static enum fw_file_writers writers_of(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	enum fw_file_writers writers = fw_files_writers(fd);
+	enum fw_file_writers writers = fw_folder_writers(fd);
 
 	assert_true(fd >= 0);
 	close(fd);
@@ -207,11 +207,11 @@ static void test_writers_are_not_disturbed(void **state)
 static void test_prepare(void **state)
 {
 	(void)state;
-	assert_int_equal(fw_files_prepare("new", NULL), FW_OK);
-	assert_int_equal(fw_files_prepare("new", NULL), FW_OK);
-	assert_int_equal(fw_files_prepare("outside", &last), FW_INVALID);
+	assert_int_equal(fw_folder_prepare("new", NULL), FW_OK);
+	assert_int_equal(fw_folder_prepare("new", NULL), FW_OK);
+	assert_int_equal(fw_folder_prepare("outside", &last), FW_INVALID);
 	last.text[0] = '\0';
-	assert_int_equal(fw_files_prepare("absent/new", &last), FW_INVALID);
+	assert_int_equal(fw_folder_prepare("absent/new", &last), FW_INVALID);
 	assert_non_null(strstr(last.text, "plugin_opt_files_dir"));
 }
 

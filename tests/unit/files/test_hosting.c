@@ -10,31 +10,31 @@
 
 static void test_held(void **state)
 {
-	struct fw_delivery delivery = {.folder = "."};
+	struct fw_hosting hosting = {.folder = "."};
 	struct fw_file_stamp stamp;
 
 	(void)state;
 	write_file("image", "abc", 3);
-	stamp = fw_files_look(".", "image");
-	assert_true(fw_delivery_may_hold(&delivery, "image", &stamp));
+	stamp = fw_folder_look(".", "image");
+	assert_true(fw_hosting_may_hold(&hosting, "image", &stamp));
 	stamp.inode++;
-	assert_false(fw_delivery_may_hold(&delivery, "image", &stamp));
-	assert_true(atomic_load(&delivery.suspect));
+	assert_false(fw_hosting_may_hold(&hosting, "image", &stamp));
+	assert_true(atomic_load(&hosting.suspect));
 }
 
 /* Nothing of it is looked at on the broker's thread, not even whether it is there. */
 static void test_remote(void **state)
 {
-	struct fw_delivery delivery = {.folder = "absent", .remote = true};
+	struct fw_hosting hosting = {.folder = "absent", .remote = true};
 	struct fw_file_stamp stamp = {.size = 3};
 
 	(void)state;
-	assert_true(fw_delivery_may_hold(&delivery, "image", &stamp));
-	assert_false(atomic_load(&delivery.suspect));
-	assert_false(fw_delivery_holds(&delivery, "image", &stamp));
-	assert_true(atomic_load(&delivery.suspect));
-	assert_true(fw_files_remote("absent"));
-	assert_false(fw_files_remote("/proc"));
+	assert_true(fw_hosting_may_hold(&hosting, "image", &stamp));
+	assert_false(atomic_load(&hosting.suspect));
+	assert_false(fw_hosting_holds(&hosting, "image", &stamp));
+	assert_true(atomic_load(&hosting.suspect));
+	assert_true(fw_folder_remote("absent"));
+	assert_false(fw_folder_remote("/proc"));
 }
 
 static void test_names_nobody(void **state)
@@ -50,20 +50,20 @@ static void test_names_nobody(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
-		if (!fw_delivery_names_nobody(&(struct fw_delivery){.url_base = nobody[i]}))
+		if (!fw_hosting_names_nobody(&(struct fw_hosting){.url_base = nobody[i]}))
 			fail_msg("%s", nobody[i]);
 	}
 	for (size_t i = 0; i < sizeof(somebody) / sizeof(somebody[0]); i++) {
-		if (fw_delivery_names_nobody(&(struct fw_delivery){.url_base = somebody[i]}))
+		if (fw_hosting_names_nobody(&(struct fw_hosting){.url_base = somebody[i]}))
 			fail_msg("%s", somebody[i]);
 	}
-	assert_false(fw_delivery_names_nobody(&(struct fw_delivery){.url_base = NULL}));
+	assert_false(fw_hosting_names_nobody(&(struct fw_hosting){.url_base = NULL}));
 }
 
 /* A URL lives at least as long as it is to, whatever part of a second it was made in. */
 static void test_life(void **state)
 {
-	struct fw_delivery delivery = {.url_base = "http://h", .ttl_seconds = 3, .key = {.bytes = "0123456789abcdef", .len = 16}};
+	struct fw_hosting hosting = {.url_base = "http://h", .ttl_seconds = 3, .key = {.bytes = "0123456789abcdef", .len = 16}};
 	static const struct {
 		int64_t now;
 		const char *expires;
@@ -71,7 +71,7 @@ static void test_life(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char *url = fw_delivery_url(&delivery, FW_SLICE("lamp"), FW_SLICE("lamp-1"), "f1", "image.bin", cases[i].now);
+		char *url = fw_hosting_url(&hosting, FW_SLICE("lamp"), FW_SLICE("lamp-1"), "f1", "image.bin", cases[i].now);
 
 		assert_non_null(strstr(url, cases[i].expires));
 		free(url);

@@ -9,24 +9,24 @@
 
 #include <cmocka.h>
 
-static struct fw_access_record record(const char *device, const char *firmware_id, int64_t at, int64_t bytes, int64_t reached)
+static struct fw_transfers_record record(const char *device, const char *firmware_id, int64_t at, int64_t bytes, int64_t reached)
 {
-	struct fw_access_record made = {.product_id = "lamp", .first_at = at, .last_at = bytes ? at : 0, .bytes = bytes, .reached = reached, .total = 100, .requests = 1};
+	struct fw_transfers_record made = {.product_id = "lamp", .first_at = at, .last_at = bytes ? at : 0, .bytes = bytes, .reached = reached, .total = 100, .requests = 1};
 
 	snprintf(made.device_id, sizeof(made.device_id), "%s", device);
 	snprintf(made.firmware_id, sizeof(made.firmware_id), "%s", firmware_id);
 	return made;
 }
 
-static void note(struct fw_access *access, struct fw_access_record made)
+static void note(struct fw_transfers *access, struct fw_transfers_record made)
 {
-	fw_access_note(access, &made);
+	fw_transfers_note(access, &made);
 }
 
 static void test_merged(void **state)
 {
-	struct fw_access *access = fw_access_new(10);
-	struct fw_access_record out[10];
+	struct fw_transfers *access = fw_transfers_new(10);
+	struct fw_transfers_record out[10];
 	bool left;
 
 	(void)state;
@@ -36,21 +36,21 @@ static void test_merged(void **state)
 	note(access, record("d2", "f1", 1000, 1, 1));
 	note(access, record("", "f1", 1000, 1, 1));
 	note(access, record("d1", "f2", 1000, 1, 1));
-	assert_int_equal(fw_access_take(access, out, 10, &left), 4);
+	assert_int_equal(fw_transfers_take(access, out, 10, &left), 4);
 	for (size_t i = 0; i < 4; i++) {
 		if (strcmp(out[i].device_id, "d1") != 0 || strcmp(out[i].firmware_id, "f1") != 0)
 			continue;
 		assert_true(out[i].first_at == 1000 && out[i].last_at == 3000 && out[i].bytes == 60 && out[i].reached == 60 && out[i].requests == 3);
 	}
-	assert_int_equal(fw_access_take(access, out, 10, &left), 0);
-	fw_access_free(access);
-	fw_access_free(NULL);
+	assert_int_equal(fw_transfers_take(access, out, 10, &left), 0);
+	fw_transfers_free(access);
+	fw_transfers_free(NULL);
 }
 
 static void test_bounded_and_taken_in_parts(void **state)
 {
-	struct fw_access *access = fw_access_new(5);
-	struct fw_access_record out[3];
+	struct fw_transfers *access = fw_transfers_new(5);
+	struct fw_transfers_record out[3];
 	char device[8];
 	bool left;
 
@@ -60,24 +60,24 @@ static void test_bounded_and_taken_in_parts(void **state)
 		note(access, record(device, "f", 1, 1, 1));
 	}
 	note(access, record("d0", "f", 1, 1, 1));
-	assert_int_equal(fw_access_take(access, out, 3, &left), 3);
+	assert_int_equal(fw_transfers_take(access, out, 3, &left), 3);
 	assert_true(left);
-	fw_access_note(access, &out[0]);
+	fw_transfers_note(access, &out[0]);
 	/* what came meanwhile is not among the rest */
-	assert_int_equal(fw_access_take(access, out, 3, &left), 2);
+	assert_int_equal(fw_transfers_take(access, out, 3, &left), 2);
 	assert_false(left);
-	assert_int_equal(fw_access_take(access, out, 3, &left), 1);
+	assert_int_equal(fw_transfers_take(access, out, 3, &left), 1);
 	assert_false(left);
-	assert_int_equal(fw_access_take(access, out, 3, &left), 0);
+	assert_int_equal(fw_transfers_take(access, out, 3, &left), 0);
 	assert_false(left);
-	fw_access_free(access);
+	fw_transfers_free(access);
 }
 
 /* Devices that go on keep nobody else from being written down. */
 static void test_comes_to_an_end(void **state)
 {
-	struct fw_access *access = fw_access_new(10);
-	struct fw_access_record out;
+	struct fw_transfers *access = fw_transfers_new(10);
+	struct fw_transfers_record out;
 	char device[8];
 	int times[4] = {0};
 	bool left = true;
@@ -89,7 +89,7 @@ static void test_comes_to_an_end(void **state)
 	}
 	for (int i = 0; i < 4; i++) {
 		assert_true(left);
-		assert_int_equal(fw_access_take(access, &out, 1, &left), 1);
+		assert_int_equal(fw_transfers_take(access, &out, 1, &left), 1);
 		times[atoi(out.device_id)]++;
 		note(access, out);
 	}
@@ -97,15 +97,15 @@ static void test_comes_to_an_end(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(times[i], 1);
 	/* the bound is that of both tables */
-	assert_int_equal(fw_access_take(access, &out, 1, &left), 1);
+	assert_int_equal(fw_transfers_take(access, &out, 1, &left), 1);
 	for (int i = 4; i < 20; i++) {
 		snprintf(device, sizeof(device), "%d", i);
 		note(access, record(device, "f", 1, 1, 1));
 	}
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(fw_access_take(access, &out, 1, &left), 1);
-	assert_int_equal(fw_access_take(access, &out, 1, &left), 0);
-	fw_access_free(access);
+		assert_int_equal(fw_transfers_take(access, &out, 1, &left), 1);
+	assert_int_equal(fw_transfers_take(access, &out, 1, &left), 0);
+	fw_transfers_free(access);
 }
 
 static void count(void *context)
@@ -115,17 +115,17 @@ static void count(void *context)
 
 static void test_sampler(void **state)
 {
-	struct fw_access *access = fw_access_new(5);
+	struct fw_transfers *access = fw_transfers_new(5);
 	int counted = 0;
 
 	(void)state;
-	fw_access_sample(access);
-	fw_access_set_sampler(access, count, &counted);
-	fw_access_sample(access);
-	fw_access_set_sampler(access, NULL, NULL);
-	fw_access_sample(access);
+	fw_transfers_sample(access);
+	fw_transfers_set_sampler(access, count, &counted);
+	fw_transfers_sample(access);
+	fw_transfers_set_sampler(access, NULL, NULL);
+	fw_transfers_sample(access);
 	assert_int_equal(counted, 1);
-	fw_access_free(access);
+	fw_transfers_free(access);
 }
 
 int main(void)

@@ -93,14 +93,14 @@ static void test_changed_while_read(void **state)
 	fw_verify_job_clear(&given);
 }
 
-static int writer = -1;
+static int transaction = -1;
 
 static void open_it(void *context, int64_t done)
 {
 	(void)context;
 	(void)done;
-	if (writer < 0)
-		writer = open("d/image", O_WRONLY | O_CLOEXEC);
+	if (transaction < 0)
+		transaction = open("d/image", O_WRONLY | O_CLOEXEC);
 }
 
 /* Not while somebody has it open for writing, however long nothing is written; nor when somebody began meanwhile. */
@@ -112,12 +112,12 @@ static void test_open_for_writing(void **state)
 	(void)state;
 	settle();
 	assert_true(fw_verify_file("d", &given, NULL, open_it, NULL, &result));
-	assert_true(writer >= 0);
+	assert_true(transaction >= 0);
 	assert_int_equal(result.outcome, FW_VERIFY_UNSETTLED);
 	assert_non_null(strstr(result.reason.text, "open for writing"));
 	settle();
 	assert_verdict(job("image", NULL, NULL, -1), FW_VERIFY_UNSETTLED, "open for writing");
-	close(writer);
+	close(transaction);
 	assert_verdict(job("image", NULL, NULL, -1), FW_VERIFY_GOOD, "");
 	fw_verify_job_clear(&given);
 }

@@ -32,7 +32,7 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	(void)context;
 	if (fw_slice_equal(firmware_id, FW_SLICE("busy")))
 		return FW_BUSY;
-	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_files_open("d", file.at, &out->fd, &out->stamp, NULL) != FW_OK)
+	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_folder_open("d", file.at, &out->fd, &out->stamp, NULL) != FW_OK)
 		return FW_NOT_FOUND;
 	if (fw_slice_equal(file, FW_SLICE("image")) && !fw_file_stamp_equal(&out->stamp, &verified)) {
 		close(out->fd);

@@ -11,7 +11,7 @@
 
 #include "protocol/json_object.h"
 
-static struct fw_plain members[FW_PLAIN_MEMBERS];
+static struct fw_json_scan members[FW_JSON_MEMBERS];
 static size_t count;
 static const char *why;
 static char room[FW_PAYLOAD_MAX];
@@ -33,10 +33,10 @@ static enum fw_status scan(const char *text)
 	memcpy(copy, text, len);
 	why = NULL;
 	count = 0;
-	return fw_object_read((struct fw_slice){copy, len}, is_wanted, room, members, &count, &why);
+	return fw_json_object_read((struct fw_slice){copy, len}, is_wanted, room, members, &count, &why);
 }
 
-static void assert_member(size_t i, const char *name, enum fw_plain_type type, const char *text)
+static void assert_member(size_t i, const char *name, enum fw_json_scan_type type, const char *text)
 {
 	assert_true(i < count);
 	assert_true(fw_slice_equal(members[i].name, fw_slice_of(name)));
@@ -52,17 +52,17 @@ static void wanted_members_are_read(void **state)
 		     "\"f\":null,\"g\":{\"a\":[]},\"h\":[[]],\"\":\"\" } \n"),
 		FW_OK);
 	assert_int_equal(count, 9);
-	assert_member(0, "a", FW_PLAIN_TEXT, "1.0");
-	assert_member(1, "b", FW_PLAIN_INTEGER, "-7");
+	assert_member(0, "a", FW_JSON_TEXT, "1.0");
+	assert_member(1, "b", FW_JSON_INTEGER, "-7");
 	assert_true(members[1].integer == -7);
-	assert_member(2, "c", FW_PLAIN_REAL, "1.5e3");
-	assert_true(fw_object_real(members[2].text) == 1500);
-	assert_int_equal(members[3].type, FW_PLAIN_TRUE);
-	assert_int_equal(members[4].type, FW_PLAIN_FALSE);
-	assert_int_equal(members[5].type, FW_PLAIN_NULL);
-	assert_int_equal(members[6].type, FW_PLAIN_OTHER);
-	assert_int_equal(members[7].type, FW_PLAIN_OTHER);
-	assert_member(8, "", FW_PLAIN_TEXT, "");
+	assert_member(2, "c", FW_JSON_REAL, "1.5e3");
+	assert_true(fw_json_object_real(members[2].text) == 1500);
+	assert_int_equal(members[3].type, FW_JSON_TRUE);
+	assert_int_equal(members[4].type, FW_JSON_FALSE);
+	assert_int_equal(members[5].type, FW_JSON_NULL);
+	assert_int_equal(members[6].type, FW_JSON_OTHER);
+	assert_int_equal(members[7].type, FW_JSON_OTHER);
+	assert_member(8, "", FW_JSON_TEXT, "");
 	assert_int_equal(scan("{}"), FW_OK);
 	assert_int_equal(count, 0);
 }
@@ -75,9 +75,9 @@ static void escapes_are_resolved(void **state)
 			"\"\\u00e4\":\"plain \xe2\x82\xac\",\"b\":\"\\u0041\"}"),
 		FW_OK);
 	assert_member(
-		0, "a", FW_PLAIN_TEXT, "\"\\/\b\f\n\r\t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x");
-	assert_member(1, "\xc3\xa4", FW_PLAIN_TEXT, "plain \xe2\x82\xac");
-	assert_member(2, "b", FW_PLAIN_TEXT, "A");
+		0, "a", FW_JSON_TEXT, "\"\\/\b\f\n\r\t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x");
+	assert_member(1, "\xc3\xa4", FW_JSON_TEXT, "plain \xe2\x82\xac");
+	assert_member(2, "b", FW_JSON_TEXT, "A");
 	assert_int_equal(scan("{\"a\":\"x\\u0000y\"}"), FW_OK);
 	assert_true(fw_slice_equal(members[0].text, FW_SLICE("x\0y")));
 }
@@ -89,12 +89,12 @@ static void numbers_keep_their_limits(void **state)
 		scan("{\"a\":9223372036854775807,\"b\":-9223372036854775808,\"c\":9223372036854775808,\"d\":-0,"
 		     "\"e\":0.10,\"f\":123456789012345678901234567890}"),
 		FW_OK);
-	assert_true(members[0].type == FW_PLAIN_INTEGER && members[0].integer == INT64_MAX);
-	assert_true(members[1].type == FW_PLAIN_INTEGER && members[1].integer == INT64_MIN);
-	assert_int_equal(members[2].type, FW_PLAIN_REAL);
-	assert_true(members[3].type == FW_PLAIN_INTEGER && members[3].integer == 0);
-	assert_true(fw_object_real(members[4].text) == 0.1);
-	assert_int_equal(members[5].type, FW_PLAIN_REAL);
+	assert_true(members[0].type == FW_JSON_INTEGER && members[0].integer == INT64_MAX);
+	assert_true(members[1].type == FW_JSON_INTEGER && members[1].integer == INT64_MIN);
+	assert_int_equal(members[2].type, FW_JSON_REAL);
+	assert_true(members[3].type == FW_JSON_INTEGER && members[3].integer == 0);
+	assert_true(fw_json_object_real(members[4].text) == 0.1);
+	assert_int_equal(members[5].type, FW_JSON_REAL);
 	assert_int_equal(scan("{\"a\":1e308,\"b\":1E-999}"), FW_OK);
 	assert_int_equal(scan("{\"a\":[1e309]}"), FW_INVALID);
 	assert_string_equal(why, "a number is out of range");
@@ -150,7 +150,7 @@ static void no_object_gives_a_member_twice(void **state)
 			many + len, sizeof(many) - len, "%s\"%x\":0", i ? "," : "", i);
 	many[len] = '}';
 	assert_int_equal(scan(many), FW_OK);
-	assert_int_equal(count, FW_PLAIN_MEMBERS);
+	assert_int_equal(count, FW_JSON_MEMBERS);
 	memcpy(many + len, ",\"5\":0}", 8);
 	assert_int_equal(scan(many), FW_INVALID);
 	assert_string_equal(why, "a member is given twice");

@@ -1,4 +1,4 @@
-/* Messages: what the contract allows is read, all else is refused with a sentence. */
+/* Messages: what the contract allows is read, all else is refused with a message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static enum fw_status parse(enum fw_topic_kind kind, const char *payload)
 	return parse_bytes(kind, payload, strlen(payload));
 }
 
-/* The payload is refused, with a sentence that says `about`. */
+/* The payload is refused, with a message that says `about`. */
 static void refused(enum fw_topic_kind kind, const char *payload, const char *about)
 {
 	if (parse(kind, payload) != FW_INVALID)
@@ -384,7 +384,7 @@ static void versions_are_trimmed(void **state)
 		enum fw_topic_kind kind;
 		const char *member;
 		size_t where;
-	} places[] = {
+	} connections[] = {
 		{FW_TOPIC_REPORT, "version", offsetof(struct fw_message, version)},
 		{FW_TOPIC_READ_REPLY, "version", offsetof(struct fw_message, version)},
 		{FW_TOPIC_UPGRADE_PROGRESS, "version", offsetof(struct fw_message, version)},
@@ -394,17 +394,17 @@ static void versions_are_trimmed(void **state)
 	char payload[512];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		const struct fw_slice *version = (const struct fw_slice *)((const char *)&message + places[i].where);
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++) {
+		const struct fw_slice *version = (const struct fw_slice *)((const char *)&message + connections[i].where);
 
 		for (size_t k = 0; k < sizeof(same) / sizeof(same[0]); k++) {
-			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", places[i].member, same[k]);
-			assert_int_equal(parse(places[i].kind, payload), FW_OK);
+			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", connections[i].member, same[k]);
+			assert_int_equal(parse(connections[i].kind, payload), FW_OK);
 			assert_slice(*version, "2.0");
 		}
 		for (size_t k = 0; k < sizeof(none) / sizeof(none[0]); k++) {
-			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", places[i].member, none[k]);
-			assert_int_equal(parse(places[i].kind, payload), FW_OK);
+			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", connections[i].member, none[k]);
+			assert_int_equal(parse(connections[i].kind, payload), FW_OK);
 			assert_int_equal(version->len, 0);
 		}
 	}

@@ -109,7 +109,7 @@ static void an_offer_says_what_the_catalog_has(void **state)
 
 static void an_offer_may_have_its_url_added_for_each_device(void **state)
 {
-	struct fw_offer apart = {.firmware_id = "f",
+	struct fw_offer own_table = {.firmware_id = "f",
 		.url = "not told",
 		.version = "v",
 		.sign = "s",
@@ -117,7 +117,7 @@ static void an_offer_may_have_its_url_added_for_each_device(void **state)
 		.parameters = "{}",
 		.size = 1,
 		.url_apart = true};
-	char *rendered = render(&apart), *text;
+	char *rendered = render(&own_table), *text;
 	size_t len;
 
 	(void)state;

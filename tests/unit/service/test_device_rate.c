@@ -12,18 +12,18 @@
 #define NOW INT64_C(1000000)
 
 /* How many messages of `bytes` a device may send at this moment. */
-static unsigned burst(struct fw_rate *rate, const char *device, size_t bytes, int64_t now)
+static unsigned burst(struct fw_device_rate *rate, const char *device, size_t bytes, int64_t now)
 {
 	unsigned count = 0;
 
-	while (count < 1000000 && fw_rate_take(rate, fw_slice_of(device), bytes, now))
+	while (count < 1000000 && fw_device_rate_take(rate, fw_slice_of(device), bytes, now))
 		count++;
 	return count;
 }
 
-static struct fw_rate *begin(long per_minute)
+static struct fw_device_rate *begin(long per_minute)
 {
-	struct fw_rate *rate = fw_rate_new(per_minute);
+	struct fw_device_rate *rate = fw_device_rate_new(per_minute);
 
 	assert_non_null(rate);
 	return rate;
@@ -31,7 +31,7 @@ static struct fw_rate *begin(long per_minute)
 
 static void test_a_bucket(void **state)
 {
-	struct fw_rate *rate = begin(1200);
+	struct fw_device_rate *rate = begin(1200);
 
 	(void)state;
 	assert_int_equal(burst(rate, "d1", 100, NOW), 1200);
@@ -43,7 +43,7 @@ static void test_a_bucket(void **state)
 	assert_int_equal(burst(rate, "d1", 100, NOW + 61050), 1200);
 	/* no more than a full one, however long it was silent */
 	assert_int_equal(burst(rate, "d1", 100, NOW + 10000000), 1200);
-	fw_rate_free(rate);
+	fw_device_rate_free(rate);
 }
 
 static void test_each_rate_is_exact(void **state)
@@ -52,21 +52,21 @@ static void test_each_rate_is_exact(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-		struct fw_rate *rate = begin(rates[i]);
+		struct fw_device_rate *rate = begin(rates[i]);
 
 		assert_int_equal(burst(rate, "d1", 0, NOW), rates[i]);
 		assert_int_equal(burst(rate, "d1", 0, NOW + 60000), rates[i]);
-		fw_rate_free(rate);
+		fw_device_rate_free(rate);
 	}
 }
 
 static void test_no_limit(void **state)
 {
-	struct fw_rate *rate = begin(0);
+	struct fw_device_rate *rate = begin(0);
 
 	(void)state;
 	assert_int_equal(burst(rate, "d1", 65536, NOW), 1000000);
-	fw_rate_free(rate);
+	fw_device_rate_free(rate);
 }
 
 static void test_a_large_message_counts_for_several(void **state)
@@ -79,38 +79,38 @@ static void test_a_large_message_counts_for_several(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct fw_rate *rate = begin(3200);
+		struct fw_device_rate *rate = begin(3200);
 
 		assert_int_equal(burst(rate, "d1", sizes[i].bytes, NOW), 3200 / sizes[i].tokens);
-		fw_rate_free(rate);
+		fw_device_rate_free(rate);
 	}
 }
 
 static void test_a_small_bucket_holds_any_message(void **state)
 {
-	struct fw_rate *rate = begin(2);
+	struct fw_device_rate *rate = begin(2);
 
 	(void)state;
 	assert_int_equal(burst(rate, "d1", 8192, NOW), 1);
 	assert_int_equal(burst(rate, "d1", 8192, NOW + 60000), 1);
-	fw_rate_free(rate);
+	fw_device_rate_free(rate);
 }
 
 /* One that says too much is refused as long as it goes on, whoever else comes meanwhile; and none
  * of those is refused for its sake. */
 static void test_a_crowd_neither_frees_nor_blocks(void **state)
 {
-	struct fw_rate *rate = begin(1200);
+	struct fw_device_rate *rate = begin(1200);
 	char name[32];
 
 	(void)state;
 	assert_int_equal(burst(rate, "hostile", 100, NOW), 1200);
 	for (unsigned i = 0; i < 1000000; i++) {
 		snprintf(name, sizeof(name), "honest %u", i);
-		assert_true(fw_rate_take(rate, fw_slice_of(name), 100, NOW));
+		assert_true(fw_device_rate_take(rate, fw_slice_of(name), 100, NOW));
 	}
 	assert_int_equal(burst(rate, "hostile", 100, NOW), 0);
-	fw_rate_free(rate);
+	fw_device_rate_free(rate);
 }
 
 int main(void)

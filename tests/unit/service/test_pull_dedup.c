@@ -12,36 +12,36 @@
 #define NOW INT64_C(1700000000000)
 #define MINUTE 60000
 
-static struct fw_recent *recent;
+static struct fw_pull_dedup *pull_dedup;
 static uint64_t generation = 1, connection = 1;
 
 static int set_up(void **state)
 {
 	(void)state;
-	recent = fw_recent_new();
-	return recent ? 0 : -1;
+	pull_dedup = fw_pull_dedup_new();
+	return pull_dedup ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	fw_recent_free(recent);
+	fw_pull_dedup_free(pull_dedup);
 	return 0;
 }
 
 static bool news_of(const char *product, const char *device, const char *version, int64_t now)
 {
-	struct fw_recent_word word = {.version = fw_slice_of(version), .connection = connection, .generation = generation, .now = now};
+	struct fw_pull_told word = {.version = fw_slice_of(version), .connection = connection, .generation = generation, .now = now};
 
-	return fw_recent_note(recent, fw_slice_of(product), fw_slice_of(device), &word);
+	return fw_pull_dedup_note(pull_dedup, fw_slice_of(product), fw_slice_of(device), &word);
 }
 
 static bool offer_is_news(const char *version, const char *offered)
 {
-	struct fw_recent_word word = {.version = fw_slice_of(version), .offered = fw_slice_of(offered), .connection = connection,
+	struct fw_pull_told word = {.version = fw_slice_of(version), .offered = fw_slice_of(offered), .connection = connection,
 		.generation = generation, .now = NOW};
 
-	return fw_recent_note(recent, FW_SLICE("lamp"), FW_SLICE("d1"), &word);
+	return fw_pull_dedup_note(pull_dedup, FW_SLICE("lamp"), FW_SLICE("d1"), &word);
 }
 
 static void test_another_offer_is_news(void **state)
@@ -122,9 +122,9 @@ static void test_forget(void **state)
 {
 	(void)state;
 	assert_true(news("d1", "1.0", NOW));
-	fw_recent_forget(recent, FW_SLICE("lamp"), FW_SLICE("d1"));
+	fw_pull_dedup_forget(pull_dedup, FW_SLICE("lamp"), FW_SLICE("d1"));
 	assert_true(news("d1", "1.0", NOW + 1));
-	fw_recent_forget(recent, FW_SLICE("lamp"), FW_SLICE("never heard of"));
+	fw_pull_dedup_forget(pull_dedup, FW_SLICE("lamp"), FW_SLICE("never heard of"));
 }
 
 /* It may forget, under far too many devices, but never takes news for a repetition. */

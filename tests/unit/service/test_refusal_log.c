@@ -13,27 +13,27 @@
 
 #define MINUTE 60000
 
-static struct fw_refusals *refusals;
+static struct fw_refusal_log *refusal_log;
 static char line[FW_REFUSAL_LINE];
 
 static int set_up(void **state)
 {
 	(void)state;
-	refusals = fw_refusals_new();
-	return refusals ? 0 : -1;
+	refusal_log = fw_refusal_log_new();
+	return refusal_log ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	fw_refusals_free(refusals);
+	fw_refusal_log_free(refusal_log);
 	return 0;
 }
 
 static bool told(enum fw_refusal why, enum fw_topic_kind kind, const char *client, int64_t now)
 {
 	memset(line, 'Z', sizeof(line));
-	return fw_refusals_line(refusals, why, kind, client, "/lamp/d1/firmware/report", "the client is not that device", now, line);
+	return fw_refusal_log_line(refusal_log, why, kind, client, "/lamp/d1/firmware/report", "the client is not that device", now, line);
 }
 
 static void test_the_line(void **state)
@@ -72,7 +72,7 @@ static void test_kinds_do_not_hide_each_other(void **state)
 static bool told_of(enum fw_refusal why, const char *detail, int64_t now)
 {
 	memset(line, 'Z', sizeof(line));
-	return fw_refusals_line(refusals, why, FW_TOPIC_REPORT, "d1", "/lamp/d1/firmware/report", detail, now, line);
+	return fw_refusal_log_line(refusal_log, why, FW_TOPIC_REPORT, "d1", "/lamp/d1/firmware/report", detail, now, line);
 }
 
 static void test_faults_do_not_hide_each_other(void **state)
@@ -109,9 +109,9 @@ static void test_what_is_not_refused_is_not_called_so(void **state)
 	(void)state;
 	assert_true(told_of(FW_MENDED, "timestamp must be an integer", 0));
 	assert_string_equal(line, "mended report from client d1 on /lamp/d1/firmware/report: timestamp must be an integer");
-	assert_true(fw_refusals_line(refusals, FW_ASTRAY, FW_TOPIC_OTHER, "d1\n", "p/d\x1b/firmware/pull", "a slash is missing", 0, line));
+	assert_true(fw_refusal_log_line(refusal_log, FW_ASTRAY, FW_TOPIC_OTHER, "d1\n", "p/d\x1b/firmware/pull", "a slash is missing", 0, line));
 	assert_string_equal(line, "client d1\\x0a publishes on p/d\\x1b/firmware/pull, which is no firmware topic: a slash is missing");
-	assert_true(fw_refusals_line(refusals, FW_UNRETAINED, FW_TOPIC_OTHER, "d1", "/p/d/firmware/pull", "never", 0, line));
+	assert_true(fw_refusal_log_line(refusal_log, FW_UNRETAINED, FW_TOPIC_OTHER, "d1", "/p/d/firmware/pull", "never", 0, line));
 	assert_string_equal(line, "client d1 publishes on /p/d/firmware/pull with the retain flag, which is taken off: never (said once)");
 }
 
@@ -137,7 +137,7 @@ static void test_long_names_are_cut(void **state)
 		memset(name, kind ? 'a' : '\n', 65535);
 		name[65535] = '\0';
 		memset(line, 'Z', sizeof(line));
-		assert_true(fw_refusals_line(refusals, FW_REFUSED_ID, (enum fw_topic_kind)kind, name, name, "detail", 0, line));
+		assert_true(fw_refusal_log_line(refusal_log, FW_REFUSED_ID, (enum fw_topic_kind)kind, name, name, "detail", 0, line));
 		assert_non_null(memchr(line, '\0', sizeof(line)));
 		assert_true(strlen(line) < 600);
 		assert_non_null(strstr(line, "... on "));

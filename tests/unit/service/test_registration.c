@@ -19,7 +19,7 @@ static struct {
 	enum fw_status status;
 	unsigned asked;
 } rows;
-static struct fw_pending *pending;
+static struct fw_unapplied *unapplied;
 static uint64_t generation;
 
 static enum fw_status find(
@@ -35,7 +35,7 @@ static enum fw_status find(
 
 static struct fw_registration *begin(enum fw_registration_mode mode)
 {
-	struct fw_registration *registration = fw_registration_new(mode, find, NULL, pending);
+	struct fw_registration *registration = fw_registration_new(mode, find, NULL, unapplied);
 
 	assert_non_null(registration);
 	return registration;
@@ -48,14 +48,14 @@ static int set_up(void **state)
 	rows.status = FW_OK;
 	rows.asked = 0;
 	generation = 1;
-	pending = fw_pending_new();
-	return pending ? 0 : -1;
+	unapplied = fw_unapplied_new();
+	return unapplied ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	fw_pending_free(pending);
+	fw_unapplied_free(unapplied);
 	return 0;
 }
 
@@ -82,7 +82,7 @@ static void test_once_by_what_is_not_applied_yet(void **state)
 	struct fw_registration *registration = begin(FW_REGISTRATION_ONCE);
 
 	(void)state;
-	assert_int_equal(fw_pending_hear(pending, LAMP, D1), FW_OK);
+	assert_int_equal(fw_unapplied_hear(unapplied, LAMP, D1), FW_OK);
 	assert_int_equal(
 		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
 	assert_int_equal(
@@ -100,7 +100,7 @@ static void test_closed(void **state)
 	struct fw_registration *registration = begin(FW_REGISTRATION_CLOSED);
 
 	(void)state;
-	assert_int_equal(fw_pending_hear(pending, LAMP, D1), FW_OK);
+	assert_int_equal(fw_unapplied_hear(unapplied, LAMP, D1), FW_OK);
 	assert_int_equal(
 		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
 	rows.lamp = true;

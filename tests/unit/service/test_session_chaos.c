@@ -119,10 +119,10 @@ static void take_step(void)
 /* As a device does that gets no acknowledgement: it sends again. */
 static void say(const struct fw_client *client, const char *topic, const char *payload)
 {
-	const struct fw_request request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1};
-	enum fw_verdict verdict = FW_AGAIN;
+	const struct fw_incoming request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1};
+	enum fw_verdict verdict = FW_NO_ACK;
 
-	for (int i = 0; i < TRIES && verdict == FW_AGAIN; i++)
+	for (int i = 0; i < TRIES && verdict == FW_NO_ACK; i++)
 		verdict = fw_service_message(session.service, client, &request);
 	assert_int_equal(verdict, FW_PASS);
 }
@@ -130,7 +130,7 @@ static void say(const struct fw_client *client, const char *topic, const char *p
 /* As a device does that gets no answer: it asks again. */
 static enum fw_verdict ask(const struct fw_client *client, const char *topic, const char *payload, const char *response_topic)
 {
-	const struct fw_request request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1, .properties = response_topic};
+	const struct fw_incoming request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1, .properties = response_topic};
 	unsigned before = session.answers;
 	enum fw_verdict verdict = FW_PASS;
 
@@ -148,7 +148,7 @@ static void download(void)
 
 	for (int i = 0; i < TRIES && session.chunks == before; i++) {
 		say(&lamp, "/lamp/d1/firmware/chunk", payload);
-		while (fw_chunks_under_way(fw_courier_chunks(session.service->courier)))
+		while (fw_chunks_under_way(fw_download_chunks(session.service->download)))
 			fw_service_tick(session.service);
 	}
 	assert_int_equal(session.chunks, before + 1);
@@ -170,7 +170,7 @@ static void talk(void)
 	assert_answered("version_not_found");
 	ask(&other, "/lamp/d2/firmware/pull", "[]", NULL);
 	assert_answered("bad_request");
-	assert_int_equal(fw_service_message(session.service, &evil, &(struct fw_request){.topic = "/lamp/d1/firmware/report", .payload = "{}", .len = 2}), FW_DENY);
+	assert_int_equal(fw_service_message(session.service, &evil, &(struct fw_incoming){.topic = "/lamp/d1/firmware/report", .payload = "{}", .len = 2}), FW_DENY);
 	say(&console, "/lamp/d2/firmware/report", "{\"version\":\"1.0\",\"timestamp\":2,\"x\":{}}");
 	say(&lamp, "/lamp/d1/elsewhere", "");
 	download();

@@ -81,11 +81,11 @@ static void test_a_disk_that_is_doubted_is_asked_each_time(void **state)
 	struct fw_spool *spool = open_mapped(*state, 0);
 
 	append(spool, "one");
-	fw_spool_doubt(spool, true);
+	fw_spool_suspect(spool, true);
 	append(spool, "two");
 	each_file(*state, note_size);
 	assert_int_equal(size_of_file, 2 * (HEADER + 3));
-	fw_spool_doubt(spool, false);
+	fw_spool_suspect(spool, false);
 	append_big(spool, BIG_PER_SEGMENT + 1);
 	expect(spool, 1, "one");
 	expect(spool, 2, "two");

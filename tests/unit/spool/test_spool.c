@@ -366,11 +366,11 @@ static void test_writer_and_reader_threads(void **state)
 	struct fw_spool *spool = reopen(*state, 0);
 	const unsigned char *payload;
 	uint64_t expected = 1, released = 0, rewound = 0, sequence;
-	pthread_t writer;
+	pthread_t transaction;
 	void *failed;
 	size_t len;
 
-	pthread_create(&writer, NULL, write_many, spool);
+	pthread_create(&transaction, NULL, write_many, spool);
 	while (expected <= THREADED) {
 		enum fw_status status = fw_spool_read(spool, &payload, &len, &sequence);
 
@@ -389,7 +389,7 @@ static void test_writer_and_reader_threads(void **state)
 			expected = released + 1;
 		}
 	}
-	pthread_join(writer, &failed);
+	pthread_join(transaction, &failed);
 	assert_null(failed);
 	expect_end(spool);
 	fw_spool_release(spool, THREADED);

@@ -11,7 +11,7 @@
 
 #define MOST 10000 /* pages */
 
-static struct fw_writer writer;
+static struct fw_transaction transaction;
 static sqlite3 *reader;
 
 static int64_t log_size(void)
@@ -24,13 +24,13 @@ static int64_t log_size(void)
 /* One transaction that adds some pages to the log; what its begin said. */
 static enum fw_status write_some(void)
 {
-	enum fw_status status = fw_writer_begin(&writer);
+	enum fw_status status = fw_transaction_begin(&transaction);
 
 	if (status != FW_OK)
 		return status;
-	assert_int_equal(fw_db_exec(writer.db, "INSERT INTO progress_log (received_at, product_id, device_id, error_reason)"
+	assert_int_equal(fw_db_exec(transaction.db, "INSERT INTO progress_log (received_at, product_id, device_id, error_reason)"
 		" VALUES (1, 'p', 'd', hex(randomblob(100000)))", NULL), FW_OK);
-	return fw_writer_commit(&writer, 0);
+	return fw_transaction_commit(&transaction, 0);
 }
 
 static void write_times(int times)
@@ -53,12 +53,12 @@ static void test_reader_does_not_make_the_log_grow_without_bound(void **state)
 	int written = 0;
 
 	(void)state;
-	writer.log_most = MOST;
+	transaction.log_most = MOST;
 	assert_int_equal(fw_db_exec(reader, "BEGIN; SELECT count(*) FROM progress_log", NULL), FW_OK);
 	while ((status = write_some()) == FW_OK)
 		assert_true(++written < 1000);
 	assert_int_equal(status, FW_FAILED);
-	assert_non_null(strstr(writer.trouble, "some connection keeps a read transaction open"));
+	assert_non_null(strstr(transaction.trouble, "some connection keeps a read transaction open"));
 	size = log_size();
 	assert_true(size >= MOST * INT64_C(4096) && size < (MOST + 200) * INT64_C(4200));
 	for (int i = 0; i < 30; i++) {
@@ -94,7 +94,7 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 	int turn = 0;
 
 	(void)state;
-	writer.log_most = MOST;
+	transaction.log_most = MOST;
 	assert_int_equal(fw_db_open("catalog.db", 50, &readers[1], &error), FW_OK);
 	begin(readers[0]);
 	while (status == FW_OK && turn < 1000) {
@@ -102,21 +102,21 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 			status = write_some();
 		begin(readers[++turn % 2]);
 		end(readers[(turn + 1) % 2]);
-		writer.next_checkpoint = 0; /* the test is faster than time */
+		transaction.next_checkpoint = 0; /* the test is faster than time */
 	}
 	assert_int_equal(status, FW_FAILED);
-	assert_non_null(strstr(writer.trouble, "read transactions overlap without end"));
+	assert_non_null(strstr(transaction.trouble, "read transactions overlap without end"));
 	/* the one that is left now does not end */
-	writer.moved_at -= 70000;
+	transaction.moved_at -= 70000;
 	for (int i = 0; i < 2; i++) {
-		writer.next_checkpoint = 0;
+		transaction.next_checkpoint = 0;
 		assert_int_equal(write_some(), FW_FAILED);
-		writer.moved_at -= 70000;
+		transaction.moved_at -= 70000;
 	}
-	assert_non_null(strstr(writer.trouble, "some connection keeps a read transaction open: end it"));
+	assert_non_null(strstr(transaction.trouble, "some connection keeps a read transaction open: end it"));
 	end(readers[turn % 2]);
 	sqlite3_close(readers[1]);
-	writer.next_checkpoint = 0;
+	transaction.next_checkpoint = 0;
 	assert_int_equal(write_some(), FW_OK);
 }
 
@@ -127,7 +127,7 @@ static int open_both(void **state)
 	(void)state;
 	if (make_folder(state) != 0 || fw_schema_prepare("catalog.db", &error) != FW_OK)
 		return -1;
-	if (fw_writer_open(&writer, "catalog.db", false, &error) != FW_OK)
+	if (fw_transaction_open(&transaction, "catalog.db", false, &error) != FW_OK)
 		return -1;
 	return fw_db_open("catalog.db", 50, &reader, &error) == FW_OK ? 0 : -1;
 }
@@ -135,7 +135,7 @@ static int open_both(void **state)
 static int close_both(void **state)
 {
 	sqlite3_close(reader);
-	fw_writer_close(&writer);
+	fw_transaction_close(&transaction);
 	return remove_folder(state);
 }
 

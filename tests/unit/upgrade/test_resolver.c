@@ -32,8 +32,8 @@ static struct {
 	const char *before;    /* what it ran before the upgrade that it completed */
 } source;
 
-static struct fw_pending *pending;
-static struct fw_catalog *catalog;
+static struct fw_unapplied *unapplied;
+static struct fw_resolver *catalog;
 
 static enum fw_status generation(void *context, uint64_t *out)
 {
@@ -198,7 +198,7 @@ static enum fw_status version_of(void *context, struct fw_slice id, struct fw_sl
 	return FW_OK;
 }
 
-static const struct fw_catalog_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version,
+static const struct fw_resolver_source table = {NULL, generation, product, by_version, latest, next, open_rows, device_version,
 	completed_from, is_mislabelled, version_of};
 
 /* A product with 1.0, 1.1, 2.0 in this order, and 3.0 that is not ready. */
@@ -212,16 +212,16 @@ static int set_up(void **state)
 	source.firmware[1].version = "1.0", source.firmware[1].order = 1, source.firmware[1].ready = true;
 	source.firmware[2].version = "1.1", source.firmware[2].order = 2, source.firmware[2].ready = true;
 	source.firmware[3].version = "3.0", source.firmware[3].order = 4;
-	pending = fw_pending_new();
-	catalog = fw_catalog_new(&table, pending);
-	return pending && catalog ? 0 : -1;
+	unapplied = fw_unapplied_new();
+	catalog = fw_resolver_new(&table, unapplied);
+	return unapplied && catalog ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	fw_catalog_free(catalog);
-	fw_pending_free(pending);
+	fw_resolver_free(catalog);
+	fw_unapplied_free(unapplied);
 	return 0;
 }
 
@@ -230,7 +230,7 @@ static struct fw_answer ask(const char *current, const char *request)
 	struct fw_pull pull = {.product = LAMP, .device = D1, .current = fw_slice_of(current), .request = fw_slice_of(request), .now = NOW};
 	struct fw_answer answer;
 
-	assert_int_equal(fw_catalog_answer(catalog, &pull, &answer), FW_OK);
+	assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), FW_OK);
 	return answer;
 }
 
@@ -256,7 +256,7 @@ static void test_step_1(void **state)
 	struct fw_answer answer;
 
 	(void)state;
-	assert_int_equal(fw_catalog_answer(catalog, &(struct fw_pull){.product = FW_SLICE("oven"), .device = D1, .request = FW_SLICE("2.0")}, &answer), FW_OK);
+	assert_int_equal(fw_resolver_answer(catalog, &(struct fw_pull){.product = FW_SLICE("oven"), .device = D1, .request = FW_SLICE("2.0")}, &answer), FW_OK);
 	assert_int_equal(answer.code, FW_PULL_UNKNOWN_PRODUCT);
 	source.product.enabled = false;
 	assert_code(NULL, NULL, FW_PULL_FIRMWARE_DISABLED);
@@ -364,7 +364,7 @@ static void test_one_upgrade_at_a_time(void **state)
 	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
 	assert_offer("1.0", "1.1", "1.1");
 	/* until an uplink that is not applied yet says that it ended */
-	assert_int_equal(fw_pending_note(pending, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("f2.0")), FW_OK);
+	assert_int_equal(fw_unapplied_note(unapplied, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("f2.0")), FW_OK);
 	assert_offer("1.0", NULL, "1.1");
 }
 
@@ -398,7 +398,7 @@ static void test_a_pull_before_the_restart(void **state)
 	assert_offer("1.1", NULL, "2.0");
 	assert_false(ask("1.1", NULL).before_restart);
 	/* it has reported, as far as uplinks tell that are not applied yet */
-	assert_int_equal(fw_pending_note(pending, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}), FW_OK);
+	assert_int_equal(fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}), FW_OK);
 	assert_offer("1.0", NULL, "2.0");
 }
 
@@ -406,11 +406,11 @@ static void test_a_pull_before_the_restart_that_is_not_applied_yet(void **state)
 {
 	(void)state;
 	source.recorded = "1.0";
-	assert_int_equal(fw_pending_note(pending, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f2.0")), FW_OK);
+	assert_int_equal(fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f2.0")), FW_OK);
 	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
 	assert_offer("1.1", NULL, "2.0");
-	assert_int_equal(fw_pending_note(pending, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}), FW_OK);
+	assert_int_equal(fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}), FW_OK);
 	assert_offer("1.0", NULL, "2.0");
 }
 
@@ -443,21 +443,21 @@ static void test_unapplied_uplinks_count(void **state)
 	source.open[0] = "1.1";
 	source.open[1] = "2.0";
 	assert_offer(NULL, NULL, "2.0");
-	fw_pending_note(pending, LAMP, D1, FW_SLICE("1.1"), FW_SLICE("f2.0"));
+	fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("1.1"), FW_SLICE("f2.0"));
 	/* 2.0 has ended, 1.1 it runs */
-	assert_int_equal(fw_catalog_device_version(catalog, LAMP, D1, version, sizeof(version)), FW_OK);
+	assert_int_equal(fw_resolver_device_version(catalog, LAMP, D1, version, sizeof(version)), FW_OK);
 	assert_string_equal(version, "1.1");
 	source.product.policy = FW_POLICY_TASK;
 	changed();
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
 	/* another device is not concerned */
-	assert_int_equal(fw_catalog_device_version(catalog, LAMP, FW_SLICE("d2"), version, sizeof(version)), FW_NOT_FOUND);
-	fw_pending_applied(pending, 0, 1);
+	assert_int_equal(fw_resolver_device_version(catalog, LAMP, FW_SLICE("d2"), version, sizeof(version)), FW_NOT_FOUND);
+	fw_unapplied_applied(unapplied, 0, 1);
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
-	fw_pending_applied(pending, 1, 1);
+	fw_unapplied_applied(unapplied, 1, 1);
 	source.open[1] = NULL;
 	assert_offer(NULL, NULL, "1.1");
-	fw_pending_note(pending, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("1.1"));
+	fw_unapplied_note(unapplied, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("1.1"));
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
 }
 
@@ -530,10 +530,10 @@ static void test_trouble_is_passed_on_and_not_kept(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		changed();
 			source.trouble = troubles[i];
-		assert_int_equal(fw_catalog_answer(catalog, &pull, &answer), troubles[i]);
+		assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), troubles[i]);
 		source.trouble = FW_OK;
 		source.generation_trouble = troubles[i];
-			assert_int_equal(fw_catalog_answer(catalog, &pull, &answer), troubles[i]);
+			assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), troubles[i]);
 		source.generation_trouble = FW_OK;
 		assert_offer(NULL, NULL, "2.0");
 	}
@@ -562,9 +562,9 @@ static void test_a_version_too_long_is_no_crash(void **state)
 	(void)state;
 	memset(long_version, 'x', sizeof(long_version));
 	long_version[sizeof(long_version) - 1] = '\0';
-	assert_int_not_equal(fw_catalog_answer(catalog, &pull, &answer), FW_OK);
+	assert_int_not_equal(fw_resolver_answer(catalog, &pull, &answer), FW_OK);
 	pull.current.len--;
-	assert_int_equal(fw_catalog_answer(catalog, &pull, &answer), FW_OK);
+	assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), FW_OK);
 	assert_string_equal(answer.firmware->version, "2.0");
 }
 

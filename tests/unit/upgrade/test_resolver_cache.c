@@ -28,8 +28,8 @@ static struct {
 	unsigned asked;
 } counts;
 
-static struct fw_pending *pending;
-static struct fw_catalog *catalog;
+static struct fw_unapplied *unapplied;
+static struct fw_resolver *catalog;
 
 static enum fw_status give_generation(void *context, uint64_t *out)
 {
@@ -81,7 +81,7 @@ static enum fw_status give_device_version(void *context, struct fw_slice id, str
 	return FW_NOT_FOUND;
 }
 
-static const struct fw_catalog_source table = {.generation = give_generation, .product = give_product, .by_version = give_version,
+static const struct fw_resolver_source table = {.generation = give_generation, .product = give_product, .by_version = give_version,
 	.latest = give_latest, .device_version = give_device_version};
 
 static int set_up(void **state)
@@ -89,16 +89,16 @@ static int set_up(void **state)
 	(void)state;
 	memset(&counts, 0, sizeof(counts));
 	counts.generation = 1;
-	pending = fw_pending_new();
-	catalog = fw_catalog_new(&table, pending);
-	return pending && catalog ? 0 : -1;
+	unapplied = fw_unapplied_new();
+	catalog = fw_resolver_new(&table, unapplied);
+	return unapplied && catalog ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	fw_catalog_free(catalog);
-	fw_pending_free(pending);
+	fw_resolver_free(catalog);
+	fw_unapplied_free(unapplied);
 	return 0;
 }
 
@@ -109,7 +109,7 @@ static struct fw_answer ask(const char *product, const char *request)
 	struct fw_answer answer;
 
 	freed = 0;
-	assert_int_equal(fw_catalog_answer(catalog, &pull, &answer), FW_OK);
+	assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), FW_OK);
 	assert_true(freed <= FREED_MOST);
 	return answer;
 }

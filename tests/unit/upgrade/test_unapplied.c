@@ -28,36 +28,36 @@ static void counted_free(void *memory)
 #define D1 FW_SLICE("d1")
 #define NONE ((struct fw_slice){NULL, 0})
 
-static struct fw_pending *pending;
+static struct fw_unapplied *unapplied;
 
 static int set_up(void **state)
 {
 	(void)state;
-	pending = fw_pending_new();
-	return pending ? 0 : -1;
+	unapplied = fw_unapplied_new();
+	return unapplied ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
 	allocations_left = -1;
-	fw_pending_free(pending);
+	fw_unapplied_free(unapplied);
 	return 0;
 }
 
 static void note(struct fw_slice device, const char *version, const char *closed)
 {
-	assert_int_equal(fw_pending_note(pending, LAMP, device, fw_slice_of(version), fw_slice_of(closed)), FW_OK);
+	assert_int_equal(fw_unapplied_note(unapplied, LAMP, device, fw_slice_of(version), fw_slice_of(closed)), FW_OK);
 }
 
 static void assert_version(struct fw_slice device, const char *version)
 {
-	assert_true(fw_slice_equal(fw_pending_version(pending, LAMP, device), fw_slice_of(version)));
+	assert_true(fw_slice_equal(fw_unapplied_version(unapplied, LAMP, device), fw_slice_of(version)));
 }
 
 static bool closed(const char *firmware_id, const char *version)
 {
-	return fw_pending_closed(pending, LAMP, D1, fw_slice_of(firmware_id), fw_slice_of(version));
+	return fw_unapplied_closed(unapplied, LAMP, D1, fw_slice_of(firmware_id), fw_slice_of(version));
 }
 
 static void test_the_last_version_counts(void **state)
@@ -69,16 +69,16 @@ static void test_the_last_version_counts(void **state)
 	note(D1, NULL, "f9");
 	assert_version(D1, "2.0");
 	assert_version(FW_SLICE("d2"), NULL);
-	assert_int_equal(fw_pending_version(pending, FW_SLICE("oven"), D1).len, 0);
+	assert_int_equal(fw_unapplied_version(unapplied, FW_SLICE("oven"), D1).len, 0);
 }
 
 static void test_forgotten_once_applied(void **state)
 {
 	(void)state;
 	note(D1, "1.0", "f1"); /* record 1 */
-	fw_pending_applied(pending, 0, 1);
+	fw_unapplied_applied(unapplied, 0, 1);
 	assert_version(D1, "1.0");
-	fw_pending_applied(pending, 1, 1);
+	fw_unapplied_applied(unapplied, 1, 1);
 	assert_version(D1, NULL);
 	assert_false(closed("f1", "x"));
 }
@@ -87,16 +87,16 @@ static void test_what_came_later_is_kept(void **state)
 {
 	(void)state;
 	note(D1, "1.0", NULL); /* record 1 */
-	fw_pending_applied(pending, 0, 1);
+	fw_unapplied_applied(unapplied, 0, 1);
 	note(D1, "2.0", NULL);             /* record 2 */
 	note(FW_SLICE("d2"), "2.0", NULL); /* record 3 */
 	assert_version(D1, "2.0");
-	fw_pending_applied(pending, 1, 3);
+	fw_unapplied_applied(unapplied, 1, 3);
 	assert_version(D1, "2.0");
 	assert_version(FW_SLICE("d2"), "2.0");
-	fw_pending_applied(pending, 2, 3);
+	fw_unapplied_applied(unapplied, 2, 3);
 	assert_version(FW_SLICE("d2"), "2.0");
-	fw_pending_applied(pending, 3, 3);
+	fw_unapplied_applied(unapplied, 3, 3);
 	assert_version(D1, NULL);
 	assert_version(FW_SLICE("d2"), NULL);
 }
@@ -122,15 +122,15 @@ static void test_any_interleaving(void **state)
 			note(fw_slice_of(id), version, NULL);
 		} else {
 			applied += (random >> 24) % (last - applied + 1);
-			fw_pending_applied(pending, applied, last);
+			fw_unapplied_applied(unapplied, applied, last);
 		}
 		if (noted[device] > applied) {
 			snprintf(version, sizeof(version), "v%llu", (unsigned long long)noted[device]);
 			assert_version(fw_slice_of(id), version);
 		}
 	}
-	fw_pending_applied(pending, last, last);
-	fw_pending_applied(pending, last, last);
+	fw_unapplied_applied(unapplied, last, last);
+	fw_unapplied_applied(unapplied, last, last);
 	assert_version(FW_SLICE("d0"), NULL);
 	assert_version(FW_SLICE("d7"), NULL);
 }
@@ -146,13 +146,13 @@ static void test_closed_by_id_or_version(void **state)
 	/* what it runs, it need not be given */
 	note(D1, "3.0", NULL);
 	assert_true(closed("f3", "3.0"));
-	assert_false(fw_pending_closed(pending, LAMP, FW_SLICE("d2"), FW_SLICE("f1"), FW_SLICE("1.0")));
+	assert_false(fw_unapplied_closed(unapplied, LAMP, FW_SLICE("d2"), FW_SLICE("f1"), FW_SLICE("1.0")));
 }
 
 static void test_closed_is_bounded_the_latest_stay(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < FW_PENDING_CLOSED_MAX + 2; i++)
+	for (unsigned i = 0; i < FW_UNAPPLIED_CLOSED_MAX + 2; i++)
 		note(D1, NULL, (char[]){'f', (char)('0' + i), '\0'});
 	assert_false(closed("f0", "x"));
 	assert_false(closed("f1", "x"));
@@ -164,7 +164,7 @@ static void test_closed_over_both_generations(void **state)
 {
 	(void)state;
 	note(D1, NULL, "f1");
-	fw_pending_applied(pending, 0, 1);
+	fw_unapplied_applied(unapplied, 0, 1);
 	note(D1, NULL, "f2");
 	assert_true(closed("f1", "x"));
 	assert_true(closed("f2", "x"));
@@ -173,48 +173,48 @@ static void test_closed_over_both_generations(void **state)
 static void test_ids_do_not_run_together(void **state)
 {
 	(void)state;
-	assert_int_equal(fw_pending_note(pending, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1"), NONE), FW_OK);
-	assert_int_equal(fw_pending_version(pending, FW_SLICE("ab"), FW_SLICE("c")).len, 0);
+	assert_int_equal(fw_unapplied_note(unapplied, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1"), NONE), FW_OK);
+	assert_int_equal(fw_unapplied_version(unapplied, FW_SLICE("ab"), FW_SLICE("c")).len, 0);
 }
 
 static bool heard_for(const char *product)
 {
-	return fw_slice_equal(fw_pending_product(pending, D1), fw_slice_of(product));
+	return fw_slice_equal(fw_unapplied_product(unapplied, D1), fw_slice_of(product));
 }
 
 static void test_an_id_is_heard_for_one_product(void **state)
 {
 	(void)state;
 	assert_true(heard_for(NULL));
-	assert_int_equal(fw_pending_hear(pending, LAMP, D1), FW_OK);
-	assert_int_equal(fw_pending_hear(pending, FW_SLICE("oven"), D1), FW_OK);
+	assert_int_equal(fw_unapplied_hear(unapplied, LAMP, D1), FW_OK);
+	assert_int_equal(fw_unapplied_hear(unapplied, FW_SLICE("oven"), D1), FW_OK);
 	assert_true(heard_for("lamp"));
 	assert_version(D1, NULL);
 	/* what comes later changes nothing until the first one is applied */
-	fw_pending_applied(pending, 0, 1);
-	assert_int_equal(fw_pending_hear(pending, FW_SLICE("oven"), D1), FW_OK);
+	fw_unapplied_applied(unapplied, 0, 1);
+	assert_int_equal(fw_unapplied_hear(unapplied, FW_SLICE("oven"), D1), FW_OK);
 	assert_true(heard_for("lamp"));
-	fw_pending_applied(pending, 1, 2);
+	fw_unapplied_applied(unapplied, 1, 2);
 	assert_true(heard_for(NULL));
-	assert_int_equal(fw_pending_hear(pending, FW_SLICE("oven"), D1), FW_OK);
+	assert_int_equal(fw_unapplied_hear(unapplied, FW_SLICE("oven"), D1), FW_OK);
 	assert_true(heard_for("oven"));
 }
 
 static void test_room(void **state)
 {
 	(void)state;
-	assert_true(fw_pending_has_room(pending));
-	for (unsigned i = 0; i < FW_PENDING_MAX; i++) {
+	assert_true(fw_unapplied_has_room(unapplied));
+	for (unsigned i = 0; i < FW_UNAPPLIED_MAX; i++) {
 		char id[16];
 
-		assert_true(fw_pending_has_room(pending));
+		assert_true(fw_unapplied_has_room(unapplied));
 		snprintf(id, sizeof(id), "%u", i);
 		note(fw_slice_of(id), "1", NULL);
 	}
-	assert_false(fw_pending_has_room(pending));
-	fw_pending_applied(pending, 0, 1);
-	fw_pending_applied(pending, 1, 1);
-	assert_true(fw_pending_has_room(pending));
+	assert_false(fw_unapplied_has_room(unapplied));
+	fw_unapplied_applied(unapplied, 0, 1);
+	fw_unapplied_applied(unapplied, 1, 1);
+	assert_true(fw_unapplied_has_room(unapplied));
 }
 
 /* What the store has applied after a long lock is forgotten at once, and freed a few devices at each call: nobody waits for it. */
@@ -229,11 +229,11 @@ static void test_many_are_freed_little_by_little(void **state)
 		snprintf(id, sizeof(id), "%u", i);
 		note(fw_slice_of(id), "1", "f1");
 		if (i == devices / 2)
-			fw_pending_applied(pending, 0, devices / 2);
+			fw_unapplied_applied(unapplied, 0, devices / 2);
 	}
 	freed = before = 0;
 	for (unsigned call = 0; freed < devices * 3; call++) {
-		fw_pending_applied(pending, devices, devices);
+		fw_unapplied_applied(unapplied, devices, devices);
 		assert_true(freed - before <= 64 * 3); /* a device, its version, what it closed */
 		before = freed;
 		snprintf(id, sizeof(id), "%u", call % devices);
@@ -256,10 +256,10 @@ static void test_what_waits_to_be_freed_counts(void **state)
 			snprintf(id, sizeof(id), "%u", i);
 			note(fw_slice_of(id), "1", NULL);
 		}
-		fw_pending_applied(pending, turn, turn);
+		fw_unapplied_applied(unapplied, turn, turn);
 		assert_version(FW_SLICE("0"), NULL);
 		assert_version(FW_SLICE("999"), NULL);
-		assert_int_equal(fw_table_count(pending->young) + fw_table_count(pending->old) + pending->retired.count, noted - freed / 2);
+		assert_int_equal(fw_table_count(unapplied->young) + fw_table_count(unapplied->old) + unapplied->retired.count, noted - freed / 2);
 	}
 	assert_true(freed / 2 <= 10 * 64);
 }
@@ -272,7 +272,7 @@ static void test_want_of_memory(void **state)
 		enum fw_status status;
 
 		allocations_left = left;
-		status = fw_pending_note(pending, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f1"));
+		status = fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f1"));
 		allocations_left = -1;
 		assert_version(FW_SLICE("d2"), "1.0");
 		if (status == FW_OK)
@@ -285,7 +285,7 @@ static void test_want_of_memory(void **state)
 		enum fw_status status;
 
 		allocations_left = left;
-		status = fw_pending_hear(pending, LAMP, D1);
+		status = fw_unapplied_hear(unapplied, LAMP, D1);
 		allocations_left = -1;
 		if (status == FW_OK)
 			break;
@@ -293,7 +293,7 @@ static void test_want_of_memory(void **state)
 	}
 	assert_true(heard_for("lamp"));
 	allocations_left = 0;
-	assert_null(fw_pending_new());
+	assert_null(fw_unapplied_new());
 }
 
 int main(void)
