@@ -17,20 +17,21 @@ enum fw_counter {
 	FW_COUNT_REPORTS,
 	FW_COUNT_PROGRESS,
 	FW_COUNT_REPLIES,
-	FW_COUNT_REFUSED,     /* messages refused: not the device, not allowed, malformed */
-	FW_COUNT_MENDED,      /* messages taken without a faulty part */
-	FW_COUNT_ASTRAY,      /* publishes on topics that look like ours and are none */
-	FW_COUNT_LIMITED,     /* of these, beyond device_rate_per_minute */
-	FW_COUNT_UNSAVED,     /* uplinks not acknowledged, because they could not be kept */
+	FW_COUNT_REFUSED, /* messages refused: not the device, not allowed, malformed */
+	FW_COUNT_MENDED,  /* messages taken without a faulty part */
+	FW_COUNT_ASTRAY,  /* publishes on topics that look like ours and are none */
+	FW_COUNT_LIMITED, /* of these, beyond device_rate_per_minute */
+	FW_COUNT_UNSAVED, /* uplinks not acknowledged, because they could not be kept */
 	FW_COUNT_PUSHES,
 	FW_COUNT_DOWNLOADS_BEGUN,    /* by HTTP: answers with bytes of a file */
 	FW_COUNT_DOWNLOADS_FINISHED, /* of these, sent to their end */
 	FW_COUNT_DOWNLOADS_BYTES,
-	FW_COUNT_DOWNLOADS_REFUSED,  /* requests answered with an error, and connections beyond an address's share */
+	/* requests answered with an error, and connections beyond an address's share */
+	FW_COUNT_DOWNLOADS_REFUSED,
 	FW_COUNT_CHUNKS_SENT,
 	FW_COUNT_CHUNKS_BYTES,
-	FW_COUNT_CHUNKS_REFUSED,     /* answered on chunk/error */
-	FW_COUNT_SPOOL_BYTES, /* a gauge */
+	FW_COUNT_CHUNKS_REFUSED, /* answered on chunk/error */
+	FW_COUNT_SPOOL_BYTES,    /* a gauge */
 	FW_COUNTERS
 };
 
@@ -50,7 +51,8 @@ static inline void fw_count(struct fw_counters *counters, enum fw_counter counte
 	fw_count_add(counters, counter, 1);
 }
 
-static inline void fw_count_set(struct fw_counters *counters, enum fw_counter counter, uint64_t value)
+static inline void fw_count_set(
+	struct fw_counters *counters, enum fw_counter counter, uint64_t value)
 {
 	atomic_store_explicit(&counters->value[counter], value, memory_order_relaxed);
 }

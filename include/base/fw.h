@@ -12,13 +12,15 @@
 
 #define FW_VERSION_TEXT "0.1.0"
 
-#define FW_ID_MAX 64u          /* bytes of a product, device, firmware or task id */
-#define FW_VERSION_MAX 64u     /* characters of a version */
-#define FW_VERSION_BUFFER (FW_VERSION_MAX * 4 + 1) /* bytes of one, terminated: a character has at most 4 */
-#define FW_DEVICE_KEY (2 * FW_ID_MAX + 1)          /* bytes of a device's two ids with a slash between */
-#define FW_PAYLOAD_MAX 8192u   /* bytes of an uplink's payload */
-#define FW_DEPTH_MAX 16u       /* brackets around a value in it */
-#define FW_TOPIC_MAX 65535u    /* bytes of a topic: MQTT 5, section 1.5.4 */
+#define FW_ID_MAX 64u      /* bytes of a product, device, firmware or task id */
+#define FW_VERSION_MAX 64u /* characters of a version */
+/* bytes of one, terminated: a character has at most 4 */
+#define FW_VERSION_BUFFER (FW_VERSION_MAX * 4 + 1)
+/* bytes of a device's two ids with a slash between */
+#define FW_DEVICE_KEY (2 * FW_ID_MAX + 1)
+#define FW_PAYLOAD_MAX 8192u /* bytes of an uplink's payload */
+#define FW_DEPTH_MAX 16u     /* brackets around a value in it */
+#define FW_TOPIC_MAX 65535u  /* bytes of a topic: MQTT 5, section 1.5.4 */
 
 enum fw_status {
 	FW_OK = 0,
@@ -44,17 +46,18 @@ struct fw_slice {
 struct fw_slice fw_slice_of(const char *text); /* NULL gives an empty slice */
 bool fw_slice_equal(struct fw_slice a, struct fw_slice b);
 
-/* Copies `text`, terminated, into `buffer` of `size` bytes. Text that does not fit counts as none: the buffer is then empty, and the
- * result false. */
+/* Copies `text`, terminated, into `buffer` of `size` bytes. Text that does not fit counts as none:
+ * the buffer is then empty, and the result false. */
 bool fw_slice_copy(struct fw_slice text, char *buffer, size_t size);
 
-/* A sentence that says what went wrong and what to do, owned by the caller: one line of valid UTF-8, whatever names it quotes. The first
- * error wins. */
+/* A sentence that says what went wrong and what to do, owned by the caller: one line of valid
+ * UTF-8, whatever names it quotes. The first error wins. */
 struct fw_error {
 	char text[512];
 };
 
-void fw_error_set(struct fw_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void fw_error_set(struct fw_error *error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Unix time in milliseconds, from the wall clock. Any thread. */
 int64_t fw_now_ms(void);
@@ -62,15 +65,15 @@ int64_t fw_now_ms(void);
 /* Milliseconds that never step, from CLOCK_BOOTTIME. Any thread. */
 int64_t fw_boot_ms(void);
 
-/* 64-bit FNV-1a of `len` bytes, continuing from `seed` (0 starts). For hash tables whose keys may be
- * chosen by a hostile client, start from a random seed. */
+/* 64-bit FNV-1a of `len` bytes, continuing from `seed` (0 starts). For hash tables whose keys may
+ * be chosen by a hostile client, start from a random seed. */
 uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len);
 
 /* The same of a device: its two ids, kept apart. */
 uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice device);
 
-/* Both ids of a device as one key of a table, "product/device", in `buffer` of FW_DEVICE_KEY bytes: an id has no
- * slash, and each has at most FW_ID_MAX bytes. Not terminated. */
+/* Both ids of a device as one key of a table, "product/device", in `buffer` of FW_DEVICE_KEY bytes:
+ * an id has no slash, and each has at most FW_ID_MAX bytes. Not terminated. */
 struct fw_slice fw_device_key(char *buffer, struct fw_slice product, struct fw_slice device);
 
 /* Lower-case hex of `len` bytes, and the terminator: 2 * len + 1 bytes at `at`. */
@@ -79,7 +82,8 @@ void fw_hex(char *at, const unsigned char *bytes, size_t len);
 /* A random 64-bit number from the operating system; falls back on the clocks. */
 uint64_t fw_random(void);
 
-/* Bytes of the character at the front of `len` bytes, at least 1; 0 where it is NUL or not valid. */
+/* Bytes of the character at the front of `len` bytes, at least 1; 0 where it is NUL or not valid.
+ */
 size_t fw_utf8_step(const char *at, size_t len);
 
 /* True for valid UTF-8 without NUL and without surrogates (RFC 3629). */

@@ -1,4 +1,5 @@
-/* The plugin's options (contract, section 5). Main thread, before the other threads start; read-only afterwards. */
+/* The plugin's options (contract, section 5). Main thread, before the other threads start;
+ * read-only afterwards. */
 #ifndef FW_BASE_OPTIONS_H
 #define FW_BASE_OPTIONS_H
 
@@ -13,7 +14,8 @@ enum fw_identity {
 
 /* For which products a device is served. */
 enum fw_registration_mode {
-	FW_REGISTRATION_ONCE,   /* the one that its id was first heard for, and those that operators added it to */
+	/* the one that its id was first heard for, and those that operators added it to */
+	FW_REGISTRATION_ONCE,
 	FW_REGISTRATION_CLOSED, /* those that operators added it to */
 	FW_REGISTRATION_OPEN,   /* any */
 };
@@ -22,9 +24,9 @@ struct fw_options {
 	char *db_file;
 	char *files_dir;
 	enum fw_identity identity;
-	char **operators; /* NULL-terminated list of user names; NULL for none */
-	char *http_listen; /* NULL: off */
-	char *url_base;    /* NULL: none can be made */
+	char **operators;     /* NULL-terminated list of user names; NULL for none */
+	char *http_listen;    /* NULL: off */
+	char *url_base;       /* NULL: none can be made */
 	long url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;
 	long chunk_max_bytes;
@@ -37,22 +39,25 @@ struct fw_options {
 	long device_rate_per_minute; /* 0: no limit */
 };
 
-/* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at the ends of a value (blanks, carriage
- * returns: base/text.h) is cut off. */
+/* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at
+ * the ends of a value (blanks, carriage returns: base/text.h) is cut off. */
 struct fw_option_line {
 	const char *key;
 	const char *value;
 };
 
-/* Fills *out from `count` lines and the defaults. FW_OK; FW_INVALID with one line in `error` that says what to change;
- * FW_NOMEM. fw_options_clear is due in every case. */
-enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count, struct fw_options *out, struct fw_error *error);
+/* Fills *out from `count` lines and the defaults. FW_OK; FW_INVALID with one line in `error` that
+ * says what to change; FW_NOMEM. fw_options_clear is due in every case. */
+enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count,
+	struct fw_options *out, struct fw_error *error);
 
 void fw_options_clear(struct fw_options *out);
 
-/* May the folders that the options name be written by this process? FW_OK or FW_INVALID with the line to show. */
+/* May the folders that the options name be written by this process? FW_OK or FW_INVALID with the
+ * line to show. */
 enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error);
 
-bool fw_options_is_operator(const struct fw_options *options, const char *username); /* NULL: anonymous, never */
+/* NULL: anonymous, never */
+bool fw_options_is_operator(const struct fw_options *options, const char *username);
 
 #endif

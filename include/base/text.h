@@ -7,7 +7,7 @@
 #include "base/fw.h"
 
 #define FW_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for what cannot be shown */
-#define FW_KEPT_MAX 1024u /* bytes of a text that is kept, such as an errorReason */
+#define FW_KEPT_MAX 1024u             /* bytes of a text that is kept, such as an errorReason */
 
 /* Bytes of the character at `at` (of `len` bytes, at least 1) when a terminal would obey it rather
  * than show it: the controls C0, DEL and C1, and those of direction (U+061C, U+200E, U+200F, U+202A

@@ -7,9 +7,10 @@
 
 #include "base/fw.h"
 
-/* Starts a thread with all signals blocked: they are for the broker's own. `purpose` is for the sentence in `error`, such as "reads chunks".
- * FW_OK or FW_FAILED. Any thread. */
-enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context, const char *purpose, struct fw_error *error);
+/* Starts a thread with all signals blocked: they are for the broker's own. `purpose` is for the
+ * sentence in `error`, such as "reads chunks". FW_OK or FW_FAILED. Any thread. */
+enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
+	const char *purpose, struct fw_error *error);
 
 /* A condition whose waits end at a time of fw_after_ms. Destroy it with pthread_cond_destroy. */
 void fw_cond_init(pthread_cond_t *cond);

@@ -7,7 +7,7 @@
 #include "base/fw.h"
 
 struct fw_token_bucket {
-	int64_t taken_us; /* until when the tokens that were taken last, at the bucket's rate */
+	int64_t taken_us;  /* until when the tokens that were taken last, at the bucket's rate */
 	int64_t placed_us; /* and the places that were given */
 };
 

@@ -1,4 +1,5 @@
-/* A row of firmware as devices are told of it. For the store's own files; on the thread that owns the statement's connection. */
+/* A row of firmware as devices are told of it. For the store's own files; on the thread that owns
+ * the statement's connection. */
 #ifndef FW_CATALOG_FIRMWARE_ROW_H
 #define FW_CATALOG_FIRMWARE_ROW_H
 
@@ -7,14 +8,18 @@
 #include "upgrade/resolver.h"
 
 /* A query for fw_firmware_row_read: FW_SELECT_FIRMWARE "WHERE f. ..." */
-#define FW_SELECT_FIRMWARE \
-	"SELECT f.version_order, f.state = 'ready', f.firmware_id, f.version, f.url, f.sign, f.sign_method, f.parameters, f.size," \
+#define FW_SELECT_FIRMWARE                                                                         \
+	"SELECT f.version_order, f.state = 'ready', f.firmware_id, f.version, f.url, f.sign, "     \
+	"f.sign_method, f.parameters, f.size,"                                                     \
 	" f.file, ff.sha256 IS NOT NULL, ff.url_made, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode" \
-	" FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file "
+	" FROM firmware f LEFT JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND "       \
+	"ff.file = f.file "
 
-/* The first row, as a new fw_firmware, owned by the caller, to be freed with free(); the statement is reset. FW_NOT_FOUND when there is
- * none. A row made ready by force is not ready when it lacks what a device must be told, has what is no JSON to a device, or names a file
- * that was not verified. `urls_apart`: a url made here is told to each device anew, and not rendered. */
-enum fw_status fw_firmware_row_read(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out);
+/* The first row, as a new fw_firmware, owned by the caller, to be freed with free(); the statement
+ * is reset. FW_NOT_FOUND when there is none. A row made ready by force is not ready when it lacks
+ * what a device must be told, has what is no JSON to a device, or names a file that was not
+ * verified. `urls_apart`: a url made here is told to each device anew, and not rendered. */
+enum fw_status fw_firmware_row_read(
+	sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out);
 
 #endif

@@ -1,5 +1,6 @@
-/* The broker thread's own connection, which only reads (PRAGMA query_only): the source of fw_resolver. Never waits for a lock:
- * in WAL mode a reader does not need the writer's (sqlite.org/wal.html); where SQLite would wait, the answer is FW_BUSY. */
+/* The broker thread's own connection, which only reads (PRAGMA query_only): the source of
+ * fw_resolver. Never waits for a lock: in WAL mode a reader does not need the writer's
+ * (sqlite.org/wal.html); where SQLite would wait, the answer is FW_BUSY. */
 #ifndef FW_CATALOG_PULL_READER_H
 #define FW_CATALOG_PULL_READER_H
 
@@ -8,19 +9,24 @@
 struct fw_pull_reader;
 
 /* Main thread. `path` is a migrated catalog. */
-enum fw_status fw_pull_reader_open(const char *path, struct fw_pull_reader **out, struct fw_error *error);
+enum fw_status fw_pull_reader_open(
+	const char *path, struct fw_pull_reader **out, struct fw_error *error);
 void fw_pull_reader_close(struct fw_pull_reader *reader); /* NULL is fine */
 
 /* Lives as long as the reader. */
 const struct fw_resolver_source *fw_pull_reader_source(struct fw_pull_reader *reader);
 
-/* Main thread, before anything is read: URLs that the plugin made are told to each device apart (url_apart). */
+/* Main thread, before anything is read: URLs that the plugin made are told to each device apart
+ * (url_apart). */
 void fw_pull_reader_keep_urls_apart(struct fw_pull_reader *reader, bool own_table);
 
-/* A fw_registration_find; `context` is the reader. *elsewhere is looked for only when the device is not here. */
-enum fw_status fw_pull_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere);
+/* A fw_registration_find; `context` is the reader. *elsewhere is looked for only when the device is
+ * not here. */
+enum fw_status fw_pull_reader_find_device(void *context, struct fw_slice product,
+	struct fw_slice device, bool *here, bool *elsewhere);
 
 /* How many products and firmware the catalog has, for the line at start. */
-enum fw_status fw_pull_reader_counts(struct fw_pull_reader *reader, int64_t *products, int64_t *firmware);
+enum fw_status fw_pull_reader_counts(
+	struct fw_pull_reader *reader, int64_t *products, int64_t *firmware);
 
 #endif

@@ -1,4 +1,5 @@
-/* Making, checking and migrating the catalog file. On the I/O thread (base/io_thread.h), at start. */
+/* Making, checking and migrating the catalog file. On the I/O thread (base/io_thread.h), at start.
+ */
 #ifndef FW_CATALOG_SCHEMA_H
 #define FW_CATALOG_SCHEMA_H
 
@@ -6,12 +7,13 @@
 
 #define FW_APPLICATION_ID 0x4D6F4657 /* "MoFW": sqlite.org/pragma.html#pragma_application_id */
 
-/* Makes the catalog at `path` ready for use: checks it, makes it when it is missing or empty, and brings an older one to this plugin's
- * schema in one transaction: the missing migrations, and the views and triggers if they are other ones. Writes nothing when all is
- * current.
+/* Makes the catalog at `path` ready for use: checks it, makes it when it is missing or empty, and
+ * brings an older one to this plugin's schema in one transaction: the missing migrations, and the
+ * views and triggers if they are other ones. Writes nothing when all is current.
  *
- * FW_OK. Else a sentence is in `error`, and the file is as it was: FW_CORRUPT (no SQLite database, another program's, or damaged),
- * FW_NEWER (made by a newer plugin), FW_BUSY (locked for longer than some seconds), FW_IO, FW_FULL, FW_NOMEM. */
+ * FW_OK. Else a sentence is in `error`, and the file is as it was: FW_CORRUPT (no SQLite database,
+ * another program's, or damaged), FW_NEWER (made by a newer plugin), FW_BUSY (locked for longer
+ * than some seconds), FW_IO, FW_FULL, FW_NOMEM. */
 enum fw_status fw_schema_prepare(const char *path, struct fw_error *error);
 
 #endif

@@ -1,5 +1,6 @@
-/* Download over MQTT: pieces of firmware files, read by a thread of its own (contract, section 4a). Keeps no state of a download; what it
- * holds is bounded for each device and in all. Pure: what is asked for is found by a callback. */
+/* Download over MQTT: pieces of firmware files, read by a thread of its own (contract, section 4a).
+ * Keeps no state of a download; what it holds is bounded for each device and in all. Pure: what is
+ * asked for is found by a callback. */
 #ifndef FW_DOWNLOAD_CHUNK_H
 #define FW_DOWNLOAD_CHUNK_H
 
@@ -7,24 +8,34 @@
 #include "files/hosting.h"
 #include "files/transfers.h"
 
-#define FW_CHUNK_OF_DEVICE 16u             /* requests of one device that wait to be read */
-#define FW_CHUNK_IN_ALL 4096u              /* of all */
-#define FW_CHUNK_WAITING (8u << 20)        /* bytes that were read and wait for the broker thread; one chunk may be larger */
-#define FW_CHUNK_DEVICE_RATE (4u << 20)    /* bytes that a device gets a second, the first of them at once: what it does not read piles up in the broker */
-#define FW_CHUNK_RATE_TOTAL (32 << 20)     /* bytes a second of all devices together, if no other is set */
-#define FW_CHUNK_EXPIRY_SECONDS 30u        /* by then a device that waits for a chunk has asked for it again */
+#define FW_CHUNK_OF_DEVICE 16u /* requests of one device that wait to be read */
+#define FW_CHUNK_IN_ALL 4096u  /* of all */
+/* bytes that were read and wait for the broker thread; one chunk may be larger */
+#define FW_CHUNK_WAITING (8u << 20)
+/* bytes that a device gets a second, the first of them at once: what it does not read piles up
+ * in the broker */
+#define FW_CHUNK_DEVICE_RATE (4u << 20)
+/* bytes a second of all devices together, if no other is set */
+#define FW_CHUNK_RATE_TOTAL (32 << 20)
+/* by then a device that waits for a chunk has asked for it again */
+#define FW_CHUNK_EXPIRY_SECONDS 30u
 #define FW_CHUNK_ERROR_EXPIRY_SECONDS 60u
-#define FW_CHUNK_PROPERTIES_MAX 4096u      /* bytes of response topic and correlation data of a request */
+/* bytes of response topic and correlation data of a request */
+#define FW_CHUNK_PROPERTIES_MAX 4096u
 
 struct fw_chunks;
 
 struct fw_chunk_config {
 	void *context;
-	/* FW_OK with *out opened when it is ready firmware; FW_NOT_FOUND; else what keeps it from being read. Called on the chunk thread. */
-	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_hosted_file *out);
+	/* FW_OK with *out opened when it is ready firmware; FW_NOT_FOUND; else what keeps it from
+	 * being read. Called on the chunk thread. */
+	enum fw_status (*find)(
+		void *context, struct fw_slice firmware_id, struct fw_hosted_file *out);
 	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
-	struct fw_counters *counters; /* may be NULL */
-	long rate_total; /* bytes a second of all devices together: what is asked beyond it comes later; 0: FW_CHUNK_RATE_TOTAL */
+	struct fw_counters *counters;                                    /* may be NULL */
+	/* bytes a second of all devices together: what is asked beyond it comes later; 0:
+	 * FW_CHUNK_RATE_TOTAL */
+	long rate_total;
 };
 
 /* Borrowed for the call. */
@@ -33,12 +44,14 @@ struct fw_chunk_request {
 	int64_t offset, length; /* bytes; length at least 1 */
 	int qos;
 	struct fw_slice message_id; /* JSON; empty: none */
-	const char *response_topic; /* where the bytes go; NULL: chunk/reply/{firmwareId}/{offset} */
-	const void *correlation;    /* NULL: none */
+	/* where the bytes go; NULL: chunk/reply/{firmwareId}/{offset} */
+	const char *response_topic;
+	const void *correlation; /* NULL: none */
 	size_t correlation_len;
 };
 
-/* What is to be published. topic, payload and correlation are malloc'd and the taker's; payload may be NULL when len is 0. */
+/* What is to be published. topic, payload and correlation are malloc'd and the taker's; payload may
+ * be NULL when len is 0. */
 struct fw_chunk_reply {
 	char *topic;
 	char *payload;
@@ -49,12 +62,15 @@ struct fw_chunk_reply {
 	uint32_t expiry_seconds; /* as in struct fw_publication */
 };
 
-/* These two on the I/O thread (base/io_thread.h). FW_OK with the thread running; FW_NOMEM; FW_FAILED with a message. */
-enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
+/* These two on the I/O thread (base/io_thread.h). FW_OK with the thread running; FW_NOMEM;
+ * FW_FAILED with a message. */
+enum fw_status fw_chunks_start(
+	const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error);
 void fw_chunks_stop(struct fw_chunks *chunks); /* drops what waits; NULL is fine */
 
-/* Broker thread. FW_OK: it will be answered, later when the device asks faster than it is served. FW_BUSY: too much of this device, or of
- * all, is under way. FW_INVALID: its properties are too large. FW_NOMEM. */
+/* Broker thread. FW_OK: it will be answered, later when the device asks faster than it is served.
+ * FW_BUSY: too much of this device, or of all, is under way. FW_INVALID: its properties are too
+ * large. FW_NOMEM. */
 enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked);
 
 /* Broker thread. False when there is none; costs an atomic load then. */

@@ -1,5 +1,5 @@
-/* Brings files to devices: the parts of the download side, started and stopped together. On the I/O thread (base/io_thread.h), but for what says
- * otherwise. */
+/* Brings files to devices: the parts of the download side, started and stopped together. On the I/O
+ * thread (base/io_thread.h), but for what says otherwise. */
 #ifndef FW_DOWNLOAD_DOWNLOAD_H
 #define FW_DOWNLOAD_DOWNLOAD_H
 
@@ -10,8 +10,10 @@
 
 struct fw_download;
 
-/* Folder and key: what the store and the answers need. `options` and `counters` are borrowed. FW_OK, or FW_INVALID with a message, FW_NOMEM. */
-enum fw_status fw_download_new(const struct fw_options *options, struct fw_counters *counters, struct fw_download **out, struct fw_error *error);
+/* Folder and key: what the store and the answers need. `options` and `counters` are borrowed.
+ * FW_OK, or FW_INVALID with a message, FW_NOMEM. */
+enum fw_status fw_download_new(const struct fw_options *options, struct fw_counters *counters,
+	struct fw_download **out, struct fw_error *error);
 void fw_download_free(struct fw_download *download); /* stops; NULL is fine */
 
 /* The catalog is there: serves chunks, and HTTP when the options say so. */

@@ -1,8 +1,8 @@
-/* The folder of firmware files: opening them safely, and noticing that they changed. Knows nothing of the catalog; any thread unless
- * said otherwise.
+/* The folder of firmware files: opening them safely, and noticing that they changed. Knows nothing
+ * of the catalog; any thread unless said otherwise.
  *
- * A name is plain: 1 to 255 bytes, no slash, no leading dot, no control characters. What it names must be a regular file: no symbolic
- * link, device, pipe or folder is ever opened for reading. */
+ * A name is plain: 1 to 255 bytes, no slash, no leading dot, no control characters. What it names
+ * must be a regular file: no symbolic link, device, pipe or folder is ever opened for reading. */
 #ifndef FW_FILES_FOLDER_H
 #define FW_FILES_FOLDER_H
 
@@ -10,8 +10,9 @@
 
 #include "base/fw.h"
 
-/* Tells one state of a file from any other: no write, replacement or change of its times leaves all of it as it was, provided that the
- * file had been left alone for a moment before (fw_file_settled), since the kernel's clock for files is coarse. */
+/* Tells one state of a file from any other: no write, replacement or change of its times leaves all
+ * of it as it was, provided that the file had been left alone for a moment before
+ * (fw_file_settled), since the kernel's clock for files is coarse. */
 struct fw_file_stamp {
 	int64_t size; /* bytes */
 	int64_t mtime_ns, ctime_ns;
@@ -27,22 +28,28 @@ bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_sta
 /* Nobody has touched the file for so many milliseconds. `now`: Unix ms. */
 bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms);
 
-/* On the I/O thread (base/io_thread.h), at start: makes the folder if it is missing. FW_OK, or FW_INVALID with a message that says what to change. */
+/* On the I/O thread (base/io_thread.h), at start: makes the folder if it is missing. FW_OK, or
+ * FW_INVALID with a message that says what to change. */
 enum fw_status fw_folder_prepare(const char *folder, struct fw_error *error);
 
-/* Is the folder on a file system that another machine, or another process, may keep waiting without end? True also when it cannot be told. */
+/* Is the folder on a file system that another machine, or another process, may keep waiting without
+ * end? True also when it cannot be told. */
 bool fw_folder_remote(const char *folder);
 
-/* The name of that file system, for people (static): "NFS". NULL: it is none of these, or cannot be told. */
+/* The name of that file system, for people (static): "NFS". NULL: it is none of these, or cannot be
+ * told. */
 const char *fw_folder_remote_kind(const char *path);
 
 bool fw_folder_name_valid(const char *name);
 
-/* Opens for reading; never blocks, never follows a link in the last component. FW_OK: *fd is the caller's to close. FW_NOT_FOUND; FW_INVALID
- * (a bad name, or no regular file); FW_IO (not readable): then a sentence is in `error`. */
-enum fw_status fw_folder_open(const char *folder, const char *name, int *fd, struct fw_file_stamp *stamp, struct fw_error *error);
+/* Opens for reading; never blocks, never follows a link in the last component. FW_OK: *fd is the
+ * caller's to close. FW_NOT_FOUND; FW_INVALID (a bad name, or no regular file); FW_IO (not
+ * readable): then a sentence is in `error`. */
+enum fw_status fw_folder_open(const char *folder, const char *name, int *fd,
+	struct fw_file_stamp *stamp, struct fw_error *error);
 
-/* How the name looks now, whatever kind of file it is; all zero when there is none. Equal to an earlier look: nothing happened to it. */
+/* How the name looks now, whatever kind of file it is; all zero when there is none. Equal to an
+ * earlier look: nothing happened to it. */
 struct fw_file_stamp fw_folder_look(const char *folder, const char *name);
 
 /* Is the file under this name still the one of the stamp? Costs one system call. */
@@ -51,13 +58,15 @@ bool fw_folder_unchanged(const char *folder, const char *name, const struct fw_f
 /* Is what was opened still what it was? */
 bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp);
 
-/* Has anybody this file open for writing, or mapped? `fd` is open for reading only, and not shared with other threads. Unknown where the kernel
- * does not tell: neither the file's owner nor allowed CAP_LEASE, or a file system of other machines, or one that cannot. */
+/* Has anybody this file open for writing, or mapped? `fd` is open for reading only, and not shared
+ * with other threads. Unknown where the kernel does not tell: neither the file's owner nor allowed
+ * CAP_LEASE, or a file system of other machines, or one that cannot. */
 enum fw_file_writers { FW_WRITERS_NONE, FW_WRITERS_SOME, FW_WRITERS_UNKNOWN };
 enum fw_file_writers fw_folder_writers(int fd);
 
-/* Watches the folder by inotify. One thread at a time. Only a hint that it is time to look: it sees nothing that happens on other
- * machines of a network file system, and may miss much when the kernel's queue overflows. */
+/* Watches the folder by inotify. One thread at a time. Only a hint that it is time to look: it sees
+ * nothing that happens on other machines of a network file system, and may miss much when the
+ * kernel's queue overflows. */
 struct fw_watch;
 
 /* NULL when the system has none to give: do without. */
@@ -66,7 +75,8 @@ void fw_watch_close(struct fw_watch *watch); /* NULL is fine */
 
 int fw_watch_fd(const struct fw_watch *watch); /* readable when something happened */
 
-/* Takes what happened. True when anything in the folder may have changed. Goes on watching a folder that was removed and made again. */
+/* Takes what happened. True when anything in the folder may have changed. Goes on watching a folder
+ * that was removed and made again. */
 bool fw_watch_take(struct fw_watch *watch);
 
 #endif

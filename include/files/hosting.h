@@ -1,5 +1,5 @@
-/* How firmware files get to devices: which folder they are in, what URL a device is told. Made at start, read-only afterwards but for
- * one atomic mark; any thread. Pure. */
+/* How firmware files get to devices: which folder they are in, what URL a device is told. Made at
+ * start, read-only afterwards but for one atomic mark; any thread. Pure. */
 #ifndef FW_FILES_HOSTING_H
 #define FW_FILES_HOSTING_H
 
@@ -12,7 +12,7 @@
 
 /* A verified file, opened. */
 struct fw_hosted_file {
-	int fd; /* whoever is given it closes it */
+	int fd;                     /* whoever is given it closes it */
 	struct fw_file_stamp stamp; /* of what was verified; its size is the file's */
 	char sha256[FW_SHA256_TEXT];
 	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
@@ -21,34 +21,45 @@ struct fw_hosted_file {
 struct fw_hosting {
 	const char *folder;   /* borrowed from the options, like url_base */
 	const char *url_base; /* NULL: files are had by chunks alone */
-	bool remote;          /* the folder is on a network file system: when its server hangs, so does who touches it */
-	long ttl_seconds;     /* 0: URLs do not expire */
+	/* the folder is on a network file system: when its server hangs, so does who touches it */
+	bool remote;
+	long ttl_seconds; /* 0: URLs do not expire */
 	struct fw_url_key key;
-	atomic_bool suspect;  /* a file was found not to be what was verified: to be looked at by the store */
+	/* a file was found not to be what was verified: to be looked at by the store */
+	atomic_bool suspect;
 };
 
-/* On the I/O thread (base/io_thread.h). Makes the folder and the key file if they are missing. FW_OK, or FW_INVALID with a message. */
-enum fw_status fw_hosting_init(struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error);
+/* On the I/O thread (base/io_thread.h). Makes the folder and the key file if they are missing.
+ * FW_OK, or FW_INVALID with a message. */
+enum fw_status fw_hosting_init(
+	struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error);
 
 /* Do the URLs that devices are told name no machine that they can reach: all addresses of this one
  * (0.0.0.0, ::), or loopback (127.0.0.1, ::1, localhost), in whatever form? */
 bool fw_hosting_names_nobody(const struct fw_hosting *hosting);
 
-/* Is the file on disk still what was verified? If not, the store is told to look. One system call. Not for the broker thread. */
-bool fw_hosting_holds(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
+/* Is the file on disk still what was verified? If not, the store is told to look. One system call.
+ * Not for the broker thread. */
+bool fw_hosting_holds(
+	struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
 
-/* The same for the broker thread, which must not wait for another machine: a remote folder is not touched, and the answer is yes. The
- * store looks at all files every 20 seconds, and a download at its own. */
-bool fw_hosting_may_hold(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
+/* The same for the broker thread, which must not wait for another machine: a remote folder is not
+ * touched, and the answer is yes. The store looks at all files every 20 seconds, and a download at
+ * its own. */
+bool fw_hosting_may_hold(
+	struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
 
-/* What the plugin fills in as firmware.url: {url_base}/firmware/{firmwareId}/{file}, or chunk:{firmwareId} without a url_base. malloc'd; NULL
- * when out of memory. */
-char *fw_hosting_plain_url(const struct fw_hosting *hosting, struct fw_slice firmware_id, struct fw_slice file);
+/* What the plugin fills in as firmware.url: {url_base}/firmware/{firmwareId}/{file}, or
+ * chunk:{firmwareId} without a url_base. malloc'd; NULL when out of memory. */
+char *fw_hosting_plain_url(
+	const struct fw_hosting *hosting, struct fw_slice firmware_id, struct fw_slice file);
 
 /* Are URLs made by the plugin told with an expiry? */
 bool fw_hosting_expires(const struct fw_hosting *hosting);
 
-/* The URL for one device, valid from `now` (Unix ms) for ttl_seconds, and less than a second longer. malloc'd; NULL when out of memory. */
-char *fw_hosting_url(const struct fw_hosting *hosting, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
+/* The URL for one device, valid from `now` (Unix ms) for ttl_seconds, and less than a second
+ * longer. malloc'd; NULL when out of memory. */
+char *fw_hosting_url(const struct fw_hosting *hosting, struct fw_slice product,
+	struct fw_slice device, const char *firmware_id, const char *file, int64_t now);
 
 #endif

@@ -12,8 +12,10 @@ struct fw_transfers;
 
 /* A part of a transfer, told when it starts, while it lasts, and when it ends. */
 struct fw_transfer {
-	struct fw_slice product, device, firmware_id; /* device is empty when nothing proves which one it is */
-	struct fw_slice image; /* its SHA-256 in hex, which tells it from others of that firmware id; may be empty */
+	/* device is empty when nothing proves which one it is */
+	struct fw_slice product, device, firmware_id;
+	/* its SHA-256 in hex, which tells it from others of that firmware id; may be empty */
+	struct fw_slice image;
 	int64_t total;   /* size of the file */
 	int64_t bytes;   /* of one piece of it, sent since it was last told */
 	int64_t reached; /* where that piece ends */
@@ -26,22 +28,27 @@ struct fw_transfers_record {
 	int64_t first_at, last_at; /* Unix ms; last_at 0: no byte yet */
 	int64_t bytes, reached, total, requests;
 	char image[FW_TRANSFERS_IMAGE]; /* what was sent; empty: not known */
-	struct fw_span spans[FW_TRANSFERS_SPANS]; /* of it; what there is no room for is forgotten */
+	/* of it; what there is no room for is forgotten */
+	struct fw_span spans[FW_TRANSFERS_SPANS];
 	size_t span_count;
 };
 
-struct fw_transfers *fw_transfers_new(size_t most); /* NULL when out of memory */
+struct fw_transfers *fw_transfers_new(size_t most);  /* NULL when out of memory */
 void fw_transfers_free(struct fw_transfers *access); /* NULL is fine */
 
-/* Adds to what is known of this device, firmware and image. What does not fit any more is dropped. */
+/* Adds to what is known of this device, firmware and image. What does not fit any more is dropped.
+ */
 void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_record *record);
 
-/* Before records are taken this is called, to tell what is under way; NULL for none. Once it returns, the one before is not running. */
-void fw_transfers_set_sampler(struct fw_transfers *access, void (*sample)(void *context), void *context);
+/* Before records are taken this is called, to tell what is under way; NULL for none. Once it
+ * returns, the one before is not running. */
+void fw_transfers_set_sampler(
+	struct fw_transfers *access, void (*sample)(void *context), void *context);
 void fw_transfers_sample(struct fw_transfers *access);
 
-/* Takes up to `most` records out; returns how many. *left: there are more of those that were gathered when this last left none; what
- * is noted meanwhile comes after them. */
-size_t fw_transfers_take(struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left);
+/* Takes up to `most` records out; returns how many. *left: there are more of those that were
+ * gathered when this last left none; what is noted meanwhile comes after them. */
+size_t fw_transfers_take(
+	struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left);
 
 #endif

@@ -1,8 +1,10 @@
-/* URLs of firmware files: {base}/firmware/{firmwareId}/{file}, and those that expire: with ?device=...&expires=...&signature=...
- * for one device (contract, section 4a). Pure but for fw_url_key_load; any thread.
+/* URLs of firmware files: {base}/firmware/{firmwareId}/{file}, and those that expire: with
+ * ?device=...&expires=...&signature=... for one device (contract, section 4a). Pure but for
+ * fw_url_key_load; any thread.
  *
- * signature is HMAC-SHA256 in lower-case hex, by the key in the secret file (its text without the line end), over these lines, each but the last
- * ended by a line feed: "mosquitto-firmware-url-1", product, device, firmware id, file, expires. None of them can contain a line feed. */
+ * signature is HMAC-SHA256 in lower-case hex, by the key in the secret file (its text without the
+ * line end), over these lines, each but the last ended by a line feed: "mosquitto-firmware-url-1",
+ * product, device, firmware id, file, expires. None of them can contain a line feed. */
 #ifndef FW_FILES_URL_H
 #define FW_FILES_URL_H
 
@@ -16,8 +18,9 @@ struct fw_url_key {
 	size_t len;
 };
 
-/* On the I/O thread (base/io_thread.h), at start. Reads the key, or makes the file (64 hex digits of 32 random bytes, mode 0600) when it is missing. FW_OK, or
- * FW_INVALID with a message that says what to change: not to be made or read, readable by others, a short or long key. */
+/* On the I/O thread (base/io_thread.h), at start. Reads the key, or makes the file (64 hex digits
+ * of 32 random bytes, mode 0600) when it is missing. FW_OK, or FW_INVALID with a message that says
+ * what to change: not to be made or read, readable by others, a short or long key. */
 enum fw_status fw_url_key_load(const char *path, struct fw_url_key *out, struct fw_error *error);
 
 /* What a signed URL is good for. */
@@ -31,15 +34,20 @@ char *fw_url_plain(const char *base, struct fw_slice firmware_id, struct fw_slic
 char *fw_url_mint(const char *base, const struct fw_url_key *key, const struct fw_url_grant *grant);
 
 /* False when OpenSSL refuses. */
-bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant, char signature[FW_URL_SIGNATURE]);
+bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
+	char signature[FW_URL_SIGNATURE]);
 
-/* Is the signature that of the grant, and the grant not expired? `now`: Unix seconds. Takes the same time wherever it differs. */
-bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant, struct fw_slice signature, int64_t now);
+/* Is the signature that of the grant, and the grant not expired? `now`: Unix seconds. Takes the
+ * same time wherever it differs. */
+bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant,
+	struct fw_slice signature, int64_t now);
 
-/* All but RFC 3986's unreserved characters as %XX: up to 3 bytes each, not terminated; returns the end. */
+/* All but RFC 3986's unreserved characters as %XX: up to 3 bytes each, not terminated; returns the
+ * end. */
 char *fw_url_encode(char *at, struct fw_slice text);
 
-/* %XX to bytes, in place; the new length in *len. False for what is no valid escape, and for %00. */
+/* %XX to bytes, in place; the new length in *len. False for what is no valid escape, and for %00.
+ */
 bool fw_url_decode(char *text, size_t *len);
 
 #endif

@@ -1,7 +1,9 @@
-/* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges (contract, section 4a). On libmicrohttpd, in
- * threads of its own that run behind the broker's; it is started and stopped on the I/O thread (base/io_thread.h).
+/* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges (contract,
+ * section 4a). On libmicrohttpd, in threads of its own that run behind the broker's; it is started
+ * and stopped on the I/O thread (base/io_thread.h).
  *
- * Knows neither the catalog nor keys: it asks its callbacks, which are called on its threads, several at a time. */
+ * Knows neither the catalog nor keys: it asks its callbacks, which are called on its threads,
+ * several at a time. */
 #ifndef FW_HTTP_SERVER_H
 #define FW_HTTP_SERVER_H
 
@@ -20,34 +22,52 @@ struct fw_http_query {
 #define FW_HTTP_LEAST 4096 /* bytes of a transfer in a window */
 
 struct fw_http_config {
-	const char *listen;          /* address:port; an IPv6 address in brackets; a name is all its addresses; port 0: any free one */
-	unsigned connections;        /* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where that is not allowed */
-	unsigned per_address;        /* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
-	unsigned loopback;           /* the same for loopback addresses, since a proxy speaks for many; 0: seven eighths */
-	unsigned timeout_seconds;    /* after which a connection is closed that is idle or stalled, or whose request has not come in whole; 0: 30 */
-	unsigned window_seconds;     /* in which a transfer must get FW_HTTP_LEAST bytes through; 0: 60 */
+	/* address:port; an IPv6 address in brackets; a name is all its addresses; port 0: any
+	 * free one */
+	const char *listen;
+	/* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where
+	 * that is not allowed */
+	unsigned connections;
+	/* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
+	unsigned per_address;
+	/* the same for loopback addresses, since a proxy speaks for many; 0: seven eighths */
+	unsigned loopback;
+	/* after which a connection is closed that is idle or stalled, or whose request has not
+	 * come in whole; 0: 30 */
+	unsigned timeout_seconds;
+	/* in which a transfer must get FW_HTTP_LEAST bytes through; 0: 60 */
+	unsigned window_seconds;
 	void *context;
-	/* FW_OK with *out set when it is ready firmware; FW_NOT_FOUND (404); else 503. The slices are terminated. */
-	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out);
-	/* May this request have it? *device: who it is, as far as the query proves it (borrowed from the query, or left alone). */
-	bool (*permit)(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device);
+	/* FW_OK with *out set when it is ready firmware; FW_NOT_FOUND (404); else 503. The slices
+	 * are terminated. */
+	enum fw_status (*find)(void *context, struct fw_slice firmware_id, struct fw_slice file,
+		struct fw_hosted_file *out);
+	/* May this request have it? *device: who it is, as far as the query proves it (borrowed
+	 * from the query, or left alone). */
+	bool (*permit)(void *context, const struct fw_hosted_file *file, struct fw_slice name,
+		const struct fw_http_query *query, struct fw_slice *device);
 	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
-	/* Must a transfer of this firmware end? Asked by fw_http_sample, on its thread. May be NULL. */
+	/* Must a transfer of this firmware end? Asked by fw_http_sample, on its thread. May be
+	 * NULL. */
 	bool (*withdrawn)(void *context, struct fw_slice firmware_id);
-	/* How many bytes the peer of a socket has acknowledged; false: the kernel does not say. NULL: TCP_INFO. */
+	/* How many bytes the peer of a socket has acknowledged; false: the kernel does not say.
+	 * NULL: TCP_INFO. */
 	bool (*acknowledged)(int socket, uint64_t *bytes);
 	struct fw_counters *counters; /* may be NULL */
-	bool is_private; /* URLs are for one device each: caches between must not keep what they get */
+	/* URLs are for one device each: caches between must not keep what they get */
+	bool is_private;
 };
 
 /* FW_OK with the server running, or FW_INVALID with a message. The caller owns *out. */
-enum fw_status fw_http_start(const struct fw_http_config *config, struct fw_http **out, struct fw_error *error);
+enum fw_status fw_http_start(
+	const struct fw_http_config *config, struct fw_http **out, struct fw_error *error);
 void fw_http_stop(struct fw_http *http); /* ends all transfers; NULL is fine */
 
 int fw_http_port(const struct fw_http *http);
 
-/* Any thread; to be called every second. Tells how far the transfers are; ends those whose file is no longer what was verified or whose
- * firmware was withdrawn, and whatever holds a place without making use of it. */
+/* Any thread; to be called every second. Tells how far the transfers are; ends those whose file is
+ * no longer what was verified or whose firmware was withdrawn, and whatever holds a place without
+ * making use of it. */
 void fw_http_sample(struct fw_http *http);
 
 /* A Range header's meaning for a file of `size` bytes: RFC 9110, section 14.2. */
@@ -59,11 +79,11 @@ struct fw_http_range_of {
 	int64_t first, length; /* bytes */
 };
 
-/* FW_RANGE_PART: at least one range in `ranges` (FW_HTTP_RANGES_MOST of them), in the order they were
- * asked for; those beyond the end of the file are left out. FW_RANGE_NONE, the whole file, also for
- * what is not valid, for other units, and for ranges that are together larger than the file: nobody
- * gets more for a request than that. Pure. */
-enum fw_http_range fw_http_ranges_parse(const char *header, int64_t size,
-	struct fw_http_range_of *ranges, size_t *count);
+/* FW_RANGE_PART: at least one range in `ranges` (FW_HTTP_RANGES_MOST of them), in the order they
+ * were asked for; those beyond the end of the file are left out. FW_RANGE_NONE, the whole file,
+ * also for what is not valid, for other units, and for ranges that are together larger than the
+ * file: nobody gets more for a request than that. Pure. */
+enum fw_http_range fw_http_ranges_parse(
+	const char *header, int64_t size, struct fw_http_range_of *ranges, size_t *count);
 
 #endif

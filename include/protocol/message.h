@@ -14,10 +14,11 @@
  * fw_message_clear. Members that the kind does not have, that are absent, null or an empty string:
  * an empty slice, or has_... false. */
 struct fw_message {
-	char *resolved;             /* texts without their escapes; NULL: there are none */
-	struct fw_slice message_id; /* as it stands in the payload, a string with its quotes; empty: none */
+	char *resolved; /* texts without their escapes; NULL: there are none */
+	/* as it stands in the payload, a string with its quotes; empty: none */
+	struct fw_slice message_id;
 	bool has_timestamp;
-	int64_t timestamp; /* Unix ms */
+	int64_t timestamp;  /* Unix ms */
 	const char *mended; /* what was left out or cut off (a static sentence), for the message
 			       says enough without it; NULL: nothing */
 	struct fw_slice version; /* report, progress, read/reply: trimmed by fw_text_trim, as the
@@ -33,7 +34,7 @@ struct fw_message {
 	bool has_success;
 	bool success; /* absent: true for upgrade/reply, else false; has_success tells which */
 	bool has_offset, has_range; /* both are there */
-	int64_t offset, length; /* chunk, bytes */
+	int64_t offset, length;     /* chunk, bytes */
 };
 
 /* Parses the payload of `kind`. FW_OK, or FW_INVALID with `why` set to a sentence for the sender
@@ -41,12 +42,14 @@ struct fw_message {
  * FW_NOMEM. fw_message_clear is due in every case. No member is required here. A kind whose payload
  * is not the plugin's to read (upgrade, pull/reply, task, chunk/reply, chunk/error, other topics),
  * and a `read` of no bytes: FW_OK, with nothing in it. *why is NULL after FW_OK. */
-enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why);
+enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len,
+	struct fw_message *out, const char **why);
 
 void fw_message_clear(struct fw_message *message);
 
-/* json_loadb, made safe against want of memory, which ends in an assertion in jansson: use it for whatever is not constant.
- * A new reference. NULL with an empty error->text when memory is short. */
+/* json_loadb, made safe against want of memory, which ends in an assertion in jansson: use it for
+ * whatever is not constant. A new reference. NULL with an empty error->text when memory is short.
+ */
 json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error);
 
 /* Codes of a failed pull/reply (contract, section 2). */
@@ -62,27 +65,36 @@ enum fw_pull_code {
 const char *fw_pull_code_name(enum fw_pull_code code); /* "bad_request"... */
 const char *fw_pull_code_sentence(enum fw_pull_code code);
 
-/* What a device is told of one firmware, as the catalog has it. `parameters` is JSON text of an object. */
+/* What a device is told of one firmware, as the catalog has it. `parameters` is JSON text of an
+ * object. */
 struct fw_offer {
 	const char *firmware_id, *version, *url, *sign, *sign_method, *parameters;
 	int64_t size; /* bytes */
-	bool url_apart; /* leave the url out: each device is told its own, by fw_message_write_offer_at */
+	/* leave the url out: each device is told its own, by fw_message_write_offer_at */
+	bool url_apart;
 };
 
 /* The members that do not change from reply to reply, as JSON text without the braces:
  * "url":...,"version":...,"parameters":{...},"sign":...,"signMethod":...,"firmwareId":...,"size":N
- * FW_OK with *out malloc'd, owned by the caller; FW_INVALID when `parameters` is no JSON object (SQLite takes some text for one that
- * a strict parser refuses); FW_NOMEM. On one line: white space in `parameters` is left out, all else in it stays as it is. A NULL text is
- * written as "", or {} for parameters. */
+ * FW_OK with *out malloc'd, owned by the caller; FW_INVALID when `parameters` is no JSON object
+ * (SQLite takes some text for one that a strict parser refuses); FW_NOMEM. On one line: white space
+ * in `parameters` is left out, all else in it stays as it is. A NULL text is written as "", or {}
+ * for parameters. */
 enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out);
 
-/* The writers below return malloc'd text of *len bytes (terminated too), owned by the caller, or NULL
- * when out of memory (then *len is not touched). message_id is JSON; empty: the member is left out. Text that is
- * not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL: the code's own. */
-char *fw_message_write_offer(const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len);
-char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, struct fw_slice message_id, size_t *len); /* rendered with url_apart */
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len);
-char *fw_message_write_version(const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
+/* The writers below return malloc'd text of *len bytes (terminated too), owned by the caller, or
+ * NULL when out of memory (then *len is not touched). message_id is JSON; empty: the member is left
+ * out. Text that is not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL:
+ * the code's own. */
+char *fw_message_write_offer(
+	const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len);
+/* rendered with url_apart */
+char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp,
+	struct fw_slice message_id, size_t *len);
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp,
+	struct fw_slice message_id, size_t *len);
+char *fw_message_write_version(
+	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
 /* The `task` event for applications (contract, section 2). error_reason NULL is left out. */
 struct fw_task_notice {
@@ -91,16 +103,19 @@ struct fw_task_notice {
 };
 char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len);
 
-/* chunk/error. With what is known of the chunk: an empty firmware_id, and no offset, are left out. */
+/* chunk/error. With what is known of the chunk: an empty firmware_id, and no offset, are left out.
+ */
 struct fw_chunk_refusal {
 	const char *code, *sentence;
 	struct fw_slice firmware_id;
 	bool has_offset;
 	int64_t offset; /* bytes */
 };
-char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp, struct fw_slice message_id, size_t *len);
+char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp,
+	struct fw_slice message_id, size_t *len);
 
 /* The same, when nothing is known of it. */
-char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len);
+char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp,
+	struct fw_slice message_id, size_t *len);
 
 #endif

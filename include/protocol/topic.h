@@ -37,8 +37,8 @@ struct fw_topic {
 	struct fw_slice device;
 };
 
-/* Splits `topic` (NUL-terminated). kind is FW_TOPIC_OTHER unless the topic has exactly the shape of a
- * firmware topic; then the slices are set, and ids_valid tells whether the ids may be used. */
+/* Splits `topic` (NUL-terminated). kind is FW_TOPIC_OTHER unless the topic has exactly the shape of
+ * a firmware topic; then the slices are set, and ids_valid tells whether the ids may be used. */
 void fw_topic_parse(const char *topic, struct fw_topic *out);
 
 /* `text`, parsed as `topic`, looks like a firmware topic and is none: it ends as they do, in
@@ -57,14 +57,18 @@ const char *fw_topic_tail(enum fw_topic_kind kind);
 /* Writes the topic of `kind` for a device into `buffer` of `size` bytes, terminated.
  * False when it does not fit (FW_TOPIC_BUFFER always does) or the kind has no fixed tail. */
 #define FW_TOPIC_BUFFER (2 * FW_ID_MAX + 40)
-bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device);
+bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct fw_slice product,
+	struct fw_slice device);
 
-/* MQTT 5 response topic: may `response` (terminated) carry the reply whose standard kind is `reply`?
- * It must lie under the requester's own /{product}/{device}/, have no wildcard, and must not be a firmware topic
- * that only the broker or only the device publishes, other than the standard reply itself. */
-bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply, struct fw_slice product, struct fw_slice device);
+/* MQTT 5 response topic: may `response` (terminated) carry the reply whose standard kind is
+ * `reply`? It must lie under the requester's own /{product}/{device}/, have no wildcard, and must
+ * not be a firmware topic that only the broker or only the device publishes, other than the
+ * standard reply itself. */
+bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply,
+	struct fw_slice product, struct fw_slice device);
 
-/* Does a subscription to `filter` (terminated; `$share/{group}/` may precede it) bring the device's upgrades, of whatever product? */
+/* Does a subscription to `filter` (terminated; `$share/{group}/` may precede it) bring the device's
+ * upgrades, of whatever product? */
 bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device);
 
 #endif

@@ -1,6 +1,8 @@
-/* What the plugin does with one message: who may send it, what is answered, what is kept. Broker thread only.
+/* What the plugin does with one message: who may send it, what is answered, what is kept. Broker
+ * thread only.
  *
- * Knows the broker by the functions of struct fw_broker alone, so that tests and fuzzers can stand in for it. */
+ * Knows the broker by the functions of struct fw_broker alone, so that tests and fuzzers can stand
+ * in for it. */
 #ifndef FW_SERVICE_SERVICE_H
 #define FW_SERVICE_SERVICE_H
 
@@ -42,8 +44,8 @@ struct fw_publication {
 	bool retain;
 	const void *correlation; /* NULL: none */
 	size_t correlation_len;
-	/* MQTT 5, 3.3.2.3.3: after so many seconds the broker delivers it to nobody any more, whatever
-	 * the protocol of the session that it waits in; 0: it waits for ever */
+	/* MQTT 5, 3.3.2.3.3: after so many seconds the broker delivers it to nobody any more,
+	 * whatever the protocol of the session that it waits in; 0: it waits for ever */
 	uint32_t expiry_seconds;
 };
 
@@ -60,17 +62,20 @@ struct fw_broker {
 
 /* What the broker is to do with the message. */
 enum fw_verdict {
-	FW_PASS,   /* route it as ever */
+	FW_PASS,            /* route it as ever */
 	FW_PASS_UNRETAINED, /* route it, but without the retain flag */
-	FW_DENY,   /* refuse it: MQTT 5 reason code 0x87 */
-	FW_LIMIT,  /* refuse it: MQTT 5 reason code 0x97 (quota exceeded), where the broker can send that, or else 0x87 */
+	FW_DENY,            /* refuse it: MQTT 5 reason code 0x87 */
+	/* refuse it: MQTT 5 reason code 0x97 (quota exceeded), where the broker can send that,
+	 * or else 0x87 */
+	FW_LIMIT,
 	FW_ANSWERED, /* acknowledge it, but let nobody have it */
-	FW_NO_ACK,  /* do not acknowledge it: it could not be kept */
+	FW_NO_ACK,   /* do not acknowledge it: it could not be kept */
 };
 
-/* Opens catalog, spool and store. `broker` is copied; `options` is borrowed for the life of the service.
- * FW_OK, or an error with a message in `error`. The caller owns *out. */
-enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error);
+/* Opens catalog, spool and store. `broker` is copied; `options` is borrowed for the life of the
+ * service. FW_OK, or an error with a message in `error`. The caller owns *out. */
+enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker,
+	struct fw_service **out, struct fw_error *error);
 
 /* Applies what is left, ends the store's thread. NULL is fine. */
 void fw_service_close(struct fw_service *service);
@@ -78,28 +83,35 @@ void fw_service_close(struct fw_service *service);
 /* How many products and firmware the catalog has, and where it is: for the line at start. */
 void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
-enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *request);
+enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *request);
 
-/* May the client publish there? For a message that fw_service_message will not see, such as a will; what is refused is counted and logged.
- * The client need not be there any more, and does not show itself by it. */
-bool fw_service_may_send(struct fw_service *service, const struct fw_client *client, const char *topic);
+/* May the client publish there? For a message that fw_service_message will not see, such as a will;
+ * what is refused is counted and logged. The client need not be there any more, and does not show
+ * itself by it. */
+bool fw_service_may_send(
+	struct fw_service *service, const struct fw_client *client, const char *topic);
 
 /* The client connected; `listens`: it has subscriptions, from an earlier session. */
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens);
 
 /* The client subscribes to something. */
-void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter);
+void fw_service_subscribed(
+	struct fw_service *service, const struct fw_client *client, const char *filter);
 
 /* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
 
-/* For finding clients that throw each other out (service/takeover.h): the client published, where the broker will not tell why its connection ended;
- * and its connection ended, told beside fw_service_gone. */
+/* For finding clients that throw each other out (service/takeover.h): the client published, where
+ * the broker will not tell why its connection ended; and its connection ended, told beside
+ * fw_service_gone. */
 void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
-void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
+void fw_service_ended(
+	struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
 
-/* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer needed. Returns in how many milliseconds it
- * wants to be called again. To be called at every iteration of the broker's loop. */
+/* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer
+ * needed. Returns in how many milliseconds it wants to be called again. To be called at every
+ * iteration of the broker's loop. */
 int64_t fw_service_tick(struct fw_service *service);
 
 #endif

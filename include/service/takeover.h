@@ -32,7 +32,7 @@ struct fw_takeover_client {
 
 struct fw_takeovers;
 
-struct fw_takeovers *fw_takeovers_new(void); /* NULL when out of memory */
+struct fw_takeovers *fw_takeovers_new(void);            /* NULL when out of memory */
 void fw_takeovers_free(struct fw_takeovers *takeovers); /* NULL is fine */
 
 /* The client published. Cheap: one look at a table by its pointer. */

@@ -1,21 +1,26 @@
-/* The spool: an append-only file that keeps uplinks safe before the device gets its acknowledgement.
+/* The spool: an append-only file that keeps uplinks safe before the device gets its
+ * acknowledgement.
  *
  * One writer (the broker thread: fw_spool_append) and one reader (the store thread: fw_spool_read,
- * fw_spool_release). Records carry a sequence number that rises by one; the catalog stores the number of
- * the last record it applied in the transaction that applied it, so replay after a crash is exactly once.
+ * fw_spool_release). Records carry a sequence number that rises by one; the catalog stores the
+ * number of the last record it applied in the transaction that applied it, so replay after a crash
+ * is exactly once.
  *
- * On disk: segments `{prefix}-{first sequence, 20 digits}-{magic, 8 hex digits}`, each at most FW_SPOOL_SEGMENT
- * bytes and a record. A record is: the segment's magic (4 bytes), payload length (4), sequence (8), CRC-32C of
- * length, sequence and payload (4), payload; little endian. The magic is random: a device cannot put into its
- * message what would pass for a record when a reader has to search behind damage. Zeros may follow the last record: the file grows
- * before it is filled. A segment is never appended to after a restart, so a torn last record stays where it is and is skipped. A reader that meets damage searches for
- * the next good record, counts what it skipped, and goes on. A segment whose records are all applied is deleted.
+ * On disk: segments `{prefix}-{first sequence, 20 digits}-{magic, 8 hex digits}`, each at most
+ * FW_SPOOL_SEGMENT bytes and a record. A record is: the segment's magic (4 bytes), payload length
+ * (4), sequence (8), CRC-32C of length, sequence and payload (4), payload; little endian. The magic
+ * is random: a device cannot put into its message what would pass for a record when a reader has to
+ * search behind damage. Zeros may follow the last record: the file grows before it is filled. A
+ * segment is never appended to after a restart, so a torn last record stays where it is and is
+ * skipped. A reader that meets damage searches for the next good record, counts what it skipped,
+ * and goes on. A segment whose records are all applied is deleted.
  *
- * Numbers may be left out after a restart over damage; none is ever given twice to what can still be read. Who
- * wants to know whether all has been read asks fw_spool_read, not whether a number was reached.
+ * Numbers may be left out after a restart over damage; none is ever given twice to what can still
+ * be read. Who wants to know whether all has been read asks fw_spool_read, not whether a number was
+ * reached.
  *
- * A record is safe against the death of the process once `append` returned (it is in the kernel's page
- * cache); against loss of power once the kernel has written it. */
+ * A record is safe against the death of the process once `append` returned (it is in the kernel's
+ * page cache); against loss of power once the kernel has written it. */
 #ifndef FW_SPOOL_SPOOL_H
 #define FW_SPOOL_SPOOL_H
 
@@ -25,59 +30,68 @@
 
 struct fw_spool;
 
-/* The seam that tests replace to inject faults; production passes NULL for the system's own, and a member that
- * is NULL is the system's own too. Each behaves as the system call of its name. */
+/* The seam that tests replace to inject faults; production passes NULL for the system's own, and a
+ * member that is NULL is the system's own too. Each behaves as the system call of its name. */
 struct fw_spool_io {
 	int (*open)(const char *path, int flags, unsigned mode);
 	long (*pwrite)(int fd, const void *bytes, size_t len, int64_t offset);
 	long (*pread)(int fd, void *bytes, size_t len, int64_t offset);
 };
 
-/* Damage met since the spool was opened, by opening it or by reading. The same place is counted once. What a loss of power left as zeros at
- * the end is none: it cannot be told from room. */
+/* Damage met since the spool was opened, by opening it or by reading. The same place is counted
+ * once. What a loss of power left as zeros at the end is none: it cannot be told from room. */
 struct fw_spool_damage {
 	uint64_t bytes_skipped; /* unreadable bytes, a torn tail included */
-	uint64_t torn_tails;    /* segments of an earlier run that end within a record: what a crash leaves */
-	uint64_t gaps;          /* places in the middle of a segment where bytes were skipped */
+	/* segments of an earlier run that end within a record: what a crash leaves */
+	uint64_t torn_tails;
+	uint64_t gaps; /* places in the middle of a segment where bytes were skipped */
 };
 
-/* Opens the spool whose segments begin with `prefix` (a path; its folder must exist), finding what an earlier run
- * left. `applied` is the catalog's last applied sequence; numbering goes on above both. FW_OK, FW_NOMEM, or FW_IO with a
- * sentence in `error`. The caller owns *out. On the I/O thread, at start. */
-enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io, struct fw_spool **out, struct fw_error *error);
+/* Opens the spool whose segments begin with `prefix` (a path; its folder must exist), finding what
+ * an earlier run left. `applied` is the catalog's last applied sequence; numbering goes on above
+ * both. FW_OK, FW_NOMEM, or FW_IO with a sentence in `error`. The caller owns *out. On the I/O
+ * thread, at start. */
+enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io,
+	struct fw_spool **out, struct fw_error *error);
 
-/* On the I/O thread, at start, instead of applying them: takes the segments of an earlier run out of the way, by ".kept" behind their names. Who
- * numbers above *last (0: there were none) can have them back later, beside those that were made since. FW_OK, FW_NOMEM, or FW_IO with a
- * sentence in `error`. */
+/* On the I/O thread, at start, instead of applying them: takes the segments of an earlier run out
+ * of the way, by ".kept" behind their names. Who numbers above *last (0: there were none) can have
+ * them back later, beside those that were made since. FW_OK, FW_NOMEM, or FW_IO with a sentence in
+ * `error`. */
 enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw_error *error);
 
-/* Any thread. Whether the disk is to be doubted, since writing to it has failed elsewhere: then each append asks it by a write(). */
+/* Any thread. Whether the disk is to be doubted, since writing to it has failed elsewhere: then
+ * each append asks it by a write(). */
 void fw_spool_suspect(struct fw_spool *spool, bool suspect);
 
 /* Broker thread. Nothing will be appended any more: closes what appending opened. NULL is fine. */
 void fw_spool_seal(struct fw_spool *spool);
 
-/* NULL is fine. On the store's side, with its thread stopped, after fw_spool_seal (which it does for a caller of one thread).
- * Deletes nothing but an empty segment. */
+/* NULL is fine. On the store's side, with its thread stopped, after fw_spool_seal (which it does
+ * for a caller of one thread). Deletes nothing but an empty segment. */
 void fw_spool_close(struct fw_spool *spool);
 
-/* Broker thread. Appends one record with one copy or write; on FW_OK it is readable and *sequence (may be NULL) is set.
- * FW_FULL (ENOSPC, EDQUOT), FW_IO, FW_NOMEM, FW_INVALID (len 0 or over FW_SPOOL_PAYLOAD_MAX): nothing was appended,
- * whatever part reached the file is overwritten by the next append. */
-enum fw_status fw_spool_append(struct fw_spool *spool, const void *payload, size_t len, uint64_t *sequence);
+/* Broker thread. Appends one record with one copy or write; on FW_OK it is readable and *sequence
+ * (may be NULL) is set. FW_FULL (ENOSPC, EDQUOT), FW_IO, FW_NOMEM, FW_INVALID (len 0 or over
+ * FW_SPOOL_PAYLOAD_MAX): nothing was appended, whatever part reached the file is overwritten by the
+ * next append. */
+enum fw_status fw_spool_append(
+	struct fw_spool *spool, const void *payload, size_t len, uint64_t *sequence);
 
-/* Store thread. Points *payload at the next record after the last one read, valid until the next call of this
- * function. FW_OK; FW_NOT_FOUND when all that was appended has been read; FW_IO: try again later (what could not be
- * read after several tries counts as damage, so that one bad sector does not hold up everything behind it).
- * The first record read is the first one with a sequence above `applied`. */
-enum fw_status fw_spool_read(struct fw_spool *spool, const unsigned char **payload, size_t *len, uint64_t *sequence);
+/* Store thread. Points *payload at the next record after the last one read, valid until the next
+ * call of this function. FW_OK; FW_NOT_FOUND when all that was appended has been read; FW_IO: try
+ * again later (what could not be read after several tries counts as damage, so that one bad sector
+ * does not hold up everything behind it). The first record read is the first one with a sequence
+ * above `applied`. */
+enum fw_status fw_spool_read(
+	struct fw_spool *spool, const unsigned char **payload, size_t *len, uint64_t *sequence);
 
-/* Store thread. Goes back to read again from the first record above `sequence` (a transaction was rolled back).
- * `sequence` is never below what was released. */
+/* Store thread. Goes back to read again from the first record above `sequence` (a transaction was
+ * rolled back). `sequence` is never below what was released. */
 void fw_spool_rewind(struct fw_spool *spool, uint64_t sequence);
 
-/* Store thread. All records up to `sequence` are in the catalog: deletes the segments that hold no others.
- * Records up to `sequence` that were not read yet will not be. */
+/* Store thread. All records up to `sequence` are in the catalog: deletes the segments that hold no
+ * others. Records up to `sequence` that were not read yet will not be. */
 void fw_spool_release(struct fw_spool *spool, uint64_t sequence);
 
 /* Any thread. Sequence of the last appended record, 0 if none ever. */

@@ -1,4 +1,5 @@
-/* What the store thread wants of the broker thread: a bounded queue to the broker thread, which alone may publish. */
+/* What the store thread wants of the broker thread: a bounded queue to the broker thread, which
+ * alone may publish. */
 #ifndef FW_STORE_OUTBOX_H
 #define FW_STORE_OUTBOX_H
 
@@ -9,8 +10,9 @@ struct fw_outbox;
 enum fw_outgoing_kind {
 	FW_OUTGOING_MESSAGE,  /* to be published */
 	FW_OUTGOING_LOG,      /* a log line: payload is the text, qos its enum fw_log_level */
-	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device", qos: 1 if the catalog says so. fw_store_note_presence is the
-	                       * answer when it is, or the catalog is wrong */
+	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device", qos: 1 if the
+			       * catalog says so. fw_store_note_presence is the answer when it is,
+			       * or the catalog is wrong */
 };
 
 /* topic (messages only) and payload are malloc'd, terminated, and owned by the struct. */
@@ -23,17 +25,18 @@ struct fw_outgoing {
 	uint32_t expiry_seconds; /* messages: void after that, 0: never */
 };
 
-struct fw_outbox *fw_outbox_new(size_t most); /* NULL when out of memory */
+struct fw_outbox *fw_outbox_new(size_t most);  /* NULL when out of memory */
 void fw_outbox_free(struct fw_outbox *outbox); /* NULL is fine; what is left is dropped */
 
-/* Any thread. How many more messages fit now. Only the store thread adds, so room does not shrink under it. */
+/* Any thread. How many more messages fit now. Only the store thread adds, so room does not shrink
+ * under it. */
 size_t fw_outbox_room(struct fw_outbox *outbox);
 
 /* Store thread. Takes over topic and payload in every case; FW_OK, or FW_FULL. */
 enum fw_status fw_outbox_put(struct fw_outbox *outbox, struct fw_outgoing message);
 
-/* Broker thread. False when there is none; else the caller owns *out (free topic and payload). Costs one
- * atomic load when empty. */
+/* Broker thread. False when there is none; else the caller owns *out (free topic and payload).
+ * Costs one atomic load when empty. */
 bool fw_outbox_take(struct fw_outbox *outbox, struct fw_outgoing *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* What the broker thread tells the store of who came and went, each in its place among the uplinks. Bounded. */
+/* What the broker thread tells the store of who came and went, each in its place among the uplinks.
+ * Bounded. */
 #ifndef FW_STORE_PRESENCE_QUEUE_H
 #define FW_STORE_PRESENCE_QUEUE_H
 
@@ -10,25 +11,27 @@
 
 struct fw_presence_event {
 	struct fw_presence_event *next;
-	uint64_t after; /* its place: behind the spool record of this sequence */
-	int64_t at;     /* Unix ms */
+	uint64_t after;  /* its place: behind the spool record of this sequence */
+	int64_t at;      /* Unix ms */
 	int64_t boot_ms; /* the same moment */
 	bool online;
-	bool listens;   /* may be pushed: it has subscribed, or the broker cannot tell */
+	bool listens;        /* may be pushed: it has subscribed, or the broker cannot tell */
 	uint64_t connection; /* online: by this one; 0 unknown */
 	uint64_t oldest;     /* of the connections by which it is online; 0 unknown */
 	bool asked;          /* the store had asked: nothing happened just now */
 	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended */
-	struct fw_slice product, device; /* product empty: every device of that id. They point behind the struct. */
+	/* product empty: every device of that id. They point behind the struct. */
+	struct fw_slice product, device;
 };
 
 struct fw_presence_queue;
 
-struct fw_presence_queue *fw_presence_queue_new(void); /* NULL when out of memory */
+struct fw_presence_queue *fw_presence_queue_new(void);        /* NULL when out of memory */
 void fw_presence_queue_free(struct fw_presence_queue *queue); /* NULL is fine */
 
 /* Broker thread. Copies the ids of `event`. FW_OK, FW_FULL or FW_NOMEM: then it is lost. */
-enum fw_status fw_presence_queue_put(struct fw_presence_queue *queue, const struct fw_presence_event *event);
+enum fw_status fw_presence_queue_put(
+	struct fw_presence_queue *queue, const struct fw_presence_event *event);
 
 /* Any thread. Is there anything that was not dropped? */
 bool fw_presence_queue_empty(const struct fw_presence_queue *queue);
@@ -39,11 +42,12 @@ bool fw_presence_queue_crowded(const struct fw_presence_queue *queue);
 /* Store thread. Was an event lost since this was last asked? */
 bool fw_presence_queue_lost(struct fw_presence_queue *queue);
 
-/* Store thread. Takes over what has arrived; the first event that was not dropped, NULL when there is none. The list is the store's until
- * the next call. */
+/* Store thread. Takes over what has arrived; the first event that was not dropped, NULL when there
+ * is none. The list is the store's until the next call. */
 const struct fw_presence_event *fw_presence_queue_take(struct fw_presence_queue *queue);
 
-/* Store thread. Drops the events before `first`, one of those taken; NULL drops all that were taken. */
+/* Store thread. Drops the events before `first`, one of those taken; NULL drops all that were
+ * taken. */
 void fw_presence_queue_drop(struct fw_presence_queue *queue, const struct fw_presence_event *first);
 
 #endif

@@ -1,5 +1,6 @@
-/* The store: one thread that owns the catalog's writing connection. It applies what the spool holds, in order, in short
- * transactions, and runs the scheduler. The broker thread never waits for it. */
+/* The store: one thread that owns the catalog's writing connection. It applies what the spool
+ * holds, in order, in short transactions, and runs the scheduler. The broker thread never waits for
+ * it. */
 #ifndef FW_STORE_STORE_H
 #define FW_STORE_STORE_H
 
@@ -21,22 +22,28 @@ struct fw_store_config {
 	struct fw_hosting *hosting;
 	struct fw_transfers *access;
 	bool own_table; /* on a side with a table of open files of its own */
-	bool sees_connections; /* the broker tells of clients that connect: who is not known to be there is not */
-	uint64_t first_connection; /* the connections of this run have this number or a higher one */
+	/* the broker tells of clients that connect: who is not known to be there is not */
+	bool sees_connections;
+	/* the connections of this run have this number or a higher one */
+	uint64_t first_connection;
 };
 
-/* On the I/O thread (base/io_thread.h), like all that follows but for the broker thread's. Checks, makes or migrates the catalog, opens it and its
- * spool. FW_OK, or an error with a message in `error`. The caller owns *out. */
-enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
+/* On the I/O thread (base/io_thread.h), like all that follows but for the broker thread's. Checks,
+ * makes or migrates the catalog, opens it and its spool. FW_OK, or an error with a message in
+ * `error`. The caller owns *out. */
+enum fw_status fw_store_open(
+	const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
 
-/* Before the thread is started: the version of this firmware of the product, terminated. FW_OK, FW_NOT_FOUND, or an error. */
-enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+/* Before the thread is started: the version of this firmware of the product, terminated. FW_OK,
+ * FW_NOT_FOUND, or an error. */
+enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product,
+	struct fw_slice firmware_id, char *version, size_t size);
 
 /* Starts the store's thread. */
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 
-/* Applies what is left for at most some seconds (the rest stays in the spool), and ends the thread. NULL is fine, and
- * so is a store that was not started. */
+/* Applies what is left for at most some seconds (the rest stays in the spool), and ends the thread.
+ * NULL is fine, and so is a store that was not started. */
 void fw_store_stop(struct fw_store *store);
 
 /* Stops and closes; the spool is sealed by then. NULL is fine. */
@@ -45,12 +52,15 @@ void fw_store_close(struct fw_store *store);
 /* Broker thread: where uplinks go. Follow an append with fw_store_wake. */
 struct fw_spool *fw_store_spool(struct fw_store *store);
 
-/* Broker thread. There is something new in the spool. Costs an atomic load when the thread is at work anyway. */
+/* Broker thread. There is something new in the spool. Costs an atomic load when the thread is at
+ * work anyway. */
 void fw_store_wake(struct fw_store *store);
 
-/* Broker thread. A device showed itself, or is gone; `product` of the event empty: every device of that id. One that does not listen yet
- * is not pushed: it would miss it. The event takes its place in the order of the uplinks; its place and times are set here, the rest is
- * copied. What does not fit (out of memory, far too many) is lost; the store then asks about all devices (FW_OUTGOING_PRESENCE). */
+/* Broker thread. A device showed itself, or is gone; `product` of the event empty: every device of
+ * that id. One that does not listen yet is not pushed: it would miss it. The event takes its place
+ * in the order of the uplinks; its place and times are set here, the rest is copied. What does not
+ * fit (out of memory, far too many) is lost; the store then asks about all devices
+ * (FW_OUTGOING_PRESENCE). */
 void fw_store_note_presence(struct fw_store *store, struct fw_presence_event event);
 
 /* Any thread. The sequence up to which the spool is in the catalog. */

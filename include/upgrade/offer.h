@@ -1,4 +1,5 @@
-/* The offer of firmware to a device: what a pull is answered with, and what is pushed. Pure; any thread. */
+/* The offer of firmware to a device: what a pull is answered with, and what is pushed. Pure; any
+ * thread. */
 #ifndef FW_UPGRADE_OFFER_H
 #define FW_UPGRADE_OFFER_H
 

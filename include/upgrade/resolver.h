@@ -1,7 +1,7 @@
 /* Answering from the catalog (contract, section 2: "Answering a pull", "Reading a version").
  *
- * Keeps what replies need, the constant part of the JSON already rendered, and asks its source at each answer whether the
- * catalog changed: an operator's committed change is seen by the next pull.
+ * Keeps what replies need, the constant part of the JSON already rendered, and asks its source at
+ * each answer whether the catalog changed: an operator's committed change is seen by the next pull.
  * Broker thread only. Pure: the source is the store's reader, or a table in a test. */
 #ifndef FW_UPGRADE_RESOLVER_H
 #define FW_UPGRADE_RESOLVER_H
@@ -15,9 +15,10 @@ enum fw_pull_policy { FW_POLICY_LATEST, FW_POLICY_STEPWISE, FW_POLICY_TASK };
 
 struct fw_product {
 	bool enabled;
-	bool open_tasks; /* some running task of it has waiting rows, or some task processing ones */
+	/* some running task of it has waiting rows, or some task processing ones */
+	bool open_tasks;
 	bool mislabelled; /* some device of it reported otherwise than what it had been offered */
-	bool completing; /* some device of it has completed an upgrade, and not reported since */
+	bool completing;  /* some device of it has completed an upgrade, and not reported since */
 	enum fw_pull_policy policy;
 };
 
@@ -25,94 +26,120 @@ struct fw_firmware {
 	int64_t order; /* version_order */
 	bool ready;
 	const char *version, *firmware_id;
-	const char *rendered; /* fw_message_render_offer; NULL unless ready */
-	const char *file;     /* in files_dir; NULL: hosted elsewhere */
+	const char *rendered;       /* fw_message_render_offer; NULL unless ready */
+	const char *file;           /* in files_dir; NULL: hosted elsewhere */
 	struct fw_file_stamp stamp; /* of the file as it was verified */
-	bool url_apart; /* rendered is without the url: each device is told its own */
+	bool url_apart;             /* rendered is without the url: each device is told its own */
 };
 
 /* A row of a device, waiting in a running task, or processing. */
 struct fw_open_row {
 	bool processing;
-	bool offered;   /* it may be handed out: firmware ready, task running; always so for one that waits */
+	/* it may be handed out: firmware ready, task running; always so for one that waits */
+	bool offered;
 	bool downgrade; /* to a device that runs a higher version, too */
 	char firmware_id[FW_ID_MAX + 1];
 	char version[FW_VERSION_BUFFER];
 	int64_t order;
 };
 
-#define FW_LABEL_CHECK_TIMES 3 /* so often an image may name itself otherwise than the catalog does, before a device is offered it no more */
+/* so often an image may name itself otherwise than the catalog does, before a device is offered
+ * it no more */
+#define FW_LABEL_CHECK_TIMES 3
 
-#define FW_OPEN_ROWS_MAX 16u /* per device; more than fw_unapplied remembers as closed, so that one is left to choose */
+/* per device; more than fw_unapplied remembers as closed, so that one is left to choose */
+#define FW_OPEN_ROWS_MAX 16u
 
-/* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY, FW_IO, FW_CORRUPT when the
- * catalog cannot be read now. Firmware is new, made by fw_firmware_copy, owned by the caller. */
+/* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY,
+ * FW_IO, FW_CORRUPT when the catalog cannot be read now. Firmware is new, made by fw_firmware_copy,
+ * owned by the caller. */
 struct fw_resolver_source {
 	void *context;
-	/* a number that moves with every change that an answer may depend on; asked all the time, so it must be cheap */
+	/* a number that moves with every change that an answer may depend on; asked all the time,
+	 * so it must be cheap */
 	enum fw_status (*generation)(void *context, uint64_t *out);
 	enum fw_status (*product)(void *context, struct fw_slice product, struct fw_product *out);
-	enum fw_status (*by_version)(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out);
+	enum fw_status (*by_version)(void *context, struct fw_slice product,
+		struct fw_slice version, struct fw_firmware **out);
 	/* the ready firmware with the highest order */
 	enum fw_status (*latest)(void *context, struct fw_slice product, struct fw_firmware **out);
 	/* the ready firmware with the lowest order above `order` */
-	enum fw_status (*next)(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
-	/* the firmware of the device's open rows, each once: the one under way first, then those that wait for ready firmware, lowest or highest
-	 * order first; *count at most FW_OPEN_ROWS_MAX */
-	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count);
+	enum fw_status (*next)(
+		void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
+	/* the firmware of the device's open rows, each once: the one under way first, then those
+	 * that wait for ready firmware, lowest or highest order first; *count at most
+	 * FW_OPEN_ROWS_MAX */
+	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device,
+		bool lowest_first, struct fw_open_row *rows, size_t *count);
 	/* the recorded version, terminated, FW_NOT_FOUND when none */
-	enum fw_status (*device_version)(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size);
-	/* what the device ran, terminated, before the upgrade that it completed and has not reported of; FW_NOT_FOUND when there is none, or
-	 * that is too long ago at `now` (Unix ms) */
-	enum fw_status (*completed_from)(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size);
-	/* whether the device, which names `version`, has shown FW_LABEL_CHECK_TIMES in a row that this firmware names itself otherwise; FW_NOT_FOUND when
-	 * it never did */
-	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product, struct fw_slice device, const char *firmware_id, struct fw_slice version, bool *out);
-	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none */
-	enum fw_status (*version_of)(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+	enum fw_status (*device_version)(void *context, struct fw_slice product,
+		struct fw_slice device, char *version, size_t size);
+	/* what the device ran, terminated, before the upgrade that it completed and has not
+	 * reported of; FW_NOT_FOUND when there is none, or that is too long ago at `now` (Unix ms)
+	 */
+	enum fw_status (*completed_from)(void *context, struct fw_slice product,
+		struct fw_slice device, int64_t now, char *version, size_t size);
+	/* whether the device, which names `version`, has shown FW_LABEL_CHECK_TIMES in a row that
+	 * this firmware names itself otherwise; FW_NOT_FOUND when it never did */
+	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product,
+		struct fw_slice device, const char *firmware_id, struct fw_slice version,
+		bool *out);
+	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none
+	 */
+	enum fw_status (*version_of)(void *context, struct fw_slice product,
+		struct fw_slice firmware_id, char *version, size_t size);
 };
 
-/* A copy in one piece, its texts behind it: a pull reads all of them, and with many products none is in the processor's cache. Free it
- * with free(). NULL when out of memory. */
+/* A copy in one piece, its texts behind it: a pull reads all of them, and with many products none
+ * is in the processor's cache. Free it with free(). NULL when out of memory. */
 struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware);
 
 struct fw_resolver;
 
 /* `source` and `unapplied` are borrowed. NULL when out of memory. */
-struct fw_resolver *fw_resolver_new(const struct fw_resolver_source *source, const struct fw_unapplied *unapplied);
+struct fw_resolver *fw_resolver_new(
+	const struct fw_resolver_source *source, const struct fw_unapplied *unapplied);
 void fw_resolver_free(struct fw_resolver *resolver); /* NULL is fine */
 
 /* Of what the last answer came from: moves with every change that an answer may depend on. */
 uint64_t fw_resolver_generation(const struct fw_resolver *resolver);
 
 /* FW_OK, FW_NOT_FOUND (unknown product), or the source's error. */
-enum fw_status fw_resolver_product(struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out);
+enum fw_status fw_resolver_product(
+	struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out);
 
 struct fw_pull {
 	struct fw_slice product, device;
 	struct fw_slice current, request; /* versions; empty when not given */
-	int64_t now; /* Unix ms */
+	int64_t now;                      /* Unix ms */
 };
 
 struct fw_answer {
 	enum fw_pull_code code;
-	const struct fw_firmware *firmware; /* when code is FW_PULL_OFFER; borrowed until the next call */
-	bool before_restart; /* the pull names what the device ran before the upgrade that it said it completed: it has not restarted yet */
+	/* when code is FW_PULL_OFFER; borrowed until the next call */
+	const struct fw_firmware *firmware;
+	/* the pull names what the device ran before the upgrade that it said it completed: it
+	 * has not restarted yet */
+	bool before_restart;
 	bool watched; /* the device has reported otherwise before: each offer counts */
-	bool of_task; /* it is, or may be (a request by version), the firmware of an open row of the device */
+	/* it is, or may be (a request by version), the firmware of an open row of the device */
+	bool of_task;
 };
 
 /* Decides, in the contract's order. FW_OK, or the source's error: then there is no answer. */
-enum fw_status fw_resolver_answer(struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out);
+enum fw_status fw_resolver_answer(
+	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out);
 
 /* A device completed an upgrade: from now on pulls from before its restart are told from others. */
 void fw_resolver_note_completion(struct fw_resolver *resolver);
 
 /* The version the device runs as far as the plugin was told, uplinks not yet applied included.
  * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's error. */
-enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice device, char *version, size_t size);
+enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice device, char *version, size_t size);
 
 /* What a device runs that has completed the upgrade to this firmware. As above. */
-enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice firmware_id, char *version, size_t size);
 
 #endif

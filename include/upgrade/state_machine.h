@@ -1,5 +1,6 @@
-/* The state machine of a task's row (contract, section 4): a table of transitions. The store carries it out, the view
- * task_transition shows it to operators, and a unit test holds the two against each other.
+/* The state machine of a task's row (contract, section 4): a table of transitions. The store
+ * carries it out, the view task_transition shows it to operators, and a unit test holds the two
+ * against each other.
  *
  *             push sent / pull answered            complete, success; report = target
  *   waiting ------------------------> processing -------------------> success
@@ -8,12 +9,14 @@
  *    |  v                  interrupted v   v
  *   canceled               <- waiting      failed --(retry)--> waiting
  *
- * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was sent to. It ends by
- * the device's word, by a timeout while the device was there all the time, or it is interrupted: the device came back
- * by another connection without having answered, or was silent after it came back. An interrupted attempt is followed
- * by another one, until attempt_limit of them in a row were interrupted.
+ * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was
+ * sent to. It ends by the device's word, by a timeout while the device was there all the time, or
+ * it is interrupted: the device came back by another connection without having answered, or was
+ * silent after it came back. An interrupted attempt is followed by another one, until attempt_limit
+ * of them in a row were interrupted.
  *
- * Pure; any thread. Operators' own steps (stop, continue, retry) are carried out by the catalog's triggers. */
+ * Pure; any thread. Operators' own steps (stop, continue, retry) are carried out by the catalog's
+ * triggers. */
 #ifndef FW_UPGRADE_STATE_MACHINE_H
 #define FW_UPGRADE_STATE_MACHINE_H
 
@@ -38,20 +41,24 @@ enum fw_upgrade_event {
 	FW_EVENT_FAILED,          /* progress: complete, not success */
 	FW_EVENT_REPORTED_TARGET, /* the device runs the target version */
 	FW_EVENT_REPORTED_OTHER,  /* the device runs another version */
-	FW_EVENT_OVERTAKEN,       /* the device runs a version of a higher order than the target's */
-	FW_EVENT_NO_RESPONSE,     /* response_timeout_seconds over, nothing heard */
-	FW_EVENT_TIMEOUT,         /* timeout_seconds over, not complete */
-	FW_EVENT_INTERRUPTED,     /* the attempt's connection is no more, and nothing is heard of the attempt */
-	FW_EVENT_UNHEARD,         /* the connection of a response timeout ended, without a word since the push */
-	FW_EVENT_STOP,            /* the task was stopped while the row was under way */
+	/* the device runs a version of a higher order than the target's */
+	FW_EVENT_OVERTAKEN,
+	FW_EVENT_NO_RESPONSE, /* response_timeout_seconds over, nothing heard */
+	FW_EVENT_TIMEOUT,     /* timeout_seconds over, not complete */
+	/* the attempt's connection is no more, and nothing is heard of the attempt */
+	FW_EVENT_INTERRUPTED,
+	/* the connection of a response timeout ended, without a word since the push */
+	FW_EVENT_UNHEARD,
+	FW_EVENT_STOP, /* the task was stopped while the row was under way */
 	FW_UPGRADE_EVENTS
 };
 
 /* What a rule may ask besides state and event: bits. */
 enum fw_upgrade_fact {
-	FW_FACT_PUSH = 1 << 0,       /* the task's mode is push, not pull */
-	FW_FACT_BY_DEVICE = 1 << 1,  /* the failure was the device's own word, and final */
-	FW_FACT_PRESENT = 1 << 2,    /* the device is there by the connection that the attempt was sent to */
+	FW_FACT_PUSH = 1 << 0,      /* the task's mode is push, not pull */
+	FW_FACT_BY_DEVICE = 1 << 1, /* the failure was the device's own word, and final */
+	/* the device is there by the connection that the attempt was sent to */
+	FW_FACT_PRESENT = 1 << 2,
 	FW_FACT_SAID_DONE = 1 << 3,  /* it told progress 100 in this attempt */
 	FW_FACT_ANSWERED = 1 << 4,   /* it answered this attempt: upgrade/reply, progress, a pull */
 	FW_FACT_ELSEWHERE = 1 << 5,  /* the message came by another connection than the attempt's */
@@ -64,13 +71,17 @@ enum fw_upgrade_fact {
 /* What follows, besides the new state: bits. */
 enum fw_upgrade_action {
 	FW_ACT_RESPONDED = 1 << 0, /* note responded_at; the upgrade timeout is the next one */
-	FW_ACT_START = 1 << 1,     /* an attempt begins: note pushed_at, count it, start the timers */
-	FW_ACT_RESUME = 1 << 2,    /* a late sign of life: the attempt goes on, with a new upgrade timeout */
-	FW_ACT_PROGRESS = 1 << 3,  /* take over the progress figure, never lower than it was */
-	FW_ACT_FINISH = 1 << 4,    /* note completed_at, stop the timers */
-	FW_ACT_REQUEUE = 1 << 5,   /* back to the queue: clear progress and timers, keep the attempts */
-	FW_ACT_COUNT = 1 << 6,     /* count an interruption */
-	FW_ACT_WATCH = 1 << 7,     /* a word of the upgrade is due within response_timeout_seconds */
+	/* an attempt begins: note pushed_at, count it, start the timers */
+	FW_ACT_START = 1 << 1,
+	/* a late sign of life: the attempt goes on, with a new upgrade timeout */
+	FW_ACT_RESUME = 1 << 2,
+	FW_ACT_PROGRESS = 1 << 3, /* take over the progress figure, never lower than it was */
+	FW_ACT_FINISH = 1 << 4,   /* note completed_at, stop the timers */
+	/* back to the queue: clear progress and timers, keep the attempts */
+	FW_ACT_REQUEUE = 1 << 5,
+	FW_ACT_COUNT = 1 << 6, /* count an interruption */
+	/* a word of the upgrade is due within response_timeout_seconds */
+	FW_ACT_WATCH = 1 << 7,
 };
 #define FW_UPGRADE_ACTIONS 8
 
@@ -87,19 +98,22 @@ enum fw_failure {
 };
 
 struct fw_upgrade_step {
-	bool legal;              /* false: the event changes nothing in this state */
+	bool legal;                  /* false: the event changes nothing in this state */
 	enum fw_upgrade_state state; /* the state after the event; as before when not legal */
-	unsigned actions;        /* of enum fw_upgrade_action */
-	enum fw_failure failure; /* the kind, when the state is failed */
-	const char *reason;      /* the broker's reason; NULL: the device gives its own, or there is none. "%s" stands for
-	                          * the version that the device runs, "%d" for the number of interruptions */
+	unsigned actions;            /* of enum fw_upgrade_action */
+	enum fw_failure failure;     /* the kind, when the state is failed */
+	const char *reason; /* the broker's reason; NULL: the device gives its own, or there is
+			     * none. "%s" stands for the version that the device runs, "%d" for the
+			     * number of interruptions */
 };
 
 /* `facts`: bits of enum fw_upgrade_fact; what the event does not ask for may be 0. */
-struct fw_upgrade_step fw_state_machine_step(enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts);
+struct fw_upgrade_step fw_state_machine_step(
+	enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts);
 
-/* The table itself, for what shows it: the transition number `index`, from 0. False behind the last one. `yes` and
- * `no` are the facts that must, and must not, hold. Of several transitions that hold the first one counts. */
+/* The table itself, for what shows it: the transition number `index`, from 0. False behind the last
+ * one. `yes` and `no` are the facts that must, and must not, hold. Of several transitions that hold
+ * the first one counts. */
 struct fw_transition {
 	enum fw_upgrade_state from;
 	enum fw_upgrade_event event;

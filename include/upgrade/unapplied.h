@@ -1,5 +1,6 @@
-/* What acknowledged uplinks said that the store has not applied yet, so that a read after a report and a pull after a
- * completed upgrade see them, however long the catalog is locked. Broker thread only; pure.
+/* What acknowledged uplinks said that the store has not applied yet, so that a read after a report
+ * and a pull after a completed upgrade see them, however long the catalog is locked. Broker thread
+ * only; pure.
  *
  * Bounded: at most FW_UNAPPLIED_MAX devices, those forgotten but not freed yet included. */
 #ifndef FW_UPGRADE_UNAPPLIED_H
@@ -13,47 +14,53 @@
 
 struct fw_unapplied;
 
-struct fw_unapplied *fw_unapplied_new(void); /* NULL when out of memory */
+struct fw_unapplied *fw_unapplied_new(void);            /* NULL when out of memory */
 void fw_unapplied_free(struct fw_unapplied *unapplied); /* NULL is fine */
 
 /* May one more device be remembered? Asked before an uplink is acknowledged. */
 bool fw_unapplied_has_room(const struct fw_unapplied *unapplied);
 
-/* The uplink appended to the spool last said that the device runs `version` (may be empty), and that the upgrade to
- * `closed`, a firmware id or a version, has ended (may be empty). Both: it has completed the upgrade, and will run `version`
- * after a restart. FW_OK or FW_NOMEM. */
-enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device,
-	struct fw_slice version, struct fw_slice closed);
+/* The uplink appended to the spool last said that the device runs `version` (may be empty), and
+ * that the upgrade to `closed`, a firmware id or a version, has ended (may be empty). Both: it has
+ * completed the upgrade, and will run `version` after a restart. FW_OK or FW_NOMEM. */
+enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product,
+	struct fw_slice device, struct fw_slice version, struct fw_slice closed);
 
 /* Does the uplink complete an upgrade that it names by its firmwareId alone? Then
  * fw_unapplied_note_uplink wants the version of that firmware. */
 bool fw_unapplied_needs_version(const struct fw_uplink *uplink);
 
 /* Notes what the uplink, appended to the spool last or about to be, says that answers depend on.
- * `named`: the version of the firmware it names, may be empty. FW_OK; FW_NOMEM; FW_FULL: no room for
- * one more device. */
+ * `named`: the version of the firmware it names, may be empty. FW_OK; FW_NOMEM; FW_FULL: no room
+ * for one more device. */
 enum fw_status fw_unapplied_note_uplink(
 	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named);
 
-/* The uplink appended to the spool last came from a device that the catalog may not know yet. The product that the id was first heard for
- * stays. FW_OK or FW_NOMEM. */
-enum fw_status fw_unapplied_hear(struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
+/* The uplink appended to the spool last came from a device that the catalog may not know yet. The
+ * product that the id was first heard for stays. FW_OK or FW_NOMEM. */
+enum fw_status fw_unapplied_hear(
+	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
 
-/* The product that the id was first heard for by an unapplied uplink, an empty slice when there is none. Borrowed until the next change. */
+/* The product that the id was first heard for by an unapplied uplink, an empty slice when there is
+ * none. Borrowed until the next change. */
 struct fw_slice fw_unapplied_product(const struct fw_unapplied *unapplied, struct fw_slice device);
 
-/* The store has applied all records up to `applied`; `last` is the last one appended, and noted here. Forgets what is no
- * longer needed, and frees a little of what was forgotten, now or before: to be called often. */
+/* The store has applied all records up to `applied`; `last` is the last one appended, and noted
+ * here. Forgets what is no longer needed, and frees a little of what was forgotten, now or before:
+ * to be called often. */
 void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last);
 
-/* The unapplied version of the device, an empty slice when there is none. Borrowed until the next change. */
-struct fw_slice fw_unapplied_version(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
+/* The unapplied version of the device, an empty slice when there is none. Borrowed until the next
+ * change. */
+struct fw_slice fw_unapplied_version(
+	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
 
 /* Did the device complete an upgrade, by an unapplied uplink, and not report its version since? */
-bool fw_unapplied_completed(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
+bool fw_unapplied_completed(
+	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
 
 /* Has the upgrade to this firmware ended, by an unapplied uplink? */
-bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device,
-	struct fw_slice firmware_id, struct fw_slice version);
+bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product,
+	struct fw_slice device, struct fw_slice firmware_id, struct fw_slice version);
 
 #endif

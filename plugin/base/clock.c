@@ -18,7 +18,8 @@ void fw_clock_read(struct fw_clock_moment *now)
 	now->boot_ms = fw_boot_ms();
 }
 
-void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_clock_moment *saved, const struct fw_clock_moment *now)
+void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_clock_moment *saved,
+	const struct fw_clock_moment *now)
 {
 	bool same_boot = saved->boot_id[0] && strcmp(saved->boot_id, now->boot_id) == 0;
 	int64_t elapsed = same_boot ? now->boot_ms - saved->boot_ms : now->wall_ms - saved->wall_ms;
@@ -35,7 +36,8 @@ int64_t fw_clock_now(const struct fw_clock *clock)
 }
 
 /* Has the wall clock been off by the same for so long? */
-static bool stayed_off(struct fw_clock_trust *trust, int64_t off, int64_t steady, int64_t patience_ms)
+static bool stayed_off(
+	struct fw_clock_trust *trust, int64_t off, int64_t steady, int64_t patience_ms)
 {
 	if (trust->off_ms == 0 || llabs(off - trust->off_ms) > FW_CLOCK_SLACK_MS) {
 		trust->off_ms = off;
@@ -44,13 +46,15 @@ static bool stayed_off(struct fw_clock_trust *trust, int64_t off, int64_t steady
 	return steady - trust->off_since >= patience_ms;
 }
 
-int64_t fw_clock_believed(struct fw_clock_trust *trust, int64_t wall, int64_t steady, int64_t patience_ms, bool *held)
+int64_t fw_clock_believed(
+	struct fw_clock_trust *trust, int64_t wall, int64_t steady, int64_t patience_ms, bool *held)
 {
 	int64_t expected = trust->wall_ms + (steady - trust->steady_ms);
 	int64_t off = wall - expected;
 
 	*held = false;
-	if (trust->wall_ms == 0 || llabs(off) <= FW_CLOCK_SLACK_MS || stayed_off(trust, off, steady, off < 0 ? FW_CLOCK_SLACK_MS : patience_ms)) {
+	if (trust->wall_ms == 0 || llabs(off) <= FW_CLOCK_SLACK_MS ||
+		stayed_off(trust, off, steady, off < 0 ? FW_CLOCK_SLACK_MS : patience_ms)) {
 		*trust = (struct fw_clock_trust){.wall_ms = wall, .steady_ms = steady};
 		return wall;
 	}

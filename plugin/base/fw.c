@@ -70,7 +70,8 @@ uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len)
 	uint64_t hash = seed ? seed : FNV_BASIS;
 
 	for (size_t i = 0; i < len; i++) {
-		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): loses track of random_from_clocks' array */
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): loses track of
+		 * random_from_clocks' array */
 		hash = (hash ^ at[i]) * FNV_PRIME;
 	}
 	return hash;
@@ -92,10 +93,12 @@ struct fw_slice fw_device_key(char *buffer, struct fw_slice product, struct fw_s
 	return (struct fw_slice){buffer, product.len + 1 + device.len};
 }
 
-/* Good enough for ids and hash seeds on a system without getrandom; nothing secret may come from here. */
+/* Good enough for ids and hash seeds on a system without getrandom; nothing secret may come from
+ * here. */
 static uint64_t random_from_clocks(void)
 {
-	int64_t seen[] = {clock_ns(CLOCK_REALTIME), clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_PROCESS_CPUTIME_ID), getpid()};
+	int64_t seen[] = {clock_ns(CLOCK_REALTIME), clock_ns(CLOCK_MONOTONIC),
+		clock_ns(CLOCK_PROCESS_CPUTIME_ID), getpid()};
 
 	return fw_hash(0, seen, sizeof(seen));
 }
@@ -116,7 +119,8 @@ uint64_t fw_random(void)
 	uint64_t number = 0;
 	ssize_t got;
 
-	/* up to 256 bytes come whole or not at all; before the pool is ready it must not block the start */
+	/* up to 256 bytes come whole or not at all; before the pool is ready it must not block the
+	 * start */
 	do {
 		got = getrandom(&number, sizeof(number), GRND_NONBLOCK);
 	} while (got < 0 && errno == EINTR);

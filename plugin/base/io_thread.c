@@ -25,10 +25,13 @@ static void *run(void *argument)
 {
 	struct fw_io_thread *io_thread = argument;
 #ifdef __SANITIZE_THREAD__
-	bool own_table = false; /* the sanitizer takes equal numbers in two tables for one file, and tells of races */
+	/* the sanitizer takes equal numbers in two tables for one file, and tells of races */
+	bool own_table = false;
 #else
-	/* closing the copies of the broker's descriptors keeps nothing open that the broker closes */
-	bool own_table = io_thread->own_table && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
+	/* closing the copies of the broker's descriptors keeps nothing open that the broker closes
+	 */
+	bool own_table =
+		io_thread->own_table && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
 #endif
 
 	pthread_mutex_lock(&io_thread->lock);
@@ -77,7 +80,8 @@ bool fw_io_thread_apart(const struct fw_io_thread *io_thread)
 	return io_thread->own_table;
 }
 
-enum fw_status fw_io_thread_run(struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context)
+enum fw_status fw_io_thread_run(
+	struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context)
 {
 	enum fw_status status;
 

@@ -11,12 +11,15 @@
 #include "base/text.h"
 
 #define URL_BASE_MAX 1024u /* bytes */
-#define DEVICE_RATE 1200  /* messages a minute: more than a device has to say, and little enough to keep for an hour */
-#define CHUNK_MOST 1048576 /* bytes: what devices ask for and do not read waits in the broker's memory */
+/* messages a minute: more than a device has to say, and little enough to keep for an hour */
+#define DEVICE_RATE 1200
+/* bytes: what devices ask for and do not read waits in the broker's memory */
+#define CHUNK_MOST 1048576
 #define CONNECTION_RATE 500 /* half of what Mosquitto queues for a client */
 #define CHUNK_RATE 33554432 /* 32 MiB a second */
 #define CHUNK_RATE_LEAST 1024
-#define CHUNK_RATE_MOST (LONG_MAX > INT64_C(1099511627776) ? (long)INT64_C(1099511627776) : LONG_MAX)
+#define CHUNK_RATE_MOST                                                                            \
+	(LONG_MAX > INT64_C(1099511627776) ? (long)INT64_C(1099511627776) : LONG_MAX)
 
 struct parser {
 	struct fw_options *options;
@@ -25,7 +28,8 @@ struct parser {
 
 struct option {
 	const char *key;
-	enum fw_status (*parse)(struct parser *parser, const struct option *option, const char *value);
+	enum fw_status (*parse)(
+		struct parser *parser, const struct option *option, const char *value);
 	size_t offset; /* of the field in struct fw_options */
 	long least, most;
 	const char *help; /* what a good value looks like */
@@ -36,13 +40,16 @@ static void *field(struct parser *parser, const struct option *option)
 	return (char *)parser->options + option->offset;
 }
 
-static enum fw_status bad_value(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status bad_value(
+	struct parser *parser, const struct option *option, const char *value)
 {
-	fw_error_set(parser->error, "plugin_opt_%s '%.80s' is not valid: it must be %s", option->key, value, option->help);
+	fw_error_set(parser->error, "plugin_opt_%s '%.80s' is not valid: it must be %s",
+		option->key, value, option->help);
 	return FW_INVALID;
 }
 
-static enum fw_status parse_text(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_text(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	char **target = field(parser, option);
 	char *copy;
@@ -57,7 +64,8 @@ static enum fw_status parse_text(struct parser *parser, const struct option *opt
 	return FW_OK;
 }
 
-static enum fw_status parse_number(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_number(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	char *end;
 	long number;
@@ -71,7 +79,8 @@ static enum fw_status parse_number(struct parser *parser, const struct option *o
 }
 
 /* Which of the words is it? They end with NULL. */
-static enum fw_status choose(struct parser *parser, const struct option *option, const char *value, const char *const *words, unsigned *out)
+static enum fw_status choose(struct parser *parser, const struct option *option, const char *value,
+	const char *const *words, unsigned *out)
 {
 	for (*out = 0; words[*out]; ++*out) {
 		if (strcmp(value, words[*out]) == 0)
@@ -80,7 +89,8 @@ static enum fw_status choose(struct parser *parser, const struct option *option,
 	return bad_value(parser, option, value);
 }
 
-static enum fw_status parse_identity(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_identity(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	static const char *const words[] = {"clientid", "username", "none", NULL};
 	unsigned chosen;
@@ -91,7 +101,8 @@ static enum fw_status parse_identity(struct parser *parser, const struct option 
 	return status;
 }
 
-static enum fw_status parse_registration(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_registration(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	static const char *const words[] = {"once", "closed", "open", NULL};
 	unsigned chosen;
@@ -103,7 +114,8 @@ static enum fw_status parse_registration(struct parser *parser, const struct opt
 }
 
 /* A choice between two words, stored as a bool: is it the second one? */
-static enum fw_status parse_choice(struct parser *parser, const struct option *option, const char *value, const char *no, const char *yes)
+static enum fw_status parse_choice(struct parser *parser, const struct option *option,
+	const char *value, const char *no, const char *yes)
 {
 	const char *const words[] = {no, yes, NULL};
 	unsigned chosen;
@@ -114,12 +126,14 @@ static enum fw_status parse_choice(struct parser *parser, const struct option *o
 	return status;
 }
 
-static enum fw_status parse_read_source(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_read_source(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	return parse_choice(parser, option, value, "catalog", "device");
 }
 
-static enum fw_status parse_sync(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_sync(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	return parse_choice(parser, option, value, "normal", "full");
 }
@@ -138,7 +152,8 @@ static void free_list(char **list)
 	free(list);
 }
 
-static enum fw_status parse_operators(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_operators(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	size_t room = 2, count = 0;
 	char **list;
@@ -153,7 +168,8 @@ static enum fw_status parse_operators(struct parser *parser, const struct option
 
 		list[count] = trimmed(at, len);
 		if (!list[count] || list[count][0] == '\0') {
-			enum fw_status status = list[count] ? bad_value(parser, option, value) : FW_NOMEM;
+			enum fw_status status =
+				list[count] ? bad_value(parser, option, value) : FW_NOMEM;
 			free_list(list);
 			return status;
 		}
@@ -167,7 +183,8 @@ static enum fw_status parse_operators(struct parser *parser, const struct option
 	return FW_OK;
 }
 
-static enum fw_status parse_listen(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_listen(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	const char *colon = strrchr(value, ':');
 	char *end;
@@ -182,7 +199,8 @@ static enum fw_status parse_listen(struct parser *parser, const struct option *o
 	return parse_text(parser, option, value);
 }
 
-static enum fw_status parse_url_base(struct parser *parser, const struct option *option, const char *value)
+static enum fw_status parse_url_base(
+	struct parser *parser, const struct option *option, const char *value)
 {
 	const char *host = strstr(value, "://");
 	bool web = strncmp(value, "http://", 7) == 0 || strncmp(value, "https://", 8) == 0;
@@ -202,19 +220,27 @@ static const struct option options[] = {
 	{"files_dir", parse_text, FIELD(files_dir), 0, 0, "the folder of the firmware files"},
 	{"identity", parse_identity, FIELD(identity), 0, 0, "clientid, username or none"},
 	{"operators", parse_operators, FIELD(operators), 0, 0, "user names, separated by commas"},
-	{"http_listen", parse_listen, FIELD(http_listen), 0, 0, "address:port, such as 0.0.0.0:8080"},
-	{"url_base", parse_url_base, FIELD(url_base), 0, 0, "the beginning of a URL of at most 1024 bytes, without spaces, ? and #, such as https://firmware.example.com"},
-	{"url_ttl_seconds", parse_number, FIELD(url_ttl_seconds), 0, 31536000, "a number of seconds from 0 to 31536000"},
+	{"http_listen", parse_listen, FIELD(http_listen), 0, 0,
+		"address:port, such as 0.0.0.0:8080"},
+	{"url_base", parse_url_base, FIELD(url_base), 0, 0,
+		"the beginning of a URL of at most 1024 bytes, without spaces, ? and #, such as "
+		"https://firmware.example.com"},
+	{"url_ttl_seconds", parse_number, FIELD(url_ttl_seconds), 0, 31536000,
+		"a number of seconds from 0 to 31536000"},
 	{"url_secret_file", parse_text, FIELD(url_secret_file), 0, 0, "the path of the key file"},
-	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, CHUNK_MOST, "a number of bytes from 1 to 1048576"},
-	{"connection_rate", parse_number, FIELD(connection_rate), 0, 100000, "a number of messages a second from 0 (no limit) to 100000"},
-	{"chunk_rate_total", parse_number, FIELD(chunk_rate_total), CHUNK_RATE_LEAST, CHUNK_RATE_MOST, "a number of bytes a second from 1024 to 1099511627776"},
+	{"chunk_max_bytes", parse_number, FIELD(chunk_max_bytes), 1, CHUNK_MOST,
+		"a number of bytes from 1 to 1048576"},
+	{"connection_rate", parse_number, FIELD(connection_rate), 0, 100000,
+		"a number of messages a second from 0 (no limit) to 100000"},
+	{"chunk_rate_total", parse_number, FIELD(chunk_rate_total), CHUNK_RATE_LEAST,
+		CHUNK_RATE_MOST, "a number of bytes a second from 1024 to 1099511627776"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
 	{"registration", parse_registration, FIELD(registration), 0, 0, "once, closed or open"},
 	{"device_rate_per_minute", parse_number, FIELD(device_rate_per_minute), 0, 1000000,
 		"a number of messages from 0 (no limit) to 1000000"},
-	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500, "a number of days from 0 (keep all) to 36500"},
+	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500,
+		"a number of days from 0 (keep all) to 36500"},
 };
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -236,7 +262,8 @@ static enum fw_status unknown_option(struct fw_error *error, const char *key)
 		strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
 		strncat(known, options[i].key, sizeof(known) - strlen(known) - 1);
 	}
-	fw_error_set(error, "plugin_opt_%.60s is not an option: remove it, or use one of %s", key, known);
+	fw_error_set(error, "plugin_opt_%.60s is not an option: remove it, or use one of %s", key,
+		known);
 	return FW_INVALID;
 }
 
@@ -251,8 +278,9 @@ static char *beside(const char *path, const char *name)
 	return result;
 }
 
-/* The spool and the lock lie beside the catalog, under its name: by whatever link it is reached, they must be the same ones.
- * A catalog that is not there yet is resolved by its folder; a folder that is not there is refused later. */
+/* The spool and the lock lie beside the catalog, under its name: by whatever link it is reached,
+ * they must be the same ones. A catalog that is not there yet is resolved by its folder; a folder
+ * that is not there is refused later. */
 static enum fw_status resolve_db_file(struct fw_options *out)
 {
 	char *folder, *resolved = realpath(out->db_file, NULL);
@@ -262,7 +290,10 @@ static enum fw_status resolve_db_file(struct fw_options *out)
 		char *resolved_folder = realpath(folder, NULL);
 
 		free(folder);
-		if (resolved_folder && asprintf(&resolved, "%s/%s", strcmp(resolved_folder, "/") == 0 ? "" : resolved_folder, name ? name + 1 : out->db_file) < 0)
+		if (resolved_folder &&
+			asprintf(&resolved, "%s/%s",
+				strcmp(resolved_folder, "/") == 0 ? "" : resolved_folder,
+				name ? name + 1 : out->db_file) < 0)
 			resolved = NULL;
 		free(resolved_folder);
 	}
@@ -281,7 +312,8 @@ static enum fw_status fill_defaults(struct fw_options *out)
 		out->files_dir = beside(out->db_file, "firmware");
 	if (!out->url_secret_file)
 		out->url_secret_file = beside(out->db_file, "url.secret");
-	if (!out->url_base && out->http_listen && asprintf(&out->url_base, "http://%s", out->http_listen) < 0)
+	if (!out->url_base && out->http_listen &&
+		asprintf(&out->url_base, "http://%s", out->http_listen) < 0)
 		out->url_base = NULL;
 	if (!out->files_dir || !out->url_secret_file || (out->http_listen && !out->url_base))
 		return FW_NOMEM;
@@ -291,16 +323,21 @@ static enum fw_status fill_defaults(struct fw_options *out)
 	return FW_OK;
 }
 
-/* An earlier version took the end of the value for a part of the name, and made the catalog or a folder under that. */
-static enum fw_status refuse_other_name(struct fw_error *error, const struct fw_option_line *line, const char *meant)
+/* An earlier version took the end of the value for a part of the name, and made the catalog or a
+ * folder under that. */
+static enum fw_status refuse_other_name(
+	struct fw_error *error, const struct fw_option_line *line, const char *meant)
 {
-	fw_error_set(error, "plugin_opt_%s: there is '%s' with a blank at its end, and no '%s': while the broker is stopped rename it, and whatever lies"
-		" beside it under that name", line->key, line->value, meant);
+	fw_error_set(error,
+		"plugin_opt_%s: there is '%s' with a blank at its end, and no '%s': while the "
+		"broker is stopped rename it, and whatever lies"
+		" beside it under that name",
+		line->key, line->value, meant);
 	return FW_INVALID;
 }
 
-/* What nobody sees at a value's ends was not meant: Mosquitto leaves a blank, a tab and the carriage return of a file from Windows
- * there, and made of them a catalog of another name. */
+/* What nobody sees at a value's ends was not meant: Mosquitto leaves a blank, a tab and the
+ * carriage return of a file from Windows there, and made of them a catalog of another name. */
 static enum fw_status parse_line(struct parser *parser, const struct fw_option_line *line)
 {
 	const struct option *option = find_option(line->key);
@@ -319,12 +356,15 @@ static enum fw_status parse_line(struct parser *parser, const struct fw_option_l
 	return status;
 }
 
-enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count, struct fw_options *out, struct fw_error *error)
+enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count,
+	struct fw_options *out, struct fw_error *error)
 {
 	struct parser parser = {out, error};
 
-	*out = (struct fw_options){.chunk_max_bytes = 65536, .chunk_rate_total = CHUNK_RATE,
-		.connection_rate = CONNECTION_RATE, .device_rate_per_minute = DEVICE_RATE};
+	*out = (struct fw_options){.chunk_max_bytes = 65536,
+		.chunk_rate_total = CHUNK_RATE,
+		.connection_rate = CONNECTION_RATE,
+		.device_rate_per_minute = DEVICE_RATE};
 	for (size_t i = 0; i < count; i++) {
 		enum fw_status status = parse_line(&parser, &lines[i]);
 
@@ -332,7 +372,9 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 			return status;
 	}
 	if (!out->db_file) {
-		fw_error_set(error, "plugin_opt_db_file is missing: add 'plugin_opt_db_file /var/lib/mosquitto/firmware.db' to mosquitto.conf");
+		fw_error_set(error,
+			"plugin_opt_db_file is missing: add 'plugin_opt_db_file "
+			"/var/lib/mosquitto/firmware.db' to mosquitto.conf");
 		return FW_INVALID;
 	}
 	return fill_defaults(out);
@@ -349,18 +391,24 @@ void fw_options_clear(struct fw_options *out)
 	*out = (struct fw_options){0};
 }
 
-static enum fw_status refuse_db_file(struct fw_error *error, const char *what, const char *path, const char *remedy)
+static enum fw_status refuse_db_file(
+	struct fw_error *error, const char *what, const char *path, const char *remedy)
 {
 	int reason = errno;
 
-	fw_error_set(error, "plugin_opt_db_file: %s '%s': %s. The broker runs as user id %ld (started as root, Mosquitto drops to its own user): %s %s'",
+	fw_error_set(error,
+		"plugin_opt_db_file: %s '%s': %s. The broker runs as user id %ld (started as root, "
+		"Mosquitto drops to its own user): %s %s'",
 		what, path, strerror(reason), (long)geteuid(), remedy, path);
 	return FW_INVALID;
 }
 
 static enum fw_status refuse_folder(struct fw_error *error, const char *folder)
 {
-	fw_error_set(error, "plugin_opt_db_file: '%s' is a folder: name the file in it that is to be the catalog, e.g. '%s/firmware.db'", folder, folder);
+	fw_error_set(error,
+		"plugin_opt_db_file: '%s' is a folder: name the file in it that is to be the "
+		"catalog, e.g. '%s/firmware.db'",
+		folder, folder);
 	return FW_INVALID;
 }
 
@@ -374,11 +422,14 @@ enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw
 		return FW_NOMEM;
 	/* SQLite needs to create files beside the catalog: sqlite.org/wal.html */
 	if (access(folder, W_OK | X_OK) != 0)
-		status = refuse_db_file(error, "cannot write to the folder", folder, "create it and give it to that user, e.g. 'install -d -o mosquitto -g mosquitto");
+		status = refuse_db_file(error, "cannot write to the folder", folder,
+			"create it and give it to that user, e.g. 'install -d -o mosquitto -g "
+			"mosquitto");
 	else if (stat(opts->db_file, &found) == 0 && S_ISDIR(found.st_mode))
 		status = refuse_folder(error, opts->db_file);
 	else if (access(opts->db_file, F_OK) == 0 && access(opts->db_file, R_OK | W_OK) != 0)
-		status = refuse_db_file(error, "cannot write to the catalog", opts->db_file, "give it to that user, e.g. 'chown mosquitto:");
+		status = refuse_db_file(error, "cannot write to the catalog", opts->db_file,
+			"give it to that user, e.g. 'chown mosquitto:");
 	free(folder);
 	return status;
 }

@@ -1,6 +1,6 @@
-/* Linear hashing with chains. Buckets 0 to used-1 exist; a hash belongs to bucket hash & mask, or, while that one
- * does not exist yet, to the one it will be split from. Each insertion that finds the table full splits one
- * bucket in two. Invariant: (mask + 1) / 2 <= used <= mask + 1. */
+/* Linear hashing with chains. Buckets 0 to used-1 exist; a hash belongs to bucket hash & mask, or,
+ * while that one does not exist yet, to the one it will be split from. Each insertion that finds
+ * the table full splits one bucket in two. Invariant: (mask + 1) / 2 <= used <= mask + 1. */
 #include "base/table.h"
 
 #include <stdlib.h>
@@ -26,7 +26,8 @@ struct fw_table {
 
 static uint64_t hash_of(const struct fw_table *table, struct fw_slice key)
 {
-	/* FNV's low bits depend on the input's low bits alone, and they choose the bucket: mix the high ones in. */
+	/* FNV's low bits depend on the input's low bits alone, and they choose the bucket: mix the
+	 * high ones in. */
 	uint64_t hash = fw_hash(table->seed, key.at, key.len);
 
 	hash ^= hash >> 32;
@@ -49,7 +50,8 @@ static struct entry **find(const struct fw_table *table, struct fw_slice key, ui
 	while (*at) {
 		const struct entry *entry = *at;
 
-		if (entry->hash == hash && entry->len == key.len && (key.len == 0 || memcmp(entry->key, key.at, key.len) == 0))
+		if (entry->hash == hash && entry->len == key.len &&
+			(key.len == 0 || memcmp(entry->key, key.at, key.len) == 0))
 			break;
 		at = &(*at)->next;
 	}
@@ -100,13 +102,15 @@ void *fw_table_get(const struct fw_table *table, struct fw_slice key)
 	return entry ? entry->value : NULL;
 }
 
-/* Adds one bucket, and moves to it what belongs there. Without memory the chains just grow longer. */
+/* Adds one bucket, and moves to it what belongs there. Without memory the chains just grow longer.
+ */
 static void split(struct fw_table *table)
 {
 	struct entry **at;
 
 	if (table->used == table->allocated) {
-		struct entry **larger = reallocarray(table->buckets, table->allocated, 2 * sizeof(*larger));
+		struct entry **larger =
+			reallocarray(table->buckets, table->allocated, 2 * sizeof(*larger));
 
 		if (!larger)
 			return;
@@ -221,8 +225,8 @@ void fw_table_retire(struct fw_table **table, struct fw_retired *retired, void (
 	*table = empty;
 }
 
-/* glibc keeps small freed pieces apart, and joins all of them with their neighbours when a large piece is asked for: ask while
- * they are few. `volatile`: or the compiler leaves both calls out. */
+/* glibc keeps small freed pieces apart, and joins all of them with their neighbours when a large
+ * piece is asked for: ask while they are few. `volatile`: or the compiler leaves both calls out. */
 static void join_freed_pieces(void)
 {
 	/* cppcheck-suppress unusedAllocatedMemory */

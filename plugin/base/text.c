@@ -81,8 +81,8 @@ static unsigned kind_of(const char *at, size_t size)
 
 	if (character > ' ' && character < 0x7f)
 		return 0;
-	range = bsearch(&character, ranges, sizeof(ranges) / sizeof(ranges[0]), sizeof(ranges[0]),
-		compare);
+	range = bsearch(
+		&character, ranges, sizeof(ranges) / sizeof(ranges[0]), sizeof(ranges[0]), compare);
 	return range ? range->is : 0;
 }
 

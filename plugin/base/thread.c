@@ -9,7 +9,8 @@
 
 #define BEHIND_BROKER 10 /* nice value */
 
-enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context, const char *purpose, struct fw_error *error)
+enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
+	const char *purpose, struct fw_error *error)
 {
 	sigset_t all, before;
 	int code;

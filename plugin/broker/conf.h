@@ -1,5 +1,5 @@
-/* Reads mosquitto.conf again, as Mosquitto's broker/conf.c does: the broker tells no plugin what stands
- * there. What comes of it is good for a line in the log, and for nothing else. At start, any
+/* Reads mosquitto.conf again, as Mosquitto's broker/conf.c does: the broker tells no plugin what
+ * stands there. What comes of it is good for a line in the log, and for nothing else. At start, any
  * thread. */
 #ifndef FW_BROKER_CONF_H
 #define FW_BROKER_CONF_H
@@ -9,8 +9,8 @@
 /* A line of the configuration; texts are borrowed for the call. */
 struct fw_conf_line {
 	const char *file;
-	int number;    /* from 1 */
-	bool included; /* from a folder that the first file includes */
+	int number;               /* from 1 */
+	bool included;            /* from a folder that the first file includes */
 	const char *word, *value; /* without the blanks around them */
 };
 

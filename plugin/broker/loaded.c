@@ -7,8 +7,9 @@
 static bool is_plugin(const char *path)
 {
 	void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
-	bool found = library && (dlsym(library, "mosquitto_plugin_version") ||
-					dlsym(library, "mosquitto_auth_plugin_version"));
+	bool found = library &&
+		(dlsym(library, "mosquitto_plugin_version") ||
+			dlsym(library, "mosquitto_auth_plugin_version"));
 
 	if (library)
 		dlclose(library);

@@ -192,7 +192,8 @@ static void write_line(const struct scan *scan, char *line, size_t size)
 	snprintf(line, size,
 		"%zu retained messages on firmware topics are from before,"
 		" and each client that subscribes is given them:"
-		" clear each with 'mosquitto_pub -r -n -t TOPIC', as a user of plugin_opt_operators;"
+		" clear each with 'mosquitto_pub -r -n -t TOPIC', as a user of "
+		"plugin_opt_operators;"
 		" the topics are: %s%s",
 		scan->retained, topics, scan->retained > NAMED_MAX ? ", and more" : "");
 	fw_make_line(line);

@@ -26,14 +26,16 @@ static bool take_signal(struct sigaction *before)
 	struct sigaction ours = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
 
 	sigemptyset(&ours.sa_mask);
-	if (sigaction(SIGURG, NULL, before) != 0 || (before->sa_flags & SA_SIGINFO) || (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN))
+	if (sigaction(SIGURG, NULL, before) != 0 || (before->sa_flags & SA_SIGINFO) ||
+		(before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN))
 		return false;
 	return sigaction(SIGURG, &ours, NULL) == 0;
 }
 
 struct fw_wakeup *fw_wakeup_new(void)
 {
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG, ._sigev_un._tid = gettid()};
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG, ._sigev_un._tid = gettid()};
 	struct fw_wakeup *wakeup = calloc(1, sizeof(*wakeup));
 
 	if (!wakeup)

@@ -47,7 +47,8 @@ static enum fw_status trouble(sqlite3 *db, int code, struct fw_error *error)
 enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error)
 {
 	sqlite3 *db = NULL;
-	int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	int code = sqlite3_open_v2(
+		path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	*out = NULL;
 	if (code != SQLITE_OK) {
@@ -85,10 +86,12 @@ enum fw_status fw_db_integer(sqlite3 *db, const char *sql, int64_t *out, struct 
 	return status;
 }
 
-enum fw_status fw_db_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **statements, size_t count, struct fw_error *error)
+enum fw_status fw_db_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **statements,
+	size_t count, struct fw_error *error)
 {
 	for (size_t i = 0; i < count; i++) {
-		int code = sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL);
+		int code = sqlite3_prepare_v3(
+			db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL);
 
 		if (code != SQLITE_OK)
 			return trouble(db, code, error);

@@ -7,16 +7,18 @@
 
 #include "catalog/db.h"
 
-/* Callers take turns, and transfers wait with them. A catalog in WAL mode is busy for its readers only while it is recovered; who asked is
- * told to ask again. */
+/* Callers take turns, and transfers wait with them. A catalog in WAL mode is busy for its readers
+ * only while it is recovered; who asked is told to ask again. */
 #define BUSY_MS 50
 
 enum statement { FIND, REJECTED, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[FIND] = "SELECT f.product_id, f.file, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode, ff.sha256"
-	" FROM firmware f CROSS JOIN firmware_file ff ON ff.firmware_id = f.firmware_id AND ff.file = f.file"
-	" WHERE f.firmware_id = ?1 AND f.state = 'ready' AND ff.sha256 IS NOT NULL",
+	[FIND] = "SELECT f.product_id, f.file, ff.size, ff.mtime_ns, ff.ctime_ns, ff.inode, "
+		 "ff.sha256"
+		 " FROM firmware f CROSS JOIN firmware_file ff ON ff.firmware_id = f.firmware_id "
+		 "AND ff.file = f.file"
+		 " WHERE f.firmware_id = ?1 AND f.state = 'ready' AND ff.sha256 IS NOT NULL",
 	/* pending: its file was touched or replaced, which what is under way need not mind */
 	[REJECTED] = "SELECT state = 'rejected' FROM firmware WHERE firmware_id = ?1",
 };
@@ -28,7 +30,8 @@ struct fw_file_reader {
 	struct fw_hosting *hosting;
 };
 
-enum fw_status fw_file_reader_open(const char *path, struct fw_hosting *hosting, struct fw_file_reader **out, struct fw_error *error)
+enum fw_status fw_file_reader_open(const char *path, struct fw_hosting *hosting,
+	struct fw_file_reader **out, struct fw_error *error)
 {
 	struct fw_file_reader *file_reader = calloc(1, sizeof(*file_reader));
 	enum fw_status status;
@@ -39,9 +42,11 @@ enum fw_status fw_file_reader_open(const char *path, struct fw_hosting *hosting,
 	file_reader->hosting = hosting;
 	status = fw_db_open(path, BUSY_MS, &file_reader->db, error);
 	if (status == FW_OK)
-		status = fw_db_exec(file_reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
+		status = fw_db_exec(
+			file_reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -512", error);
 	if (status == FW_OK)
-		status = fw_db_prepare(file_reader->db, sql, file_reader->statements, STATEMENTS, error);
+		status = fw_db_prepare(
+			file_reader->db, sql, file_reader->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_file_reader_close(file_reader);
 		return status;
@@ -71,13 +76,17 @@ static bool copy(struct fw_slice text, char *buffer, size_t size)
 
 static bool read_row(sqlite3_stmt *statement, struct fw_hosted_file *out, char *file, size_t size)
 {
-	out->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 2), .mtime_ns = sqlite3_column_int64(statement, 3),
-		.ctime_ns = sqlite3_column_int64(statement, 4), .inode = sqlite3_column_int64(statement, 5)};
-	return copy(fw_db_text(statement, 0), out->product_id, sizeof(out->product_id)) && copy(fw_db_text(statement, 1), file, size) &&
+	out->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 2),
+		.mtime_ns = sqlite3_column_int64(statement, 3),
+		.ctime_ns = sqlite3_column_int64(statement, 4),
+		.inode = sqlite3_column_int64(statement, 5)};
+	return copy(fw_db_text(statement, 0), out->product_id, sizeof(out->product_id)) &&
+		copy(fw_db_text(statement, 1), file, size) &&
 		copy(fw_db_text(statement, 6), out->sha256, sizeof(out->sha256));
 }
 
-static enum fw_status look_up(struct fw_file_reader *file_reader, struct fw_slice firmware_id, struct fw_hosted_file *out, char *file, size_t size)
+static enum fw_status look_up(struct fw_file_reader *file_reader, struct fw_slice firmware_id,
+	struct fw_hosted_file *out, char *file, size_t size)
 {
 	sqlite3_stmt *statement = file_reader->statements[FIND];
 	enum fw_status status;
@@ -93,7 +102,8 @@ static enum fw_status look_up(struct fw_file_reader *file_reader, struct fw_slic
 	return status;
 }
 
-enum fw_status fw_file_reader_find(struct fw_file_reader *file_reader, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
+enum fw_status fw_file_reader_find(struct fw_file_reader *file_reader, struct fw_slice firmware_id,
+	struct fw_slice file, struct fw_hosted_file *out)
 {
 	struct fw_file_stamp stamp;
 	char name[256];

@@ -16,8 +16,10 @@ static void read_file(sqlite3_stmt *statement, bool urls_apart, struct fw_firmwa
 		return;
 	firmware->ready = firmware->ready && sqlite3_column_int(statement, 10);
 	firmware->url_apart = urls_apart && sqlite3_column_int(statement, 11);
-	firmware->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 12), .mtime_ns = sqlite3_column_int64(statement, 13),
-		.ctime_ns = sqlite3_column_int64(statement, 14), .inode = sqlite3_column_int64(statement, 15)};
+	firmware->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 12),
+		.mtime_ns = sqlite3_column_int64(statement, 13),
+		.ctime_ns = sqlite3_column_int64(statement, 14),
+		.inode = sqlite3_column_int64(statement, 15)};
 }
 
 /* *out stays NULL when the row cannot be offered. FW_OK or FW_NOMEM. */
@@ -30,10 +32,13 @@ static enum fw_status render(const struct fw_offer *offer, char **out)
 	return status == FW_INVALID ? FW_OK : status;
 }
 
-static enum fw_status make_firmware(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
+static enum fw_status make_firmware(
+	sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
 {
-	struct fw_firmware firmware = {.order = sqlite3_column_int64(statement, 0), .ready = sqlite3_column_int(statement, 1) != 0,
-		.firmware_id = text_of(statement, 2), .version = text_of(statement, 3)};
+	struct fw_firmware firmware = {.order = sqlite3_column_int64(statement, 0),
+		.ready = sqlite3_column_int(statement, 1) != 0,
+		.firmware_id = text_of(statement, 2),
+		.version = text_of(statement, 3)};
 	enum fw_status status = FW_OK;
 	char *rendered = NULL;
 
@@ -41,9 +46,15 @@ static enum fw_status make_firmware(sqlite3_stmt *statement, bool urls_apart, st
 		return FW_NOMEM;
 	read_file(statement, urls_apart, &firmware);
 	if (firmware.ready)
-		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id, .version = firmware.version, .url = text_of(statement, 4),
-			.sign = text_of(statement, 5), .sign_method = text_of(statement, 6), .parameters = text_of(statement, 7),
-			.size = sqlite3_column_int64(statement, 8), .url_apart = firmware.url_apart}, &rendered);
+		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id,
+					.version = firmware.version,
+					.url = text_of(statement, 4),
+					.sign = text_of(statement, 5),
+					.sign_method = text_of(statement, 6),
+					.parameters = text_of(statement, 7),
+					.size = sqlite3_column_int64(statement, 8),
+					.url_apart = firmware.url_apart},
+			&rendered);
 	firmware.rendered = rendered;
 	firmware.ready = rendered != NULL;
 	*out = status == FW_OK ? fw_firmware_copy(&firmware) : NULL;
@@ -51,7 +62,8 @@ static enum fw_status make_firmware(sqlite3_stmt *statement, bool urls_apart, st
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-enum fw_status fw_firmware_row_read(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
+enum fw_status fw_firmware_row_read(
+	sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
 {
 	enum fw_status status = fw_db_step(statement);
 

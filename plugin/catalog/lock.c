@@ -19,10 +19,15 @@ enum fw_status fw_lock_catalog(const char *db_file, int *fd, struct fw_error *er
 	if (*fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) == 0)
 		return FW_OK;
 	if (*fd >= 0 && errno == EWOULDBLOCK)
-		fw_error_set(error, "the catalog '%s' is in use by another broker, or by this plugin loaded a second time: load it once, before any listener, without per_listener_settings",
+		fw_error_set(error,
+			"the catalog '%s' is in use by another broker, or by this plugin loaded a "
+			"second time: load it once, before any listener, without "
+			"per_listener_settings",
 			db_file);
 	else
-		fw_error_set(error, "cannot lock '%s-lock': %s. All files beside the catalog must belong to the broker's user, e.g. 'chown mosquitto: %s*'", db_file,
-			strerror(errno), db_file);
+		fw_error_set(error,
+			"cannot lock '%s-lock': %s. All files beside the catalog must belong to "
+			"the broker's user, e.g. 'chown mosquitto: %s*'",
+			db_file, strerror(errno), db_file);
 	return FW_FAILED;
 }

@@ -6,16 +6,34 @@
 #include "catalog/db.h"
 #include "catalog/firmware_row.h"
 
-enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OPEN_ROWS_LOWEST, OPEN_ROWS_HIGHEST, DEVICE_VERSION, COMPLETED_FROM,
-	MISLABELLED, VERSION_OF, HERE, ELSEWHERE, STATEMENTS };
+enum statement {
+	DATA_VERSION,
+	GENERATION,
+	PRODUCT,
+	BY_VERSION,
+	LATEST,
+	NEXT,
+	OPEN_ROWS_LOWEST,
+	OPEN_ROWS_HIGHEST,
+	DEVICE_VERSION,
+	COMPLETED_FROM,
+	MISLABELLED,
+	VERSION_OF,
+	HERE,
+	ELSEWHERE,
+	STATEMENTS
+};
 
-/* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to find the rows. */
-#define OPEN_ROWS \
-	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = 'running' AND f.state = 'ready', t.allow_downgrade" \
-	" FROM task_device td" \
-	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = t.firmware_id" \
+/* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to
+ * find the rows. */
+#define OPEN_ROWS                                                                                  \
+	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = "    \
+	"'running' AND f.state = 'ready', t.allow_downgrade"                                       \
+	" FROM task_device td"                                                                     \
+	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = "   \
+	"t.firmware_id"                                                                            \
 	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1" \
-	" AND (td.state = 'processing' OR t.state = 'running' AND f.state = 'ready')" \
+	" AND (td.state = 'processing' OR t.state = 'running' AND f.state = 'ready')"              \
 	" ORDER BY td.state = 'processing' DESC, f.version_order"
 /* of two tasks that offer the same firmware, the one that says more */
 #define SAYS_MORE ", 5 DESC, 6 DESC"
@@ -23,31 +41,39 @@ enum statement { DATA_VERSION, GENERATION, PRODUCT, BY_VERSION, LATEST, NEXT, OP
 static const char *const sql[STATEMENTS] = {
 	[DATA_VERSION] = "PRAGMA data_version",
 	[GENERATION] = "SELECT generation FROM catalog_state",
-	[PRODUCT] =
-		"SELECT firmware_enabled, pull_policy,"
-		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0)"
-		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.processing > 0),"
-		" EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE d.product_id = ?1 AND d.completed_from IS NOT NULL),"
-		" EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1)"
-		" FROM product WHERE product_id = ?1",
+	[PRODUCT] = "SELECT firmware_enabled, pull_policy,"
+		    " EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 "
+		    "AND c.waiting + c.processing > 0)"
+		    " OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND "
+		    "c.processing > 0),"
+		    " EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE "
+		    "d.product_id = ?1 AND d.completed_from IS NOT NULL),"
+		    " EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1)"
+		    " FROM product WHERE product_id = ?1",
 	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
-	[LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
-	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
+	[LATEST] = FW_SELECT_FIRMWARE
+	"WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
+	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND "
+				    "f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
 	[OPEN_ROWS_LOWEST] = OPEN_ROWS SAYS_MORE,
 	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" SAYS_MORE,
 	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
-	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id = ?2 AND completed_until > ?3",
+	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id "
+			   "= ?2 AND completed_until > ?3",
 	/* this pull may be what shows it for the last time */
-	[MISLABELLED] = "SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
-		" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id AND d.device_id = m.device_id"
-		" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
+	[MISLABELLED] = "SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR "
+			"m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
+			" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id "
+			"AND d.device_id = m.device_id"
+			" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
 	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[HERE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
 };
 
-/* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A commit becomes visible to readers by
- * changing it (sqlite.org/walformat.html, "The WAL-Index Header"), so equal bytes mean that nothing was committed. */
+/* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A
+ * commit becomes visible to readers by changing it (sqlite.org/walformat.html, "The WAL-Index
+ * Header"), so equal bytes mean that nothing was committed. */
 struct wal_header {
 	unsigned char bytes[48];
 };
@@ -64,7 +90,8 @@ struct fw_pull_reader {
 	struct wal_header seen; /* when data_version was asked last */
 };
 
-static sqlite3_stmt *start(struct fw_pull_reader *reader, enum statement which, struct fw_slice product)
+static sqlite3_stmt *start(
+	struct fw_pull_reader *reader, enum statement which, struct fw_slice product)
 {
 	sqlite3_stmt *statement = reader->statements[which];
 
@@ -72,16 +99,21 @@ static sqlite3_stmt *start(struct fw_pull_reader *reader, enum statement which, 
 	return statement;
 }
 
-/* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not share its memory, it is always false. */
+/* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not
+ * share its memory, it is always false. */
 static bool nothing_committed(struct fw_pull_reader *reader)
 {
 	sqlite3_file *file = NULL;
 	void volatile *shared = NULL;
 	struct wal_header now;
 
-	/* the connection's own view of the memory: opening the file another time, and closing it, would drop SQLite's locks on it */
-	if (sqlite3_file_control(reader->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file || !file->pMethods ||
-		file->pMethods->iVersion < 2 || file->pMethods->xShmMap(file, 0, WAL_INDEX_PAGE, 0, &shared) != SQLITE_OK || !shared)
+	/* the connection's own view of the memory: opening the file another time, and closing it,
+	 * would drop SQLite's locks on it */
+	if (sqlite3_file_control(reader->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+			SQLITE_OK ||
+		!file || !file->pMethods || file->pMethods->iVersion < 2 ||
+		file->pMethods->xShmMap(file, 0, WAL_INDEX_PAGE, 0, &shared) != SQLITE_OK ||
+		!shared)
 		return false;
 	memcpy(&now, (const void *)shared, sizeof(now));
 	if (memcmp(&now, &reader->seen, sizeof(now)) == 0)
@@ -90,8 +122,8 @@ static bool nothing_committed(struct fw_pull_reader *reader)
 	return false;
 }
 
-/* PRAGMA data_version moves with every commit of another connection, the store's among them; only then is
- * the generation worth a look. */
+/* PRAGMA data_version moves with every commit of another connection, the store's among them; only
+ * then is the generation worth a look. */
 static enum fw_status look_at_generation(struct fw_pull_reader *reader)
 {
 	int64_t data_version = 0, generation = 0;
@@ -146,12 +178,14 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	return FW_OK;
 }
 
-static enum fw_status read_firmware(const struct fw_pull_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
+static enum fw_status read_firmware(
+	const struct fw_pull_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
 	return fw_firmware_row_read(statement, reader->urls_apart, out);
 }
 
-static enum fw_status read_by_version(void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)
+static enum fw_status read_by_version(
+	void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)
 {
 	sqlite3_stmt *statement = start(context, BY_VERSION, product);
 
@@ -164,7 +198,8 @@ static enum fw_status read_latest(void *context, struct fw_slice product, struct
 	return read_firmware(context, start(context, LATEST, product), out);
 }
 
-static enum fw_status read_next(void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
+static enum fw_status read_next(
+	void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
 {
 	sqlite3_stmt *statement = start(context, NEXT, product);
 
@@ -183,9 +218,11 @@ static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_
 	return true;
 }
 
-static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device, bool lowest_first, struct fw_open_row *rows, size_t *count)
+static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device,
+	bool lowest_first, struct fw_open_row *rows, size_t *count)
 {
-	sqlite3_stmt *statement = start(context, lowest_first ? OPEN_ROWS_LOWEST : OPEN_ROWS_HIGHEST, product);
+	sqlite3_stmt *statement =
+		start(context, lowest_first ? OPEN_ROWS_LOWEST : OPEN_ROWS_HIGHEST, product);
 	enum fw_status status;
 
 	*count = 0;
@@ -208,7 +245,8 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-static enum fw_status read_version(sqlite3_stmt *statement, struct fw_slice id, char *version, size_t size)
+static enum fw_status read_version(
+	sqlite3_stmt *statement, struct fw_slice id, char *version, size_t size)
 {
 	enum fw_status status;
 
@@ -222,12 +260,14 @@ static enum fw_status read_version(sqlite3_stmt *statement, struct fw_slice id, 
 	return status;
 }
 
-static enum fw_status read_device_version(void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+static enum fw_status read_device_version(
+	void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
 {
 	return read_version(start(context, DEVICE_VERSION, product), device, version, size);
 }
 
-static enum fw_status read_completed_from(void *context, struct fw_slice product, struct fw_slice device, int64_t now, char *version, size_t size)
+static enum fw_status read_completed_from(void *context, struct fw_slice product,
+	struct fw_slice device, int64_t now, char *version, size_t size)
 {
 	sqlite3_stmt *statement = start(context, COMPLETED_FROM, product);
 
@@ -235,8 +275,8 @@ static enum fw_status read_completed_from(void *context, struct fw_slice product
 	return read_version(statement, device, version, size);
 }
 
-static enum fw_status read_mislabelled(void *context, struct fw_slice product, struct fw_slice device, const char *firmware_id, struct fw_slice version,
-	bool *out)
+static enum fw_status read_mislabelled(void *context, struct fw_slice product,
+	struct fw_slice device, const char *firmware_id, struct fw_slice version, bool *out)
 {
 	sqlite3_stmt *statement = start(context, MISLABELLED, product);
 	int64_t mislabelled = 0;
@@ -252,12 +292,14 @@ static enum fw_status read_mislabelled(void *context, struct fw_slice product, s
 	return status;
 }
 
-static enum fw_status read_version_of(void *context, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+static enum fw_status read_version_of(void *context, struct fw_slice product,
+	struct fw_slice firmware_id, char *version, size_t size)
 {
 	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
 }
 
-enum fw_status fw_pull_reader_open(const char *path, struct fw_pull_reader **out, struct fw_error *error)
+enum fw_status fw_pull_reader_open(
+	const char *path, struct fw_pull_reader **out, struct fw_error *error)
 {
 	struct fw_pull_reader *reader = calloc(1, sizeof(*reader));
 	enum fw_status status;
@@ -266,15 +308,17 @@ enum fw_status fw_pull_reader_open(const char *path, struct fw_pull_reader **out
 		return FW_NOMEM;
 	status = fw_db_open(path, 0, &reader->db, error);
 	if (status == FW_OK)
-		status = fw_db_exec(reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -2048", error);
+		status = fw_db_exec(
+			reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -2048", error);
 	if (status == FW_OK)
 		status = fw_db_prepare(reader->db, sql, reader->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_pull_reader_close(reader);
 		return status;
 	}
-	reader->source = (struct fw_resolver_source){reader, read_generation, read_product, read_by_version, read_latest, read_next,
-		read_open_rows, read_device_version, read_completed_from, read_mislabelled, read_version_of};
+	reader->source = (struct fw_resolver_source){reader, read_generation, read_product,
+		read_by_version, read_latest, read_next, read_open_rows, read_device_version,
+		read_completed_from, read_mislabelled, read_version_of};
 	*out = reader;
 	return FW_OK;
 }
@@ -308,17 +352,24 @@ static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, 
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_pull_reader_find_device(void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
+enum fw_status fw_pull_reader_find_device(
+	void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
 {
 	enum fw_status status = find_row(start(context, HERE, product), device, here);
 
 	*elsewhere = false;
-	return status == FW_OK && !*here ? find_row(start(context, ELSEWHERE, product), device, elsewhere) : status;
+	return status == FW_OK && !*here
+		? find_row(start(context, ELSEWHERE, product), device, elsewhere)
+		: status;
 }
 
-enum fw_status fw_pull_reader_counts(struct fw_pull_reader *reader, int64_t *products, int64_t *firmware)
+enum fw_status fw_pull_reader_counts(
+	struct fw_pull_reader *reader, int64_t *products, int64_t *firmware)
 {
-	enum fw_status status = fw_db_integer(reader->db, "SELECT count(*) FROM product", products, NULL);
+	enum fw_status status =
+		fw_db_integer(reader->db, "SELECT count(*) FROM product", products, NULL);
 
-	return status == FW_OK ? fw_db_integer(reader->db, "SELECT count(*) FROM firmware", firmware, NULL) : status;
+	return status == FW_OK
+		? fw_db_integer(reader->db, "SELECT count(*) FROM firmware", firmware, NULL)
+		: status;
 }

@@ -1,5 +1,6 @@
-/* The numbered files of schema/ are migrations, run once in their order; `user_version` tells how many were. The others hold views
- * and triggers, which are dropped and made again whenever their text differs from what made those in the file. */
+/* The numbered files of schema/ are migrations, run once in their order; `user_version` tells how
+ * many were. The others hold views and triggers, which are dropped and made again whenever their
+ * text differs from what made those in the file. */
 #include "catalog/schema.h"
 
 #include <ctype.h>
@@ -28,10 +29,11 @@ static int64_t newest_version(void)
 }
 
 #define HEADER_SIZE 20
-#define WRITE_VERSION 18 /* 1: a database that has no log, 2: with one (sqlite.org/fileformat.html, section 1.3.3) */
+/* 1: a database that has no log, 2: with one (sqlite.org/fileformat.html, section 1.3.3) */
+#define WRITE_VERSION 18
 
-/* A backup by VACUUM INTO has no log. One that is there is what a crash left of the catalog that the backup was put in place of, and
- * SQLite would bring it into the backup. */
+/* A backup by VACUUM INTO has no log. One that is there is what a crash left of the catalog that
+ * the backup was put in place of, and SQLite would bring it into the backup. */
 static enum fw_status check_log(const char *path, const char *header, struct fw_error *error)
 {
 	int64_t bytes = fw_db_log_bytes(path);
@@ -40,7 +42,9 @@ static enum fw_status check_log(const char *path, const char *header, struct fw_
 		return FW_NOMEM;
 	if (header[WRITE_VERSION] != 1 || bytes == 0)
 		return FW_OK;
-	fw_error_set(error, "'%s-wal' is the log of another file, in whose place '%s' was put: remove '%s-wal' and '%s-shm', and leave '%s-spool-*' as they are",
+	fw_error_set(error,
+		"'%s-wal' is the log of another file, in whose place '%s' was put: remove '%s-wal' "
+		"and '%s-shm', and leave '%s-spool-*' as they are",
 		path, path, path, path, path);
 	return FW_CORRUPT;
 }
@@ -53,12 +57,17 @@ static enum fw_status check_header(const char *path, bool *empty, struct fw_erro
 
 	*empty = true;
 	if (!file)
-		return access(path, F_OK) == 0 ? (fw_error_set(error, "cannot read '%s': %m", path), FW_IO) : FW_OK;
+		return access(path, F_OK) == 0
+			? (fw_error_set(error, "cannot read '%s': %m", path), FW_IO)
+			: FW_OK;
 	got = fread(header, 1, sizeof(header), file);
 	fclose(file);
 	*empty = got == 0;
 	if (got && (got < 16 || memcmp(header, "SQLite format 3", 16) != 0)) {
-		fw_error_set(error, "'%s' is not an SQLite database: set plugin_opt_db_file to another path, or move that file away", path);
+		fw_error_set(error,
+			"'%s' is not an SQLite database: set plugin_opt_db_file to another path, "
+			"or move that file away",
+			path);
 		return FW_CORRUPT;
 	}
 	return check_log(path, header, error);
@@ -75,22 +84,34 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 	if (status == FW_OK)
 		status = fw_db_integer(db, "SELECT count(*) FROM sqlite_master", &tables, &detail);
 	if (status != FW_OK) {
-		fw_error_set(error, "cannot read the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path, detail.text, path);
+		fw_error_set(error,
+			"cannot read the catalog '%s': %s. If it is damaged, restore a backup, or "
+			"rescue what can be read with 'sqlite3 %s .dump'",
+			path, detail.text, path);
 		return status;
 	}
 	if (application != FW_APPLICATION_ID && (tables || version || application)) {
-		fw_error_set(error, "'%s' is the database of another program: set plugin_opt_db_file to another path."
-			" If it was made from a catalog's .dump, which leaves out whose it is, see the README", path);
+		fw_error_set(error,
+			"'%s' is the database of another program: set plugin_opt_db_file to "
+			"another path."
+			" If it was made from a catalog's .dump, which leaves out whose it is, see "
+			"the README",
+			path);
 		return FW_CORRUPT;
 	}
 	if (version > newest_version()) {
-		fw_error_set(error, "the catalog '%s' has schema %lld, made by a newer plugin; this one knows up to %lld: install the newer plugin, or restore a backup",
+		fw_error_set(error,
+			"the catalog '%s' has schema %lld, made by a newer plugin; this one knows "
+			"up to %lld: install the newer plugin, or restore a backup",
 			path, (long long)version, (long long)newest_version());
 		return FW_NEWER;
 	}
-	if (tables && fw_db_integer(db, "SELECT id FROM catalog_state", &tables, &detail) != FW_OK) {
-		fw_error_set(error, "the catalog '%s' is damaged (%s): restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
-			detail.text[0] ? detail.text : "catalog_state has no row", path);
+	if (tables &&
+		fw_db_integer(db, "SELECT id FROM catalog_state", &tables, &detail) != FW_OK) {
+		fw_error_set(error,
+			"the catalog '%s' is damaged (%s): restore a backup, or rescue what can be "
+			"read with 'sqlite3 %s .dump'",
+			path, detail.text[0] ? detail.text : "catalog_state has no row", path);
 		return FW_CORRUPT;
 	}
 	return FW_OK;
@@ -98,12 +119,15 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 
 #define DIGEST_SIZE 34
 
-/* Of the views and triggers that this plugin has, and of those that are in the file: one that somebody dropped is missed, too. */
+/* Of the views and triggers that this plugin has, and of those that are in the file: one that
+ * somebody dropped is missed, too. */
 static enum fw_status digest_programs(sqlite3 *db, char text[DIGEST_SIZE], struct fw_error *error)
 {
 	uint64_t ours = 0, theirs = 0;
 	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(db, "SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY name", -1, &statement, NULL);
+	int code = sqlite3_prepare_v2(db,
+		"SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY name", -1,
+		&statement, NULL);
 
 	for (const struct fw_schema_file *file = fw_schema_files; file->name; file++) {
 		if (!migration_number(file->name))
@@ -112,17 +136,19 @@ static enum fw_status digest_programs(sqlite3 *db, char text[DIGEST_SIZE], struc
 	while (code == SQLITE_OK || code == SQLITE_ROW) {
 		code = sqlite3_step(statement);
 		if (code == SQLITE_ROW)
-			theirs = fw_hash(theirs, sqlite3_column_text(statement, 0), (size_t)sqlite3_column_bytes(statement, 0));
+			theirs = fw_hash(theirs, sqlite3_column_text(statement, 0),
+				(size_t)sqlite3_column_bytes(statement, 0));
 	}
 	sqlite3_finalize(statement);
-	snprintf(text, DIGEST_SIZE, "%016llx-%016llx", (unsigned long long)ours, (unsigned long long)theirs);
+	snprintf(text, DIGEST_SIZE, "%016llx-%016llx", (unsigned long long)ours,
+		(unsigned long long)theirs);
 	if (code != SQLITE_DONE)
 		fw_error_set(error, "%s", sqlite3_errmsg(db));
 	return code == SQLITE_DONE ? FW_OK : fw_db_status(code);
 }
 
-/* "CREATE VIEW name", "CREATE TRIGGER name": drops what has that name. Views and triggers that an operator
- * added under other names stay. */
+/* "CREATE VIEW name", "CREATE TRIGGER name": drops what has that name. Views and triggers that an
+ * operator added under other names stay. */
 static enum fw_status drop_namesake(sqlite3 *db, const char *sql, struct fw_error *error)
 {
 	char kind[16], name[128], drop[192];
@@ -133,13 +159,15 @@ static enum fw_status drop_namesake(sqlite3 *db, const char *sql, struct fw_erro
 		else
 			sql++;
 	}
-	if (sscanf(sql, "CREATE %15s %127[A-Za-z0-9_]", kind, name) != 2 || (strcmp(kind, "VIEW") != 0 && strcmp(kind, "TRIGGER") != 0))
+	if (sscanf(sql, "CREATE %15s %127[A-Za-z0-9_]", kind, name) != 2 ||
+		(strcmp(kind, "VIEW") != 0 && strcmp(kind, "TRIGGER") != 0))
 		return FW_OK;
 	snprintf(drop, sizeof(drop), "DROP %s IF EXISTS %s", kind, name);
 	return fw_db_exec(db, drop, error);
 }
 
-static enum fw_status run_programs(sqlite3 *db, const struct fw_schema_file *file, struct fw_error *error)
+static enum fw_status run_programs(
+	sqlite3 *db, const struct fw_schema_file *file, struct fw_error *error)
 {
 	const char *sql = file->sql;
 	enum fw_status status = FW_OK;
@@ -168,7 +196,8 @@ static enum fw_status renew_programs(sqlite3 *db, struct fw_error *error)
 	enum fw_status status = FW_OK;
 	char digest[DIGEST_SIZE], sql[128];
 
-	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK; file++) {
+	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK;
+		file++) {
 		if (!migration_number(file->name))
 			status = run_programs(db, file, error);
 	}
@@ -185,16 +214,20 @@ static enum fw_status run_migrations(sqlite3 *db, int64_t version, struct fw_err
 	enum fw_status status = FW_OK;
 	char sql[128];
 
-	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK; file++) {
+	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK;
+		file++) {
 		if (migration_number(file->name) > version)
 			status = fw_db_exec(db, file->sql, error);
 	}
-	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %lld", FW_APPLICATION_ID, (long long)newest_version());
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
+		FW_APPLICATION_ID, (long long)newest_version());
 	return status == FW_OK ? fw_db_exec(db, sql, error) : status;
 }
 
-/* Asks without a transaction whether anything is to be done, so that a start needs no lock when all is current. */
-static enum fw_status needs_work(sqlite3 *db, int64_t *version, bool *migrate, bool *renew, struct fw_error *error)
+/* Asks without a transaction whether anything is to be done, so that a start needs no lock when all
+ * is current. */
+static enum fw_status needs_work(
+	sqlite3 *db, int64_t *version, bool *migrate, bool *renew, struct fw_error *error)
 {
 	enum fw_status status = fw_db_integer(db, "PRAGMA user_version", version, error);
 	char digest[DIGEST_SIZE], sql[128];
@@ -259,11 +292,15 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 		status = migrate_schema(db, &detail);
 	}
-	/* the mode is kept in the file (sqlite.org/wal.html): last, so that a file which cannot be migrated stays as it was */
+	/* the mode is kept in the file (sqlite.org/wal.html): last, so that a file which cannot be
+	 * migrated stays as it was */
 	if (status == FW_OK)
 		status = fw_db_exec(db, "PRAGMA journal_mode = WAL", &detail);
 	if (status == FW_BUSY)
-		fw_error_set(error, "the catalog '%s' is to be brought up to date, but another connection holds its lock: end that transaction", path);
+		fw_error_set(error,
+			"the catalog '%s' is to be brought up to date, but another connection "
+			"holds its lock: end that transaction",
+			path);
 	else if (status != FW_OK)
 		fw_error_set(error, "cannot prepare the catalog '%s': %s", path, detail.text);
 	sqlite3_close(db);

@@ -43,7 +43,8 @@ bool fw_vfs_begin(void)
 		return true;
 	}
 	/* with a 32-bit off_t or time_t SQLite's struct stat may be another one than ours */
-	if (sizeof(void *) < 8 || !vfs || vfs != sqlite3_vfs_find(NULL) || vfs->iVersion < 3 || !vfs->xGetSystemCall || !vfs->xSetSystemCall)
+	if (sizeof(void *) < 8 || !vfs || vfs != sqlite3_vfs_find(NULL) || vfs->iVersion < 3 ||
+		!vfs->xGetSystemCall || !vfs->xSetSystemCall)
 		return false;
 	system_stat = (stat_call)vfs->xGetSystemCall(vfs, "stat");
 	system_fstat = (fstat_call)vfs->xGetSystemCall(vfs, "fstat");

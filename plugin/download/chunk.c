@@ -1,7 +1,7 @@
-/* Three queues: requests that are not due yet (over their device's rate), requests that may be read,
- * answers. The thread reads while answers that nobody has taken yet are few, and while all devices
- * together are below their rate. So a broker that is slow to publish holds it up, and so does a fleet
- * that asks for more than the rate; requests are refused only when too many wait. */
+/* Three queues: requests that are not due yet (over their device's rate), requests that may be
+ * read, answers. The thread reads while answers that nobody has taken yet are few, and while all
+ * devices together are below their rate. So a broker that is slow to publish holds it up, and so
+ * does a fleet that asks for more than the rate; requests are refused only when too many wait. */
 #include "download/chunk.h"
 
 #include <errno.h>
@@ -46,11 +46,12 @@ struct fw_chunks {
 	bool stop;
 	struct request *first, **last;
 	struct request *later, **last_later; /* who is not due yet */
-	int64_t next_due; /* boot ms: the earliest of them */
+	int64_t next_due;                    /* boot ms: the earliest of them */
 	struct answer *first_answer, **last_answer;
 	size_t bytes_waiting;
 	struct fw_chunk_shares *shares; /* of the devices */
-	int64_t served_us; /* boot time by which all that was read has been sent, at the rate of all */
+	/* boot time by which all that was read has been sent, at the rate of all */
+	int64_t served_us;
 	atomic_size_t requests, answers; /* written under the lock, read without it */
 };
 
@@ -64,7 +65,8 @@ static void request_free(struct request *request)
 
 /* --- asking --- */
 
-static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct request *request)
+static bool admit(
+	struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct request *request)
 {
 	if (chunks->requests < FW_CHUNK_IN_ALL)
 		request->share = fw_chunk_share_take(chunks->shares, asked->product, asked->device,
@@ -122,8 +124,10 @@ static struct request *make_request(const struct fw_chunk_request *asked)
 	request->offset = asked->offset;
 	request->length = asked->length;
 	request->qos = asked->qos;
-	whole = !asked->message_id.len || (request->message_id = strndup(asked->message_id.at, asked->message_id.len));
-	whole = whole && (!asked->response_topic || (request->topic = strdup(asked->response_topic)));
+	whole = !asked->message_id.len ||
+		(request->message_id = strndup(asked->message_id.at, asked->message_id.len));
+	whole = whole &&
+		(!asked->response_topic || (request->topic = strdup(asked->response_topic)));
 	if (whole && asked->correlation) {
 		request->correlation = malloc(asked->correlation_len + 1);
 		request->correlation_len = asked->correlation_len;
@@ -142,8 +146,10 @@ enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_req
 	struct request *request;
 	enum fw_status status = FW_BUSY;
 
-	if (asked->correlation_len + (asked->response_topic ? strlen(asked->response_topic) : 0) > FW_CHUNK_PROPERTIES_MAX ||
-		asked->product.len > FW_ID_MAX || asked->device.len > FW_ID_MAX || asked->firmware_id.len > FW_ID_MAX)
+	if (asked->correlation_len + (asked->response_topic ? strlen(asked->response_topic) : 0) >
+			FW_CHUNK_PROPERTIES_MAX ||
+		asked->product.len > FW_ID_MAX || asked->device.len > FW_ID_MAX ||
+		asked->firmware_id.len > FW_ID_MAX)
 		return FW_INVALID;
 	request = make_request(asked);
 	if (!request)
@@ -170,8 +176,10 @@ static char *reply_topic(const struct request *request)
 {
 	char *topic = NULL;
 
-	return asprintf(&topic, "/%s/%s/firmware/chunk/reply/%s/%" PRId64, request->product_id, request->device_id, request->firmware_id, request->offset) < 0
-		? NULL : topic;
+	return asprintf(&topic, "/%s/%s/firmware/chunk/reply/%s/%" PRId64, request->product_id,
+		       request->device_id, request->firmware_id, request->offset) < 0
+		? NULL
+		: topic;
 }
 
 static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_t by)
@@ -180,19 +188,24 @@ static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_
 		fw_count_add(chunks->config.counters, counter, by);
 }
 
-static bool refuse(const struct fw_chunks *chunks, const struct request *request, const char *code, const char *sentence, struct fw_chunk_reply *out)
+static bool refuse(const struct fw_chunks *chunks, const struct request *request, const char *code,
+	const char *sentence, struct fw_chunk_reply *out)
 {
 	char topic[FW_TOPIC_BUFFER];
 
 	count(chunks, FW_COUNT_CHUNKS_REFUSED, 1);
-	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR, fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
+	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR,
+		    fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
 		return false;
 	out->topic = strdup(topic);
 	out->expiry_seconds = FW_CHUNK_ERROR_EXPIRY_SECONDS;
-	out->payload = fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = code,
-		.sentence = sentence, .firmware_id = fw_slice_of(request->firmware_id),
-		.has_offset = true, .offset = request->offset}, fw_now_ms(),
-		fw_slice_of(request->message_id), &out->len);
+	out->payload = fw_message_write_chunk_refusal(
+		&(struct fw_chunk_refusal){.code = code,
+			.sentence = sentence,
+			.firmware_id = fw_slice_of(request->firmware_id),
+			.has_offset = true,
+			.offset = request->offset},
+		fw_now_ms(), fw_slice_of(request->message_id), &out->len);
 	return out->topic && out->payload;
 }
 
@@ -213,17 +226,24 @@ static bool read_all(int fd, char *at, size_t len, int64_t offset)
 	return true;
 }
 
-static void tell_access(struct fw_chunks *chunks, const struct request *request, const struct fw_hosted_file *file, size_t len)
+static void tell_access(struct fw_chunks *chunks, const struct request *request,
+	const struct fw_hosted_file *file, size_t len)
 {
-	struct fw_transfer access = {.product = fw_slice_of(request->product_id), .device = fw_slice_of(request->device_id),
-		.firmware_id = fw_slice_of(request->firmware_id), .image = fw_slice_of(file->sha256), .total = file->stamp.size, .bytes = (int64_t)len,
-		.reached = request->offset + (int64_t)len, .started = true};
+	struct fw_transfer access = {.product = fw_slice_of(request->product_id),
+		.device = fw_slice_of(request->device_id),
+		.firmware_id = fw_slice_of(request->firmware_id),
+		.image = fw_slice_of(file->sha256),
+		.total = file->stamp.size,
+		.bytes = (int64_t)len,
+		.reached = request->offset + (int64_t)len,
+		.started = true};
 
 	if (chunks->config.access)
 		chunks->config.access(chunks->config.context, &access);
 }
 
-static bool send_bytes(struct fw_chunks *chunks, struct request *request, const struct fw_hosted_file *file, struct fw_chunk_reply *out)
+static bool send_bytes(struct fw_chunks *chunks, struct request *request,
+	const struct fw_hosted_file *file, struct fw_chunk_reply *out)
 {
 	int64_t left = file->stamp.size - request->offset;
 	size_t len = (size_t)(left < request->length ? left : request->length);
@@ -231,10 +251,13 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 
 	if (!payload)
 		return refuse(chunks, request, "busy", "out of memory: ask again later", out);
-	/* the bytes are those that were verified if the file is still the same after they were read */
-	if (!read_all(file->fd, payload, len, request->offset) || !fw_folder_fd_unchanged(file->fd, &file->stamp)) {
+	/* the bytes are those that were verified if the file is still the same after they were read
+	 */
+	if (!read_all(file->fd, payload, len, request->offset) ||
+		!fw_folder_fd_unchanged(file->fd, &file->stamp)) {
 		free(payload);
-		return refuse(chunks, request, "not_found", "the file is being changed: ask for the firmware again", out);
+		return refuse(chunks, request, "not_found",
+			"the file is being changed: ask for the firmware again", out);
 	}
 	out->payload = payload;
 	out->len = len;
@@ -250,7 +273,8 @@ static bool send_bytes(struct fw_chunks *chunks, struct request *request, const 
 static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
 {
 	struct fw_hosted_file file = {.fd = -1};
-	enum fw_status status = chunks->config.find(chunks->config.context, fw_slice_of(request->firmware_id), &file);
+	enum fw_status status = chunks->config.find(
+		chunks->config.context, fw_slice_of(request->firmware_id), &file);
 	bool answered;
 
 	out->qos = request->qos;
@@ -258,14 +282,18 @@ static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_
 	out->correlation_len = request->correlation_len;
 	request->correlation = NULL;
 	if (status != FW_OK && status != FW_NOT_FOUND)
-		return refuse(chunks, request, "busy", "the catalog cannot be read now: ask again later", out);
+		return refuse(chunks, request, "busy",
+			"the catalog cannot be read now: ask again later", out);
 	if (status == FW_OK && strcmp(file.product_id, request->product_id) != 0) {
 		close(file.fd);
 		status = FW_NOT_FOUND;
 	}
 	if (status != FW_OK)
-		return refuse(chunks, request, "not_found", "the product has no ready firmware of this firmwareId with a file", out);
-	answered = request->offset > file.stamp.size ? refuse(chunks, request, "bad_request", "offset is beyond the end of the file", out)
+		return refuse(chunks, request, "not_found",
+			"the product has no ready firmware of this firmwareId with a file", out);
+	answered = request->offset > file.stamp.size
+		? refuse(chunks, request, "bad_request", "offset is beyond the end of the file",
+			  out)
 		: send_bytes(chunks, request, &file, out);
 	close(file.fd);
 	return answered;
@@ -304,7 +332,8 @@ static void serve(struct fw_chunks *chunks, struct request *request)
 	pthread_mutex_unlock(&chunks->lock);
 	answered = made && answer(chunks, request, &made->reply);
 	pthread_mutex_lock(&chunks->lock);
-	/* an answer that there was no memory for is one that was lost on the way: the device asks again */
+	/* an answer that there was no memory for is one that was lost on the way: the device asks
+	 * again */
 	if (answered) {
 		*chunks->last_answer = made;
 		chunks->last_answer = &made->next;
@@ -321,7 +350,8 @@ static void serve(struct fw_chunks *chunks, struct request *request)
 
 static bool has_room(const struct fw_chunks *chunks)
 {
-	return !chunks->bytes_waiting || chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING;
+	return !chunks->bytes_waiting ||
+		chunks->bytes_waiting + (size_t)chunks->first->length <= FW_CHUNK_WAITING;
 }
 
 /* Boot ms from which on all devices together may have more. */
@@ -335,7 +365,8 @@ static bool may_read(const struct fw_chunks *chunks)
 	return chunks->first && has_room(chunks) && fw_boot_ms() >= next_share(chunks);
 }
 
-/* Until a request is due, or there is a share of the budget for one; or something is asked or taken. */
+/* Until a request is due, or there is a share of the budget for one; or something is asked or
+ * taken. */
 static void wait_for_work(struct fw_chunks *chunks)
 {
 	bool held_back = chunks->first && has_room(chunks);
@@ -398,7 +429,9 @@ bool fw_chunks_take(struct fw_chunks *chunks, struct fw_chunk_reply *out)
 
 bool fw_chunks_under_way(const struct fw_chunks *chunks)
 {
-	return atomic_load_explicit(&chunks->requests, memory_order_relaxed) + atomic_load_explicit(&chunks->answers, memory_order_relaxed) > 0;
+	return atomic_load_explicit(&chunks->requests, memory_order_relaxed) +
+		atomic_load_explicit(&chunks->answers, memory_order_relaxed) >
+		0;
 }
 
 /* --- start and stop --- */
@@ -409,7 +442,8 @@ static void free_chunks(struct fw_chunks *chunks)
 	free(chunks);
 }
 
-enum fw_status fw_chunks_start(const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error)
+enum fw_status fw_chunks_start(
+	const struct fw_chunk_config *config, struct fw_chunks **out, struct fw_error *error)
 {
 	struct fw_chunks *chunks = calloc(1, sizeof(*chunks));
 	enum fw_status status;

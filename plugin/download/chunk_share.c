@@ -9,7 +9,7 @@
 #define DEVICES_MOST 65536u /* remembered for a while */
 #define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */
 #define SECOND_US 1000000
-#define LATER_MS \
+#define LATER_MS                                                                                   \
 	10 /* due times are multiples of it, so that the list of them is not walked for each */
 
 struct fw_chunk_share {

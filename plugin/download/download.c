@@ -19,7 +19,8 @@ struct fw_download {
 	struct fw_http *http;
 };
 
-enum fw_status fw_download_new(const struct fw_options *options, struct fw_counters *counters, struct fw_download **out, struct fw_error *error)
+enum fw_status fw_download_new(const struct fw_options *options, struct fw_counters *counters,
+	struct fw_download **out, struct fw_error *error)
 {
 	struct fw_download *download = calloc(1, sizeof(*download));
 	enum fw_status status;
@@ -47,18 +48,21 @@ void fw_download_free(struct fw_download *download)
 	free(download);
 }
 
-static enum fw_status find_for_http(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
+static enum fw_status find_for_http(void *context, struct fw_slice firmware_id,
+	struct fw_slice file, struct fw_hosted_file *out)
 {
 	struct fw_download *download = context;
 
 	return fw_file_reader_find(download->file_reader, firmware_id, file, out);
 }
 
-static enum fw_status find_for_chunk(void *context, struct fw_slice firmware_id, struct fw_hosted_file *out)
+static enum fw_status find_for_chunk(
+	void *context, struct fw_slice firmware_id, struct fw_hosted_file *out)
 {
 	struct fw_download *download = context;
 
-	return fw_file_reader_find(download->file_reader, firmware_id, (struct fw_slice){NULL, 0}, out);
+	return fw_file_reader_find(
+		download->file_reader, firmware_id, (struct fw_slice){NULL, 0}, out);
 }
 
 static bool is_withdrawn(void *context, struct fw_slice firmware_id)
@@ -84,10 +88,14 @@ static bool read_seconds(struct fw_slice text, int64_t *out)
 	return true;
 }
 
-static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
+static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name,
+	const struct fw_http_query *query, struct fw_slice *device)
 {
 	const struct fw_download *download = context;
-	struct fw_url_grant grant = {.product = fw_slice_of(file->product_id), .device = query->device, .firmware_id = fw_slice_of(file->firmware_id), .file = name};
+	struct fw_url_grant grant = {.product = fw_slice_of(file->product_id),
+		.device = query->device,
+		.firmware_id = fw_slice_of(file->firmware_id),
+		.file = name};
 
 	if (!fw_hosting_expires(&download->hosting))
 		return true;
@@ -102,8 +110,12 @@ static void note_access(void *context, const struct fw_transfer *access)
 {
 	struct fw_download *download = context;
 	int64_t now = fw_now_ms();
-	struct fw_transfers_record record = {.first_at = now, .last_at = access->bytes ? now : 0, .bytes = access->bytes, .reached = access->reached,
-		.total = access->total, .requests = access->started};
+	struct fw_transfers_record record = {.first_at = now,
+		.last_at = access->bytes ? now : 0,
+		.bytes = access->bytes,
+		.reached = access->reached,
+		.total = access->total,
+		.requests = access->started};
 
 	fw_slice_copy(access->product, record.product_id, sizeof(record.product_id));
 	fw_slice_copy(access->device, record.device_id, sizeof(record.device_id));
@@ -124,8 +136,14 @@ static void sample(void *context)
 
 static enum fw_status start_http(struct fw_download *download, struct fw_error *error)
 {
-	struct fw_http_config config = {.listen = download->options->http_listen, .context = download, .find = find_for_http, .permit = permit,
-		.access = note_access, .withdrawn = is_withdrawn, .counters = download->counters, .is_private = fw_hosting_expires(&download->hosting)};
+	struct fw_http_config config = {.listen = download->options->http_listen,
+		.context = download,
+		.find = find_for_http,
+		.permit = permit,
+		.access = note_access,
+		.withdrawn = is_withdrawn,
+		.counters = download->counters,
+		.is_private = fw_hosting_expires(&download->hosting)};
 	enum fw_status status;
 
 	if (!config.listen)
@@ -138,9 +156,13 @@ static enum fw_status start_http(struct fw_download *download, struct fw_error *
 
 enum fw_status fw_download_start(struct fw_download *download, struct fw_error *error)
 {
-	struct fw_chunk_config config = {.context = download, .find = find_for_chunk, .access = note_access,
-		.counters = download->counters, .rate_total = download->options->chunk_rate_total};
-	enum fw_status status = fw_file_reader_open(download->options->db_file, &download->hosting, &download->file_reader, error);
+	struct fw_chunk_config config = {.context = download,
+		.find = find_for_chunk,
+		.access = note_access,
+		.counters = download->counters,
+		.rate_total = download->options->chunk_rate_total};
+	enum fw_status status = fw_file_reader_open(
+		download->options->db_file, &download->hosting, &download->file_reader, error);
 
 	if (status == FW_OK)
 		status = fw_chunks_start(&config, &download->chunks, error);

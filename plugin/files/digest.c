@@ -1,5 +1,6 @@
-/* SHA-256 is computed in every case: it is what HTTP caches know the file by, and what ecdsa-sha256 and rsa-sha256 sign. So the
- * file is read once, and only ed25519 needs more than a buffer of it. */
+/* SHA-256 is computed in every case: it is what HTTP caches know the file by, and what ecdsa-sha256
+ * and rsa-sha256 sign. So the file is read once, and only ed25519 needs more than a buffer of it.
+ */
 #include "files/digest.h"
 
 #include <errno.h>
@@ -24,9 +25,13 @@ static const struct {
 	[FW_SIGN_MD5] = {"md5", NULL, NULL},
 	[FW_SIGN_SHA256] = {"sha256", NULL, NULL},
 	[FW_SIGN_SHA512] = {"sha512", NULL, NULL},
-	[FW_SIGN_ED25519] = {"ed25519", "ED25519", "an Ed25519 key (openssl genpkey -algorithm ed25519)"},
-	[FW_SIGN_ECDSA_SHA256] = {"ecdsa-sha256", "EC", "an elliptic curve key (openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256)"},
-	[FW_SIGN_RSA_SHA256] = {"rsa-sha256", "RSA", "an RSA key (openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072)"},
+	[FW_SIGN_ED25519] = {"ed25519", "ED25519",
+		"an Ed25519 key (openssl genpkey -algorithm ed25519)"},
+	[FW_SIGN_ECDSA_SHA256] = {"ecdsa-sha256", "EC",
+		"an elliptic curve key (openssl genpkey -algorithm EC -pkeyopt "
+		"ec_paramgen_curve:P-256)"},
+	[FW_SIGN_RSA_SHA256] = {"rsa-sha256", "RSA",
+		"an RSA key (openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072)"},
 };
 
 bool fw_sign_method_parse(struct fw_slice name, enum fw_sign_method *out)
@@ -50,7 +55,8 @@ bool fw_sign_method_is_digest(enum fw_sign_method method)
 	return !methods[method].key_type;
 }
 
-/* Did OpenSSL fail for want of memory? That says nothing about a key, a signature, or a file. Forgets the failure. */
+/* Did OpenSSL fail for want of memory? That says nothing about a key, a signature, or a file.
+ * Forgets the failure. */
 static bool lacked_memory(void)
 {
 	bool lacked = false;
@@ -88,13 +94,17 @@ static int no_password(char *buffer, int size, int writing, void *context)
 	return -1;
 }
 
-static enum fw_status load_key(enum fw_sign_method method, const char *pem, EVP_PKEY **out, struct fw_error *error)
+static enum fw_status load_key(
+	enum fw_sign_method method, const char *pem, EVP_PKEY **out, struct fw_error *error)
 {
 	BIO *bio;
 	EVP_PKEY *key;
 
 	if (!pem || !pem[0]) {
-		fw_error_set(error, "sign_method '%s' needs the product's public_key, and it has none: UPDATE product SET public_key = ...", methods[method].name);
+		fw_error_set(error,
+			"sign_method '%s' needs the product's public_key, and it has none: UPDATE "
+			"product SET public_key = ...",
+			methods[method].name);
 		return FW_INVALID;
 	}
 	bio = BIO_new_mem_buf(pem, -1);
@@ -103,14 +113,17 @@ static enum fw_status load_key(enum fw_sign_method method, const char *pem, EVP_
 	if (lacked_memory() && !key)
 		return out_of_memory(error);
 	if (!key) {
-		fw_error_set(error, "the product's public_key is not a whole PEM public key: set it to what 'openssl pkey -in private.pem -pubout' prints");
+		fw_error_set(error,
+			"the product's public_key is not a whole PEM public key: set it to what "
+			"'openssl pkey -in private.pem -pubout' prints");
 		return FW_INVALID;
 	}
 	if (!EVP_PKEY_is_a(key, methods[method].key_type)) {
 		const char *type = EVP_PKEY_get0_type_name(key);
 
-		fw_error_set(error, "the product's public_key is of type %s, but sign_method '%s' needs %s", type ? type : "unknown", methods[method].name,
-			methods[method].key_words);
+		fw_error_set(error,
+			"the product's public_key is of type %s, but sign_method '%s' needs %s",
+			type ? type : "unknown", methods[method].name, methods[method].key_words);
 		EVP_PKEY_free(key);
 		return FW_INVALID;
 	}
@@ -120,20 +133,25 @@ static enum fw_status load_key(enum fw_sign_method method, const char *pem, EVP_
 
 static bool is_base64(const char *text, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t plain = strspn(text, digits);
 
-	return len >= 4 && len % 4 == 0 && len <= 65536 && len - plain <= 2 && strspn(text + plain, "=") == len - plain;
+	return len >= 4 && len % 4 == 0 && len <= 65536 && len - plain <= 2 &&
+		strspn(text + plain, "=") == len - plain;
 }
 
-static enum fw_status decode(const char *text, unsigned char **out, size_t *out_len, struct fw_error *error)
+static enum fw_status decode(
+	const char *text, unsigned char **out, size_t *out_len, struct fw_error *error)
 {
 	size_t len = text ? strlen(text) : 0;
 	unsigned char *bytes;
 	int got;
 
 	if (!is_base64(text ? text : "", len)) {
-		fw_error_set(error, "sign is not base64 on one line: use what 'openssl base64 -A -in signature' prints");
+		fw_error_set(error,
+			"sign is not base64 on one line: use what 'openssl base64 -A -in "
+			"signature' prints");
 		return FW_INVALID;
 	}
 	bytes = malloc(len);
@@ -180,12 +198,16 @@ static enum fw_status make_buffer(struct run *run)
 {
 	run->whole = run->request->method == FW_SIGN_ED25519;
 	if (run->whole && run->request->size > FW_DIGEST_ED25519_MAX) {
-		fw_error_set(run->error, "ed25519 needs the whole file in memory, and is limited to %lld bytes: sign this file by ecdsa-sha256 or rsa-sha256",
+		fw_error_set(run->error,
+			"ed25519 needs the whole file in memory, and is limited to %lld bytes: "
+			"sign this file by ecdsa-sha256 or rsa-sha256",
 			(long long)FW_DIGEST_ED25519_MAX);
 		return FW_INVALID;
 	}
-	run->buffer_size = run->whole && run->request->size > PIECE ? (size_t)run->request->size : PIECE;
-	run->buffer = mmap(NULL, run->buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	run->buffer_size =
+		run->whole && run->request->size > PIECE ? (size_t)run->request->size : PIECE;
+	run->buffer = mmap(
+		NULL, run->buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (run->buffer == MAP_FAILED) {
 		run->buffer = NULL;
 		return out_of_memory(run->error);
@@ -201,7 +223,8 @@ static enum fw_status prepare(struct run *run)
 	if (!fw_sign_method_is_digest(method)) {
 		status = load_key(method, run->request->public_key, &run->key, run->error);
 		if (status == FW_OK)
-			status = decode(run->request->sign, &run->signature, &run->signature_len, run->error);
+			status = decode(run->request->sign, &run->signature, &run->signature_len,
+				run->error);
 	}
 	if (status == FW_OK)
 		status = make_buffer(run);
@@ -212,7 +235,8 @@ static enum fw_status prepare(struct run *run)
 	return status;
 }
 
-static enum fw_status read_piece(struct run *run, unsigned char *at, size_t most, int64_t offset, size_t *got)
+static enum fw_status read_piece(
+	struct run *run, unsigned char *at, size_t most, int64_t offset, size_t *got)
 {
 	ssize_t len;
 
@@ -249,12 +273,14 @@ static enum fw_status hash_file(struct run *run)
 			fw_error_set(run->error, "canceled");
 			return FW_BUSY;
 		}
-		status = read_piece(run, at, left < (int64_t)PIECE ? (size_t)left : PIECE, done, &got);
+		status = read_piece(
+			run, at, left < (int64_t)PIECE ? (size_t)left : PIECE, done, &got);
 		if (status != FW_OK)
 			return status;
 		if (got == 0)
 			return wrong_length(run);
-		if (EVP_DigestUpdate(run->sha256, at, got) != 1 || (run->other && EVP_DigestUpdate(run->other, at, got) != 1))
+		if (EVP_DigestUpdate(run->sha256, at, got) != 1 ||
+			(run->other && EVP_DigestUpdate(run->other, at, got) != 1))
 			return openssl_failed(run->error, "hashing");
 		done += (int64_t)got;
 		if (request->progress && (done - told >= PROGRESS_EVERY || done == request->size)) {
@@ -266,7 +292,8 @@ static enum fw_status hash_file(struct run *run)
 	return status == FW_OK && got ? wrong_length(run) : status;
 }
 
-static enum fw_status finish_hash(struct run *run, EVP_MD_CTX *context, unsigned char *bytes, char *hex)
+static enum fw_status finish_hash(
+	struct run *run, EVP_MD_CTX *context, unsigned char *bytes, char *hex)
 {
 	unsigned len = 0;
 
@@ -280,7 +307,8 @@ static bool verify_whole(struct run *run)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	bool good = context && EVP_DigestVerifyInit(context, NULL, NULL, NULL, run->key) == 1 &&
-		EVP_DigestVerify(context, run->signature, run->signature_len, run->buffer, (size_t)run->request->size) == 1;
+		EVP_DigestVerify(context, run->signature, run->signature_len, run->buffer,
+			(size_t)run->request->size) == 1;
 
 	EVP_MD_CTX_free(context);
 	return good;
@@ -290,7 +318,8 @@ static bool verify_sha256(struct run *run, const unsigned char *digest)
 {
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, run->key, NULL);
 	bool good = context && EVP_PKEY_verify_init(context) == 1 &&
-		(run->request->method != FW_SIGN_RSA_SHA256 || EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1) &&
+		(run->request->method != FW_SIGN_RSA_SHA256 ||
+			EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1) &&
 		EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
 		EVP_PKEY_verify(context, run->signature, run->signature_len, digest, 32) == 1;
 
@@ -306,7 +335,9 @@ static enum fw_status check_signature(struct run *run, const unsigned char *sha2
 		return out_of_memory(run->error);
 	if (good)
 		return FW_OK;
-	fw_error_set(run->error, "sign (%s) is not the signature of this file by the owner of the product's public_key: another file, another key, or a damaged signature",
+	fw_error_set(run->error,
+		"sign (%s) is not the signature of this file by the owner of the product's "
+		"public_key: another file, another key, or a damaged signature",
 		methods[run->request->method].name);
 	return FW_INVALID;
 }
@@ -325,7 +356,9 @@ static enum fw_status finish(struct run *run, struct fw_digest_result *out)
 	if (status == FW_OK && run->key)
 		status = check_signature(run, sha256);
 	if (status == FW_OK && !run->key && sign && strcmp(sign, result.digest) != 0) {
-		fw_error_set(run->error, "sign (%s) is %.140s, but that of the file is %s: put the right file there, or set sign to NULL to have it filled in",
+		fw_error_set(run->error,
+			"sign (%s) is %.140s, but that of the file is %s: put the right file "
+			"there, or set sign to NULL to have it filled in",
 			methods[run->request->method].name, sign, result.digest);
 		status = FW_INVALID;
 	}
@@ -334,7 +367,8 @@ static enum fw_status finish(struct run *run, struct fw_digest_result *out)
 	return status;
 }
 
-enum fw_status fw_digest_file(const struct fw_digest_request *request, struct fw_digest_result *out, struct fw_error *error)
+enum fw_status fw_digest_file(const struct fw_digest_request *request, struct fw_digest_result *out,
+	struct fw_error *error)
 {
 	struct run run = {.request = request, .error = error};
 	enum fw_status status = prepare(&run);

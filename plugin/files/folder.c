@@ -24,7 +24,8 @@ struct fw_file_stamp fw_file_stamp_of(const struct stat *status)
 
 bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_stamp *b)
 {
-	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns && a->inode == b->inode;
+	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+		a->inode == b->inode;
 }
 
 bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms)
@@ -40,12 +41,19 @@ enum fw_status fw_folder_prepare(const char *folder, struct fw_error *error)
 	struct stat status;
 
 	if (mkdir(folder, 0750) != 0 && errno != EEXIST) {
-		fw_error_set(error, "plugin_opt_files_dir: cannot make the folder '%s': %s. Make it and let the broker's user (id %ld) read it, e.g. 'install -d -o mosquitto -g mosquitto %s'",
+		fw_error_set(error,
+			"plugin_opt_files_dir: cannot make the folder '%s': %s. Make it and let "
+			"the broker's user (id %ld) read it, e.g. 'install -d -o mosquitto -g "
+			"mosquitto %s'",
 			folder, strerror(errno), (long)geteuid(), folder);
 		return FW_INVALID;
 	}
-	if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode) || access(folder, R_OK | X_OK) != 0) {
-		fw_error_set(error, "plugin_opt_files_dir: '%s' is not a folder that the broker's user (id %ld) may read: give it to that user, e.g. 'install -d -o mosquitto -g mosquitto %s'",
+	if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode) ||
+		access(folder, R_OK | X_OK) != 0) {
+		fw_error_set(error,
+			"plugin_opt_files_dir: '%s' is not a folder that the broker's user (id "
+			"%ld) may read: give it to that user, e.g. 'install -d -o mosquitto -g "
+			"mosquitto %s'",
 			folder, (long)geteuid(), folder);
 		return FW_INVALID;
 	}
@@ -69,7 +77,8 @@ bool fw_folder_name_valid(const char *name)
 
 static bool make_path(char *path, const char *folder, const char *name)
 {
-	return fw_folder_name_valid(name) && (size_t)snprintf(path, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE;
+	return fw_folder_name_valid(name) &&
+		(size_t)snprintf(path, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE;
 }
 
 static enum fw_status not_opened(const char *name, int reason, struct fw_error *error)
@@ -79,29 +88,39 @@ static enum fw_status not_opened(const char *name, int reason, struct fw_error *
 		return FW_NOT_FOUND;
 	}
 	if (reason == ELOOP || reason == ENXIO || reason == ENODEV) {
-		fw_error_set(error, "'%.255s' in files_dir is a symbolic link or a special file: put the file itself there", name);
+		fw_error_set(error,
+			"'%.255s' in files_dir is a symbolic link or a special file: put the file "
+			"itself there",
+			name);
 		return FW_INVALID;
 	}
-	if (reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EIO || reason == ESTALE || reason == EINTR) {
-		fw_error_set(error, "the file '%.255s' in files_dir cannot be read now: %s", name, strerror(reason));
+	if (reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EIO ||
+		reason == ESTALE || reason == EINTR) {
+		fw_error_set(error, "the file '%.255s' in files_dir cannot be read now: %s", name,
+			strerror(reason));
 		return FW_BUSY;
 	}
-	fw_error_set(error, "the file '%.255s' in files_dir cannot be read: %s%s", name, strerror(reason),
+	fw_error_set(error, "the file '%.255s' in files_dir cannot be read: %s%s", name,
+		strerror(reason),
 		reason == EACCES ? " (let the broker's user read it: chmod a+r)" : "");
 	return FW_IO;
 }
 
-enum fw_status fw_folder_open(const char *folder, const char *name, int *fd, struct fw_file_stamp *stamp, struct fw_error *error)
+enum fw_status fw_folder_open(const char *folder, const char *name, int *fd,
+	struct fw_file_stamp *stamp, struct fw_error *error)
 {
 	char path[PATH_SIZE];
 	struct stat status;
 	int opened;
 
 	if (!make_path(path, folder, name)) {
-		fw_error_set(error, "file must be a plain name in files_dir, without / and without a leading dot");
+		fw_error_set(error,
+			"file must be a plain name in files_dir, without / and without a leading "
+			"dot");
 		return FW_INVALID;
 	}
-	/* looked at first, because opening a device may have effects; O_NONBLOCK for the pipe that comes in between */
+	/* looked at first, because opening a device may have effects; O_NONBLOCK for the pipe that
+	 * comes in between */
 	if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode))
 		return not_opened(name, ELOOP, error);
 	opened = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -148,15 +167,29 @@ bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 	return fstat(fd, &status) == 0 && same(&status, stamp);
 }
 
-/* File systems that another machine, or another process, serves. Numbers that linux/magic.h lacks are from the kernel's and their makers' sources. */
+/* File systems that another machine, or another process, serves. Numbers that linux/magic.h lacks
+ * are from the kernel's and their makers' sources. */
 static const struct {
 	unsigned magic;
 	const char *name;
 } remote_kinds[] = {
-	{NFS_SUPER_MAGIC, "NFS"}, {SMB_SUPER_MAGIC, "SMB"}, {CIFS_SUPER_MAGIC, "SMB"}, {SMB2_SUPER_MAGIC, "SMB"}, {V9FS_MAGIC, "9p"},
-	{FUSE_SUPER_MAGIC, "FUSE"}, /* sshfs, virtiofs and others; whatever serves it, it may hang */
-	{CEPH_SUPER_MAGIC, "CephFS"}, {AFS_FS_MAGIC, "AFS"}, {AFS_SUPER_MAGIC, "AFS"}, {CODA_SUPER_MAGIC, "Coda"}, {OCFS2_SUPER_MAGIC, "OCFS2"},
-	{0x01161970, "GFS2"}, {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"}, {0x786f4256, "a VirtualBox folder"},
+	{NFS_SUPER_MAGIC, "NFS"},
+	{SMB_SUPER_MAGIC, "SMB"},
+	{CIFS_SUPER_MAGIC, "SMB"},
+	{SMB2_SUPER_MAGIC, "SMB"},
+	{V9FS_MAGIC, "9p"},
+	/* sshfs, virtiofs and others; whatever serves it, it may hang */
+	{FUSE_SUPER_MAGIC, "FUSE"},
+	{CEPH_SUPER_MAGIC, "CephFS"},
+	{AFS_FS_MAGIC, "AFS"},
+	{AFS_SUPER_MAGIC, "AFS"},
+	{CODA_SUPER_MAGIC, "Coda"},
+	{OCFS2_SUPER_MAGIC, "OCFS2"},
+	{0x01161970, "GFS2"},
+	{0x0bd00bd0, "Lustre"},
+	{0x47504653, "GPFS"},
+	{0x19830326, "BeeGFS"},
+	{0x786f4256, "a VirtualBox folder"},
 	{0xbacbacbc, "a VMware folder"},
 };
 
@@ -191,9 +224,10 @@ static bool opened_remote(int fd)
 	return fstatfs(fd, &status) != 0 || remote_kind(&status);
 }
 
-/* By a read lease, which the kernel gives only where nobody can write. It is given back at once; whoever opens the file in between waits
- * for that. The kernel would then tell this process by SIGIO, which ends it: hence another signal, which is ignored by default, and for
- * this thread alone. */
+/* By a read lease, which the kernel gives only where nobody can write. It is given back at once;
+ * whoever opens the file in between waits for that. The kernel would then tell this process by
+ * SIGIO, which ends it: hence another signal, which is ignored by default, and for this thread
+ * alone. */
 enum fw_file_writers fw_folder_writers(int fd)
 {
 	struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
@@ -212,8 +246,9 @@ struct fw_watch {
 	char folder[];
 };
 
-#define EVENTS \
-	(IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+#define EVENTS                                                                                     \
+	(IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM |          \
+		IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 static void watch_folder(struct fw_watch *watch)
 {
@@ -259,9 +294,11 @@ bool fw_watch_take(struct fw_watch *watch)
 	while ((len = read(watch->fd, events, sizeof(events))) > 0) {
 		any = true;
 		for (char *at = events; at < events + len;) {
-			const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
+			const struct inotify_event *event =
+				(const struct inotify_event *)(const void *)at;
 
-			if (event->wd == watch->of_folder && (event->mask & (IN_IGNORED | IN_MOVE_SELF)))
+			if (event->wd == watch->of_folder &&
+				(event->mask & (IN_IGNORED | IN_MOVE_SELF)))
 				watch->of_folder = -1;
 			at += sizeof(*event) + event->len;
 		}

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-enum fw_status fw_hosting_init(struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error)
+enum fw_status fw_hosting_init(
+	struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error)
 {
 	enum fw_status status = fw_folder_prepare(options->files_dir, error);
 
@@ -20,8 +21,8 @@ enum fw_status fw_hosting_init(struct fw_hosting *hosting, const struct fw_optio
 	return status;
 }
 
-/* The host of a URL: without user, port and the brackets of an IPv6 address. False when it is longer
- * than any address that is looked for. */
+/* The host of a URL: without user, port and the brackets of an IPv6 address. False when it is
+ * longer than any address that is looked for. */
 static bool host_of(const char *url, char *host, size_t size)
 {
 	const char *at = strstr(url, "://"), *user;
@@ -60,7 +61,8 @@ static bool is_local_v6(const struct in6_addr *address)
 {
 	if (IN6_IS_ADDR_UNSPECIFIED(address) || IN6_IS_ADDR_LOOPBACK(address))
 		return true;
-	return (IN6_IS_ADDR_V4MAPPED(address) || IN6_IS_ADDR_V4COMPAT(address)) && is_local_v4(address->s6_addr + 12);
+	return (IN6_IS_ADDR_V4MAPPED(address) || IN6_IS_ADDR_V4COMPAT(address)) &&
+		is_local_v4(address->s6_addr + 12);
 }
 
 static bool is_localhost(const char *host)
@@ -69,7 +71,8 @@ static bool is_localhost(const char *host)
 	size_t len = strlen(host), own = sizeof(name) - 1;
 
 	/* and all names below it: RFC 6761, section 6.3 */
-	return len >= own && strcasecmp(host + len - own, name) == 0 && (len == own || host[len - own - 1] == '.');
+	return len >= own && strcasecmp(host + len - own, name) == 0 &&
+		(len == own || host[len - own - 1] == '.');
 }
 
 bool fw_hosting_names_nobody(const struct fw_hosting *hosting)
@@ -88,7 +91,8 @@ bool fw_hosting_names_nobody(const struct fw_hosting *hosting)
 	return is_localhost(host);
 }
 
-bool fw_hosting_holds(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp)
+bool fw_hosting_holds(
+	struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp)
 {
 	if (fw_folder_unchanged(hosting->folder, file, stamp))
 		return true;
@@ -96,12 +100,14 @@ bool fw_hosting_holds(struct fw_hosting *hosting, const char *file, const struct
 	return false;
 }
 
-bool fw_hosting_may_hold(struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp)
+bool fw_hosting_may_hold(
+	struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp)
 {
 	return hosting->remote || fw_hosting_holds(hosting, file, stamp);
 }
 
-char *fw_hosting_plain_url(const struct fw_hosting *hosting, struct fw_slice firmware_id, struct fw_slice file)
+char *fw_hosting_plain_url(
+	const struct fw_hosting *hosting, struct fw_slice firmware_id, struct fw_slice file)
 {
 	char *url = NULL;
 
@@ -115,10 +121,14 @@ bool fw_hosting_expires(const struct fw_hosting *hosting)
 	return hosting->ttl_seconds > 0 && hosting->url_base;
 }
 
-char *fw_hosting_url(const struct fw_hosting *hosting, struct fw_slice product, struct fw_slice device, const char *firmware_id, const char *file, int64_t now)
+char *fw_hosting_url(const struct fw_hosting *hosting, struct fw_slice product,
+	struct fw_slice device, const char *firmware_id, const char *file, int64_t now)
 {
 	/* rounded up: it is over when the second that `expires` names begins */
-	struct fw_url_grant grant = {.product = product, .device = device, .firmware_id = fw_slice_of(firmware_id), .file = fw_slice_of(file),
+	struct fw_url_grant grant = {.product = product,
+		.device = device,
+		.firmware_id = fw_slice_of(firmware_id),
+		.file = fw_slice_of(file),
 		.expires = (now + 999) / 1000 + hosting->ttl_seconds};
 
 	return fw_url_mint(hosting->url_base, &hosting->key, &grant);

@@ -8,8 +8,9 @@
 
 struct fw_transfers {
 	pthread_mutex_t lock; /* guards the tables and the walk */
-	struct fw_table *gathered, *taken; /* taken from: nothing is put there, so that it comes to an end */
-	struct fw_table_walk walk;         /* through `taken` */
+	/* taken from: nothing is put there, so that it comes to an end */
+	struct fw_table *gathered, *taken;
+	struct fw_table_walk walk; /* through `taken` */
 	size_t most;
 	pthread_mutex_t sampling; /* held while the sampler runs */
 	void (*sample)(void *context);
@@ -88,7 +89,9 @@ void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_re
 	known = fw_table_get(access->gathered, key);
 	if (known) {
 		merge(known, record);
-	} else if (fw_table_count(access->gathered) + fw_table_count(access->taken) < access->most && (known = malloc(sizeof(*known)))) {
+	} else if (fw_table_count(access->gathered) + fw_table_count(access->taken) <
+			access->most &&
+		(known = malloc(sizeof(*known)))) {
 		*known = *record;
 		if (fw_table_put(access->gathered, key, known, NULL) != FW_OK)
 			free(known);
@@ -96,7 +99,8 @@ void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_re
 	pthread_mutex_unlock(&access->lock);
 }
 
-void fw_transfers_set_sampler(struct fw_transfers *access, void (*sample)(void *context), void *context)
+void fw_transfers_set_sampler(
+	struct fw_transfers *access, void (*sample)(void *context), void *context)
 {
 	pthread_mutex_lock(&access->sampling);
 	access->sample = sample;
@@ -123,7 +127,8 @@ static void turn_over(struct fw_transfers *access)
 	access->walk = (struct fw_table_walk){.bucket = 0};
 }
 
-size_t fw_transfers_take(struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left)
+size_t fw_transfers_take(
+	struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left)
 {
 	size_t count = 0;
 

@@ -19,11 +19,13 @@
 
 static enum fw_status refuse_key(struct fw_error *error, const char *path, const char *what)
 {
-	fw_error_set(error, "plugin_opt_url_secret_file: %s '%s'%s%s", what, path, errno ? ": " : "", errno ? strerror(errno) : "");
+	fw_error_set(error, "plugin_opt_url_secret_file: %s '%s'%s%s", what, path,
+		errno ? ": " : "", errno ? strerror(errno) : "");
 	return FW_INVALID;
 }
 
-/* Written whole under another name first, so that a crash leaves no half key; never over one that another process made meanwhile. */
+/* Written whole under another name first, so that a crash leaves no half key; never over one that
+ * another process made meanwhile. */
 static enum fw_status make_key(const char *path, struct fw_error *error)
 {
 	unsigned char random[KEY_RANDOM];
@@ -38,8 +40,8 @@ static enum fw_status make_key(const char *path, struct fw_error *error)
 	if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0)
 		return FW_NOMEM;
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || write(fd, text, 2 * KEY_RANDOM + 1) != (ssize_t)(2 * KEY_RANDOM + 1) || fsync(fd) != 0 ||
-		(link(temporary, path) != 0 && errno != EEXIST))
+	if (fd < 0 || write(fd, text, 2 * KEY_RANDOM + 1) != (ssize_t)(2 * KEY_RANDOM + 1) ||
+		fsync(fd) != 0 || (link(temporary, path) != 0 && errno != EEXIST))
 		status = refuse_key(error, path, "cannot make the key file");
 	if (fd >= 0)
 		close(fd);
@@ -50,7 +52,8 @@ static enum fw_status make_key(const char *path, struct fw_error *error)
 	return status;
 }
 
-static enum fw_status read_key(int fd, const char *path, struct fw_url_key *out, struct fw_error *error)
+static enum fw_status read_key(
+	int fd, const char *path, struct fw_url_key *out, struct fw_error *error)
 {
 	struct stat status;
 	ssize_t len;
@@ -64,7 +67,9 @@ static enum fw_status read_key(int fd, const char *path, struct fw_url_key *out,
 	while (len > 0 && (out->bytes[len - 1] == '\n' || out->bytes[len - 1] == '\r'))
 		len--;
 	if (len < (ssize_t)KEY_LEAST || len >= (ssize_t)sizeof(out->bytes))
-		return refuse_key(error, path, "must have 16 to 1023 bytes of key, such as 'openssl rand -hex 32' prints:");
+		return refuse_key(error, path,
+			"must have 16 to 1023 bytes of key, such as 'openssl rand -hex 32' "
+			"prints:");
 	out->len = (size_t)len;
 	return FW_OK;
 }
@@ -79,7 +84,8 @@ enum fw_status fw_url_key_load(const char *path, struct fw_url_key *out, struct 
 		fd = status == FW_OK ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	}
 	if (status == FW_OK)
-		status = fd < 0 ? refuse_key(error, path, "cannot read the key file") : read_key(fd, path, out, error);
+		status = fd < 0 ? refuse_key(error, path, "cannot read the key file")
+				: read_key(fd, path, out, error);
 	if (fd >= 0)
 		close(fd);
 	return status;
@@ -92,8 +98,9 @@ char *fw_url_encode(char *at, struct fw_slice text)
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char byte = (unsigned char)text.at[i];
 
-		if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-			byte == '-' || byte == '.' || byte == '_' || byte == '~') {
+		if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+			(byte >= '0' && byte <= '9') || byte == '-' || byte == '.' || byte == '_' ||
+			byte == '~') {
 			*at++ = (char)byte;
 		} else {
 			*at++ = '%';
@@ -105,7 +112,8 @@ char *fw_url_encode(char *at, struct fw_slice text)
 }
 
 /* Room for the plain URL and `more` bytes; *end is where it ends. */
-static char *start_url(const char *base, struct fw_slice firmware_id, struct fw_slice file, size_t more, char **end)
+static char *start_url(const char *base, struct fw_slice firmware_id, struct fw_slice file,
+	size_t more, char **end)
 {
 	size_t len = strlen(base);
 	char *url = malloc(len + sizeof("/firmware//") + 3 * (firmware_id.len + file.len) + more);
@@ -143,29 +151,37 @@ char *fw_url_mint(const char *base, const struct fw_url_key *key, const struct f
 	return url;
 }
 
-/* The fields' own rules keep them within these; what hands have made longer is not signed at all. */
+/* The fields' own rules keep them within these; what hands have made longer is not signed at all.
+ */
 #define CANONICAL_MAX 1024u
 
-bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant, char signature[FW_URL_SIGNATURE])
+bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
+	char signature[FW_URL_SIGNATURE])
 {
 	char text[CANONICAL_MAX];
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned mac_len = 0;
 	int len;
 
-	if (grant->product.len > FW_ID_MAX || grant->device.len > FW_ID_MAX || grant->firmware_id.len > FW_ID_MAX || grant->file.len > 255)
+	if (grant->product.len > FW_ID_MAX || grant->device.len > FW_ID_MAX ||
+		grant->firmware_id.len > FW_ID_MAX || grant->file.len > 255)
 		return false;
-	len = snprintf(text, sizeof(text), "mosquitto-firmware-url-1\n%.*s\n%.*s\n%.*s\n%.*s\n%" PRId64, (int)grant->product.len, grant->product.at,
-		(int)grant->device.len, grant->device.at, (int)grant->firmware_id.len, grant->firmware_id.at, (int)grant->file.len, grant->file.at,
-		grant->expires);
-	if (len < 0 || (size_t)len >= sizeof(text) || !HMAC(EVP_sha256(), key->bytes, (int)key->len, (const unsigned char *)text, (size_t)len, mac, &mac_len) ||
+	len = snprintf(text, sizeof(text),
+		"mosquitto-firmware-url-1\n%.*s\n%.*s\n%.*s\n%.*s\n%" PRId64,
+		(int)grant->product.len, grant->product.at, (int)grant->device.len,
+		grant->device.at, (int)grant->firmware_id.len, grant->firmware_id.at,
+		(int)grant->file.len, grant->file.at, grant->expires);
+	if (len < 0 || (size_t)len >= sizeof(text) ||
+		!HMAC(EVP_sha256(), key->bytes, (int)key->len, (const unsigned char *)text,
+			(size_t)len, mac, &mac_len) ||
 		mac_len != 32)
 		return false;
 	fw_hex(signature, mac, mac_len);
 	return true;
 }
 
-bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant, struct fw_slice signature, int64_t now)
+bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant,
+	struct fw_slice signature, int64_t now)
 {
 	char expected[FW_URL_SIGNATURE];
 

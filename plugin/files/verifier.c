@@ -36,7 +36,8 @@ void fw_verify_job_clear(struct fw_verify_job *job)
 	*job = (struct fw_verify_job){.size = -1};
 }
 
-static void reject(struct fw_verify_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void reject(struct fw_verify_result *result, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void reject(struct fw_verify_result *result, const char *format, ...)
 {
@@ -50,15 +51,19 @@ static void reject(struct fw_verify_result *result, const char *format, ...)
 	fw_error_set(&result->reason, "%s", text);
 }
 
-/* A copy may stall for longer than a file takes to settle, so nobody must have it open for writing. Where that cannot be seen, more time
- * must do. */
+/* A copy may stall for longer than a file takes to settle, so nobody must have it open for writing.
+ * Where that cannot be seen, more time must do. */
 static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
 	enum fw_file_writers writers = fw_folder_writers(fd);
 
 	if (writers == FW_WRITERS_SOME)
-		fw_error_set(&result->reason, "somebody has the file '%.255s' open for writing: it is verified once that is over", job->file);
-	else if (fw_file_settled(&result->stamp, fw_now_ms(), writers == FW_WRITERS_NONE ? FW_FILE_SETTLE_MS : FW_FILE_SETTLE_UNSEEN_MS))
+		fw_error_set(&result->reason,
+			"somebody has the file '%.255s' open for writing: it is verified once that "
+			"is over",
+			job->file);
+	else if (fw_file_settled(&result->stamp, fw_now_ms(),
+			 writers == FW_WRITERS_NONE ? FW_FILE_SETTLE_MS : FW_FILE_SETTLE_UNSEEN_MS))
 		return true;
 	result->outcome = FW_VERIFY_UNSETTLED;
 	return false;
@@ -73,12 +78,18 @@ static bool worth_reading(int fd, const struct fw_verify_job *job, struct fw_ver
 	if (result->stamp.size == 0)
 		reject(result, "the file '%.255s' is empty", job->file);
 	else if (job->size >= 0 && job->size != result->stamp.size)
-		reject(result, "the file has %lld bytes, but size is %lld: put the right file there, or set size and sign to NULL to have them filled in",
+		reject(result,
+			"the file has %lld bytes, but size is %lld: put the right file there, or "
+			"set size and sign to NULL to have them filled in",
 			(long long)result->stamp.size, (long long)job->size);
-	else if (job->sign_method && !fw_sign_method_parse(fw_slice_of(job->sign_method), &result->method))
+	else if (job->sign_method &&
+		!fw_sign_method_parse(fw_slice_of(job->sign_method), &result->method))
 		reject(result, "sign_method is not one that the plugin knows");
 	else if (!fw_sign_method_is_digest(result->method) && !job->sign)
-		reject(result, "sign is missing: sign_method '%s' needs the signature of the file, made with your private key", job->sign_method);
+		reject(result,
+			"sign is missing: sign_method '%s' needs the signature of the file, made "
+			"with your private key",
+			job->sign_method);
 	else
 		return true;
 	return false;
@@ -103,9 +114,14 @@ static void conclude(enum fw_status status, struct fw_verify_result *result)
 }
 
 bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const atomic_bool *cancel,
-	void (*progress)(void *context, int64_t done), void *context, struct fw_verify_result *result)
+	void (*progress)(void *context, int64_t done), void *context,
+	struct fw_verify_result *result)
 {
-	struct fw_digest_request request = {.sign = job->sign, .public_key = job->public_key, .cancel = cancel, .progress = progress, .context = context};
+	struct fw_digest_request request = {.sign = job->sign,
+		.public_key = job->public_key,
+		.cancel = cancel,
+		.progress = progress,
+		.context = context};
 	struct fw_file_stamp look = fw_folder_look(folder, job->file), after;
 	enum fw_status status;
 
@@ -135,7 +151,8 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 		return false;
 	/* what was read must be what is there now, from the first look on */
 	after = fw_folder_look(folder, job->file);
-	if (!fw_file_stamp_equal(&look, &result->stamp) || !fw_file_stamp_equal(&after, &result->stamp)) {
+	if (!fw_file_stamp_equal(&look, &result->stamp) ||
+		!fw_file_stamp_equal(&after, &result->stamp)) {
 		result->outcome = FW_VERIFY_UNSETTLED;
 		result->reason.text[0] = '\0';
 	}
@@ -164,7 +181,9 @@ static void work(struct fw_verifier *verifier)
 	result = verifier->slot;
 	pthread_mutex_unlock(&verifier->lock);
 	/* while it is GIVEN the job is this thread's alone */
-	if (!given || !fw_verify_file(verifier->folder, &result.job, &verifier->stop, on_progress, verifier, &result))
+	if (!given ||
+		!fw_verify_file(verifier->folder, &result.job, &verifier->stop, on_progress,
+			verifier, &result))
 		return;
 	pthread_mutex_lock(&verifier->lock);
 	verifier->slot = result;
@@ -179,7 +198,8 @@ static void *run(void *argument)
 	fw_thread_step_behind();
 	while (!atomic_load(&verifier->stop)) {
 		struct pollfd ready[2] = {{.fd = verifier->wake, .events = POLLIN},
-			{.fd = verifier->watch ? fw_watch_fd(verifier->watch) : -1, .events = POLLIN}};
+			{.fd = verifier->watch ? fw_watch_fd(verifier->watch) : -1,
+				.events = POLLIN}};
 		uint64_t ignored;
 
 		poll(ready, 2, LOOK_EVERY_MS);
@@ -191,7 +211,8 @@ static void *run(void *argument)
 	return NULL;
 }
 
-enum fw_status fw_verifier_start(const char *folder, struct fw_verifier **out, struct fw_error *error)
+enum fw_status fw_verifier_start(
+	const char *folder, struct fw_verifier **out, struct fw_error *error)
 {
 	struct fw_verifier *verifier = calloc(1, sizeof(*verifier));
 	enum fw_status status = FW_FAILED;

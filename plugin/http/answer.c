@@ -30,7 +30,8 @@ static enum MHD_Result queue(
 	enum MHD_Result result = MHD_queue_response(request->mhd, code, response);
 
 	MHD_destroy_response(response);
-	fw_count_add(request->http->config.counters, FW_COUNT_DOWNLOADS_REFUSED, (uint64_t)code >= 400);
+	fw_count_add(
+		request->http->config.counters, FW_COUNT_DOWNLOADS_REFUSED, (uint64_t)code >= 400);
 	fw_http_connection_renew(request->http, request->connection, NULL);
 	return result;
 }

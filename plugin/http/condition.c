@@ -70,8 +70,8 @@ static bool range_condition(const struct fw_http_conditions *conditions, const c
 		date == validators->modified;
 }
 
-void fw_http_conditions_add(struct fw_http_conditions *conditions, const char *name,
-	const char *value)
+void fw_http_conditions_add(
+	struct fw_http_conditions *conditions, const char *name, const char *value)
 {
 	const char *etag = conditions->validators->etag;
 
@@ -88,8 +88,8 @@ void fw_http_conditions_add(struct fw_http_conditions *conditions, const char *n
 	} else if (strcasecmp(name, "If-Unmodified-Since") == 0) {
 		add_date(conditions, value, &conditions->unmodified_since);
 	} else if (strcasecmp(name, "If-Range") == 0) {
-		conditions->range_condition = !conditions->has_range_condition &&
-			range_condition(conditions, value);
+		conditions->range_condition =
+			!conditions->has_range_condition && range_condition(conditions, value);
 		conditions->has_range_condition = true;
 	}
 }
@@ -115,7 +115,7 @@ enum fw_http_verdict fw_http_conditions_check(const struct fw_http_conditions *c
 	if (conditions->has_none_match)
 		return conditions->none_matches ? FW_HTTP_NOT_MODIFIED : FW_HTTP_GO_ON;
 	return changed_since(conditions, &conditions->modified_since, true) ? FW_HTTP_GO_ON
-		: FW_HTTP_NOT_MODIFIED;
+									    : FW_HTTP_NOT_MODIFIED;
 }
 
 bool fw_http_conditions_allow_range(const struct fw_http_conditions *conditions)

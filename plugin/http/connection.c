@@ -1,6 +1,7 @@
-/* Who holds the server's places, and how long: a request must come in whole in time, a transfer must move, and nobody gets more than a
- * share of the places. The library's own timeout is not used: a client that sends a byte now and then is never idle for it, and one that
- * reads slowly, with much waiting for it in the kernel, is. */
+/* Who holds the server's places, and how long: a request must come in whole in time, a transfer
+ * must move, and nobody gets more than a share of the places. The library's own timeout is not
+ * used: a client that sends a byte now and then is never idle for it, and one that reads slowly,
+ * with much waiting for it in the kernel, is. */
 #include "http/internal.h"
 
 #include <arpa/inet.h>
@@ -26,11 +27,13 @@ struct fw_http_address fw_http_address_of(const struct sockaddr *address)
 		out.bytes[0] = 4;
 		memcpy(out.bytes + 1, &v4->sin_addr, 4);
 	} else if (address->sa_family == AF_INET6) {
-		const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+		const struct in6_addr *v6 =
+			&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
 
 		/* an IPv4 client of a socket that takes both is the same client */
 		out.bytes[0] = memcmp(v6, mapped, sizeof(mapped)) == 0 ? 4 : 6;
-		memcpy(out.bytes + 1, v6->s6_addr + (out.bytes[0] == 4 ? 12 : 0), out.bytes[0] == 4 ? 4 : 8);
+		memcpy(out.bytes + 1, v6->s6_addr + (out.bytes[0] == 4 ? 12 : 0),
+			out.bytes[0] == 4 ? 4 : 8);
 		out.loopback = IN6_IS_ADDR_LOOPBACK(v6);
 	}
 	out.loopback |= out.bytes[0] == 4 && out.bytes[1] == 127;
@@ -56,7 +59,9 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 	(void)len;
 	pthread_mutex_lock(&http->lock);
 	/* the library's own limit is one for each address that is listened on */
-	room = http->taken < http->config.connections && count_of(http, &from) < (from.loopback ? http->config.loopback : http->config.per_address);
+	room = http->taken < http->config.connections &&
+		count_of(http, &from) <
+			(from.loopback ? http->config.loopback : http->config.per_address);
 	pthread_mutex_unlock(&http->lock);
 	if (!room)
 		fw_count(http->config.counters, FW_COUNT_DOWNLOADS_REFUSED);
@@ -76,14 +81,16 @@ static void step_behind(void)
 
 static int socket_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	return info ? info->connect_fd : -1;
 }
 
 static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *address =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct fw_http_connection *connection = address ? calloc(1, sizeof(*connection)) : NULL;
 
 	if (!connection)
@@ -92,7 +99,8 @@ static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Co
 	connection->socket = socket_of(mhd);
 	connection->since = fw_boot_ms();
 	pthread_mutex_lock(&http->lock);
-	if (fw_table_put(http->addresses, key_of(&connection->address), (void *)(count_of(http, &connection->address) + 1), NULL) == FW_OK) {
+	if (fw_table_put(http->addresses, key_of(&connection->address),
+		    (void *)(count_of(http, &connection->address) + 1), NULL) == FW_OK) {
 		connection->next = http->connections;
 		if (connection->next)
 			connection->next->previous = connection;
@@ -120,14 +128,16 @@ static void leave_place(struct fw_http *http, struct fw_http_connection *connect
 	http->taken--;
 	left = count_of(http, &connection->address) - 1;
 	if (left)
-		fw_table_put(http->addresses, key_of(&connection->address), (void *)left, NULL); /* never fails: it is there */
+		/* never fails: it is there */
+		fw_table_put(http->addresses, key_of(&connection->address), (void *)left, NULL);
 	else
 		fw_table_remove(http->addresses, key_of(&connection->address));
 	pthread_mutex_unlock(&http->lock);
 	free(connection);
 }
 
-void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection, enum MHD_ConnectionNotificationCode code)
+void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection,
+	enum MHD_ConnectionNotificationCode code)
 {
 	step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -142,12 +152,14 @@ void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **con
 
 struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
 }
 
-void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection, struct fw_http_transfer *transfer)
+void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection,
+	struct fw_http_transfer *transfer)
 {
 	pthread_mutex_lock(&http->lock);
 	connection->since = fw_boot_ms();
@@ -158,22 +170,27 @@ void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *c
 }
 
 /* With the lock held: may it keep its place? */
-static bool is_worth_it(struct fw_http *http, struct fw_http_connection *connection, int64_t now, bool crowded)
+static bool is_worth_it(
+	struct fw_http *http, struct fw_http_connection *connection, int64_t now, bool crowded)
 {
 	const struct fw_http_config *config = &http->config;
 	int64_t patience = (int64_t)config->timeout_seconds * 1000;
 
 	if (!connection->transfer)
-		return now - connection->since < (crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
+		return now - connection->since <
+			(crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
 	if (!fw_http_transfer_holds(connection->transfer))
 		return false;
 	fw_http_transfer_tell(http, connection->transfer, connection->socket);
 	/* what cannot be known is not held against a client */
-	return !http->knows_acks || fw_http_transfer_moves(connection->transfer, now, (int64_t)config->window_seconds * 1000, crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
+	return !http->knows_acks ||
+		fw_http_transfer_moves(connection->transfer, now,
+			(int64_t)config->window_seconds * 1000,
+			crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
 }
 
-/* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel of a file that must not, or will not,
- * be sent goes with it. */
+/* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel
+ * of a file that must not, or will not, be sent goes with it. */
 static void end_place(const struct fw_http_connection *connection)
 {
 	static const struct linger at_once = {1, 0};
@@ -183,7 +200,8 @@ static void end_place(const struct fw_http_connection *connection)
 	shutdown(connection->socket, SHUT_RDWR);
 }
 
-/* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out of memory: it is asked again soon. */
+/* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out
+ * of memory: it is asked again soon. */
 static struct fw_table *find_withdrawn(struct fw_http *http)
 {
 	struct fw_table *found = http->config.withdrawn ? fw_table_new(0) : NULL;
@@ -192,9 +210,11 @@ static struct fw_table *find_withdrawn(struct fw_http *http)
 	if (!found)
 		return NULL;
 	pthread_mutex_lock(&http->lock);
-	for (struct fw_http_connection *connection = http->connections; connection; connection = connection->next) {
+	for (struct fw_http_connection *connection = http->connections; connection;
+		connection = connection->next) {
 		if (connection->transfer)
-			fw_table_put(found, fw_slice_of(connection->transfer->firmware_id), http, NULL);
+			fw_table_put(
+				found, fw_slice_of(connection->transfer->firmware_id), http, NULL);
 	}
 	pthread_mutex_unlock(&http->lock);
 	while (fw_table_next(found, &walk)) {
@@ -214,8 +234,10 @@ void fw_http_sample(struct fw_http *http)
 		return;
 	pthread_mutex_lock(&http->lock);
 	crowded = http->taken > http->config.connections / 4 * 3;
-	for (struct fw_http_connection *connection = http->connections; connection; connection = connection->next) {
-		bool ended = withdrawn && connection->transfer && fw_table_get(withdrawn, fw_slice_of(connection->transfer->firmware_id));
+	for (struct fw_http_connection *connection = http->connections; connection;
+		connection = connection->next) {
+		bool ended = withdrawn && connection->transfer &&
+			fw_table_get(withdrawn, fw_slice_of(connection->transfer->firmware_id));
 
 		if (ended || !is_worth_it(http, connection, now, crowded))
 			end_place(connection);

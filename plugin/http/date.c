@@ -117,7 +117,7 @@ static bool take_asctime(const char **at, struct tm *out)
 		!take_text(at, " "))
 		return false;
 	if (take_text(at, " ") ? !take_digits(at, 1, &out->tm_mday)
-						   : !take_digits(at, 2, &out->tm_mday))
+			       : !take_digits(at, 2, &out->tm_mday))
 		return false;
 	return take_text(at, " ") && take_time(at, out) && take_text(at, " ") && take_year(at, out);
 }

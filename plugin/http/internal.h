@@ -1,8 +1,9 @@
-/* What the parts of the download server share: http/server.c starts and stops it, http/connection.c keeps its connections in bounds, http/request.c
- * reads requests, http/answer.c answers them, http/transfer.c follows files on their way.
+/* What the parts of the download server share: http/server.c starts and stops it, http/connection.c
+ * keeps its connections in bounds, http/request.c reads requests, http/answer.c answers them,
+ * http/transfer.c follows files on their way.
  *
- * The server's threads hold a connection's socket open from its first notice to its last; in between it is in the list, so whoever
- * holds the lock may use the sockets of the list. */
+ * The server's threads hold a connection's socket open from its first notice to its last; in
+ * between it is in the list, so whoever holds the lock may use the sockets of the list. */
 #ifndef FW_HTTP_INTERNAL_H
 #define FW_HTTP_INTERNAL_H
 
@@ -30,14 +31,15 @@ struct fw_http_transfer {
 	struct fw_file_stamp stamp;
 	char product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1];
 	char sha256[FW_SHA256_TEXT];
-	const struct fw_http_multipart *multipart; /* several ranges, owned by the response; NULL: one */
-	int64_t from;         /* of one range: where in the file it begins */
-	int64_t length;       /* bytes of the body */
-	int64_t head;         /* bytes of the answer before its body, about */
-	int64_t told;         /* of length */
-	uint64_t before;      /* bytes on this connection before it */
-	int64_t window_at;    /* boot ms when its pace was last looked at */
-	int64_t window_sent;  /* of length, then */
+	/* several ranges, owned by the response; NULL: one */
+	const struct fw_http_multipart *multipart;
+	int64_t from;        /* of one range: where in the file it begins */
+	int64_t length;      /* bytes of the body */
+	int64_t head;        /* bytes of the answer before its body, about */
+	int64_t told;        /* of length */
+	uint64_t before;     /* bytes on this connection before it */
+	int64_t window_at;   /* boot ms when its pace was last looked at */
+	int64_t window_sent; /* of length, then */
 };
 
 /* A place that a client holds. In the list from its start to its end. */
@@ -45,19 +47,21 @@ struct fw_http_connection {
 	struct fw_http_connection *next, *previous;
 	struct fw_http_address address;
 	int socket;
-	int64_t since; /* boot ms: when it began to wait for a request, or to be answered without a file */
+	/* boot ms: when it began to wait for a request, or to be answered without a file */
+	int64_t since;
 	struct fw_http_transfer *transfer; /* NULL: none */
 };
 
 struct fw_http {
 	struct fw_http_config config;
-	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES]; /* one for each address; the first `listening` */
+	/* one for each address; the first `listening` */
+	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES];
 	unsigned listening;
 	pthread_mutex_t lock; /* guards what follows, and what in it changes */
 	struct fw_http_connection *connections;
 	unsigned taken;
 	struct fw_table *addresses; /* to a count of places, as a pointer */
-	bool knows_acks; /* the kernel says how much a peer has acknowledged */
+	bool knows_acks;            /* the kernel says how much a peer has acknowledged */
 	int port;
 };
 
@@ -67,13 +71,15 @@ struct fw_http_address fw_http_address_of(const struct sockaddr *address);
 
 /* Callbacks of the library. */
 enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, socklen_t len);
-void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection, enum MHD_ConnectionNotificationCode code);
+void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection,
+	enum MHD_ConnectionNotificationCode code);
 
 /* NULL when there was no memory for it. */
 struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd);
 
 /* The place's state changed: its time counts from now. With the transfer that begins, or NULL. */
-void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection, struct fw_http_transfer *transfer);
+void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection,
+	struct fw_http_transfer *transfer);
 
 /* --- http/transfer.c --- */
 
@@ -81,9 +87,11 @@ void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *c
 void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
 void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
 
-/* With the lock held: false when it must end, because its file is not what was verified any more, or it is too slow to be worth its place. */
+/* With the lock held: false when it must end, because its file is not what was verified any more,
+ * or it is too slow to be worth its place. */
 bool fw_http_transfer_holds(const struct fw_http_transfer *transfer);
-bool fw_http_transfer_moves(struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least);
+bool fw_http_transfer_moves(
+	struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least);
 
 /* The transfer is over; frees it. `whole`: the library has handed all of it to the kernel. */
 void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *connection, bool whole);
@@ -91,8 +99,10 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *conne
 /* --- http/request.c, callbacks of the library --- */
 
 void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *mhd);
-enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-	const char *upload, size_t *upload_size, void **closure);
-void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **closure, enum MHD_RequestTerminationCode code);
+enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **closure);
+void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **closure,
+	enum MHD_RequestTerminationCode code);
 
 #endif

@@ -12,7 +12,7 @@
 #include "http/server.h"
 
 #define FW_HTTP_BOUNDARY 21u /* bytes of a boundary and its terminator */
-#define FW_HTTP_BOUNDARY_TYPE \
+#define FW_HTTP_BOUNDARY_TYPE                                                                      \
 	"multipart/byteranges; boundary=" /* Content-Type, without the boundary */
 
 struct fw_http_multipart;

@@ -81,8 +81,8 @@ static const char *skip_empty(const char *at)
 	return at;
 }
 
-enum fw_http_range fw_http_ranges_parse(const char *header, int64_t size,
-	struct fw_http_range_of *ranges, size_t *count)
+enum fw_http_range fw_http_ranges_parse(
+	const char *header, int64_t size, struct fw_http_range_of *ranges, size_t *count)
 {
 	const char *at = skip_unit(header);
 	int64_t left = size;
@@ -92,7 +92,8 @@ enum fw_http_range fw_http_ranges_parse(const char *header, int64_t size,
 		struct fw_http_range_of range;
 		enum fw_http_range kind = take_range(&at, size, &range);
 
-		if (kind == FW_RANGE_NONE || (*at != ',' && *at != '\0') || ++asked > FW_HTTP_RANGES_MOST)
+		if (kind == FW_RANGE_NONE || (*at != ',' && *at != '\0') ||
+			++asked > FW_HTTP_RANGES_MOST)
 			return FW_RANGE_NONE;
 		if (kind == FW_RANGE_UNSATISFIABLE)
 			continue;

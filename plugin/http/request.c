@@ -13,7 +13,8 @@ static char is_overlong, headers_seen;
 
 static enum MHD_Result not_found(const struct fw_http_request *request)
 {
-	return fw_http_answer_text(request, MHD_HTTP_NOT_FOUND, NULL, NULL, "There is no such firmware.\n");
+	return fw_http_answer_text(
+		request, MHD_HTTP_NOT_FOUND, NULL, NULL, "There is no such firmware.\n");
 }
 
 /* Copies and decodes one part of the URL; false when it is too long or no good. */
@@ -34,7 +35,9 @@ static bool take_part(struct fw_slice raw, char *out, struct fw_slice *part)
 /* What proxies send is "http://host/path": RFC 9112, section 3.2.2. */
 static const char *path_of(const char *url)
 {
-	size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
+	size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7
+		: strncasecmp(url, "https://", 8) == 0      ? 8
+							    : 0;
 
 	return scheme ? strchrnul(url + scheme, '/') : url;
 }
@@ -44,13 +47,17 @@ static bool parse_path(struct fw_http_request *request, const char *uri)
 	static const char prefix[] = "/firmware/";
 	const char *url = path_of(uri), *id = url + sizeof(prefix) - 1, *slash;
 
-	if (strncmp(url, prefix, sizeof(prefix) - 1) != 0 || !(slash = strchr(id, '/')) || strchr(slash + 1, '/'))
+	if (strncmp(url, prefix, sizeof(prefix) - 1) != 0 || !(slash = strchr(id, '/')) ||
+		strchr(slash + 1, '/'))
 		return false;
-	return take_part((struct fw_slice){id, (size_t)(slash - id)}, request->firmware_id_text, &request->firmware_id) &&
-		take_part(fw_slice_of(slash + 1), request->file_text, &request->file_name) && request->firmware_id.len && request->file_name.len;
+	return take_part((struct fw_slice){id, (size_t)(slash - id)}, request->firmware_id_text,
+		       &request->firmware_id) &&
+		take_part(fw_slice_of(slash + 1), request->file_text, &request->file_name) &&
+		request->firmware_id.len && request->file_name.len;
 }
 
-static void take_query(struct fw_http_request *request, const char *name, char *text, struct fw_slice *out)
+static void take_query(
+	struct fw_http_request *request, const char *name, char *text, struct fw_slice *out)
 {
 	const char *value = MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, name);
 
@@ -66,22 +73,28 @@ static enum MHD_Result answer(struct fw_http_request *request, const char *url)
 
 	if (!parse_path(request, url))
 		return not_found(request);
-	status = config->find(config->context, request->firmware_id, request->file_name, &request->file);
+	status = config->find(
+		config->context, request->firmware_id, request->file_name, &request->file);
 	if (status == FW_NOT_FOUND)
 		return not_found(request);
 	if (status != FW_OK)
-		return fw_http_answer_text(request, MHD_HTTP_SERVICE_UNAVAILABLE, MHD_HTTP_HEADER_RETRY_AFTER, "5", "Try again later.\n");
+		return fw_http_answer_text(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+			MHD_HTTP_HEADER_RETRY_AFTER, "5", "Try again later.\n");
 	take_query(request, "device", request->device_text, &request->query.device);
 	take_query(request, "expires", request->expires_text, &request->query.expires);
 	take_query(request, "signature", request->signature_text, &request->query.signature);
-	if (!config->permit(config->context, &request->file, request->file_name, &request->query, &device)) {
+	if (!config->permit(config->context, &request->file, request->file_name, &request->query,
+		    &device)) {
 		close(request->file.fd);
-		return fw_http_answer_text(request, MHD_HTTP_FORBIDDEN, NULL, NULL, "This address is not valid, or not any more: ask for the firmware again.\n");
+		return fw_http_answer_text(request, MHD_HTTP_FORBIDDEN, NULL, NULL,
+			"This address is not valid, or not any more: ask for the firmware "
+			"again.\n");
 	}
 	return fw_http_answer_file(request, device);
 }
 
-static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result count_host(
+	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	(void)kind;
 	(void)value;
@@ -99,21 +112,28 @@ static bool names_host(const struct fw_http_request *request, const char *versio
 }
 
 /* What can be said by the head alone. MHD_YES without an answer: go on. */
-static enum MHD_Result look_at_head(const struct fw_http_request *request, const char *method, const char *version, bool overlong)
+static enum MHD_Result look_at_head(const struct fw_http_request *request, const char *method,
+	const char *version, bool overlong)
 {
 	if (overlong)
-		return fw_http_answer_text(request, MHD_HTTP_URI_TOO_LONG, NULL, NULL, "Too many parameters.\n");
+		return fw_http_answer_text(
+			request, MHD_HTTP_URI_TOO_LONG, NULL, NULL, "Too many parameters.\n");
 	if (!request->head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
-		return fw_http_answer_text(request, MHD_HTTP_METHOD_NOT_ALLOWED, MHD_HTTP_HEADER_ALLOW, "GET, HEAD", "Only GET and HEAD.\n");
+		return fw_http_answer_text(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+			MHD_HTTP_HEADER_ALLOW, "GET, HEAD", "Only GET and HEAD.\n");
 	if (!names_host(request, version))
-		return fw_http_answer_text(request, MHD_HTTP_BAD_REQUEST, NULL, NULL, "HTTP/1.1 needs one Host header.\n");
+		return fw_http_answer_text(request, MHD_HTTP_BAD_REQUEST, NULL, NULL,
+			"HTTP/1.1 needs one Host header.\n");
 	return MHD_YES;
 }
 
-enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-	const char *upload, size_t *upload_size, void **closure)
+enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **closure)
 {
-	struct fw_http_request request = {.http = context, .mhd = mhd, .connection = fw_http_connection_of(mhd),
+	struct fw_http_request request = {.http = context,
+		.mhd = mhd,
+		.connection = fw_http_connection_of(mhd),
 		.head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0};
 
 	(void)upload;
@@ -132,8 +152,8 @@ enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, co
 	return answer(&request, url);
 }
 
-/* The library does not answer at all when a query has more parameters than it has memory for, so these are cut off before it looks at them;
- * the text is in its own buffer. */
+/* The library does not answer at all when a query has more parameters than it has memory for, so
+ * these are cut off before it looks at them; the text is in its own buffer. */
 void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 {
 	const char *query = strchr(uri, '?');
@@ -149,7 +169,8 @@ void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 	return &is_overlong;
 }
 
-void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **closure, enum MHD_RequestTerminationCode code)
+void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **closure,
+	enum MHD_RequestTerminationCode code)
 {
 	struct fw_http_connection *connection = fw_http_connection_of(mhd);
 
@@ -157,6 +178,7 @@ void fw_http_on_completed(void *context, struct MHD_Connection *mhd, void **clos
 	if (!connection)
 		return;
 	if (connection->transfer)
-		fw_http_transfer_end(context, connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+		fw_http_transfer_end(
+			context, connection, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	fw_http_connection_renew(context, connection, NULL);
 }

@@ -14,7 +14,9 @@
 #define CONNECTIONS_MOST 2048u
 #define TIMEOUT_SECONDS 30u
 #define WINDOW_SECONDS 60u
-#define UNSENT_MOST 131072 /* bytes of a transfer in the kernel that are not on their way; else slow clients could fill all that it has for TCP */
+/* bytes of a transfer in the kernel that are not on their way; else slow clients could fill all
+ * that it has for TCP */
+#define UNSENT_MOST 131072
 #define MEMORY_OF_CONNECTION (16u * 1024)
 
 /* Escapes are undone part by part, not before the URL is split. */
@@ -31,8 +33,8 @@ static enum fw_status refuse_listen(const char *listen, const char *reason, stru
 	return FW_INVALID;
 }
 
-/* A socket that listens there; -1 with errno. `alone`: an IPv6 address that is all of them takes IPv4
- * clients too. */
+/* A socket that listens there; -1 with errno. `alone`: an IPv6 address that is all of them takes
+ * IPv4 clients too. */
 static int listen_on(const struct addrinfo *address, bool alone)
 {
 	int yes = 1, only = !alone, unsent = UNSENT_MOST, reason;
@@ -63,7 +65,8 @@ static enum fw_status resolve(const char *text, struct addrinfo **out, struct fw
 	int code;
 
 	/* getaddrinfo takes larger numbers, and forgets their upper bits */
-	if (!colon || (size_t)(colon - text) >= sizeof(host) || strtoul(colon + 1, NULL, 10) > 65535)
+	if (!colon || (size_t)(colon - text) >= sizeof(host) ||
+		strtoul(colon + 1, NULL, 10) > 65535)
 		return refuse_listen(text, "it must be address:port", error);
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - text) - 2 * bracketed, text + bracketed);
 	code = getaddrinfo(host, colon + 1, &hints, out);
@@ -77,13 +80,14 @@ static int port_of(int socket)
 	char port[16];
 
 	if (getsockname(socket, (struct sockaddr *)&address, &len) != 0 ||
-		getnameinfo((struct sockaddr *)&address, len, NULL, 0, port, sizeof(port), NI_NUMERICSERV) != 0)
+		getnameinfo((struct sockaddr *)&address, len, NULL, 0, port, sizeof(port),
+			NI_NUMERICSERV) != 0)
 		return 0;
 	return (int)strtol(port, NULL, 10);
 }
 
-/* A transfer has a socket and a file. As far as the system allows, these come on top of what the broker may open; else they are a part
- * of it that leaves the broker most. */
+/* A transfer has a socket and a file. As far as the system allows, these come on top of what the
+ * broker may open; else they are a part of it that leaves the broker most. */
 static unsigned default_connections(void)
 {
 	const rlim_t wanted = 2 * CONNECTIONS_MOST;
@@ -93,7 +97,8 @@ static unsigned default_connections(void)
 	raised = limit;
 	if (limit.rlim_cur == RLIM_INFINITY)
 		return CONNECTIONS_MOST;
-	raised.rlim_cur = limit.rlim_max - limit.rlim_cur < wanted ? limit.rlim_max : limit.rlim_cur + wanted;
+	raised.rlim_cur =
+		limit.rlim_max - limit.rlim_cur < wanted ? limit.rlim_max : limit.rlim_cur + wanted;
 	if (setrlimit(RLIMIT_NOFILE, &raised) != 0)
 		raised = limit;
 	if (raised.rlim_cur - limit.rlim_cur >= wanted || raised.rlim_cur / 4 > CONNECTIONS_MOST)
@@ -110,19 +115,18 @@ static enum fw_status start_daemon(struct fw_http *http, int socket, struct fw_e
 	/* its threads inherit this: the broker's signals are for its own thread */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, fw_http_admit, http, fw_http_on_request, http,
-		MHD_OPTION_LISTEN_SOCKET, socket,
-		MHD_OPTION_THREAD_POOL_SIZE, THREADS,
-		MHD_OPTION_CONNECTION_LIMIT, config->connections,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_OF_CONNECTION,
-		MHD_OPTION_URI_LOG_CALLBACK, fw_http_on_uri, http,
-		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, fw_http_on_connection, http,
-		MHD_OPTION_NOTIFY_COMPLETED, fw_http_on_completed, http,
-		MHD_OPTION_END);
+	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, fw_http_admit, http,
+		fw_http_on_request, http, MHD_OPTION_LISTEN_SOCKET, socket,
+		MHD_OPTION_THREAD_POOL_SIZE, THREADS, MHD_OPTION_CONNECTION_LIMIT,
+		config->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)MEMORY_OF_CONNECTION, MHD_OPTION_URI_LOG_CALLBACK, fw_http_on_uri, http,
+		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		fw_http_on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, fw_http_on_completed,
+		http, MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!daemon)
-		return refuse_listen(config->listen, "the HTTP server does not start (out of memory or threads?)", error);
+		return refuse_listen(config->listen,
+			"the HTTP server does not start (out of memory or threads?)", error);
 	http->daemons[http->listening++] = daemon;
 	return FW_OK;
 }
@@ -141,12 +145,14 @@ static void fill_in(struct fw_http_config *config)
 		config->window_seconds = WINDOW_SECONDS;
 }
 
-/* A socket that the daemon did not take over. On its way to failing it has closed it in some cases, in others not. */
+/* A socket that the daemon did not take over. On its way to failing it has closed it in some cases,
+ * in others not. */
 static void close_if_open(int socket, const struct stat *known)
 {
 	struct stat status;
 
-	if (fstat(socket, &status) == 0 && status.st_dev == known->st_dev && status.st_ino == known->st_ino)
+	if (fstat(socket, &status) == 0 && status.st_dev == known->st_dev &&
+		status.st_ino == known->st_ino)
 		close(socket);
 }
 
@@ -168,20 +174,23 @@ static enum fw_status serve(struct fw_http *http, int socket, struct fw_error *e
 static bool is_repeated(const struct addrinfo *first, const struct addrinfo *address)
 {
 	for (const struct addrinfo *at = first; at != address; at = at->ai_next) {
-		if (at->ai_addrlen == address->ai_addrlen && memcmp(at->ai_addr, address->ai_addr, at->ai_addrlen) == 0)
+		if (at->ai_addrlen == address->ai_addrlen &&
+			memcmp(at->ai_addr, address->ai_addr, at->ai_addrlen) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* On all addresses of the name. One that this machine does not have, such as ::1 where IPv6 is off, is
- * left out if there is another. */
-static enum fw_status serve_all(struct fw_http *http, const struct addrinfo *found, struct fw_error *error)
+/* On all addresses of the name. One that this machine does not have, such as ::1 where IPv6 is off,
+ * is left out if there is another. */
+static enum fw_status serve_all(
+	struct fw_http *http, const struct addrinfo *found, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
 	int reason = 0;
 
-	for (const struct addrinfo *at = found; at && status == FW_OK && http->listening < FW_HTTP_ADDRESSES; at = at->ai_next) {
+	for (const struct addrinfo *at = found;
+		at && status == FW_OK && http->listening < FW_HTTP_ADDRESSES; at = at->ai_next) {
 		int socket = is_repeated(found, at) ? -1 : listen_on(at, !found->ai_next);
 
 		if (socket >= 0) {
@@ -192,7 +201,9 @@ static enum fw_status serve_all(struct fw_http *http, const struct addrinfo *fou
 				return refuse_listen(http->config.listen, strerror(reason), error);
 		}
 	}
-	return status == FW_OK && !http->listening ? refuse_listen(http->config.listen, strerror(reason), error) : status;
+	return status == FW_OK && !http->listening
+		? refuse_listen(http->config.listen, strerror(reason), error)
+		: status;
 }
 
 static enum fw_status start(struct fw_http *http, struct fw_error *error)
@@ -211,7 +222,8 @@ static enum fw_status start(struct fw_http *http, struct fw_error *error)
 	return status;
 }
 
-enum fw_status fw_http_start(const struct fw_http_config *config, struct fw_http **out, struct fw_error *error)
+enum fw_status fw_http_start(
+	const struct fw_http_config *config, struct fw_http **out, struct fw_error *error)
 {
 	struct fw_http *http = calloc(1, sizeof(*http));
 	enum fw_status status;

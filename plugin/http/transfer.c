@@ -145,8 +145,8 @@ bool fw_http_transfer_holds(const struct fw_http_transfer *transfer)
 	if (fstat(transfer->fd, &status) != 0)
 		return false;
 	now = fw_file_stamp_of(&status);
-	/* cp -p puts back the time of the last write, never that of the last change; a file without a
-	 * name left was replaced, not written to */
+	/* cp -p puts back the time of the last write, never that of the last change; a file without
+	 * a name left was replaced, not written to */
 	return now.size == transfer->stamp.size && now.mtime_ns == transfer->stamp.mtime_ns &&
 		(status.st_nlink == 0 || now.ctime_ns == transfer->stamp.ctime_ns);
 }
@@ -172,7 +172,8 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *conne
 	/* what was sent of a file that has been written to meanwhile is nothing */
 	if (fw_http_transfer_holds(transfer)) {
 		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
-		tell(http, transfer, whole ? transfer->length : sent(http, transfer, connection->socket));
+		tell(http, transfer,
+			whole ? transfer->length : sent(http, transfer, connection->socket));
 	}
 	pthread_mutex_unlock(&http->lock);
 	MHD_destroy_response(transfer->response);

@@ -1,7 +1,7 @@
 /* Reading any JSON object (RFC 8259) without building a tree: all of it is checked, and only the
- * members that somebody asks for are noted. What protocol/json_scan.h is not for. A tree costs some 100 ns for
- * each value, so that 8 KiB of them took the broker's thread for as long as a hundred messages on
- * another topic. Allocates nothing; any thread. */
+ * members that somebody asks for are noted. What protocol/json_scan.h is not for. A tree costs some
+ * 100 ns for each value, so that 8 KiB of them took the broker's thread for as long as a hundred
+ * messages on another topic. Allocates nothing; any thread. */
 #ifndef FW_PROTOCOL_JSON_OBJECT_H
 #define FW_PROTOCOL_JSON_OBJECT_H
 

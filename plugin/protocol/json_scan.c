@@ -1,4 +1,5 @@
-/* Each step returns where it ended, NULL when the text is not plain. `end` is where the text ends: nothing is read there. */
+/* Each step returns where it ended, NULL when the text is not plain. `end` is where the text ends:
+ * nothing is read there. */
 #include "protocol/json_scan.h"
 
 #include <string.h>
@@ -37,10 +38,12 @@ const char *fw_json_scan_read_word(const char *at, const char *end, struct fw_js
 	static const struct {
 		struct fw_slice word;
 		enum fw_json_scan_type type;
-	} words[] = {{{"true", 4}, FW_JSON_TRUE}, {{"false", 5}, FW_JSON_FALSE}, {{"null", 4}, FW_JSON_NULL}};
+	} words[] = {{{"true", 4}, FW_JSON_TRUE}, {{"false", 5}, FW_JSON_FALSE},
+		{{"null", 4}, FW_JSON_NULL}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if ((size_t)(end - at) >= words[i].word.len && memcmp(at, words[i].word.at, words[i].word.len) == 0) {
+		if ((size_t)(end - at) >= words[i].word.len &&
+			memcmp(at, words[i].word.at, words[i].word.len) == 0) {
 			member->type = words[i].type;
 			return at + words[i].word.len;
 		}
@@ -82,12 +85,14 @@ static const char *read_member(const char *at, const char *end, struct fw_json_s
 	if (at == end || *at != '"' || !(at = read_text(at, end, &member->name)))
 		return NULL;
 	at = fw_json_scan_skip_space(at, end);
-	if (at == end || *at != ':' || !(at = read_value(fw_json_scan_skip_space(at + 1, end), end, member)))
+	if (at == end || *at != ':' ||
+		!(at = read_value(fw_json_scan_skip_space(at + 1, end), end, member)))
 		return NULL;
 	return fw_json_scan_skip_space(at, end);
 }
 
-size_t fw_json_scan_parse(const char *bytes, size_t len, struct fw_json_scan members[FW_JSON_MEMBERS])
+size_t fw_json_scan_parse(
+	const char *bytes, size_t len, struct fw_json_scan members[FW_JSON_MEMBERS])
 {
 	const char *end = bytes + len, *at = fw_json_scan_skip_space(bytes, end);
 
@@ -137,7 +142,9 @@ struct fw_slice fw_json_scan_find(const char *json, size_t len, struct fw_slice 
 		}
 		behind = skip_string(at, end);
 		value = fw_json_scan_skip_space(behind, end);
-		if (depth == 1 && value < end && *value == ':' && fw_slice_equal((struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
+		if (depth == 1 && value < end && *value == ':' &&
+			fw_slice_equal(
+				(struct fw_slice){at + 1, (size_t)(behind - at) - 2}, name)) {
 			value = fw_json_scan_skip_space(value + 1, end);
 			return (struct fw_slice){value, (size_t)(skip_scalar(value, end) - value)};
 		}

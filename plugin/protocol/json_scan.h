@@ -1,6 +1,7 @@
 /* Reading the plainest JSON quickly. Nearly every message of a device is a flat object of a few
  * short ASCII members; for those, building a tree costs more than all the rest of a pull. Whatever
- * is not that plain, right or wrong, is left to protocol/json_object.h. Pure, allocates nothing; any thread. */
+ * is not that plain, right or wrong, is left to protocol/json_object.h. Pure, allocates nothing;
+ * any thread. */
 #ifndef FW_PROTOCOL_JSON_SCAN_H
 #define FW_PROTOCOL_JSON_SCAN_H
 
@@ -8,8 +9,8 @@
 
 #define FW_JSON_MEMBERS 16u
 
-/* The last two are what fw_json_object_read finds beside them: a number that is no integer of 64 bits,
- * and an object or an array. */
+/* The last two are what fw_json_object_read finds beside them: a number that is no integer of 64
+ * bits, and an object or an array. */
 enum fw_json_scan_type {
 	FW_JSON_TEXT,
 	FW_JSON_INTEGER,
@@ -27,8 +28,9 @@ struct fw_json_scan {
 	int64_t integer;
 };
 
-/* Both begin at `at` and return where they ended; nothing is read at `end`. White space (RFC 8259, section 2), and
- * one of the words true, false and null, which sets the member's type; NULL: it is none of them. */
+/* Both begin at `at` and return where they ended; nothing is read at `end`. White space (RFC 8259,
+ * section 2), and one of the words true, false and null, which sets the member's type; NULL: it is
+ * none of them. */
 static inline const char *fw_json_scan_skip_space(const char *at, const char *end)
 {
 	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
@@ -38,9 +40,11 @@ static inline const char *fw_json_scan_skip_space(const char *at, const char *en
 
 const char *fw_json_scan_read_word(const char *at, const char *end, struct fw_json_scan *member);
 
-/* The members of a plain object: at most FW_JSON_MEMBERS, no two of one name, names and texts of printable ASCII without escapes, integers
- * from 0 on of at most 15 digits, true, false and null. 0 when it is anything else, an empty object too. */
-size_t fw_json_scan_parse(const char *bytes, size_t len, struct fw_json_scan members[FW_JSON_MEMBERS]);
+/* The members of a plain object: at most FW_JSON_MEMBERS, no two of one name, names and texts of
+ * printable ASCII without escapes, integers from 0 on of at most 15 digits, true, false and null. 0
+ * when it is anything else, an empty object too. */
+size_t fw_json_scan_parse(
+	const char *bytes, size_t len, struct fw_json_scan members[FW_JSON_MEMBERS]);
 
 /* The text of the number, or of the string with its quotes, that is the value of the object's own
  * member `name`: in any JSON object that fw_json_object_read has taken, plain or not. Empty when no

@@ -1,5 +1,5 @@
-/* Parsing what devices and applications send. Each kind has a few members; a table says how each is read, and
- * what to tell the sender when it is wrong. */
+/* Parsing what devices and applications send. Each kind has a few members; a table says how each is
+ * read, and what to tell the sender when it is wrong. */
 #include "protocol/message.h"
 
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "protocol/json_scan.h"
 
 #define MESSAGE_ID_MAX 1024u /* bytes of text */
-#define MESSAGE_ID_TEXT_MAX (6u * MESSAGE_ID_MAX + 2) /* of JSON: each byte may be written as \u0000, between quotes */
+/* of JSON: each byte may be written as \u0000, between quotes */
+#define MESSAGE_ID_TEXT_MAX (6u * MESSAGE_ID_MAX + 2)
 #define INT64_LIMIT 9223372036854775808.0 /* 2^63 */
 
 /* A member's value, wherever it was read from. */
@@ -41,8 +42,9 @@ static struct value value_of(const struct fw_json_scan *member)
 		return (struct value){
 			.type = INTEGER, .text = member->text, .integer = member->integer};
 	case FW_JSON_REAL:
-		return (struct value){
-			.type = REAL, .text = member->text, .real = fw_json_object_real(member->text)};
+		return (struct value){.type = REAL,
+			.text = member->text,
+			.real = fw_json_object_real(member->text)};
 	case FW_JSON_TRUE:
 	case FW_JSON_FALSE:
 		return (struct value){.type = BOOLEAN, .boolean = member->type == FW_JSON_TRUE};
@@ -57,7 +59,8 @@ static struct value value_of(const struct fw_json_scan *member)
 static bool read_message_id(const struct value *value, struct fw_message *out)
 {
 	(void)out;
-	return value->type == TEXT ? value->text.len <= MESSAGE_ID_MAX : value->type == INTEGER || value->type == REAL;
+	return value->type == TEXT ? value->text.len <= MESSAGE_ID_MAX
+				   : value->type == INTEGER || value->type == REAL;
 }
 
 /* A real is rounded down: some devices know time in fractions of a millisecond. */
@@ -110,7 +113,8 @@ static bool read_request_version(const struct value *value, struct fw_message *o
 
 static bool is_id_byte(char byte)
 {
-	return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+	return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+		(byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
 }
 
 static bool read_firmware_id(const struct value *value, struct fw_message *out)
@@ -159,7 +163,8 @@ static bool read_success(const struct value *value, struct fw_message *out)
 /* An integer, whichever way it was written. */
 static bool read_count(const struct value *value, int64_t least, int64_t *out)
 {
-	if (value->type == REAL && value->real >= 0 && value->real < INT64_LIMIT && value->real == (double)(int64_t)value->real)
+	if (value->type == REAL && value->real >= 0 && value->real < INT64_LIMIT &&
+		value->real == (double)(int64_t)value->real)
 		*out = (int64_t)value->real;
 	else if (value->type == INTEGER)
 		*out = value->integer;
@@ -183,7 +188,9 @@ static bool read_length(const struct value *value, struct fw_message *out)
 
 #define KIND(name) (1u << FW_TOPIC_##name)
 #define WITH_ID (KIND(UPGRADE_REPLY) | KIND(PULL) | KIND(READ) | KIND(READ_REPLY) | KIND(CHUNK))
-#define WITH_TIME (KIND(UPGRADE_REPLY) | KIND(UPGRADE_PROGRESS) | KIND(PULL) | KIND(REPORT) | KIND(READ) | KIND(READ_REPLY))
+#define WITH_TIME                                                                                  \
+	(KIND(UPGRADE_REPLY) | KIND(UPGRADE_PROGRESS) | KIND(PULL) | KIND(REPORT) | KIND(READ) |   \
+		KIND(READ_REPLY))
 #define WITH_VERSION (KIND(UPGRADE_PROGRESS) | KIND(REPORT) | KIND(READ_REPLY))
 #define WITH_RESULT (KIND(UPGRADE_REPLY) | KIND(UPGRADE_PROGRESS))
 #define READABLE (WITH_ID | WITH_TIME)
@@ -207,8 +214,7 @@ static const struct member {
 		"currentVersion" VERSION_RULE, NEEDED},
 	{KIND(PULL), FW_SLICE("requestVersion"), read_request_version,
 		"requestVersion" VERSION_RULE, NEEDED},
-	{WITH_VERSION, FW_SLICE("version"), read_version,
-		"version" VERSION_RULE, NEEDED},
+	{WITH_VERSION, FW_SLICE("version"), read_version, "version" VERSION_RULE, NEEDED},
 	{KIND(UPGRADE_PROGRESS), FW_SLICE("progress"), read_progress,
 		"progress must be a number from 0 to 100", NEEDED},
 	{KIND(UPGRADE_PROGRESS), FW_SLICE("complete"), read_complete,
@@ -254,14 +260,16 @@ static struct value find_value(const struct source *source, struct fw_slice name
 }
 
 /* False: a number of very many digits. */
-static bool keep_message_id(const struct source *source, const struct value *value, struct fw_message *out)
+static bool keep_message_id(
+	const struct source *source, const struct value *value, struct fw_message *out)
 {
 	struct fw_slice text = value->text;
 
 	if (out->resolved)
 		text = fw_json_scan_find(source->text.at, source->text.len, FW_SLICE("messageId"));
 	else if (value->type == TEXT)
-		text = (struct fw_slice){text.at - 1, text.len + 2}; /* the quotes stand around it */
+		/* the quotes stand around it */
+		text = (struct fw_slice){text.at - 1, text.len + 2};
 	if (text.len > MESSAGE_ID_TEXT_MAX)
 		return false;
 	out->message_id = text;
@@ -275,7 +283,8 @@ static bool read_member(const struct member *member, const struct source *source
 		(member->read != read_message_id || keep_message_id(source, value, out));
 }
 
-static enum fw_status read_members(unsigned bit, const struct source *source, struct fw_message *out, const char **why)
+static enum fw_status read_members(
+	unsigned bit, const struct source *source, struct fw_message *out, const char **why)
 {
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		const struct member *member = &members[i];
@@ -325,10 +334,12 @@ static enum fw_status read_object(struct source *source, struct fw_message *out,
 			return FW_NOMEM;
 		}
 	}
-	return fw_json_object_read(text, is_member, out->resolved, source->found, &source->count, why);
+	return fw_json_object_read(
+		text, is_member, out->resolved, source->found, &source->count, why);
 }
 
-enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len, struct fw_message *out, const char **why)
+enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, size_t len,
+	struct fw_message *out, const char **why)
 {
 	unsigned bit = 1u << kind;
 	struct source source;

@@ -1,5 +1,5 @@
-/* Writing answers. Text is put together in a buffer that grows; the offer, which is the answer to nearly every pull,
- * is made of one allocation and a few copies. */
+/* Writing answers. Text is put together in a buffer that grows; the offer, which is the answer to
+ * nearly every pull, is made of one allocation and a few copies. */
 #include "protocol/message.h"
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 
 #include "base/text.h"
 
-/* Once an allocation failed nothing more is added, and finish gives NULL: the callers need not check each step. */
+/* Once an allocation failed nothing more is added, and finish gives NULL: the callers need not
+ * check each step. */
 struct text {
 	char *at;
 	size_t len, size;
@@ -108,7 +109,8 @@ static void put_string(struct text *text, struct fw_slice string)
 	put(text, FW_SLICE("\""));
 }
 
-/* `name` comes with its quotes, the colon, and the comma before it. NULL is written as an empty string. */
+/* `name` comes with its quotes, the colon, and the comma before it. NULL is written as an empty
+ * string. */
 static void put_member(struct text *text, struct fw_slice name, const char *value)
 {
 	put(text, name);
@@ -159,8 +161,9 @@ json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_
 	json_t *root;
 
 	*error = (json_error_t){.line = -1};
-	/* jansson's lexer does not look whether its buffer could grow: it would drop bytes of a string, and stop the
-	 * process by an assertion in a number of 16 digits. Before memory is that short, nothing is parsed. */
+	/* jansson's lexer does not look whether its buffer could grow: it would drop bytes of a
+	 * string, and stop the process by an assertion in a number of 16 digits. Before memory is
+	 * that short, nothing is parsed. */
 	if (memory_is_short(len))
 		return NULL;
 	errno = 0;
@@ -177,7 +180,8 @@ json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_
 static enum fw_status check_json_object(const char *json)
 {
 	json_error_t error;
-	json_t *root = fw_message_load(json, strlen(json), JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	json_t *root = fw_message_load(
+		json, strlen(json), JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 	bool object = json_is_object(root);
 
 	json_decref(root);
@@ -186,8 +190,8 @@ static enum fw_status check_json_object(const char *json)
 	return root || error.text[0] ? FW_INVALID : FW_NOMEM;
 }
 
-/* Copies valid JSON without the white space around its tokens: numbers keep their digits, and the reply
- * is one line, which is what scripts around mosquitto_sub read. */
+/* Copies valid JSON without the white space around its tokens: numbers keep their digits, and the
+ * reply is one line, which is what scripts around mosquitto_sub read. */
 static void put_compact(struct text *text, const char *json)
 {
 	bool quoted = false;
@@ -216,7 +220,8 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 		return status;
 	if (!offer->url_apart)
 		put_member(&text, FW_SLICE("\"url\":"), offer->url);
-	put_member(&text, offer->url_apart ? FW_SLICE("\"version\":") : FW_SLICE(",\"version\":"), offer->version);
+	put_member(&text, offer->url_apart ? FW_SLICE("\"version\":") : FW_SLICE(",\"version\":"),
+		offer->version);
 	put(&text, FW_SLICE(",\"parameters\":"));
 	put_compact(&text, parameters);
 	put_member(&text, FW_SLICE(",\"sign\":"), offer->sign);
@@ -228,7 +233,8 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-char *fw_message_write_offer(const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len)
+char *fw_message_write_offer(
+	const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct fw_slice constant = fw_slice_of(rendered);
 	struct text text = {0};
@@ -242,7 +248,8 @@ char *fw_message_write_offer(const char *rendered, int64_t timestamp, struct fw_
 	return finish(&text, len);
 }
 
-char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp, struct fw_slice message_id, size_t *len)
+char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp,
+	struct fw_slice message_id, size_t *len)
 {
 	struct fw_slice constant = fw_slice_of(rendered);
 	struct text text = {0};
@@ -262,8 +269,10 @@ static const struct {
 	[FW_PULL_OFFER] = {"", ""},
 	[FW_PULL_BAD_REQUEST] = {"bad_request", "the request is not valid"},
 	[FW_PULL_UNKNOWN_PRODUCT] = {"unknown_product", "the catalog has no product of this id"},
-	[FW_PULL_FIRMWARE_DISABLED] = {"firmware_disabled", "firmware upgrades are switched off for this product"},
-	[FW_PULL_VERSION_NOT_FOUND] = {"version_not_found", "the product has no ready firmware of the requested version"},
+	[FW_PULL_FIRMWARE_DISABLED] = {"firmware_disabled",
+		"firmware upgrades are switched off for this product"},
+	[FW_PULL_VERSION_NOT_FOUND] = {"version_not_found",
+		"the product has no ready firmware of the requested version"},
 	[FW_PULL_NO_UPDATE] = {"no_update", "there is no newer firmware for this device"},
 };
 
@@ -277,18 +286,21 @@ const char *fw_pull_code_sentence(enum fw_pull_code code)
 	return code < FW_PULL_CODES ? pull_codes[code].sentence : "";
 }
 
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len)
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp,
+	struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
 
 	put_head(&text, timestamp, message_id);
 	put(&text, FW_SLICE(",\"success\":false"));
 	put_member(&text, FW_SLICE(",\"code\":"), fw_pull_code_name(code));
-	put_member(&text, FW_SLICE(",\"message\":"), sentence ? sentence : fw_pull_code_sentence(code));
+	put_member(&text, FW_SLICE(",\"message\":"),
+		sentence ? sentence : fw_pull_code_sentence(code));
 	return finish(&text, len);
 }
 
-char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp, struct fw_slice message_id, size_t *len)
+char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp,
+	struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
 
@@ -306,13 +318,16 @@ char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int
 	return finish(&text, len);
 }
 
-char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp, struct fw_slice message_id, size_t *len)
+char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp,
+	struct fw_slice message_id, size_t *len)
 {
-	return fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = code, .sentence = sentence},
-		timestamp, message_id, len);
+	return fw_message_write_chunk_refusal(
+		&(struct fw_chunk_refusal){.code = code, .sentence = sentence}, timestamp,
+		message_id, len);
 }
 
-char *fw_message_write_version(const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len)
+char *fw_message_write_version(
+	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
 

@@ -1,5 +1,5 @@
-/* Splitting and making the firmware topics. fw_topic_parse sees every publish of the whole broker: whatever
- * is not a firmware topic leaves after its first byte, or at the third level. */
+/* Splitting and making the firmware topics. fw_topic_parse sees every publish of the whole broker:
+ * whatever is not a firmware topic leaves after its first byte, or at the third level. */
 #include "protocol/topic.h"
 
 #include <string.h>
@@ -42,7 +42,8 @@ static enum fw_topic_kind kind_of_tail(const char *tail)
 			return kind;
 	}
 	/* whatever else lies there is refused too: devices subscribe to chunk/reply/# */
-	if (strncmp(tail, chunk_reply, sizeof(chunk_reply) - 1) == 0 && (tail[sizeof(chunk_reply) - 1] == '/' || tail[sizeof(chunk_reply) - 1] == '\0'))
+	if (strncmp(tail, chunk_reply, sizeof(chunk_reply) - 1) == 0 &&
+		(tail[sizeof(chunk_reply) - 1] == '/' || tail[sizeof(chunk_reply) - 1] == '\0'))
 		return FW_TOPIC_CHUNK_REPLY;
 	return FW_TOPIC_OTHER;
 }
@@ -115,9 +116,10 @@ static const char *of_another_place(const char *topic, size_t len)
 		if (!has_tail(topic, len, kinds[kind].tail))
 			continue;
 		if (topic[0] != '/')
-			return "firmware topics begin with a slash: /{productId}/{deviceId}/firmware/...";
+			return "firmware topics begin with a slash: "
+			       "/{productId}/{deviceId}/firmware/...";
 		return "firmware topics are /{productId}/{deviceId}/firmware/..., in lower case,"
-			" with nothing before or between";
+		       " with nothing before or between";
 	}
 	return NULL;
 }
@@ -176,7 +178,8 @@ static char *put_ids(char *at, struct fw_slice product, struct fw_slice device)
 	return at;
 }
 
-bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device)
+bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct fw_slice product,
+	struct fw_slice device)
 {
 	size_t tail;
 	char *at;
@@ -193,7 +196,8 @@ bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct 
 }
 
 /* True when `topic` of `len` bytes has at least one byte after /{product}/{device}/. */
-static bool lies_below(const char *topic, size_t len, struct fw_slice product, struct fw_slice device)
+static bool lies_below(
+	const char *topic, size_t len, struct fw_slice product, struct fw_slice device)
 {
 	size_t ids = 2 + product.len + device.len;
 	char own[2 * FW_ID_MAX + 2];
@@ -204,7 +208,8 @@ static bool lies_below(const char *topic, size_t len, struct fw_slice product, s
 	return memcmp(topic, own, ids) == 0 && topic[ids] == '/';
 }
 
-bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply, struct fw_slice product, struct fw_slice device)
+bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply,
+	struct fw_slice product, struct fw_slice device)
 {
 	size_t len = strnlen(response, FW_TOPIC_MAX + 1);
 	struct fw_topic topic;
@@ -232,7 +237,8 @@ static const char *skip_share(const char *filter)
 bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device)
 {
 	/* what lies between the slashes; NULL: any product */
-	const struct fw_slice levels[] = {FW_SLICE(""), {NULL, 0}, device, FW_SLICE("firmware"), FW_SLICE("upgrade")};
+	const struct fw_slice levels[] = {
+		FW_SLICE(""), {NULL, 0}, device, FW_SLICE("firmware"), FW_SLICE("upgrade")};
 	const char *at = skip_share(filter);
 	size_t i;
 
@@ -241,7 +247,8 @@ bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device)
 
 		if (fw_slice_equal(level, FW_SLICE("#")))
 			return true;
-		if (!fw_slice_equal(level, FW_SLICE("+")) && (levels[i].at ? !fw_slice_equal(level, levels[i]) : level.len == 0))
+		if (!fw_slice_equal(level, FW_SLICE("+")) &&
+			(levels[i].at ? !fw_slice_equal(level, levels[i]) : level.len == 0))
 			return false;
 		at = level.at[level.len] ? level.at + level.len + 1 : NULL;
 	}

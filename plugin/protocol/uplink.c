@@ -22,7 +22,8 @@ enum flag {
 	HAS_PROGRESS = 1 << 1,
 	COMPLETE = 1 << 2,
 	SUCCESS = 1 << 3,
-	AT_MOST_ONCE = 1 << 4, /* records of version 0.1.0 lack it, and count as sent with QoS 1 or 2 */
+	/* records of version 0.1.0 lack it, and count as sent with QoS 1 or 2 */
+	AT_MOST_ONCE = 1 << 4,
 	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS | AT_MOST_ONCE,
 };
 
@@ -31,24 +32,26 @@ static bool id_fits(size_t len)
 	return len >= 1 && len <= FW_ID_MAX;
 }
 
-/* The encoder refuses what the decoder would: nothing is acknowledged that cannot be applied later. */
+/* The encoder refuses what the decoder would: nothing is acknowledged that cannot be applied later.
+ */
 static bool encodable(const struct fw_uplink *uplink)
 {
-	return uplink->kind >= FW_UPLINK_REPORT && uplink->kind <= FW_UPLINK_PULL && id_fits(uplink->product.len) &&
-	       id_fits(uplink->device.len) && (!uplink->has_progress || (uplink->progress >= 0 && uplink->progress <= 100));
+	return uplink->kind >= FW_UPLINK_REPORT && uplink->kind <= FW_UPLINK_PULL &&
+		id_fits(uplink->product.len) && id_fits(uplink->device.len) &&
+		(!uplink->has_progress || (uplink->progress >= 0 && uplink->progress <= 100));
 }
 
 static unsigned flags_of(const struct fw_uplink *uplink)
 {
-	return (uplink->has_reported_at ? HAS_REPORTED_AT : 0u) | (uplink->has_progress ? HAS_PROGRESS : 0u) |
-	       (uplink->complete ? COMPLETE : 0u) | (uplink->success ? SUCCESS : 0u) |
-	       (uplink->at_most_once ? AT_MOST_ONCE : 0u);
+	return (uplink->has_reported_at ? HAS_REPORTED_AT : 0u) |
+		(uplink->has_progress ? HAS_PROGRESS : 0u) | (uplink->complete ? COMPLETE : 0u) |
+		(uplink->success ? SUCCESS : 0u) | (uplink->at_most_once ? AT_MOST_ONCE : 0u);
 }
 
 size_t fw_uplink_encode(const struct fw_uplink *uplink, unsigned char *buffer, size_t size)
 {
-	const struct fw_slice texts[TEXTS] = {uplink->product, uplink->device, uplink->version, uplink->firmware_id,
-					      uplink->error_reason};
+	const struct fw_slice texts[TEXTS] = {uplink->product, uplink->device, uplink->version,
+		uplink->firmware_id, uplink->error_reason};
 	size_t used = HEADER;
 
 	if (size < HEADER || !encodable(uplink))
@@ -73,7 +76,8 @@ size_t fw_uplink_encode(const struct fw_uplink *uplink, unsigned char *buffer, s
 
 static bool header_valid(const unsigned char *bytes, size_t len)
 {
-	if (len < HEADER || bytes[0] != FORMAT || bytes[1] < FW_UPLINK_REPORT || bytes[1] > FW_UPLINK_PULL)
+	if (len < HEADER || bytes[0] != FORMAT || bytes[1] < FW_UPLINK_REPORT ||
+		bytes[1] > FW_UPLINK_PULL)
 		return false;
 	if ((bytes[2] & ~(unsigned)ALL_FLAGS) != 0 || bytes[3] > 100)
 		return false;
@@ -90,7 +94,8 @@ enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct f
 	if (!header_valid(bytes, len))
 		return FW_CORRUPT;
 	for (size_t i = 0; i < TEXTS; i++) {
-		texts[i] = (struct fw_slice){(const char *)bytes + used, fw_get16(bytes + LENGTHS + 2 * i)};
+		texts[i] = (struct fw_slice){
+			(const char *)bytes + used, fw_get16(bytes + LENGTHS + 2 * i)};
 		if (texts[i].len > len - used)
 			return FW_CORRUPT;
 		used += texts[i].len;

@@ -9,8 +9,8 @@ const char *fw_admission_foreign(struct fw_service *service, const struct fw_cli
 	static const char *const details[] = {
 		[FW_REGISTRATION_ONCE] =
 			"the client is not that device: its id belongs to another product",
-		[FW_REGISTRATION_CLOSED] =
-			"the client is not that device: nobody added it to the product, and registration is closed",
+		[FW_REGISTRATION_CLOSED] = "the client is not that device: nobody added it to the "
+					   "product, and registration is closed",
 	};
 	enum fw_registration_mode mode = service->options->registration;
 	struct fw_product product;

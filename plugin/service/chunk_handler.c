@@ -16,8 +16,8 @@ enum fw_verdict fw_handlers_refuse_chunk(
 		.firmware_id = message->firmware_id,
 		.has_offset = message->has_offset,
 		.offset = message->offset};
-	char *payload = fw_message_write_chunk_refusal(
-		&refusal, request->now, message->message_id, &len);
+	char *payload =
+		fw_message_write_chunk_refusal(&refusal, request->now, message->message_id, &len);
 
 	fw_count(&request->service->counters, FW_COUNT_CHUNKS_REFUSED);
 	fw_handlers_answer(request, FW_TOPIC_CHUNK_ERROR, payload, len);
@@ -66,17 +66,20 @@ static enum fw_status register_by_chunk(struct request *request)
 	return request->standing == FW_STANDING_UNKNOWN ? FW_BUSY : FW_OK;
 }
 
-/* Who downloads the firmware of a task is about its upgrade, whatever else it says: kept like a pull that was answered with it, once a minute.
- * What cannot be kept is said again by the next chunk. */
+/* Who downloads the firmware of a task is about its upgrade, whatever else it says: kept like a
+ * pull that was answered with it, once a minute. What cannot be kept is said again by the next
+ * chunk. */
 static void note_download(struct request *request)
 {
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PULL);
 	struct fw_service *service = request->service;
 	struct fw_product product;
 
-	if (fw_resolver_product(service->resolver, uplink.product, &product) != FW_OK || !product.open_tasks)
+	if (fw_resolver_product(service->resolver, uplink.product, &product) != FW_OK ||
+		!product.open_tasks)
 		return;
-	if (fw_handlers_note_words(request, uplink.version, uplink.firmware_id) && fw_handlers_keep(request, &uplink) != FW_OK)
+	if (fw_handlers_note_words(request, uplink.version, uplink.firmware_id) &&
+		fw_handlers_keep(request, &uplink) != FW_OK)
 		fw_pull_dedup_forget(service->pull_dedup, uplink.product, uplink.device);
 }
 
@@ -105,6 +108,7 @@ enum fw_verdict fw_handlers_chunk(struct request *request)
 			"correlation data and response topic are too large");
 	default:
 		return fw_handlers_refuse_chunk(request, "busy",
-			"too many chunks are asked for at once: wait for an answer before asking again");
+			"too many chunks are asked for at once: wait for an answer before asking "
+			"again");
 	}
 }

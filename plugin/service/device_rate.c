@@ -59,12 +59,14 @@ static int64_t cost_of(const struct fw_device_rate *rate, size_t bytes)
 	if (bytes <= FW_DEVICE_RATE_TOKEN_BYTES)
 		tokens = 1;
 	else if (bytes < (size_t)FW_DEVICE_RATE_TOKEN_BYTES * FW_DEVICE_RATE_TOKENS_MAX)
-		tokens = (int64_t)((bytes + FW_DEVICE_RATE_TOKEN_BYTES - 1) / FW_DEVICE_RATE_TOKEN_BYTES);
+		tokens = (int64_t)((bytes + FW_DEVICE_RATE_TOKEN_BYTES - 1) /
+			FW_DEVICE_RATE_TOKEN_BYTES);
 	/* what a full bucket does not hold would be refused for ever */
 	return tokens < rate->most ? tokens : rate->most;
 }
 
-bool fw_device_rate_take(struct fw_device_rate *rate, struct fw_slice device, size_t bytes, int64_t now)
+bool fw_device_rate_take(
+	struct fw_device_rate *rate, struct fw_slice device, size_t bytes, int64_t now)
 {
 	int64_t now_us = now * 1000, full_us = now_us;
 	struct bucket *bucket;

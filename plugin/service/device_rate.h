@@ -14,7 +14,8 @@
 #include "base/fw.h"
 
 #define FW_DEVICE_RATE_TOKEN_BYTES 256u
-#define FW_DEVICE_RATE_TOKENS_MAX 32u /* of one message; a larger one than 8 KiB is refused by its size */
+/* of one message; a larger one than 8 KiB is refused by its size */
+#define FW_DEVICE_RATE_TOKENS_MAX 32u
 
 struct fw_device_rate;
 
@@ -25,6 +26,7 @@ void fw_device_rate_free(struct fw_device_rate *rate); /* NULL is fine */
 
 /* The device says something of `bytes` bytes: true, or false when it has no tokens left for it, and
  * none are taken. `now`: boot ms. */
-bool fw_device_rate_take(struct fw_device_rate *rate, struct fw_slice device, size_t bytes, int64_t now);
+bool fw_device_rate_take(
+	struct fw_device_rate *rate, struct fw_slice device, size_t bytes, int64_t now);
 
 #endif

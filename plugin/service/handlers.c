@@ -7,8 +7,10 @@
 
 #include "protocol/message.h"
 
-#define ANSWER_EXPIRY_SECONDS 60 /* who has been away for longer asks again, and may get another answer */
-#define SAVED_AGAIN_MS 2000 /* so long after the last uplink that could not be kept the error counts as over */
+/* who has been away for longer asks again, and may get another answer */
+#define ANSWER_EXPIRY_SECONDS 60
+/* so long after the last uplink that could not be kept the error counts as over */
+#define SAVED_AGAIN_MS 2000
 
 /* True when there was a line to write. */
 static bool log_refusal(struct request *request, enum fw_refusal why, const char *detail)
@@ -16,7 +18,8 @@ static bool log_refusal(struct request *request, enum fw_refusal why, const char
 	struct fw_service *service = request->service;
 	char line[FW_REFUSAL_LINE];
 
-	if (!fw_refusal_log_line(service->refusal_log, why, request->topic->kind, request->client->id, request->incoming->topic, detail, fw_boot_ms(), line))
+	if (!fw_refusal_log_line(service->refusal_log, why, request->topic->kind,
+		    request->client->id, request->incoming->topic, detail, fw_boot_ms(), line))
 		return false;
 	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 	return true;
@@ -44,11 +47,14 @@ static void note_saved(struct fw_service *service)
 	if (!service->unsaved_told || fw_boot_ms() < service->unsaved_at + SAVED_AGAIN_MS)
 		return;
 	service->unsaved_told = false;
-	snprintf(line, sizeof(line), "uplinks are kept again; %llu could not be, and devices send those again", (unsigned long long)service->unsaved);
+	snprintf(line, sizeof(line),
+		"uplinks are kept again; %llu could not be, and devices send those again",
+		(unsigned long long)service->unsaved);
 	service->broker.log(service->broker.context, FW_LOG_NOTICE, line);
 }
 
-enum fw_verdict fw_handlers_refuse(struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
+enum fw_verdict fw_handlers_refuse(
+	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
 {
 	if (why == FW_REFUSED_UNSAVED) {
 		note_unsaved(request, detail);
@@ -59,9 +65,11 @@ enum fw_verdict fw_handlers_refuse(struct request *request, enum fw_refusal why,
 	return verdict;
 }
 
-/* Only under the requester's own /{productId}/{deviceId}/: one who reads another device's version has none there, else anyone could make the
- * broker publish into any device's topics. A chunk's error where its bytes are expected would be taken for them. */
-static bool response_topic_allowed(const struct request *request, enum fw_topic_kind reply, const char *response)
+/* Only under the requester's own /{productId}/{deviceId}/: one who reads another device's version
+ * has none there, else anyone could make the broker publish into any device's topics. A chunk's
+ * error where its bytes are expected would be taken for them. */
+static bool response_topic_allowed(
+	const struct request *request, enum fw_topic_kind reply, const char *response)
 {
 	struct fw_slice own = request->topic->device;
 
@@ -69,7 +77,8 @@ static bool response_topic_allowed(const struct request *request, enum fw_topic_
 		return false;
 	if (!request->device)
 		own = fw_identity_key(request->service, request->client, NULL, NULL);
-	return fw_topic_id_valid(own) && fw_topic_response_allowed(response, reply, request->topic->product, own);
+	return fw_topic_id_valid(own) &&
+		fw_topic_response_allowed(response, reply, request->topic->product, own);
 }
 
 /* Publishes an answer, and frees its payload. */
@@ -78,13 +87,18 @@ void fw_handlers_answer(struct request *request, enum fw_topic_kind kind, char *
 	struct fw_service *service = request->service;
 	struct fw_reply_to to = {NULL, NULL, 0};
 	char topic[FW_TOPIC_BUFFER];
-	struct fw_publication publication = {.topic = topic, .payload = payload, .len = len,
-		.qos = request->incoming->qos, .expiry_seconds = ANSWER_EXPIRY_SECONDS};
+	struct fw_publication publication = {.topic = topic,
+		.payload = payload,
+		.len = len,
+		.qos = request->incoming->qos,
+		.expiry_seconds = ANSWER_EXPIRY_SECONDS};
 	enum fw_status status = payload ? FW_OK : FW_NOMEM;
 
-	fw_topic_format(topic, sizeof(topic), kind, request->topic->product, request->topic->device);
+	fw_topic_format(
+		topic, sizeof(topic), kind, request->topic->product, request->topic->device);
 	if (status == FW_OK && request->incoming->properties)
-		status = service->broker.reply_to(service->broker.context, request->incoming->properties, &to);
+		status = service->broker.reply_to(
+			service->broker.context, request->incoming->properties, &to);
 	if (to.response_topic && response_topic_allowed(request, kind, to.response_topic))
 		publication.topic = to.response_topic;
 	publication.correlation = to.correlation;
@@ -115,12 +129,20 @@ struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplin
 {
 	const struct fw_message *message = &request->message;
 
-	return (struct fw_uplink){.kind = kind, .received_at = request->now, .has_reported_at = has_time(request),
-		.reported_at = message->timestamp, .connection = request->connection, .product = request->topic->product,
-		.device = request->topic->device, .version = message->version, .firmware_id = message->firmware_id,
+	return (struct fw_uplink){.kind = kind,
+		.received_at = request->now,
+		.has_reported_at = has_time(request),
+		.reported_at = message->timestamp,
+		.connection = request->connection,
+		.product = request->topic->product,
+		.device = request->topic->device,
+		.version = message->version,
+		.firmware_id = message->firmware_id,
 		.error_reason = fw_text_keep(message->error_reason, request->service->reason),
-		.has_progress = message->has_progress, .progress = message->progress,
-		.complete = message->complete, .success = message->success,
+		.has_progress = message->has_progress,
+		.progress = message->progress,
+		.complete = message->complete,
+		.success = message->success,
 		.at_most_once = request->incoming->qos == 0};
 }
 
@@ -136,7 +158,8 @@ const char *fw_handlers_status(enum fw_status status)
 	case FW_CORRUPT:
 		return "the catalog is damaged";
 	case FW_FAILED:
-		return "the catalog cannot be asked: has a table been dropped? See 'sqlite3 CATALOG .schema'";
+		return "the catalog cannot be asked: has a table been dropped? See 'sqlite3 "
+		       "CATALOG .schema'";
 	default:
 		return "the disk refuses reading or writing";
 	}
@@ -154,7 +177,8 @@ static enum fw_status note_unapplied(struct request *request, const struct fw_up
 			uplink->firmware_id, version, sizeof(version));
 	if (status != FW_NOMEM)
 		status = fw_unapplied_note_uplink(service->unapplied, uplink, fw_slice_of(version));
-	return status == FW_OK ? fw_admission_hear(service->unapplied, request->standing, uplink) : status;
+	return status == FW_OK ? fw_admission_hear(service->unapplied, request->standing, uplink)
+			       : status;
 }
 
 /* Puts the uplink into the spool, where it is safe. */
@@ -164,11 +188,13 @@ enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink 
 	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
 	enum fw_status status = len ? FW_OK : FW_INVALID;
 
-	/* noted first: should the append fail, the note is a truth that the repeated message brings anyway */
+	/* noted first: should the append fail, the note is a truth that the repeated message brings
+	 * anyway */
 	if (status == FW_OK)
 		status = note_unapplied(request, uplink);
 	if (status == FW_OK)
-		status = fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
+		status =
+			fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
 	if (status == FW_OK) {
 		fw_store_wake(service->store);
 		note_saved(service);
@@ -176,23 +202,30 @@ enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink 
 	return status;
 }
 
-/* FW_OK when the uplink is worth keeping: when the catalog knows the product, or cannot be asked. */
+/* FW_OK when the uplink is worth keeping: when the catalog knows the product, or cannot be asked.
+ */
 static enum fw_status check_product(struct request *request)
 {
 	struct fw_product product;
-	enum fw_status status = fw_resolver_product(request->service->resolver, request->topic->product, &product);
+	enum fw_status status =
+		fw_resolver_product(request->service->resolver, request->topic->product, &product);
 
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
 /* Remembers what the device runs by its own word, and what it was offered: is it news? */
-bool fw_handlers_note_words(struct request *request, struct fw_slice version, struct fw_slice offered)
+bool fw_handlers_note_words(
+	struct request *request, struct fw_slice version, struct fw_slice offered)
 {
 	struct fw_service *service = request->service;
 
-	return fw_pull_dedup_note(service->pull_dedup, request->topic->product, request->topic->device,
-		&(struct fw_pull_told){.version = version, .offered = offered, .connection = request->connection,
-			.generation = fw_resolver_generation(service->resolver), .now = request->now});
+	return fw_pull_dedup_note(service->pull_dedup, request->topic->product,
+		request->topic->device,
+		&(struct fw_pull_told){.version = version,
+			.offered = offered,
+			.connection = request->connection,
+			.generation = fw_resolver_generation(service->resolver),
+			.now = request->now});
 }
 
 /* A pull that tells the same again is no news; after the end of an upgrade anything is. */
@@ -207,15 +240,18 @@ static void note_recent(struct request *request, const struct fw_uplink *uplink)
 }
 
 /* The common part of what a device tells: keep it, or say why not. */
-static enum fw_verdict keep_or_refuse(struct request *request, const struct fw_uplink *uplink, enum fw_counter counter)
+static enum fw_verdict keep_or_refuse(
+	struct request *request, const struct fw_uplink *uplink, enum fw_counter counter)
 {
 	enum fw_status status;
 
 	if (check_product(request) == FW_NOT_FOUND)
-		return fw_handlers_refuse(request, FW_REFUSED_PRODUCT, "the catalog does not know the product", FW_PASS);
+		return fw_handlers_refuse(request, FW_REFUSED_PRODUCT,
+			"the catalog does not know the product", FW_PASS);
 	status = fw_handlers_keep(request, uplink);
 	if (status != FW_OK)
-		return fw_handlers_refuse(request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
+		return fw_handlers_refuse(
+			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
 	note_recent(request, uplink);
 	fw_count(&request->service->counters, counter);
 	return FW_PASS;
@@ -226,7 +262,8 @@ static enum fw_verdict handle_report(struct request *request)
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_REPORT);
 
 	if (!uplink.version.len)
-		return fw_handlers_refuse(request, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
+		return fw_handlers_refuse(
+			request, FW_REFUSED_MALFORMED, "version is missing", FW_PASS);
 	return keep_or_refuse(request, &uplink, FW_COUNT_REPORTS);
 }
 
@@ -235,7 +272,9 @@ static enum fw_verdict handle_progress(struct request *request)
 {
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PROGRESS);
 
-	uplink.success = uplink.complete && (request->message.has_success ? request->message.success : !uplink.error_reason.len);
+	uplink.success = uplink.complete &&
+		(request->message.has_success ? request->message.success
+					      : !uplink.error_reason.len);
 	return keep_or_refuse(request, &uplink, FW_COUNT_PROGRESS);
 }
 
@@ -256,10 +295,12 @@ static enum fw_verdict handle_read(struct request *request)
 
 	if (service->options->read_from_device)
 		return FW_PASS;
-	status = fw_resolver_device_version(service->resolver, request->topic->product, request->topic->device, version, sizeof(version));
+	status = fw_resolver_device_version(service->resolver, request->topic->product,
+		request->topic->device, version, sizeof(version));
 	if (status != FW_OK)
 		return FW_PASS;
-	payload = fw_message_write_version(version, request->now, request->message.message_id, &len);
+	payload =
+		fw_message_write_version(version, request->now, request->message.message_id, &len);
 	fw_handlers_answer(request, FW_TOPIC_READ_REPLY, payload, len);
 	fw_count(&service->counters, FW_COUNT_READS);
 	return FW_ANSWERED;
@@ -282,12 +323,16 @@ static enum fw_verdict check_sender(struct request *request)
 	enum fw_topic_sender sender = fw_topic_sender(request->topic->kind);
 
 	if (!request->topic->ids_valid)
-		return fw_handlers_refuse(request, FW_REFUSED_ID, "an id must be 1 to 64 bytes without control characters", FW_DENY);
-	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && request->device) || fw_options_is_operator(request->service->options, request->client->username))
+		return fw_handlers_refuse(request, FW_REFUSED_ID,
+			"an id must be 1 to 64 bytes without control characters", FW_DENY);
+	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && request->device) ||
+		fw_options_is_operator(request->service->options, request->client->username))
 		return FW_PASS;
 	if (sender == FW_SENDER_BROKER)
-		return fw_handlers_refuse(request, FW_REFUSED_DOWNLINK, "only the broker and operators may send it", FW_DENY);
-	return fw_handlers_refuse(request, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
+		return fw_handlers_refuse(request, FW_REFUSED_DOWNLINK,
+			"only the broker and operators may send it", FW_DENY);
+	return fw_handlers_refuse(
+		request, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
 }
 
 /* Taken without what was faulty: counted, and said who sends it. */
@@ -301,7 +346,8 @@ static void log_mended(struct request *request)
 
 static enum fw_verdict check_registration(struct request *request)
 {
-	const char *detail = fw_admission_foreign(request->service, request->client, request->topic, &request->standing);
+	const char *detail = fw_admission_foreign(
+		request->service, request->client, request->topic, &request->standing);
 
 	return detail ? fw_handlers_refuse(request, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
 }
@@ -310,7 +356,8 @@ static enum fw_verdict check_rate(struct request *request)
 {
 	char detail[128];
 
-	if (!fw_admission_limited(request->service, request->topic, request->incoming->len, detail, sizeof(detail)))
+	if (!fw_admission_limited(request->service, request->topic, request->incoming->len, detail,
+		    sizeof(detail)))
 		return FW_PASS;
 	return fw_handlers_refuse(request, FW_REFUSED_RATE, detail, FW_LIMIT);
 }
@@ -319,13 +366,15 @@ static enum fw_verdict handle(struct request *request)
 {
 	const char *why = NULL;
 	enum fw_verdict verdict;
-	enum fw_status status = fw_message_parse(request->topic->kind, request->incoming->payload, request->incoming->len, &request->message, &why);
+	enum fw_status status = fw_message_parse(request->topic->kind, request->incoming->payload,
+		request->incoming->len, &request->message, &why);
 
 	if (status == FW_OK) {
 		log_mended(request);
 		verdict = handlers[request->topic->kind](request);
 	} else if (status == FW_NOMEM) {
-		verdict = fw_handlers_refuse(request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
+		verdict = fw_handlers_refuse(
+			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
 	} else if (request->topic->kind == FW_TOPIC_PULL) {
 		/* answered, so it counts as a pull refused */
 		fw_handlers_refuse_pull(request, FW_PULL_BAD_REQUEST, why);
@@ -340,20 +389,29 @@ static enum fw_verdict handle(struct request *request)
 	return verdict;
 }
 
-enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic)
+enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming, const struct fw_topic *topic)
 {
-	struct request request = {.service = service, .client = client, .incoming = incoming, .topic = topic,
+	struct request request = {.service = service,
+		.client = client,
+		.incoming = incoming,
+		.topic = topic,
 		.device = fw_identity_is_device(service, client, topic->device)};
 	enum fw_verdict verdict = check_sender(&request);
 
 	return verdict == FW_PASS ? check_registration(&request) : verdict;
 }
 
-enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic)
+enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming, const struct fw_topic *topic)
 {
-	struct request request = {.service = service, .client = client, .incoming = incoming, .topic = topic,
+	struct request request = {.service = service,
+		.client = client,
+		.incoming = incoming,
+		.topic = topic,
 		.device = fw_identity_is_device(service, client, topic->device)};
-	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && request.device, speaks, known;
+	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && request.device, speaks,
+	     known;
 	enum fw_verdict verdict = check_sender(&request);
 	uint64_t connection;
 
@@ -364,13 +422,15 @@ enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *
 		verdict = check_registration(&request);
 	speaks = verdict == FW_PASS && of_device;
 	/* where anyone may speak for any device, made-up ones must not fill the memory */
-	known = service->options->identity != FW_IDENTITY_NONE || (topic->ids_valid && check_product(&request) == FW_OK);
+	known = service->options->identity != FW_IDENTITY_NONE ||
+		(topic->ids_valid && check_product(&request) == FW_OK);
 	connection = fw_identity_seen(service, client, speaks && known ? topic : NULL);
 
 	if (verdict != FW_PASS || !handlers[topic->kind])
 		return verdict;
 	request.connection = speaks ? connection : 0;
 	request.now = fw_now_ms();
-	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
+	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store),
+		fw_spool_last(fw_store_spool(service->store)));
 	return handle(&request);
 }

@@ -12,15 +12,15 @@ struct request {
 	const struct fw_incoming *incoming;
 	const struct fw_topic *topic;
 	struct fw_message message;
-	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
-	bool device;         /* the client is the device of the topic */
+	uint64_t connection;       /* of the device itself; 0: an operator speaks for it */
+	bool device;               /* the client is the device of the topic */
 	enum fw_standing standing; /* of the device; registered: it is, or need not be */
-	int64_t now; /* Unix ms */
+	int64_t now;               /* Unix ms */
 };
 
 /* Counts and logs a refusal (what could not be kept: once), and gives back `verdict`. */
-enum fw_verdict fw_handlers_refuse(struct request *request, enum fw_refusal why,
-	const char *detail, enum fw_verdict verdict);
+enum fw_verdict fw_handlers_refuse(
+	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict);
 
 /* Publishes an answer of this kind, and frees its payload. NULL: there was no memory for it. */
 void fw_handlers_answer(
@@ -43,8 +43,7 @@ bool fw_handlers_note_words(
 enum fw_verdict fw_handlers_pull(struct request *request);
 
 /* Answers a pull with this code and sentence. */
-void fw_handlers_refuse_pull(
-	struct request *request, enum fw_pull_code code, const char *sentence);
+void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence);
 
 /* Handles a request for a chunk. */
 enum fw_verdict fw_handlers_chunk(struct request *request);

@@ -1,9 +1,9 @@
-/* Who a client is (option `identity`): whether it is the device of a topic, and the name under which
- * presence knows it. */
+/* Who a client is (option `identity`): whether it is the device of a topic, and the name under
+ * which presence knows it. */
 #include "service/internal.h"
 
-bool fw_identity_is_device(const struct fw_service *service, const struct fw_client *client,
-	struct fw_slice device)
+bool fw_identity_is_device(
+	const struct fw_service *service, const struct fw_client *client, struct fw_slice device)
 {
 	switch (service->options->identity) {
 	case FW_IDENTITY_CLIENTID:
@@ -30,8 +30,8 @@ struct fw_slice fw_identity_key(const struct fw_service *service, const struct f
 	}
 }
 
-uint64_t fw_identity_seen(struct fw_service *service, const struct fw_client *client,
-	const struct fw_topic *topic)
+uint64_t fw_identity_seen(
+	struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic)
 {
 	char buffer[FW_PRESENCE_KEY_MAX];
 	struct fw_slice key = fw_identity_key(service, client, topic, buffer);

@@ -1,4 +1,5 @@
-/* What service/service.c and the files of service/handlers.h share: the service itself, and the few functions of one that the other needs. Broker thread only. */
+/* What service/service.c and the files of service/handlers.h share: the service itself, and the few
+ * functions of one that the other needs. Broker thread only. */
 #ifndef FW_SERVICE_INTERNAL_H
 #define FW_SERVICE_INTERNAL_H
 
@@ -42,23 +43,24 @@ struct fw_service {
 	struct fw_download *download;
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
-	unsigned ticks_missed; /* in a row */
+	unsigned ticks_missed;            /* in a row */
 	bool in_message;
 	char listener[FW_PRESENCE_KEY_MAX]; /* who came to listen by the message under way, */
 	size_t listener_len;
 	uint64_t listener_connection, listener_oldest; /* and by which connections */
-	bool retain_told;     /* the log says that firmware topics are never retained */
-	bool unsaved_told;    /* the log says that uplinks cannot be kept, and not yet that it is over */
-	uint64_t unsaved;     /* how many since then */
-	int64_t unsaved_at;   /* boot ms of the last one */
+	bool retain_told; /* the log says that firmware topics are never retained */
+	/* the log says that uplinks cannot be kept, and not yet that it is over */
+	bool unsaved_told;
+	uint64_t unsaved;                /* how many since then */
+	int64_t unsaved_at;              /* boot ms of the last one */
 	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
 	unsigned char record[FW_UPLINK_MAX];
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
 
 /* Does the client speak for itself when it speaks for this device? */
-bool fw_identity_is_device(const struct fw_service *service, const struct fw_client *client,
-	struct fw_slice device);
+bool fw_identity_is_device(
+	const struct fw_service *service, const struct fw_client *client, struct fw_slice device);
 
 /* The name under which presence knows the client's device: what identifies the client, or, where
  * anyone may speak for any device, product/device of `topic`, written into `buffer`
@@ -68,8 +70,8 @@ struct fw_slice fw_identity_key(const struct fw_service *service, const struct f
 
 /* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the
  * number of its connection, 0 for none. */
-uint64_t fw_identity_seen(struct fw_service *service, const struct fw_client *client,
-	const struct fw_topic *topic);
+uint64_t fw_identity_seen(
+	struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic);
 
 /* Counts and logs a publish on what looks like a firmware topic and is none (`text`, parsed as
  * `topic`), unless an operator's. */
@@ -80,23 +82,31 @@ void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_cli
 enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming);
 
-/* Why the device of the topic is not served for its product (option `registration`), a static sentence, NULL when it is: then *standing says
- * how it stands. A product that is not in the catalog has no devices, and gets answers of its own. What operators say for a device adds it
- * to the product, as their INSERT does, unless registration is closed. */
-const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic,
-	enum fw_standing *standing);
+/* Why the device of the topic is not served for its product (option `registration`), a static
+ * sentence, NULL when it is: then *standing says how it stands. A product that is not in the
+ * catalog has no devices, and gets answers of its own. What operators say for a device adds it to
+ * the product, as their INSERT does, unless registration is closed. */
+const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client,
+	const struct fw_topic *topic, enum fw_standing *standing);
 
-/* True when the device of the topic says too much; counted, with the sentence in `detail`. Who asks for chunks has a share of its own
- * (download/chunk.c), which takes more messages than this, and makes the plugin write nothing. */
-bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len, char *detail, size_t size);
+/* True when the device of the topic says too much; counted, with the sentence in `detail`. Who asks
+ * for chunks has a share of its own (download/chunk.c), which takes more messages than this, and
+ * makes the plugin write nothing. */
+bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
+	char *detail, size_t size);
 
-/* Unless the catalog has the device in this product, notes that its id was heard for it. FW_OK, FW_FULL, FW_NOMEM. */
-enum fw_status fw_admission_hear(struct fw_unapplied *unapplied, enum fw_standing standing, const struct fw_uplink *uplink);
+/* Unless the catalog has the device in this product, notes that its id was heard for it. FW_OK,
+ * FW_FULL, FW_NOMEM. */
+enum fw_status fw_admission_hear(
+	struct fw_unapplied *unapplied, enum fw_standing standing, const struct fw_uplink *uplink);
 
 /* One firmware message: may its sender send it, what is answered, what is kept. */
-enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic);
+enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming, const struct fw_topic *topic);
 
-/* Only the first question: FW_PASS, or FW_DENY, counted and logged. Of the request only the topic is looked at. */
-enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming, const struct fw_topic *topic);
+/* Only the first question: FW_PASS, or FW_DENY, counted and logged. Of the request only the topic
+ * is looked at. */
+enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming, const struct fw_topic *topic);
 
 #endif

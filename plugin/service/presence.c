@@ -1,6 +1,7 @@
-/* Clients and the keys they stand for, joined by links. A key is in the table exactly as long as a client stands for
- * it: that is what online means. A client id names one client at a time (MQTT 5, section 3.1.4), so a second client
- * with the id of a first has taken its place, even if the broker never said that the first is gone. */
+/* Clients and the keys they stand for, joined by links. A key is in the table exactly as long as a
+ * client stands for it: that is what online means. A client id names one client at a time (MQTT 5,
+ * section 3.1.4), so a second client with the id of a first has taken its place, even if the broker
+ * never said that the first is gone. */
 #include "service/presence.h"
 
 #include <stdlib.h>
@@ -8,11 +9,14 @@
 
 #include "base/table.h"
 
-/* With the identity `none` every client may stand for every key: their product is not for clients to choose. */
-#define CLIENT_LINKS_MAX 10000u /* when it goes they all go at once, and the broker waits: some milliseconds */
+/* With the identity `none` every client may stand for every key: their product is not for clients
+ * to choose. */
+/* when it goes they all go at once, and the broker waits: some milliseconds */
+#define CLIENT_LINKS_MAX 10000u
 #define LINKS_PER_KEY 4u
 
-/* A clean session has no subscription when it begins: what is sent to it then is lost. Who connects and says nothing is told online late. */
+/* A clean session has no subscription when it begins: what is sent to it then is lost. Who connects
+ * and says nothing is told online late. */
 #define HELD_MS 3000
 #define RELEASED_AT_ONCE 1000u
 
@@ -37,9 +41,10 @@ struct client {
 	uint64_t connection;
 	struct link *links;
 	struct link *pull_dedup; /* the link last asked for: nearly always the one asked for next */
-	struct link *own;    /* to the key that is the client's id: found without a look at link and key; NULL: none */
+	/* to the key that is the client's id: found without a look at link and key; NULL: none */
+	struct link *own;
 	size_t link_count;
-	bool listens; /* its keys do */
+	bool listens;     /* its keys do */
 	int64_t heard_ms; /* boot ms of its last message */
 	char id[];
 };
@@ -47,10 +52,10 @@ struct client {
 struct key {
 	struct link *links;
 	size_t link_count;
-	struct held *held;  /* NULL: not held back */
-	bool told, listens; /* told online; and that it listens */
-	uint64_t newest;    /* number of its newest connection, */
-	uint64_t oldest;    /* of its oldest one, */
+	struct held *held;        /* NULL: not held back */
+	bool told, listens;       /* told online; and that it listens */
+	uint64_t newest;          /* number of its newest connection, */
+	uint64_t oldest;          /* of its oldest one, */
 	uint64_t told_connection; /* and of the one that was told */
 	size_t len;
 	char text[];
@@ -62,7 +67,7 @@ struct fw_presence {
 	struct fw_table *keys;
 	size_t max_keys, link_count;
 	uint64_t last_connection;
-	int64_t now; /* boot ms, as of the last fw_presence_release */
+	int64_t now;                    /* boot ms, as of the last fw_presence_release */
 	struct held *held, **last_held; /* oldest first */
 	fw_presence_changed *changed;
 	void *context;
@@ -137,7 +142,8 @@ void fw_presence_free(struct fw_presence *presence)
 }
 
 /* The client's link to `text`, NULL when it does not stand for it. */
-static struct link *find_link(const struct fw_presence *presence, const struct client *client, struct fw_slice text)
+static struct link *find_link(
+	const struct fw_presence *presence, const struct client *client, struct fw_slice text)
 {
 	const struct key *key;
 	struct link *link;
@@ -149,7 +155,8 @@ static struct link *find_link(const struct fw_presence *presence, const struct c
 	key = fw_table_get(presence->keys, text);
 	if (!key)
 		return NULL;
-	/* A gateway has many keys with a client each, a shared user name one key with many clients: the shorter list is short. */
+	/* A gateway has many keys with a client each, a shared user name one key with many clients:
+	 * the shorter list is short. */
 	if (client->link_count < key->link_count) {
 		for (link = client->links; link && link->key != key; link = link->next_of_client)
 			;
@@ -180,7 +187,11 @@ static struct key *add_key(struct fw_presence *presence, struct fw_slice text)
 
 static void tell_online(struct fw_presence *presence, struct key *key, bool listens)
 {
-	struct fw_presence_change change = {.key = text_of(key), .online = true, .listens = listens, .connection = key->newest, .oldest = key->oldest,
+	struct fw_presence_change change = {.key = text_of(key),
+		.online = true,
+		.listens = listens,
+		.connection = key->newest,
+		.oldest = key->oldest,
 		.moved = key->told && key->told_connection != key->newest};
 
 	cancel_deferral(presence, key);
@@ -208,17 +219,22 @@ static void hold_back(struct fw_presence *presence, struct key *key, int64_t now
 void fw_presence_release(struct fw_presence *presence, int64_t now)
 {
 	presence->now = now;
-	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now; i++)
+	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now;
+		i++)
 		tell_online(presence, presence->held->key, false);
 }
 
-/* Makes `client` stand for `text`; what is told of a new key is up to the caller. NULL when out of memory, or one of the bounds is reached. */
-static struct link *add_link(struct fw_presence *presence, struct client *client, struct fw_slice text)
+/* Makes `client` stand for `text`; what is told of a new key is up to the caller. NULL when out of
+ * memory, or one of the bounds is reached. */
+static struct link *add_link(
+	struct fw_presence *presence, struct client *client, struct fw_slice text)
 {
 	struct link *link;
 	struct key *key;
 
-	if (text.len > FW_PRESENCE_KEY_MAX || presence->link_count / LINKS_PER_KEY >= presence->max_keys || client->link_count >= CLIENT_LINKS_MAX)
+	if (text.len > FW_PRESENCE_KEY_MAX ||
+		presence->link_count / LINKS_PER_KEY >= presence->max_keys ||
+		client->link_count >= CLIENT_LINKS_MAX)
 		return NULL;
 	link = malloc(sizeof(*link));
 	if (!link)
@@ -230,7 +246,10 @@ static struct link *add_link(struct fw_presence *presence, struct client *client
 		free(link);
 		return NULL;
 	}
-	*link = (struct link){.client = client, .key = key, .next_of_client = client->links, .next_of_key = key->links};
+	*link = (struct link){.client = client,
+		.key = key,
+		.next_of_client = client->links,
+		.next_of_key = key->links};
 	if (key->links)
 		key->links->previous_of_key = link;
 	else
@@ -278,7 +297,8 @@ static void remove_link(struct fw_presence *presence, struct link *link)
 	}
 	fw_table_remove(presence->keys, text_of(key));
 	cancel_deferral(presence, key);
-	presence->changed(presence->context, &(struct fw_presence_change){.key = text_of(key), .heard_ms = heard_ms});
+	presence->changed(presence->context,
+		&(struct fw_presence_change){.key = text_of(key), .heard_ms = heard_ms});
 	free(key);
 }
 
@@ -318,7 +338,8 @@ struct observation {
 };
 
 /* The client stands for the key of this link: what is there to tell? */
-static void note(struct fw_presence *presence, struct link *link, const struct observation *observation)
+static void note(
+	struct fw_presence *presence, struct link *link, const struct observation *observation)
 {
 	struct key *key = link->key;
 
@@ -331,7 +352,8 @@ static void note(struct fw_presence *presence, struct link *link, const struct o
 }
 
 /* A client in both tables, with its first link, of which nothing is told yet. */
-static struct client *add_client(struct fw_presence *presence, const struct observation *observation)
+static struct client *add_client(
+	struct fw_presence *presence, const struct observation *observation)
 {
 	size_t size = strlen(observation->id) + 1;
 	struct client *client = calloc(1, sizeof(*client) + size);
@@ -343,8 +365,11 @@ static struct client *add_client(struct fw_presence *presence, const struct obse
 	client->connection = ++presence->last_connection;
 	client->heard_ms = observation->speaks ? presence->now : 0;
 	memcpy(client->id, observation->id, size);
-	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) == FW_OK &&
-	    (!client->id[0] || fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) == FW_OK))
+	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) ==
+			FW_OK &&
+		(!client->id[0] ||
+			fw_table_put(presence->ids, fw_slice_of(client->id), client, NULL) ==
+				FW_OK))
 		link = add_link(presence, client, observation->key);
 	if (link)
 		return client;
@@ -352,7 +377,8 @@ static struct client *add_client(struct fw_presence *presence, const struct obse
 	return NULL;
 }
 
-static uint64_t seen_again(struct fw_presence *presence, struct client *client, const struct observation *observation)
+static uint64_t seen_again(
+	struct fw_presence *presence, struct client *client, const struct observation *observation)
 {
 	struct link *link = find_link(presence, client, observation->key);
 
@@ -370,7 +396,8 @@ static uint64_t seen_again(struct fw_presence *presence, struct client *client, 
 
 static uint64_t see(struct fw_presence *presence, const struct observation *observation)
 {
-	struct client *known = fw_table_get(presence->clients, fw_table_key_of_pointer(&observation->at));
+	struct client *known =
+		fw_table_get(presence->clients, fw_table_key_of_pointer(&observation->at));
 	struct client *former, *taken_over = NULL;
 
 	if (known && strcmp(known->id, observation->id) == 0) {
@@ -380,7 +407,8 @@ static uint64_t see(struct fw_presence *presence, const struct observation *obse
 	/* The new one comes before the old ones go: a key that they share does not flicker. */
 	former = take_out(presence, known);
 	if (observation->id[0])
-		taken_over = take_out(presence, fw_table_get(presence->ids, fw_slice_of(observation->id)));
+		taken_over = take_out(
+			presence, fw_table_get(presence->ids, fw_slice_of(observation->id)));
 	known = observation->key.len > 0 ? add_client(presence, observation) : NULL;
 	drop_client(presence, taken_over);
 	if (known)
@@ -389,14 +417,26 @@ static uint64_t see(struct fw_presence *presence, const struct observation *obse
 	return known ? known->connection : 0;
 }
 
-uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key)
+uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id,
+	struct fw_slice key)
 {
-	return see(presence, &(struct observation){.at = client, .id = client_id ? client_id : "", .key = key, .listens = true, .speaks = true});
+	return see(presence,
+		&(struct observation){.at = client,
+			.id = client_id ? client_id : "",
+			.key = key,
+			.listens = true,
+			.speaks = true});
 }
 
-void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now)
+void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id,
+	struct fw_slice key, bool listens, int64_t now)
 {
-	see(presence, &(struct observation){.at = client, .id = client_id ? client_id : "", .key = key, .listens = listens, .now = now});
+	see(presence,
+		&(struct observation){.at = client,
+			.id = client_id ? client_id : "",
+			.key = key,
+			.listens = listens,
+			.now = now});
 }
 
 void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key)

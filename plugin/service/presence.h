@@ -1,15 +1,17 @@
-/* Who is there: which clients the broker has seen, and the devices they speak for (contract, section 4).
- * Broker thread only. Pure: the clients are opaque pointers.
+/* Who is there: which clients the broker has seen, and the devices they speak for (contract,
+ * section 4). Broker thread only. Pure: the clients are opaque pointers.
  *
- * A device key is the identity under which the plugin knows a device: the device id (options `clientid` and
- * `username`), or product/device (`none`). One client may speak for many keys (`none`), and many clients for
- * one (`username`): a key is online while at least one client that stands for it is connected. */
+ * A device key is the identity under which the plugin knows a device: the device id (options
+ * `clientid` and `username`), or product/device (`none`). One client may speak for many keys
+ * (`none`), and many clients for one (`username`): a key is online while at least one client that
+ * stands for it is connected. */
 #ifndef FW_SERVICE_PRESENCE_H
 #define FW_SERVICE_PRESENCE_H
 
 #include "base/fw.h"
 
-#define FW_PRESENCE_KEY_MAX FW_DEVICE_KEY /* bytes of a key; a longer one names no device and is not tracked */
+/* bytes of a key; a longer one names no device and is not tracked */
+#define FW_PRESENCE_KEY_MAX FW_DEVICE_KEY
 
 struct fw_presence;
 
@@ -20,44 +22,59 @@ struct fw_presence_change {
 	bool moved;          /* it was online already, by another connection */
 	bool listens;        /* online: it may be pushed */
 	uint64_t connection; /* online: the number of the newest connection of the key, */
-	uint64_t oldest;     /* and of the oldest one that still stands; of one that was told earlier it may be too low */
-	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended, as exact as fw_presence_release is
-	                      * called often; 0: it never said anything */
+	/* and of the oldest one that still stands; of one that was told earlier it may be too
+	 * low */
+	uint64_t oldest;
+	int64_t heard_ms; /* offline: boot ms of the last message of the connection that ended, as
+			   * exact as fw_presence_release is called often; 0: it never said anything
+			   */
 };
 
-/* Called, on the broker thread, when a key goes online or offline, when one that is online comes to listen, and when it is there by
- * another connection. It may be told offline of a key that was unknown, and again. It must not call into this module. */
+/* Called, on the broker thread, when a key goes online or offline, when one that is online comes to
+ * listen, and when it is there by another connection. It may be told offline of a key that was
+ * unknown, and again. It must not call into this module. */
 typedef void fw_presence_changed(void *context, const struct fw_presence_change *change);
 
-/* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not tracked
- * (unknown), nor are more than 10,000 keys of one client. Only keys that are online take memory. */
+/* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not
+ * tracked (unknown), nor are more than 10,000 keys of one client. Only keys that are online take
+ * memory. */
 struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *changed, void *context);
 void fw_presence_free(struct fw_presence *presence);
 
-/* The client published, standing for `key`. Cheap when nothing is new (one look-up by pointer). `client_id` tells a new client from
- * an old one whose memory it got. Returns the number of the connection (from 1, never reused in this run), 0 when it is not tracked.
- * Out of memory is silent: the key stays unknown. An empty key is never tracked. A second client with the client id of a first has
- * taken its place: the first one is gone, whether fw_presence_gone is told so or not. */
-uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key);
+/* The client published, standing for `key`. Cheap when nothing is new (one look-up by pointer).
+ * `client_id` tells a new client from an old one whose memory it got. Returns the number of the
+ * connection (from 1, never reused in this run), 0 when it is not tracked. Out of memory is silent:
+ * the key stays unknown. An empty key is never tracked. A second client with the client id of a
+ * first has taken its place: the first one is gone, whether fw_presence_gone is told so or not. */
+uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id,
+	struct fw_slice key);
 
-/* The same, but it only connected. A key listens, and may be pushed, once one of its clients has a subscription from an earlier session
- * (`listens`), subscribed or published. One that does none of these is told online some seconds later. `now`: boot ms. */
-void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id, struct fw_slice key, bool listens, int64_t now);
+/* The same, but it only connected. A key listens, and may be pushed, once one of its clients has a
+ * subscription from an earlier session
+ * (`listens`), subscribed or published. One that does none of these is told online some seconds
+ * later. `now`: boot ms. */
+void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id,
+	struct fw_slice key, bool listens, int64_t now);
 
-/* Tells online of those that have been silent long enough, or of some of them. To be called often. `now`: boot ms. */
+/* Tells online of those that have been silent long enough, or of some of them. To be called often.
+ * `now`: boot ms. */
 void fw_presence_release(struct fw_presence *presence, int64_t now);
 
-/* A client of the key subscribes to its upgrades: told each time. Nothing of a key that is not online. */
+/* A client of the key subscribes to its upgrades: told each time. Nothing of a key that is not
+ * online. */
 void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key);
 
 /* The client is gone: every key that no other client stands for goes offline. A client that was
- * never seen, but whose identity is `key` (may be empty), makes that key offline too, if it was known online by nobody else. */
+ * never seen, but whose identity is `key` (may be empty), makes that key offline too, if it was
+ * known online by nobody else. */
 void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key);
 
 /* As it was told. */
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
 bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key);
-uint64_t fw_presence_connection(const struct fw_presence *presence, struct fw_slice key); /* 0: offline */
-uint64_t fw_presence_oldest_connection(const struct fw_presence *presence, struct fw_slice key); /* 0: offline */
+/* 0: offline */
+uint64_t fw_presence_connection(const struct fw_presence *presence, struct fw_slice key);
+/* 0: offline */
+uint64_t fw_presence_oldest_connection(const struct fw_presence *presence, struct fw_slice key);
 
 #endif

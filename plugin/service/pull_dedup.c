@@ -6,8 +6,9 @@
 #define NEWS_MS 60000
 
 struct slot {
-	uint64_t device, told; /* hashes; told: the version and the offer, by this connection, in this generation */
-	int64_t at;               /* Unix ms */
+	/* hashes; told: the version and the offer, by this connection, in this generation */
+	uint64_t device, told;
+	int64_t at; /* Unix ms */
 };
 
 struct fw_pull_dedup {
@@ -34,11 +35,13 @@ static struct slot *slot_of(struct fw_pull_dedup *pull_dedup, uint64_t device)
 	return &pull_dedup->slots[(device ^ device >> 32) & (SLOTS - 1)];
 }
 
-bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device, const struct fw_pull_told *word)
+bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
+	struct fw_slice device, const struct fw_pull_told *word)
 {
 	uint64_t device_hash = fw_hash_device(pull_dedup->seed, product, device);
 	uint64_t when[] = {word->connection, word->generation};
-	uint64_t told = fw_hash(fw_hash(pull_dedup->seed, when, sizeof(when)), word->version.at, word->version.len);
+	uint64_t told = fw_hash(
+		fw_hash(pull_dedup->seed, when, sizeof(when)), word->version.at, word->version.len);
 	struct slot *slot = slot_of(pull_dedup, device_hash);
 	bool age_known = word->now >= slot->at && word->now - slot->at < NEWS_MS;
 
@@ -51,7 +54,8 @@ bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice produc
 	return true;
 }
 
-void fw_pull_dedup_forget(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device)
+void fw_pull_dedup_forget(
+	struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device)
 {
 	slot_of(pull_dedup, fw_hash_device(pull_dedup->seed, product, device))->at = 0;
 }

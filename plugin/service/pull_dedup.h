@@ -1,5 +1,6 @@
-/* Which devices told which version a moment ago, so that a device that asks again and again is not written down each time. A small
- * cache of fixed size that may forget; never wrong but by a collision of 64-bit hashes. Broker thread only; pure. */
+/* Which devices told which version a moment ago, so that a device that asks again and again is not
+ * written down each time. A small cache of fixed size that may forget; never wrong but by a
+ * collision of 64-bit hashes. Broker thread only; pure. */
 #ifndef FW_SERVICE_PULL_DEDUP_H
 #define FW_SERVICE_PULL_DEDUP_H
 
@@ -7,10 +8,11 @@
 
 struct fw_pull_dedup;
 
-struct fw_pull_dedup *fw_pull_dedup_new(void); /* NULL when out of memory */
+struct fw_pull_dedup *fw_pull_dedup_new(void);             /* NULL when out of memory */
 void fw_pull_dedup_free(struct fw_pull_dedup *pull_dedup); /* NULL is fine */
 
-/* What a device told, and what it was told, by which connection, and in which generation of the catalog. */
+/* What a device told, and what it was told, by which connection, and in which generation of the
+ * catalog. */
 struct fw_pull_told {
 	struct fw_slice version; /* empty: none told */
 	struct fw_slice offered; /* firmware id that it was offered; empty: none */
@@ -18,12 +20,14 @@ struct fw_pull_told {
 	int64_t now; /* Unix ms */
 };
 
-/* True when this is news: another version or offer than the last; or the last one is more than a minute old, or came by another
- * connection, behind which an upgrade may wait for it, or in another generation, in which an operator may have deleted the
- * device. */
-bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device, const struct fw_pull_told *word);
+/* True when this is news: another version or offer than the last; or the last one is more than a
+ * minute old, or came by another connection, behind which an upgrade may wait for it, or in another
+ * generation, in which an operator may have deleted the device. */
+bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
+	struct fw_slice device, const struct fw_pull_told *word);
 
 /* The next note of the device is news. */
-void fw_pull_dedup_forget(struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device);
+void fw_pull_dedup_forget(
+	struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device);
 
 #endif

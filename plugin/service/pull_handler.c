@@ -27,15 +27,14 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 	return status;
 }
 
-void fw_handlers_refuse_pull(
-	struct request *request, enum fw_pull_code code, const char *sentence)
+void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence)
 {
 	size_t len = 0;
 	char *payload = fw_message_write_pull_failure(
 		code, sentence, request->now, request->message.message_id, &len);
 
-	fw_count(
-		&request->service->counters, (enum fw_counter)(FW_COUNT_PULLS_BAD_REQUEST + code - FW_PULL_BAD_REQUEST));
+	fw_count(&request->service->counters,
+		(enum fw_counter)(FW_COUNT_PULLS_BAD_REQUEST + code - FW_PULL_BAD_REQUEST));
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);
 }
 
@@ -50,7 +49,7 @@ static void check_file(struct request *request, struct fw_answer *found)
 			firmware->file, &firmware->stamp))
 		return;
 	found->code = request->message.request_version.len ? FW_PULL_VERSION_NOT_FOUND
-							    : FW_PULL_NO_UPDATE;
+							   : FW_PULL_NO_UPDATE;
 	found->firmware = NULL;
 }
 
@@ -63,8 +62,8 @@ static void answer_pull(struct request *request, const struct fw_answer *found)
 		fw_handlers_refuse_pull(request, found->code, fw_pull_code_sentence(found->code));
 		return;
 	}
-	payload = fw_offer_write(fw_download_delivery(request->service->download),
-		found->firmware, request->topic->product, request->topic->device, request->now,
+	payload = fw_offer_write(fw_download_delivery(request->service->download), found->firmware,
+		request->topic->product, request->topic->device, request->now,
 		request->message.message_id, &len);
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);
 	fw_count(&request->service->counters, FW_COUNT_PULLS_ANSWERED);

@@ -95,8 +95,9 @@ static void write_line(char *line, enum fw_refusal why, enum fw_topic_kind kind,
 	}
 }
 
-bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
-	const char *detail, int64_t now, char *line)
+bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why,
+	enum fw_topic_kind kind, const char *client, const char *topic, const char *detail,
+	int64_t now, char *line)
 {
 	char safe_client[NAME_MAX_BYTES + 4], safe_topic[NAME_MAX_BYTES + 4];
 	uint64_t rejected;

@@ -27,18 +27,19 @@ enum fw_refusal {
 
 struct fw_refusal_log;
 
-struct fw_refusal_log *fw_refusal_log_new(void); /* NULL when out of memory */
+struct fw_refusal_log *fw_refusal_log_new(void);              /* NULL when out of memory */
 void fw_refusal_log_free(struct fw_refusal_log *refusal_log); /* NULL is fine */
 
-/* Writes `name` (NULL: empty) into `out` of FW_REFUSAL_NAME bytes as it may stand in a line: control characters and what is not ASCII as
- * \xHH, a long one cut. */
+/* Writes `name` (NULL: empty) into `out` of FW_REFUSAL_NAME bytes as it may stand in a line:
+ * control characters and what is not ASCII as \xHH, a long one cut. */
 void fw_refusal_escape(char *out, const char *name);
 
 /* True when a line is due: then `line` (FW_REFUSAL_LINE bytes) has it, with the number of those
  * left out since the last one. `detail` is the sentence that names the fault; each has a minute of
  * its own. Control characters and what is not UTF-8 are escaped as \xHH, long names are cut. `now`:
  * boot ms. */
-bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why, enum fw_topic_kind kind, const char *client, const char *topic,
-	const char *detail, int64_t now, char *line);
+bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why,
+	enum fw_topic_kind kind, const char *client, const char *topic, const char *detail,
+	int64_t now, char *line);
 
 #endif

@@ -6,21 +6,29 @@
 
 #include "service/internal.h"
 
-#define TICK_MS 50               /* how often the broker thread looks for what the store wants published */
-#define TICKLESS_MS 1000         /* the broker sends ticks more often than that, unless it is suspended, or sends none at all */
-#define TICKS_MISSED 3           /* in a row are no accident */
-#define PUBLISH_BUDGET_MS 8      /* of one tick */
+/* how often the broker thread looks for what the store wants published */
+#define TICK_MS 50
+/* the broker sends ticks more often than that, unless it is suspended, or sends none at all */
+#define TICKLESS_MS 1000
+#define TICKS_MISSED 3      /* in a row are no accident */
+#define PUBLISH_BUDGET_MS 8 /* of one tick */
 #define COUNTERS_EVERY_MS 10000
-#define CHUNK_MS 2               /* until the next look while a chunk is being read */
+#define CHUNK_MS 2 /* until the next look while a chunk is being read */
 #define OUTBOX_MAX 8192u
 #define PRESENCE_MAX (1u << 21)
 
-static void tell_presence(struct fw_service *service, const struct fw_presence_change *change, bool asked)
+static void tell_presence(
+	struct fw_service *service, const struct fw_presence_change *change, bool asked)
 {
 	struct fw_slice key = change->key;
 	const char *slash = memchr(key.at, '/', key.len);
-	struct fw_presence_event event = {.online = change->online, .listens = change->listens, .device = key, .heard_ms = change->heard_ms, .asked = asked,
-		.connection = change->connection ? service->first_connection + change->connection : 0,
+	struct fw_presence_event event = {.online = change->online,
+		.listens = change->listens,
+		.device = key,
+		.heard_ms = change->heard_ms,
+		.asked = asked,
+		.connection =
+			change->connection ? service->first_connection + change->connection : 0,
 		.oldest = change->oldest ? service->first_connection + change->oldest : 0};
 
 	/* with identity `none` the key is product/device: see fw_identity_key */
@@ -31,8 +39,8 @@ static void tell_presence(struct fw_service *service, const struct fw_presence_c
 	fw_store_note_presence(service->store, event);
 }
 
-/* Who shows itself by a message is online behind that message: what it says, a pull or the end of an upgrade, comes before the push
- * that it gets for being there. */
+/* Who shows itself by a message is online behind that message: what it says, a pull or the end of
+ * an upgrade, comes before the push that it gets for being there. */
 static void presence_changed(void *context, const struct fw_presence_change *change)
 {
 	struct fw_service *service = context;
@@ -49,8 +57,11 @@ static void presence_changed(void *context, const struct fw_presence_change *cha
 
 static void tell_listener(struct fw_service *service)
 {
-	struct fw_presence_change change = {.key = {service->listener, service->listener_len}, .online = true, .listens = true,
-		.connection = service->listener_connection, .oldest = service->listener_oldest};
+	struct fw_presence_change change = {.key = {service->listener, service->listener_len},
+		.online = true,
+		.listens = true,
+		.connection = service->listener_connection,
+		.oldest = service->listener_oldest};
 
 	service->listener_len = 0;
 	if (change.key.len)
@@ -66,8 +77,8 @@ static enum fw_status make_parts(struct fw_service *service)
 	service->refusal_log = fw_refusal_log_new();
 	service->takeovers = fw_takeovers_new();
 	service->rate = fw_device_rate_new(service->options->device_rate_per_minute);
-	if (!service->outbox || !service->unapplied || !service->presence || !service->pull_dedup || !service->refusal_log || !service->rate ||
-		!service->takeovers)
+	if (!service->outbox || !service->unapplied || !service->presence || !service->pull_dedup ||
+		!service->refusal_log || !service->rate || !service->takeovers)
 		return FW_NOMEM;
 	return FW_OK;
 }
@@ -87,7 +98,8 @@ static enum fw_status note_unapplied(struct fw_service *service, const struct fw
 	return status;
 }
 
-/* An earlier run may have left acknowledged uplinks in the spool, and the catalog may be locked for a while. */
+/* An earlier run may have left acknowledged uplinks in the spool, and the catalog may be locked for
+ * a while. */
 static enum fw_status note_spooled(struct fw_service *service)
 {
 	struct fw_spool *spool = fw_store_spool(service->store);
@@ -102,7 +114,8 @@ static enum fw_status note_spooled(struct fw_service *service)
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
 		status = note_unapplied(service, &uplink);
-		/* more than there is room for: answers are then what the catalog says, until it is up to date */
+		/* more than there is room for: answers are then what the catalog says, until it is
+		 * up to date */
 		if (status == FW_FULL || status == FW_NOMEM)
 			break;
 	}
@@ -111,7 +124,8 @@ static enum fw_status note_spooled(struct fw_service *service)
 }
 
 /* `believed`: the catalog has it online. */
-static void answer_presence(struct fw_service *service, struct fw_slice product_and_device, bool believed)
+static void answer_presence(
+	struct fw_service *service, struct fw_slice product_and_device, bool believed)
 {
 	const char *slash = memchr(product_and_device.at, '/', product_and_device.len);
 	struct fw_slice key = product_and_device;
@@ -121,22 +135,33 @@ static void answer_presence(struct fw_service *service, struct fw_slice product_
 		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
 	online = fw_presence_online(service->presence, key);
 	if (online || believed)
-		tell_presence(service, &(struct fw_presence_change){.key = key, .online = online, .listens = fw_presence_listens(service->presence, key),
-			.connection = fw_presence_connection(service->presence, key), .oldest = fw_presence_oldest_connection(service->presence, key)}, true);
+		tell_presence(service,
+			&(struct fw_presence_change){.key = key,
+				.online = online,
+				.listens = fw_presence_listens(service->presence, key),
+				.connection = fw_presence_connection(service->presence, key),
+				.oldest = fw_presence_oldest_connection(service->presence, key)},
+			true);
 }
 
 static void deliver(struct fw_service *service, const struct fw_outgoing *message)
 {
 	switch (message->kind) {
 	case FW_OUTGOING_MESSAGE:
-		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = message->topic, .payload = message->payload,
-			.len = message->len, .qos = message->qos, .expiry_seconds = message->expiry_seconds});
+		service->broker.publish(service->broker.context,
+			&(struct fw_publication){.topic = message->topic,
+				.payload = message->payload,
+				.len = message->len,
+				.qos = message->qos,
+				.expiry_seconds = message->expiry_seconds});
 		break;
 	case FW_OUTGOING_LOG:
-		service->broker.log(service->broker.context, (enum fw_log_level)message->qos, message->payload);
+		service->broker.log(
+			service->broker.context, (enum fw_log_level)message->qos, message->payload);
 		break;
 	case FW_OUTGOING_PRESENCE:
-		answer_presence(service, (struct fw_slice){message->payload, message->len}, message->qos);
+		answer_presence(
+			service, (struct fw_slice){message->payload, message->len}, message->qos);
 		break;
 	}
 }
@@ -167,10 +192,14 @@ static enum fw_status open_on_io_thread(void *context)
 {
 	struct fw_service *service = ((struct opening *)context)->service;
 	struct fw_error *error = ((struct opening *)context)->error;
-	struct fw_store_config config = {.options = service->options, .counters = &service->counters, .outbox = service->outbox,
-		.own_table = fw_io_thread_apart(service->io_thread), .sees_connections = service->broker.sees_connections,
+	struct fw_store_config config = {.options = service->options,
+		.counters = &service->counters,
+		.outbox = service->outbox,
+		.own_table = fw_io_thread_apart(service->io_thread),
+		.sees_connections = service->broker.sees_connections,
 		.first_connection = service->first_connection};
-	enum fw_status status = fw_download_new(service->options, &service->counters, &service->download, error);
+	enum fw_status status =
+		fw_download_new(service->options, &service->counters, &service->download, error);
 
 	if (status != FW_OK)
 		return status;
@@ -220,9 +249,12 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 		status = fw_pull_reader_open(service->options->db_file, &service->reader, error);
 	if (status != FW_OK)
 		return status;
-	fw_pull_reader_keep_urls_apart(service->reader, fw_hosting_expires(fw_download_delivery(service->download)));
-	service->resolver = fw_resolver_new(fw_pull_reader_source(service->reader), service->unapplied);
-	service->registration = fw_registration_new(service->options->registration, fw_pull_reader_find_device, service->reader, service->unapplied);
+	fw_pull_reader_keep_urls_apart(
+		service->reader, fw_hosting_expires(fw_download_delivery(service->download)));
+	service->resolver =
+		fw_resolver_new(fw_pull_reader_source(service->reader), service->unapplied);
+	service->registration = fw_registration_new(service->options->registration,
+		fw_pull_reader_find_device, service->reader, service->unapplied);
 	if (!service->resolver || !service->registration)
 		return FW_NOMEM;
 	return fw_io_thread_run(service->io_thread, start_on_io_thread, &opening);
@@ -244,7 +276,8 @@ static void close_store(struct fw_service *service)
 		fw_vfs_end();
 }
 
-enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker, struct fw_service **out, struct fw_error *error)
+enum fw_status fw_service_open(const struct fw_options *options, const struct fw_broker *broker,
+	struct fw_service **out, struct fw_error *error)
 {
 	struct fw_service *service = calloc(1, sizeof(*service));
 	enum fw_status status;
@@ -291,7 +324,8 @@ void fw_service_describe(struct fw_service *service, char *text, size_t size)
 	int64_t products = 0, firmware = 0;
 
 	fw_pull_reader_counts(service->reader, &products, &firmware);
-	snprintf(text, size, "catalog %s: %lld products, %lld firmware", service->options->db_file, (long long)products, (long long)firmware);
+	snprintf(text, size, "catalog %s: %lld products, %lld firmware", service->options->db_file,
+		(long long)products, (long long)firmware);
 }
 
 /* Each counter when it changed, and all of them once. */
@@ -304,10 +338,14 @@ static void publish_counters(struct fw_service *service)
 
 		if (service->published[i] == value + 1)
 			continue;
-		snprintf(topic, sizeof(topic), "$SYS/broker/firmware/%s", fw_counter_topic((enum fw_counter)i));
+		snprintf(topic, sizeof(topic), "$SYS/broker/firmware/%s",
+			fw_counter_topic((enum fw_counter)i));
 		len = snprintf(payload, sizeof(payload), "%llu", (unsigned long long)value);
-		if (service->broker.publish(service->broker.context, &(struct fw_publication){.topic = topic, .payload = payload,
-			.len = (size_t)len, .retain = true}) == FW_OK)
+		if (service->broker.publish(service->broker.context,
+			    &(struct fw_publication){.topic = topic,
+				    .payload = payload,
+				    .len = (size_t)len,
+				    .retain = true}) == FW_OK)
 			service->published[i] = value + 1;
 	}
 }
@@ -320,9 +358,14 @@ static bool drain_chunks(struct fw_service *service, int64_t until)
 	bool any = false;
 
 	while (fw_chunks_take(chunks, &reply)) {
-		service->broker.publish(service->broker.context, &(struct fw_publication){.topic = reply.topic, .payload = reply.payload, .len = reply.len,
-			.qos = reply.qos, .correlation = reply.correlation, .correlation_len = reply.correlation_len,
-			.expiry_seconds = reply.expiry_seconds});
+		service->broker.publish(service->broker.context,
+			&(struct fw_publication){.topic = reply.topic,
+				.payload = reply.payload,
+				.len = reply.len,
+				.qos = reply.qos,
+				.correlation = reply.correlation,
+				.correlation_len = reply.correlation_len,
+				.expiry_seconds = reply.expiry_seconds});
 		free(reply.topic);
 		free(reply.payload);
 		free(reply.correlation);
@@ -340,14 +383,16 @@ static int64_t do_tick(struct fw_service *service)
 
 	service->last_tick = now;
 	fw_presence_release(service->presence, now);
-	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store), fw_spool_last(fw_store_spool(service->store)));
+	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store),
+		fw_spool_last(fw_store_spool(service->store)));
 	published = drain_outbox(service, now + PUBLISH_BUDGET_MS);
 	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {
 		service->next_counters = now + COUNTERS_EVERY_MS;
 		publish_counters(service);
 	}
-	/* what was published is sent at the top of the loop's next iteration, and there may be more */
+	/* what was published is sent at the top of the loop's next iteration, and there may be more
+	 */
 	if (published)
 		return 0;
 	return fw_chunks_under_way(fw_download_chunks(service->download)) ? CHUNK_MS : TICK_MS;
@@ -358,12 +403,15 @@ static void check_ticks(struct fw_service *service)
 	if (fw_boot_ms() - service->last_tick < TICKLESS_MS)
 		return;
 	if (++service->ticks_missed == TICKS_MISSED)
-		service->broker.log(service->broker.context, FW_LOG_WARNING, "the broker sends no ticks, so pushes wait for the next firmware message:"
-			" set 'per_listener_settings false' (Mosquitto up to 2.0.14 sends no ticks with it true)");
+		service->broker.log(service->broker.context, FW_LOG_WARNING,
+			"the broker sends no ticks, so pushes wait for the next firmware message:"
+			" set 'per_listener_settings false' (Mosquitto up to 2.0.14 sends no ticks "
+			"with it true)");
 	do_tick(service);
 }
 
-enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client, const struct fw_incoming *incoming)
+enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming)
 {
 	struct fw_topic topic;
 	enum fw_verdict verdict = FW_PASS;
@@ -387,12 +435,15 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 	return verdict;
 }
 
-bool fw_service_may_send(struct fw_service *service, const struct fw_client *client, const char *topic_text)
+bool fw_service_may_send(
+	struct fw_service *service, const struct fw_client *client, const char *topic_text)
 {
 	struct fw_topic topic;
 
 	fw_topic_parse(topic_text, &topic);
-	return topic.kind == FW_TOPIC_OTHER || fw_handlers_check(service, client, &(struct fw_incoming){.topic = topic_text}, &topic) == FW_PASS;
+	return topic.kind == FW_TOPIC_OTHER ||
+		fw_handlers_check(service, client, &(struct fw_incoming){.topic = topic_text},
+			&topic) == FW_PASS;
 }
 
 void fw_service_connected(struct fw_service *service, const struct fw_client *client, bool listens)
@@ -400,10 +451,12 @@ void fw_service_connected(struct fw_service *service, const struct fw_client *cl
 	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
 	if (fw_topic_id_valid(key))
-		fw_presence_connected(service->presence, client->handle, client->id, key, listens, fw_boot_ms());
+		fw_presence_connected(
+			service->presence, client->handle, client->id, key, listens, fw_boot_ms());
 }
 
-void fw_service_subscribed(struct fw_service *service, const struct fw_client *client, const char *filter)
+void fw_service_subscribed(
+	struct fw_service *service, const struct fw_client *client, const char *filter)
 {
 	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
@@ -416,7 +469,8 @@ void fw_service_gone(struct fw_service *service, const struct fw_client *client)
 {
 	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
-	fw_presence_gone(service->presence, client->handle, fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
+	fw_presence_gone(service->presence, client->handle,
+		fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
 }
 
 void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client)
@@ -424,7 +478,8 @@ void fw_service_spoke(struct fw_service *service, const struct fw_takeover_clien
 	fw_takeovers_spoke(service->takeovers, client);
 }
 
-void fw_service_ended(struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending)
+void fw_service_ended(
+	struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending)
 {
 	char line[FW_TAKEOVER_LINE];
 

@@ -157,9 +157,9 @@ static void write_line(
 		"client id %s: connections were taken over more than %u times within a minute: "
 		"two clients use it and throw each other out%s; give each an id of its own%s",
 		safe, FREE,
-		ending == FW_ENDING_UNTOLD
-			? " (or one connects again and again, and goes before it subscribes or says anything)"
-			: "",
+		ending == FW_ENDING_UNTOLD ? " (or one connects again and again, and goes before "
+					     "it subscribes or says anything)"
+					   : "",
 		more);
 }
 

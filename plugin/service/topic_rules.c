@@ -7,8 +7,8 @@ static bool log_topic(struct fw_service *service, enum fw_refusal why,
 {
 	char line[FW_REFUSAL_LINE];
 
-	if (!fw_refusal_log_line(service->refusal_log, why, FW_TOPIC_OTHER, client->id, topic, detail,
-		    fw_boot_ms(), line))
+	if (!fw_refusal_log_line(service->refusal_log, why, FW_TOPIC_OTHER, client->id, topic,
+		    detail, fw_boot_ms(), line))
 		return false;
 	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 	return true;

@@ -62,9 +62,11 @@ static bool parse_name(const char *name, const char *base, struct fw_directory_e
 	return out->first >= 1 && out->first <= INT64_MAX && magic != 0;
 }
 
-/* A segment that cannot be read keeps the broker from starting: it holds messages that were acknowledged. Without it their numbers would
- * be given again, and then it would count as applied. */
-static enum fw_status inspect(const char *prefix, struct fw_directory_entry *found, struct fw_error *error)
+/* A segment that cannot be read keeps the broker from starting: it holds messages that were
+ * acknowledged. Without it their numbers would be given again, and then it would count as applied.
+ */
+static enum fw_status inspect(
+	const char *prefix, struct fw_directory_entry *found, struct fw_error *error)
 {
 	char path[PATH_MAX];
 	struct stat info;
@@ -73,7 +75,9 @@ static enum fw_status inspect(const char *prefix, struct fw_directory_entry *fou
 	if (lstat(path, &info) != 0) {
 		if (errno == ENOENT)
 			return FW_NOT_FOUND;
-		fw_error_set(error, "cannot look at %s, which keeps acknowledged messages: %s; see to the disk", path, strerror(errno));
+		fw_error_set(error,
+			"cannot look at %s, which keeps acknowledged messages: %s; see to the disk",
+			path, strerror(errno));
 		return FW_IO;
 	}
 	if (!S_ISREG(info.st_mode))
@@ -83,8 +87,10 @@ static enum fw_status inspect(const char *prefix, struct fw_directory_entry *fou
 		return FW_NOT_FOUND;
 	}
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0) {
-		fw_error_set(error, "cannot read %s, which keeps acknowledged messages: %s; give it to the broker's user", path,
-			     strerror(errno));
+		fw_error_set(error,
+			"cannot read %s, which keeps acknowledged messages: %s; give it to the "
+			"broker's user",
+			path, strerror(errno));
 		return FW_IO;
 	}
 	found->size = (uint64_t)info.st_size;
@@ -105,7 +111,8 @@ static enum fw_status list_add(struct list *list, struct fw_directory_entry foun
 	return FW_OK;
 }
 
-static enum fw_status list_folder(const char *prefix, const char *base, DIR *dir, struct list *list, struct fw_error *error)
+static enum fw_status list_folder(
+	const char *prefix, const char *base, DIR *dir, struct list *list, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
 	struct fw_directory_entry found;
@@ -122,7 +129,10 @@ static enum fw_status list_folder(const char *prefix, const char *base, DIR *dir
 			status = FW_OK;
 	}
 	if (status == FW_OK && errno) {
-		fw_error_set(error, "cannot read the folder of %s, which keeps acknowledged messages: %s; see to the disk", prefix, strerror(errno));
+		fw_error_set(error,
+			"cannot read the folder of %s, which keeps acknowledged messages: %s; see "
+			"to the disk",
+			prefix, strerror(errno));
 		status = FW_IO;
 	}
 	return status;
@@ -147,16 +157,20 @@ static enum fw_status open_folder(const char *prefix, DIR **out, struct fw_error
 		return FW_IO;
 	}
 	if (slash)
-		snprintf(folder, sizeof(folder), "%.*s", slash > prefix ? (int)(slash - prefix) : 1, prefix);
+		snprintf(folder, sizeof(folder), "%.*s", slash > prefix ? (int)(slash - prefix) : 1,
+			prefix);
 	*out = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ? opendir(folder) : NULL;
 	if (*out)
 		return FW_OK;
-	fw_error_set(error, "cannot use the folder %s for the spool: %s; create it and let the broker's user read and write there",
-		     folder, strerror(errno));
+	fw_error_set(error,
+		"cannot use the folder %s for the spool: %s; create it and let the broker's user "
+		"read and write there",
+		folder, strerror(errno));
 	return FW_IO;
 }
 
-enum fw_status fw_directory_list(const char *prefix, struct fw_directory_entry **out, size_t *count, struct fw_error *error)
+enum fw_status fw_directory_list(
+	const char *prefix, struct fw_directory_entry **out, size_t *count, struct fw_error *error)
 {
 	const char *slash = strrchr(prefix, '/');
 	struct list list = {calloc(16, sizeof(*list.at)), 0, 16};
@@ -195,7 +209,9 @@ enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw
 		fw_directory_path(prefix, found[i].first, found[i].magic, path);
 		snprintf(kept, sizeof(kept), "%s.kept", path);
 		if (rename(path, kept) != 0) {
-			fw_error_set(error, "cannot rename %s, which keeps acknowledged messages: %s", path, strerror(errno));
+			fw_error_set(error,
+				"cannot rename %s, which keeps acknowledged messages: %s", path,
+				strerror(errno));
 			status = FW_IO;
 		}
 	}

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define GROWTH (128u * 1024) /* bytes of the file: what a crash leaves behind the last record are zeros */
-#define WINDOW (16u * 1024)  /* bytes of memory had in advance, which take what is copied even of a disk that is dying */
+/* bytes of the file: what a crash leaves behind the last record are zeros */
+#define GROWTH (128u * 1024)
+/* bytes of memory had in advance, which take what is copied even of a disk that is dying */
+#define WINDOW (16u * 1024)
 
 /* What the handler looks at: the one mapping, and whether a page of it was missing. */
 static struct {
@@ -25,7 +27,8 @@ static void pass_on(int number, siginfo_t *info, void *context)
 	} else if (guard.before.sa_handler != SIG_DFL && guard.before.sa_handler != SIG_IGN) {
 		guard.before.sa_handler(number);
 	} else {
-		/* the instruction is tried again, and ends the process as it would have without us; a signal that was sent is sent again */
+		/* the instruction is tried again, and ends the process as it would have without us;
+		 * a signal that was sent is sent again */
 		signal(number, SIG_DFL);
 		if (info->si_code <= 0)
 			raise(number);
@@ -38,7 +41,8 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 	int saved = errno;
 
 	if (!from || fault < from || fault >= from + guard.size ||
-	    mmap((void *)(fault & ~(uintptr_t)(PAGE - 1)), PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		mmap((void *)(fault & ~(uintptr_t)(PAGE - 1)), PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		pass_on(number, info, context);
 	else
 		guard.missed = 1;
@@ -82,8 +86,9 @@ bool fw_mapping_open(struct fw_mapping *map, int fd, size_t size)
 	return true;
 }
 
-/* One more window, and more of the file when it needs that. The window's pages are had all at once, and want of them is no signal then; a
- * kernel that cannot do so (before Linux 5.14) gives each when it is written to. */
+/* One more window, and more of the file when it needs that. The window's pages are had all at once,
+ * and want of them is no signal then; a kernel that cannot do so (before Linux 5.14) gives each
+ * when it is written to. */
 static bool grow(struct fw_mapping *map)
 {
 	if (map->ready == map->size)

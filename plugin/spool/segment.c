@@ -1,8 +1,9 @@
 /* Framing and reading of a spool segment.
  *
- * A record is taken only if everything about it agrees: the segment's random magic, a length within bounds, a
- * sequence that rises and that so short a way into the segment can have reached, and the checksum. So what a
- * shorter record left behind when it overwrote a longer, failed one is never taken for a record. */
+ * A record is taken only if everything about it agrees: the segment's random magic, a length within
+ * bounds, a sequence that rises and that so short a way into the segment can have reached, and the
+ * checksum. So what a shorter record left behind when it overwrote a longer, failed one is never
+ * taken for a record. */
 #include "spool/segment.h"
 
 #include <errno.h>
@@ -32,7 +33,8 @@ static void crc_fill(void)
 	}
 	for (uint32_t i = 0; i < 256; i++)
 		for (int slice = 1; slice < 8; slice++)
-			crc_table[slice][i] = (crc_table[slice - 1][i] >> 8) ^ crc_table[0][crc_table[slice - 1][i] & 0xff];
+			crc_table[slice][i] = (crc_table[slice - 1][i] >> 8) ^
+				crc_table[0][crc_table[slice - 1][i] & 0xff];
 }
 
 /* Eight bytes a step (slicing-by-8): a byte a step would cost more than the write it protects. */
@@ -41,9 +43,10 @@ static uint32_t crc_update(uint32_t crc, const unsigned char *at, size_t len)
 	for (; len >= 8; at += 8, len -= 8) {
 		uint64_t word = fw_get64(at) ^ crc;
 
-		crc = crc_table[7][word & 0xff] ^ crc_table[6][(word >> 8) & 0xff] ^ crc_table[5][(word >> 16) & 0xff] ^
-		      crc_table[4][(word >> 24) & 0xff] ^ crc_table[3][(word >> 32) & 0xff] ^
-		      crc_table[2][(word >> 40) & 0xff] ^ crc_table[1][(word >> 48) & 0xff] ^ crc_table[0][word >> 56];
+		crc = crc_table[7][word & 0xff] ^ crc_table[6][(word >> 8) & 0xff] ^
+			crc_table[5][(word >> 16) & 0xff] ^ crc_table[4][(word >> 24) & 0xff] ^
+			crc_table[3][(word >> 32) & 0xff] ^ crc_table[2][(word >> 40) & 0xff] ^
+			crc_table[1][(word >> 48) & 0xff] ^ crc_table[0][word >> 56];
 	}
 	for (; len > 0; at++, len--)
 		crc = (crc >> 8) ^ crc_table[0][(crc ^ *at) & 0xff];
@@ -60,7 +63,8 @@ static uint32_t record_crc(const unsigned char *frame, size_t len)
 	return ~crc_update(crc, frame + FW_SPOOL_HEADER, len);
 }
 
-size_t fw_segment_frame(unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len)
+size_t fw_segment_frame(
+	unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len)
 {
 	fw_put32(frame, magic);
 	fw_put32(frame + LENGTH_AT, (uint32_t)len);
@@ -70,8 +74,8 @@ size_t fw_segment_frame(unsigned char *frame, uint32_t magic, uint64_t sequence,
 	return FW_SPOOL_HEADER + len;
 }
 
-/* Puts ones, which begin no record and are not what follows the last one, in the place of what cannot be read; returns
- * their number. */
+/* Puts ones, which begin no record and are not what follows the last one, in the place of what
+ * cannot be read; returns their number. */
 static size_t blank(struct fw_segment_cursor *cursor, size_t len)
 {
 	memset(cursor->buffer + cursor->held, 0xff, len);
@@ -94,9 +98,10 @@ static bool give_up(struct fw_segment_unreadable *bad, uint64_t offset)
 	return true;
 }
 
-/* Brings at least `want` bytes from the offset `from` on into the buffer, and more, up to `limit`, when it
- * must read: one system call for many records. */
-static enum fw_status hold(struct fw_segment_cursor *cursor, uint64_t from, size_t want, uint64_t limit)
+/* Brings at least `want` bytes from the offset `from` on into the buffer, and more, up to `limit`,
+ * when it must read: one system call for many records. */
+static enum fw_status hold(
+	struct fw_segment_cursor *cursor, uint64_t from, size_t want, uint64_t limit)
 {
 	size_t size = limit - from < FW_SPOOL_BUFFER ? (size_t)(limit - from) : FW_SPOOL_BUFFER;
 
@@ -110,7 +115,10 @@ static enum fw_status hold(struct fw_segment_cursor *cursor, uint64_t from, size
 		size_t rest = PAGE - (size_t)(offset % PAGE);
 		size_t page = rest < left ? rest : left;
 		unsigned char *to = cursor->buffer + cursor->held;
-		long got = cursor->fd < 0 ? 0 : cursor->pread(cursor->fd, to, cursor->bad->met ? page : left, (int64_t)offset);
+		long got = cursor->fd < 0
+			? 0
+			: cursor->pread(
+				  cursor->fd, to, cursor->bad->met ? page : left, (int64_t)offset);
 
 		if (got > 0) {
 			cursor->held += (size_t)got;
@@ -125,20 +133,23 @@ static enum fw_status hold(struct fw_segment_cursor *cursor, uint64_t from, size
 	return FW_OK;
 }
 
-/* Whether the header fits a record at the offset `from`. The records of a segment are numbered one by one, so
- * that a record's offset bounds its sequence. */
-static bool header_fits(const struct fw_segment_cursor *cursor, const unsigned char *header, uint64_t from, uint64_t limit)
+/* Whether the header fits a record at the offset `from`. The records of a segment are numbered one
+ * by one, so that a record's offset bounds its sequence. */
+static bool header_fits(const struct fw_segment_cursor *cursor, const unsigned char *header,
+	uint64_t from, uint64_t limit)
 {
 	uint32_t len = fw_get32(header + LENGTH_AT);
 	uint64_t sequence = fw_get64(header + SEQUENCE_AT);
 
-	return fw_get32(header) == cursor->magic && len >= 1 && len <= FW_SPOOL_PAYLOAD_MAX && len <= limit - from - FW_SPOOL_HEADER &&
-	       sequence >= cursor->first && sequence < cursor->below && sequence > cursor->last &&
-	       sequence - cursor->first <= from / (FW_SPOOL_HEADER + 1);
+	return fw_get32(header) == cursor->magic && len >= 1 && len <= FW_SPOOL_PAYLOAD_MAX &&
+		len <= limit - from - FW_SPOOL_HEADER && sequence >= cursor->first &&
+		sequence < cursor->below && sequence > cursor->last &&
+		sequence - cursor->first <= from / (FW_SPOOL_HEADER + 1);
 }
 
 /* FW_NOT_FOUND: there is no record at the offset `from`. */
-static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit, struct fw_segment_record *record)
+static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit,
+	struct fw_segment_record *record)
 {
 	const unsigned char *frame;
 	enum fw_status status;
@@ -159,7 +170,8 @@ static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uin
 	frame = cursor->buffer + (from - cursor->start);
 	if (fw_get32(frame + CRC_AT) != record_crc(frame, len))
 		return FW_NOT_FOUND;
-	*record = (struct fw_segment_record){frame + FW_SPOOL_HEADER, len, fw_get64(frame + SEQUENCE_AT)};
+	*record = (struct fw_segment_record){
+		frame + FW_SPOOL_HEADER, len, fw_get64(frame + SEQUENCE_AT)};
 	return FW_OK;
 }
 
@@ -176,7 +188,8 @@ static enum fw_status search(struct fw_segment_cursor *cursor, uint64_t *from, u
 
 		if (status != FW_OK)
 			return status;
-		found = memmem(at, (size_t)(cursor->start + cursor->held - *from), magic, sizeof(magic));
+		found = memmem(
+			at, (size_t)(cursor->start + cursor->held - *from), magic, sizeof(magic));
 		if (found) {
 			*from += (uint64_t)(found - at);
 			return FW_OK;
@@ -188,7 +201,8 @@ static enum fw_status search(struct fw_segment_cursor *cursor, uint64_t *from, u
 }
 
 /* Where the zeros begin that end at `limit`, looked for from `from` on. */
-static enum fw_status end_of_bytes(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit, uint64_t *end)
+static enum fw_status end_of_bytes(
+	struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit, uint64_t *end)
 {
 	*end = from;
 	while (from < limit) {
@@ -206,8 +220,8 @@ static enum fw_status end_of_bytes(struct fw_segment_cursor *cursor, uint64_t fr
 	return FW_OK;
 }
 
-enum fw_status fw_segment_cursor_next(struct fw_segment_cursor *cursor, uint64_t limit, struct fw_segment_record *record,
-				    uint64_t *skipped)
+enum fw_status fw_segment_cursor_next(struct fw_segment_cursor *cursor, uint64_t limit,
+	struct fw_segment_record *record, uint64_t *skipped)
 {
 	uint64_t from = cursor->at;
 	enum fw_status status = check(cursor, from, limit, record);

@@ -1,13 +1,15 @@
 /* The spool: a list of segment files, the last of which is written.
  *
  * The broker thread writes, the store thread reads and deletes. They share:
- *  - the list, under `lock`, which the writer takes once a segment (4 MiB) and the reader at a segment's end;
- *  - a segment's `end`: the writer publishes it after the bytes are in the file, the reader reads no further.
- * The writer's segment is never deleted, so neither thread ever holds a segment that the other may free.
+ *  - the list, under `lock`, which the writer takes once a segment (4 MiB) and the reader at a
+ * segment's end;
+ *  - a segment's `end`: the writer publishes it after the bytes are in the file, the reader reads
+ * no further. The writer's segment is never deleted, so neither thread ever holds a segment that
+ * the other may free.
  *
- * A failed append leaves `end`, the offset and the number as they were. The next one overwrites what it left; if
- * the process dies first, that is a torn tail to the next run, or, should the record be whole, one that was
- * not acknowledged and which the device will send again. */
+ * A failed append leaves `end`, the offset and the number as they were. The next one overwrites
+ * what it left; if the process dies first, that is a torn tail to the next run, or, should the
+ * record be whole, one that was not acknowledged and which the device will send again. */
 #include "spool/spool.h"
 
 #include <errno.h>
@@ -96,7 +98,9 @@ static int segment_open(const struct fw_spool *spool, const struct segment *segm
 {
 	char path[PATH_MAX];
 
-	return spool->io.open(fw_directory_path(spool->prefix, segment->first, segment->magic, path), flags | O_CLOEXEC, SEGMENT_MODE);
+	return spool->io.open(
+		fw_directory_path(spool->prefix, segment->first, segment->magic, path),
+		flags | O_CLOEXEC, SEGMENT_MODE);
 }
 
 static void segment_unlink(const struct fw_spool *spool, const struct segment *segment)
@@ -121,8 +125,8 @@ static uint64_t segment_last(const struct segment *segment)
 	return segment->next ? segment->next->first - 1 : segment->highest_possible;
 }
 
-/* Points the spool's cursor at what is not released of `segment`. A file deleted by hand reads as damage: to
- * fail would stop all that comes behind it. */
+/* Points the spool's cursor at what is not released of `segment`. A file deleted by hand reads as
+ * damage: to fail would stop all that comes behind it. */
 static enum fw_status cursor_open(struct fw_spool *spool, struct segment *segment, uint64_t below)
 {
 	int fd = segment_open(spool, segment, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
@@ -149,10 +153,10 @@ static void cursor_close(struct fw_spool *spool)
 	spool->reading = NULL;
 }
 
-/* One step of the cursor through `segment`, with the damage on its way counted. After a rewind it passes the
- * same places again. */
+/* One step of the cursor through `segment`, with the damage on its way counted. After a rewind it
+ * passes the same places again. */
 static enum fw_status cursor_step(struct fw_spool *spool, struct segment *segment, uint64_t limit,
-				  struct fw_segment_record *record)
+	struct fw_segment_record *record)
 {
 	uint64_t from = spool->cursor.at, skipped;
 	enum fw_status status = fw_segment_cursor_next(&spool->cursor, limit, record, &skipped);
@@ -163,7 +167,8 @@ static enum fw_status cursor_step(struct fw_spool *spool, struct segment *segmen
 		spool->damage.torn_tails++;
 	else
 		spool->damage.gaps++;
-	spool->damage.bytes_skipped += from + skipped - (from > segment->counted ? from : segment->counted);
+	spool->damage.bytes_skipped +=
+		from + skipped - (from > segment->counted ? from : segment->counted);
 	segment->counted = from + skipped;
 	return status;
 }
@@ -203,8 +208,10 @@ static uint64_t scan(struct fw_spool *spool, struct segment *segment)
 	return spool->cursor.last;
 }
 
-/* Segments are numbered in their order, so the last one that has a record has the highest sequence. */
-static void number_on(struct fw_spool *spool, uint64_t applied, struct segment *const *order, size_t count)
+/* Segments are numbered in their order, so the last one that has a record has the highest sequence.
+ */
+static void number_on(
+	struct fw_spool *spool, uint64_t applied, struct segment *const *order, size_t count)
 {
 	uint64_t found = 0, highest_possible = applied;
 
@@ -267,8 +274,8 @@ static struct fw_spool *spool_new(const char *prefix, const struct fw_spool_io *
 	return spool;
 }
 
-enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io, struct fw_spool **out,
-			     struct fw_error *error)
+enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io,
+	struct fw_spool **out, struct fw_error *error)
 {
 	struct fw_spool *spool;
 	enum fw_status status;
@@ -332,7 +339,8 @@ static uint32_t random_magic(void)
 	return magic;
 }
 
-/* Begins a new segment. When that fails the old one stays, full, and the next append tries again. */
+/* Begins a new segment. When that fails the old one stays, full, and the next append tries again.
+ */
 static enum fw_status rotate(struct fw_spool *spool)
 {
 	struct segment *segment = segment_new(spool->next, random_magic());
@@ -350,8 +358,10 @@ static enum fw_status rotate(struct fw_spool *spool)
 	fw_spool_seal(spool);
 	spool->fd = fd;
 	spool->offset = 0;
-	/* blocks in advance, without a longer file: each append is then spared finding some. Where there are none, each write is to say so. */
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 && spool->io.pwrite == system_pwrite && !atomic_load(&spool->suspect))
+	/* blocks in advance, without a longer file: each append is then spared finding some. Where
+	 * there are none, each write is to say so. */
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SEGMENT_MOST) == 0 &&
+		spool->io.pwrite == system_pwrite && !atomic_load(&spool->suspect))
 		fw_mapping_open(&spool->map, fd, SEGMENT_MOST);
 	pthread_mutex_lock(&spool->lock);
 	spool_link(spool, segment);
@@ -366,11 +376,12 @@ static enum fw_status write_frame(struct fw_spool *spool, size_t len)
 	size_t done = 0;
 
 	if (spool->map.at && !atomic_load_explicit(&spool->suspect, memory_order_relaxed) &&
-	    fw_mapping_write(&spool->map, spool->frame, len, spool->offset))
+		fw_mapping_write(&spool->map, spool->frame, len, spool->offset))
 		return FW_OK;
 	fw_mapping_close(&spool->map, spool->offset);
 	while (done < len) {
-		long wrote = spool->io.pwrite(spool->fd, spool->frame + done, len - done, (int64_t)(spool->offset + done));
+		long wrote = spool->io.pwrite(spool->fd, spool->frame + done, len - done,
+			(int64_t)(spool->offset + done));
 
 		if (wrote > 0)
 			done += (size_t)wrote;
@@ -382,7 +393,8 @@ static enum fw_status write_frame(struct fw_spool *spool, size_t len)
 	return FW_OK;
 }
 
-enum fw_status fw_spool_append(struct fw_spool *spool, const void *payload, size_t len, uint64_t *sequence)
+enum fw_status fw_spool_append(
+	struct fw_spool *spool, const void *payload, size_t len, uint64_t *sequence)
 {
 	enum fw_status status = FW_OK;
 	size_t size;
@@ -409,22 +421,24 @@ enum fw_status fw_spool_append(struct fw_spool *spool, const void *payload, size
 	return FW_OK;
 }
 
-/* The segment after the one being read, or, if there is none, the first with something unread; NULL if there is
- * nothing. *below: the number at which the one after that begins. */
+/* The segment after the one being read, or, if there is none, the first with something unread; NULL
+ * if there is nothing. *below: the number at which the one after that begins. */
 static struct segment *segment_ahead(struct fw_spool *spool, uint64_t *below)
 {
 	struct segment *segment;
 
 	pthread_mutex_lock(&spool->lock);
 	segment = spool->reading ? spool->reading->next : spool->head;
-	while (!spool->reading && segment && segment != spool->writing && segment_last(segment) <= spool->sequence)
+	while (!spool->reading && segment && segment != spool->writing &&
+		segment_last(segment) <= spool->sequence)
 		segment = segment->next;
 	*below = segment && segment->next ? segment->next->first : SEQUENCE_MAX + 1;
 	pthread_mutex_unlock(&spool->lock);
 	return segment;
 }
 
-/* Goes on when all up to `end` of the segment being read (if any) has been read. FW_NOT_FOUND: that was all. */
+/* Goes on when all up to `end` of the segment being read (if any) has been read. FW_NOT_FOUND: that
+ * was all. */
 static enum fw_status read_on(struct fw_spool *spool, uint64_t end)
 {
 	uint64_t below;
@@ -432,7 +446,8 @@ static enum fw_status read_on(struct fw_spool *spool, uint64_t end)
 	enum fw_status status;
 
 	/* the writer may have added to the old segment before it began the new one */
-	if (spool->reading && atomic_load_explicit(&spool->reading->end, memory_order_acquire) > end)
+	if (spool->reading &&
+		atomic_load_explicit(&spool->reading->end, memory_order_acquire) > end)
 		return FW_OK;
 	if (!segment)
 		return FW_NOT_FOUND;
@@ -443,7 +458,8 @@ static enum fw_status read_on(struct fw_spool *spool, uint64_t end)
 	return status;
 }
 
-enum fw_status fw_spool_read(struct fw_spool *spool, const unsigned char **payload, size_t *len, uint64_t *sequence)
+enum fw_status fw_spool_read(
+	struct fw_spool *spool, const unsigned char **payload, size_t *len, uint64_t *sequence)
 {
 	struct fw_segment_record record;
 	enum fw_status status = spool->reading ? FW_OK : read_on(spool, 0);
@@ -470,8 +486,8 @@ void fw_spool_rewind(struct fw_spool *spool, uint64_t sequence)
 	spool->sequence = sequence;
 }
 
-/* Takes the segments that hold nothing above `sequence` off the list. `passed`: all that was read is released, so
- * whatever lies before the segment being read is too. */
+/* Takes the segments that hold nothing above `sequence` off the list. `passed`: all that was read
+ * is released, so whatever lies before the segment being read is too. */
 static struct segment *unlink_released(struct fw_spool *spool, uint64_t sequence, bool passed)
 {
 	struct segment *gone, *last = NULL;
@@ -479,7 +495,8 @@ static struct segment *unlink_released(struct fw_spool *spool, uint64_t sequence
 	pthread_mutex_lock(&spool->lock);
 	gone = spool->head;
 	while (spool->head && spool->head != spool->writing &&
-	       (segment_last(spool->head) <= sequence || (passed && spool->reading && spool->head != spool->reading))) {
+		(segment_last(spool->head) <= sequence ||
+			(passed && spool->reading && spool->head != spool->reading))) {
 		last = spool->head;
 		if (last == spool->reading)
 			passed = false;

@@ -1,4 +1,5 @@
-/* Brings uplinks into the catalog. For the store's own files; store thread only, inside a transaction. */
+/* Brings uplinks into the catalog. For the store's own files; store thread only, inside a
+ * transaction. */
 #ifndef FW_STORE_APPLY_H
 #define FW_STORE_APPLY_H
 
@@ -24,14 +25,18 @@ struct fw_apply_parts {
 };
 
 /* FW_OK, or an error with a message in `error`. The caller owns *out. */
-enum fw_status fw_apply_open(const struct fw_apply_parts *parts, struct fw_apply **out, struct fw_error *error);
+enum fw_status fw_apply_open(
+	const struct fw_apply_parts *parts, struct fw_apply **out, struct fw_error *error);
 void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
 
-/* FW_OK when it is recorded or there is nothing to record (unknown product, redelivery); FW_INVALID when the catalog's rules refuse it,
- * for good; else an error that concerns the catalog, not this uplink. */
+/* FW_OK when it is recorded or there is nothing to record (unknown product, redelivery); FW_INVALID
+ * when the catalog's rules refuse it, for good; else an error that concerns the catalog, not this
+ * uplink. */
 enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink);
 
-/* The version of this firmware of the product, terminated. Needs no transaction. FW_OK, FW_NOT_FOUND, or an error. */
-enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size);
+/* The version of this firmware of the product, terminated. Needs no transaction. FW_OK,
+ * FW_NOT_FOUND, or an error. */
+enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product,
+	struct fw_slice firmware_id, char *version, size_t size);
 
 #endif

@@ -16,7 +16,8 @@ static const struct kind {
 	{"product_id",
 		"SELECT product_id, hex(product_id) FROM product WHERE product_id GLOB '*[^!-~]*'",
 		CHECK_TEXT,
-		"add a product with the right id, give it the firmware, and delete this one: UPDATE firmware"
+		"add a product with the right id, give it the firmware, and delete this one: "
+		"UPDATE firmware"
 		" SET product_id = '...' WHERE hex(product_id) = "},
 	{"device_id",
 		"SELECT device_id, hex(device_id) FROM device WHERE device_id GLOB '*[^!-~]*'",
@@ -30,7 +31,8 @@ static const struct kind {
 		"UPDATE firmware SET url = '...' WHERE firmware_id = "},
 	{"parameters", "SELECT parameters, firmware_id FROM firmware WHERE parameters <> '{}'",
 		CHECK_PARAMETERS,
-		"until then it is not offered: UPDATE firmware SET parameters = '{...}' WHERE firmware_id = "},
+		"until then it is not offered: UPDATE firmware SET parameters = '{...}' WHERE "
+		"firmware_id = "},
 };
 
 /* What was found of a kind; the texts are those of the first. */
@@ -39,10 +41,12 @@ struct found {
 	char text[80], row[140], reason[200];
 };
 
-static void tell(struct fw_transaction *transaction, const struct kind *kind, const struct found *found)
+static void tell(
+	struct fw_transaction *transaction, const struct kind *kind, const struct found *found)
 {
 	fw_transaction_log(transaction, FW_LOG_WARNING,
-		"the catalog has %lld %s that would be refused now, such as '%s' (%s). To mend it: %s'%s'",
+		"the catalog has %lld %s that would be refused now, such as '%s' (%s). To mend it: "
+		"%s'%s'",
 		(long long)found->count, kind->what, found->text, found->reason, kind->mend,
 		found->row);
 }

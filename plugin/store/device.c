@@ -29,25 +29,33 @@ enum statement {
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
-	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = 'online', connection, oldest_connection, due_at, settles_at,"
-		" offered_firmware_id, offered_version, offer_completed, recent_messages FROM device" OF_DEVICE,
+	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = "
+		   "'online', connection, oldest_connection, due_at, settles_at,"
+		   " offered_firmware_id, offered_version, offer_completed, recent_messages FROM "
+		   "device" OF_DEVICE,
 	[PRODUCT] = "SELECT 1 FROM product WHERE product_id = ?1",
 	[ADD] = "INSERT INTO device (product_id, device_id, last_seen_at) VALUES (?1, ?2, ?3)",
 	[SEEN] = "UPDATE device SET last_seen_at = ?3" OF_DEVICE,
-	[REPORTED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, completed_from = NULL, completed_until = NULL,"
-		" due_at = NULL, settles_at = NULL" OF_DEVICE,
-	[COMPLETED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, completed_from = ?5, completed_until = ?6,"
-		" due_at = ?7, settles_at = ?7" OF_DEVICE,
+	[REPORTED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, "
+		     "completed_from = NULL, completed_until = NULL,"
+		     " due_at = NULL, settles_at = NULL" OF_DEVICE,
+	[COMPLETED] = "UPDATE device SET version = ?3, version_at = ?4, last_seen_at = ?4, "
+		      "completed_from = ?5, completed_until = ?6,"
+		      " due_at = ?7, settles_at = ?7" OF_DEVICE,
 	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3" OF_DEVICE,
-	[PRESENCE] = "UPDATE device SET presence = iif(?3, 'online', 'offline'), last_seen_at = ?4, connection = ?5, due_at = ?6, settles_at = ?7, oldest_connection = ?8" OF_DEVICE,
+	[PRESENCE] =
+		"UPDATE device SET presence = iif(?3, 'online', 'offline'), last_seen_at = ?4, "
+		"connection = ?5, due_at = ?6, settles_at = ?7, oldest_connection = ?8" OF_DEVICE,
 	[UNSETTLE] = "UPDATE device SET due_at = ?3, settles_at = ?3" OF_DEVICE,
 	[SETTLE] = "UPDATE device SET due_at = NULL, settles_at = NULL" OF_DEVICE,
 	[SET_DUE] = "UPDATE device SET due_at = ?3" OF_DEVICE,
 	/* who is not known to be there has not been there for long enough */
-	[FORGET_DUE] = "UPDATE device SET due_at = NULL, settles_at = iif(presence = 'online' AND settles_at <= ?3, NULL, settles_at)"
-		OF_DEVICE " AND due_at <= ?3",
-	[DUE] = "SELECT product_id, device_id FROM device WHERE due_at <= ?1 AND due_at IS NOT NULL AND presence IS NOT 'offline' ORDER BY due_at",
-	[NEXT_DUE] = "SELECT due_at FROM device WHERE due_at IS NOT NULL AND presence IS NOT 'offline' ORDER BY due_at LIMIT 1",
+	[FORGET_DUE] = "UPDATE device SET due_at = NULL, settles_at = iif(presence = 'online' AND "
+		       "settles_at <= ?3, NULL, settles_at)" OF_DEVICE " AND due_at <= ?3",
+	[DUE] = "SELECT product_id, device_id FROM device WHERE due_at <= ?1 AND due_at IS NOT "
+		"NULL AND presence IS NOT 'offline' ORDER BY due_at",
+	[NEXT_DUE] = "SELECT due_at FROM device WHERE due_at IS NOT NULL AND presence IS NOT "
+		     "'offline' ORDER BY due_at LIMIT 1",
 };
 
 struct fw_devices {
@@ -55,7 +63,8 @@ struct fw_devices {
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
-enum fw_status fw_devices_open(struct fw_transaction *transaction, struct fw_devices **out, struct fw_error *error)
+enum fw_status fw_devices_open(
+	struct fw_transaction *transaction, struct fw_devices **out, struct fw_error *error)
 {
 	struct fw_devices *devices = calloc(1, sizeof(*devices));
 	enum fw_status status;
@@ -87,7 +96,8 @@ void fw_devices_close(struct fw_devices *devices)
 static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *pull_dedup)
 {
 	const void *blob = sqlite3_column_blob(statement, column);
-	size_t numbers = blob ? (size_t)sqlite3_column_bytes(statement, column) / sizeof(uint64_t) : 0;
+	size_t numbers =
+		blob ? (size_t)sqlite3_column_bytes(statement, column) / sizeof(uint64_t) : 0;
 	uint64_t header[HEADER];
 
 	*pull_dedup = (struct fw_device_recent){.count = 0};
@@ -102,10 +112,12 @@ static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_re
 	pull_dedup->connection = header[0];
 	pull_dedup->former = header[1];
 	pull_dedup->here = header[2];
-	memcpy(pull_dedup->digests, (const char *)blob + sizeof(header), pull_dedup->count * sizeof(uint64_t));
+	memcpy(pull_dedup->digests, (const char *)blob + sizeof(header),
+		pull_dedup->count * sizeof(uint64_t));
 }
 
-static bool knows(const struct fw_device_recent *pull_dedup, size_t from, size_t to, uint64_t digest)
+static bool knows(
+	const struct fw_device_recent *pull_dedup, size_t from, size_t to, uint64_t digest)
 {
 	for (size_t i = from; i < to; i++) {
 		if (pull_dedup->digests[i] == digest)
@@ -114,7 +126,8 @@ static bool knows(const struct fw_device_recent *pull_dedup, size_t from, size_t
 	return false;
 }
 
-/* The message under way came by this connection: what came by the one before the last is forgotten. */
+/* The message under way came by this connection: what came by the one before the last is forgotten.
+ */
 static void turn_to(struct fw_device_recent *pull_dedup, uint64_t connection)
 {
 	if (connection == pull_dedup->connection)
@@ -130,32 +143,39 @@ static void remember(struct fw_device_recent *pull_dedup, uint64_t digest)
 	if (knows(pull_dedup, 0, pull_dedup->here, digest))
 		return;
 	pull_dedup->count += pull_dedup->count < FW_DEVICE_RECENT_MAX;
-	memmove(pull_dedup->digests + 1, pull_dedup->digests, (pull_dedup->count - 1) * sizeof(pull_dedup->digests[0]));
+	memmove(pull_dedup->digests + 1, pull_dedup->digests,
+		(pull_dedup->count - 1) * sizeof(pull_dedup->digests[0]));
 	pull_dedup->digests[0] = digest;
 	pull_dedup->here += pull_dedup->here < FW_DEVICE_RECENT_MAX;
 }
 
-static enum fw_status write_recent(struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device_recent *pull_dedup)
+static enum fw_status write_recent(struct fw_devices *devices, const struct fw_uplink *uplink,
+	const struct fw_device_recent *pull_dedup)
 {
-	sqlite3_stmt *statement = fw_db_start(devices->statements[NOTE_MESSAGE], uplink->product, uplink->device);
-	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {pull_dedup->connection, pull_dedup->former, pull_dedup->here};
+	sqlite3_stmt *statement =
+		fw_db_start(devices->statements[NOTE_MESSAGE], uplink->product, uplink->device);
+	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {
+		pull_dedup->connection, pull_dedup->former, pull_dedup->here};
 
 	memcpy(numbers + HEADER, pull_dedup->digests, pull_dedup->count * sizeof(numbers[0]));
-	sqlite3_bind_blob(statement, 3, numbers, (int)((HEADER + pull_dedup->count) * sizeof(numbers[0])), SQLITE_TRANSIENT);
+	sqlite3_bind_blob(statement, 3, numbers,
+		(int)((HEADER + pull_dedup->count) * sizeof(numbers[0])), SQLITE_TRANSIENT);
 	return fw_db_run(statement);
 }
 
 static uint64_t digest_of(const struct fw_uplink *uplink)
 {
 	int64_t time = fw_uplink_has_time(uplink) ? uplink->reported_at : 0;
-	uint64_t digest = fw_hash((uint64_t)uplink->kind << 1 | uplink->success, &time, sizeof(time));
+	uint64_t digest =
+		fw_hash((uint64_t)uplink->kind << 1 | uplink->success, &time, sizeof(time));
 
 	digest = fw_hash(digest, uplink->version.at, uplink->version.len);
 	digest = fw_hash(fw_hash(digest, "", 1), uplink->firmware_id.at, uplink->firmware_id.len);
 	return fw_hash(fw_hash(digest, "", 1), uplink->error_reason.at, uplink->error_reason.len);
 }
 
-enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *device, bool *again)
+enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
+	struct fw_device *device, bool *again)
 {
 	struct fw_device_recent *pull_dedup = &device->pull_dedup;
 	bool refusal = uplink->kind == FW_UPLINK_REPLY && !uplink->success;
@@ -187,13 +207,15 @@ static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 	device->oldest_connection = sqlite3_column_int64(statement, 6);
 	device->due_at = sqlite3_column_int64(statement, 7);
 	device->settles_at = sqlite3_column_int64(statement, 8);
-	fw_db_copy_text(statement, 9, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_db_copy_text(
+		statement, 9, device->offered_firmware_id, sizeof(device->offered_firmware_id));
 	fw_db_copy_text(statement, 10, device->offered_version, sizeof(device->offered_version));
 	device->offer_completed = sqlite3_column_int(statement, 11);
 	read_recent(statement, 12, &device->pull_dedup);
 }
 
-enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, struct fw_device *out)
+enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product,
+	struct fw_slice device, struct fw_device *out)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[DEVICE], product, device);
 	enum fw_status status = fw_db_step(statement);
@@ -205,7 +227,8 @@ enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice produc
 	return FW_OK;
 }
 
-enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *out)
+enum fw_status fw_device_find_or_add(
+	struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *out)
 {
 	enum fw_status status = fw_device_find(devices, uplink->product, uplink->device, out);
 	sqlite3_stmt *statement;
@@ -226,7 +249,8 @@ enum fw_status fw_device_find_or_add(struct fw_devices *devices, const struct fw
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_note_seen(struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device *device)
+enum fw_status fw_device_note_seen(
+	struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device *device)
 {
 	sqlite3_stmt *statement;
 
@@ -237,34 +261,39 @@ enum fw_status fw_device_note_seen(struct fw_devices *devices, const struct fw_u
 	return fw_db_run(statement);
 }
 
-static sqlite3_stmt *start_version(struct fw_devices *devices, enum statement which, const struct fw_uplink *uplink, struct fw_slice version)
+static sqlite3_stmt *start_version(struct fw_devices *devices, enum statement which,
+	const struct fw_uplink *uplink, struct fw_slice version)
 {
-	sqlite3_stmt *statement = fw_db_start(devices->statements[which], uplink->product, uplink->device);
+	sqlite3_stmt *statement =
+		fw_db_start(devices->statements[which], uplink->product, uplink->device);
 
 	fw_db_bind_text(statement, 3, version);
 	fw_db_bind_integer(statement, 4, uplink->received_at);
 	return statement;
 }
 
-enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version, bool *news)
+enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice version, bool *news)
 {
 	*news = !fw_slice_equal(version, fw_slice_of(device->version));
 	return fw_db_run(start_version(devices, REPORTED, uplink, version));
 }
 
-enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version,
-	int64_t timeout_ms, bool *news)
+enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *news)
 {
 	sqlite3_stmt *statement = start_version(devices, COMPLETED, uplink, version);
 
 	*news = !fw_slice_equal(version, fw_slice_of(device->version));
-	fw_db_bind_text(statement, 5, *news ? fw_slice_of(device->version) : fw_slice_of(device->completed_from));
+	fw_db_bind_text(statement, 5,
+		*news ? fw_slice_of(device->version) : fw_slice_of(device->completed_from));
 	fw_db_bind_integer(statement, 6, uplink->received_at + timeout_ms);
 	fw_db_bind_integer(statement, 7, devices->transaction->steady_ms + FW_SETTLE_MS);
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_device_unsettle(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[UNSETTLE], product, device);
 
@@ -272,7 +301,8 @@ enum fw_status fw_device_unsettle(struct fw_devices *devices, struct fw_slice pr
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, const struct fw_presence_of_device *presence)
+enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product,
+	struct fw_slice device, const struct fw_presence_of_device *presence)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[PRESENCE], product, device);
 
@@ -285,7 +315,8 @@ enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slic
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_set_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t due_at)
+enum fw_status fw_device_set_due(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t due_at)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[SET_DUE], product, device);
 
@@ -293,7 +324,8 @@ enum fw_status fw_device_set_due(struct fw_devices *devices, struct fw_slice pro
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_forget_due(struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t now)
+enum fw_status fw_device_forget_due(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t now)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[FORGET_DUE], product, device);
 
@@ -301,12 +333,14 @@ enum fw_status fw_device_forget_due(struct fw_devices *devices, struct fw_slice 
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_settle(struct fw_devices *devices, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_device_settle(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device)
 {
 	return fw_db_run(fw_db_start(devices->statements[SETTLE], product, device));
 }
 
-enum fw_status fw_devices_due(struct fw_devices *devices, int64_t now, struct fw_device_name *found, size_t most, size_t *count)
+enum fw_status fw_devices_due(struct fw_devices *devices, int64_t now, struct fw_device_name *found,
+	size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = devices->statements[DUE];
 	enum fw_status status = FW_OK;

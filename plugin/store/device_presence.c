@@ -13,10 +13,13 @@ enum statement { DEVICE, PRODUCTS_OF_DEVICE, FORGET, DEVICES_AFTER, STATEMENTS }
 static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
-	[FORGET] = "UPDATE device SET presence = NULL, connection = NULL WHERE (product_id, device_id) IN"
+	[FORGET] =
+		"UPDATE device SET presence = NULL, connection = NULL WHERE (product_id, "
+		"device_id) IN"
 		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
-	[DEVICES_AFTER] = "SELECT product_id, device_id, presence IS 'online' FROM device WHERE (product_id, device_id) > (?1, ?2)"
-		" ORDER BY product_id, device_id LIMIT ?3",
+	[DEVICES_AFTER] = "SELECT product_id, device_id, presence IS 'online' FROM device WHERE "
+			  "(product_id, device_id) > (?1, ?2)"
+			  " ORDER BY product_id, device_id LIMIT ?3",
 };
 
 /* The device last asked about; both empty: none yet. */
@@ -34,7 +37,8 @@ struct fw_device_presence {
 	struct asked asked;
 };
 
-enum fw_status fw_device_presence_open(struct fw_transaction *transaction, struct fw_task_devices *rows, struct fw_devices *devices, struct fw_scheduler *scheduler,
+enum fw_status fw_device_presence_open(struct fw_transaction *transaction,
+	struct fw_task_devices *rows, struct fw_devices *devices, struct fw_scheduler *scheduler,
 	struct fw_device_presence **out, struct fw_error *error)
 {
 	struct fw_device_presence *presence = calloc(1, sizeof(*presence));
@@ -42,7 +46,10 @@ enum fw_status fw_device_presence_open(struct fw_transaction *transaction, struc
 
 	if (!presence)
 		return FW_NOMEM;
-	*presence = (struct fw_device_presence){.transaction = transaction, .rows = rows, .devices = devices, .scheduler = scheduler};
+	*presence = (struct fw_device_presence){.transaction = transaction,
+		.rows = rows,
+		.devices = devices,
+		.scheduler = scheduler};
 	status = fw_db_prepare(transaction->db, sql, presence->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_device_presence_close(presence);
@@ -60,25 +67,32 @@ void fw_device_presence_close(struct fw_device_presence *presence)
 	free(presence);
 }
 
-/* A connection of which nothing was heard since the push was dead by then: its response timeout was no verdict. Connections of an earlier
- * run of the broker ended with it, and what was heard by them is not known any more. */
-static bool was_dead(const struct fw_device_presence *presence, const struct fw_task_device *row, int64_t ended, int64_t heard_clock)
+/* A connection of which nothing was heard since the push was dead by then: its response timeout was
+ * no verdict. Connections of an earlier run of the broker ended with it, and what was heard by them
+ * is not known any more. */
+static bool was_dead(const struct fw_device_presence *presence, const struct fw_task_device *row,
+	int64_t ended, int64_t heard_clock)
 {
 	if (row->connection == ended)
 		return heard_clock <= row->pushed_clock;
-	return row->connection && row->connection < (int64_t)presence->transaction->first_connection;
+	return row->connection &&
+		row->connection < (int64_t)presence->transaction->first_connection;
 }
 
 /* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message. */
-static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device, int64_t ended, int64_t heard_clock)
+static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product,
+	struct fw_slice device, int64_t ended, int64_t heard_clock)
 {
 	struct fw_task_device found[ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_task_devices_sent_to_device(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_sent_to_device(
+		presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		if (found[i].state == FW_UPGRADE_FAILED && was_dead(presence, &found[i], ended, heard_clock))
-			status = fw_task_devices_apply(presence->rows, &found[i], FW_EVENT_UNHEARD, NULL, NULL);
+		if (found[i].state == FW_UPGRADE_FAILED &&
+			was_dead(presence, &found[i], ended, heard_clock))
+			status = fw_task_devices_apply(
+				presence->rows, &found[i], FW_EVENT_UNHEARD, NULL, NULL);
 	}
 	return status;
 }
@@ -91,12 +105,13 @@ static bool wants(const struct fw_task_device *row, const struct fw_arrival *arr
 	return !row->responded_at && row->connection != arrival->connection;
 }
 
-static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device, const struct fw_arrival *arrival,
-	bool *wanted)
+static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw_slice product,
+	struct fw_slice device, const struct fw_arrival *arrival, bool *wanted)
 {
 	struct fw_task_device found[ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_open_of_device(
+		presence->rows, product, device, found, ROWS_MAX, &count);
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
@@ -104,23 +119,30 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 	return status;
 }
 
-enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device,
-	struct fw_device *known, const struct fw_arrival *arrival)
+enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
+	struct fw_slice product, struct fw_slice device, struct fw_device *known,
+	const struct fw_arrival *arrival)
 {
 	int64_t now = presence->transaction->steady_ms;
-	struct fw_presence_of_device there = {.online = true, .at = arrival->at, .connection = arrival->connection,
+	struct fw_presence_of_device there = {.online = true,
+		.at = arrival->at,
+		.connection = arrival->connection,
 		.oldest_connection = arrival->oldest,
 		.settles_at = known->settles_at ? now + FW_SETTLE_MS : 0};
 	bool wanted = false;
-	enum fw_status status = review_verdicts(presence, product, device, known->online ? known->connection : 0, INT64_MAX);
+	enum fw_status status = review_verdicts(
+		presence, product, device, known->online ? known->connection : 0, INT64_MAX);
 
 	if (status == FW_OK)
 		status = find_wanted(presence, product, device, arrival, &wanted);
-	/* one that goes before its time is over is not held a second time: it may be awake for a moment only */
+	/* one that goes before its time is over is not held a second time: it may be awake for a
+	 * moment only */
 	if (there.settles_at)
 		there.due_at = there.settles_at;
 	else if (wanted)
-		there.due_at = known->due_at && known->due_at < now + FW_LISTEN_MS ? known->due_at : now + arrival->hold_ms;
+		there.due_at = known->due_at && known->due_at < now + FW_LISTEN_MS
+			? known->due_at
+			: now + arrival->hold_ms;
 	if (status == FW_OK)
 		status = fw_device_set_presence(presence->devices, product, device, &there);
 	known->online = true;
@@ -131,25 +153,32 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence, st
 	return status;
 }
 
-static enum fw_status interrupt_rows(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
+static enum fw_status interrupt_rows(
+	struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_task_device found[ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_open_of_device(
+		presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = fw_task_devices_interrupted(presence->rows, &found[i]);
 	return status;
 }
 
-static enum fw_status depart(struct fw_device_presence *presence, struct fw_slice product, const struct fw_presence_event *event, const struct fw_device *known)
+static enum fw_status depart(struct fw_device_presence *presence, struct fw_slice product,
+	const struct fw_presence_event *event, const struct fw_device *known)
 {
-	struct fw_presence_of_device gone = {.at = event->at, .due_at = known->settles_at ? 0 : known->due_at, .settles_at = known->settles_at};
+	struct fw_presence_of_device gone = {.at = event->at,
+		.due_at = known->settles_at ? 0 : known->due_at,
+		.settles_at = known->settles_at};
 	int64_t heard_clock = event->heard_ms + presence->transaction->clock.offset;
-	enum fw_status status = fw_device_set_presence(presence->devices, product, event->device, &gone);
+	enum fw_status status =
+		fw_device_set_presence(presence->devices, product, event->device, &gone);
 
 	if (status == FW_OK)
-		status = review_verdicts(presence, product, event->device, known->connection, heard_clock);
+		status = review_verdicts(
+			presence, product, event->device, known->connection, heard_clock);
 	return status == FW_OK ? interrupt_rows(presence, product, event->device) : status;
 }
 
@@ -161,7 +190,8 @@ static int64_t hold_of(const struct fw_presence_event *event, const struct fw_de
 	return event->listens ? FW_HOLD_MS : FW_LISTEN_MS;
 }
 
-static enum fw_status apply_to_device(struct fw_device_presence *presence, struct fw_slice product, const struct fw_presence_event *event)
+static enum fw_status apply_to_device(struct fw_device_presence *presence, struct fw_slice product,
+	const struct fw_presence_event *event)
 {
 	struct fw_device known;
 	enum fw_status status = fw_device_find(presence->devices, product, event->device, &known);
@@ -171,15 +201,22 @@ static enum fw_status apply_to_device(struct fw_device_presence *presence, struc
 	if (!event->online)
 		return depart(presence, product, event, &known);
 	if (!known.online || known.connection != (int64_t)event->connection)
-		status = fw_device_presence_arrive(presence, product, event->device, &known, &(struct fw_arrival){.connection = (int64_t)event->connection,
-			.oldest = (int64_t)event->oldest,
-			.at = event->at, .hold_ms = hold_of(event, &known)});
-	else if (event->listens && known.due_at > presence->transaction->steady_ms + FW_HOLD_MS && !known.settles_at)
-		status = fw_device_set_due(presence->devices, product, event->device, presence->transaction->steady_ms + FW_HOLD_MS);
-	return status == FW_OK && event->listens ? fw_scheduler_look(presence->scheduler, product, event->device) : status;
+		status = fw_device_presence_arrive(presence, product, event->device, &known,
+			&(struct fw_arrival){.connection = (int64_t)event->connection,
+				.oldest = (int64_t)event->oldest,
+				.at = event->at,
+				.hold_ms = hold_of(event, &known)});
+	else if (event->listens && known.due_at > presence->transaction->steady_ms + FW_HOLD_MS &&
+		!known.settles_at)
+		status = fw_device_set_due(presence->devices, product, event->device,
+			presence->transaction->steady_ms + FW_HOLD_MS);
+	return status == FW_OK && event->listens
+		? fw_scheduler_look(presence->scheduler, product, event->device)
+		: status;
 }
 
-static enum fw_status apply(struct fw_device_presence *presence, const struct fw_presence_event *event)
+static enum fw_status apply(
+	struct fw_device_presence *presence, const struct fw_presence_event *event)
 {
 	char products[PRODUCTS_MAX][FW_ID_MAX + 1];
 	sqlite3_stmt *statement = presence->statements[PRODUCTS_OF_DEVICE];
@@ -201,12 +238,15 @@ static enum fw_status apply(struct fw_device_presence *presence, const struct fw
 	return status;
 }
 
-enum fw_status fw_device_presence_apply(struct fw_device_presence *presence, const struct fw_presence_event *event)
+enum fw_status fw_device_presence_apply(
+	struct fw_device_presence *presence, const struct fw_presence_event *event)
 {
-	return fw_transaction_pass_over(presence->transaction, apply(presence, event), "a device's presence");
+	return fw_transaction_pass_over(
+		presence->transaction, apply(presence, event), "a device's presence");
 }
 
-enum fw_status fw_device_presence_knows(struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_device_presence_knows(
+	struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
 {
 	sqlite3_stmt *statement = presence->statements[product.len ? DEVICE : PRODUCTS_OF_DEVICE];
 
@@ -220,20 +260,24 @@ enum fw_status fw_device_presence_knows(struct fw_device_presence *presence, str
 	return fw_db_exists(statement);
 }
 
-enum fw_status fw_device_presence_forget(struct fw_device_presence *presence, int64_t most, bool *left)
+enum fw_status fw_device_presence_forget(
+	struct fw_device_presence *presence, int64_t most, bool *left)
 {
 	enum fw_status status;
 
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
 	status = fw_db_run(presence->statements[FORGET]);
 	*left = status == FW_OK && sqlite3_changes(presence->transaction->db) >= most;
-	return fw_transaction_pass_over(presence->transaction, status, "that the presence of devices is unknown");
+	return fw_transaction_pass_over(
+		presence->transaction, status, "that the presence of devices is unknown");
 }
 
 static void ask_about_all(struct fw_device_presence *presence)
 {
 	if (!presence->asking)
-		fw_transaction_log(presence->transaction, FW_LOG_NOTICE, "more clients came and went than could be noted: asking the broker anew which devices are online");
+		fw_transaction_log(presence->transaction, FW_LOG_NOTICE,
+			"more clients came and went than could be noted: asking the broker anew "
+			"which devices are online");
 	presence->asking = true;
 	presence->asked = (struct asked){"", ""};
 	/* nobody who does not answer a push is blamed until all is known again */
@@ -241,7 +285,8 @@ static void ask_about_all(struct fw_device_presence *presence)
 }
 
 /* Asks about the next devices behind *asked. */
-static enum fw_status ask_step(struct fw_device_presence *presence, size_t most, struct asked *asked, bool *done)
+static enum fw_status ask_step(
+	struct fw_device_presence *presence, size_t most, struct asked *asked, bool *done)
 {
 	sqlite3_stmt *statement = presence->statements[DEVICES_AFTER];
 	size_t count = 0;
@@ -252,9 +297,11 @@ static enum fw_status ask_step(struct fw_device_presence *presence, size_t most,
 	sqlite3_bind_text(statement, 2, presence->asked.device, -1, SQLITE_STATIC);
 	fw_db_bind_integer(statement, 3, (int64_t)most);
 	while ((status = fw_db_step(statement)) == FW_OK) {
-		struct fw_slice product = fw_db_text(statement, 0), device = fw_db_text(statement, 1);
+		struct fw_slice product = fw_db_text(statement, 0),
+				device = fw_db_text(statement, 1);
 
-		status = fw_transaction_ask_presence(presence->transaction, product, device, sqlite3_column_int(statement, 2));
+		status = fw_transaction_ask_presence(
+			presence->transaction, product, device, sqlite3_column_int(statement, 2));
 		if (status != FW_OK)
 			break;
 		fw_slice_copy(product, asked->product, sizeof(asked->product));
@@ -274,17 +321,20 @@ static enum fw_status ask_more(struct fw_device_presence *presence, size_t most)
 
 	if (status != FW_OK)
 		return status;
-	status = fw_transaction_end(presence->transaction, ask_step(presence, most, &asked, &done), 0);
+	status = fw_transaction_end(
+		presence->transaction, ask_step(presence, most, &asked, &done), 0);
 	if (status != FW_OK)
 		return status;
 	presence->asked = asked;
 	presence->asking = !done;
 	if (done)
-		presence->transaction->presence_complete_since_ms = fw_clock_now(&presence->transaction->clock);
+		presence->transaction->presence_complete_since_ms =
+			fw_clock_now(&presence->transaction->clock);
 	return FW_OK;
 }
 
-enum fw_status fw_device_presence_work(struct fw_device_presence *presence, struct fw_presence_queue *queue, bool *more)
+enum fw_status fw_device_presence_work(
+	struct fw_device_presence *presence, struct fw_presence_queue *queue, bool *more)
 {
 	size_t room = fw_transaction_room(presence->transaction);
 	enum fw_status status = FW_OK;

@@ -28,9 +28,11 @@ static const char *const sql[STATEMENTS] = {
 	[DOWNLOAD] =
 		"INSERT INTO download (product_id, device_id, firmware_id, first_byte_at,"
 		" last_byte_at, bytes, reached, total, requests, completed_at)"
-		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN ?10 > 0 AND ?11 >= ?8 THEN ?5 END"
+		" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE WHEN ?10 > 0 AND ?11 >= ?8 THEN "
+		"?5 END"
 		" WHERE EXISTS (SELECT 1 FROM firmware WHERE firmware_id = ?3 AND product_id = ?1)"
-		" AND (?2 = '' OR EXISTS (SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2))"
+		" AND (?2 = '' OR EXISTS (SELECT 1 FROM device WHERE product_id = ?1 AND device_id "
+		"= ?2))"
 		" ON CONFLICT (product_id, device_id, firmware_id) DO UPDATE SET"
 		" last_byte_at = max(last_byte_at, excluded.last_byte_at),"
 		" bytes = bytes + excluded.bytes, requests = requests + excluded.requests,"
@@ -39,19 +41,20 @@ static const char *const sql[STATEMENTS] = {
 		" ELSE excluded.reached END,"
 		" completed_at = CASE WHEN ?10 = 0 THEN completed_at"
 		" WHEN ?10 = 1 AND total IS excluded.total"
-		" THEN coalesce(completed_at, excluded.completed_at) ELSE excluded.completed_at END,"
+		" THEN coalesce(completed_at, excluded.completed_at) ELSE excluded.completed_at "
+		"END,"
 		" total = iif(?10 = 0, total, excluded.total)",
 	[KNOWN] = "SELECT coalesce(r.image <> ?4, 0), r.ranges FROM firmware_file ff"
 		  " LEFT JOIN download_range r"
 		  " ON r.product_id = ?1 AND r.device_id = ?2 AND r.firmware_id = ?3"
 		  " WHERE ff.firmware_id = ?3 AND substr(ff.sha256, 1, 16) = ?4",
-	[COVER] =
-		"INSERT INTO download_range (product_id, device_id, firmware_id, image, covered, ranges)"
-		" SELECT product_id, device_id, firmware_id, ?4, ?5, ?6 FROM download"
-		" WHERE product_id = ?1 AND device_id = ?2 AND firmware_id = ?3"
-		" ON CONFLICT (product_id, device_id, firmware_id)"
-		" DO UPDATE SET image = excluded.image, covered = excluded.covered,"
-		" ranges = excluded.ranges",
+	[COVER] = "INSERT INTO download_range (product_id, device_id, firmware_id, image, covered, "
+		  "ranges)"
+		  " SELECT product_id, device_id, firmware_id, ?4, ?5, ?6 FROM download"
+		  " WHERE product_id = ?1 AND device_id = ?2 AND firmware_id = ?3"
+		  " ON CONFLICT (product_id, device_id, firmware_id)"
+		  " DO UPDATE SET image = excluded.image, covered = excluded.covered,"
+		  " ranges = excluded.ranges",
 	[PRUNE] =
 		"DELETE FROM download WHERE (product_id, device_id, firmware_id) IN"
 		" (SELECT product_id, device_id, firmware_id FROM download WHERE last_byte_at < ?1"

@@ -2,8 +2,8 @@
 
 #include "catalog/db.h"
 
-#define TROUBLE_MS 5000      /* an error that lasts so long is worth a line */
-#define WELL_AGAIN_MS 2000   /* so long after the last error it counts as over */
+#define TROUBLE_MS 5000                /* an error that lasts so long is worth a line */
+#define WELL_AGAIN_MS 2000             /* so long after the last error it counts as over */
 #define WAL_LARGE (INT64_C(256) << 20) /* bytes */
 #define LOOK_EVERY_MS 5000
 
@@ -18,7 +18,8 @@ void fw_health_init(struct fw_health *health, struct fw_transaction *transaction
 	}
 }
 
-/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What comes meanwhile stays in the spool. */
+/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What
+ * comes meanwhile stays in the spool. */
 void fw_health_look_at_catalog(struct fw_health *health)
 {
 	struct stat now;
@@ -26,24 +27,32 @@ void fw_health_look_at_catalog(struct fw_health *health)
 	bool lost = !there || now.st_dev != health->device || now.st_ino != health->inode;
 
 	if (lost && !health->lost && there)
-		fw_transaction_log(health->transaction, FW_LOG_ERROR, "the catalog '%s' was replaced while in use: restart the broker to use the new one", health->path);
+		fw_transaction_log(health->transaction, FW_LOG_ERROR,
+			"the catalog '%s' was replaced while in use: restart the broker to use the "
+			"new one",
+			health->path);
 	else if (lost && !health->lost)
-		fw_transaction_log(health->transaction, FW_LOG_ERROR, "the catalog '%s' was removed while in use: put it back, or stop the broker and put a backup there; what"
-			" devices say meanwhile is kept beside it", health->path);
+		fw_transaction_log(health->transaction, FW_LOG_ERROR,
+			"the catalog '%s' was removed while in use: put it back, or stop the "
+			"broker and put a backup there; what"
+			" devices say meanwhile is kept beside it",
+			health->path);
 	health->lost = lost;
 	if (lost)
 		fw_transaction_empty_log(health->transaction);
 }
 
-/* Readers keep SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
+/* Readers keep SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large
+ * WAL Files"). */
 static void look_at_wal(struct fw_health *health)
 {
 	int64_t bytes = fw_db_log_bytes(health->path);
 	bool pinned = fw_transaction_pinned(health->transaction);
 
 	if (bytes > WAL_LARGE && (!health->wal_told || (pinned && !health->pinned_told))) {
-		fw_transaction_log(health->transaction, FW_LOG_WARNING, "'%s-wal' has grown to %lld MiB, %s", health->path, (long long)(bytes >> 20),
-			fw_transaction_hindrance(health->transaction));
+		fw_transaction_log(health->transaction, FW_LOG_WARNING,
+			"'%s-wal' has grown to %lld MiB, %s", health->path,
+			(long long)(bytes >> 20), fw_transaction_hindrance(health->transaction));
 		health->wal_told = true;
 		health->pinned_told = pinned;
 	} else if (bytes >= 0 && bytes < WAL_LARGE / 2) {
@@ -64,10 +73,12 @@ void fw_health_note_damage(struct fw_health *health, struct fw_spool_damage dama
 {
 	if (damage.bytes_skipped == health->damage_told.bytes_skipped)
 		return;
-	fw_transaction_log(health->transaction, damage.gaps > health->damage_told.gaps ? FW_LOG_ERROR : FW_LOG_WARNING,
-		"the spool beside '%s' was damaged: %llu bytes skipped, %llu torn ends (uplinks that were not acknowledged), %llu gaps",
-		health->path, (unsigned long long)damage.bytes_skipped, (unsigned long long)damage.torn_tails,
-		(unsigned long long)damage.gaps);
+	fw_transaction_log(health->transaction,
+		damage.gaps > health->damage_told.gaps ? FW_LOG_ERROR : FW_LOG_WARNING,
+		"the spool beside '%s' was damaged: %llu bytes skipped, %llu torn ends (uplinks "
+		"that were not acknowledged), %llu gaps",
+		health->path, (unsigned long long)damage.bytes_skipped,
+		(unsigned long long)damage.torn_tails, (unsigned long long)damage.gaps);
 	health->damage_told = damage;
 }
 
@@ -94,7 +105,8 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 		if (health->trouble_told && fw_boot_ms() < health->trouble_at + WELL_AGAIN_MS)
 			return;
 		if (health->trouble_told)
-			fw_transaction_log(health->transaction, FW_LOG_NOTICE, "the catalog can be written again; what was kept is being applied");
+			fw_transaction_log(health->transaction, FW_LOG_NOTICE,
+				"the catalog can be written again; what was kept is being applied");
 		health->trouble_since = 0;
 		health->trouble_told = false;
 		return;
@@ -102,9 +114,12 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 	health->trouble_at = fw_boot_ms();
 	if (!health->trouble_since)
 		health->trouble_since = fw_boot_ms();
-	if (health->trouble_told || fw_boot_ms() - health->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
+	if (health->trouble_told ||
+		fw_boot_ms() - health->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
 		return;
 	health->trouble_told = true;
-	fw_transaction_log(health->transaction, FW_LOG_WARNING, "the catalog cannot be written: %s; uplinks are kept in the spool and applied later",
+	fw_transaction_log(health->transaction, FW_LOG_WARNING,
+		"the catalog cannot be written: %s; uplinks are kept in the spool and applied "
+		"later",
 		name ? name : health->transaction->trouble);
 }

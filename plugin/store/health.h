@@ -1,5 +1,5 @@
-/* What the operator is told of the catalog's health while the broker runs: once when something begins, and once when it is over. For the
- * store's own files; store thread only. */
+/* What the operator is told of the catalog's health while the broker runs: once when something
+ * begins, and once when it is over. For the store's own files; store thread only. */
 #ifndef FW_STORE_HEALTH_H
 #define FW_STORE_HEALTH_H
 
@@ -10,14 +10,15 @@
 
 struct fw_health {
 	struct fw_transaction *transaction; /* borrowed, for its log lines */
-	const char *path;         /* of the catalog, borrowed */
+	const char *path;                   /* of the catalog, borrowed */
 	dev_t device;
 	ino_t inode;
-	bool lost;             /* the catalog was removed or replaced: nobody would see what is written */
+	/* the catalog was removed or replaced: nobody would see what is written */
+	bool lost;
 	bool wal_told, pinned_told; /* that the log is large, and that it is so for one reader */
-	int64_t next_look;     /* boot ms */
-	int64_t trouble_since; /* boot ms, 0: none */
-	int64_t trouble_at;    /* boot ms of the last time */
+	int64_t next_look;          /* boot ms */
+	int64_t trouble_since;      /* boot ms, 0: none */
+	int64_t trouble_at;         /* boot ms of the last time */
 	bool trouble_told;
 	struct fw_spool_damage damage_told;
 };

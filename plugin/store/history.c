@@ -5,37 +5,57 @@
 #include "base/table.h"
 #include "catalog/db.h"
 
-/* How many of a device's latest log rows a redelivered message is looked for in: what a client may have in flight. */
+/* How many of a device's latest log rows a redelivered message is looked for in: what a client may
+ * have in flight. */
 #define REDELIVERY_ROWS 64
 /* Connections whose first log row is remembered. */
 #define CONNECTIONS_MAX 100000u
 
-enum statement { PROGRESS_LOGGED, LOG_PROGRESS, LAST_LOG, LOG_VERSION, PRUNE_PROGRESS, PRUNE_VERSION, STATEMENTS };
+enum statement {
+	PROGRESS_LOGGED,
+	LOG_PROGRESS,
+	LAST_LOG,
+	LOG_VERSION,
+	PRUNE_PROGRESS,
+	PRUNE_VERSION,
+	STATEMENTS
+};
 
 static const char *const sql[STATEMENTS] = {
-	/* with a timestamp: the same content ever; without: logged before this connection, and since ?11. The latest first; no LIMIT, for which
-	 * SQLite would make a table of its own */
+	/* with a timestamp: the same content ever; without: logged before this connection, and
+	 * since ?11. The latest first; no LIMIT, for which SQLite would make a table of its own */
 	[PROGRESS_LOGGED] =
-		"SELECT (?3 > 0 OR log_id < ?10) AND received_at >= ?11 AND firmware_id IS ?4 AND version IS ?5"
+		"SELECT (?3 > 0 OR log_id < ?10) AND received_at >= ?11 AND firmware_id IS ?4 AND "
+		"version IS ?5"
 		" AND progress IS ?6 AND complete IS ?7 AND success IS ?8 AND error_reason IS ?9"
-		" FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3 ORDER BY log_id DESC",
-	[LOG_PROGRESS] = "INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, version, progress, complete, success, error_reason,"
+		" FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at IS ?3 "
+		"ORDER BY log_id DESC",
+	[LOG_PROGRESS] =
+		"INSERT INTO progress_log (product_id, device_id, reported_at, firmware_id, "
+		"version, progress, complete, success, error_reason,"
 		" received_at, task_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[LAST_LOG] = "SELECT max(log_id) FROM progress_log",
-	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, version, previous_version)"
-		" VALUES (?4, ?3, ?1, ?2, ?5, ?6)",
-	/* log_id grows with received_at: the old rows are the first ones, but for those of a time when the clock was ahead */
-	[PRUNE_PROGRESS] = "DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
-	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, "
+			"version, previous_version)"
+			" VALUES (?4, ?3, ?1, ?2, ?5, ?6)",
+	/* log_id grows with received_at: the old rows are the first ones, but for those of a time
+	   when the clock was ahead */
+	[PRUNE_PROGRESS] =
+		"DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log WHERE "
+		"received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log "
+			  "WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
 };
 
 struct fw_history {
 	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_table *first_logs; /* connection number to the log_id from which on its rows begin (as a pointer) */
+	/* connection number to the log_id from which on its rows begin (as a pointer) */
+	struct fw_table *first_logs;
 };
 
-enum fw_status fw_history_open(struct fw_transaction *transaction, struct fw_history **out, struct fw_error *error)
+enum fw_status fw_history_open(
+	struct fw_transaction *transaction, struct fw_history **out, struct fw_error *error)
 {
 	struct fw_history *log = calloc(1, sizeof(*log));
 	enum fw_status status;
@@ -44,7 +64,9 @@ enum fw_status fw_history_open(struct fw_transaction *transaction, struct fw_his
 		return FW_NOMEM;
 	log->transaction = transaction;
 	log->first_logs = fw_table_new(0);
-	status = log->first_logs ? fw_db_prepare(transaction->db, sql, log->statements, STATEMENTS, error) : FW_NOMEM;
+	status = log->first_logs
+		? fw_db_prepare(transaction->db, sql, log->statements, STATEMENTS, error)
+		: FW_NOMEM;
 	if (status != FW_OK) {
 		fw_history_close(log);
 		return status;
@@ -63,7 +85,8 @@ void fw_history_close(struct fw_history *log)
 }
 
 /* What the logs' statements begin with. */
-static sqlite3_stmt *start(struct fw_history *log, enum statement which, const struct fw_uplink *uplink)
+static sqlite3_stmt *start(
+	struct fw_history *log, enum statement which, const struct fw_uplink *uplink)
 {
 	sqlite3_stmt *statement = log->statements[which];
 
@@ -77,7 +100,8 @@ static sqlite3_stmt *start(struct fw_history *log, enum statement which, const s
 }
 
 /* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
-static sqlite3_stmt *start_progress(struct fw_history *log, enum statement which, const struct fw_uplink *uplink, const struct fw_firmware_ref *named)
+static sqlite3_stmt *start_progress(struct fw_history *log, enum statement which,
+	const struct fw_uplink *uplink, const struct fw_firmware_ref *named)
 {
 	sqlite3_stmt *statement = start(log, which, uplink);
 
@@ -96,7 +120,8 @@ static sqlite3_stmt *start_progress(struct fw_history *log, enum statement which
 	return statement;
 }
 
-enum fw_status fw_history_progress(struct fw_history *log, const struct fw_uplink *uplink, const struct fw_firmware_ref *named, const char *task_id)
+enum fw_status fw_history_progress(struct fw_history *log, const struct fw_uplink *uplink,
+	const struct fw_firmware_ref *named, const char *task_id)
 {
 	sqlite3_stmt *statement = start_progress(log, LOG_PROGRESS, uplink, named);
 
@@ -105,7 +130,8 @@ enum fw_status fw_history_progress(struct fw_history *log, const struct fw_uplin
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_history_version(struct fw_history *log, const struct fw_uplink *uplink, struct fw_slice version, struct fw_slice previous)
+enum fw_status fw_history_version(struct fw_history *log, const struct fw_uplink *uplink,
+	struct fw_slice version, struct fw_slice previous)
 {
 	sqlite3_stmt *statement = start(log, LOG_VERSION, uplink);
 
@@ -141,12 +167,15 @@ static enum fw_status first_log_of(struct fw_history *log, uint64_t connection, 
 	return FW_OK;
 }
 
-enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw_uplink *uplink, const struct fw_firmware_ref *named, int64_t since, bool *again)
+enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw_uplink *uplink,
+	const struct fw_firmware_ref *named, int64_t since, bool *again)
 {
 	int64_t window = uplink->received_at - FW_REDELIVERY_MS;
 	sqlite3_stmt *statement;
 	int64_t first_log = 0;
-	enum fw_status status = fw_uplink_has_time(uplink) ? FW_OK : first_log_of(log, uplink->connection, &first_log);
+	enum fw_status status = fw_uplink_has_time(uplink)
+		? FW_OK
+		: first_log_of(log, uplink->connection, &first_log);
 
 	*again = false;
 	/* what came with QoS 0 never comes again */
@@ -154,8 +183,11 @@ enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw
 		return status;
 	statement = start_progress(log, PROGRESS_LOGGED, uplink, named);
 	fw_db_bind_integer(statement, 10, first_log);
-	fw_db_bind_integer(statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);
-	for (int row = 0; row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK; row++)
+	fw_db_bind_integer(
+		statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);
+	for (int row = 0;
+		row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK;
+		row++)
 		*again = sqlite3_column_int(statement, 0);
 	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;

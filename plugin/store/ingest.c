@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
-#define BATCH_MS 40 /* an operator's shell may wait for it; the longer, the more uplinks share the pages that are written */
+/* an operator's shell may wait for it; the longer, the more uplinks share the pages that are
+ * written */
+#define BATCH_MS 40
 #define BATCH_RECORDS 20000
 #define LEFT_OUT_EVERY_MS 60000
 #define CAREFUL_MS 60000 /* after an uplink was refused, others of its kind may be */
@@ -11,23 +13,27 @@
 struct batch {
 	uint64_t applied;
 	size_t records;
-	int64_t until; /* boot ms */
+	int64_t until;                            /* boot ms */
 	const struct fw_presence_event *presence; /* the next event that has its place */
-	bool end; /* all that was appended has been read */
-	bool unread; /* the spool cannot be read */
+	bool end;                                 /* all that was appended has been read */
+	bool unread;                              /* the spool cannot be read */
 };
 
-/* May more be done in this transaction? What follows from one uplink or event must fit into the outbox. */
+/* May more be done in this transaction? What follows from one uplink or event must fit into the
+ * outbox. */
 static bool has_room(struct fw_ingest *ingest, const struct batch *batch)
 {
-	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until && fw_transaction_room(ingest->transaction) > FW_MESSAGES_OF_UPLINK;
+	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until &&
+		fw_transaction_room(ingest->transaction) > FW_MESSAGES_OF_UPLINK;
 }
 
-static enum fw_status apply_presence_before(struct fw_ingest *ingest, struct batch *batch, uint64_t sequence)
+static enum fw_status apply_presence_before(
+	struct fw_ingest *ingest, struct batch *batch, uint64_t sequence)
 {
 	enum fw_status status = FW_OK;
 
-	while (status == FW_OK && batch->presence && batch->presence->after < sequence && has_room(ingest, batch)) {
+	while (status == FW_OK && batch->presence && batch->presence->after < sequence &&
+		has_room(ingest, batch)) {
 		const struct fw_presence_event *event = batch->presence;
 
 		status = fw_device_presence_apply(ingest->presence, event);
@@ -48,13 +54,16 @@ static void leave_out(struct fw_ingest *ingest, const char *why)
 	if (fw_boot_ms() < ingest->next_left_out_line)
 		return;
 	ingest->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
-	fw_transaction_log(ingest->transaction, FW_LOG_WARNING, "an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
+	fw_transaction_log(ingest->transaction, FW_LOG_WARNING,
+		"an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
 		(unsigned long long)ingest->rejected);
 }
 
-/* What the catalog's rules refuse, an operator's triggers among them, is left out whole. That needs a savepoint for each uplink, which is
- * had only when one was refused lately: a transaction without, in which that happens, is done again. */
-static enum fw_status apply_uplink(struct fw_ingest *ingest, const struct fw_uplink *uplink, uint64_t sequence)
+/* What the catalog's rules refuse, an operator's triggers among them, is left out whole. That needs
+ * a savepoint for each uplink, which is had only when one was refused lately: a transaction
+ * without, in which that happens, is done again. */
+static enum fw_status apply_uplink(
+	struct fw_ingest *ingest, const struct fw_uplink *uplink, uint64_t sequence)
 {
 	bool careful = is_careful(ingest);
 	enum fw_status status = careful ? fw_transaction_save(ingest->transaction) : FW_OK;
@@ -75,12 +84,14 @@ static enum fw_status apply_uplink(struct fw_ingest *ingest, const struct fw_upl
 	return careful && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
 }
 
-static enum fw_status apply_record(struct fw_ingest *ingest, const unsigned char *payload, size_t len, uint64_t sequence)
+static enum fw_status apply_record(
+	struct fw_ingest *ingest, const unsigned char *payload, size_t len, uint64_t sequence)
 {
 	struct fw_uplink uplink;
 
 	if (sequence == ingest->poison_sequence)
-		leave_out(ingest, "a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
+		leave_out(ingest,
+			"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
 	else if (fw_uplink_decode(payload, len, &uplink) == FW_OK)
 		return apply_uplink(ingest, &uplink, sequence);
 	else
@@ -105,7 +116,8 @@ static enum fw_status apply_records(struct fw_ingest *ingest, struct batch *batc
 		batch->unread = status != FW_OK;
 		if (status == FW_OK)
 			status = apply_presence_before(ingest, batch, sequence);
-		/* no room for all that comes before this record: it is read again in the next batch */
+		/* no room for all that comes before this record: it is read again in the next batch
+		 */
 		if (status == FW_OK && batch->presence && batch->presence->after < sequence) {
 			fw_spool_rewind(ingest->spool, batch->applied);
 			return FW_OK;
@@ -131,15 +143,19 @@ static enum fw_status apply_presence_behind(struct fw_ingest *ingest, struct bat
 
 bool fw_ingest_waits(const struct fw_ingest *ingest)
 {
-	return fw_spool_last(ingest->spool) > atomic_load(&ingest->applied) || !fw_presence_queue_empty(ingest->queue);
+	return fw_spool_last(ingest->spool) > atomic_load(&ingest->applied) ||
+		!fw_presence_queue_empty(ingest->queue);
 }
 
-/* Most clients of a broker are no devices: their coming and going costs no transaction. The first event of a device, NULL when there is none. */
+/* Most clients of a broker are no devices: their coming and going costs no transaction. The first
+ * event of a device, NULL when there is none. */
 static const struct fw_presence_event *forget_strangers(struct fw_ingest *ingest)
 {
 	const struct fw_presence_event *event = fw_presence_queue_take(ingest->queue);
 
-	while (event && fw_device_presence_knows(ingest->presence, event->product, event->device) == FW_NOT_FOUND)
+	while (event &&
+		fw_device_presence_knows(ingest->presence, event->product, event->device) ==
+			FW_NOT_FOUND)
 		event = event->next;
 	fw_presence_queue_drop(ingest->queue, event);
 	return event;
@@ -148,7 +164,8 @@ static const struct fw_presence_event *forget_strangers(struct fw_ingest *ingest
 /* One transaction: uplinks and presence, in their order. */
 static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 {
-	struct batch batch = {.applied = atomic_load(&ingest->applied), .until = fw_boot_ms() + BATCH_MS};
+	struct batch batch = {
+		.applied = atomic_load(&ingest->applied), .until = fw_boot_ms() + BATCH_MS};
 	uint64_t last = fw_spool_last(ingest->spool);
 	bool careful = is_careful(ingest);
 	enum fw_status status;
@@ -172,13 +189,15 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 	status = fw_transaction_end(ingest->transaction, status, batch.applied);
 	if (status != FW_OK) {
 		if (batch.unread)
-			snprintf(ingest->transaction->trouble, sizeof(ingest->transaction->trouble), "the spool beside it cannot be read");
+			snprintf(ingest->transaction->trouble, sizeof(ingest->transaction->trouble),
+				"the spool beside it cannot be read");
 		fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
 		*more = true;
 		return is_careful(ingest) && !careful ? FW_OK : status;
 	}
 	atomic_store(&ingest->applied, batch.applied);
-	/* what was written into a catalog that is not there any more, the spool keeps for the one in its place */
+	/* what was written into a catalog that is not there any more, the spool keeps for the one
+	 * in its place */
 	fw_health_look_at_catalog(ingest->health);
 	if (!ingest->health->lost)
 		fw_spool_release(ingest->spool, batch.applied);
@@ -188,8 +207,8 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 	return FW_OK;
 }
 
-/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they forestall. `last` was the end of the spool
- * at the steady time `now`. */
+/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they
+ * forestall. `last` was the end of the spool at the steady time `now`. */
 static void note_heard(struct fw_ingest *ingest, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&ingest->applied);
@@ -200,8 +219,11 @@ static void note_heard(struct fw_ingest *ingest, uint64_t last, int64_t now)
 	ingest->transaction->heard_ms = applied >= last ? now : ingest->mark_ms;
 	/* who went since then may be about to be blamed */
 	waiting = fw_presence_queue_take(ingest->queue);
-	if (waiting && waiting->boot_ms + ingest->transaction->clock.offset < ingest->transaction->heard_ms)
-		ingest->transaction->heard_ms = waiting->boot_ms + ingest->transaction->clock.offset;
+	if (waiting &&
+		waiting->boot_ms + ingest->transaction->clock.offset <
+			ingest->transaction->heard_ms)
+		ingest->transaction->heard_ms =
+			waiting->boot_ms + ingest->transaction->clock.offset;
 	ingest->mark = last;
 	ingest->mark_ms = now;
 }

@@ -1,5 +1,6 @@
-/* Brings into the catalog what devices said and who came and went, in the order in which it happened, many in a transaction. For the store's
- * own files; store thread only, but for what says otherwise. */
+/* Brings into the catalog what devices said and who came and went, in the order in which it
+ * happened, many in a transaction. For the store's own files; store thread only, but for what says
+ * otherwise. */
 #ifndef FW_STORE_INGEST_H
 #define FW_STORE_INGEST_H
 
@@ -23,13 +24,17 @@ struct fw_ingest {
 	struct fw_health *health;
 	struct fw_spool *spool;
 	struct fw_presence_queue *queue;
-	atomic_uint_fast64_t applied; /* any thread: the sequence up to which the spool is in the catalog */
-	uint64_t rejected;            /* uplinks that the catalog's rules refused */
-	int64_t savepoints_until;        /* boot ms: till then each uplink is applied as a whole or not at all */
-	int64_t next_left_out_line;   /* boot ms */
-	uint64_t poison_sequence;          /* the sequence of an uplink that ends the transaction, by a trigger of the operator's; 0: none */
-	uint64_t mark;                /* a sequence: when it is applied, */
-	int64_t mark_ms;              /* all that devices said until this steady time is */
+	/* any thread: the sequence up to which the spool is in the catalog */
+	atomic_uint_fast64_t applied;
+	uint64_t rejected; /* uplinks that the catalog's rules refused */
+	/* boot ms: till then each uplink is applied as a whole or not at all */
+	int64_t savepoints_until;
+	int64_t next_left_out_line; /* boot ms */
+	/* the sequence of an uplink that ends the transaction, by a trigger of the operator's;
+	 * 0: none */
+	uint64_t poison_sequence;
+	uint64_t mark;   /* a sequence: when it is applied, */
+	int64_t mark_ms; /* all that devices said until this steady time is */
 };
 
 /* Is there anything to apply? */
@@ -38,8 +43,9 @@ bool fw_ingest_waits(const struct fw_ingest *ingest);
 /* Are there more uplinks than one transaction takes? */
 bool fw_ingest_crowded(const struct fw_ingest *ingest);
 
-/* One transaction, if there is anything to apply; moves the writer's heard_ms on. Sets *more when there is more to do at once. FW_OK, or the
- * an error for which it was rolled back: to be tried again later. */
+/* One transaction, if there is anything to apply; moves the writer's heard_ms on. Sets *more when
+ * there is more to do at once. FW_OK, or the an error for which it was rolled back: to be tried
+ * again later. */
 enum fw_status fw_ingest_work(struct fw_ingest *ingest, bool *more);
 
 #endif

@@ -5,21 +5,27 @@
 #include "catalog/db.h"
 #include "upgrade/resolver.h"
 
-#define TOLD_EVERY_MS 60000 /* the resolver looks anew when the generation moves: no device may move it at will */
+/* the resolver looks anew when the generation moves: no device may move it at will */
+#define TOLD_EVERY_MS 60000
 
 enum statement { MOVE_GENERATION, KNOWN, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
-	[MOVE_GENERATION] = "UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
-	[KNOWN] = "SELECT (SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?3),"
+	[MOVE_GENERATION] =
+		"UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
+	[KNOWN] =
+		"SELECT (SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?3),"
 		" (SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3)",
-	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, label, times, at)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET from_version = excluded.from_version, label = excluded.label,"
-		" times = times + 1, at = excluded.at RETURNING times",
+	[COUNT] = "INSERT INTO label_mismatch (product_id, device_id, firmware_id, from_version, "
+		  "label, times, at)"
+		  " VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET from_version = "
+		  "excluded.from_version, label = excluded.label,"
+		  " times = times + 1, at = excluded.at RETURNING times",
 	[FORGET] = "DELETE FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
-	[SET_OFFER] = "UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, offer_completed = 0" OF_DEVICE,
+	[SET_OFFER] = "UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, "
+		      "offer_completed = 0" OF_DEVICE,
 	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
 };
 
@@ -29,7 +35,8 @@ struct fw_label_check {
 	int64_t next_told; /* steady ms */
 };
 
-enum fw_status fw_label_check_open(struct fw_transaction *transaction, struct fw_label_check **out, struct fw_error *error)
+enum fw_status fw_label_check_open(
+	struct fw_transaction *transaction, struct fw_label_check **out, struct fw_error *error)
 {
 	struct fw_label_check *labels = calloc(1, sizeof(*labels));
 	enum fw_status status;
@@ -54,7 +61,8 @@ void fw_label_check_close(struct fw_label_check *labels)
 	free(labels);
 }
 
-static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which, const struct fw_uplink *uplink, struct fw_slice firmware_id)
+static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which,
+	const struct fw_uplink *uplink, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement =
 		fw_db_start(labels->statements[which], uplink->product, uplink->device);
@@ -64,7 +72,8 @@ static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which, 
 	return statement;
 }
 
-static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
 	struct fw_slice runs = uplink->version.len ? uplink->version : fw_slice_of(device->version);
@@ -74,15 +83,17 @@ static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_u
 		runs.len = 0;
 	}
 	fw_db_bind_text(statement, 4, runs);
-	fw_slice_copy(firmware_id, device->offered_firmware_id, sizeof(device->offered_firmware_id));
+	fw_slice_copy(
+		firmware_id, device->offered_firmware_id, sizeof(device->offered_firmware_id));
 	fw_slice_copy(runs, device->offered_version, sizeof(device->offered_version));
 	device->offer_completed = false;
 	return fw_db_run(statement);
 }
 
-/* The version that the offered firmware has in the catalog, and how the device called it otherwise; empty: there is none. */
-static enum fw_status read_known(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_slice offered,
-	char wanted[FW_VERSION_BUFFER], char label[FW_VERSION_BUFFER])
+/* The version that the offered firmware has in the catalog, and how the device called it otherwise;
+ * empty: there is none. */
+static enum fw_status read_known(struct fw_label_check *labels, const struct fw_uplink *uplink,
+	struct fw_slice offered, char wanted[FW_VERSION_BUFFER], char label[FW_VERSION_BUFFER])
 {
 	sqlite3_stmt *statement = start(labels, KNOWN, uplink, offered);
 	enum fw_status status = fw_db_step(statement);
@@ -105,10 +116,11 @@ static enum fw_status tell_resolver(struct fw_label_check *labels)
 }
 
 /* One more time the device reports `version`, and not what it was offered. */
-static enum fw_status count(struct fw_label_check *labels, const struct fw_uplink *uplink, const struct fw_device *device, struct fw_slice version,
-	const char *wanted)
+static enum fw_status count(struct fw_label_check *labels, const struct fw_uplink *uplink,
+	const struct fw_device *device, struct fw_slice version, const char *wanted)
 {
-	sqlite3_stmt *statement = start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
+	sqlite3_stmt *statement =
+		start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
 	int64_t times = 0;
 	enum fw_status status;
 
@@ -117,20 +129,28 @@ static enum fw_status count(struct fw_label_check *labels, const struct fw_uplin
 	fw_db_bind_integer(statement, 6, uplink->received_at);
 	status = fw_db_read_integer(statement, &times);
 	if (times == FW_LABEL_CHECK_TIMES)
-		fw_transaction_log(labels->transaction, FW_LOG_WARNING, "device %.*s of %.*s installed %s three times and reports '%.*s' instead of '%s': it is not offered again"
-			" until its version or the catalog changes; see the view mislabelled", (int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
-			uplink->product.at, device->offered_firmware_id, (int)version.len, version.at, wanted);
-	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1 ? tell_resolver(labels) : status;
+		fw_transaction_log(labels->transaction, FW_LOG_WARNING,
+			"device %.*s of %.*s installed %s three times and reports '%.*s' instead "
+			"of '%s': it is not offered again"
+			" until its version or the catalog changes; see the view mislabelled",
+			(int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
+			uplink->product.at, device->offered_firmware_id, (int)version.len,
+			version.at, wanted);
+	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1 ? tell_resolver(labels)
+								    : status;
 }
 
-/* Did it install what it was offered, and says otherwise? Who only polls says what it said before. */
+/* Did it install what it was offered, and says otherwise? Who only polls says what it said before.
+ */
 static bool is_otherwise(const struct fw_device *device, struct fw_slice version, const char *label)
 {
 	return device->offer_completed || fw_slice_equal(version, fw_slice_of(label)) ||
-		(device->offered_version[0] && !fw_slice_equal(version, fw_slice_of(device->offered_version)));
+		(device->offered_version[0] &&
+			!fw_slice_equal(version, fw_slice_of(device->offered_version)));
 }
 
-enum fw_status fw_label_check_judge(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice version)
+enum fw_status fw_label_check_judge(struct fw_label_check *labels, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice version)
 {
 	struct fw_slice offered = fw_slice_of(device->offered_firmware_id);
 	char wanted[FW_VERSION_BUFFER], label[FW_VERSION_BUFFER];
@@ -149,19 +169,23 @@ enum fw_status fw_label_check_judge(struct fw_label_check *labels, const struct 
 		status = label[0] ? fw_db_run(start(labels, FORGET, uplink, offered)) : FW_OK;
 	else
 		status = count(labels, uplink, device, version, wanted);
-	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0}) : status;
+	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0})
+			       : status;
 }
 
-enum fw_status fw_label_check_offered(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device)
+enum fw_status fw_label_check_offered(
+	struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device)
 {
 	if (fw_slice_equal(uplink->firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;
 	return set_offer(labels, uplink, device, uplink->firmware_id);
 }
 
-enum fw_status fw_label_check_completed(struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
+enum fw_status fw_label_check_completed(struct fw_label_check *labels,
+	const struct fw_uplink *uplink, struct fw_device *device, struct fw_slice firmware_id)
 {
-	if (!firmware_id.len || device->offer_completed || !fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
+	if (!firmware_id.len || device->offer_completed ||
+		!fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;
 	device->offer_completed = true;
 	return fw_db_run(start(labels, SET_COMPLETED, uplink, (struct fw_slice){NULL, 0}));

@@ -12,8 +12,8 @@ struct list {
 struct fw_presence_queue {
 	pthread_mutex_t lock; /* guards `arrived` */
 	struct list arrived;
-	struct list taken;    /* the store thread's own */
-	atomic_size_t count;  /* in both */
+	struct list taken;   /* the store thread's own */
+	atomic_size_t count; /* in both */
 	atomic_bool lost;
 };
 
@@ -49,7 +49,8 @@ static void append(struct list *list, struct list more)
 
 static struct fw_presence_event *copy_of(const struct fw_presence_event *event)
 {
-	struct fw_presence_event *copy = malloc(sizeof(*copy) + event->product.len + event->device.len);
+	struct fw_presence_event *copy =
+		malloc(sizeof(*copy) + event->product.len + event->device.len);
 	char *ids;
 
 	if (!copy)
@@ -65,7 +66,8 @@ static struct fw_presence_event *copy_of(const struct fw_presence_event *event)
 	return copy;
 }
 
-enum fw_status fw_presence_queue_put(struct fw_presence_queue *queue, const struct fw_presence_event *event)
+enum fw_status fw_presence_queue_put(
+	struct fw_presence_queue *queue, const struct fw_presence_event *event)
 {
 	bool full = atomic_load(&queue->count) >= FW_PRESENCE_QUEUE_MAX;
 	struct fw_presence_event *copy = full ? NULL : copy_of(event);

@@ -101,8 +101,8 @@ static enum fw_status find_firmware(
 	return firmware->ready ? FW_OK : FW_NOT_FOUND;
 }
 
-static enum fw_status queue(
-	struct fw_push *pushes, const struct fw_task_device *row, const struct fw_firmware *firmware)
+static enum fw_status queue(struct fw_push *pushes, const struct fw_task_device *row,
+	const struct fw_firmware *firmware)
 {
 	struct fw_slice product = fw_slice_of(row->product_id);
 	struct fw_slice device = fw_slice_of(row->device_id);
@@ -113,8 +113,8 @@ static enum fw_status queue(
 
 	fw_count(transaction->counters, FW_COUNT_PUSHES);
 	/* by then it is void */
-	return fw_transaction_queue_expiring(transaction, FW_TOPIC_UPGRADE, product, device, payload, len, 1,
-		(uint32_t)(row->response_timeout_ms / 1000));
+	return fw_transaction_queue_expiring(transaction, FW_TOPIC_UPGRADE, product, device,
+		payload, len, 1, (uint32_t)(row->response_timeout_ms / 1000));
 }
 
 enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)

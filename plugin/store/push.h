@@ -9,8 +9,8 @@
 
 struct fw_push;
 
-/* `transaction` and `rows` are borrowed. FW_OK, or an error with a message in `error`. The caller owns
- * *out. */
+/* `transaction` and `rows` are borrowed. FW_OK, or an error with a message in `error`. The caller
+ * owns *out. */
 enum fw_status fw_push_open(struct fw_transaction *transaction, struct fw_task_devices *rows,
 	struct fw_push **out, struct fw_error *error);
 void fw_push_close(struct fw_push *pushes); /* NULL is fine */

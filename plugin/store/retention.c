@@ -10,7 +10,8 @@
 
 /* A catalog without a reference has the clocks of its last transaction. */
 static const char read_trust[] =
-	"SELECT iif(trust_wall_ms, trust_wall_ms, clock_wall_ms), iif(trust_wall_ms, trust_steady_ms,"
+	"SELECT iif(trust_wall_ms, trust_wall_ms, clock_wall_ms), iif(trust_wall_ms, "
+	"trust_steady_ms,"
 	" clock_ms), trust_off_ms, trust_off_since,"
 	" iif(trust_boot_id <> '', trust_boot_id, clock_boot_id) FROM catalog_state";
 static const char save_trust[] =
@@ -31,14 +32,14 @@ enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_trans
 	if (status == FW_OK)
 		status = fw_db_step(statement);
 	if (status == FW_OK) {
-		retention->trust = (struct fw_clock_trust){
-			.wall_ms = sqlite3_column_int64(statement, 0),
-			.steady_ms = sqlite3_column_int64(statement, 1),
-			.off_ms = sqlite3_column_int64(statement, 2),
-			.off_since = sqlite3_column_int64(statement, 3)};
+		retention->trust =
+			(struct fw_clock_trust){.wall_ms = sqlite3_column_int64(statement, 0),
+				.steady_ms = sqlite3_column_int64(statement, 1),
+				.off_ms = sqlite3_column_int64(statement, 2),
+				.off_since = sqlite3_column_int64(statement, 3)};
 		boot = fw_db_text(statement, 4);
-		retention->another_boot = boot.len &&
-			!fw_slice_equal(boot, fw_slice_of(transaction->boot_id));
+		retention->another_boot =
+			boot.len && !fw_slice_equal(boot, fw_slice_of(transaction->boot_id));
 	}
 	sqlite3_finalize(statement);
 	return status;
@@ -68,8 +69,10 @@ static void tell_held(struct fw_retention *retention, int64_t believed)
 		return;
 	retention->held_told = true;
 	fw_transaction_log(retention->transaction, FW_LOG_WARNING,
-		"the clock went ahead by %lld hours, so log_retention_days is counted as if it had not:"
-		" set the clock, or, if it is right now, wait: after %lld days like this it is believed",
+		"the clock went ahead by %lld hours, so log_retention_days is counted as if it had "
+		"not:"
+		" set the clock, or, if it is right now, wait: after %lld days like this it is "
+		"believed",
 		(long long)((retention->transaction->wall_ms - believed) / SETTING_MS),
 		(long long)retention->days);
 }

@@ -12,11 +12,11 @@ struct fw_retention {
 	struct fw_transaction *transaction; /* all borrowed */
 	struct fw_history *log;
 	struct fw_firmware_files *files;
-	int64_t days;       /* 0: nothing is deleted */
+	int64_t days; /* 0: nothing is deleted */
 	struct fw_clock_trust trust;
-	bool another_boot;  /* the steady clock went on by the wall clock */
+	bool another_boot; /* the steady clock went on by the wall clock */
 	bool held_told;
-	int64_t next;       /* boot ms */
+	int64_t next; /* boot ms */
 };
 
 /* After the writer was opened, before its first transaction: reads how far the clock was believed.

@@ -7,17 +7,20 @@
 #include "store/push.h"
 #include "store/waiting_rows.h"
 
-#define ROWS_MAX 32u        /* of a device that are looked at, at a time */
-#define STEP_ROWS 128u      /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
+#define ROWS_MAX 32u /* of a device that are looked at, at a time */
+/* rows of one transaction, which keeps it in the tens of milliseconds at worst */
+#define STEP_ROWS 128u
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
 #define UNKNOWN_DUE 0       /* next_due: to be asked again */
 
 enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY change_id LIMIT ?1",
+	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY "
+			"change_id LIMIT ?1",
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
-	[CHANGES_WAIT] = "SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
+	[CHANGES_WAIT] =
+		"SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
 };
 
 struct fw_scheduler {
@@ -28,8 +31,8 @@ struct fw_scheduler {
 	sqlite3_stmt *statements[STATEMENTS];
 	struct fw_waiting_rows *waiting_rows;
 	struct fw_push *pushes;
-	int64_t next_due;         /* steady ms */
-	int64_t data_version;     /* at which task_change was last read */
+	int64_t next_due;     /* steady ms */
+	int64_t data_version; /* at which task_change was last read */
 };
 
 static enum fw_status find_next_due(struct fw_scheduler *scheduler)
@@ -44,8 +47,8 @@ static enum fw_status find_next_due(struct fw_scheduler *scheduler)
 	return status;
 }
 
-enum fw_status fw_scheduler_open(const struct fw_scheduler_parts *parts, struct fw_scheduler **out,
-	struct fw_error *error)
+enum fw_status fw_scheduler_open(
+	const struct fw_scheduler_parts *parts, struct fw_scheduler **out, struct fw_error *error)
 {
 	struct fw_transaction *transaction = parts->transaction;
 	struct fw_scheduler *scheduler = calloc(1, sizeof(*scheduler));
@@ -90,13 +93,14 @@ static bool may_be_pushed(const struct fw_task_device *row)
 	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
 }
 
-/* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not tell of connections. What was sent to
- * connection 0 was sent so. */
+/* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not
+ * tell of connections. What was sent to connection 0 was sent so. */
 static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	if (row->online || row->offline)
 		return row->online;
-	return !scheduler->transaction->sees_connections && !row->settles_at && !(row->sent && row->connection == 0);
+	return !scheduler->transaction->sees_connections && !row->settles_at &&
+		!(row->sent && row->connection == 0);
 }
 
 /* Steady ms: until when the device is waited for, to say what it runs. */
@@ -107,7 +111,8 @@ static int64_t held_until(const struct fw_task_device *row)
 
 static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
+	struct fw_slice product = fw_slice_of(row->product_id),
+			device = fw_slice_of(row->device_id);
 	int64_t until = held_until(row);
 
 	if (!may_hear(scheduler, row))
@@ -115,14 +120,18 @@ static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct f
 	if (until <= scheduler->transaction->steady_ms)
 		until = fw_push_place(scheduler->pushes, row);
 	if (!until)
-		return fw_transaction_pass_over(scheduler->transaction, fw_push_send(scheduler->pushes, row), "a push");
+		return fw_transaction_pass_over(
+			scheduler->transaction, fw_push_send(scheduler->pushes, row), "a push");
 	if (until == row->device_due_at)
 		return FW_OK;
-	return fw_transaction_pass_over(scheduler->transaction, fw_device_set_due(scheduler->devices, product, device, until), "what a device waits for");
+	return fw_transaction_pass_over(scheduler->transaction,
+		fw_device_set_due(scheduler->devices, product, device, until),
+		"what a device waits for");
 }
 
 /* Rows of tasks to a lower version than the device runs end. *ended: some did. */
-static enum fw_status end_overtaken(struct fw_scheduler *scheduler, struct fw_task_device *found, size_t count, bool *ended)
+static enum fw_status end_overtaken(
+	struct fw_scheduler *scheduler, struct fw_task_device *found, size_t count, bool *ended)
 {
 	enum fw_status status = FW_OK;
 
@@ -132,13 +141,17 @@ static enum fw_status end_overtaken(struct fw_scheduler *scheduler, struct fw_ta
 
 		if (found[i].state != FW_UPGRADE_WAITING || !found[i].newer)
 			continue;
-		status = fw_transaction_pass_over(scheduler->transaction, fw_task_devices_apply(scheduler->rows, &found[i], FW_EVENT_OVERTAKEN, NULL, &changed), "a row's end");
+		status = fw_transaction_pass_over(scheduler->transaction,
+			fw_task_devices_apply(
+				scheduler->rows, &found[i], FW_EVENT_OVERTAKEN, NULL, &changed),
+			"a row's end");
 		*ended |= changed;
 	}
 	return status;
 }
 
-enum fw_status fw_scheduler_device(struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_scheduler_device(
+	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_task_device found[ROWS_MAX];
 	size_t count = 0;
@@ -147,7 +160,8 @@ enum fw_status fw_scheduler_device(struct fw_scheduler *scheduler, struct fw_sli
 
 	fw_scheduler_changed(scheduler);
 	while (status == FW_OK && ended) {
-		status = fw_task_devices_open_of_device(scheduler->rows, product, device, found, ROWS_MAX, &count);
+		status = fw_task_devices_open_of_device(
+			scheduler->rows, product, device, found, ROWS_MAX, &count);
 		if (status == FW_OK)
 			status = end_overtaken(scheduler, found, count, &ended);
 	}
@@ -159,7 +173,8 @@ enum fw_status fw_scheduler_device(struct fw_scheduler *scheduler, struct fw_sli
 /* It is there by another connection than the attempt's, and has not answered. */
 static bool is_stranded(const struct fw_task_device *row)
 {
-	return row->state == FW_UPGRADE_PROCESSING && !row->responded_at && row->online && row->connection != row->device_connection;
+	return row->state == FW_UPGRADE_PROCESSING && !row->responded_at && row->online &&
+		row->connection != row->device_connection;
 }
 
 /* For long enough? An upgrade's end is waited for only while the device is there. */
@@ -168,23 +183,29 @@ static bool was_waited_for(const struct fw_task_device *row, int64_t now)
 	return row->device_due_at && held_until(row) <= now && (row->online || !row->settles_at);
 }
 
-enum fw_status fw_scheduler_look(struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
+enum fw_status fw_scheduler_look(
+	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_task_device first;
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(scheduler->rows, product, device, &first, 1, &count);
+	enum fw_status status =
+		fw_task_devices_open_of_device(scheduler->rows, product, device, &first, 1, &count);
 
 	if (status != FW_OK || !count)
 		return status;
 	if (was_waited_for(&first, scheduler->transaction->steady_ms)) {
 		status = fw_device_settle(scheduler->devices, product, device);
 		if (status == FW_OK && is_stranded(&first))
-			status = fw_transaction_pass_over(scheduler->transaction, fw_task_devices_apply(scheduler->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL), "a row's interruption");
+			status = fw_transaction_pass_over(scheduler->transaction,
+				fw_task_devices_apply(
+					scheduler->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL),
+				"a row's interruption");
 	}
 	return status == FW_OK ? fw_scheduler_device(scheduler, product, device) : status;
 }
 
-/* May another row be looked at in this transaction? What operators made of it before is told with it. */
+/* May another row be looked at in this transaction? What operators made of it before is told with
+ * it. */
 static bool has_room(const struct fw_scheduler *scheduler)
 {
 	return fw_transaction_room(scheduler->transaction) >= MESSAGES_OF_ROW;
@@ -197,7 +218,8 @@ static enum fw_status sweep_step(
 {
 	struct fw_device_name found[STEP_ROWS];
 	size_t count;
-	enum fw_status status = fw_waiting_rows_find(scheduler->waiting_rows, found, STEP_ROWS, &count);
+	enum fw_status status =
+		fw_waiting_rows_find(scheduler->waiting_rows, found, STEP_ROWS, &count);
 
 	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -232,7 +254,8 @@ static enum fw_status sweep_some(struct fw_scheduler *scheduler, bool *more)
 	return FW_OK;
 }
 
-/* Which timeout of the row is over? Before the upgrade timeout there is one for the answer, and one for a word after its return. */
+/* Which timeout of the row is over? Before the upgrade timeout there is one for the answer, and one
+ * for a word after its return. */
 static enum fw_upgrade_event due_event(const struct fw_task_device *row)
 {
 	if (row->due_at >= row->pushed_clock + row->timeout_ms)
@@ -242,7 +265,8 @@ static enum fw_upgrade_event due_event(const struct fw_task_device *row)
 
 static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	struct fw_slice product = fw_slice_of(row->product_id), device = fw_slice_of(row->device_id);
+	struct fw_slice product = fw_slice_of(row->product_id),
+			device = fw_slice_of(row->device_id);
 	enum fw_upgrade_event event = due_event(row);
 	bool had_begun = row->responded_at, changed;
 	enum fw_status status = fw_task_devices_apply(scheduler->rows, row, event, NULL, &changed);
@@ -250,14 +274,16 @@ static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_devi
 	/* it may be about to restart */
 	if (status == FW_OK && changed && event == FW_EVENT_TIMEOUT && had_begun)
 		status = fw_device_unsettle(scheduler->devices, product, device);
-	return status == FW_OK && changed ? fw_scheduler_device(scheduler, product, device) : status;
+	return status == FW_OK && changed ? fw_scheduler_device(scheduler, product, device)
+					  : status;
 }
 
 static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 {
 	struct fw_task_device *found = calloc(STEP_ROWS, sizeof(*found));
 	size_t count = 0;
-	enum fw_status status = found ? fw_task_devices_due(scheduler->rows, found, STEP_ROWS, &count) : FW_NOMEM;
+	enum fw_status status =
+		found ? fw_task_devices_due(scheduler->rows, found, STEP_ROWS, &count) : FW_NOMEM;
 
 	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -267,10 +293,12 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 			*done = false;
 			break;
 		}
-		status = fw_transaction_pass_over(scheduler->transaction, expire(scheduler, &row), "a timeout");
+		status = fw_transaction_pass_over(
+			scheduler->transaction, expire(scheduler, &row), "a timeout");
 		/* it was refused, or kept as it was */
 		if (status == FW_OK && row.due_at == found[i].due_at)
-			status = fw_transaction_pass_over(scheduler->transaction, fw_task_devices_postpone(scheduler->rows, &found[i]), "a timeout");
+			status = fw_transaction_pass_over(scheduler->transaction,
+				fw_task_devices_postpone(scheduler->rows, &found[i]), "a timeout");
 	}
 	free(found);
 	return status;
@@ -281,21 +309,27 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 {
 	struct fw_device_name found[STEP_ROWS];
 	size_t count;
-	enum fw_status status = fw_devices_due(scheduler->devices, scheduler->transaction->heard_ms, found, STEP_ROWS, &count);
+	enum fw_status status = fw_devices_due(
+		scheduler->devices, scheduler->transaction->heard_ms, found, STEP_ROWS, &count);
 
 	*done = count < STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		struct fw_slice product = fw_slice_of(found[i].product), device = fw_slice_of(found[i].device);
+		struct fw_slice product = fw_slice_of(found[i].product),
+				device = fw_slice_of(found[i].device);
 
 		if (!has_room(scheduler)) {
 			*done = false;
 			break;
 		}
-		/* one whose row an operator's trigger freezes is looked at again and again, and holds up no other */
-		status = fw_transaction_pass_over(scheduler->transaction, fw_scheduler_look(scheduler, product, device), "what a device waits for");
+		/* one whose row an operator's trigger freezes is looked at again and again, and
+		 * holds up no other */
+		status = fw_transaction_pass_over(scheduler->transaction,
+			fw_scheduler_look(scheduler, product, device), "what a device waits for");
 		if (status == FW_OK)
 			status = fw_transaction_pass_over(scheduler->transaction,
-				fw_device_forget_due(scheduler->devices, product, device, scheduler->transaction->heard_ms), "what a device waits for");
+				fw_device_forget_due(scheduler->devices, product, device,
+					scheduler->transaction->heard_ms),
+				"what a device waits for");
 	}
 	return status;
 }
@@ -303,9 +337,11 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 static enum fw_status expire_due(struct fw_scheduler *scheduler, bool *more)
 {
 	bool rows_done = false, devices_done = false;
-	enum fw_status status = scheduler->next_due == UNKNOWN_DUE ? find_next_due(scheduler) : FW_OK;
+	enum fw_status status =
+		scheduler->next_due == UNKNOWN_DUE ? find_next_due(scheduler) : FW_OK;
 
-	if (status != FW_OK || scheduler->transaction->heard_ms < scheduler->next_due || !has_room(scheduler))
+	if (status != FW_OK || scheduler->transaction->heard_ms < scheduler->next_due ||
+		!has_room(scheduler))
 		return status;
 	status = fw_transaction_begin(scheduler->transaction);
 	if (status != FW_OK)
@@ -329,7 +365,8 @@ static enum fw_status ask_about_devices(struct fw_scheduler *scheduler)
 	fw_db_bind_integer(statement, 1, STEP_ROWS);
 	while ((status = fw_db_step(statement)) == FW_OK) {
 		last = sqlite3_column_int64(statement, 0);
-		status = fw_transaction_ask_presence(scheduler->transaction, fw_db_text(statement, 1), fw_db_text(statement, 2), false);
+		status = fw_transaction_ask_presence(scheduler->transaction,
+			fw_db_text(statement, 1), fw_db_text(statement, 2), false);
 		if (status != FW_OK)
 			break;
 	}
@@ -340,16 +377,19 @@ static enum fw_status ask_about_devices(struct fw_scheduler *scheduler)
 	return fw_db_run(scheduler->statements[FORGET_NEW_DEVICES]);
 }
 
-/* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its next upgrade. */
+/* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
+ * next upgrade. */
 static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change)
 {
 	if (!change->product_id[0])
 		return FW_OK;
 	if (change->sweep)
-		return fw_waiting_rows_request(scheduler->waiting_rows, fw_slice_of(change->task_id), fw_slice_of(change->product_id));
+		return fw_waiting_rows_request(scheduler->waiting_rows,
+			fw_slice_of(change->task_id), fw_slice_of(change->product_id));
 	if (!change->device_id[0])
 		return FW_OK;
-	return fw_scheduler_device(scheduler, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
+	return fw_scheduler_device(
+		scheduler, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
 }
 
 /* One by one: what follows from a change may take later ones of the same row. */
@@ -373,7 +413,8 @@ static enum fw_status changes_step(struct fw_scheduler *scheduler)
 static enum fw_status changes_wait(struct fw_scheduler *scheduler, bool *waiting)
 {
 	int64_t data_version = 0, any = 0;
-	enum fw_status status = fw_db_integer(scheduler->transaction->db, "PRAGMA data_version", &data_version, NULL);
+	enum fw_status status = fw_db_integer(
+		scheduler->transaction->db, "PRAGMA data_version", &data_version, NULL);
 
 	*waiting = false;
 	if (status != FW_OK || data_version == scheduler->data_version)
@@ -409,12 +450,15 @@ static enum fw_status tell_untold(struct fw_scheduler *scheduler, bool *more)
 	bool again = false;
 	enum fw_status status;
 
-	if (!transaction->untold || !has_room(scheduler) || !fw_token_bucket_ready(&transaction->events, transaction->rate, fw_clock_now(&transaction->clock)))
+	if (!transaction->untold || !has_room(scheduler) ||
+		!fw_token_bucket_ready(
+			&transaction->events, transaction->rate, fw_clock_now(&transaction->clock)))
 		return FW_OK;
 	status = fw_transaction_begin(transaction);
 	if (status != FW_OK)
 		return status;
-	status = fw_transaction_end(transaction, fw_task_events_tell_untold(scheduler->events, &again), 0);
+	status = fw_transaction_end(
+		transaction, fw_task_events_tell_untold(scheduler->events, &again), 0);
 	*more |= status == FW_OK && again;
 	return status;
 }
@@ -440,6 +484,7 @@ int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler)
 void fw_scheduler_changed(struct fw_scheduler *scheduler)
 {
 	scheduler->next_due = UNKNOWN_DUE;
-	/* triggers may have queued what the plugin itself changed, and its own commits do not move PRAGMA data_version */
+	/* triggers may have queued what the plugin itself changed, and its own commits do not move
+	 * PRAGMA data_version */
 	scheduler->data_version = 0;
 }

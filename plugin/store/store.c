@@ -28,12 +28,14 @@
 #include "store/scheduler.h"
 #include "store/transaction.h"
 
-#define COALESCE_MS 10         /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
-#define TURN_EVERY_MS 1000   /* while there is always more, an operator gets a turn so often, */
-#define TURN_MS 110          /* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
-#define IDLE_MS 100          /* how often an idle store looks for operators' changes */
-#define RETRY_MS 50          /* after an error */
-#define STOP_MS 5000         /* for what is left when the broker stops */
+/* uplinks that come together are applied together: a transaction costs more than a few uplinks */
+#define COALESCE_MS 10
+#define TURN_EVERY_MS 1000 /* while there is always more, an operator gets a turn so often, */
+/* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
+#define TURN_MS 110
+#define IDLE_MS 100  /* how often an idle store looks for operators' changes */
+#define RETRY_MS 50  /* after an error */
+#define STOP_MS 5000 /* for what is left when the broker stops */
 #define FORGET_ROWS 2000
 
 struct fw_store {
@@ -51,7 +53,8 @@ struct fw_store {
 	struct fw_ingest ingest;
 	struct fw_spool *spool;
 	char *spool_prefix; /* of the spool's files: beside the catalog */
-	uint64_t set_aside; /* the last number in what was found without a catalog; 0: nothing was */
+	/* the last number in what was found without a catalog; 0: nothing was */
+	uint64_t set_aside;
 	struct fw_presence_queue *presence_queue;
 	int lock_fd; /* -1: not open */
 
@@ -66,8 +69,8 @@ struct fw_store {
 	struct fw_health health;
 	bool presence_forgotten;
 	bool audited;
-	bool busy; /* there is more to do than to apply uplinks */
-	int64_t next_turn;  /* boot ms */
+	bool busy;         /* there is more to do than to apply uplinks */
+	int64_t next_turn; /* boot ms */
 	struct fw_retention retention;
 };
 
@@ -87,7 +90,8 @@ static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_err
 		return FW_NOMEM;
 	}
 	if (rename(log, away) != 0) {
-		fw_error_set(error, "cannot rename %s, the log of a catalog that is missing: %s", log, strerror(errno));
+		fw_error_set(error, "cannot rename %s, the log of a catalog that is missing: %s",
+			log, strerror(errno));
 		renamed = false;
 	}
 	free(log);
@@ -95,9 +99,10 @@ static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_err
 	return renamed ? FW_OK : FW_IO;
 }
 
-/* A catalog that is missing is made anew, and knows no product: what devices said to the one before it would be passed over, and what is in
- * that one's log alone, deleted. */
-static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store, struct fw_error *error)
+/* A catalog that is missing is made anew, and knows no product: what devices said to the one before
+ * it would be passed over, and what is in that one's log alone, deleted. */
+static enum fw_status keep_what_waits_for_missing_catalog(
+	struct fw_store *store, struct fw_error *error)
 {
 	const char *path = store->config.options->db_file;
 	struct stat catalog;
@@ -110,19 +115,28 @@ static enum fw_status keep_what_waits_for_missing_catalog(struct fw_store *store
 	if (status == FW_OK)
 		status = set_log_aside(path, &log_aside, error);
 	if (status == FW_OK && (store->set_aside || log_aside))
-		fw_transaction_log(&store->transaction, FW_LOG_WARNING, "the catalog '%s' is missing and made anew; what waited for it is kept in '%s-*.kept': to have it applied, stop"
-			" the broker, put the catalog back and take '.kept' off these names (off '-wal.kept' for that very catalog only, not for a backup)", path, path);
+		fw_transaction_log(&store->transaction, FW_LOG_WARNING,
+			"the catalog '%s' is missing and made anew; what waited for it is kept in "
+			"'%s-*.kept': to have it applied, stop"
+			" the broker, put the catalog back and take '.kept' off these names (off "
+			"'-wal.kept' for that very catalog only, not for a backup)",
+			path, path);
 	return status;
 }
 
-/* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host computer". */
+/* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host
+ * computer". */
 static void tell_remote(struct fw_store *store)
 {
 	const char *path = store->config.options->db_file, *kind = fw_folder_remote_kind(path);
 
 	if (kind)
-		fw_transaction_log(&store->transaction, FW_LOG_WARNING, "the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who open it share, which this may not give,"
-			" and a file damaged there is lost. Put the catalog on a local disk; never open it from another machine", path, kind);
+		fw_transaction_log(&store->transaction, FW_LOG_WARNING,
+			"the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who "
+			"open it share, which this may not give,"
+			" and a file damaged there is lost. Put the catalog on a local disk; never "
+			"open it from another machine",
+			path, kind);
 }
 
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
@@ -135,7 +149,8 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
-		status = fw_transaction_open(&store->transaction, options->db_file, options->sync_full, error);
+		status = fw_transaction_open(
+			&store->transaction, options->db_file, options->sync_full, error);
 	if (status == FW_OK)
 		tell_remote(store);
 	fw_health_init(&store->health, &store->transaction, options->db_file);
@@ -145,7 +160,8 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 {
 	uint64_t applied = 0;
-	enum fw_status status = store->set_aside ? fw_transaction_begin(&store->transaction) : FW_OK;
+	enum fw_status status =
+		store->set_aside ? fw_transaction_begin(&store->transaction) : FW_OK;
 
 	/* what was set aside may come back, beside what comes now: no number is given twice */
 	if (status == FW_OK && store->set_aside)
@@ -154,8 +170,14 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 		status = fw_transaction_applied(&store->transaction, &applied, error);
 	if (status == FW_OK)
 		status = fw_spool_open(store->spool_prefix, applied, NULL, &store->spool, error);
-	store->ingest = (struct fw_ingest){.transaction = &store->transaction, .apply = store->apply, .presence = store->presence, .scheduler = store->scheduler,
-		.health = &store->health, .spool = store->spool, .queue = store->presence_queue, .applied = applied};
+	store->ingest = (struct fw_ingest){.transaction = &store->transaction,
+		.apply = store->apply,
+		.presence = store->presence,
+		.scheduler = store->scheduler,
+		.health = &store->health,
+		.spool = store->spool,
+		.queue = store->presence_queue,
+		.applied = applied};
 	return status;
 }
 
@@ -167,32 +189,49 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 	enum fw_status status = fw_task_events_open(&store->transaction, &store->events, &detail);
 
 	if (status == FW_OK)
-		status = fw_task_devices_open(&store->transaction, store->events, &store->rows, &detail);
+		status = fw_task_devices_open(
+			&store->transaction, store->events, &store->rows, &detail);
 	if (status == FW_OK)
 		status = fw_devices_open(&store->transaction, &store->devices, &detail);
 	if (status == FW_OK)
-		status = fw_scheduler_open(&(struct fw_scheduler_parts){.transaction = &store->transaction,
-			.events = store->events, .rows = store->rows, .devices = store->devices}, &store->scheduler, &detail);
+		status = fw_scheduler_open(
+			&(struct fw_scheduler_parts){.transaction = &store->transaction,
+				.events = store->events,
+				.rows = store->rows,
+				.devices = store->devices},
+			&store->scheduler, &detail);
 	if (status == FW_OK)
 		status = fw_history_open(&store->transaction, &store->log, &detail);
 	if (status == FW_OK)
 		status = fw_label_check_open(&store->transaction, &store->labels, &detail);
 	if (status == FW_OK)
-		status = fw_device_presence_open(&store->transaction, store->rows, store->devices, store->scheduler, &store->presence, &detail);
+		status = fw_device_presence_open(&store->transaction, store->rows, store->devices,
+			store->scheduler, &store->presence, &detail);
 	if (status == FW_OK)
-		status = fw_apply_open(&(struct fw_apply_parts){.transaction = &store->transaction, .rows = store->rows, .devices = store->devices,
-			.presence = store->presence, .scheduler = store->scheduler, .log = store->log, .labels = store->labels}, &store->apply, &detail);
+		status = fw_apply_open(&(struct fw_apply_parts){.transaction = &store->transaction,
+					       .rows = store->rows,
+					       .devices = store->devices,
+					       .presence = store->presence,
+					       .scheduler = store->scheduler,
+					       .log = store->log,
+					       .labels = store->labels},
+			&store->apply, &detail);
 	if (status == FW_OK)
-		status = fw_firmware_files_open(&store->transaction, store->config.hosting, store->config.access, &store->files, &detail);
+		status = fw_firmware_files_open(&store->transaction, store->config.hosting,
+			store->config.access, &store->files, &detail);
 	if (status == FW_OK)
-		status = fw_retention_init(&store->retention, &store->transaction, store->log, store->files, store->config.options->log_retention_days, &detail);
+		status = fw_retention_init(&store->retention, &store->transaction, store->log,
+			store->files, store->config.options->log_retention_days, &detail);
 	if (status != FW_OK && detail.text[0])
-		fw_error_set(error, "cannot use the catalog '%s': %s. If it is damaged, restore a backup, or rescue what can be read with 'sqlite3 %s .dump'", path,
-			detail.text, path);
+		fw_error_set(error,
+			"cannot use the catalog '%s': %s. If it is damaged, restore a backup, or "
+			"rescue what can be read with 'sqlite3 %s .dump'",
+			path, detail.text, path);
 	return status;
 }
 
-enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_store **out, struct fw_error *error)
+enum fw_status fw_store_open(
+	const struct fw_store_config *config, struct fw_store **out, struct fw_error *error)
 {
 	struct fw_store *store = calloc(1, sizeof(*store));
 	enum fw_status status;
@@ -217,7 +256,8 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 	store->presence_queue = fw_presence_queue_new();
 	if (asprintf(&store->spool_prefix, "%s-spool", config->options->db_file) < 0)
 		store->spool_prefix = NULL;
-	status = store->presence_queue && store->spool_prefix ? open_catalog(store, error) : FW_NOMEM;
+	status = store->presence_queue && store->spool_prefix ? open_catalog(store, error)
+							      : FW_NOMEM;
 	if (status == FW_OK)
 		status = open_parts(store, error);
 	if (status == FW_OK)
@@ -232,11 +272,13 @@ enum fw_status fw_store_open(const struct fw_store_config *config, struct fw_sto
 }
 
 /* Runs one of the small jobs in a transaction of its own. */
-static enum fw_status in_transaction(struct fw_store *store, enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
+static enum fw_status in_transaction(struct fw_store *store,
+	enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
 {
 	enum fw_status status = fw_transaction_begin(&store->transaction);
 
-	return status == FW_OK ? fw_transaction_end(&store->transaction, job(store, left), 0) : status;
+	return status == FW_OK ? fw_transaction_end(&store->transaction, job(store, left), 0)
+			       : status;
 }
 
 static enum fw_status forget_presence(struct fw_store *store, bool *left)
@@ -296,7 +338,8 @@ static enum fw_status work(struct fw_store *store, bool *more)
 
 static int64_t idle_ms(const struct fw_store *store)
 {
-	int64_t due = fw_scheduler_next_due(store->scheduler) - fw_clock_now(&store->transaction.clock);
+	int64_t due =
+		fw_scheduler_next_due(store->scheduler) - fw_clock_now(&store->transaction.clock);
 
 	return due > 0 && due < IDLE_MS ? due : IDLE_MS;
 }
@@ -333,7 +376,8 @@ static bool idle(struct fw_store *store)
 	return go_on;
 }
 
-/* There is more to do. When it is but the few uplinks that came while the last ones were applied, they wait for others. */
+/* There is more to do. When it is but the few uplinks that came while the last ones were applied,
+ * they wait for others. */
 static bool coalesce(struct fw_store *store)
 {
 	if (!store->busy && fw_boot_ms() >= store->next_turn) {
@@ -341,7 +385,8 @@ static bool coalesce(struct fw_store *store)
 		return sleep_until_work(store, TURN_MS, false);
 	}
 	/* even in a hurry an operator must find the catalog free now and then */
-	return sleep_until_work(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS, false);
+	return sleep_until_work(
+		store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS, false);
 }
 
 static void finish(struct fw_store *store)
@@ -364,7 +409,8 @@ static void finish(struct fw_store *store)
 	if (!store->health.lost)
 		fw_firmware_files_flush(store->files);
 	if (fw_spool_last(store->spool) > fw_store_applied(store))
-		fw_transaction_log(&store->transaction, FW_LOG_NOTICE, "stopping with uplinks in the spool; they are applied at the next start");
+		fw_transaction_log(&store->transaction, FW_LOG_NOTICE,
+			"stopping with uplinks in the spool; they are applied at the next start");
 }
 
 static void *run(void *argument)
@@ -391,7 +437,8 @@ static void *run(void *argument)
 
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
 {
-	enum fw_status status = fw_thread_start(&store->thread, run, store, "writes the catalog", error);
+	enum fw_status status =
+		fw_thread_start(&store->thread, run, store, "writes the catalog", error);
 
 	store->started = status == FW_OK;
 	return status;
@@ -441,7 +488,8 @@ struct fw_spool *fw_store_spool(struct fw_store *store)
 
 void fw_store_wake(struct fw_store *store)
 {
-	/* the record must be visible before `sleeping` is read: the store reads them the other way round before it sleeps */
+	/* the record must be visible before `sleeping` is read: the store reads them the other way
+	 * round before it sleeps */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!atomic_load(&store->sleeping))
 		return;
@@ -459,7 +507,8 @@ void fw_store_note_presence(struct fw_store *store, struct fw_presence_event eve
 		fw_store_wake(store);
 }
 
-enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product,
+	struct fw_slice firmware_id, char *version, size_t size)
 {
 	return fw_apply_version_of(store->apply, product, firmware_id, version, size);
 }

@@ -1,5 +1,5 @@
-/* The rows of tasks: finding them, and carrying out the rules (upgrade/state_machine.h) on them. For the store's own files; store thread only,
- * inside a transaction of the writer. */
+/* The rows of tasks: finding them, and carrying out the rules (upgrade/state_machine.h) on them.
+ * For the store's own files; store thread only, inside a transaction of the writer. */
 #ifndef FW_STORE_TASK_DEVICE_H
 #define FW_STORE_TASK_DEVICE_H
 
@@ -7,48 +7,63 @@
 #include "store/transaction.h"
 #include "upgrade/state_machine.h"
 
-/* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where the column is NULL. */
+/* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where
+ * the column is NULL. */
 struct fw_task_device {
-	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
+	char task_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1],
+		firmware_id[FW_ID_MAX + 1];
 	char version[FW_VERSION_BUFFER];        /* the target */
 	char device_version[FW_VERSION_BUFFER]; /* what the device runs, empty if unknown */
 	enum fw_upgrade_state state;
 	enum fw_failure failure;
 	bool failed_by_device, push, task_running;
-	bool downgrade;          /* the task allows a lower version than the device's */
-	bool offered;            /* firmware ready and product enabled: it may be pushed */
-	bool online, offline;    /* presence; neither: unknown */
-	bool was_online;         /* when this attempt was pushed */
-	bool untold;             /* its task event is still to be sent */
-	bool newer;              /* the device runs a higher version than the target's, and the task does not allow a lower one */
-	bool sent;               /* something was sent since the device last reported a version, to this connection: */
-	int64_t connection;      /* 0: nobody knew whether the device is there */
-	int64_t device_connection, device_oldest; /* the newest and the oldest by which the device is there now, 0 if unknown */
+	bool downgrade;       /* the task allows a lower version than the device's */
+	bool offered;         /* firmware ready and product enabled: it may be pushed */
+	bool online, offline; /* presence; neither: unknown */
+	bool was_online;      /* when this attempt was pushed */
+	bool untold;          /* its task event is still to be sent */
+	/* the device runs a higher version than the target's, and the task does not allow a
+	 * lower one */
+	bool newer;
+	/* something was sent since the device last reported a version, to this connection: */
+	bool sent;
+	int64_t connection; /* 0: nobody knew whether the device is there */
+	/* the newest and the oldest by which the device is there now, 0 if unknown */
+	int64_t device_connection, device_oldest;
 	int progress;
 	int64_t attempts, interruptions, attempt_limit;
 	int64_t pushed_at, responded_at, completed_at, interrupted_at; /* Unix ms */
-	int64_t due_at, pushed_clock;         /* steady ms */
-	int64_t device_due_at, settles_at;    /* of the device, steady ms */
+	int64_t due_at, pushed_clock;                                  /* steady ms */
+	int64_t device_due_at, settles_at; /* of the device, steady ms */
 	int64_t response_timeout_ms, timeout_ms;
 };
 
 struct fw_task_devices;
 
-/* `transaction` and `events` are borrowed. FW_OK, or an error with a message in `error`. The caller owns
- * *out. */
-enum fw_status fw_task_devices_open(struct fw_transaction *transaction, struct fw_task_events *events,
-	struct fw_task_devices **out, struct fw_error *error);
+/* `transaction` and `events` are borrowed. FW_OK, or an error with a message in `error`. The caller
+ * owns *out. */
+enum fw_status fw_task_devices_open(struct fw_transaction *transaction,
+	struct fw_task_events *events, struct fw_task_devices **out, struct fw_error *error);
 void fw_task_devices_close(struct fw_task_devices *rows); /* NULL is fine */
 
 /* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
-enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
-enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count); /* the one under way first, then what may be pushed, oldest task first, then the others */
-enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product, struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count); /* since it last reported a version, whatever became of them */
-enum fw_status fw_task_devices_due(struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);     /* whose timeout is over, as far as devices have been heard */
+enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found,
+	size_t most, size_t *count);
+/* the one under way first, then what may be pushed, oldest task first, then the others */
+enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+/* since it last reported a version, whatever became of them */
+enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+/* whose timeout is over, as far as devices have been heard */
+enum fw_status fw_task_devices_due(
+	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
 
-/* Does a connection of this number still stand, of a device that is online by those from `oldest` to `newest`? As far as is known: one in
- * between may have ended. */
-static inline bool fw_task_device_connection_stands(int64_t connection, int64_t oldest, int64_t newest)
+/* Does a connection of this number still stand, of a device that is online by those from `oldest`
+ * to `newest`? As far as is known: one in between may have ended. */
+static inline bool fw_task_device_connection_stands(
+	int64_t connection, int64_t oldest, int64_t newest)
 {
 	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
 }
@@ -61,19 +76,25 @@ struct fw_upgrade_input {
 	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
 };
 
-/* Applies `event` by the rules, writes the row, and tells of it (store/task_events.h) when its state changed. `row` is brought
- * up to date. *changed (may be NULL): the state changed. A row that a trigger of the operator's keeps as it was did not.
- * What goes back to the queue of a stopped task is canceled. */
-enum fw_status fw_task_devices_apply(struct fw_task_devices *rows, struct fw_task_device *row, enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed);
+/* Applies `event` by the rules, writes the row, and tells of it (store/task_events.h) when its
+ * state changed. `row` is brought up to date. *changed (may be NULL): the state changed. A row that
+ * a trigger of the operator's keeps as it was did not. What goes back to the queue of a stopped
+ * task is canceled. */
+enum fw_status fw_task_devices_apply(struct fw_task_devices *rows, struct fw_task_device *row,
+	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed);
 
-/* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was read. */
+/* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was
+ * read. */
 enum fw_status fw_task_devices_postpone(struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* The device went offline: notes it on the row if it is processing. */
-enum fw_status fw_task_devices_interrupted(struct fw_task_devices *rows, struct fw_task_device *row);
+enum fw_status fw_task_devices_interrupted(
+	struct fw_task_devices *rows, struct fw_task_device *row);
 
-/* The device reported a version, or said a last word: what was sent with this row before is not to be told of any more. */
-enum fw_status fw_task_devices_forget_sending(struct fw_task_devices *rows, struct fw_task_device *row);
+/* The device reported a version, or said a last word: what was sent with this row before is not to
+ * be told of any more. */
+enum fw_status fw_task_devices_forget_sending(
+	struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* The earliest due_at of all rows, INT64_MAX when there is none. */
 enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *due);

@@ -13,39 +13,39 @@ enum statement { UNTOLD, SET_UNTOLD, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, 
 
 /* In the order in which take_change takes them. The row, the task and its firmware may be gone:
  * `gone` is the deletion of the task that the change was of. */
-#define FROM_CHANGE \
-	"SELECT c.change_id, c.task_id, c.device_id, coalesce(gone.product_id, f.product_id)," \
-	" coalesce(gone.firmware_id, f.firmware_id)," \
-	" c.device_id IS NULL AND c.state IS NULL, c.state," \
-	" iif(gone.change_id IS NULL, td.progress, 0)" \
-	" FROM task_change c LEFT JOIN task_change gone ON gone.change_id = (" \
-	"  SELECT min(change_id) FROM task_change" \
-	"  WHERE task_id = c.task_id AND device_id IS NULL AND state IS NOT NULL" \
-	"  AND change_id > c.change_id)" \
-	" LEFT JOIN task t ON t.task_id = c.task_id" \
-	" LEFT JOIN firmware f ON f.firmware_id = t.firmware_id" \
+#define FROM_CHANGE                                                                                \
+	"SELECT c.change_id, c.task_id, c.device_id, coalesce(gone.product_id, f.product_id),"     \
+	" coalesce(gone.firmware_id, f.firmware_id),"                                              \
+	" c.device_id IS NULL AND c.state IS NULL, c.state,"                                       \
+	" iif(gone.change_id IS NULL, td.progress, 0)"                                             \
+	" FROM task_change c LEFT JOIN task_change gone ON gone.change_id = ("                     \
+	"  SELECT min(change_id) FROM task_change"                                                 \
+	"  WHERE task_id = c.task_id AND device_id IS NULL AND state IS NOT NULL"                  \
+	"  AND change_id > c.change_id)"                                                           \
+	" LEFT JOIN task t ON t.task_id = c.task_id"                                               \
+	" LEFT JOIN firmware f ON f.firmware_id = t.firmware_id"                                   \
 	" LEFT JOIN task_device td ON td.task_id = c.task_id AND td.device_id = c.device_id "
 
 /* Who wants but one row takes no more steps: see store/task_device.c. */
 static const char *const sql[STATEMENTS] = {
 	[UNTOLD] = "SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, td.state,"
-		" td.progress, td.error_reason FROM task_device td"
-		" CROSS JOIN task t ON t.task_id = td.task_id"
-		" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
-		" WHERE td.untold = 1 AND (td.task_id, td.device_id) > (?1, ?2)"
-		" ORDER BY td.task_id, td.device_id",
+		   " td.progress, td.error_reason FROM task_device td"
+		   " CROSS JOIN task t ON t.task_id = td.task_id"
+		   " CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"
+		   " WHERE td.untold = 1 AND (td.task_id, td.device_id) > (?1, ?2)"
+		   " ORDER BY td.task_id, td.device_id",
 	[SET_UNTOLD] = "UPDATE task_device SET untold = ?3 WHERE task_id = ?1 AND device_id = ?2",
 	[NEXT_CHANGE] = FROM_CHANGE "ORDER BY c.change_id",
 	[CHANGE_OF_ROW] = FROM_CHANGE "WHERE c.task_id = ?1 AND c.device_id = ?2"
-		" AND c.state IS NOT NULL ORDER BY c.change_id",
+				      " AND c.state IS NOT NULL ORDER BY c.change_id",
 	[FORGET_CHANGE] = "DELETE FROM task_change WHERE change_id = ?1",
 };
 
 struct fw_task_events {
 	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
-	/* the marked row that was told of last: one whose mark an operator's trigger keeps is told of
-	 * once in a walk */
+	/* the marked row that was told of last: one whose mark an operator's trigger keeps is told
+	 * of once in a walk */
 	char after_task[FW_ID_MAX + 1], after_device[FW_ID_MAX + 1];
 	bool cleared; /* some mark of this walk went */
 };
@@ -80,19 +80,23 @@ bool fw_task_events_may_tell(struct fw_task_events *events)
 {
 	struct fw_transaction *transaction = events->transaction;
 
-	return !transaction->rate || fw_token_bucket_take(&transaction->events, transaction->rate, transaction->steady_ms);
+	return !transaction->rate ||
+		fw_token_bucket_take(
+			&transaction->events, transaction->rate, transaction->steady_ms);
 }
 
 static enum fw_status queue(struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	struct fw_task_notice body = {.task_id = notice->task_id,
-		.firmware_id = notice->firmware_id, .state = fw_state_machine_state_name(notice->state),
-		.error_reason = notice->reason, .progress = notice->progress};
+		.firmware_id = notice->firmware_id,
+		.state = fw_state_machine_state_name(notice->state),
+		.error_reason = notice->reason,
+		.progress = notice->progress};
 	size_t len = 0;
 	char *payload = fw_message_write_task(&body, events->transaction->wall_ms, &len);
 
-	return fw_transaction_queue(events->transaction, FW_TOPIC_TASK, fw_slice_of(notice->product_id),
-		fw_slice_of(notice->device_id), payload, len, 1);
+	return fw_transaction_queue(events->transaction, FW_TOPIC_TASK,
+		fw_slice_of(notice->product_id), fw_slice_of(notice->device_id), payload, len, 1);
 }
 
 static enum fw_status set_untold(
@@ -107,7 +111,8 @@ static enum fw_status set_untold(
 
 /* Tells what an operator made of a row. One that is there, and comes in too large a crowd, is
  * marked instead. */
-static enum fw_status queue_or_mark(struct fw_task_events *events, const struct fw_task_event *notice)
+static enum fw_status queue_or_mark(
+	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	enum fw_status status;
 
@@ -129,8 +134,10 @@ static struct fw_task_event read_ids(sqlite3_stmt *statement, int column, struct
 	fw_db_copy_text(statement, column + 1, row->device_id, sizeof(row->device_id));
 	fw_db_copy_text(statement, column + 2, row->product_id, sizeof(row->product_id));
 	fw_db_copy_text(statement, column + 3, row->firmware_id, sizeof(row->firmware_id));
-	return (struct fw_task_event){.task_id = row->task_id, .device_id = row->device_id,
-		.product_id = row->product_id, .firmware_id = row->firmware_id};
+	return (struct fw_task_event){.task_id = row->task_id,
+		.device_id = row->device_id,
+		.product_id = row->product_id,
+		.firmware_id = row->firmware_id};
 }
 
 static enum fw_status take_change(
@@ -161,7 +168,8 @@ enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct 
 	return take_change(events, NEXT_CHANGE, change);
 }
 
-enum fw_status fw_task_events_tell(struct fw_task_events *events, const struct fw_task_event *notice)
+enum fw_status fw_task_events_tell(
+	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	struct fw_change earlier;
 	enum fw_status status;
@@ -206,10 +214,11 @@ static enum fw_status tell_next_untold(struct fw_task_events *events)
 	notice.reason = reason;
 	sqlite3_reset(statement);
 	fw_slice_copy(fw_slice_of(notice.task_id), events->after_task, sizeof(events->after_task));
-	fw_slice_copy(fw_slice_of(notice.device_id), events->after_device, sizeof(events->after_device));
+	fw_slice_copy(
+		fw_slice_of(notice.device_id), events->after_device, sizeof(events->after_device));
 	if (status == FW_OK)
-		status = fw_transaction_pass_over(events->transaction, set_untold(events, &notice, false),
-			"that a row was told of");
+		status = fw_transaction_pass_over(events->transaction,
+			set_untold(events, &notice, false), "that a row was told of");
 	events->cleared |= status == FW_OK && sqlite3_changes(events->transaction->db) > 0;
 	if (status == FW_OK)
 		status = fw_task_events_tell(events, &notice);

@@ -30,7 +30,8 @@ bool fw_task_events_may_tell(struct fw_task_events *events);
 
 /* Queues the event. What operators made of the row before is taken out of the queue and told first,
  * as far as there is room. FW_OK, or an error. */
-enum fw_status fw_task_events_tell(struct fw_task_events *events, const struct fw_task_event *notice);
+enum fw_status fw_task_events_tell(
+	struct fw_task_events *events, const struct fw_task_event *notice);
 
 /* Sends the events of rows that are marked untold, as far as the rate and the outbox allow. *more:
  * the rate allows more at once. FW_OK, or an error. */

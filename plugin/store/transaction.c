@@ -10,15 +10,17 @@
 #define CHECKPOINT_PAGES 4000    /* 16 MiB: under load a transaction writes up to a third of it */
 #define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
 #define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
-#define PINNED_MS 60000          /* a reader for which checkpoints stand still so long does not end */
+/* a reader for which checkpoints stand still so long does not end */
+#define PINNED_MS 60000
 
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[MARK] = "UPDATE catalog_state SET plugin_writing = 1",
-	[UNMARK] = ("UPDATE catalog_state SET plugin_writing = 0, applied_sequence = max(applied_sequence, ?1),"
-		" clock_ms = ?2, clock_wall_ms = ?3, clock_boot_ms = ?4, clock_boot_id = ?5"),
+	[UNMARK] = ("UPDATE catalog_state SET plugin_writing = 0, applied_sequence = "
+		    "max(applied_sequence, ?1),"
+		    " clock_ms = ?2, clock_wall_ms = ?3, clock_boot_ms = ?4, clock_boot_id = ?5"),
 	[COMMIT] = "COMMIT",
 };
 
@@ -27,7 +29,9 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 	struct fw_clock_moment now, saved = {0};
 	sqlite3_stmt *statement = NULL;
 	int64_t steady_ms = 0;
-	int code = sqlite3_prepare_v2(transaction->db, "SELECT clock_ms, clock_wall_ms, clock_boot_ms, clock_boot_id FROM catalog_state", -1, &statement, NULL);
+	int code = sqlite3_prepare_v2(transaction->db,
+		"SELECT clock_ms, clock_wall_ms, clock_boot_ms, clock_boot_id FROM catalog_state",
+		-1, &statement, NULL);
 
 	if (code == SQLITE_OK)
 		code = sqlite3_step(statement);
@@ -35,16 +39,19 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 		steady_ms = sqlite3_column_int64(statement, 0);
 		saved.wall_ms = sqlite3_column_int64(statement, 1);
 		saved.boot_ms = sqlite3_column_int64(statement, 2);
-		snprintf(saved.boot_id, sizeof(saved.boot_id), "%s", (const char *)sqlite3_column_text(statement, 3));
+		snprintf(saved.boot_id, sizeof(saved.boot_id), "%s",
+			(const char *)sqlite3_column_text(statement, 3));
 	} else {
-		fw_error_set(error, "cannot read the saved clock: %s", sqlite3_errmsg(transaction->db));
+		fw_error_set(
+			error, "cannot read the saved clock: %s", sqlite3_errmsg(transaction->db));
 	}
 	sqlite3_finalize(statement);
 	if (code != SQLITE_ROW)
 		return fw_db_status(code);
 	fw_clock_read(&now);
 	fw_clock_resume(&transaction->clock, steady_ms, &saved, &now);
-	transaction->started_ms = transaction->presence_complete_since_ms = fw_clock_now(&transaction->clock);
+	transaction->started_ms = transaction->presence_complete_since_ms =
+		fw_clock_now(&transaction->clock);
 	memcpy(transaction->boot_id, now.boot_id, sizeof(transaction->boot_id));
 	return FW_OK;
 }
@@ -72,33 +79,40 @@ static void note_checkpoint(struct fw_transaction *transaction, int done)
 
 bool fw_transaction_pinned(const struct fw_transaction *transaction)
 {
-	return transaction->log_done < transaction->log_pages / 2 || transaction->tried_at - transaction->moved_at >= PINNED_MS;
+	return transaction->log_done < transaction->log_pages / 2 ||
+		transaction->tried_at - transaction->moved_at >= PINNED_MS;
 }
 
 const char *fw_transaction_hindrance(const struct fw_transaction *transaction)
 {
 	if (fw_transaction_pinned(transaction))
 		return "because some connection keeps a read transaction open: end it";
-	return "because read transactions overlap without end: let those who read make a pause, or read a copy (VACUUM INTO)";
+	return "because read transactions overlap without end: let those who read make a pause, or "
+	       "read a copy (VACUUM INTO)";
 }
 
-/* Each time the log has grown by so much. SQLite's own way is at every commit once it is so long, which is the same unless a reader keeps
- * the log from being started over: then every commit would wait for the disk, and with it the spool's writes on the broker thread. */
+/* Each time the log has grown by so much. SQLite's own way is at every commit once it is so long,
+ * which is the same unless a reader keeps the log from being started over: then every commit would
+ * wait for the disk, and with it the spool's writes on the broker thread. */
 static void checkpoint_when_due(struct fw_transaction *transaction)
 {
 	int total = 0, done = 0;
 
-	if (transaction->log_pages < transaction->checkpoint_at || fw_boot_ms() < transaction->next_checkpoint)
+	if (transaction->log_pages < transaction->checkpoint_at ||
+		fw_boot_ms() < transaction->next_checkpoint)
 		return;
-	transaction->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
+	transaction->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(
+		transaction->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
 	note_checkpoint(transaction, done);
 	if (transaction->checkpoint == FW_BUSY)
 		transaction->checkpoint = FW_OK;
 	if (transaction->checkpoint != FW_OK)
-		snprintf(transaction->trouble, sizeof(transaction->trouble), "its log cannot be brought into it: %s", sqlite3_errmsg(transaction->db));
+		snprintf(transaction->trouble, sizeof(transaction->trouble),
+			"its log cannot be brought into it: %s", sqlite3_errmsg(transaction->db));
 	else
 		transaction->checkpoint_at = transaction->log_pages + CHECKPOINT_PAGES;
-	transaction->next_checkpoint = transaction->checkpoint != FW_OK || done < total ? fw_boot_ms() + HINDERED_MS : 0;
+	transaction->next_checkpoint =
+		transaction->checkpoint != FW_OK || done < total ? fw_boot_ms() + HINDERED_MS : 0;
 }
 
 void fw_transaction_empty_log(struct fw_transaction *transaction)
@@ -106,8 +120,9 @@ void fw_transaction_empty_log(struct fw_transaction *transaction)
 	sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
-/* A connection that reads on and on keeps SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large WAL
- * Files"). Rather than fill the disk uplinks stay in the spool, which needs a small part of the room. */
+/* A connection that reads on and on keeps SQLite from starting the log over (sqlite.org/wal.html,
+ * "Avoiding Excessively Large WAL Files"). Rather than fill the disk uplinks stay in the spool,
+ * which needs a small part of the room. */
 static enum fw_status bound_log(struct fw_transaction *transaction)
 {
 	int total = 0, done = 0;
@@ -116,7 +131,8 @@ static enum fw_status bound_log(struct fw_transaction *transaction)
 		return FW_OK;
 	if (fw_boot_ms() >= transaction->next_checkpoint) {
 		transaction->next_checkpoint = fw_boot_ms() + HINDERED_MS;
-		if (sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_RESTART, &total, &done) == SQLITE_OK) {
+		if (sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_RESTART,
+			    &total, &done) == SQLITE_OK) {
 			transaction->log_pages = 0;
 			transaction->checkpoint_at = CHECKPOINT_PAGES;
 			transaction->next_checkpoint = 0;
@@ -124,24 +140,35 @@ static enum fw_status bound_log(struct fw_transaction *transaction)
 		}
 		note_checkpoint(transaction, done);
 	}
-	snprintf(transaction->trouble, sizeof(transaction->trouble), "its log has grown to %d MiB, %s", transaction->log_most >> 8, fw_transaction_hindrance(transaction));
+	snprintf(transaction->trouble, sizeof(transaction->trouble),
+		"its log has grown to %d MiB, %s", transaction->log_most >> 8,
+		fw_transaction_hindrance(transaction));
 	return FW_FAILED;
 }
 
-enum fw_status fw_transaction_open(struct fw_transaction *transaction, const char *path, bool sync_full, struct fw_error *error)
+enum fw_status fw_transaction_open(struct fw_transaction *transaction, const char *path,
+	bool sync_full, struct fw_error *error)
 {
 	enum fw_status status = fw_db_open(path, 50, &transaction->db, error);
 
 	if (status == FW_OK)
-		status = fw_db_exec(transaction->db, sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
-	/* the log is cut back to the size at which it is checkpointed when a long reader made it grow */
+		status = fw_db_exec(transaction->db,
+			sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+			error);
+	/* the log is cut back to the size at which it is checkpointed when a long reader made it
+	 * grow */
 	if (status == FW_OK)
-		status = fw_db_exec(transaction->db, "PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA cache_size = -16384;"
-			" PRAGMA journal_size_limit = 16384000", error);
+		status = fw_db_exec(transaction->db,
+			"PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA "
+			"cache_size = -16384;"
+			" PRAGMA journal_size_limit = 16384000",
+			error);
 	if (status == FW_OK)
-		status = fw_db_prepare(transaction->db, sql, transaction->statements, STATEMENTS, error);
+		status = fw_db_prepare(
+			transaction->db, sql, transaction->statements, STATEMENTS, error);
 	if (status == FW_OK)
-		sqlite3_wal_hook(transaction->db, note_log, transaction); /* in place of SQLite's own checkpoints */
+		/* in place of SQLite's own checkpoints */
+		sqlite3_wal_hook(transaction->db, note_log, transaction);
 	transaction->checkpoint_at = CHECKPOINT_PAGES;
 	transaction->log_most = LOG_MOST_PAGES;
 	return status == FW_OK ? resume_clock(transaction, error) : status;
@@ -168,10 +195,12 @@ void fw_transaction_close(struct fw_transaction *transaction)
 	transaction->db = NULL;
 }
 
-enum fw_status fw_transaction_applied(struct fw_transaction *transaction, uint64_t *out, struct fw_error *error)
+enum fw_status fw_transaction_applied(
+	struct fw_transaction *transaction, uint64_t *out, struct fw_error *error)
 {
 	int64_t applied = 0;
-	enum fw_status status = fw_db_integer(transaction->db, "SELECT applied_sequence FROM catalog_state", &applied, error);
+	enum fw_status status = fw_db_integer(
+		transaction->db, "SELECT applied_sequence FROM catalog_state", &applied, error);
 
 	*out = (uint64_t)applied;
 	return status;
@@ -184,15 +213,18 @@ enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 	/* the last rollback may have failed for want of memory */
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_transaction_rollback(transaction);
-	/* a disk that fails shows itself here first: only a checkpoint asks it (sqlite.org/pragma.html, "synchronous") */
+	/* a disk that fails shows itself here first: only a checkpoint asks it
+	 * (sqlite.org/pragma.html, "synchronous") */
 	if (transaction->checkpoint != FW_OK)
 		checkpoint_when_due(transaction);
-	status = transaction->checkpoint == FW_OK ? bound_log(transaction) : transaction->checkpoint;
+	status =
+		transaction->checkpoint == FW_OK ? bound_log(transaction) : transaction->checkpoint;
 	if (status != FW_OK)
 		return status;
 	status = fw_db_run(transaction->statements[BEGIN]);
 	if (status != FW_OK) {
-		snprintf(transaction->trouble, sizeof(transaction->trouble), "%s", sqlite3_errmsg(transaction->db));
+		snprintf(transaction->trouble, sizeof(transaction->trouble), "%s",
+			sqlite3_errmsg(transaction->db));
 		return status;
 	}
 	transaction->transaction++;
@@ -236,13 +268,15 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 
 void fw_transaction_rollback(struct fw_transaction *transaction)
 {
-	snprintf(transaction->trouble, sizeof(transaction->trouble), "%s", sqlite3_errmsg(transaction->db));
+	snprintf(transaction->trouble, sizeof(transaction->trouble), "%s",
+		sqlite3_errmsg(transaction->db));
 	drop_queued(transaction, 0);
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_db_exec(transaction->db, "ROLLBACK", NULL);
 }
 
-enum fw_status fw_transaction_end(struct fw_transaction *transaction, enum fw_status status, uint64_t applied)
+enum fw_status fw_transaction_end(
+	struct fw_transaction *transaction, enum fw_status status, uint64_t applied)
 {
 	if (status == FW_OK)
 		return fw_transaction_commit(transaction, applied);
@@ -267,14 +301,17 @@ enum fw_status fw_transaction_release(struct fw_transaction *transaction)
 	return fw_db_exec(transaction->db, "RELEASE uplink", NULL);
 }
 
-enum fw_status fw_transaction_pass_over(struct fw_transaction *transaction, enum fw_status status, const char *what)
+enum fw_status fw_transaction_pass_over(
+	struct fw_transaction *transaction, enum fw_status status, const char *what)
 {
 	if (status != FW_INVALID || sqlite3_get_autocommit(transaction->db))
 		return status;
 	if (fw_boot_ms() < transaction->next_refused_line)
 		return FW_OK;
 	transaction->next_refused_line = fw_boot_ms() + REFUSED_LINE_EVERY_MS;
-	fw_transaction_log(transaction, FW_LOG_WARNING, "the catalog's rules refuse %s, which is passed over: %s", what, sqlite3_errmsg(transaction->db));
+	fw_transaction_log(transaction, FW_LOG_WARNING,
+		"the catalog's rules refuse %s, which is passed over: %s", what,
+		sqlite3_errmsg(transaction->db));
 	return FW_OK;
 }
 
@@ -293,39 +330,50 @@ static bool make_room(struct fw_transaction *transaction)
 	return true;
 }
 
-enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
-	char *payload, size_t len, int qos)
+enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,
+	struct fw_slice product, struct fw_slice device, char *payload, size_t len, int qos)
 {
-	return fw_transaction_queue_expiring(transaction, kind, product, device, payload, len, qos, 0);
+	return fw_transaction_queue_expiring(
+		transaction, kind, product, device, payload, len, qos, 0);
 }
 
-enum fw_status fw_transaction_queue_expiring(struct fw_transaction *transaction, enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device,
-	char *payload, size_t len, int qos, uint32_t expiry_seconds)
+enum fw_status fw_transaction_queue_expiring(struct fw_transaction *transaction,
+	enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device, char *payload,
+	size_t len, int qos, uint32_t expiry_seconds)
 {
 	char topic[FW_TOPIC_BUFFER];
 	char *copy = NULL;
 
-	if (payload && fw_topic_format(topic, sizeof(topic), kind, product, device) && make_room(transaction))
+	if (payload && fw_topic_format(topic, sizeof(topic), kind, product, device) &&
+		make_room(transaction))
 		copy = strdup(topic);
 	if (!copy) {
 		free(payload);
 		return FW_NOMEM;
 	}
-	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_MESSAGE, .topic = copy, .payload = payload, .len = len,
-		.qos = qos, .expiry_seconds = expiry_seconds};
+	transaction->queued[transaction->queued_count++] =
+		(struct fw_outgoing){.kind = FW_OUTGOING_MESSAGE,
+			.topic = copy,
+			.payload = payload,
+			.len = len,
+			.qos = qos,
+			.expiry_seconds = expiry_seconds};
 	return FW_OK;
 }
 
-enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction, struct fw_slice product, struct fw_slice device, bool online)
+enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
+	struct fw_slice product, struct fw_slice device, bool online)
 {
 	char *key = NULL;
 	int len = -1;
 
 	if (make_room(transaction))
-		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
+		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len,
+			device.at);
 	if (len < 0)
 		return FW_NOMEM;
-	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .qos = online};
+	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){
+		.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .qos = online};
 	return FW_OK;
 }
 
@@ -337,7 +385,8 @@ size_t fw_transaction_room(const struct fw_transaction *transaction)
 	return room > taken ? room - taken : 0;
 }
 
-void fw_transaction_log(struct fw_transaction *transaction, enum fw_log_level level, const char *format, ...)
+void fw_transaction_log(
+	struct fw_transaction *transaction, enum fw_log_level level, const char *format, ...)
 {
 	char *text = NULL;
 	va_list arguments;
@@ -350,5 +399,9 @@ void fw_transaction_log(struct fw_transaction *transaction, enum fw_log_level le
 		return;
 	/* what operators and SQLite say may have any bytes */
 	fw_make_line(text);
-	fw_outbox_put(transaction->outbox, (struct fw_outgoing){.kind = FW_OUTGOING_LOG, .payload = text, .len = (size_t)len, .qos = (int)level});
+	fw_outbox_put(transaction->outbox,
+		(struct fw_outgoing){.kind = FW_OUTGOING_LOG,
+			.payload = text,
+			.len = (size_t)len,
+			.qos = (int)level});
 }

@@ -9,9 +9,11 @@
 enum statement { WAITING_AFTER, RUNNING_TASKS, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[WAITING_AFTER] = "SELECT device_id FROM task_device"
+	[WAITING_AFTER] =
+		"SELECT device_id FROM task_device"
 		" WHERE task_id = ?1 AND device_id > ?2 AND state = 'waiting' ORDER BY device_id",
-	[RUNNING_TASKS] = "SELECT t.task_id, c.product_id FROM task t"
+	[RUNNING_TASKS] =
+		"SELECT t.task_id, c.product_id FROM task t"
 		" JOIN task_count c ON c.task_id = t.task_id WHERE t.mode = 'push'"
 		" AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position",
 };
@@ -40,7 +42,8 @@ enum fw_status fw_waiting_rows_open(
 	waiting_rows->last = &waiting_rows->first;
 	waiting_rows->by_task = fw_table_new(0);
 	if (waiting_rows->by_task)
-		status = fw_db_prepare(transaction->db, sql, waiting_rows->statements, STATEMENTS, error);
+		status = fw_db_prepare(
+			transaction->db, sql, waiting_rows->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_waiting_rows_close(waiting_rows);
 		return status;
@@ -110,8 +113,8 @@ bool fw_waiting_rows_wait(const struct fw_waiting_rows *waiting_rows)
 	return waiting_rows->first != NULL;
 }
 
-enum fw_status fw_waiting_rows_find(
-	struct fw_waiting_rows *waiting_rows, struct fw_device_name *found, size_t most, size_t *count)
+enum fw_status fw_waiting_rows_find(struct fw_waiting_rows *waiting_rows,
+	struct fw_device_name *found, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = waiting_rows->statements[WAITING_AFTER];
 	const struct sweep *sweep = waiting_rows->first;
@@ -134,8 +137,8 @@ enum fw_status fw_waiting_rows_find(
 void fw_waiting_rows_passed(struct fw_waiting_rows *waiting_rows, const char *last, bool done)
 {
 	if (last)
-		fw_slice_copy(
-			fw_slice_of(last), waiting_rows->first->after, sizeof(waiting_rows->first->after));
+		fw_slice_copy(fw_slice_of(last), waiting_rows->first->after,
+			sizeof(waiting_rows->first->after));
 	if (done)
 		drop_first(waiting_rows);
 }

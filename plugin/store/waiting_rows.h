@@ -27,8 +27,8 @@ bool fw_waiting_rows_wait(const struct fw_waiting_rows *waiting_rows);
 
 /* The devices of the next waiting rows of the first sweep, of which there must be one: at most
  * `most` into `found`, sets *count; fewer than `most`: it ends with them. FW_OK, or an error. */
-enum fw_status fw_waiting_rows_find(
-	struct fw_waiting_rows *waiting_rows, struct fw_device_name *found, size_t most, size_t *count);
+enum fw_status fw_waiting_rows_find(struct fw_waiting_rows *waiting_rows,
+	struct fw_device_name *found, size_t most, size_t *count);
 
 /* The first sweep came as far as the device `last` (NULL: no further), and that is kept. `done`:
  * none of its rows is left. */

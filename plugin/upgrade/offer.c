@@ -11,7 +11,8 @@ char *fw_offer_write(const struct fw_hosting *hosting, const struct fw_firmware 
 	if (!firmware->url_apart)
 		return fw_message_write_offer(firmware->rendered, now, message_id, len);
 	url = fw_hosting_url(hosting, product, device, firmware->firmware_id, firmware->file, now);
-	payload = url ? fw_message_write_offer_at(firmware->rendered, url, now, message_id, len) : NULL;
+	payload = url ? fw_message_write_offer_at(firmware->rendered, url, now, message_id, len)
+		      : NULL;
 	free(url);
 	return payload;
 }

@@ -1,7 +1,9 @@
-/* The cache's keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above. "Not found" is cached too, but a
- * product or a version that is not in the catalog in a table apart: a device can make up any number of them, and shall not push out
- * what others ask for. Whenever the catalog's generation moved both tables, and when one is full that one, are given up before the next
- * answer, and freed a few entries at each; what is asked again costs one indexed look-up. */
+/* The cache's keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above.
+ * "Not found" is cached too, but a product or a version that is not in the catalog in a table
+ * apart: a device can make up any number of them, and shall not push out what others ask for.
+ * Whenever the catalog's generation moved both tables, and when one is full that one, are given up
+ * before the next answer, and freed a few entries at each; what is asked again costs one indexed
+ * look-up. */
 #include "upgrade/resolver.h"
 
 #include <stdlib.h>
@@ -9,17 +11,18 @@
 
 #include "base/table.h"
 
-#define KNOWN_MAX 65536u   /* entries */
+#define KNOWN_MAX 65536u /* entries */
 #define UNKNOWN_MAX 16384u
 #define FREED_AN_ANSWER 64u /* an answer adds four entries at most, so this catches up */
 
-/* What nearly every pull of a product asks, kept with the product: with thousands of products each look-up saved is memory not waited for. */
+/* What nearly every pull of a product asks, kept with the product: with thousands of products each
+ * look-up saved is memory not waited for. */
 struct shortcut {
 	bool has_latest;
 	const struct fw_firmware *latest; /* NULL: there is none */
 	size_t version_len;               /* of the current version asked for last; 0: none yet */
 	char version[32];
-	int64_t order;                    /* of that version, 0: not in the catalog */
+	int64_t order; /* of that version, 0: not in the catalog */
 };
 
 struct entry {
@@ -60,8 +63,9 @@ static const char *put_text(char **at, const char *text)
 
 struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware)
 {
-	struct fw_firmware *copy = malloc(sizeof(*copy) + text_room(firmware->version) + text_room(firmware->rendered) +
-		text_room(firmware->firmware_id) + text_room(firmware->file));
+	struct fw_firmware *copy = malloc(sizeof(*copy) + text_room(firmware->version) +
+		text_room(firmware->rendered) + text_room(firmware->firmware_id) +
+		text_room(firmware->file));
 	char *at;
 
 	if (!copy)
@@ -83,7 +87,8 @@ static void entry_free(void *value)
 	free(entry);
 }
 
-struct fw_resolver *fw_resolver_new(const struct fw_resolver_source *source, const struct fw_unapplied *unapplied)
+struct fw_resolver *fw_resolver_new(
+	const struct fw_resolver_source *source, const struct fw_unapplied *unapplied)
 {
 	struct fw_resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -126,7 +131,8 @@ uint64_t fw_resolver_generation(const struct fw_resolver *resolver)
 static enum fw_status refresh(struct fw_resolver *resolver)
 {
 	uint64_t generation;
-	enum fw_status status = resolver->source->generation(resolver->source->context, &generation);
+	enum fw_status status =
+		resolver->source->generation(resolver->source->context, &generation);
 	bool moved;
 
 	if (status != FW_OK)
@@ -141,17 +147,20 @@ static enum fw_status refresh(struct fw_resolver *resolver)
 	return FW_OK;
 }
 
-static enum fw_status ask_source(const struct fw_resolver_source *source, const struct question *question, struct entry *entry)
+static enum fw_status ask_source(const struct fw_resolver_source *source,
+	const struct question *question, struct entry *entry)
 {
 	switch (question->kind) {
 	case 'p':
 		return source->product(source->context, question->product, &entry->product);
 	case 'v':
-		return source->by_version(source->context, question->product, question->version, &entry->firmware);
+		return source->by_version(
+			source->context, question->product, question->version, &entry->firmware);
 	case 'l':
 		return source->latest(source->context, question->product, &entry->firmware);
 	default:
-		return source->next(source->context, question->product, question->order, &entry->firmware);
+		return source->next(
+			source->context, question->product, question->order, &entry->firmware);
 	}
 }
 
@@ -176,12 +185,16 @@ static size_t make_key(const struct question *question, char *key)
 	return len;
 }
 
-static struct fw_table *place_of(struct fw_resolver *resolver, const struct question *question, enum fw_status status)
+static struct fw_table *place_of(
+	struct fw_resolver *resolver, const struct question *question, enum fw_status status)
 {
-	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v') ? resolver->unknown : resolver->known;
+	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v')
+		? resolver->unknown
+		: resolver->known;
 }
 
-static enum fw_status load(struct fw_resolver *resolver, const struct question *question, struct fw_slice key, struct entry **out)
+static enum fw_status load(struct fw_resolver *resolver, const struct question *question,
+	struct fw_slice key, struct entry **out)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 	enum fw_status status;
@@ -201,7 +214,8 @@ static enum fw_status load(struct fw_resolver *resolver, const struct question *
 }
 
 /* The cached entry, whatever its status; FW_OK or the source's error. */
-static enum fw_status look_up(struct fw_resolver *resolver, const struct question *question, struct entry **out)
+static enum fw_status look_up(
+	struct fw_resolver *resolver, const struct question *question, struct entry **out)
 {
 	char buffer[KEY_MAX];
 	struct fw_slice key;
@@ -221,16 +235,19 @@ static enum fw_status look_up(struct fw_resolver *resolver, const struct questio
 }
 
 /* A new answer begins: FW_OK with the product's entry, FW_NOT_FOUND, or the source's error. */
-static enum fw_status find_product(struct fw_resolver *resolver, struct fw_slice product, struct entry **out)
+static enum fw_status find_product(
+	struct fw_resolver *resolver, struct fw_slice product, struct entry **out)
 {
 	enum fw_status status = refresh(resolver);
 
 	if (status == FW_OK)
-		status = look_up(resolver, &(struct question){.kind = 'p', .product = product}, out);
+		status =
+			look_up(resolver, &(struct question){.kind = 'p', .product = product}, out);
 	return status == FW_OK ? (*out)->status : status;
 }
 
-enum fw_status fw_resolver_product(struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out)
+enum fw_status fw_resolver_product(
+	struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out)
 {
 	struct entry *entry;
 	enum fw_status status = find_product(resolver, product, &entry);
@@ -241,7 +258,8 @@ enum fw_status fw_resolver_product(struct fw_resolver *resolver, struct fw_slice
 }
 
 /* *out is NULL when there is no such firmware. */
-static enum fw_status firmware(struct fw_resolver *resolver, const struct question *question, const struct fw_firmware **out)
+static enum fw_status firmware(struct fw_resolver *resolver, const struct question *question,
+	const struct fw_firmware **out)
 {
 	struct entry *entry;
 	enum fw_status status = look_up(resolver, question, &entry);
@@ -250,12 +268,15 @@ static enum fw_status firmware(struct fw_resolver *resolver, const struct questi
 	return status;
 }
 
-static enum fw_status by_version(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice version, const struct fw_firmware **out)
+static enum fw_status by_version(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice version, const struct fw_firmware **out)
 {
-	return firmware(resolver, &(struct question){.kind = 'v', .product = product, .version = version}, out);
+	return firmware(resolver,
+		&(struct question){.kind = 'v', .product = product, .version = version}, out);
 }
 
-enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice device, char *version, size_t size)
+enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice device, char *version, size_t size)
 {
 	struct fw_slice unapplied = fw_unapplied_version(resolver->unapplied, product, device);
 
@@ -264,12 +285,15 @@ enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct f
 		version[unapplied.len] = '\0';
 		return FW_OK;
 	}
-	return resolver->source->device_version(resolver->source->context, product, device, version, size);
+	return resolver->source->device_version(
+		resolver->source->context, product, device, version, size);
 }
 
-enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice firmware_id, char *version, size_t size)
+enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice firmware_id, char *version, size_t size)
 {
-	return resolver->source->version_of(resolver->source->context, product, firmware_id, version, size);
+	return resolver->source->version_of(
+		resolver->source->context, product, firmware_id, version, size);
 }
 
 /* What the device runs: its word in the pull, or else the recorded version. */
@@ -280,7 +304,8 @@ struct current {
 };
 
 /* The place of a version among the product's, 0: it has none. */
-static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice product, struct fw_slice version, struct shortcut *shortcut, int64_t *out)
+static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice version, struct shortcut *shortcut, int64_t *out)
 {
 	const struct fw_firmware *known;
 	enum fw_status status;
@@ -299,14 +324,16 @@ static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice p
 	return FW_OK;
 }
 
-static enum fw_status find_current(struct fw_resolver *resolver, const struct fw_pull *pull, struct shortcut *shortcut, struct current *current)
+static enum fw_status find_current(struct fw_resolver *resolver, const struct fw_pull *pull,
+	struct shortcut *shortcut, struct current *current)
 {
 	enum fw_status status;
 
 	current->version = pull->current;
 	current->order = 0;
 	if (!current->version.len) {
-		status = fw_resolver_device_version(resolver, pull->product, pull->device, current->buffer, sizeof(current->buffer));
+		status = fw_resolver_device_version(resolver, pull->product, pull->device,
+			current->buffer, sizeof(current->buffer));
 		if (status == FW_NOT_FOUND)
 			return FW_OK;
 		if (status != FW_OK)
@@ -319,34 +346,42 @@ static enum fw_status find_current(struct fw_resolver *resolver, const struct fw
 /* What a device is to get that names no version. */
 struct candidate {
 	const struct fw_firmware *firmware; /* NULL: there is none */
-	bool of_task;   /* of an open row; without firmware: one that is under way, and nothing can be handed out for */
+	/* of an open row; without firmware: one that is under way, and nothing can be handed out
+	 * for */
+	bool of_task;
 	bool under_way; /* of the row that is under way */
 	bool downgrade; /* also to a device that runs a higher version */
 };
 
-static bool is_closed(const struct fw_resolver *resolver, const struct fw_pull *pull, const struct fw_open_row *row)
+static bool is_closed(const struct fw_resolver *resolver, const struct fw_pull *pull,
+	const struct fw_open_row *row)
 {
-	return fw_unapplied_closed(resolver->unapplied, pull->product, pull->device, fw_slice_of(row->firmware_id), fw_slice_of(row->version));
+	return fw_unapplied_closed(resolver->unapplied, pull->product, pull->device,
+		fw_slice_of(row->firmware_id), fw_slice_of(row->version));
 }
 
-static bool is_above(const struct current *current, int64_t order, struct fw_slice version, bool downgrade)
+static bool is_above(
+	const struct current *current, int64_t order, struct fw_slice version, bool downgrade)
 {
 	return !fw_slice_equal(current->version, version) && (current->order < order || downgrade);
 }
 
-/* Step 3: the open row under way, or else the lowest or highest one that the device may have, that no unapplied uplink has closed. One
- * upgrade at a time. */
-static enum fw_status find_open_row(struct fw_resolver *resolver, const struct fw_pull *pull, enum fw_pull_policy policy, const struct current *current,
-	struct candidate *out)
+/* Step 3: the open row under way, or else the lowest or highest one that the device may have, that
+ * no unapplied uplink has closed. One upgrade at a time. */
+static enum fw_status find_open_row(struct fw_resolver *resolver, const struct fw_pull *pull,
+	enum fw_pull_policy policy, const struct current *current, struct candidate *out)
 {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
 	size_t count = 0, i = 0;
-	enum fw_status status = resolver->source->open_rows(resolver->source->context, pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
+	enum fw_status status = resolver->source->open_rows(resolver->source->context,
+		pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	for (; i < count; i++) {
-		bool wanted = rows[i].processing || is_above(current, rows[i].order, fw_slice_of(rows[i].version), rows[i].downgrade);
+		bool wanted = rows[i].processing ||
+			is_above(current, rows[i].order, fw_slice_of(rows[i].version),
+				rows[i].downgrade);
 
 		/* a row that is not for it holds up no other, but the policy */
 		out->of_task |= !is_closed(resolver, pull, &rows[i]);
@@ -357,11 +392,14 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 		return FW_OK;
 	out->downgrade = rows[i].downgrade;
 	out->under_way = rows[i].processing;
-	return rows[i].offered ? by_version(resolver, pull->product, fw_slice_of(rows[i].version), &out->firmware) : FW_OK;
+	return rows[i].offered
+		? by_version(resolver, pull->product, fw_slice_of(rows[i].version), &out->firmware)
+		: FW_OK;
 }
 
 /* Step 4. */
-static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct fw_pull *pull, struct entry *product, int64_t order, const struct fw_firmware **out)
+static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct fw_pull *pull,
+	struct entry *product, int64_t order, const struct fw_firmware **out)
 {
 	struct shortcut *shortcut = &product->shortcut;
 	enum fw_status status = FW_OK;
@@ -370,9 +408,13 @@ static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct
 	if (product->product.policy == FW_POLICY_TASK)
 		return FW_OK;
 	if (product->product.policy == FW_POLICY_STEPWISE)
-		return firmware(resolver, &(struct question){.kind = 'n', .product = pull->product, .order = order}, out);
+		return firmware(resolver,
+			&(struct question){.kind = 'n', .product = pull->product, .order = order},
+			out);
 	if (!shortcut->has_latest) {
-		status = firmware(resolver, &(struct question){.kind = 'l', .product = pull->product}, &shortcut->latest);
+		status = firmware(resolver,
+			&(struct question){.kind = 'l', .product = pull->product},
+			&shortcut->latest);
 		shortcut->has_latest = status == FW_OK;
 	}
 	*out = status == FW_OK ? shortcut->latest : NULL;
@@ -387,7 +429,8 @@ static enum fw_status offer(struct fw_answer *out, const struct fw_firmware *fou
 }
 
 /* Step 2. */
-static enum fw_status answer_request(struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
+static enum fw_status answer_request(
+	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	const struct fw_firmware *wanted;
 	enum fw_status status = by_version(resolver, pull->product, pull->request, &wanted);
@@ -400,8 +443,10 @@ static enum fw_status answer_request(struct fw_resolver *resolver, const struct 
 	return FW_OK;
 }
 
-/* Does the pull come from before the restart into what the device said it has installed? Then it names what it ran before that. */
-static enum fw_status is_before_restart(struct fw_resolver *resolver, const struct fw_pull *pull, const struct fw_product *product, bool *before)
+/* Does the pull come from before the restart into what the device said it has installed? Then it
+ * names what it ran before that. */
+static enum fw_status is_before_restart(struct fw_resolver *resolver, const struct fw_pull *pull,
+	const struct fw_product *product, bool *before)
 {
 	const struct fw_resolver_source *source = resolver->source;
 	char version[FW_VERSION_BUFFER];
@@ -412,9 +457,12 @@ static enum fw_status is_before_restart(struct fw_resolver *resolver, const stru
 		return FW_OK;
 	/* not applied yet: the catalog has the version before */
 	if (fw_unapplied_completed(resolver->unapplied, pull->product, pull->device))
-		status = source->device_version(source->context, pull->product, pull->device, version, sizeof(version));
-	else if ((product->completing || resolver->completions) && !fw_unapplied_version(resolver->unapplied, pull->product, pull->device).len)
-		status = source->completed_from(source->context, pull->product, pull->device, pull->now, version, sizeof(version));
+		status = source->device_version(
+			source->context, pull->product, pull->device, version, sizeof(version));
+	else if ((product->completing || resolver->completions) &&
+		!fw_unapplied_version(resolver->unapplied, pull->product, pull->device).len)
+		status = source->completed_from(source->context, pull->product, pull->device,
+			pull->now, version, sizeof(version));
 	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
@@ -423,18 +471,21 @@ static bool may_have(const struct candidate *candidate, const struct current *cu
 {
 	const struct fw_firmware *found = candidate->firmware;
 
-	return found && found->ready && is_above(current, found->order, fw_slice_of(found->version), candidate->downgrade);
+	return found && found->ready &&
+		is_above(current, found->order, fw_slice_of(found->version), candidate->downgrade);
 }
 
-static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver, const struct fw_pull *pull, const struct fw_product *product,
-	const struct current *current, const struct fw_firmware *found, struct fw_answer *out)
+static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
+	const struct fw_pull *pull, const struct fw_product *product, const struct current *current,
+	const struct fw_firmware *found, struct fw_answer *out)
 {
 	const struct fw_resolver_source *source = resolver->source;
 	bool mislabelled = false;
 	enum fw_status status = FW_NOT_FOUND;
 
 	if (product->mislabelled)
-		status = source->is_mislabelled(source->context, pull->product, pull->device, found->firmware_id, current->version, &mislabelled);
+		status = source->is_mislabelled(source->context, pull->product, pull->device,
+			found->firmware_id, current->version, &mislabelled);
 	if (status != FW_OK && status != FW_NOT_FOUND)
 		return status;
 	out->watched = status == FW_OK;
@@ -445,16 +496,19 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver, con
 }
 
 /* Steps 3 to 5. What is under way is told again, whatever the device said before. */
-static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull, struct entry *product, struct fw_answer *out)
+static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull,
+	struct entry *product, struct fw_answer *out)
 {
 	struct candidate candidate = {.firmware = NULL};
 	struct current current;
 	enum fw_status status = find_current(resolver, pull, &product->shortcut, &current);
 
 	if (status == FW_OK && product->product.open_tasks)
-		status = find_open_row(resolver, pull, product->product.policy, &current, &candidate);
+		status = find_open_row(
+			resolver, pull, product->product.policy, &current, &candidate);
 	if (status == FW_OK && !candidate.of_task)
-		status = policy_firmware(resolver, pull, product, current.order, &candidate.firmware);
+		status = policy_firmware(
+			resolver, pull, product, current.order, &candidate.firmware);
 	if (status != FW_OK)
 		return status;
 	out->of_task = candidate.of_task;
@@ -465,10 +519,12 @@ static enum fw_status answer_candidate(struct fw_resolver *resolver, const struc
 		status = is_before_restart(resolver, pull, &product->product, &out->before_restart);
 	if (status != FW_OK || out->before_restart)
 		return status;
-	return offer_unless_mislabelled(resolver, pull, &product->product, &current, candidate.firmware, out);
+	return offer_unless_mislabelled(
+		resolver, pull, &product->product, &current, candidate.firmware, out);
 }
 
-enum fw_status fw_resolver_answer(struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
+enum fw_status fw_resolver_answer(
+	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	struct entry *entry;
 	enum fw_status status = find_product(resolver, pull->product, &entry);

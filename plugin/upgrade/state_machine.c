@@ -1,7 +1,9 @@
-/* The transitions of a task's row, as a table: what is not in it changes nothing. Guards are the only logic.
+/* The transitions of a task's row, as a table: what is not in it changes nothing. Guards are the
+ * only logic.
  *
- * Invariants: success is never left. canceled, and a failure that was the device's own word, are left by an operator's
- * step alone. Only START counts an attempt. Every way into success, failed or canceled carries FINISH. */
+ * Invariants: success is never left. canceled, and a failure that was the device's own word, are
+ * left by an operator's step alone. Only START counts an attempt. Every way into success, failed or
+ * canceled carries FINISH. */
 #include "upgrade/state_machine.h"
 
 #define WAITING FW_UPGRADE_WAITING
@@ -14,37 +16,51 @@
 #define PROGRESS FW_ACT_PROGRESS
 #define FINISH FW_ACT_FINISH
 
-/* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure, reason} */
+/* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure,
+ * reason} */
 static const struct fw_transition rules[] = {
-	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0, {true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
-	/* a pull is a word of the upgrade: no response timeout is due, and who comes back may go on */
-	{WAITING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0,
+		{true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
+	/* a pull is a word of the upgrade: no response timeout is due, and who comes back may go on
+	 */
+	{WAITING, FW_EVENT_PULLED, 0, 0,
+		{true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
 	/* late: the row came back to waiting because nothing was heard */
-	{WAITING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, FW_ACT_RESUME | RESPONDED, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_ACCEPTED, 0, 0,
+		{true, PROCESSING, FW_ACT_RESUME | RESPONDED, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_PROGRESS, 0, 0,
 		{true, PROCESSING, FW_ACT_RESUME | RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
-	{WAITING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
-	{WAITING, FW_EVENT_COMPLETED, 0, 0, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
-	{WAITING, FW_EVENT_FAILED, 0, 0, {true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{WAITING, FW_EVENT_REFUSED, 0, 0,
+		{true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
+	{WAITING, FW_EVENT_COMPLETED, 0, 0,
+		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_FAILED, 0, 0,
+		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
 	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
 		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
 	{WAITING, FW_EVENT_STOP, 0, 0, {true, CANCELED, FINISH, FW_FAILURE_NONE, NULL}},
 
-	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and gets it again, and the
-	 * clock goes on */
+	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and
+	 * gets it again, and the clock goes on */
 	{PROCESSING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
-	{PROCESSING, FW_EVENT_PROGRESS, 0, 0, {true, PROCESSING, RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
-	{PROCESSING, FW_EVENT_REFUSED, 0, 0, {true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
-	{PROCESSING, FW_EVENT_COMPLETED, 0, 0, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
-	{PROCESSING, FW_EVENT_FAILED, 0, 0, {true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
-	{PROCESSING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_PROGRESS, 0, 0,
+		{true, PROCESSING, RESPONDED | PROGRESS, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_REFUSED, 0, 0,
+		{true, FAILED, RESPONDED | FINISH, FW_FAILURE_REFUSED, NULL}},
+	{PROCESSING, FW_EVENT_COMPLETED, 0, 0,
+		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{PROCESSING, FW_EVENT_FAILED, 0, 0,
+		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{PROCESSING, FW_EVENT_REPORTED_TARGET, 0, 0,
+		{true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SAID_DONE, 0,
 		{true, FAILED, FINISH, FW_FAILURE_VERSION, "still runs %s after the upgrade"}},
 	/* it came back and tells nothing of the upgrade: it lost it, or never got it */
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE | FW_FACT_USED_UP, FW_FACT_ANSWERED,
-		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED,
+			"gone after each of %d attempts"}},
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, FW_FACT_ANSWERED,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 	/* it came back in the middle of it, and may go on */
@@ -55,35 +71,44 @@ static const struct fw_transition rules[] = {
 	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_PRESENT, 0,
 		{true, FAILED, FINISH, FW_FAILURE_RESPONSE, "response timeout"}},
 	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_USED_UP, 0,
-		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED,
+			"gone after each of %d attempts"}},
 	{PROCESSING, FW_EVENT_NO_RESPONSE, 0, 0,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_INTERRUPTED, FW_FACT_USED_UP, 0,
-		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED,
+			"gone after each of %d attempts"}},
 	{PROCESSING, FW_EVENT_INTERRUPTED, 0, 0,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
-	{PROCESSING, FW_EVENT_TIMEOUT, 0, 0, {true, FAILED, FINISH, FW_FAILURE_TIMEOUT, "upgrade timeout"}},
+	{PROCESSING, FW_EVENT_TIMEOUT, 0, 0,
+		{true, FAILED, FINISH, FW_FAILURE_TIMEOUT, "upgrade timeout"}},
 
 	/* a failure that was the broker's verdict is overturned by the facts */
-	{FAILED, FW_EVENT_COMPLETED, 0, FW_FACT_BY_DEVICE, {true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
+	{FAILED, FW_EVENT_COMPLETED, 0, FW_FACT_BY_DEVICE,
+		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
 	/* the device's own reason says more than the broker's */
-	{FAILED, FW_EVENT_FAILED, 0, FW_FACT_BY_DEVICE, {true, FAILED, RESPONDED | PROGRESS, FW_FAILURE_DEVICE, NULL}},
-	{FAILED, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_BY_DEVICE, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	{FAILED, FW_EVENT_FAILED, 0, FW_FACT_BY_DEVICE,
+		{true, FAILED, RESPONDED | PROGRESS, FW_FAILURE_DEVICE, NULL}},
+	{FAILED, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_BY_DEVICE,
+		{true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
 	/* the link was dead: nobody was there to answer */
 	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
-		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED, "gone after each of %d attempts"}},
+		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED,
+			"gone after each of %d attempts"}},
 	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT, 0,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 };
 
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
-struct fw_upgrade_step fw_state_machine_step(enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts)
+struct fw_upgrade_step fw_state_machine_step(
+	enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts)
 {
 	for (size_t i = 0; i < RULES; i++) {
 		const struct fw_transition *rule = &rules[i];
 
-		if (rule->from == state && rule->event == event && (facts & rule->yes) == rule->yes && !(facts & rule->no))
+		if (rule->from == state && rule->event == event &&
+			(facts & rule->yes) == rule->yes && !(facts & rule->no))
 			return rule->step;
 	}
 	return (struct fw_upgrade_step){.state = state};
@@ -124,11 +149,26 @@ static const char *const event_names[FW_UPGRADE_EVENTS] = {
 };
 
 static const char *const fact_names[FW_UPGRADE_FACTS] = {
-	"push", "failed by device", "present", "said done", "answered", "elsewhere", "used up", "downgrade allowed", "no verdict",
+	"push",
+	"failed by device",
+	"present",
+	"said done",
+	"answered",
+	"elsewhere",
+	"used up",
+	"downgrade allowed",
+	"no verdict",
 };
 
 static const char *const action_names[FW_UPGRADE_ACTIONS] = {
-	"responded", "start", "resume", "progress", "finish", "requeue", "count", "watch",
+	"responded",
+	"start",
+	"resume",
+	"progress",
+	"finish",
+	"requeue",
+	"count",
+	"watch",
 };
 
 static const char *const failure_names[FW_FAILURES] = {

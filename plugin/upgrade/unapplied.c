@@ -1,6 +1,7 @@
-/* Two generations, as the store applies in order: entries are made in `young`; once all that `old` holds is applied, `old` is
- * forgotten whole and `young` takes its place. Invariant: every sequence in `old` is at most `old_last`.
- * After a long lock of the catalog there may be a million of them: what is forgotten is freed a few at each call. */
+/* Two generations, as the store applies in order: entries are made in `young`; once all that `old`
+ * holds is applied, `old` is forgotten whole and `young` takes its place. Invariant: every sequence
+ * in `old` is at most `old_last`. After a long lock of the catalog there may be a million of them:
+ * what is forgotten is freed a few at each call. */
 #include "upgrade/unapplied.h"
 
 #include <stdlib.h>
@@ -11,11 +12,12 @@
 #define FREED_A_CALL 64u /* a call adds one device at most, so this catches up */
 
 struct device {
-	char *version; /* NULL: nothing new */
+	char *version;  /* NULL: nothing new */
 	bool completed; /* the version is that of an upgrade it has completed */
 	char *closed[FW_UNAPPLIED_CLOSED_MAX];
 	size_t closed_count;
-	char *product; /* of an entry whose key is the device id alone, and which has nothing else */
+	/* of an entry whose key is the device id alone, and which has nothing else */
+	char *product;
 };
 
 struct fw_unapplied {
@@ -66,7 +68,9 @@ void fw_unapplied_free(struct fw_unapplied *unapplied)
 
 bool fw_unapplied_has_room(const struct fw_unapplied *unapplied)
 {
-	return fw_table_count(unapplied->young) + fw_table_count(unapplied->old) + unapplied->retired.count < FW_UNAPPLIED_MAX;
+	return fw_table_count(unapplied->young) + fw_table_count(unapplied->old) +
+		unapplied->retired.count <
+		FW_UNAPPLIED_MAX;
 }
 
 static struct device *young_device(struct fw_unapplied *unapplied, struct fw_slice key)
@@ -92,15 +96,16 @@ static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 		return FW_NOMEM;
 	if (device->closed_count == FW_UNAPPLIED_CLOSED_MAX) {
 		free(device->closed[0]);
-		memmove(device->closed, device->closed + 1, sizeof(device->closed) - sizeof(device->closed[0]));
+		memmove(device->closed, device->closed + 1,
+			sizeof(device->closed) - sizeof(device->closed[0]));
 		device->closed_count--;
 	}
 	device->closed[device->closed_count++] = copy;
 	return FW_OK;
 }
 
-enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id,
-	struct fw_slice version, struct fw_slice closed)
+enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product,
+	struct fw_slice device_id, struct fw_slice version, struct fw_slice closed)
 {
 	char key[FW_DEVICE_KEY];
 	struct device *device = young_device(unapplied, fw_device_key(key, product, device_id));
@@ -124,7 +129,8 @@ static struct device *find(const struct fw_table *table, struct fw_slice key)
 	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
 }
 
-struct fw_slice fw_unapplied_product(const struct fw_unapplied *unapplied, struct fw_slice device_id)
+struct fw_slice fw_unapplied_product(
+	const struct fw_unapplied *unapplied, struct fw_slice device_id)
 {
 	const struct device *device = find(unapplied->old, device_id);
 
@@ -133,7 +139,8 @@ struct fw_slice fw_unapplied_product(const struct fw_unapplied *unapplied, struc
 	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
 }
 
-enum fw_status fw_unapplied_hear(struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
+enum fw_status fw_unapplied_hear(
+	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	struct device *device;
 
@@ -161,12 +168,14 @@ static void turn_over(struct fw_unapplied *unapplied, uint64_t applied, uint64_t
 
 void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last)
 {
-	if (applied >= unapplied->old_last && fw_table_count(unapplied->young) + fw_table_count(unapplied->old) > 0)
+	if (applied >= unapplied->old_last &&
+		fw_table_count(unapplied->young) + fw_table_count(unapplied->old) > 0)
 		turn_over(unapplied, applied, last);
 	fw_retired_free_some(&unapplied->retired, FREED_A_CALL, device_free);
 }
 
-bool fw_unapplied_completed(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
+bool fw_unapplied_completed(
+	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
 	char buffer[FW_DEVICE_KEY];
@@ -181,7 +190,8 @@ bool fw_unapplied_completed(const struct fw_unapplied *unapplied, struct fw_slic
 	return false;
 }
 
-struct fw_slice fw_unapplied_version(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
+struct fw_slice fw_unapplied_version(
+	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
 	char buffer[FW_DEVICE_KEY];
@@ -196,7 +206,8 @@ struct fw_slice fw_unapplied_version(const struct fw_unapplied *unapplied, struc
 	return (struct fw_slice){NULL, 0};
 }
 
-static bool device_closed(const struct device *device, struct fw_slice firmware_id, struct fw_slice version)
+static bool device_closed(
+	const struct device *device, struct fw_slice firmware_id, struct fw_slice version)
 {
 	for (size_t i = 0; device && i < device->closed_count; i++) {
 		struct fw_slice done = fw_slice_of(device->closed[i]);
@@ -207,8 +218,8 @@ static bool device_closed(const struct device *device, struct fw_slice firmware_
 	return device && device->version && fw_slice_equal(fw_slice_of(device->version), version);
 }
 
-bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id,
-	struct fw_slice firmware_id, struct fw_slice version)
+bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product,
+	struct fw_slice device_id, struct fw_slice firmware_id, struct fw_slice version)
 {
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
@@ -228,7 +239,8 @@ enum fw_status fw_unapplied_note_uplink(
 {
 	struct fw_slice version = uplink->version, closed = {NULL, 0};
 
-	if (uplink->kind == FW_UPLINK_REPLY || (uplink->kind == FW_UPLINK_PROGRESS && !uplink->complete))
+	if (uplink->kind == FW_UPLINK_REPLY ||
+		(uplink->kind == FW_UPLINK_PROGRESS && !uplink->complete))
 		return FW_OK;
 	if (uplink->kind == FW_UPLINK_PROGRESS) {
 		closed = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;

@@ -1,7 +1,9 @@
-/* A download client for the benchmarks: many connections in one thread, each asking for the same file again and again, all of them
- * together at a given rate. What arrives is thrown away by the kernel, so that the client costs as little as it can.
+/* A download client for the benchmarks: many connections in one thread, each asking for the same
+ * file again and again, all of them together at a given rate. What arrives is thrown away by the
+ * kernel, so that the client costs as little as it can.
  *
- * Prints when all connections have got their first bytes ("ready"), and at the end the bytes and the seconds from then on. */
+ * Prints when all connections have got their first bytes ("ready"), and at the end the bytes and
+ * the seconds from then on. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -47,11 +49,13 @@ static void die(const char *what)
 static void ask(struct connection *connection)
 {
 	connection->left = -1;
-	if (send(connection->fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
+	if (send(connection->fd, request, strlen(request), MSG_NOSIGNAL) !=
+		(ssize_t)strlen(request))
 		die("send");
 }
 
-/* Reads the head, which comes in one piece on a fresh answer. Bytes of the file that came with it are counted. */
+/* Reads the head, which comes in one piece on a fresh answer. Bytes of the file that came with it
+ * are counted. */
 static ssize_t read_head(struct connection *connection)
 {
 	char head[4096];
@@ -77,7 +81,9 @@ static ssize_t take(struct connection *connection, int64_t most)
 
 	if (connection->left < 0)
 		return read_head(connection);
-	len = recv(connection->fd, NULL, (size_t)(most < connection->left ? most : connection->left), MSG_DONTWAIT | MSG_TRUNC);
+	len = recv(connection->fd, NULL,
+		(size_t)(most < connection->left ? most : connection->left),
+		MSG_DONTWAIT | MSG_TRUNC);
 	if (len > 0)
 		connection->left -= len;
 	return len;
@@ -112,13 +118,16 @@ static void open_all(const struct sockaddr_in *server, int window)
 {
 	for (unsigned i = 0; i < count; i++) {
 		/* as from different devices: loopback is a whole network */
-		struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i % 250)};
+		struct sockaddr_in own = {.sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i % 250)};
 
 		connections[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (window)
-			setsockopt(connections[i].fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
+			setsockopt(
+				connections[i].fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
 		if (bind(connections[i].fd, (const struct sockaddr *)&own, sizeof(own)) != 0 ||
-			connect(connections[i].fd, (const struct sockaddr *)server, sizeof(*server)) != 0)
+			connect(connections[i].fd, (const struct sockaddr *)server,
+				sizeof(*server)) != 0)
 			die("connect");
 		ask(&connections[i]);
 	}
@@ -183,7 +192,9 @@ int main(int argc, char **argv)
 	int64_t begun;
 
 	if (argc != 6) {
-		fprintf(stderr, "use: download PORT PATH CONNECTIONS BYTES_A_SECOND(0: as fast as can be) SECONDS\n");
+		fprintf(stderr,
+			"use: download PORT PATH CONNECTIONS BYTES_A_SECOND(0: as fast as can be) "
+			"SECONDS\n");
 		return 2;
 	}
 	server.sin_port = htons((uint16_t)atoi(argv[1]));

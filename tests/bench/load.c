@@ -1,10 +1,12 @@
 /* A load generator for the benchmarks: MQTT 3.1.1 on raw sockets, one thread, epoll.
  *
- * Closed loop: each connection keeps --inflight messages under way. Open loop (--rate): messages have an intended time, and
- * latency counts from it whenever they could really be sent, so that a stall is seen by every message that it delayed.
+ * Closed loop: each connection keeps --inflight messages under way. Open loop (--rate): messages
+ * have an intended time, and latency counts from it whenever they could really be sent, so that a
+ * stall is seen by every message that it delayed.
  *
- * A run is: connect, warm up, wait until the watched processes are quiet, measure, wait for the last answers, wait until the
- * processes are quiet again. SIGINT ends the measurement, not the run. CPU of a watched process is taken from the scheduler's own account of each of its threads. */
+ * A run is: connect, warm up, wait until the watched processes are quiet, measure, wait for the
+ * last answers, wait until the processes are quiet again. SIGINT ends the measurement, not the run.
+ * CPU of a watched process is taken from the scheduler's own account of each of its threads. */
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
@@ -28,8 +30,8 @@
 #include <unistd.h>
 
 #define IN_SIZE 8192u
-#define OUT_SIZE 2048u       /* one packet */
-#define CONNECT_BATCH 50u    /* the broker's listen queue is short */
+#define OUT_SIZE 2048u    /* one packet */
+#define CONNECT_BATCH 50u /* the broker's listen queue is short */
 #define WATCH_MAX 4u
 #define QUIET_NS 100000000   /* how often the watched processes are looked at */
 #define QUIET_CPU_NS 4000000 /* less than that in between is quiet */
@@ -40,7 +42,8 @@
 enum mode { ROUTE, PULL, PUBACK, PROGRESS, REPORT, READ, FOREIGN, BROKEN, FLEET, MODES };
 
 static const struct {
-	const char *name, *topic, *answer; /* topics behind /product/device/; no answer: the PUBACK is it */
+	/* topics behind /product/device/; no answer: the PUBACK is it */
+	const char *name, *topic, *answer;
 } modes[MODES] = {
 	[ROUTE] = {"route", "bench/route", "bench/route"},
 	[PULL] = {"pull", "firmware/pull", "firmware/pull/reply"},
@@ -48,8 +51,9 @@ static const struct {
 	[PROGRESS] = {"progress", "firmware/upgrade/progress", NULL},
 	[REPORT] = {"report", "firmware/report", NULL},
 	[READ] = {"read", "firmware/read", "firmware/read/reply"},
-	[FOREIGN] = {"foreign", "firmware/upgrade/progress", NULL}, /* of another device: to be refused */
-	[BROKEN] = {"broken", "firmware/upgrade/progress", NULL},   /* no JSON */
+	/* of another device: to be refused */
+	[FOREIGN] = {"foreign", "firmware/upgrade/progress", NULL},
+	[BROKEN] = {"broken", "firmware/upgrade/progress", NULL}, /* no JSON */
 	[FLEET] = {"fleet", NULL, "firmware/upgrade"},
 };
 
@@ -60,8 +64,17 @@ static struct {
 	double seconds, warmup, rate;
 	pid_t watch[WATCH_MAX];
 	unsigned watched;
-} options = {.port = 1883, .product = "bench", .prefix = "d", .clients = 1, .first = 1, .inflight = 1, .payload = 250, .versions = 1,
-	.stride = 1, .seconds = 1, .warmup = 0.3};
+} options = {.port = 1883,
+	.product = "bench",
+	.prefix = "d",
+	.clients = 1,
+	.first = 1,
+	.inflight = 1,
+	.payload = 250,
+	.versions = 1,
+	.stride = 1,
+	.seconds = 1,
+	.warmup = 0.3};
 
 struct connection {
 	int fd;
@@ -207,7 +220,8 @@ static size_t put_text(unsigned char *at, const char *text, size_t len)
 }
 
 /* Fixed header, remaining length, body. */
-static size_t put_packet(unsigned char *packet, unsigned char type, const unsigned char *body, size_t len)
+static size_t put_packet(
+	unsigned char *packet, unsigned char type, const unsigned char *body, size_t len)
 {
 	size_t used = 1 + put_length(packet + 1, len);
 
@@ -218,7 +232,8 @@ static size_t put_packet(unsigned char *packet, unsigned char type, const unsign
 
 static void watch_writing(struct connection *connection, bool writing)
 {
-	struct epoll_event event = {.events = EPOLLIN | (writing ? (uint32_t)EPOLLOUT : 0), .data.ptr = connection};
+	struct epoll_event event = {
+		.events = EPOLLIN | (writing ? (uint32_t)EPOLLOUT : 0), .data.ptr = connection};
 
 	if (connection->writing != writing)
 		epoll_ctl(poller, EPOLL_CTL_MOD, connection->fd, &event);
@@ -252,7 +267,8 @@ static void send_bytes(struct connection *connection, const unsigned char *bytes
 
 static void flush_unsent(struct connection *connection)
 {
-	ssize_t sent = send(connection->fd, connection->out, connection->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t sent = send(
+		connection->fd, connection->out, connection->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (sent < 0 && errno != EAGAIN && errno != EINTR)
 		die("connection %u: %s", connection->number, strerror(errno));
@@ -269,13 +285,15 @@ static int device_of(const struct connection *connection, char *text, size_t siz
 	return snprintf(text, size, "%s%07u", options.prefix, options.first + connection->number);
 }
 
-static size_t topic_of(const struct connection *connection, const char *tail, char *text, size_t size)
+static size_t topic_of(
+	const struct connection *connection, const char *tail, char *text, size_t size)
 {
 	char device[80] = "another", product[80];
 
 	if (options.mode != FOREIGN)
 		device_of(connection, device, sizeof(device));
-	snprintf(product, sizeof(product), options.products ? "%s%u" : "%s", options.product, options.products ? connection->number * options.stride % options.products : 0);
+	snprintf(product, sizeof(product), options.products ? "%s%u" : "%s", options.product,
+		options.products ? connection->number * options.stride % options.products : 0);
 	return (size_t)snprintf(text, size, "/%s/%s/%s", product, device, tail);
 }
 
@@ -285,14 +303,16 @@ static void send_connect(struct connection *connection)
 	char device[80];
 	int len = device_of(connection, device, sizeof(device));
 
-	send_bytes(connection, packet, put_packet(packet, 0x10, body, 10 + put_text(body + 10, device, (size_t)len)));
+	send_bytes(connection, packet,
+		put_packet(packet, 0x10, body, 10 + put_text(body + 10, device, (size_t)len)));
 }
 
 static void send_subscribe(struct connection *connection, const char *tail)
 {
 	unsigned char body[300] = {0, 1}, packet[320];
 	char topic[256] = "";
-	size_t used = 2 + put_text(body + 2, topic, topic_of(connection, tail, topic, sizeof(topic)));
+	size_t used =
+		2 + put_text(body + 2, topic, topic_of(connection, tail, topic, sizeof(topic)));
 
 	body[used++] = options.mode == FLEET ? 1 : 0;
 	send_bytes(connection, packet, put_packet(packet, 0x82, body, used));
@@ -307,23 +327,31 @@ static size_t fill_payload(const struct connection *connection, char *text, size
 	int len = 0;
 
 	clock_gettime(CLOCK_REALTIME, &wall);
-	ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000 + (int64_t)sent; /* differs from message to message */
+	/* differs from message to message */
+	ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000 + (int64_t)sent;
 	switch (options.mode) {
 	case PULL:
-		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"messageId\":\"m-%" PRIu64 "\",\"currentVersion\":\"1.0.%u\"}", ms, sent, version);
+		len = snprintf(text, size,
+			"{\"timestamp\":%" PRId64 ",\"messageId\":\"m-%" PRIu64
+			"\",\"currentVersion\":\"1.0.%u\"}",
+			ms, sent, version);
 		break;
 	case PUBACK:
 	case PROGRESS:
 	case FOREIGN:
 	case BROKEN:
-		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"progress\":%u,\"complete\":false,\"version\":\"2.0.0\"%s", ms, (unsigned)(sent % 100),
-			options.mode == BROKEN ? "" : "}");
+		len = snprintf(text, size,
+			"{\"timestamp\":%" PRId64
+			",\"progress\":%u,\"complete\":false,\"version\":\"2.0.0\"%s",
+			ms, (unsigned)(sent % 100), options.mode == BROKEN ? "" : "}");
 		break;
 	case REPORT:
-		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"version\":\"1.0.%u\"}", ms, version);
+		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"version\":\"1.0.%u\"}", ms,
+			version);
 		break;
 	case READ:
-		len = snprintf(text, size, "{\"timestamp\":%" PRId64 ",\"messageId\":\"m-%" PRIu64 "\"}", ms, sent);
+		len = snprintf(text, size,
+			"{\"timestamp\":%" PRId64 ",\"messageId\":\"m-%" PRIu64 "\"}", ms, sent);
 		break;
 	default:
 		memset(text, 'x', options.payload);
@@ -339,13 +367,15 @@ static void push_due(struct connection *connection, int64_t due)
 		int64_t *ring = need(malloc(size * sizeof(*ring)));
 
 		for (unsigned i = 0; i < connection->due_count; i++)
-			ring[i] = connection->due[(connection->due_head + i) & (connection->due_size - 1)];
+			ring[i] = connection->due[(connection->due_head + i) &
+				(connection->due_size - 1)];
 		free(connection->due);
 		connection->due = ring;
 		connection->due_size = size;
 		connection->due_head = 0;
 	}
-	connection->due[(connection->due_head + connection->due_count++) & (connection->due_size - 1)] = due;
+	connection->due[(connection->due_head + connection->due_count++) &
+		(connection->due_size - 1)] = due;
 	outstanding++;
 }
 
@@ -354,10 +384,12 @@ static void send_message(struct connection *connection, int64_t due)
 	unsigned char body[OUT_SIZE], packet[OUT_SIZE + 8];
 	bool qos = !modes[options.mode].answer;
 	char topic[256] = "";
-	size_t used = put_text(body, topic, topic_of(connection, modes[options.mode].topic, topic, sizeof(topic)));
+	size_t used = put_text(
+		body, topic, topic_of(connection, modes[options.mode].topic, topic, sizeof(topic)));
 
 	if (qos) {
-		connection->packet = connection->packet == UINT16_MAX ? 1 : (uint16_t)(connection->packet + 1);
+		connection->packet =
+			connection->packet == UINT16_MAX ? 1 : (uint16_t)(connection->packet + 1);
 		body[used++] = (unsigned char)(connection->packet >> 8);
 		body[used++] = (unsigned char)connection->packet;
 	}
@@ -387,7 +419,8 @@ static void take_answer(struct connection *connection, int64_t now)
 	if (!connection->due_count)
 		die("connection %u: an answer to nothing", connection->number);
 	if (measuring)
-		note_latency(now - connection->due[connection->due_head & (connection->due_size - 1)]);
+		note_latency(
+			now - connection->due[connection->due_head & (connection->due_size - 1)]);
 	connection->due_head = (connection->due_head + 1) & (connection->due_size - 1);
 	connection->due_count--;
 	outstanding--;
@@ -395,7 +428,8 @@ static void take_answer(struct connection *connection, int64_t now)
 		send_message(connection, now);
 }
 
-static void take_publish(struct connection *connection, unsigned char type, const unsigned char *body, size_t len, int64_t now)
+static void take_publish(struct connection *connection, unsigned char type,
+	const unsigned char *body, size_t len, int64_t now)
 {
 	size_t topic = len >= 2 ? ((size_t)body[0] << 8 | body[1]) : 0;
 
@@ -409,7 +443,8 @@ static void take_publish(struct connection *connection, unsigned char type, cons
 	take_answer(connection, now);
 }
 
-static void take_packet(struct connection *connection, unsigned char type, const unsigned char *body, size_t len, int64_t now)
+static void take_packet(struct connection *connection, unsigned char type,
+	const unsigned char *body, size_t len, int64_t now)
 {
 	const char *answer = modes[options.mode].answer;
 
@@ -456,7 +491,8 @@ static bool next_packet(const unsigned char *bytes, size_t have, size_t *header,
 
 static void receive(struct connection *connection)
 {
-	ssize_t got = recv(connection->fd, connection->in + connection->in_len, IN_SIZE - connection->in_len, MSG_DONTWAIT);
+	ssize_t got = recv(connection->fd, connection->in + connection->in_len,
+		IN_SIZE - connection->in_len, MSG_DONTWAIT);
 	size_t at = 0, header, size = 0;
 	int64_t now = now_ns();
 
@@ -466,7 +502,8 @@ static void receive(struct connection *connection)
 		die("connection %u: the broker closed it", connection->number);
 	connection->in_len += (size_t)got;
 	while (next_packet(connection->in + at, connection->in_len - at, &header, &size)) {
-		take_packet(connection, connection->in[at], connection->in + at + header, size - header, now);
+		take_packet(connection, connection->in[at], connection->in + at + header,
+			size - header, now);
 		at += size;
 	}
 	connection->in_len -= at;
@@ -500,8 +537,11 @@ static bool handle_events(int ms)
 static int open_socket(void)
 {
 	struct sockaddr_un local = {.sun_family = AF_UNIX};
-	struct sockaddr_in inet = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(options.unix_path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	struct sockaddr_in inet = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)options.port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(options.unix_path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    on = 1;
 	int code;
 
 	if (fd < 0)
@@ -564,7 +604,8 @@ static void open_loop(double seconds)
 	epoll_ctl(poller, EPOLL_CTL_ADD, timer, &event);
 	while (count < most && !enough) {
 		send_due(timer, start, &count, most);
-		if (handle_events(1000) && read(timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+		if (handle_events(1000) && read(timer, &expirations, sizeof(expirations)) < 0 &&
+			errno != EAGAIN)
 			die("timerfd: %s", strerror(errno));
 	}
 	close(timer);
@@ -615,17 +656,24 @@ static double percentile(double share)
 	return latency_count ? latencies[at < latency_count ? at : latency_count - 1] / 10.0 : 0;
 }
 
-static void print_result(double seconds, const struct cpu *begin, const struct cpu *sent, const struct cpu *end)
+static void print_result(
+	double seconds, const struct cpu *begin, const struct cpu *sent, const struct cpu *end)
 {
 	if (latency_count)
 		qsort(latencies, latency_count, sizeof(*latencies), compare);
-	printf("{\"mode\":\"%s\",\"clients\":%u,\"count\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"seconds\":%.4f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
-		"\"p999\":%.1f,\"max\":%.1f,\"span\":%.4f,\"cpu\":[",
-		modes[options.mode].name, options.clients, answered, refused, seconds, percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999),
+	printf("{\"mode\":\"%s\",\"clients\":%u,\"count\":%" PRIu64 ",\"refused\":%" PRIu64
+	       ",\"seconds\":%.4f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
+	       "\"p999\":%.1f,\"max\":%.1f,\"span\":%.4f,\"cpu\":[",
+		modes[options.mode].name, options.clients, answered, refused, seconds,
+		percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999),
 		percentile(1), (double)(last_answer - first_answer) / 1e9);
 	for (unsigned i = 0; i < options.watched; i++)
-		printf("%s{\"pid\":%d,\"thread\":%.0f,\"thread_until_quiet\":%.0f,\"process\":%.0f}", i ? "," : "", (int)options.watch[i],
-			(double)(sent[i].main_ns - begin[i].main_ns) / 1e3, (double)(end[i].main_ns - begin[i].main_ns) / 1e3, (double)(end[i].all_ns - begin[i].all_ns) / 1e3);
+		printf("%s{\"pid\":%d,\"thread\":%.0f,\"thread_until_quiet\":%.0f,\"process\":%."
+		       "0f}",
+			i ? "," : "", (int)options.watch[i],
+			(double)(sent[i].main_ns - begin[i].main_ns) / 1e3,
+			(double)(end[i].main_ns - begin[i].main_ns) / 1e3,
+			(double)(end[i].all_ns - begin[i].all_ns) / 1e3);
 	printf("]}\n");
 }
 
@@ -650,29 +698,45 @@ static void measure(void)
 }
 
 static const struct option long_options[] = {
-	{"mode", required_argument, NULL, 'm'}, {"port", required_argument, NULL, 'p'}, {"unix", required_argument, NULL, 'u'},
-	{"clients", required_argument, NULL, 'c'}, {"first", required_argument, NULL, 'f'}, {"inflight", required_argument, NULL, 'i'},
-	{"rate", required_argument, NULL, 'r'}, {"seconds", required_argument, NULL, 's'}, {"warmup", required_argument, NULL, 'w'},
-	{"payload", required_argument, NULL, 'l'}, {"product", required_argument, NULL, 'P'}, {"products", required_argument, NULL, 'N'},
-	{"versions", required_argument, NULL, 'V'}, {"stride", required_argument, NULL, 'S'}, {"prefix", required_argument, NULL, 'D'},
-	{"watch", required_argument, NULL, 'W'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+	{"mode", required_argument, NULL, 'm'},
+	{"port", required_argument, NULL, 'p'},
+	{"unix", required_argument, NULL, 'u'},
+	{"clients", required_argument, NULL, 'c'},
+	{"first", required_argument, NULL, 'f'},
+	{"inflight", required_argument, NULL, 'i'},
+	{"rate", required_argument, NULL, 'r'},
+	{"seconds", required_argument, NULL, 's'},
+	{"warmup", required_argument, NULL, 'w'},
+	{"payload", required_argument, NULL, 'l'},
+	{"product", required_argument, NULL, 'P'},
+	{"products", required_argument, NULL, 'N'},
+	{"versions", required_argument, NULL, 'V'},
+	{"stride", required_argument, NULL, 'S'},
+	{"prefix", required_argument, NULL, 'D'},
+	{"watch", required_argument, NULL, 'W'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static void usage(void)
 {
 	printf("Usage: load --mode MODE [options]\n\n"
-		"  --mode route|pull|puback|progress|report|read|foreign|broken|fleet\n"
-		"  --port N, --unix PATH     the broker (127.0.0.1:1883)\n"
-		"  --clients N, --first N    connections; the first is device number N (1, 1)\n"
-		"  --inflight N              closed loop: messages under way on each connection (1)\n"
-		"  --rate R                  open loop: R messages a second over all connections\n"
-		"  --seconds S, --warmup S   (1, 0.3)\n"
-		"  --payload N               bytes of a routed message (250)\n"
-		"  --product P, --prefix D   /P/D0000001/... (bench, d)\n"
-		"  --products N              products P0 to P(N-1), one a device\n"
-		"  --versions N, --stride N  current versions 1.0.0 to 1.0.(N-1); device i has i*stride modulo N (1, 1)\n"
-		"  --watch PID               count this process's CPU, and let it come to rest; up to 4 times\n\n"
-		"fleet only waits for pushes, and acknowledges them. Latencies are in microseconds, CPU too.\n");
+	       "  --mode route|pull|puback|progress|report|read|foreign|broken|fleet\n"
+	       "  --port N, --unix PATH     the broker (127.0.0.1:1883)\n"
+	       "  --clients N, --first N    connections; the first is device number N (1, 1)\n"
+	       "  --inflight N              closed loop: messages under way on each connection "
+	       "(1)\n"
+	       "  --rate R                  open loop: R messages a second over all connections\n"
+	       "  --seconds S, --warmup S   (1, 0.3)\n"
+	       "  --payload N               bytes of a routed message (250)\n"
+	       "  --product P, --prefix D   /P/D0000001/... (bench, d)\n"
+	       "  --products N              products P0 to P(N-1), one a device\n"
+	       "  --versions N, --stride N  current versions 1.0.0 to 1.0.(N-1); device i has "
+	       "i*stride modulo N (1, 1)\n"
+	       "  --watch PID               count this process's CPU, and let it come to rest; up "
+	       "to 4 times\n\n"
+	       "fleet only waits for pushes, and acknowledges them. Latencies are in microseconds, "
+	       "CPU too.\n");
 }
 
 static enum mode mode_of(const char *name)
@@ -697,28 +761,61 @@ static unsigned number_of(const char *text)
 static void set_option(int option, const char *value)
 {
 	switch (option) {
-	case 'm': options.mode = mode_of(value); break;
-	case 'p': options.port = number_of(value); break;
-	case 'u': options.unix_path = value; break;
-	case 'c': options.clients = number_of(value); break;
-	case 'f': options.first = number_of(value); break;
-	case 'i': options.inflight = number_of(value); break;
-	case 'r': options.rate = strtod(value, NULL); break;
-	case 's': options.seconds = strtod(value, NULL); break;
-	case 'w': options.warmup = strtod(value, NULL); break;
-	case 'l': options.payload = number_of(value); break;
-	case 'P': options.product = value; break;
-	case 'N': options.products = number_of(value); break;
-	case 'V': options.versions = number_of(value); break;
-	case 'S': options.stride = number_of(value); break;
-	case 'D': options.prefix = value; break;
+	case 'm':
+		options.mode = mode_of(value);
+		break;
+	case 'p':
+		options.port = number_of(value);
+		break;
+	case 'u':
+		options.unix_path = value;
+		break;
+	case 'c':
+		options.clients = number_of(value);
+		break;
+	case 'f':
+		options.first = number_of(value);
+		break;
+	case 'i':
+		options.inflight = number_of(value);
+		break;
+	case 'r':
+		options.rate = strtod(value, NULL);
+		break;
+	case 's':
+		options.seconds = strtod(value, NULL);
+		break;
+	case 'w':
+		options.warmup = strtod(value, NULL);
+		break;
+	case 'l':
+		options.payload = number_of(value);
+		break;
+	case 'P':
+		options.product = value;
+		break;
+	case 'N':
+		options.products = number_of(value);
+		break;
+	case 'V':
+		options.versions = number_of(value);
+		break;
+	case 'S':
+		options.stride = number_of(value);
+		break;
+	case 'D':
+		options.prefix = value;
+		break;
 	case 'W':
 		if (options.watched == WATCH_MAX)
 			die("more than %u processes to watch", WATCH_MAX);
 		options.watch[options.watched++] = (pid_t)number_of(value);
 		break;
-	case 'h': usage(); exit(0);
-	default: exit(2);
+	case 'h':
+		usage();
+		exit(0);
+	default:
+		exit(2);
 	}
 }
 
@@ -729,7 +826,8 @@ int main(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		set_option(option, optarg);
-	if (optind < argc || !options.clients || !options.versions || !options.inflight || options.payload > 1024)
+	if (optind < argc || !options.clients || !options.versions || !options.inflight ||
+		options.payload > 1024)
 		die("see --help");
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;

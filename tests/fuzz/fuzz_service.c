@@ -1,6 +1,7 @@
-/* The whole plugin but the broker's side, on a real catalog, driven through any sequence of events: messages of devices, operators and
- * strangers, connections, ticks, the store's rounds, operators' SQL, restarts without a last word, time that passes. What must hold of any
- * sequence is checked at each publication and verdict, and of the rows at the end. */
+/* The whole plugin but the broker's side, on a real catalog, driven through any sequence of events:
+ * messages of devices, operators and strangers, connections, ticks, the store's rounds, operators'
+ * SQL, restarts without a last word, time that passes. What must hold of any sequence is checked at
+ * each publication and verdict, and of the rows at the end. */
 #include "stepped.h"
 
 #include <dirent.h>
@@ -58,12 +59,15 @@ static void set_options(uint8_t choice)
 	static const char *const registrations[] = {"open", "once", "closed", "open"};
 	char files[128];
 	struct fw_error error = {""};
-	const struct fw_option_line lines[] = {{"db_file", catalog_path}, {"files_dir", files}, {"identity", identities[choice & 3]},
-		{"read_source", choice & 4 ? "device" : "catalog"}, {"url_base", "http://files.test"},
-		{"registration", registrations[choice >> 4 & 3]}, {"operators", "admin, other"}};
+	const struct fw_option_line lines[] = {{"db_file", catalog_path}, {"files_dir", files},
+		{"identity", identities[choice & 3]},
+		{"read_source", choice & 4 ? "device" : "catalog"},
+		{"url_base", "http://files.test"}, {"registration", registrations[choice >> 4 & 3]},
+		{"operators", "admin, other"}};
 
 	snprintf(files, sizeof(files), "%s/files", base);
-	check(fw_options_parse(lines, COUNT(lines) - (choice & 8 ? 1 : 0), &world.options, &error) == FW_OK);
+	check(fw_options_parse(
+		      lines, COUNT(lines) - (choice & 8 ? 1 : 0), &world.options, &error) == FW_OK);
 }
 
 static bool open_service(void)
@@ -80,7 +84,8 @@ static bool open_service(void)
 
 static void open_operator(void)
 {
-	check(sqlite3_open_v2(catalog_path, &world.operator, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK);
+	check(sqlite3_open_v2(catalog_path, &world.operator,
+		      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK);
 }
 
 static int64_t ask(const char *sql, const struct accepted *what)
@@ -93,7 +98,9 @@ static int64_t ask(const char *sql, const struct accepted *what)
 		sqlite3_bind_text(statement, 1, what->product, -1, SQLITE_STATIC);
 		sqlite3_bind_text(statement, 2, what->device, -1, SQLITE_STATIC);
 		if (sqlite3_bind_parameter_count(statement) > 2)
-			what->version ? sqlite3_bind_text(statement, 3, what->version, -1, SQLITE_STATIC) : sqlite3_bind_int64(statement, 3, what->timestamp);
+			what->version
+				? sqlite3_bind_text(statement, 3, what->version, -1, SQLITE_STATIC)
+				: sqlite3_bind_int64(statement, 3, what->timestamp);
 	}
 	check(sqlite3_step(statement) == SQLITE_ROW);
 	value = sqlite3_column_int64(statement, 0);
@@ -108,10 +115,12 @@ static void make_template(void)
 	bool more;
 	FILE *file;
 
-	/* most of the time goes into SQLite's reading of the schema: each input opens five connections */
+	/* most of the time goes into SQLite's reading of the schema: each input opens five
+	 * connections */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 1024, 1000);
-	snprintf(base, sizeof(base), "%s/fw-fuzz-service-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	snprintf(base, sizeof(base), "%s/fw-fuzz-service-XXXXXX",
+		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	check(mkdtemp(base) != NULL);
 	atexit(remove_base);
 	snprintf(catalog_path, sizeof(catalog_path), "%s/firmware.db", base);
@@ -144,7 +153,9 @@ static void make_template(void)
 static void overtake(struct fw_slice product, struct fw_slice device)
 {
 	for (size_t i = 0; i < world.accepted_count; i++) {
-		if (!product.len || (same(product, world.accepted[i].product) && same(device, world.accepted[i].device)))
+		if (!product.len ||
+			(same(product, world.accepted[i].product) &&
+				same(device, world.accepted[i].device)))
 			world.accepted[i].overtaken = true;
 	}
 }
@@ -169,7 +180,8 @@ static uint64_t kept(void)
 {
 	const struct fw_counters *counters = &world.service->counters;
 
-	return fw_count_get(counters, FW_COUNT_PROGRESS) + fw_count_get(counters, FW_COUNT_REPORTS) + fw_count_get(counters, FW_COUNT_REPLIES);
+	return fw_count_get(counters, FW_COUNT_PROGRESS) +
+		fw_count_get(counters, FW_COUNT_REPORTS) + fw_count_get(counters, FW_COUNT_REPLIES);
 }
 
 static enum fw_verdict send(const struct fw_incoming *request)
@@ -187,15 +199,21 @@ static enum fw_verdict send(const struct fw_incoming *request)
 	if (!client.id)
 		check(verdict == FW_PASS);
 	else
-		check((verdict == FW_DENY) == !may_send(&world.asked) || (verdict == FW_DENY && may_be_foreign(&world.asked)));
+		check((verdict == FW_DENY) == !may_send(&world.asked) ||
+			(verdict == FW_DENY && may_be_foreign(&world.asked)));
 	check(verdict != FW_ANSWERED || world.asked.kind == FW_TOPIC_READ);
 	/* nothing of ours is ever retained */
-	check((verdict == FW_PASS_UNRETAINED) == (client.id && request->retain && request->len && world.asked.kind != FW_TOPIC_OTHER &&
-		verdict != FW_DENY && verdict != FW_ANSWERED));
+	check((verdict == FW_PASS_UNRETAINED) ==
+		(client.id && request->retain && request->len &&
+			world.asked.kind != FW_TOPIC_OTHER && verdict != FW_DENY &&
+			verdict != FW_ANSWERED));
 	if (verdict == FW_DENY || !client.id)
-		check(fw_spool_last(fw_store_spool(world.service->store)) == last && (world.published == 0 || world.late));
+		check(fw_spool_last(fw_store_spool(world.service->store)) == last &&
+			(world.published == 0 || world.late));
 	else if (!fails && !world.late && !world.vandalized)
-		check(world.published <= 1 && (world.asked.kind != FW_TOPIC_PULL || world.published == 1) && (verdict != FW_ANSWERED || world.published == 1));
+		check(world.published <= 1 &&
+			(world.asked.kind != FW_TOPIC_PULL || world.published == 1) &&
+			(verdict != FW_ANSWERED || world.published == 1));
 	return verdict;
 }
 
@@ -210,7 +228,8 @@ static const struct properties *take_properties(struct properties *properties)
 	return properties;
 }
 
-/* A payload as a device would write it, with a timestamp of its own. *version: what a report tells, if that is plain text. */
+/* A payload as a device would write it, with a timestamp of its own. *version: what a report tells,
+ * if that is plain text. */
 static size_t write_payload(enum fw_topic_kind kind, char *out, const char **version)
 {
 	const char *named = PICK(versions), *other = PICK(versions), *firmware = PICK(firmware_ids);
@@ -222,18 +241,27 @@ static size_t write_payload(enum fw_topic_kind kind, char *out, const char **ver
 	switch (kind) {
 	case FW_TOPIC_REPORT:
 	case FW_TOPIC_READ_REPLY:
-		len = snprintf(out, PAYLOAD_MAX, "{\"timestamp\":%lld,\"version\":\"%s\"}", (long long)world.stamp, named);
+		len = snprintf(out, PAYLOAD_MAX, "{\"timestamp\":%lld,\"version\":\"%s\"}",
+			(long long)world.stamp, named);
 		*version = named[0] && !strchr(named, '\\') ? named : NULL;
 		break;
 	case FW_TOPIC_PULL:
-		len = snprintf(out, PAYLOAD_MAX, "{\"messageId\":%u,\"currentVersion\":\"%s\",\"requestVersion\":\"%s\"}", bits, bits & 1 ? named : "", bits & 2 ? other : "");
+		len = snprintf(out, PAYLOAD_MAX,
+			"{\"messageId\":%u,\"currentVersion\":\"%s\",\"requestVersion\":\"%s\"}",
+			bits, bits & 1 ? named : "", bits & 2 ? other : "");
 		break;
 	case FW_TOPIC_CHUNK:
-		len = snprintf(out, PAYLOAD_MAX, "{\"firmwareId\":\"%s\",\"offset\":%u,\"length\":%u}", bits & 1 ? "filed" : firmware, bits * 7u, bits + 0u);
+		len = snprintf(out, PAYLOAD_MAX,
+			"{\"firmwareId\":\"%s\",\"offset\":%u,\"length\":%u}",
+			bits & 1 ? "filed" : firmware, bits * 7u, bits + 0u);
 		break;
 	default:
-		len = snprintf(out, PAYLOAD_MAX, "{\"timestamp\":%lld,\"progress\":%d,\"complete\":%s,\"success\":%s,\"firmwareId\":\"%s\",\"version\":\"%s\",\"errorReason\":\"%s\"}",
-			(long long)world.stamp, bits % 101, bits & 1 ? "true" : "false", bits & 2 ? "true" : "false", firmware, bits & 4 ? named : "", bits & 8 ? other : "");
+		len = snprintf(out, PAYLOAD_MAX,
+			"{\"timestamp\":%lld,\"progress\":%d,\"complete\":%s,\"success\":%s,"
+			"\"firmwareId\":\"%s\",\"version\":\"%s\",\"errorReason\":\"%s\"}",
+			(long long)world.stamp, bits % 101, bits & 1 ? "true" : "false",
+			bits & 2 ? "true" : "false", firmware, bits & 4 ? named : "",
+			bits & 8 ? other : "");
 	}
 	return (size_t)len;
 }
@@ -246,19 +274,23 @@ static void send_generated(void)
 	char topic[512], payload[PAYLOAD_MAX];
 	uint64_t before = kept();
 	uint8_t how = take();
-	struct fw_incoming request = {.topic = topic, .payload = payload, .qos = how % 3, .retain = how & 128};
+	struct fw_incoming request = {
+		.topic = topic, .payload = payload, .qos = how % 3, .retain = how & 128};
 	enum fw_verdict verdict;
 	bool told;
 
 	world.sender = &PICK(people);
-	snprintf(topic, sizeof(topic), "/%s/%s/firmware/%s%s", product, device, fw_topic_tail(kind), kind == FW_TOPIC_CHUNK_REPLY ? "/x/0" : "");
+	snprintf(topic, sizeof(topic), "/%s/%s/firmware/%s%s", product, device, fw_topic_tail(kind),
+		kind == FW_TOPIC_CHUNK_REPLY ? "/x/0" : "");
 	fw_topic_parse(topic, &world.asked);
 	request.len = write_payload(kind, payload, &version);
 	request.properties = world.properties = take_properties(&properties);
 	verdict = send(&request);
 	told = kind == FW_TOPIC_UPGRADE_PROGRESS || version;
 	/* the three products of the beginning stay: they have devices */
-	if (told && verdict == FW_PASS && world.sender->id && may_send(&world.asked) && !world.vandalized && product[0] && strchr("lot", product[0]) && strcmp(product, "stranger") != 0)
+	if (told && verdict == FW_PASS && world.sender->id && may_send(&world.asked) &&
+		!world.vandalized && product[0] && strchr("lot", product[0]) &&
+		strcmp(product, "stranger") != 0)
 		check(kept() == before + 1);
 	if (kept() > before)
 		note_accepted(&world.asked, version, told);
@@ -277,9 +309,11 @@ static void send_raw(void)
 	const uint8_t *bytes = take_bytes(200, &len);
 
 	world.sender = &PICK(people);
-	snprintf(topic, sizeof(topic), "%s%.*s", bits & 1 ? plain : "", (int)len, (const char *)bytes);
+	snprintf(topic, sizeof(topic), "%s%.*s", bits & 1 ? plain : "", (int)len,
+		(const char *)bytes);
 	if (bits & 2)
-		snprintf(topic, sizeof(topic), "%s%s", plain, fw_topic_tail((enum fw_topic_kind)(bits / 4 % FW_TOPIC_KINDS)));
+		snprintf(topic, sizeof(topic), "%s%s", plain,
+			fw_topic_tail((enum fw_topic_kind)(bits / 4 % FW_TOPIC_KINDS)));
 	fw_topic_parse(topic, &world.asked);
 	request.payload = take_bytes(255, &request.len);
 	request.properties = world.properties = take_properties(&properties);
@@ -290,7 +324,8 @@ static void send_raw(void)
 
 static void connection(uint8_t what)
 {
-	static const char *const filters[] = {"#", "/lamp/d1/firmware/#", "x", "", "/+/+/firmware/upgrade", "$share/g/#"};
+	static const char *const filters[] = {
+		"#", "/lamp/d1/firmware/#", "x", "", "/+/+/firmware/upgrade", "$share/g/#"};
 	const struct person *person = &PICK(people);
 	const struct fw_client client = {person, person->id, person->username};
 
@@ -306,7 +341,9 @@ static void connection(uint8_t what)
 
 static void tick(void)
 {
-	for (unsigned i = 0; i < 10000 && fw_chunks_under_way(fw_download_chunks(world.service->download)); i++) {
+	for (unsigned i = 0;
+		i < 10000 && fw_chunks_under_way(fw_download_chunks(world.service->download));
+		i++) {
 		fw_service_tick(world.service);
 		usleep(20);
 	}
@@ -416,14 +453,23 @@ static void check_rows(void)
 		const struct accepted *one = &world.accepted[i];
 
 		if (!one->version)
-			check(ask("SELECT count(*) FROM progress_log WHERE product_id = ?1 AND device_id = ?2 AND reported_at = ?3", one) == 1);
+			check(ask("SELECT count(*) FROM progress_log WHERE product_id = ?1 AND "
+				  "device_id = ?2 AND reported_at = ?3",
+				      one) == 1);
 		else if (!one->overtaken)
-			check(ask("SELECT count(*) FROM device WHERE product_id = ?1 AND device_id = ?2 AND version = ?3", one) == 1);
+			check(ask("SELECT count(*) FROM device WHERE product_id = ?1 AND device_id "
+				  "= ?2 AND version = ?3",
+				      one) == 1);
 	}
-	check(ask("SELECT count(*) FROM task_count c WHERE (waiting, processing, success, failed, canceled) <>"
-		" (SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'processing'), count(*) FILTER (WHERE state = 'success'),"
-		" count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'canceled') FROM task_device td WHERE td.task_id = c.task_id)", NULL) == 0);
-	check(ask("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'", NULL) == 0);
+	check(ask("SELECT count(*) FROM task_count c WHERE (waiting, processing, success, failed, "
+		  "canceled) <>"
+		  " (SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE "
+		  "state = 'processing'), count(*) FILTER (WHERE state = 'success'),"
+		  " count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = "
+		  "'canceled') FROM task_device td WHERE td.task_id = c.task_id)",
+		      NULL) == 0);
+	check(ask("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+		      NULL) == 0);
 	check(ask("SELECT count(*) FROM pragma_foreign_key_check", NULL) == 0);
 	check(ask("SELECT plugin_writing FROM catalog_state", NULL) == 0);
 }

@@ -1,5 +1,5 @@
-/* Any bytes as a segment that an earlier run left: it is read to the end, its records come in order, opening and reading
- * find the same, and what is appended afterwards is read. */
+/* Any bytes as a segment that an earlier run left: it is read to the end, its records come in
+ * order, opening and reading find the same, and what is appended afterwards is read. */
 #include "spool/spool.h"
 #include "spool/segment.h"
 
@@ -78,13 +78,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	require(read_all(spool, &last) == count);
 	again = fw_spool_damage(spool);
 	require(memcmp(&damage, &again, sizeof(damage)) == 0);
-	require(fw_spool_append(spool, bytes, len < 1 ? 0 : len < 100 ? len : 100, &sequence) == (len < 1 ? FW_INVALID : FW_OK));
+	require(fw_spool_append(spool, bytes,
+			len < 1             ? 0
+				: len < 100 ? len
+					    : 100,
+			&sequence) == (len < 1 ? FW_INVALID : FW_OK));
 	require(len < 1 || (sequence > last && read_all(spool, &last) == 1 && last == sequence));
 	fw_spool_release(spool, last);
 	require(fw_spool_bytes(spool) == 0);
 	fw_spool_close(spool);
 	/* the next open deletes the last segment: all of it is applied */
-	require(fw_spool_open(prefix, last > 0 ? last : 1, NULL, &spool, &error) == FW_OK && fw_spool_bytes(spool) == 0);
+	require(fw_spool_open(prefix, last > 0 ? last : 1, NULL, &spool, &error) == FW_OK &&
+		fw_spool_bytes(spool) == 0);
 	fw_spool_close(spool);
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* Any bytes as a topic: what parses keeps its parts inside the topic, and formats back to the same text. */
+/* Any bytes as a topic: what parses keeps its parts inside the topic, and formats back to the same
+ * text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,13 +15,16 @@ static void check(bool holds)
 
 static void check_parts(const char *text, const struct fw_topic *topic)
 {
-	size_t size = 2 + topic->product.len + topic->device.len + sizeof("/firmware/") + sizeof("upgrade/progress");
+	size_t size = 2 + topic->product.len + topic->device.len + sizeof("/firmware/") +
+		sizeof("upgrade/progress");
 	char *formatted = malloc(size);
 
 	check(topic->product.at == text + 1);
 	check(topic->device.at == topic->product.at + topic->product.len + 1);
-	check(!topic->ids_valid || (fw_topic_id_valid(topic->product) && fw_topic_id_valid(topic->device)));
-	if (formatted && fw_topic_format(formatted, size, topic->kind, topic->product, topic->device))
+	check(!topic->ids_valid ||
+		(fw_topic_id_valid(topic->product) && fw_topic_id_valid(topic->device)));
+	if (formatted &&
+		fw_topic_format(formatted, size, topic->kind, topic->product, topic->device))
 		check(strcmp(formatted, text) == 0);
 	else
 		check(!formatted || topic->kind == FW_TOPIC_CHUNK_REPLY);
@@ -50,8 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fw_topic_response_allowed(text, FW_TOPIC_PULL_REPLY, FW_SLICE("p"), FW_SLICE("d")))
 		check(strncmp(text, "/p/d/", 5) == 0 && !strpbrk(text, "+#"));
 	/* a response topic under its own ids is never one that only the broker publishes */
-	if (topic.ids_valid && fw_topic_response_allowed(text, FW_TOPIC_READ_REPLY, topic.product, topic.device))
-		check(topic.kind == FW_TOPIC_READ_REPLY || fw_topic_sender(topic.kind) == FW_SENDER_ANYONE);
+	if (topic.ids_valid &&
+		fw_topic_response_allowed(text, FW_TOPIC_READ_REPLY, topic.product, topic.device))
+		check(topic.kind == FW_TOPIC_READ_REPLY ||
+			fw_topic_sender(topic.kind) == FW_SENDER_ANYONE);
 	free(text);
 	return 0;
 }

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (fw_uplink_decode(bytes, len, &uplink) != FW_OK)
 		return 0;
-	if (fw_uplink_encode(&uplink, again, sizeof(again)) != len || memcmp(again, bytes, len) != 0)
+	if (fw_uplink_encode(&uplink, again, sizeof(again)) != len ||
+		memcmp(again, bytes, len) != 0)
 		abort();
 	return 0;
 }

@@ -1,5 +1,6 @@
-/* Any bytes where an address comes in: what was minted is granted, and decodes to what it was made of; nothing else is. Any bytes as a Range
- * header: the parts lie within the file, and are not more than it. Any lines as the conditions of a request. */
+/* Any bytes where an address comes in: what was minted is granted, and decodes to what it was made
+ * of; nothing else is. Any bytes as a Range header: the parts lie within the file, and are not more
+ * than it. Any lines as the conditions of a request. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,11 +29,15 @@ static void check_multipart(int64_t size, const struct fw_http_range_of *ranges,
 		return;
 	for (size_t i = 0; i < count; i++)
 		asked += ranges[i].length;
-	for (int64_t step = fw_http_multipart_length(multipart) / 7 + 1; at < fw_http_multipart_length(multipart);) {
-		int64_t to = at + step < fw_http_multipart_length(multipart) ? at + step : fw_http_multipart_length(multipart);
+	for (int64_t step = fw_http_multipart_length(multipart) / 7 + 1;
+		at < fw_http_multipart_length(multipart);) {
+		int64_t to = at + step < fw_http_multipart_length(multipart)
+			? at + step
+			: fw_http_multipart_length(multipart);
 
 		for (; fw_http_multipart_piece(multipart, &at, to, &piece); pieces++) {
-			check(piece.first >= 0 && piece.length >= 1 && piece.length <= size - piece.first);
+			check(piece.first >= 0 && piece.length >= 1 &&
+				piece.length <= size - piece.first);
 			seen += piece.length;
 		}
 		at = to;
@@ -51,7 +56,8 @@ static void check_range(const char *header, int64_t size)
 		return;
 	check(count >= 1 && count <= FW_HTTP_RANGES_MOST);
 	for (size_t i = 0; i < count; i++) {
-		check(ranges[i].first >= 0 && ranges[i].length >= 1 && ranges[i].length <= size - ranges[i].first);
+		check(ranges[i].first >= 0 && ranges[i].length >= 1 &&
+			ranges[i].length <= size - ranges[i].first);
 		check(ranges[i].length <= left);
 		left -= ranges[i].length;
 	}
@@ -69,7 +75,8 @@ static void check_conditions(const char *text)
 	while (copy && (line = strsep(&rest, "\n"))) {
 		char *value = strchr(line, ':');
 
-		if (fw_http_date_parse(line, 1735689600, &date) && fw_http_date_format(date, written))
+		if (fw_http_date_parse(line, 1735689600, &date) &&
+			fw_http_date_format(date, written))
 			check(fw_http_date_parse(written, 1735689600, &again) && again == date);
 		if (value)
 			*value++ = '\0';
@@ -123,7 +130,8 @@ static void check_mint(const struct fw_url_grant *grant, const struct fw_url_key
 	device = parameter(url, "?device=");
 	check(fw_slice_equal(device, grant->device) && signature.len == FW_URL_SIGNATURE - 1);
 	asked.device = device;
-	check(fw_url_check(key, &asked, signature, grant->expires - 1) && !fw_url_check(key, &asked, signature, grant->expires));
+	check(fw_url_check(key, &asked, signature, grant->expires - 1) &&
+		!fw_url_check(key, &asked, signature, grant->expires));
 	memcpy(changed, signature.at, FW_URL_SIGNATURE - 1);
 	changed[(size_t)grant->expires % (FW_URL_SIGNATURE - 1)] ^= 1;
 	check(!fw_url_check(key, &asked, (struct fw_slice){changed, FW_URL_SIGNATURE - 1}, 0));
@@ -135,7 +143,10 @@ static void check_mint(const struct fw_url_grant *grant, const struct fw_url_key
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fw_url_key key = {{0}, 32};
-	struct fw_url_grant grant = {.product = FW_SLICE("p"), .firmware_id = FW_SLICE("f"), .file = FW_SLICE("x.bin"), .expires = 1 + (int64_t)size};
+	struct fw_url_grant grant = {.product = FW_SLICE("p"),
+		.firmware_id = FW_SLICE("f"),
+		.file = FW_SLICE("x.bin"),
+		.expires = 1 + (int64_t)size};
 	char *text;
 
 	if (size < 33 || !(text = malloc(size - 31)))

@@ -1,5 +1,5 @@
-/* Runs every file of the folders and files given as arguments through a fuzz target, so that every build and
- * compiler replays the corpus as a test. No file to run is a failure. */
+/* Runs every file of the folders and files given as arguments through a fuzz target, so that every
+ * build and compiler replays the corpus as a test. No file to run is a failure. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +25,8 @@ static void run_file(const char *path)
 	uint8_t *bytes;
 	long len = 0;
 
-	if (!file || fseek(file, 0, SEEK_END) != 0 || (len = ftell(file)) < 0 || fseek(file, 0, SEEK_SET) != 0)
+	if (!file || fseek(file, 0, SEEK_END) != 0 || (len = ftell(file)) < 0 ||
+		fseek(file, 0, SEEK_SET) != 0)
 		stop(path);
 	bytes = malloc(len > 0 ? (size_t)len : 1);
 	if (!bytes || fread(bytes, 1, (size_t)len, file) != (size_t)len)
@@ -45,7 +46,8 @@ static void run_folder(const char *folder, DIR *dir)
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		if (snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) >= (int)sizeof(path)) {
+		if (snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) >=
+			(int)sizeof(path)) {
 			errno = ENAMETOOLONG;
 			stop(folder);
 		}

@@ -1,4 +1,5 @@
-/* What must hold of every publication and log line, whatever led to it; and the world they are checked against. Include after service_world.h. */
+/* What must hold of every publication and log line, whatever led to it; and the world they are
+ * checked against. Include after service_world.h. */
 #ifndef FUZZ_SERVICE_CHECKS_H
 #define FUZZ_SERVICE_CHECKS_H
 
@@ -84,7 +85,8 @@ static bool speaks_for(struct fw_slice device)
 
 static bool is_operator(void)
 {
-	return world.options.operators && world.sender->username && strcmp(world.sender->username, "admin") == 0;
+	return world.options.operators && world.sender->username &&
+		strcmp(world.sender->username, "admin") == 0;
 }
 
 static bool may_send(const struct fw_topic *topic)
@@ -93,13 +95,16 @@ static bool may_send(const struct fw_topic *topic)
 
 	if (topic->kind == FW_TOPIC_OTHER)
 		return true;
-	return topic->ids_valid && (is_operator() || sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && speaks_for(topic->device)));
+	return topic->ids_valid &&
+		(is_operator() || sender == FW_SENDER_ANYONE ||
+			(sender == FW_SENDER_DEVICE && speaks_for(topic->device)));
 }
 
 /* What its sender may send, but maybe not for this product. */
 static bool may_be_foreign(const struct fw_topic *topic)
 {
-	return world.options.registration != FW_REGISTRATION_OPEN && fw_topic_sender(topic->kind) == FW_SENDER_DEVICE;
+	return world.options.registration != FW_REGISTRATION_OPEN &&
+		fw_topic_sender(topic->kind) == FW_SENDER_DEVICE;
 }
 
 static bool starts_with(const char *text, const char *start)
@@ -111,14 +116,18 @@ static bool starts_with(const char *text, const char *start)
 static bool own_response_topic(const char *topic)
 {
 	char own[2 * FW_ID_MAX + 4];
-	const char *id = world.options.identity == FW_IDENTITY_USERNAME ? world.sender->username : world.sender->id;
+	const char *id = world.options.identity == FW_IDENTITY_USERNAME ? world.sender->username
+									: world.sender->id;
 
-	if (!world.properties || !world.properties->response_topic || strcmp(topic, world.properties->response_topic) != 0)
+	if (!world.properties || !world.properties->response_topic ||
+		strcmp(topic, world.properties->response_topic) != 0)
 		return false;
 	if (speaks_for(world.asked.device))
-		snprintf(own, sizeof(own), "/%.*s/%.*s/", (int)world.asked.product.len, world.asked.product.at, (int)world.asked.device.len, world.asked.device.at);
+		snprintf(own, sizeof(own), "/%.*s/%.*s/", (int)world.asked.product.len,
+			world.asked.product.at, (int)world.asked.device.len, world.asked.device.at);
 	else
-		snprintf(own, sizeof(own), "/%.*s/%.64s/", (int)world.asked.product.len, world.asked.product.at, id ? id : "");
+		snprintf(own, sizeof(own), "/%.*s/%.64s/", (int)world.asked.product.len,
+			world.asked.product.at, id ? id : "");
 	return starts_with(topic, own);
 }
 
@@ -141,14 +150,17 @@ static void check_version_read(const json_t *root)
 	for (size_t i = world.accepted_count; i-- > 0;) {
 		const struct accepted *last = &world.accepted[i];
 
-		if (!same(world.asked.product, last->product) || !same(world.asked.device, last->device))
+		if (!same(world.asked.product, last->product) ||
+			!same(world.asked.device, last->device))
 			continue;
-		check(last->overtaken || !last->version || (version && strcmp(version, last->version) == 0));
+		check(last->overtaken || !last->version ||
+			(version && strcmp(version, last->version) == 0));
 		return;
 	}
 }
 
-static void check_answer(const struct fw_publication *publication, const struct fw_topic *topic, const json_t *root)
+static void check_answer(
+	const struct fw_publication *publication, const struct fw_topic *topic, const json_t *root)
 {
 	const struct properties *properties = world.properties;
 	enum fw_topic_kind kind = answer_to(world.asked.kind);
@@ -156,11 +168,16 @@ static void check_answer(const struct fw_publication *publication, const struct 
 	world.published++;
 	check(kind != FW_TOPIC_OTHER && may_send(&world.asked));
 	if (!own_response_topic(publication->topic))
-		check(topic->kind == kind && fw_slice_equal(topic->product, world.asked.product) && fw_slice_equal(topic->device, world.asked.device));
+		check(topic->kind == kind && fw_slice_equal(topic->product, world.asked.product) &&
+			fw_slice_equal(topic->device, world.asked.device));
 	check(publication->correlation_len == (properties ? properties->correlation_len : 0));
-	check(!publication->correlation_len || memcmp(publication->correlation, properties->correlation, publication->correlation_len) == 0);
+	check(!publication->correlation_len ||
+		memcmp(publication->correlation, properties->correlation,
+			publication->correlation_len) == 0);
 	if (kind == FW_TOPIC_PULL_REPLY)
-		check(json_object_get(root, "url") ? json_is_string(json_object_get(root, "firmwareId")) : json_is_string(json_object_get(root, "code")));
+		check(json_object_get(root, "url")
+				? json_is_string(json_object_get(root, "firmwareId"))
+				: json_is_string(json_object_get(root, "code")));
 	if (kind == FW_TOPIC_READ_REPLY && !world.vandalized)
 		check_version_read(root);
 }
@@ -172,15 +189,19 @@ static void check_message(const struct fw_publication *publication)
 
 	fw_topic_parse(publication->topic, &topic);
 	check(!publication->retain);
-	if (!world.in_message && topic.kind != FW_TOPIC_UPGRADE && topic.kind != FW_TOPIC_TASK && topic.kind != FW_TOPIC_CHUNK_ERROR) {
+	if (!world.in_message && topic.kind != FW_TOPIC_UPGRADE && topic.kind != FW_TOPIC_TASK &&
+		topic.kind != FW_TOPIC_CHUNK_ERROR) {
 		/* a chunk's bytes */
 		check(topic.kind == FW_TOPIC_CHUNK_REPLY || topic.kind == FW_TOPIC_OTHER);
 		return;
 	}
 	/* parameters may repeat a name: they are the operator's */
-	root = json_loadb(publication->payload, publication->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	root = json_loadb(publication->payload, publication->len,
+		JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	check(json_is_object(root) && json_is_number(json_object_get(root, "timestamp")));
-	check(topic.kind != FW_TOPIC_UPGRADE || (publication->qos == 1 && json_object_get(root, "url") && json_is_object(json_object_get(root, "parameters"))));
+	check(topic.kind != FW_TOPIC_UPGRADE ||
+		(publication->qos == 1 && json_object_get(root, "url") &&
+			json_is_object(json_object_get(root, "parameters"))));
 	if (world.in_message)
 		check_answer(publication, &topic, root);
 	json_decref(root);
@@ -193,9 +214,11 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 	(void)context;
 	if (world.publish_fails && --world.publish_fails == 0)
 		return FW_NOMEM;
-	check(len > 0 && len <= FW_TOPIC_MAX && !strpbrk(publication->topic, "+#") && fw_utf8_valid(publication->topic, len));
+	check(len > 0 && len <= FW_TOPIC_MAX && !strpbrk(publication->topic, "+#") &&
+		fw_utf8_valid(publication->topic, len));
 	if (starts_with(publication->topic, "$SYS/broker/firmware/")) {
-		check(publication->retain && publication->len > 0 && strspn(publication->payload, "0123456789") == publication->len);
+		check(publication->retain && publication->len > 0 &&
+			strspn(publication->payload, "0123456789") == publication->len);
 		return FW_OK;
 	}
 	check(publication->topic[0] == '/');
@@ -209,7 +232,8 @@ static enum fw_status reply_to(void *context, const void *properties, struct fw_
 	const struct properties *given = properties;
 
 	(void)context;
-	*out = (struct fw_reply_to){given->response_topic ? strdup(given->response_topic) : NULL, given->correlation_len ? malloc(given->correlation_len) : NULL,
+	*out = (struct fw_reply_to){given->response_topic ? strdup(given->response_topic) : NULL,
+		given->correlation_len ? malloc(given->correlation_len) : NULL,
 		given->correlation_len};
 	if (out->correlation)
 		memcpy(out->correlation, given->correlation, given->correlation_len);

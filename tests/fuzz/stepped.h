@@ -1,5 +1,7 @@
-/* The store without its thread, on the caller's side, and clocks that can be set forward: a fuzz target decides when the store works and how late it is, so
- * that an input does the same each time. Include before any header of the plugin: it brings store/store.c and base/fw.c with it, in place of the library's. */
+/* The store without its thread, on the caller's side, and clocks that can be set forward: a fuzz
+ * target decides when the store works and how late it is, so that an input does the same each time.
+ * Include before any header of the plugin: it brings store/store.c and base/fw.c with it, in place
+ * of the library's. */
 #ifndef FUZZ_STEPPED_H
 #define FUZZ_STEPPED_H
 
@@ -71,7 +73,8 @@ bool fw_io_thread_apart(const struct fw_io_thread *io_thread)
 	return false;
 }
 
-enum fw_status fw_io_thread_run(struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context)
+enum fw_status fw_io_thread_run(
+	struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context)
 {
 	(void)io_thread;
 	return job(context);

@@ -1,8 +1,10 @@
-/* Makes the system calls of a process fail, for disk.bats:  LD_PRELOAD=faults.so FAULTS=FILE mosquitto ...
+/* Makes the system calls of a process fail, for disk.bats:  LD_PRELOAD=faults.so FAULTS=FILE
+ * mosquitto ...
  *
  * FILE is a text of one line, read anew for each call:  OPERATIONS ERRNO PERCENT NAME
- * OPERATIONS is any of w (writing, making longer), s (syncing), o (opening for writing), r (reading), or - for none. So many per cent
- * of the calls on files whose path contains NAME (NAME$: ends with it) fail. Half of the writes that fail write a part before. FILE must have 64 bytes.
+ * OPERATIONS is any of w (writing, making longer), s (syncing), o (opening for writing), r
+ * (reading), or - for none. So many per cent of the calls on files whose path contains NAME (NAME$:
+ * ends with it) fail. Half of the writes that fail write a part before. FILE must have 64 bytes.
  *
  * With STATFS_TYPE=NUMBER every file is on a file system of that type (statfs(2)). */
 #include <dlfcn.h>
@@ -50,7 +52,8 @@ static int fault(char operation, int fd, const char *path)
 	if (!orders || *(const volatile char *)orders == '-')
 		return 0;
 	memcpy(line, orders, 64);
-	if (sscanf(line, "%7s %d %d %32s", which, &code, &percent, name) != 4 || !strchr(which, operation))
+	if (sscanf(line, "%7s %d %d %32s", which, &code, &percent, name) != 4 ||
+		!strchr(which, operation))
 		return 0;
 	if (!path) {
 		snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", fd);
@@ -65,16 +68,17 @@ static int fault(char operation, int fd, const char *path)
 
 #define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
-#define FAIL_OR(operation, fd, call) \
-	do { \
-		int code = fault(operation, fd, NULL); \
-		if (!code) \
-			return call; \
-		errno = code; \
-		return -1; \
+#define FAIL_OR(operation, fd, call)                                                               \
+	do {                                                                                       \
+		int code = fault(operation, fd, NULL);                                             \
+		if (!code)                                                                         \
+			return call;                                                               \
+		errno = code;                                                                      \
+		return -1;                                                                         \
 	} while (0)
 
-/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the system's names begin with underscores */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the system's names begin with
+ * underscores */
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset)
 {
 	int code = fault('w', fd, NULL);
@@ -87,14 +91,38 @@ ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset)
 	return -1;
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset) { return pwrite64(fd, bytes, len, offset); }
-ssize_t write(int fd, const void *bytes, size_t len) { FAIL_OR('w', fd, REAL(write)(fd, bytes, len)); }
-ssize_t pread64(int fd, void *bytes, size_t len, off64_t offset) { FAIL_OR('r', fd, REAL(pread64)(fd, bytes, len, offset)); }
-ssize_t pread(int fd, void *bytes, size_t len, off_t offset) { return pread64(fd, bytes, len, offset); }
-int ftruncate64(int fd, off64_t len) { FAIL_OR('w', fd, REAL(ftruncate64)(fd, len)); }
-int ftruncate(int fd, off_t len) { return ftruncate64(fd, len); }
-int fsync(int fd) { FAIL_OR('s', fd, REAL(fsync)(fd)); }
-int fdatasync(int fd) { FAIL_OR('s', fd, REAL(fdatasync)(fd)); }
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
+{
+	return pwrite64(fd, bytes, len, offset);
+}
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+	FAIL_OR('w', fd, REAL(write)(fd, bytes, len));
+}
+ssize_t pread64(int fd, void *bytes, size_t len, off64_t offset)
+{
+	FAIL_OR('r', fd, REAL(pread64)(fd, bytes, len, offset));
+}
+ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
+{
+	return pread64(fd, bytes, len, offset);
+}
+int ftruncate64(int fd, off64_t len)
+{
+	FAIL_OR('w', fd, REAL(ftruncate64)(fd, len));
+}
+int ftruncate(int fd, off_t len)
+{
+	return ftruncate64(fd, len);
+}
+int fsync(int fd)
+{
+	FAIL_OR('s', fd, REAL(fsync)(fd));
+}
+int fdatasync(int fd)
+{
+	FAIL_OR('s', fd, REAL(fdatasync)(fd));
+}
 
 int open64(const char *path, int flags, ...)
 {

@@ -1,5 +1,6 @@
-/* Allocations that fail in turn, counted by who asks: the plugin with jansson, SQLite, and the broker that the plugin talks to. The linker
- * puts these in place of the C library's (see tests/CMakeLists.txt), so that the plugin is tried as it is built. */
+/* Allocations that fail in turn, counted by who asks: the plugin with jansson, SQLite, and the
+ * broker that the plugin talks to. The linker puts these in place of the C library's (see
+ * tests/CMakeLists.txt), so that the plugin is tried as it is built. */
 #ifndef TEST_FAILING_H
 #define TEST_FAILING_H
 
@@ -25,7 +26,8 @@ static struct {
 	long live; /* blocks of the plugin and jansson that were not freed */
 } failing;
 
-/* Threads that run beside the test would make the counting another one each time: they never fail. */
+/* Threads that run beside the test would make the counting another one each time: they never fail.
+ */
 static thread_local bool in_turn;
 
 static bool fails(enum failing kind)
@@ -33,7 +35,8 @@ static bool fails(enum failing kind)
 	if (!in_turn)
 		return false;
 	failing.count[kind]++;
-	if (kind != failing.kind || failing.at == 0 || failing.count[kind] < failing.at || failing.count[kind] >= failing.at + failing.in_a_row)
+	if (kind != failing.kind || failing.at == 0 || failing.count[kind] < failing.at ||
+		failing.count[kind] >= failing.at + failing.in_a_row)
 		return false;
 	failing.failed++;
 	errno = ENOMEM;

@@ -1,5 +1,5 @@
-/* What the tests of the spool share: a folder of their own, system calls that fail on demand, and short forms of
- * "append this" and "the next record is that". */
+/* What the tests of the spool share: a folder of their own, system calls that fail on demand, and
+ * short forms of "append this" and "the next record is that". */
 #ifndef SPOOL_FIXTURE_H
 #define SPOOL_FIXTURE_H
 
@@ -30,8 +30,8 @@ struct fixture {
 
 /* What the injected system calls do next. */
 static struct {
-	int open_errno;   /* fail the next opens for writing */
-	int write_errno;  /* fail writes, once `write_budget` bytes went through */
+	int open_errno;  /* fail the next opens for writing */
+	int write_errno; /* fail writes, once `write_budget` bytes went through */
 	long write_budget;
 	long write_most; /* bytes a write takes at a time, 0 for all */
 	bool write_lies; /* a failing write has written everything */
@@ -84,7 +84,8 @@ static inline long faulty_pread(int fd, void *bytes, size_t len, int64_t offset)
 	fault.at_read = NULL;
 	if (at_read)
 		at_read();
-	if (fault.read_errno && fault.read_failures != 0 && offset < fault.read_bad_to && offset + (int64_t)len > fault.read_bad_from) {
+	if (fault.read_errno && fault.read_failures != 0 && offset < fault.read_bad_to &&
+		offset + (int64_t)len > fault.read_bad_from) {
 		if (offset < fault.read_bad_from && !fault.read_whole)
 			return pread(fd, bytes, (size_t)(fault.read_bad_from - offset), offset);
 		fault.read_failures -= fault.read_failures > 0;
@@ -203,7 +204,8 @@ static inline void expect_end(struct fw_spool *spool)
 	assert_int_equal(fw_spool_read(spool, &payload, &len, &sequence), FW_NOT_FOUND);
 }
 
-/* Reads to the end; returns the number of records and the last sequence. Each must be above the one before. */
+/* Reads to the end; returns the number of records and the last sequence. Each must be above the one
+ * before. */
 static inline unsigned drain(struct fw_spool *spool, uint64_t *last)
 {
 	const unsigned char *payload;
@@ -219,7 +221,8 @@ static inline unsigned drain(struct fw_spool *spool, uint64_t *last)
 	return count;
 }
 
-static inline void expect_damage(struct fw_spool *spool, uint64_t bytes, uint64_t torn, uint64_t gaps)
+static inline void expect_damage(
+	struct fw_spool *spool, uint64_t bytes, uint64_t torn, uint64_t gaps)
 {
 	struct fw_spool_damage damage = fw_spool_damage(spool);
 
@@ -256,7 +259,8 @@ static inline void store_image(const unsigned char *bytes, size_t len)
 	fclose(file);
 }
 
-static const char *const texts[] = {"a", "second", "the third record", "4444", "the fifth and last"};
+static const char *const texts[] = {
+	"a", "second", "the third record", "4444", "the fifth and last"};
 #define TEXTS (sizeof(texts) / sizeof(texts[0]))
 
 /* Leaves a closed spool of the texts in `image`; boundary[i] is where record i begins. */

@@ -1,4 +1,5 @@
-/* The steady clock goes on over restarts of the broker and of the machine, and no step of the wall clock moves it. */
+/* The steady clock goes on over restarts of the broker and of the machine, and no step of the wall
+ * clock moves it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,8 +34,10 @@ static void test_same_boot_goes_by_the_boot_clock(void **state)
 {
 	(void)state;
 	assert_int_equal(resumed(moment(1000000, 700, "a"), moment(1000300, 1000, "a")), 5300);
-	assert_int_equal(resumed(moment(1000000, 700, "a"), moment(1000300 + DAY, 1000, "a")), 5300);
-	assert_int_equal(resumed(moment(1000000 + 2 * DAY, 700, "a"), moment(1000300, 1000, "a")), 5300);
+	assert_int_equal(
+		resumed(moment(1000000, 700, "a"), moment(1000300 + DAY, 1000, "a")), 5300);
+	assert_int_equal(
+		resumed(moment(1000000 + 2 * DAY, 700, "a"), moment(1000300, 1000, "a")), 5300);
 	assert_int_equal(resumed(moment(1000000, 700, "a"), moment(1000000, 700, "a")), 5000);
 }
 
@@ -92,11 +95,13 @@ static void test_reading(void **state)
 
 static struct fw_clock_trust trust;
 
-/* What is believed at `steady` when the wall clock is off the right time by `off`. The right time is the steady one, from 2023 on. */
+/* What is believed at `steady` when the wall clock is off the right time by `off`. The right time
+ * is the steady one, from 2023 on. */
 static int64_t believed(int64_t steady, int64_t off, bool wanted_held)
 {
 	bool held;
-	int64_t now = fw_clock_believed(&trust, 1700000000000 + steady + off, steady, 7 * DAY, &held);
+	int64_t now =
+		fw_clock_believed(&trust, 1700000000000 + steady + off, steady, 7 * DAY, &held);
 
 	assert_int_equal(held, wanted_held);
 	return now - 1700000000000;
@@ -107,7 +112,8 @@ static void test_a_clock_that_goes_well_is_believed(void **state)
 	(void)state;
 	trust = (struct fw_clock_trust){0};
 	for (int64_t day = 0; day < 100; day++)
-		assert_int_equal(believed(day * DAY, day % 3 * 60000, false), day * DAY + day % 3 * 60000);
+		assert_int_equal(
+			believed(day * DAY, day % 3 * 60000, false), day * DAY + day % 3 * 60000);
 }
 
 static void test_a_clock_that_jumped_ahead_is_not_believed(void **state)

@@ -44,7 +44,8 @@ static void test_an_error_is_one_line(void **state)
 	char cut[sizeof(error.text)];
 
 	(void)state;
-	fw_error_set(&error, "no file '%s'", "a\n1234: all is well\x1b[2J\x7f\xd9\xed\xa0\x80 \xc3\xbc");
+	fw_error_set(
+		&error, "no file '%s'", "a\n1234: all is well\x1b[2J\x7f\xd9\xed\xa0\x80 \xc3\xbc");
 	assert_string_equal(error.text, "no file 'a?1234: all is well?[2J????? \xc3\xbc'");
 	error.text[0] = 0;
 	/* the buffer ends within the last character */
@@ -89,13 +90,21 @@ struct text {
 	size_t len, points;
 };
 
-#define TEXT(literal, points) {literal, sizeof(literal) - 1, points}
+#define TEXT(literal, points)                                                                      \
+	{                                                                                          \
+		literal, sizeof(literal) - 1, points                                               \
+	}
 
 static void test_valid_utf8(void **state)
 {
 	static const struct text texts[] = {
-		TEXT("", 0), TEXT("plain", 5), TEXT("\x01\x7f", 2), TEXT("\xc2\x80\xdf\xbf", 2), TEXT("\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf", 4),
-		TEXT("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 2), TEXT("固件 1.0", 6),
+		TEXT("", 0),
+		TEXT("plain", 5),
+		TEXT("\x01\x7f", 2),
+		TEXT("\xc2\x80\xdf\xbf", 2),
+		TEXT("\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf", 4),
+		TEXT("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 2),
+		TEXT("固件 1.0", 6),
 	};
 
 	(void)state;
@@ -108,9 +117,24 @@ static void test_valid_utf8(void **state)
 static void test_invalid_utf8(void **state)
 {
 	static const struct text texts[] = {
-		TEXT("a\0b", 0), TEXT("\x80", 0), TEXT("\xbf", 0), TEXT("\xc0\x80", 0), TEXT("\xc1\xbf", 0), TEXT("\xc2", 0), TEXT("\xc2\x7f", 0), TEXT("\xc2\xc0", 0),
-		TEXT("\xe0\x9f\xbf", 0), TEXT("\xe1\x80", 0), TEXT("\xe1\x80\x7f", 0), TEXT("\xed\xa0\x80", 0), TEXT("\xed\xbf\xbf", 0),
-		TEXT("\xf0\x8f\xbf\xbf", 0), TEXT("\xf4\x90\x80\x80", 0), TEXT("\xf5\x80\x80\x80", 0), TEXT("\xf1\x80\x80", 0), TEXT("\xff", 0),
+		TEXT("a\0b", 0),
+		TEXT("\x80", 0),
+		TEXT("\xbf", 0),
+		TEXT("\xc0\x80", 0),
+		TEXT("\xc1\xbf", 0),
+		TEXT("\xc2", 0),
+		TEXT("\xc2\x7f", 0),
+		TEXT("\xc2\xc0", 0),
+		TEXT("\xe0\x9f\xbf", 0),
+		TEXT("\xe1\x80", 0),
+		TEXT("\xe1\x80\x7f", 0),
+		TEXT("\xed\xa0\x80", 0),
+		TEXT("\xed\xbf\xbf", 0),
+		TEXT("\xf0\x8f\xbf\xbf", 0),
+		TEXT("\xf4\x90\x80\x80", 0),
+		TEXT("\xf5\x80\x80\x80", 0),
+		TEXT("\xf1\x80\x80", 0),
+		TEXT("\xff", 0),
 	};
 
 	(void)state;
@@ -123,7 +147,8 @@ static void test_every_code_point(void **state)
 {
 	(void)state;
 	for (uint32_t point = 0; point < 0x120000; point++) {
-		bool expected = point != 0 && point < 0x110000 && !(point >= 0xd800 && point < 0xe000);
+		bool expected =
+			point != 0 && point < 0x110000 && !(point >= 0xd800 && point < 0xe000);
 		char at[4];
 		size_t len = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
 

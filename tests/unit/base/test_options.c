@@ -59,21 +59,33 @@ static void test_defaults(void **state)
 	assert_int_equal(options.log_retention_days, 0);
 }
 
-/* As Mosquitto leaves it: only a line end is cut off, and of a file from Windows not even that whole. */
+/* As Mosquitto leaves it: only a line end is cut off, and of a file from Windows not even that
+ * whole. */
 static void test_what_nobody_sees_at_the_ends_is_cut_off(void **state)
 {
-	static const char *const ends[] = {" ", "\t", "\r", " \t \r", "\n", "\v\f", "\xc2\xa0", "\xe2\x80\x8b", "\xef\xbb\xbf", " \xe3\x80\x80\r"};
+	static const char *const ends[] = {" ", "\t", "\r", " \t \r", "\n", "\v\f", "\xc2\xa0",
+		"\xe2\x80\x8b", "\xef\xbb\xbf", " \xe3\x80\x80\r"};
 	static const char *const values[][2] = {
-		{"db_file", "/var/lib/x/y z.db"}, {"files_dir", "/x/my files"}, {"identity", "username"}, {"operators", "a b,c"}, {"http_listen", "127.0.0.1:80"},
-		{"url_base", "http://h/x"}, {"url_ttl_seconds", "5"}, {"url_secret_file", "/x/a key"}, {"chunk_max_bytes", "7"}, {"read_source", "device"},
-		{"sync", "full"}, {"log_retention_days", "3"},
+		{"db_file", "/var/lib/x/y z.db"},
+		{"files_dir", "/x/my files"},
+		{"identity", "username"},
+		{"operators", "a b,c"},
+		{"http_listen", "127.0.0.1:80"},
+		{"url_base", "http://h/x"},
+		{"url_ttl_seconds", "5"},
+		{"url_secret_file", "/x/a key"},
+		{"chunk_max_bytes", "7"},
+		{"read_source", "device"},
+		{"sync", "full"},
+		{"log_retention_days", "3"},
 	};
 	char value[80];
 
 	(void)state;
 	for (size_t end = 0; end < sizeof(ends) / sizeof(ends[0]); end++) {
 		for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-			snprintf(value, sizeof(value), "%s%s%s", ends[end], values[i][1], ends[end]);
+			snprintf(
+				value, sizeof(value), "%s%s%s", ends[end], values[i][1], ends[end]);
 			assert_int_equal(parse(values[i][0], value), FW_OK);
 			if (i == 0)
 				assert_string_equal(options.db_file, values[i][1]);
@@ -150,14 +162,42 @@ static void test_good_values(void **state)
 static void test_bad_values(void **state)
 {
 	static const char *const bad[][2] = {
-		{"db_file", ""}, {"files_dir", ""}, {"url_secret_file", ""}, {"identity", "Clientid"}, {"identity", ""},
-		{"read_source", "both"}, {"sync", "off"}, {"operators", ""}, {"operators", ","}, {"operators", "a,,b"}, {"operators", "a, "},
-		{"http_listen", "8080"}, {"http_listen", ":8080"}, {"http_listen", "host:"}, {"http_listen", "host:0"}, {"http_listen", "host:65536"},
-		{"http_listen", "host:80x"}, {"url_base", "cdn.example.com"}, {"url_base", "ftp://x"}, {"url_base", "http://"}, {"url_base", "https:///x"}, {"url_ttl_seconds", "-1"},
-		{"url_ttl_seconds", "31536001"}, {"url_ttl_seconds", "1h"}, {"url_ttl_seconds", ""}, {"chunk_max_bytes", "0"},
-		{"chunk_max_bytes", "99999999999999999999"}, {"chunk_max_bytes", "16777217"}, {"log_retention_days", "1.5"}, {"log_retention_days", "36501"},
-		{"http_listen", NULL}, {"registration", "Once"}, {"registration", ""}, {"device_rate_per_minute", "-1"},
-		{"device_rate_per_minute", "1000001"}, {"device_rate_per_minute", "20/s"},
+		{"db_file", ""},
+		{"files_dir", ""},
+		{"url_secret_file", ""},
+		{"identity", "Clientid"},
+		{"identity", ""},
+		{"read_source", "both"},
+		{"sync", "off"},
+		{"operators", ""},
+		{"operators", ","},
+		{"operators", "a,,b"},
+		{"operators", "a, "},
+		{"http_listen", "8080"},
+		{"http_listen", ":8080"},
+		{"http_listen", "host:"},
+		{"http_listen", "host:0"},
+		{"http_listen", "host:65536"},
+		{"http_listen", "host:80x"},
+		{"url_base", "cdn.example.com"},
+		{"url_base", "ftp://x"},
+		{"url_base", "http://"},
+		{"url_base", "https:///x"},
+		{"url_ttl_seconds", "-1"},
+		{"url_ttl_seconds", "31536001"},
+		{"url_ttl_seconds", "1h"},
+		{"url_ttl_seconds", ""},
+		{"chunk_max_bytes", "0"},
+		{"chunk_max_bytes", "99999999999999999999"},
+		{"chunk_max_bytes", "16777217"},
+		{"log_retention_days", "1.5"},
+		{"log_retention_days", "36501"},
+		{"http_listen", NULL},
+		{"registration", "Once"},
+		{"registration", ""},
+		{"device_rate_per_minute", "-1"},
+		{"device_rate_per_minute", "1000001"},
+		{"device_rate_per_minute", "20/s"},
 	};
 
 	(void)state;
@@ -175,8 +215,9 @@ static void test_bad_values(void **state)
 
 static void test_an_unknown_option_names_those_there_are(void **state)
 {
-	static const char *const all[] = {"db_file", "files_dir", "identity", "operators", "http_listen", "url_base", "url_ttl_seconds",
-		"url_secret_file", "chunk_max_bytes", "read_source", "sync", "log_retention_days"};
+	static const char *const all[] = {"db_file", "files_dir", "identity", "operators",
+		"http_listen", "url_base", "url_ttl_seconds", "url_secret_file", "chunk_max_bytes",
+		"read_source", "sync", "log_retention_days"};
 
 	(void)state;
 	assert_int_equal(parse("db-file", "x"), FW_INVALID);
@@ -204,7 +245,8 @@ static void test_operators(void **state)
 
 static void test_the_last_of_two_lines_counts(void **state)
 {
-	struct fw_option_line lines[] = {{"db_file", "/a/a.db"}, {"operators", "one"}, {"db_file", "/b/b.db"}, {"operators", "two"}};
+	struct fw_option_line lines[] = {{"db_file", "/a/a.db"}, {"operators", "one"},
+		{"db_file", "/b/b.db"}, {"operators", "two"}};
 
 	(void)state;
 	assert_int_equal(fw_options_parse(lines, 4, &options, &error), FW_OK);
@@ -220,7 +262,8 @@ static void test_a_folder_that_is_not_there(void **state)
 	(void)state;
 	assert_int_equal(fw_options_parse(lines, 1, &options, &error), FW_OK);
 	assert_int_equal(fw_options_check_folders(&options, &error), FW_INVALID);
-	assert_non_null(strstr(error.text, "plugin_opt_db_file: cannot write to the folder '/nonexistent folder/"));
+	assert_non_null(strstr(error.text,
+		"plugin_opt_db_file: cannot write to the folder '/nonexistent folder/"));
 	assert_non_null(strstr(error.text, "install -d -o mosquitto"));
 }
 
@@ -241,14 +284,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_defaults, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_nobody_sees_at_the_ends_is_cut_off, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_nobody_sees_at_the_ends_is_cut_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_db_file_without_a_folder, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_db_file_is_required, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_good_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_values, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_an_unknown_option_names_those_there_are, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_unknown_option_names_those_there_are, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_operators, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_last_of_two_lines_counts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_the_last_of_two_lines_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_folder_that_is_there, set_up, tear_down),
 	};

@@ -1,4 +1,5 @@
-/* The hash table: every key found whatever was put and removed before, and nothing lost when memory runs out. */
+/* The hash table: every key found whatever was put and removed before, and nothing lost when memory
+ * runs out. */
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,7 +45,8 @@ static void puts_gets_replaces_and_removes(void **state)
 
 static void keys_are_bytes(void **state)
 {
-	const struct fw_slice keys[] = {{NULL, 0}, FW_SLICE("\0"), FW_SLICE("\0\0"), FW_SLICE("a"), FW_SLICE("a\0"), FW_SLICE("a\0b"), FW_SLICE("\xff\xfe")};
+	const struct fw_slice keys[] = {{NULL, 0}, FW_SLICE("\0"), FW_SLICE("\0\0"), FW_SLICE("a"),
+		FW_SLICE("a\0"), FW_SLICE("a\0b"), FW_SLICE("\xff\xfe")};
 	const size_t count = sizeof(keys) / sizeof(keys[0]);
 	struct fw_table *table = fw_table_new(3);
 	size_t i;
@@ -64,7 +66,8 @@ static void pointers_are_keys(void **state)
 	const void *one = &values[1], *two = &values[2];
 
 	(void)state;
-	assert_int_equal(fw_table_put(table, fw_table_key_of_pointer(&one), &values[10], NULL), FW_OK);
+	assert_int_equal(
+		fw_table_put(table, fw_table_key_of_pointer(&one), &values[10], NULL), FW_OK);
 	assert_null(fw_table_get(table, fw_table_key_of_pointer(&two)));
 	two = one;
 	assert_ptr_equal(fw_table_get(table, fw_table_key_of_pointer(&two)), &values[10]);
@@ -86,17 +89,20 @@ static void agrees_with_an_array_over_a_random_walk(void **state)
 		struct fw_slice key = numbered(buffer, sizeof(buffer), number);
 
 		random = random * 6364136223846793005u + 1442695040888963407u;
-		assert_ptr_equal(fw_table_get(table, key), present[number] ? &values[number] : NULL);
+		assert_ptr_equal(
+			fw_table_get(table, key), present[number] ? &values[number] : NULL);
 		/* grows for a while, then shrinks, then grows again */
 		if (random >> 62 != (step / 50000 % 2 ? 0 : 3)) {
 			if (step / 50000 % 2 == 0) {
-				assert_int_equal(fw_table_put(table, key, &values[number], NULL), FW_OK);
+				assert_int_equal(
+					fw_table_put(table, key, &values[number], NULL), FW_OK);
 				count += !present[number];
 				present[number] = true;
 				continue;
 			}
 		}
-		assert_ptr_equal(fw_table_remove(table, key), present[number] ? &values[number] : NULL);
+		assert_ptr_equal(
+			fw_table_remove(table, key), present[number] ? &values[number] : NULL);
 		count -= present[number];
 		present[number] = false;
 		assert_int_equal(fw_table_count(table), count);
@@ -115,7 +121,9 @@ static void a_walk_meets_each_entry_once_and_may_remove_it(void **state)
 	assert_false(fw_table_next(table, &walk));
 	for (i = 0; i < 1000; i++) {
 		values[i] = 0;
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 	}
 	walk = (struct fw_table_walk){0};
 	while (fw_table_next(table, &walk)) {
@@ -143,7 +151,9 @@ static void chains_stay_short_as_it_grows(void **state)
 
 	(void)state;
 	for (i = 0; i < 100000; i++)
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[0], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[0], NULL),
+			FW_OK);
 	for (i = 0; i < table->used; i++) {
 		const struct entry *entry;
 		size_t length = 0;
@@ -174,15 +184,20 @@ static void clear_drops_each_value_and_the_table_lives_on(void **state)
 	(void)state;
 	dropped = 0;
 	for (i = 0; i < 2000; i++)
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 	fw_table_clear(table, count_drop);
 	assert_int_equal(dropped, 2000);
 	assert_int_equal(fw_table_count(table), 0);
 	for (i = 0; i < 2000; i++) {
 		assert_null(fw_table_get(table, numbered(buffer, sizeof(buffer), i)));
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 	}
-	assert_ptr_equal(fw_table_get(table, numbered(buffer, sizeof(buffer), 1999)), &values[1999]);
+	assert_ptr_equal(
+		fw_table_get(table, numbered(buffer, sizeof(buffer), 1999)), &values[1999]);
 	fw_table_free(table);
 }
 
@@ -197,7 +212,9 @@ static void retired_it_is_empty_at_once_and_freed_a_few_at_a_time(void **state)
 	(void)state;
 	dropped = 0;
 	for (i = 0; i < 2000; i++) {
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 		if (i != 999)
 			continue;
 		fw_table_retire(&table, &retired, count_drop);
@@ -232,7 +249,9 @@ static void what_is_freed_a_few_at_a_time_is_joined_so_too(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 5000; i++)
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 	fw_table_retire(&table, &retired, count_drop);
 	while (fw_retired_free_some(&retired, 64, count_drop))
 		assert_true(mallinfo2().smblks < 500);
@@ -260,7 +279,9 @@ static void a_small_table_is_not_worth_retiring_and_without_memory_none_is(void 
 	fw_table_retire(&table, &retired, count_drop);
 	assert_int_equal(dropped, 1);
 	for (size_t i = 0; i < 100; i++)
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 	allocations_left = 0;
 	fw_table_retire(&table, &retired, count_drop);
 	allocations_left = -1;
@@ -297,11 +318,14 @@ static void without_memory_it_stays_as_it_was(void **state)
 	/* one allocation an entry, none to grow: the chains get longer, and that is all */
 	for (i = 0; i < 500; i++) {
 		allocations_left = 1;
-		assert_int_equal(fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL), FW_OK);
+		assert_int_equal(
+			fw_table_put(table, numbered(buffer, sizeof(buffer), i), &values[i], NULL),
+			FW_OK);
 	}
 	allocations_left = 0;
 	for (i = 0; i < 500; i++)
-		assert_ptr_equal(fw_table_get(table, numbered(buffer, sizeof(buffer), i)), &values[i]);
+		assert_ptr_equal(
+			fw_table_get(table, numbered(buffer, sizeof(buffer), i)), &values[i]);
 	fw_table_clear(table, NULL);
 	assert_int_equal(fw_table_put(table, FW_SLICE("a"), &values[0], NULL), FW_NOMEM);
 	allocations_left = -1;

@@ -40,9 +40,8 @@ static void what_is_harmless_is_kept_as_it_is(void **state)
 	assert_kept(slice, text);
 	assert_kept(FW_SLICE(""), "");
 	/* what only begins like a harmful one */
-	assert_kept(
-		FW_SLICE(
-			"\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2\x80\xaf"),
+	assert_kept(FW_SLICE("\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2"
+			     "\x80\xaf"),
 		"\xc2\xa9\xd8\x9d\xe2\x80\x8d\xe2\x80\xa9\xe2\x81\xa5\xe2\x81\xaa\xe2\x80\xaf");
 }
 
@@ -69,7 +68,9 @@ static void controls_and_directions_are_replaced(void **state)
 		assert_string_equal(line, "a?b");
 	}
 	assert_kept(FW_SLICE("at 0x1\r\n\tat 0x2"), "at 0x1   at 0x2");
-	assert_kept(FW_SLICE("\x1b[2J\xe2\x80\xae""evil"), FFFD "[2J" FFFD "evil");
+	assert_kept(FW_SLICE("\x1b[2J\xe2\x80\xae"
+			     "evil"),
+		FFFD "[2J" FFFD "evil");
 }
 
 static void long_text_is_cut_at_a_character(void **state)
@@ -127,7 +128,9 @@ static void what_nobody_sees_is_trimmed(void **state)
 	assert_trimmed((struct fw_slice){NULL, 0}, "");
 	assert_trimmed(FW_SLICE("1.0"), "1.0");
 	assert_trimmed(FW_SLICE(" \t\0 1.0\0\0 "), "1.0");
-	assert_trimmed(FW_SLICE("\xef\xbb\xbf\xc2\xa0""1 0\xe2\x80\x8b\xe2\x81\xa0"), "1 0");
+	assert_trimmed(FW_SLICE("\xef\xbb\xbf\xc2\xa0"
+				"1 0\xe2\x80\x8b\xe2\x81\xa0"),
+		"1 0");
 	assert_trimmed(FW_SLICE(" \t\0\xef\xbb\xbf\xe3\x80\x80"), "");
 	/* neither a line end nor the end of another character is a blank */
 	assert_trimmed(FW_SLICE("1.0\n"), "1.0\n");

@@ -23,7 +23,8 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	pthread_mutex_unlock(&gate);
 	if (fw_slice_equal(firmware_id, FW_SLICE("busy")))
 		return FW_BUSY;
-	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_folder_open(folder, "image", &out->fd, &out->stamp, NULL) != FW_OK)
+	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) ||
+		fw_folder_open(folder, "image", &out->fd, &out->stamp, NULL) != FW_OK)
 		return FW_NOT_FOUND;
 	strcpy(out->product_id, "lamp");
 	return FW_OK;
@@ -55,10 +56,15 @@ static int finish(void **state)
 	return remove_folder(state);
 }
 
-static struct fw_chunk_request ask_for(const char *device, const char *firmware_id, int64_t offset, int64_t length)
+static struct fw_chunk_request ask_for(
+	const char *device, const char *firmware_id, int64_t offset, int64_t length)
 {
-	return (struct fw_chunk_request){.product = FW_SLICE("lamp"), .device = fw_slice_of(device), .firmware_id = fw_slice_of(firmware_id),
-		.offset = offset, .length = length, .qos = 1};
+	return (struct fw_chunk_request){.product = FW_SLICE("lamp"),
+		.device = fw_slice_of(device),
+		.firmware_id = fw_slice_of(firmware_id),
+		.offset = offset,
+		.length = length,
+		.qos = 1};
 }
 
 static struct fw_chunk_reply take(void)
@@ -122,8 +128,8 @@ static void assert_refused(struct fw_chunk_request request, const char *code)
 	assert_string_equal(reply.topic, "/lamp/d1/firmware/chunk/error");
 	assert_non_null(strstr(reply.payload, wanted));
 	assert_non_null(strstr(reply.payload, "\"messageId\":\"m-1\""));
-	snprintf(named, sizeof(named), "\"firmwareId\":\"%.*s\",\"offset\":%lld}", (int)request.firmware_id.len,
-		request.firmware_id.at, (long long)request.offset);
+	snprintf(named, sizeof(named), "\"firmwareId\":\"%.*s\",\"offset\":%lld}",
+		(int)request.firmware_id.len, request.firmware_id.at, (long long)request.offset);
 	assert_non_null(strstr(reply.payload, named));
 	assert_int_equal(reply.expiry_seconds, FW_CHUNK_ERROR_EXPIRY_SECONDS);
 	drop(reply);
@@ -173,7 +179,8 @@ static void test_properties(void **state)
 /* One device may have so many requests waiting; another one still gets in. */
 static void test_bound_of_a_device(void **state)
 {
-	struct fw_chunk_request greedy = ask_for("greedy", "f1", 0, 10), other = ask_for("other", "f1", 0, 10);
+	struct fw_chunk_request greedy = ask_for("greedy", "f1", 0, 10),
+				other = ask_for("other", "f1", 0, 10);
 	unsigned taken = 0;
 
 	(void)state;
@@ -202,7 +209,8 @@ static bool take_for(const char *device)
 /* Who asks faster than it may have is not refused, but waits, and holds up nobody else. */
 static void test_rate_of_a_device(void **state)
 {
-	struct fw_chunk_request fast = ask_for("fast", "f1", 0, FW_CHUNK_DEVICE_RATE / 4), other = ask_for("other", "f1", 0, 10);
+	struct fw_chunk_request fast = ask_for("fast", "f1", 0, FW_CHUNK_DEVICE_RATE / 4),
+				other = ask_for("other", "f1", 0, 10);
 	int64_t begun = fw_boot_ms();
 	unsigned served = 0;
 
@@ -252,7 +260,8 @@ static void test_rate_of_all(void **state)
 	fw_chunks_stop(own);
 }
 
-/* What waits for the broker thread is bounded in all: the reader stands still until something is taken. */
+/* What waits for the broker thread is bounded in all: the reader stands still until something is
+ * taken. */
 static void test_bound_in_all(void **state)
 {
 	unsigned asked = 0;
@@ -329,8 +338,9 @@ static double ask_many(unsigned first)
 	return worst;
 }
 
-/* However many devices ask, no request pays for forgetting the others; and who goes on asking is not
- * forgotten. A machine that is taken away for a moment costs a request as much, but not each time. */
+/* However many devices ask, no request pays for forgetting the others; and who goes on asking is
+ * not forgotten. A machine that is taken away for a moment costs a request as much, but not each
+ * time. */
 static void test_many_devices(void **state)
 {
 	double worst = ask_many(0);

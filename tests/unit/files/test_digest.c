@@ -10,9 +10,11 @@
 
 static struct fw_error last;
 
-static enum fw_status check(const char *file, enum fw_sign_method method, const char *sign, const char *key, struct fw_digest_result *out)
+static enum fw_status check(const char *file, enum fw_sign_method method, const char *sign,
+	const char *key, struct fw_digest_result *out)
 {
-	struct fw_digest_request request = {.fd = open(file, O_RDONLY), .method = method, .sign = sign, .public_key = key};
+	struct fw_digest_request request = {
+		.fd = open(file, O_RDONLY), .method = method, .sign = sign, .public_key = key};
 	struct stat status;
 	struct fw_digest_result ignored;
 	enum fw_status result;
@@ -27,7 +29,8 @@ static enum fw_status check(const char *file, enum fw_sign_method method, const 
 	return result;
 }
 
-static void assert_refused(const char *file, enum fw_sign_method method, const char *sign, const char *key, const char *words)
+static void assert_refused(const char *file, enum fw_sign_method method, const char *sign,
+	const char *key, const char *words)
 {
 	assert_int_equal(check(file, method, sign, key, NULL), FW_INVALID);
 	if (!strstr(last.text, words))
@@ -45,7 +48,8 @@ static void test_names(void **state)
 
 	(void)state;
 	for (int i = 0; i < FW_SIGN_METHODS; i++) {
-		assert_true(fw_sign_method_parse(fw_slice_of(fw_sign_method_name((enum fw_sign_method)i)), &method));
+		assert_true(fw_sign_method_parse(
+			fw_slice_of(fw_sign_method_name((enum fw_sign_method)i)), &method));
 		assert_int_equal(method, i);
 	}
 	assert_false(fw_sign_method_parse(FW_SLICE("SHA256"), &method));
@@ -65,7 +69,8 @@ static void test_digests(void **state)
 		{FW_SIGN_SHA512, "openssl dgst -sha512 -r image | cut -d' ' -f1 >sum"},
 	};
 	/* around the size of a piece */
-	static const char *const images[] = {"printf a >image", "head -c 262143 /dev/urandom >image", "head -c 262144 /dev/urandom >image",
+	static const char *const images[] = {"printf a >image",
+		"head -c 262143 /dev/urandom >image", "head -c 262144 /dev/urandom >image",
 		"head -c 262145 /dev/urandom >image", "head -c 3000000 /dev/urandom >image"};
 
 	(void)state;
@@ -77,14 +82,17 @@ static void test_digests(void **state)
 
 			shell(digests[i].command);
 			sum = text_of("sum");
-			assert_int_equal(check("image", digests[i].method, NULL, NULL, &result), FW_OK);
+			assert_int_equal(
+				check("image", digests[i].method, NULL, NULL, &result), FW_OK);
 			assert_string_equal(result.digest, sum);
-			assert_int_equal(check("image", digests[i].method, sum, NULL, &result), FW_OK);
+			assert_int_equal(
+				check("image", digests[i].method, sum, NULL, &result), FW_OK);
 			shell(digests[1].command);
 			sha256 = text_of("sum");
 			assert_string_equal(result.sha256, sha256);
 			sum[0] = sum[0] == '0' ? '1' : '0';
-			assert_refused("image", digests[i].method, sum, NULL, "but that of the file is");
+			assert_refused(
+				"image", digests[i].method, sum, NULL, "but that of the file is");
 			free(sum);
 			free(sha256);
 		}
@@ -95,10 +103,16 @@ static const struct {
 	enum fw_sign_method method;
 	const char *key, *sign;
 } signatures[] = {
-	{FW_SIGN_ED25519, "openssl genpkey -algorithm ed25519 -out %s", "openssl pkeyutl -sign -rawin -inkey %s -in image -out raw"},
-	{FW_SIGN_ECDSA_SHA256, "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s", "openssl dgst -sha256 -sign %s -out raw image"},
-	{FW_SIGN_ECDSA_SHA256, "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out %s", "openssl dgst -sha256 -sign %s -out raw image"},
-	{FW_SIGN_RSA_SHA256, "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out %s", "openssl dgst -sha256 -sign %s -out raw image"},
+	{FW_SIGN_ED25519, "openssl genpkey -algorithm ed25519 -out %s",
+		"openssl pkeyutl -sign -rawin -inkey %s -in image -out raw"},
+	{FW_SIGN_ECDSA_SHA256,
+		"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s",
+		"openssl dgst -sha256 -sign %s -out raw image"},
+	{FW_SIGN_ECDSA_SHA256,
+		"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out %s",
+		"openssl dgst -sha256 -sign %s -out raw image"},
+	{FW_SIGN_RSA_SHA256, "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out %s",
+		"openssl dgst -sha256 -sign %s -out raw image"},
 };
 
 static char *make_public_key(const char *command, const char *name)
@@ -106,7 +120,8 @@ static char *make_public_key(const char *command, const char *name)
 	const char *at = strstr(command, "%s");
 	char text[256];
 
-	snprintf(text, sizeof(text), "%.*s%s >log 2>&1 && openssl pkey -in %s -pubout -out pub", (int)(at - command), command, name, name);
+	snprintf(text, sizeof(text), "%.*s%s >log 2>&1 && openssl pkey -in %s -pubout -out pub",
+		(int)(at - command), command, name, name);
 	shell(text);
 	return text_of("pub");
 }
@@ -116,7 +131,8 @@ static char *make_signature(const char *command, const char *key)
 	const char *at = strstr(command, "%s");
 	char text[256];
 
-	snprintf(text, sizeof(text), "%.*s%s%s && openssl base64 -A -in raw -out sign", (int)(at - command), command, key, at + 2);
+	snprintf(text, sizeof(text), "%.*s%s%s && openssl base64 -A -in raw -out sign",
+		(int)(at - command), command, key, at + 2);
 	shell(text);
 	return text_of("sign");
 }
@@ -126,17 +142,22 @@ static void test_signatures(void **state)
 	(void)state;
 	shell("head -c 700001 /dev/urandom >image; cp image other; printf x >>other");
 	for (size_t i = 0; i < sizeof(signatures) / sizeof(signatures[0]); i++) {
-		char *key = make_public_key(signatures[i].key, "private"), *foreign = make_public_key(signatures[i].key, "foreign");
+		char *key = make_public_key(signatures[i].key, "private"),
+		     *foreign = make_public_key(signatures[i].key, "foreign");
 		char *sign = make_signature(signatures[i].sign, "private"), *cut;
 		struct fw_digest_result result;
 
 		assert_int_equal(check("image", signatures[i].method, sign, key, &result), FW_OK);
 		assert_string_equal(result.digest, "");
 		assert_int_equal(strlen(result.sha256), 64);
-		assert_refused("other", signatures[i].method, sign, key, "is not the signature of this file");
-		assert_refused("image", signatures[i].method, sign, foreign, "is not the signature of this file");
-		assert_refused("image", signatures[i].method, sign, NULL, "UPDATE product SET public_key");
-		assert_refused("image", signatures[i].method, sign, "", "UPDATE product SET public_key");
+		assert_refused("other", signatures[i].method, sign, key,
+			"is not the signature of this file");
+		assert_refused("image", signatures[i].method, sign, foreign,
+			"is not the signature of this file");
+		assert_refused(
+			"image", signatures[i].method, sign, NULL, "UPDATE product SET public_key");
+		assert_refused(
+			"image", signatures[i].method, sign, "", "UPDATE product SET public_key");
 		assert_refused("image", signatures[i].method, "", key, "not base64");
 		assert_refused("image", signatures[i].method, NULL, key, "not base64");
 		assert_refused("image", signatures[i].method, "AAAA", key, "is not the signature");
@@ -152,13 +173,18 @@ static void test_signatures(void **state)
 
 static void test_wrong_kind_of_key(void **state)
 {
-	char *ed = make_public_key(signatures[0].key, "k1"), *ec = make_public_key(signatures[1].key, "k2"), *rsa = make_public_key(signatures[3].key, "k3");
+	char *ed = make_public_key(signatures[0].key, "k1"),
+	     *ec = make_public_key(signatures[1].key, "k2"),
+	     *rsa = make_public_key(signatures[3].key, "k3");
 
 	(void)state;
 	shell("printf abc >image");
-	assert_refused("image", FW_SIGN_ED25519, "AAAA", rsa, "type RSA, but sign_method 'ed25519' needs an Ed25519 key");
-	assert_refused("image", FW_SIGN_RSA_SHA256, "AAAA", ec, "type EC, but sign_method 'rsa-sha256' needs an RSA key");
-	assert_refused("image", FW_SIGN_ECDSA_SHA256, "AAAA", ed, "type ED25519, but sign_method 'ecdsa-sha256' needs an elliptic");
+	assert_refused("image", FW_SIGN_ED25519, "AAAA", rsa,
+		"type RSA, but sign_method 'ed25519' needs an Ed25519 key");
+	assert_refused("image", FW_SIGN_RSA_SHA256, "AAAA", ec,
+		"type EC, but sign_method 'rsa-sha256' needs an RSA key");
+	assert_refused("image", FW_SIGN_ECDSA_SHA256, "AAAA", ed,
+		"type ED25519, but sign_method 'ecdsa-sha256' needs an elliptic");
 	free(ed);
 	free(ec);
 	free(rsa);
@@ -170,13 +196,15 @@ static void test_no_password_is_asked(void **state)
 	(void)state;
 	shell("printf abc >image");
 	assert_refused("image", FW_SIGN_RSA_SHA256, "AAAA",
-		"-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n-----END PUBLIC KEY-----\n",
+		"-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: "
+		"AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n-----END PUBLIC KEY-----\n",
 		"not a whole PEM");
 }
 
 static void test_bad_base64(void **state)
 {
-	static const char *const bad[] = {"A", "AAA", "AA=A", "A===", "====", "AAAA ", " AAA", "AAA\n", "AA\nA", "!!!!", "AAAA=", "AAA\xc3"};
+	static const char *const bad[] = {"A", "AAA", "AA=A", "A===", "====", "AAAA ", " AAA",
+		"AAA\n", "AA\nA", "!!!!", "AAAA=", "AAA\xc3"};
 	char *key = make_public_key(signatures[1].key, "k");
 
 	(void)state;
@@ -228,7 +256,10 @@ static void on_progress(void *context, int64_t done)
 
 static void test_cancel_and_progress(void **state)
 {
-	struct fw_digest_request request = {.size = INT64_C(10) << 30, .method = FW_SIGN_SHA256, .cancel = &cancel, .progress = on_progress};
+	struct fw_digest_request request = {.size = INT64_C(10) << 30,
+		.method = FW_SIGN_SHA256,
+		.cancel = &cancel,
+		.progress = on_progress};
 	struct fw_digest_result result;
 
 	(void)state;

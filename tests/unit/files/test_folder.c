@@ -33,8 +33,13 @@ static enum fw_status open_it(const char *name, struct fw_file_stamp *stamp)
 
 static int start(void **state)
 {
-	return make_folder(state) == 0 && system("mkdir d; printf hello >d/image; ln -s image d/link; ln -s /etc/passwd d/out; mkdir d/sub; mkfifo d/pipe;"
-		" printf x >outside; printf x >d/.hidden; printf x >'d/with space'") == 0 ? 0 : -1;
+	return make_folder(state) == 0 &&
+			system("mkdir d; printf hello >d/image; ln -s image d/link; ln -s "
+			       "/etc/passwd d/out; mkdir d/sub; mkfifo d/pipe;"
+			       " printf x >outside; printf x >d/.hidden; printf x >'d/with "
+			       "space'") == 0
+		? 0
+		: -1;
 }
 
 static void test_open(void **state)
@@ -54,7 +59,8 @@ static void test_open(void **state)
 
 static void test_bad_names(void **state)
 {
-	static const char *const bad[] = {"", ".", "..", "../outside", "/etc/passwd", "sub/../image", ".hidden", "a/b", "image/", "im\nage", "\x7f", "a\x01"};
+	static const char *const bad[] = {"", ".", "..", "../outside", "/etc/passwd",
+		"sub/../image", ".hidden", "a/b", "image/", "im\nage", "\x7f", "a\x01"};
 	char name[300];
 
 	(void)state;
@@ -101,7 +107,8 @@ static void test_changes_are_noticed(void **state)
 	assert_noticed("rm d/image");
 	assert_noticed("printf h >>d/image");
 	assert_noticed("printf j | dd of=d/image conv=notrunc 2>/dev/null");
-	assert_noticed("printf j | dd of=d/image conv=notrunc 2>/dev/null; touch -d '2020-01-01' d/image");
+	assert_noticed(
+		"printf j | dd of=d/image conv=notrunc 2>/dev/null; touch -d '2020-01-01' d/image");
 	assert_noticed("cp -p d/image other; mv other d/image");
 	assert_noticed("cp -p d/image d/same; ln -sf same d/image");
 	assert_noticed(": >d/image");
@@ -179,7 +186,8 @@ static void *ask_again_and_again(void *argument)
 	return NULL;
 }
 
-/* A lease that is broken would send SIGIO, which ends a process, and hold up the writer until it is given back. */
+/* A lease that is broken would send SIGIO, which ends a process, and hold up the writer until it is
+ * given back. */
 static void test_writers_are_not_disturbed(void **state)
 {
 	pthread_t thread;
@@ -201,7 +209,8 @@ static void test_writers_are_not_disturbed(void **state)
 	stop_asking = true;
 	pthread_join(thread, NULL);
 	assert_true(asked > 100);
-	assert_in_range(slowest, 0, 10000); /* the kernel breaks a lease by force after 45 seconds */
+	/* the kernel breaks a lease by force after 45 seconds */
+	assert_in_range(slowest, 0, 10000);
 }
 
 static void test_prepare(void **state)

@@ -9,9 +9,16 @@
 
 #include <cmocka.h>
 
-static struct fw_transfers_record record(const char *device, const char *firmware_id, int64_t at, int64_t bytes, int64_t reached)
+static struct fw_transfers_record record(
+	const char *device, const char *firmware_id, int64_t at, int64_t bytes, int64_t reached)
 {
-	struct fw_transfers_record made = {.product_id = "lamp", .first_at = at, .last_at = bytes ? at : 0, .bytes = bytes, .reached = reached, .total = 100, .requests = 1};
+	struct fw_transfers_record made = {.product_id = "lamp",
+		.first_at = at,
+		.last_at = bytes ? at : 0,
+		.bytes = bytes,
+		.reached = reached,
+		.total = 100,
+		.requests = 1};
 
 	snprintf(made.device_id, sizeof(made.device_id), "%s", device);
 	snprintf(made.firmware_id, sizeof(made.firmware_id), "%s", firmware_id);
@@ -40,7 +47,8 @@ static void test_merged(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		if (strcmp(out[i].device_id, "d1") != 0 || strcmp(out[i].firmware_id, "f1") != 0)
 			continue;
-		assert_true(out[i].first_at == 1000 && out[i].last_at == 3000 && out[i].bytes == 60 && out[i].reached == 60 && out[i].requests == 3);
+		assert_true(out[i].first_at == 1000 && out[i].last_at == 3000 &&
+			out[i].bytes == 60 && out[i].reached == 60 && out[i].requests == 3);
 	}
 	assert_int_equal(fw_transfers_take(access, out, 10, &left), 0);
 	fw_transfers_free(access);

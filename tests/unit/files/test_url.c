@@ -9,12 +9,16 @@
 #include "folder.h"
 
 static const struct fw_url_key key = {.bytes = "0123456789abcdef0123456789abcdef", .len = 32};
-static const struct fw_url_grant grant = {.product = FW_SLICE("lamp"), .device = FW_SLICE("lamp-1"), .firmware_id = FW_SLICE("f1"),
-	.file = FW_SLICE("image.bin"), .expires = 1700000600};
+static const struct fw_url_grant grant = {.product = FW_SLICE("lamp"),
+	.device = FW_SLICE("lamp-1"),
+	.firmware_id = FW_SLICE("f1"),
+	.file = FW_SLICE("image.bin"),
+	.expires = 1700000600};
 
 static void test_plain(void **state)
 {
-	char *url = fw_url_plain("http://h:8080", FW_SLICE("f-1.A_z"), FW_SLICE("a b%/\xc3\xa4~?.bin"));
+	char *url =
+		fw_url_plain("http://h:8080", FW_SLICE("f-1.A_z"), FW_SLICE("a b%/\xc3\xa4~?.bin"));
 
 	(void)state;
 	assert_string_equal(url, "http://h:8080/firmware/f-1.A_z/a%20b%25%2F%C3%A4~%3F.bin");
@@ -29,11 +33,13 @@ static void test_signature(void **state)
 
 	(void)state;
 	shell("printf 'mosquitto-firmware-url-1\\nlamp\\nlamp-1\\nf1\\nimage.bin\\n1700000600' |"
-		" openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef | sed 's/.* //' >sum");
+	      " openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef | sed 's/.* //' >sum");
 	assert_true(fw_url_sign(&key, &grant, signature));
 	assert_string_equal(signature, read_text("sum"));
 	url = fw_url_mint("https://cdn", &key, &grant);
-	snprintf(expected, sizeof(expected), "https://cdn/firmware/f1/image.bin?device=lamp-1&expires=1700000600&signature=%s", signature);
+	snprintf(expected, sizeof(expected),
+		"https://cdn/firmware/f1/image.bin?device=lamp-1&expires=1700000600&signature=%s",
+		signature);
 	assert_string_equal(url, expected);
 	free(url);
 }
@@ -73,8 +79,20 @@ static void test_decode(void **state)
 	static const struct {
 		const char *in, *out; /* NULL: refused */
 	} cases[] = {
-		{"", ""}, {"abc", "abc"}, {"a%20b", "a b"}, {"%c3%A4", "\xc3\xa4"}, {"%2F..", "/.."}, {"+", "+"}, {"%2525", "%25"},
-		{"%", NULL}, {"%4", NULL}, {"%4g", NULL}, {"%00", NULL}, {"a%00b", NULL}, {"%zz", NULL}, {"abc%", NULL},
+		{"", ""},
+		{"abc", "abc"},
+		{"a%20b", "a b"},
+		{"%c3%A4", "\xc3\xa4"},
+		{"%2F..", "/.."},
+		{"+", "+"},
+		{"%2525", "%25"},
+		{"%", NULL},
+		{"%4", NULL},
+		{"%4g", NULL},
+		{"%00", NULL},
+		{"a%00b", NULL},
+		{"%zz", NULL},
+		{"abc%", NULL},
 	};
 
 	(void)state;
@@ -110,8 +128,12 @@ static void test_key_file(void **state)
 static void test_bad_key_files(void **state)
 {
 	static const char *const commands[] = {
-		"rm -f k; mkdir k", "rm -rf k; printf short >k; chmod 600 k", "rm -rf k; openssl rand -hex 32 >k; chmod 644 k",
-		"rm -rf k; head -c 1024 /dev/zero | tr '\\0' a >k; chmod 600 k", "rm -rf k; mkfifo k; chmod 600 k", "rm -rf k; : >k; chmod 600 k",
+		"rm -f k; mkdir k",
+		"rm -rf k; printf short >k; chmod 600 k",
+		"rm -rf k; openssl rand -hex 32 >k; chmod 644 k",
+		"rm -rf k; head -c 1024 /dev/zero | tr '\\0' a >k; chmod 600 k",
+		"rm -rf k; mkfifo k; chmod 600 k",
+		"rm -rf k; : >k; chmod 600 k",
 	};
 	struct fw_url_key out;
 

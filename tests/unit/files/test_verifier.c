@@ -8,10 +8,14 @@
 
 #include "folder.h"
 
-static struct fw_verify_job job(const char *file, const char *method, const char *sign, int64_t size)
+static struct fw_verify_job job(
+	const char *file, const char *method, const char *sign, int64_t size)
 {
-	return (struct fw_verify_job){.firmware_id = strdup("f"), .file = strdup(file), .sign_method = method ? strdup(method) : NULL,
-		.sign = sign ? strdup(sign) : NULL, .size = size};
+	return (struct fw_verify_job){.firmware_id = strdup("f"),
+		.file = strdup(file),
+		.sign_method = method ? strdup(method) : NULL,
+		.sign = sign ? strdup(sign) : NULL,
+		.size = size};
 }
 
 /* As if nobody had touched it for a moment. */
@@ -20,7 +24,8 @@ static void settle(void)
 	usleep((FW_FILE_SETTLE_MS + 50) * 1000);
 }
 
-static void assert_verdict(struct fw_verify_job given, enum fw_verify_outcome outcome, const char *words)
+static void assert_verdict(
+	struct fw_verify_job given, enum fw_verify_outcome outcome, const char *words)
 {
 	struct fw_verify_result result = {.outcome = FW_VERIFY_GOOD};
 
@@ -32,7 +37,11 @@ static void assert_verdict(struct fw_verify_job given, enum fw_verify_outcome ou
 
 static int start(void **state)
 {
-	return make_folder(state) == 0 && system("mkdir d; printf abc >d/image; : >d/empty; ln -s image d/link; truncate -s 3G d/large") == 0 ? 0 : -1;
+	return make_folder(state) == 0 &&
+			system("mkdir d; printf abc >d/image; : >d/empty; ln -s image d/link; "
+			       "truncate -s 3G d/large") == 0
+		? 0
+		: -1;
 }
 
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -54,8 +63,10 @@ static void test_verdicts(void **state)
 	assert_verdict(job("image", "sha256", ABC, 3), FW_VERIFY_GOOD, "");
 	assert_verdict(job("image", "md5", NULL, 3), FW_VERIFY_GOOD, "");
 	assert_verdict(job("image", NULL, NULL, 4), FW_VERIFY_BAD, "has 3 bytes, but size is 4");
-	assert_verdict(job("image", "md5", "00000000000000000000000000000000", -1), FW_VERIFY_BAD, "900150983cd24fb0d6963f7d28e17f72");
-	assert_verdict(job("image", "crc32", NULL, -1), FW_VERIFY_BAD, "not one that the plugin knows");
+	assert_verdict(job("image", "md5", "00000000000000000000000000000000", -1), FW_VERIFY_BAD,
+		"900150983cd24fb0d6963f7d28e17f72");
+	assert_verdict(
+		job("image", "crc32", NULL, -1), FW_VERIFY_BAD, "not one that the plugin knows");
 	assert_verdict(job("image", "ed25519", NULL, -1), FW_VERIFY_BAD, "sign is missing");
 	assert_verdict(job("image", "ed25519", "AAAA", -1), FW_VERIFY_BAD, "public_key");
 	assert_verdict(job("empty", NULL, NULL, -1), FW_VERIFY_BAD, "is empty");
@@ -103,7 +114,8 @@ static void open_it(void *context, int64_t done)
 		transaction = open("d/image", O_WRONLY | O_CLOEXEC);
 }
 
-/* Not while somebody has it open for writing, however long nothing is written; nor when somebody began meanwhile. */
+/* Not while somebody has it open for writing, however long nothing is written; nor when somebody
+ * began meanwhile. */
 static void test_open_for_writing(void **state)
 {
 	struct fw_verify_job given = job("image", NULL, NULL, -1);

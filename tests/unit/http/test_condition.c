@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #define TAG "\"e1\""
-#define NOW 1735689600              /* 2025-01-01 */
-#define MODIFIED 784111777          /* of the dates below */
+#define NOW 1735689600     /* 2025-01-01 */
+#define MODIFIED 784111777 /* of the dates below */
 #define DATE "Sun, 06 Nov 1994 08:49:37 GMT"
 #define BEFORE "Sun, 06 Nov 1994 08:49:36 GMT"
 #define AFTER "Sun, 06 Nov 1994 08:49:38 GMT"

@@ -27,14 +27,17 @@ static atomic_int_fast64_t total_bytes, furthest;
 static atomic_int started;
 static struct fw_file_stamp verified;
 
-static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_slice file, struct fw_hosted_file *out)
+static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw_slice file,
+	struct fw_hosted_file *out)
 {
 	(void)context;
 	if (fw_slice_equal(firmware_id, FW_SLICE("busy")))
 		return FW_BUSY;
-	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) || fw_folder_open("d", file.at, &out->fd, &out->stamp, NULL) != FW_OK)
+	if (!fw_slice_equal(firmware_id, FW_SLICE("f1")) ||
+		fw_folder_open("d", file.at, &out->fd, &out->stamp, NULL) != FW_OK)
 		return FW_NOT_FOUND;
-	if (fw_slice_equal(file, FW_SLICE("image")) && !fw_file_stamp_equal(&out->stamp, &verified)) {
+	if (fw_slice_equal(file, FW_SLICE("image")) &&
+		!fw_file_stamp_equal(&out->stamp, &verified)) {
 		close(out->fd);
 		return FW_NOT_FOUND;
 	}
@@ -45,7 +48,8 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	return FW_OK;
 }
 
-static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name, const struct fw_http_query *query, struct fw_slice *device)
+static bool permit(void *context, const struct fw_hosted_file *file, struct fw_slice name,
+	const struct fw_http_query *query, struct fw_slice *device)
 {
 	(void)context;
 	(void)file;
@@ -87,11 +91,21 @@ static void *sample(void *argument)
 
 static int start(void **state)
 {
-	struct fw_http_config config = {.listen = "127.0.0.1:0", .connections = 96, .loopback = OF_ADDRESS, .timeout_seconds = 2, .window_seconds = 2,
-		.find = find, .permit = permit, .access = on_access, .withdrawn = withdrawn, .counters = &counters};
+	struct fw_http_config config = {.listen = "127.0.0.1:0",
+		.connections = 96,
+		.loopback = OF_ADDRESS,
+		.timeout_seconds = 2,
+		.window_seconds = 2,
+		.find = find,
+		.permit = permit,
+		.access = on_access,
+		.withdrawn = withdrawn,
+		.counters = &counters};
 	struct stat status;
 
-	if (make_folder(state) != 0 || system("mkdir d; head -c 3000000 /dev/urandom >d/image; printf x >'d/a \"b\" \xc3\xa4.bin'; truncate -s 20G d/huge") != 0 ||
+	if (make_folder(state) != 0 ||
+		system("mkdir d; head -c 3000000 /dev/urandom >d/image; printf x >'d/a \"b\" "
+		       "\xc3\xa4.bin'; truncate -s 20G d/huge") != 0 ||
 		stat("d/image", &status) != 0 || fw_http_start(&config, &http, NULL) != FW_OK)
 		return -1;
 	verified = fw_file_stamp_of(&status);
@@ -108,12 +122,16 @@ static int finish(void **state)
 	return remove_folder(state);
 }
 
-/* curl with these arguments before the address; its headers are in `head`, its body in `body`. Returns the status code. */
+/* curl with these arguments before the address; its headers are in `head`, its body in `body`.
+ * Returns the status code. */
 static int curl(const char *arguments, const char *path)
 {
 	char command[800];
 
-	snprintf(command, sizeof(command), "rm -f head body; curl -s -o body -D head -w '%%{http_code}' %s 'http://127.0.0.1:%d%s' >code 2>/dev/null; true", arguments, port, path);
+	snprintf(command, sizeof(command),
+		"rm -f head body; curl -s -o body -D head -w '%%{http_code}' %s "
+		"'http://127.0.0.1:%d%s' >code 2>/dev/null; true",
+		arguments, port, path);
 	shell(command);
 	return atoi(read_text("code"));
 }
@@ -138,7 +156,8 @@ static void test_whole(void **state)
 	assert_header("Content-Length: 3000000");
 	assert_header("Accept-Ranges: bytes");
 	assert_header("ETag: \"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\"");
-	assert_header("Content-Disposition: attachment; filename=\"image\"; filename*=UTF-8''image");
+	assert_header(
+		"Content-Disposition: attachment; filename=\"image\"; filename*=UTF-8''image");
 	assert_header("Content-Type: application/octet-stream");
 	assert_header("Last-Modified: ");
 	assert_header("Cache-Control: public, max-age=60");
@@ -166,9 +185,12 @@ static void test_names(void **state)
 
 static void test_not_there(void **state)
 {
-	static const char *const paths[] = {"/", "/firmware", "/firmware/", "/firmware/f1", "/firmware/f1/", "/firmware/f1/absent", "/firmware/f2/image",
-		"/firmware/f1/image/", "/firmware/f1/image/x", "/firmware//image", "/firmware/f1/..%2Fd%2Fimage", "/firmware/f1/%2e%2e/x", "/firmware/f1/image%00",
-		"/firmware/f1/%zz", "/firmware/f1/image%", "/Firmware/f1/image", "/other/f1/image", "/firmware/%66%31%2fimage"};
+	static const char *const paths[] = {"/", "/firmware", "/firmware/", "/firmware/f1",
+		"/firmware/f1/", "/firmware/f1/absent", "/firmware/f2/image", "/firmware/f1/image/",
+		"/firmware/f1/image/x", "/firmware//image", "/firmware/f1/..%2Fd%2Fimage",
+		"/firmware/f1/%2e%2e/x", "/firmware/f1/image%00", "/firmware/f1/%zz",
+		"/firmware/f1/image%", "/Firmware/f1/image", "/other/f1/image",
+		"/firmware/%66%31%2fimage"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -184,7 +206,8 @@ static void test_not_there(void **state)
 
 static void test_methods(void **state)
 {
-	static const char *const methods[] = {"-X POST -d abc", "-X PUT -d abc", "-X DELETE", "-X OPTIONS", "-X WHATEVER"};
+	static const char *const methods[] = {
+		"-X POST -d abc", "-X PUT -d abc", "-X DELETE", "-X OPTIONS", "-X WHATEVER"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
@@ -208,17 +231,22 @@ static void test_ranges(void **state)
 	/* several, of which one is there: one part, as if it alone was asked for */
 	assert_int_equal(curl("-H 'Range: bytes=5-6,3000000-'", "/firmware/f1/image"), 206);
 	assert_header("Content-Range: bytes 5-6/3000000");
-	assert_int_equal(curl("-H 'Range: bytes=3000000-3000001,9999999-'", "/firmware/f1/image"), 416);
+	assert_int_equal(
+		curl("-H 'Range: bytes=3000000-3000001,9999999-'", "/firmware/f1/image"), 416);
 	/* more than the file, two headers, HEAD */
 	assert_int_equal(curl("-H 'Range: bytes=0-,0-0'", "/firmware/f1/image"), 200);
 	shell("cmp -s d/image body");
-	assert_int_equal(curl("-H 'Range: bytes=0-0' -H 'Range: bytes=1-1'", "/firmware/f1/image"), 200);
+	assert_int_equal(
+		curl("-H 'Range: bytes=0-0' -H 'Range: bytes=1-1'", "/firmware/f1/image"), 200);
 	assert_int_equal(curl("-I -H 'Range: bytes=0-0,2-2'", "/firmware/f1/image"), 200);
 	shell("head -c 1234567 d/image >part");
 	{
 		char command[200];
 
-		snprintf(command, sizeof(command), "curl -s -C - -o part http://127.0.0.1:%d/firmware/f1/image && cmp part d/image", port);
+		snprintf(command, sizeof(command),
+			"curl -s -C - -o part http://127.0.0.1:%d/firmware/f1/image && cmp part "
+			"d/image",
+			port);
 		shell(command);
 	}
 	assert_int_equal(curl("-r 20000000000-20000000009", "/firmware/f1/huge"), 206);
@@ -227,7 +255,8 @@ static void test_ranges(void **state)
 
 static void test_conditions(void **state)
 {
-	static const char tag[] = "\"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\"";
+	static const char tag[] =
+		"\"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\"";
 	char arguments[200];
 
 	(void)state;
@@ -249,7 +278,8 @@ static void test_conditions(void **state)
 	snprintf(arguments, sizeof(arguments), "-H 'If-Modified-Since: %.40s'", read_text("date"));
 	assert_int_equal(curl(arguments, "/firmware/f1/image"), 304);
 	assert_header("Cache-Control: public, max-age=60");
-	snprintf(arguments, sizeof(arguments), "-H 'If-Unmodified-Since: %.40s'", read_text("date"));
+	snprintf(
+		arguments, sizeof(arguments), "-H 'If-Unmodified-Since: %.40s'", read_text("date"));
 	assert_int_equal(curl(arguments, "/firmware/f1/image"), 200);
 	snprintf(arguments, sizeof(arguments), "-r 3000000- -H 'If-Match: \"x\", %s'", tag);
 	assert_int_equal(curl(arguments, "/firmware/f1/image"), 416);
@@ -258,9 +288,12 @@ static void test_conditions(void **state)
 /* A device that goes on with an image that is not the same any more is told so. */
 static void test_failed_conditions(void **state)
 {
-	static const char *const failing[] = {"-H 'If-Match: \"x\"'", "-r 10-19 -H 'If-Match: \"x\"'", "-I -H 'If-Match: \"x\"'",
-		"-r 3000000- -H 'If-Match: \"x\"'", "-H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT'",
-		"-r 10-19 -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' -H 'If-Range: \"x\"'"};
+	static const char *const failing[] = {"-H 'If-Match: \"x\"'",
+		"-r 10-19 -H 'If-Match: \"x\"'", "-I -H 'If-Match: \"x\"'",
+		"-r 3000000- -H 'If-Match: \"x\"'",
+		"-H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT'",
+		"-r 10-19 -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' -H 'If-Range: "
+		"\"x\"'"};
 	uint64_t refused = fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED);
 
 	(void)state;
@@ -269,7 +302,8 @@ static void test_failed_conditions(void **state)
 		assert_header("Cache-Control: no-store");
 		assert_header("ETag: \"eeee");
 	}
-	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED), refused + sizeof(failing) / sizeof(failing[0]));
+	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED),
+		refused + sizeof(failing) / sizeof(failing[0]));
 	assert_int_equal(curl("-H 'If-Match: \"x\"'", "/firmware/f1/absent"), 404);
 }
 
@@ -280,8 +314,12 @@ static void test_older_image(void **state)
 
 	(void)state;
 	shell("printf old >d/dated; touch -d '2001-02-03' d/dated");
-	assert_int_equal(curl("-H 'If-Modified-Since: Sat, 03 Feb 2001 00:00:00 GMT'", "/firmware/f1/dated"), 200);
-	assert_int_equal(curl("-H 'If-Unmodified-Since: Sat, 03 Feb 2001 00:00:00 GMT'", "/firmware/f1/dated"), 412);
+	assert_int_equal(
+		curl("-H 'If-Modified-Since: Sat, 03 Feb 2001 00:00:00 GMT'", "/firmware/f1/dated"),
+		200);
+	assert_int_equal(curl("-H 'If-Unmodified-Since: Sat, 03 Feb 2001 00:00:00 GMT'",
+				 "/firmware/f1/dated"),
+		412);
 	snprintf(arguments, sizeof(arguments), "-z d/dated");
 	assert_int_equal(curl(arguments, "/firmware/f1/dated"), 200);
 }
@@ -291,8 +329,10 @@ static void test_refusals_are_not_kept(void **state)
 	static const struct {
 		const char *arguments, *path;
 		int code;
-	} cases[] = {{"", "/x", 404}, {"", "/firmware/f1/absent", 404}, {"", "/firmware/busy/image", 503}, {"-X PUT", "/firmware/f1/image", 405},
-		{"", "/firmware/f1/image?device=bad%20one", 403}, {"-r 3000000-", "/firmware/f1/image", 416}, {"-H Host:", "/firmware/f1/image", 400},
+	} cases[] = {{"", "/x", 404}, {"", "/firmware/f1/absent", 404},
+		{"", "/firmware/busy/image", 503}, {"-X PUT", "/firmware/f1/image", 405},
+		{"", "/firmware/f1/image?device=bad%20one", 403},
+		{"-r 3000000-", "/firmware/f1/image", 416}, {"-H Host:", "/firmware/f1/image", 400},
 		{"", "/firmware/f1/image?&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&", 414}};
 
 	(void)state;
@@ -308,11 +348,14 @@ static void test_refusals_are_not_kept(void **state)
 /* As many ranges as one may ask for, each a thousand bytes; more are the whole file. */
 static void test_many_ranges(void **state)
 {
-	static const char check[] = "python3 - <<'END'\n"
+	static const char check[] =
+		"python3 - <<'END'\n"
 		"import email.parser\n"
-		"head = [line for line in open('head', 'rb').read().decode().split('\\r\\n') if line.lower().startswith('content-')]\n"
+		"head = [line for line in open('head', 'rb').read().decode().split('\\r\\n') if "
+		"line.lower().startswith('content-')]\n"
 		"kind = [line for line in head if line.lower().startswith('content-type')]\n"
-		"assert kind and 'multipart/byteranges; boundary=' in kind[0] and not any('content-range' in line.lower() for line in head), head\n"
+		"assert kind and 'multipart/byteranges; boundary=' in kind[0] and not "
+		"any('content-range' in line.lower() for line in head), head\n"
 		"body, image = open('body', 'rb').read(), open('d/image', 'rb').read()\n"
 		"assert 'Content-Length: %%d' %% len(body) in head, head\n"
 		"boundary = kind[0].split('boundary=')[1].encode()\n"
@@ -321,7 +364,9 @@ static void test_many_ranges(void **state)
 		"for index, part in enumerate(parts[1:-1]):\n"
 		"    head, data = part.split(b'\\r\\n\\r\\n', 1)\n"
 		"    first = (%d - 1 - index) * 10000\n"
-		"    assert head.startswith(b'\\r\\nContent-Type: application/octet-stream\\r\\nContent-Range: bytes %%d-%%d/3000000' %% (first, first + 999)), head\n"
+		"    assert head.startswith(b'\\r\\nContent-Type: "
+		"application/octet-stream\\r\\nContent-Range: bytes %%d-%%d/3000000' %% (first, "
+		"first + 999)), head\n"
 		"    assert data == image[first:first + 1000], index\n"
 		"assert len(parts) == %d + 2\n"
 		"END\n";
@@ -330,7 +375,9 @@ static void test_many_ranges(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		snprintf(command, sizeof(command), "for i in $(seq %d -1 0); do printf '%%s-%%s,' $((i * 10000)) $((i * 10000 + 999)); done | sed 's/^/Range: bytes=/; s/,$//' >ranges",
+		snprintf(command, sizeof(command),
+			"for i in $(seq %d -1 0); do printf '%%s-%%s,' $((i * 10000)) $((i * 10000 "
+			"+ 999)); done | sed 's/^/Range: bytes=/; s/,$//' >ranges",
 			counts[i] - 1);
 		shell(command);
 		total_bytes = 0;
@@ -348,7 +395,9 @@ static void test_many_ranges(void **state)
 /* Several ranges are followed too: each piece of the file, and no more. */
 static void test_pieces_of_ranges(void **state)
 {
-	static const char request[] = "GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\nRange: bytes=10-19,1000000-17999999999,19000000000-19000000001\r\n\r\n";
+	static const char request[] =
+		"GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\nRange: "
+		"bytes=10-19,1000000-17999999999,19000000000-19000000001\r\n\r\n";
 	int fd = connect_to("127.0.0.1");
 
 	(void)state;
@@ -371,29 +420,58 @@ static void test_range_parser(void **state)
 		enum fw_http_range result;
 		int64_t first, length;
 	} cases[] = {
-		{NULL, 10, FW_RANGE_NONE, 0, 0}, {"", 10, FW_RANGE_NONE, 0, 0}, {"bytes", 10, FW_RANGE_NONE, 0, 0}, {"bytes=", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=-", 10, FW_RANGE_NONE, 0, 0}, {"items=0-1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=,", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=0-1,3-4x", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-1;3-4", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-1 3-4", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=20-,30-", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=20-,3-4,-0", 10, FW_RANGE_PART, 3, 2}, {"bytes= , 3-4,, ", 10, FW_RANGE_PART, 3, 2},
-		{"bytes=0-9,0-0", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0-8,-2", 10, FW_RANGE_NONE, 0, 0}, {"bytes=20-,5-4", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=5-4", 10, FW_RANGE_NONE, 0, 0}, {"bytes=a-b", 10, FW_RANGE_NONE, 0, 0}, {"bytes=0x1-", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=--1", 10, FW_RANGE_NONE, 0, 0}, {"bytes=+1-2", 10, FW_RANGE_NONE, 0, 0}, {"bytes=1-2x", 10, FW_RANGE_NONE, 0, 0},
-		{"bytes=0-", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-9", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-10", 10, FW_RANGE_PART, 0, 10},
-		{"bytes=9-", 10, FW_RANGE_PART, 9, 1}, {"bytes=9-99", 10, FW_RANGE_PART, 9, 1}, {"Bytes = 3 - 4 ", 10, FW_RANGE_PART, 3, 2},
-		{"bytes=10-", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=-0", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=-3", 10, FW_RANGE_PART, 7, 3},
-		{"bytes=-99", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-18446744073709551615", 10, FW_RANGE_PART, 0, 10},
-		{"bytes=18446744073709551616-", 10, FW_RANGE_UNSATISFIABLE, 0, 0}, {"bytes=9223372036854775807-9223372036854775807", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
-		{"bytes=-99999999999999999999999999", 10, FW_RANGE_PART, 0, 10}, {"bytes=0-9223372036854775807", 10, FW_RANGE_PART, 0, 10},
-		{"bytes=9223372036854775806-", INT64_MAX, FW_RANGE_PART, INT64_MAX - 1, 1}, {"bytes=0-", 0, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{NULL, 10, FW_RANGE_NONE, 0, 0},
+		{"", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=-", 10, FW_RANGE_NONE, 0, 0},
+		{"items=0-1", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=,", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-1,3-4x", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-1;3-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-1 3-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=20-,30-", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=20-,3-4,-0", 10, FW_RANGE_PART, 3, 2},
+		{"bytes= , 3-4,, ", 10, FW_RANGE_PART, 3, 2},
+		{"bytes=0-9,0-0", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-8,-2", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=20-,5-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=5-4", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=a-b", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0x1-", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=--1", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=+1-2", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=1-2x", 10, FW_RANGE_NONE, 0, 0},
+		{"bytes=0-", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=0-9", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=0-10", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=9-", 10, FW_RANGE_PART, 9, 1},
+		{"bytes=9-99", 10, FW_RANGE_PART, 9, 1},
+		{"Bytes = 3 - 4 ", 10, FW_RANGE_PART, 3, 2},
+		{"bytes=10-", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=-0", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=-3", 10, FW_RANGE_PART, 7, 3},
+		{"bytes=-99", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=0-18446744073709551615", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=18446744073709551616-", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=9223372036854775807-9223372036854775807", 10, FW_RANGE_UNSATISFIABLE, 0, 0},
+		{"bytes=-99999999999999999999999999", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=0-9223372036854775807", 10, FW_RANGE_PART, 0, 10},
+		{"bytes=9223372036854775806-", INT64_MAX, FW_RANGE_PART, INT64_MAX - 1, 1},
+		{"bytes=0-", 0, FW_RANGE_UNSATISFIABLE, 0, 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct fw_http_range_of ranges[FW_HTTP_RANGES_MOST] = {{0, 0}};
 		size_t count = 0;
-		enum fw_http_range result = fw_http_ranges_parse(cases[i].header, cases[i].size, ranges, &count);
+		enum fw_http_range result =
+			fw_http_ranges_parse(cases[i].header, cases[i].size, ranges, &count);
 
-		if (result != cases[i].result || (result == FW_RANGE_PART && (count != 1 || ranges[0].first != cases[i].first || ranges[0].length != cases[i].length)))
+		if (result != cases[i].result ||
+			(result == FW_RANGE_PART &&
+				(count != 1 || ranges[0].first != cases[i].first ||
+					ranges[0].length != cases[i].length)))
 			fail_msg("%s", cases[i].header);
 	}
 }
@@ -405,14 +483,18 @@ static void test_several_ranges(void **state)
 	size_t count = 0;
 
 	(void)state;
-	assert_int_equal(fw_http_ranges_parse("bytes=7-8, 0-1 ,-1,3-3", 10, ranges, &count), FW_RANGE_PART);
+	assert_int_equal(
+		fw_http_ranges_parse("bytes=7-8, 0-1 ,-1,3-3", 10, ranges, &count), FW_RANGE_PART);
 	assert_int_equal(count, 4);
-	assert_true(ranges[0].first == 7 && ranges[0].length == 2 && ranges[1].first == 0 && ranges[1].length == 2);
-	assert_true(ranges[2].first == 9 && ranges[2].length == 1 && ranges[3].first == 3 && ranges[3].length == 1);
+	assert_true(ranges[0].first == 7 && ranges[0].length == 2 && ranges[1].first == 0 &&
+		ranges[1].length == 2);
+	assert_true(ranges[2].first == 9 && ranges[2].length == 1 && ranges[3].first == 3 &&
+		ranges[3].length == 1);
 	/* the same twice, within the size of the file */
 	assert_int_equal(fw_http_ranges_parse("bytes=0-4,0-4", 10, ranges, &count), FW_RANGE_PART);
 	assert_int_equal(count, 2);
-	assert_int_equal(fw_http_ranges_parse("bytes=0-,0-", INT64_MAX, ranges, &count), FW_RANGE_NONE);
+	assert_int_equal(
+		fw_http_ranges_parse("bytes=0-,0-", INT64_MAX, ranges, &count), FW_RANGE_NONE);
 	for (unsigned i = 0; i < FW_HTTP_RANGES_MOST; i++)
 		end = stpcpy(end, "1-1,");
 	assert_int_equal(fw_http_ranges_parse(text, 1000, ranges, &count), FW_RANGE_PART);
@@ -425,7 +507,8 @@ static void test_several_ranges(void **state)
 
 static int connect_to(const char *from)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}, own = {.sin_family = AF_INET};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)},
+			   own = {.sin_family = AF_INET};
 	struct timeval patience = {5, 0};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -437,7 +520,8 @@ static int connect_to(const char *from)
 	return fd;
 }
 
-/* Sends bytes as they are; returns the answer's status code, 0 for a connection closed without one. */
+/* Sends bytes as they are; returns the answer's status code, 0 for a connection closed without one.
+ */
 static int raw(const char *bytes, size_t len)
 {
 	int fd = connect_to("127.0.0.1"), code = 0;
@@ -473,13 +557,18 @@ static int raw_text(const char *text)
 static void test_targets_and_hosts(void **state)
 {
 	(void)state;
-	assert_int_equal(raw_text("GET http://h/firmware/f1/image HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
-	assert_int_equal(raw_text("GET HTTPS://user@h:81/firmware/f1/image?device=good HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
-	assert_int_equal(raw_text("GET http://h/firmware/f2/image HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
+	assert_int_equal(
+		raw_text("GET http://h/firmware/f1/image HTTP/1.1\r\nHost: h\r\n\r\n"), 200);
+	assert_int_equal(raw_text("GET HTTPS://user@h:81/firmware/f1/image?device=good "
+				  "HTTP/1.1\r\nHost: h\r\n\r\n"),
+		200);
+	assert_int_equal(
+		raw_text("GET http://h/firmware/f2/image HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
 	assert_int_equal(raw_text("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
 	assert_int_equal(raw_text("GET http:/firmware/f1/image HTTP/1.1\r\nHost: h\r\n\r\n"), 404);
 	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.1\r\n\r\n"), 400);
-	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nHOST: h\r\n\r\n"), 400);
+	assert_int_equal(
+		raw_text("GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nHOST: h\r\n\r\n"), 400);
 	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.0\r\n\r\n"), 200);
 	assert_int_equal(raw_text("GET /firmware/f1/image HTTP/1.1\r\nHost:\r\n\r\n"), 200);
 }
@@ -491,15 +580,24 @@ static void test_many_parts(void **state)
 		const char *head, *part, *tail;
 		int count, least, most;
 	} cases[] = {
-		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 30, 200, 200},
-		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 33, 414, 414},
-		{"GET /firmware/f1/image?device=good", "&a", " HTTP/1.1\r\nHost: h\r\n\r\n", 300, 414, 414},
-		{"GET /firmware/f1/image?device=good", "&", " HTTP/1.1\r\nHost: h\r\n\r\n", 5000, 400, 499},
-		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 30000, 400, 499},
-		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\n", "a: b\r\n", "\r\n", 50, 200, 200},
-		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\n", "a: b\r\n", "\r\n", 500, 400, 499},
-		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nCookie: a=b", "; a=b", "\r\n\r\n", 300, 200, 499},
-		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nCookie: a=b", "; a=b", "\r\n\r\n", 1500, 200, 499},
+		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 30,
+			200, 200},
+		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n", 33,
+			414, 414},
+		{"GET /firmware/f1/image?device=good", "&a", " HTTP/1.1\r\nHost: h\r\n\r\n", 300,
+			414, 414},
+		{"GET /firmware/f1/image?device=good", "&", " HTTP/1.1\r\nHost: h\r\n\r\n", 5000,
+			400, 499},
+		{"GET /firmware/f1/image?device=good", "&a=b", " HTTP/1.1\r\nHost: h\r\n\r\n",
+			30000, 400, 499},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\n", "a: b\r\n", "\r\n", 50, 200,
+			200},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\n", "a: b\r\n", "\r\n", 500, 400,
+			499},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nCookie: a=b", "; a=b", "\r\n\r\n",
+			300, 200, 499},
+		{"GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nCookie: a=b", "; a=b", "\r\n\r\n",
+			1500, 200, 499},
 	};
 	static char text[200000];
 
@@ -517,7 +615,8 @@ static void test_many_parts(void **state)
 	}
 }
 
-/* More connections than are allowed, which send nothing: another address is served, and after the timeout the same one too. */
+/* More connections than are allowed, which send nothing: another address is served, and after the
+ * timeout the same one too. */
 static void test_idle_connections(void **state)
 {
 	int fds[200];
@@ -533,7 +632,8 @@ static void test_idle_connections(void **state)
 		close(fds[i]);
 }
 
-/* A client that reads nothing is seen to be under way; when the file is written to, its transfer ends. */
+/* A client that reads nothing is seen to be under way; when the file is written to, its transfer
+ * ends. */
 static void test_changed_under_way(void **state)
 {
 	static const char request[] = "GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -581,7 +681,8 @@ static bool is_closed(int fd)
 	return poll(&state, 1, 0) > 0;
 }
 
-/* As many connections as an address may have, each sending a byte of its request now and then: never idle, and yet not for long. */
+/* As many connections as an address may have, each sending a byte of its request now and then:
+ * never idle, and yet not for long. */
 static void test_trickled_requests(void **state)
 {
 	static const char request[] = "GET /firmware/f1/image HTTP/1.1\r\nHost: h\r\nX-Long: ";
@@ -598,7 +699,8 @@ static void test_trickled_requests(void **state)
 	for (size_t i = 0; closed < OF_ADDRESS && fw_boot_ms() - begun < 20000; i++) {
 		closed = 0;
 		for (int j = 0; j < OF_ADDRESS; j++) {
-			(void)!send(fds[j], i < sizeof(request) - 1 ? request + i : "x", 1, MSG_NOSIGNAL);
+			(void)!send(fds[j], i < sizeof(request) - 1 ? request + i : "x", 1,
+				MSG_NOSIGNAL);
 			closed += is_closed(fds[j]);
 		}
 		usleep(200000);
@@ -670,8 +772,8 @@ static bool says_zero(int socket, uint64_t *bytes)
 	return true;
 }
 
-/* A kernel that does not say what a peer has acknowledged: a slow client is not cut for it, and a whole
- * file is still told. */
+/* A kernel that does not say what a peer has acknowledged: a slow client is not cut for it, and a
+ * whole file is still told. */
 static void test_silent_kernels(void **state)
 {
 	static const struct {
@@ -680,8 +782,13 @@ static void test_silent_kernels(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct fw_http_config config = {.listen = "127.0.0.1:0", .timeout_seconds = 1, .window_seconds = 1, .find = find, .permit = permit,
-			.access = on_access, .acknowledged = kernels[i].acknowledged};
+		struct fw_http_config config = {.listen = "127.0.0.1:0",
+			.timeout_seconds = 1,
+			.window_seconds = 1,
+			.find = find,
+			.permit = permit,
+			.access = on_access,
+			.acknowledged = kernels[i].acknowledged};
 		struct fw_http *other;
 		int usual = port, fd;
 
@@ -725,8 +832,10 @@ static void test_withdrawn(void **state)
 
 static void test_counters(void **state)
 {
-	uint64_t begun = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN), finished = fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED),
-		bytes = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BYTES), refused = fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED);
+	uint64_t begun = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN),
+		 finished = fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED),
+		 bytes = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BYTES),
+		 refused = fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED);
 	int fd;
 
 	(void)state;
@@ -775,12 +884,15 @@ static void test_addresses(void **state)
 	assert_true(same_client("2001:db8:1:2::1", "2001:db8:1:2:ffff::"));
 	assert_false(same_client("2001:db8:1:2::1", "2001:db8:1:3::1"));
 	assert_false(same_client("::", "0.0.0.0"));
-	assert_true(address_of("127.3.2.1").loopback && address_of("::1").loopback && address_of("::ffff:127.0.0.1").loopback);
-	assert_false(address_of("192.0.2.1").loopback || address_of("::2").loopback || address_of("7f00::1").loopback);
+	assert_true(address_of("127.3.2.1").loopback && address_of("::1").loopback &&
+		address_of("::ffff:127.0.0.1").loopback);
+	assert_false(address_of("192.0.2.1").loopback || address_of("::2").loopback ||
+		address_of("7f00::1").loopback);
 }
 
 /* Stands before the C library's: names under "+" are all addresses that stand between them. */
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+int getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
 {
 	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	char names[256], *rest = names, *name;
@@ -802,7 +914,9 @@ static bool answers_at(const char *address, int at)
 {
 	char command[200];
 
-	snprintf(command, sizeof(command), "curl -s -o body http://%s:%d/firmware/f1/image && cmp -s body d/image", address, at);
+	snprintf(command, sizeof(command),
+		"curl -s -o body http://%s:%d/firmware/f1/image && cmp -s body d/image", address,
+		at);
 	return system(command) == 0;
 }
 
@@ -818,15 +932,18 @@ static int free_port(void)
 	return ntohs(address.sin_port);
 }
 
-/* A name is all its addresses, also one that stands twice; one that is not this machine's is left out. */
+/* A name is all its addresses, also one that stands twice; one that is not this machine's is left
+ * out. */
 static void test_all_addresses(void **state)
 {
 	int at = free_port();
 	char listen[100];
-	struct fw_http_config config = {.listen = listen, .find = find, .permit = permit, .connections = 16};
+	struct fw_http_config config = {
+		.listen = listen, .find = find, .permit = permit, .connections = 16};
 	struct fw_http *other = NULL;
 	struct fw_error error = {""};
-	bool has_v6 = access("/proc/net/if_inet6", F_OK) == 0 && system("grep -q lo /proc/net/if_inet6") == 0;
+	bool has_v6 = access("/proc/net/if_inet6", F_OK) == 0 &&
+		system("grep -q lo /proc/net/if_inet6") == 0;
 
 	(void)state;
 	snprintf(listen, sizeof(listen), "127.0.0.2+192.0.2.1+127.0.0.3+127.0.0.2+::1:%d", at);
@@ -845,13 +962,15 @@ static void test_all_addresses(void **state)
 
 static void test_bad_listen(void **state)
 {
-	static const char *const bad[] = {"", "127.0.0.1", "256.0.0.1:80", "127.0.0.1:99999", "[::1:80", "no.such.host.invalid:80"};
+	static const char *const bad[] = {"", "127.0.0.1", "256.0.0.1:80", "127.0.0.1:99999",
+		"[::1:80", "no.such.host.invalid:80"};
 	char taken[40];
 
 	(void)state;
 	snprintf(taken, sizeof(taken), "127.0.0.1:%d", port);
 	for (size_t i = 0; i < 7; i++) {
-		struct fw_http_config config = {.listen = i < 6 ? bad[i] : taken, .find = find, .permit = permit};
+		struct fw_http_config config = {
+			.listen = i < 6 ? bad[i] : taken, .find = find, .permit = permit};
 		struct fw_error error = {""};
 		struct fw_http *other = NULL;
 

@@ -33,7 +33,8 @@ static enum fw_status scan(const char *text)
 	memcpy(copy, text, len);
 	why = NULL;
 	count = 0;
-	return fw_json_object_read((struct fw_slice){copy, len}, is_wanted, room, members, &count, &why);
+	return fw_json_object_read(
+		(struct fw_slice){copy, len}, is_wanted, room, members, &count, &why);
 }
 
 static void assert_member(size_t i, const char *name, enum fw_json_scan_type type, const char *text)
@@ -47,9 +48,9 @@ static void assert_member(size_t i, const char *name, enum fw_json_scan_type typ
 static void wanted_members_are_read(void **state)
 {
 	(void)state;
-	assert_int_equal(
-		scan(" { \"a\" : \"1.0\" , \"no\":[1,{\"a\":2}],\"b\":-7,\"c\":1.5e3,\"d\":true,\"e\":false,"
-		     "\"f\":null,\"g\":{\"a\":[]},\"h\":[[]],\"\":\"\" } \n"),
+	assert_int_equal(scan(" { \"a\" : \"1.0\" , "
+			      "\"no\":[1,{\"a\":2}],\"b\":-7,\"c\":1.5e3,\"d\":true,\"e\":false,"
+			      "\"f\":null,\"g\":{\"a\":[]},\"h\":[[]],\"\":\"\" } \n"),
 		FW_OK);
 	assert_int_equal(count, 9);
 	assert_member(0, "a", FW_JSON_TEXT, "1.0");
@@ -72,10 +73,9 @@ static void escapes_are_resolved(void **state)
 	(void)state;
 	assert_int_equal(
 		scan("{\"\\u0061\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00E4\\u20aC\\ud83d\\ude00x\","
-			"\"\\u00e4\":\"plain \xe2\x82\xac\",\"b\":\"\\u0041\"}"),
+		     "\"\\u00e4\":\"plain \xe2\x82\xac\",\"b\":\"\\u0041\"}"),
 		FW_OK);
-	assert_member(
-		0, "a", FW_JSON_TEXT, "\"\\/\b\f\n\r\t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x");
+	assert_member(0, "a", FW_JSON_TEXT, "\"\\/\b\f\n\r\t\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x");
 	assert_member(1, "\xc3\xa4", FW_JSON_TEXT, "plain \xe2\x82\xac");
 	assert_member(2, "b", FW_JSON_TEXT, "A");
 	assert_int_equal(scan("{\"a\":\"x\\u0000y\"}"), FW_OK);
@@ -85,9 +85,9 @@ static void escapes_are_resolved(void **state)
 static void numbers_keep_their_limits(void **state)
 {
 	(void)state;
-	assert_int_equal(
-		scan("{\"a\":9223372036854775807,\"b\":-9223372036854775808,\"c\":9223372036854775808,\"d\":-0,"
-		     "\"e\":0.10,\"f\":123456789012345678901234567890}"),
+	assert_int_equal(scan("{\"a\":9223372036854775807,\"b\":-9223372036854775808,\"c\":"
+			      "9223372036854775808,\"d\":-0,"
+			      "\"e\":0.10,\"f\":123456789012345678901234567890}"),
 		FW_OK);
 	assert_true(members[0].type == FW_JSON_INTEGER && members[0].integer == INT64_MAX);
 	assert_true(members[1].type == FW_JSON_INTEGER && members[1].integer == INT64_MIN);
@@ -135,9 +135,9 @@ static void no_object_gives_a_member_twice(void **state)
 		assert_string_equal(why, "a member is given twice");
 	}
 	for (unsigned i = 0; i < 2000; i++)
-		assert_int_equal(
-			scan("{\"a\":[{\"b\":0,\"\":0},{\"c\":0,\"\":1},{\"d\":0},{\"e\":0},{\"f\":0}],"
-			     "\"g\":{\"h\":{\"a\":{\"\":0}}},\"\":0}"),
+		assert_int_equal(scan("{\"a\":[{\"b\":0,\"\":0},{\"c\":0,\"\":1},{\"d\":0},{\"e\":"
+				      "0},{\"f\":0}],"
+				      "\"g\":{\"h\":{\"a\":{\"\":0}}},\"\":0}"),
 			FW_OK);
 	assert_int_equal(
 		scan("{\"a\":{\"a\":{\"a\":1}},\"b\":[{\"a\":1},{\"a\":1}],\"A\":1}"), FW_OK);

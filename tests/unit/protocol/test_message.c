@@ -12,11 +12,14 @@
 #include "protocol/message.c"
 
 #define C64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define U16 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+#define U16                                                                                        \
+	"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4" \
+	"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
 
 static struct fw_message message;
 static const char *why;
-static char *copy; /* of the payload: it ends where the payload ends, so that a sanitizer sees what reads further */
+/* of the payload: it ends where the payload ends, so that a sanitizer sees what reads further */
+static char *copy;
 
 static enum fw_status parse_bytes(enum fw_topic_kind kind, const void *payload, size_t len)
 {
@@ -65,20 +68,29 @@ static int clear(void **state)
 static void each_kind_reads_its_members(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(FW_TOPIC_PULL, "{\"timestamp\":1700000000000,\"messageId\":\"m\",\"currentVersion\":\"1.0\",\"requestVersion\":\"2.0\"}"), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_PULL,
+				 "{\"timestamp\":1700000000000,\"messageId\":\"m\","
+				 "\"currentVersion\":\"1.0\",\"requestVersion\":\"2.0\"}"),
+		FW_OK);
 	assert_true(message.has_timestamp && message.timestamp == 1700000000000);
 	assert_slice(message.message_id, "\"m\"");
 	assert_slice(message.current_version, "1.0");
 	assert_slice(message.request_version, "2.0");
 
-	assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS, "{\"timestamp\":1,\"progress\":42,\"complete\":true,\"version\":\"2\",\"success\":true,"
-							  "\"errorReason\":\"r\\n\",\"firmwareId\":\"fw.1_a-B\"}"), FW_OK);
-	assert_true(message.has_progress && message.progress == 42 && message.complete && message.has_success && message.success);
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS,
+				 "{\"timestamp\":1,\"progress\":42,\"complete\":true,\"version\":"
+				 "\"2\",\"success\":true,"
+				 "\"errorReason\":\"r\\n\",\"firmwareId\":\"fw.1_a-B\"}"),
+		FW_OK);
+	assert_true(message.has_progress && message.progress == 42 && message.complete &&
+		message.has_success && message.success);
 	assert_slice(message.version, "2");
 	assert_slice(message.error_reason, "r\n");
 	assert_slice(message.firmware_id, "fw.1_a-B");
 
-	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"messageId\":7,\"success\":false,\"message\":\"no room\"}"), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY,
+				 "{\"messageId\":7,\"success\":false,\"message\":\"no room\"}"),
+		FW_OK);
 	assert_true(message.has_success && !message.success);
 	assert_slice(message.message_id, "7");
 	assert_slice(message.error_reason, "no room");
@@ -89,11 +101,15 @@ static void each_kind_reads_its_members(void **state)
 	assert_slice(message.version, "3");
 	assert_int_equal(parse(FW_TOPIC_READ, "{\"messageId\":1.5}"), FW_OK);
 	assert_slice(message.message_id, "1.5");
-	assert_int_equal(parse(FW_TOPIC_READ_REPLY, "{\"messageId\":\"x\",\"version\":\"4\"}"), FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_READ_REPLY, "{\"messageId\":\"x\",\"version\":\"4\"}"), FW_OK);
 	assert_slice(message.version, "4");
 	assert_slice(message.message_id, "\"x\"");
 
-	assert_int_equal(parse(FW_TOPIC_CHUNK, "{\"messageId\":\"c\",\"firmwareId\":\"f\",\"offset\":0,\"length\":512}"), FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_CHUNK,
+			"{\"messageId\":\"c\",\"firmwareId\":\"f\",\"offset\":0,\"length\":512}"),
+		FW_OK);
 	assert_true(message.has_range && message.offset == 0 && message.length == 512);
 	assert_int_equal(parse(FW_TOPIC_CHUNK, "{\"firmwareId\":\"f\",\"offset\":0}"), FW_OK);
 	assert_false(message.has_range);
@@ -106,10 +122,14 @@ static void absent_null_and_empty_are_the_same(void **state)
 	static const char *const payloads[] = {
 		"{}",
 		" { } \n",
-		"{\"timestamp\":null,\"messageId\":null,\"currentVersion\":null,\"requestVersion\":null,\"version\":null,\"progress\":null,"
-		"\"complete\":null,\"success\":null,\"errorReason\":null,\"message\":null,\"firmwareId\":null,\"offset\":null,\"length\":null}",
-		"{\"timestamp\":\"\",\"messageId\":\"\",\"currentVersion\":\"\",\"requestVersion\":\"\",\"version\":\"\",\"progress\":\"\","
-		"\"complete\":\"\",\"success\":\"\",\"errorReason\":\"\",\"message\":\"\",\"firmwareId\":\"\",\"offset\":\"\",\"length\":\"\"}",
+		"{\"timestamp\":null,\"messageId\":null,\"currentVersion\":null,\"requestVersion\":"
+		"null,\"version\":null,\"progress\":null,"
+		"\"complete\":null,\"success\":null,\"errorReason\":null,\"message\":null,"
+		"\"firmwareId\":null,\"offset\":null,\"length\":null}",
+		"{\"timestamp\":\"\",\"messageId\":\"\",\"currentVersion\":\"\",\"requestVersion\":"
+		"\"\",\"version\":\"\",\"progress\":\"\","
+		"\"complete\":\"\",\"success\":\"\",\"errorReason\":\"\",\"message\":\"\","
+		"\"firmwareId\":\"\",\"offset\":\"\",\"length\":\"\"}",
 		"{\"unknown\":{\"deep\":[1,2,{}]},\"Version\":7,\"\":false}",
 	};
 	unsigned kind;
@@ -120,9 +140,12 @@ static void absent_null_and_empty_are_the_same(void **state)
 		for (i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
 			assert_int_equal(parse(kind, payloads[i]), FW_OK);
 			assert_int_equal(message.message_id.len, 0);
-			assert_false(message.has_timestamp || message.has_progress || message.has_success || message.complete || message.has_range);
+			assert_false(message.has_timestamp || message.has_progress ||
+				message.has_success || message.complete || message.has_range);
 			assert_int_equal(message.success, kind == FW_TOPIC_UPGRADE_REPLY);
-			assert_int_equal(message.version.len + message.current_version.len + message.request_version.len, 0);
+			assert_int_equal(message.version.len + message.current_version.len +
+					message.request_version.len,
+				0);
 			assert_int_equal(message.firmware_id.len + message.error_reason.len, 0);
 		}
 	}
@@ -131,17 +154,25 @@ static void absent_null_and_empty_are_the_same(void **state)
 static void members_of_other_kinds_are_ignored(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(FW_TOPIC_PULL, "{\"version\":7,\"progress\":[],\"complete\":{},\"success\":1,\"firmwareId\":\"a b\",\"offset\":-1}"), FW_OK);
-	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"messageId\":[],\"currentVersion\":1,\"version\":\"1\"}"), FW_OK);
+	assert_int_equal(parse(FW_TOPIC_PULL,
+				 "{\"version\":7,\"progress\":[],\"complete\":{},\"success\":1,"
+				 "\"firmwareId\":\"a b\",\"offset\":-1}"),
+		FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_REPORT, "{\"messageId\":[],\"currentVersion\":1,\"version\":\"1\"}"),
+		FW_OK);
 	assert_int_equal(message.message_id.len, 0);
-	assert_int_equal(parse(FW_TOPIC_UPGRADE_PROGRESS, "{\"messageId\":true,\"message\":3}"), FW_OK);
-	assert_int_equal(parse(FW_TOPIC_UPGRADE_REPLY, "{\"errorReason\":3,\"progress\":900}"), FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_UPGRADE_PROGRESS, "{\"messageId\":true,\"message\":3}"), FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_UPGRADE_REPLY, "{\"errorReason\":3,\"progress\":900}"), FW_OK);
 	assert_int_equal(parse(FW_TOPIC_READ, "{\"version\":3}"), FW_OK);
 }
 
 static void kinds_without_a_message_are_not_parsed(void **state)
 {
-	static const enum fw_topic_kind kinds[] = {FW_TOPIC_OTHER, FW_TOPIC_UPGRADE, FW_TOPIC_PULL_REPLY, FW_TOPIC_TASK, FW_TOPIC_CHUNK_REPLY, FW_TOPIC_CHUNK_ERROR};
+	static const enum fw_topic_kind kinds[] = {FW_TOPIC_OTHER, FW_TOPIC_UPGRADE,
+		FW_TOPIC_PULL_REPLY, FW_TOPIC_TASK, FW_TOPIC_CHUNK_REPLY, FW_TOPIC_CHUNK_ERROR};
 	size_t i;
 
 	(void)state;
@@ -165,11 +196,39 @@ static void an_empty_payload_is_a_read_and_nothing_else(void **state)
 static void what_is_no_object_is_refused(void **state)
 {
 	static const char *const payloads[] = {
-		"null", "true", "7", "\"text\"", "[]", "[{}]", "{", "}", "{}{}", "{} x", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{'a':1}", "{a:1}",
-		"{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":\"\n\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\ud800\"}",
-		"\xef\xbb\xbf\xef\xbb\xbf{}", " \xef\xbb\xbf{}", "{\"a\":tru", "// comment\n{}", "{\"version\":\"1.0\"", "version=1.0", "<version>1</version>",
+		"null",
+		"true",
+		"7",
+		"\"text\"",
+		"[]",
+		"[{}]",
+		"{",
+		"}",
+		"{}{}",
+		"{} x",
+		"{\"a\"}",
+		"{\"a\":}",
+		"{\"a\":1,}",
+		"{'a':1}",
+		"{a:1}",
+		"{\"a\":01}",
+		"{\"a\":+1}",
+		"{\"a\":.5}",
+		"{\"a\":NaN}",
+		"{\"a\":Infinity}",
+		"{\"a\":\"\n\"}",
+		"{\"a\":\"\\x\"}",
+		"{\"a\":\"\\ud800\"}",
+		"\xef\xbb\xbf\xef\xbb\xbf{}",
+		" \xef\xbb\xbf{}",
+		"{\"a\":tru",
+		"// comment\n{}",
+		"{\"version\":\"1.0\"",
+		"version=1.0",
+		"<version>1</version>",
 	};
-	static const enum fw_topic_kind kinds[] = {FW_TOPIC_PULL, FW_TOPIC_READ, FW_TOPIC_REPORT, FW_TOPIC_UPGRADE_PROGRESS};
+	static const enum fw_topic_kind kinds[] = {
+		FW_TOPIC_PULL, FW_TOPIC_READ, FW_TOPIC_REPORT, FW_TOPIC_UPGRADE_PROGRESS};
 	size_t i, k;
 
 	(void)state;
@@ -194,7 +253,8 @@ static void each_fault_of_the_payload_has_its_sentence(void **state)
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\xed\xa0\x80\"}", "UTF-8");
 	refused(FW_TOPIC_REPORT, "\xff\xfe{}", "UTF-8");
 	refused(FW_TOPIC_REPORT, "{\"timestamp\":1e999}", "out of range");
-	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, nul_in_payload, sizeof(nul_in_payload) - 1), FW_INVALID);
+	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, nul_in_payload, sizeof(nul_in_payload) - 1),
+		FW_INVALID);
 }
 
 /* The payload is taken without something, which is counted. */
@@ -203,7 +263,8 @@ static void mended(enum fw_topic_kind kind, const char *payload, size_t len, con
 	if (parse_bytes(kind, payload, len) != FW_OK)
 		fail_msg("refused: %s", payload);
 	if (!message.mended || !strstr(message.mended, about))
-		fail_msg("%s: said '%s', not about '%s'", payload, message.mended ? message.mended : "", about);
+		fail_msg("%s: said '%s', not about '%s'", payload,
+			message.mended ? message.mended : "", about);
 }
 
 #define BYTES(literal) (literal), sizeof(literal) - 1
@@ -220,14 +281,17 @@ static void what_is_around_the_json_is_cut_off(void **state)
 	assert_slice(message.version, "1.0");
 	mended(FW_TOPIC_REPORT, BYTES("\xef\xbb\xbf{\"version\":\"1.0\"}"), "byte-order mark");
 	assert_slice(message.version, "1.0");
-	mended(FW_TOPIC_REPORT, BYTES("\xef\xbb\xbf {\"version\":\"\xc3\xa4\"}\n\0x"), "byte-order mark");
+	mended(FW_TOPIC_REPORT, BYTES("\xef\xbb\xbf {\"version\":\"\xc3\xa4\"}\n\0x"),
+		"byte-order mark");
 	assert_slice(message.version, "\xc3\xa4");
-	mended(FW_TOPIC_PULL, BYTES("\xef\xbb\xbf{\"messageId\":\"m\",\"x\":[]}\0{\"messageId\":\"n\"}"), "NUL");
+	mended(FW_TOPIC_PULL,
+		BYTES("\xef\xbb\xbf{\"messageId\":\"m\",\"x\":[]}\0{\"messageId\":\"n\"}"), "NUL");
 	assert_slice(message.message_id, "\"m\"");
 	/* what a read of no bytes is */
 	assert_int_equal(parse_bytes(FW_TOPIC_READ, BYTES("\0")), FW_OK);
 	assert_int_equal(parse_bytes(FW_TOPIC_READ, BYTES("\xef\xbb\xbf\0{")), FW_OK);
-	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, BYTES("\0{\"version\":\"1.0\"}")), FW_INVALID);
+	assert_int_equal(
+		parse_bytes(FW_TOPIC_REPORT, BYTES("\0{\"version\":\"1.0\"}")), FW_INVALID);
 	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, BYTES("\xef\xbb{}")), FW_INVALID);
 	assert_int_equal(parse_bytes(FW_TOPIC_TASK, BYTES("\0")), FW_OK);
 	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"version\":\"1.0\"}"), FW_OK);
@@ -236,20 +300,23 @@ static void what_is_around_the_json_is_cut_off(void **state)
 
 static void a_faulty_member_that_nothing_depends_on_is_left_out(void **state)
 {
-	static const char *const wrong[] = {"\"1\"", "\"2024-01-01T00:00:00Z\"", "true", "{}", "[]", "1e19", "-1e19", "9223372036854775808.0",
-		"99999999999999999999999", "\"\\u0000\""};
+	static const char *const wrong[] = {"\"1\"", "\"2024-01-01T00:00:00Z\"", "true", "{}", "[]",
+		"1e19", "-1e19", "9223372036854775808.0", "99999999999999999999999", "\"\\u0000\""};
 	static const char *const wrong_ids[] = {"true", "false", "{}", "[]", "[1]", "\"a\\u0000\""};
 	char payload[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		snprintf(payload, sizeof(payload), "{\"timestamp\":%s,\"version\":\"1.0\"}", wrong[i]);
+		snprintf(payload, sizeof(payload), "{\"timestamp\":%s,\"version\":\"1.0\"}",
+			wrong[i]);
 		mended(FW_TOPIC_REPORT, payload, strlen(payload), "timestamp");
 		assert_false(message.has_timestamp);
 		assert_slice(message.version, "1.0");
 	}
 	for (size_t i = 0; i < sizeof(wrong_ids) / sizeof(wrong_ids[0]); i++) {
-		snprintf(payload, sizeof(payload), "{\"messageId\":%s,\"currentVersion\":\"1.0\",\"timestamp\":5}", wrong_ids[i]);
+		snprintf(payload, sizeof(payload),
+			"{\"messageId\":%s,\"currentVersion\":\"1.0\",\"timestamp\":5}",
+			wrong_ids[i]);
 		mended(FW_TOPIC_PULL, payload, strlen(payload), "messageId");
 		assert_int_equal(message.message_id.len, 0);
 		assert_slice(message.current_version, "1.0");
@@ -296,7 +363,10 @@ static void deep_nesting_is_refused(void **state)
 	assert_int_equal(parse_bytes(FW_TOPIC_REPORT, brackets, sizeof(brackets)), FW_OK);
 	/* one after the other is not one in the other */
 	refused(FW_TOPIC_REPORT, "{\"a\":[]],[[[[[[[[[[[[[[[", "");
-	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"a\":[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[{}]]}"), FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_REPORT,
+			"{\"a\":[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[{}]]}"),
+		FW_OK);
 }
 
 static void the_payload_limit_is_exact(void **state)
@@ -326,11 +396,13 @@ static void wrong_types_are_refused_by_name(void **state)
 		{FW_TOPIC_REPORT, "version", "1 1.5 false {} []"},
 		{FW_TOPIC_READ_REPLY, "version", "1 1.5 false {} []"},
 		{FW_TOPIC_UPGRADE_PROGRESS, "version", "1 1.5 false {} []"},
-		{FW_TOPIC_UPGRADE_PROGRESS, "progress", "-1 101 -0.5 101.0 1e300 -1e300 \"5\" true {} [] 9223372036854775807"},
+		{FW_TOPIC_UPGRADE_PROGRESS, "progress",
+			"-1 101 -0.5 101.0 1e300 -1e300 \"5\" true {} [] 9223372036854775807"},
 		{FW_TOPIC_UPGRADE_PROGRESS, "complete", "1 0 \"true\" {} []"},
 		{FW_TOPIC_UPGRADE_PROGRESS, "success", "1 0 \"true\" {} []"},
 		{FW_TOPIC_UPGRADE_PROGRESS, "errorReason", "1 1.5 true {} []"},
-		{FW_TOPIC_UPGRADE_PROGRESS, "firmwareId", "1 true {} [] \"a/b\" \"a+\" \"\xc3\xa4\" \"" C64 "x\" \"a\\tb\""},
+		{FW_TOPIC_UPGRADE_PROGRESS, "firmwareId",
+			"1 true {} [] \"a/b\" \"a+\" \"\xc3\xa4\" \"" C64 "x\" \"a\\tb\""},
 		{FW_TOPIC_UPGRADE_REPLY, "success", "1 \"false\" {} []"},
 		{FW_TOPIC_UPGRADE_REPLY, "message", "1 true {} []"},
 		{FW_TOPIC_CHUNK, "firmwareId", "1 true {} []"},
@@ -345,7 +417,8 @@ static void wrong_types_are_refused_by_name(void **state)
 		char *value, *rest;
 
 		snprintf(values, sizeof(values), "%s", cases[i].wrong);
-		for (value = strtok_r(values, " ", &rest); value; value = strtok_r(NULL, " ", &rest)) {
+		for (value = strtok_r(values, " ", &rest); value;
+			value = strtok_r(NULL, " ", &rest)) {
 			snprintf(payload, sizeof(payload), "{\"%s\":%s}", cases[i].member, value);
 			refused(cases[i].kind, payload, cases[i].member);
 		}
@@ -370,16 +443,24 @@ static void versions_count_characters_not_bytes(void **state)
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\x7f\"}", "control");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\\u0085\"}", "control");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"1\\u202e0\"}", "control");
-	assert_int_equal(parse(FW_TOPIC_REPORT, "{\"version\":\"v\\u00a0 \\\"v\\\" \\\\ /\"}"), FW_OK);
+	assert_int_equal(
+		parse(FW_TOPIC_REPORT, "{\"version\":\"v\\u00a0 \\\"v\\\" \\\\ /\"}"), FW_OK);
 	assert_slice(message.version, "v\xc2\xa0 \"v\" \\ /");
 }
 
 /* What nobody sees at the ends is no part of a version, however long; what is left is. */
 static void versions_are_trimmed(void **state)
 {
-	static const char *const same[] = {"2.0 ", " 2.0", "\\t2.0\\t ", "2.0\\u0000", "2.0\\u0000\\u0000\\u0000", "\\ufeff2.0", "\xef\xbb\xbf""2.0", "2.0\xc2\xa0",
-		"\\u00a0 2.0", "2.0\\u200b", "\xe3\x80\x80""2.0\xe2\x80\x83", "\\u2060\\u200e2.0\\u200f", " \\u0000 2.0 \\ufeff\\u0000 "};
-	static const char *const none[] = {" ", "\\t", "\\u0000", "\\ufeff", "\\u00a0 \\u0000\\u200b"};
+	static const char *const same[] = {"2.0 ", " 2.0", "\\t2.0\\t ", "2.0\\u0000",
+		"2.0\\u0000\\u0000\\u0000", "\\ufeff2.0",
+		"\xef\xbb\xbf"
+		"2.0",
+		"2.0\xc2\xa0", "\\u00a0 2.0", "2.0\\u200b",
+		"\xe3\x80\x80"
+		"2.0\xe2\x80\x83",
+		"\\u2060\\u200e2.0\\u200f", " \\u0000 2.0 \\ufeff\\u0000 "};
+	static const char *const none[] = {
+		" ", "\\t", "\\u0000", "\\ufeff", "\\u00a0 \\u0000\\u200b"};
 	static const struct {
 		enum fw_topic_kind kind;
 		const char *member;
@@ -395,15 +476,18 @@ static void versions_are_trimmed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++) {
-		const struct fw_slice *version = (const struct fw_slice *)((const char *)&message + connections[i].where);
+		const struct fw_slice *version =
+			(const struct fw_slice *)((const char *)&message + connections[i].where);
 
 		for (size_t k = 0; k < sizeof(same) / sizeof(same[0]); k++) {
-			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", connections[i].member, same[k]);
+			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", connections[i].member,
+				same[k]);
 			assert_int_equal(parse(connections[i].kind, payload), FW_OK);
 			assert_slice(*version, "2.0");
 		}
 		for (size_t k = 0; k < sizeof(none) / sizeof(none[0]); k++) {
-			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", connections[i].member, none[k]);
+			snprintf(payload, sizeof(payload), "{\"%s\":\"%s\"}", connections[i].member,
+				none[k]);
 			assert_int_equal(parse(connections[i].kind, payload), FW_OK);
 			assert_int_equal(version->len, 0);
 		}
@@ -422,13 +506,22 @@ static void numbers_are_rounded_down(void **state)
 		const char *text;
 		int64_t timestamp;
 	} times[] = {
-		{"0", 0}, {"-5", -5}, {"1700000000000.75", 1700000000000}, {"1.7e12", 1700000000000}, {"-0.5", -1}, {"-1.0", -1}, {"0.0", 0},
-		{"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN}, {"-9.223372036854775808e18", INT64_MIN},
+		{"0", 0},
+		{"-5", -5},
+		{"1700000000000.75", 1700000000000},
+		{"1.7e12", 1700000000000},
+		{"-0.5", -1},
+		{"-1.0", -1},
+		{"0.0", 0},
+		{"9223372036854775807", INT64_MAX},
+		{"-9223372036854775808", INT64_MIN},
+		{"-9.223372036854775808e18", INT64_MIN},
 	};
 	static const struct {
 		const char *text;
 		int progress;
-	} figures[] = {{"0", 0}, {"100", 100}, {"99.99", 99}, {"0.5", 0}, {"100.0", 100}, {"1e1", 10}, {"-0.0", 0}};
+	} figures[] = {{"0", 0}, {"100", 100}, {"99.99", 99}, {"0.5", 0}, {"100.0", 100},
+		{"1e1", 10}, {"-0.0", 0}};
 	char payload[64];
 	size_t i;
 
@@ -490,7 +583,8 @@ static void a_long_message_id_full_of_escapes_is_read(void **state)
 
 static void want_of_memory_is_never_a_mistake_of_the_sender(void **state)
 {
-	static const char payload[] = "{\"timestamp\":17e11,\"messageId\":\"m\",\"currentVersion\":\"1.\\u0030\",\"x\":[1,{\"y\":2.5}],"
+	static const char payload[] = "{\"timestamp\":17e11,\"messageId\":\"m\",\"currentVersion\":"
+				      "\"1.\\u0030\",\"x\":[1,{\"y\":2.5}],"
 				      "\"z\":\"0123456789012345678901234567890123456789\"}";
 	enum fw_status status = FW_NOMEM;
 	long left;
@@ -499,7 +593,8 @@ static void want_of_memory_is_never_a_mistake_of_the_sender(void **state)
 	fw_message_clear(&message);
 	for (left = 0; status != FW_OK; left++) {
 		allocations_left = left;
-		status = fw_message_parse(FW_TOPIC_PULL, payload, sizeof(payload) - 1, &message, &why);
+		status = fw_message_parse(
+			FW_TOPIC_PULL, payload, sizeof(payload) - 1, &message, &why);
 		if (status != FW_OK) {
 			assert_int_equal(status, FW_NOMEM);
 			assert_string_equal(why, "out of memory");

@@ -191,9 +191,8 @@ static void assert_echo(const char *before, const char *id, const char *behind)
 /* Where other members, strings and brackets could be taken for it. */
 static void assert_echo_beside(const char *id)
 {
-	assert_echo(
-		"{\"a\":{\"messageId\":3,\"x\":\"}\"},\"b\":[\"messageId\","
-		"\"\\\"messageId\\\":4\"], \"messageId\" : ",
+	assert_echo("{\"a\":{\"messageId\":3,\"x\":\"}\"},\"b\":[\"messageId\","
+		    "\"\\\"messageId\\\":4\"], \"messageId\" : ",
 		id, "\n,\"c\":\"messageId\"}");
 	assert_echo("{\"messageId\":", id, ",\"b\":18446744073709551616,\"c\":\"\\u0000\"}");
 	assert_echo("\n{\"messageId\\\\\":1,\"b\":[],\"messageId\":", id, "}");

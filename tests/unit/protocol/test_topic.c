@@ -60,11 +60,32 @@ static void every_tail_has_its_kind_and_sender(void **state)
 static void other_topics_are_none_of_ours(void **state)
 {
 	static const char *const topics[] = {
-		"", "/", "//", "///", "////", "p/d/firmware/pull", "/p/d/firmware", "/p/d/firmware/", "/p/d/firmware/pull/",
-		"/p/d/firmware//pull", "/p/d/firmware/pulls", "/p/d/firmware/pul", "/p/d/firmware/Pull", "/p/d/Firmware/pull", "/p/d/firmwares/pull",
-		"/p/firmware/pull", "/p/d/e/firmware/pull", "//p/d/firmware/pull", "/p/d/firmware/upgrade/reply/x", "/p/d/firmware/upgrade/",
-		"/p/d/firmware/chunk/replyx/fw/1", "/p/d/firmware/read/replies", "$SYS/broker/firmware/pull", " /p/d/firmware/pull",
-		"/p/d/firmware/other", "/p/d/firmware/pull\n",
+		"",
+		"/",
+		"//",
+		"///",
+		"////",
+		"p/d/firmware/pull",
+		"/p/d/firmware",
+		"/p/d/firmware/",
+		"/p/d/firmware/pull/",
+		"/p/d/firmware//pull",
+		"/p/d/firmware/pulls",
+		"/p/d/firmware/pul",
+		"/p/d/firmware/Pull",
+		"/p/d/Firmware/pull",
+		"/p/d/firmwares/pull",
+		"/p/firmware/pull",
+		"/p/d/e/firmware/pull",
+		"//p/d/firmware/pull",
+		"/p/d/firmware/upgrade/reply/x",
+		"/p/d/firmware/upgrade/",
+		"/p/d/firmware/chunk/replyx/fw/1",
+		"/p/d/firmware/read/replies",
+		"$SYS/broker/firmware/pull",
+		" /p/d/firmware/pull",
+		"/p/d/firmware/other",
+		"/p/d/firmware/pull\n",
 	};
 	struct fw_topic topic;
 	size_t i;
@@ -83,8 +104,15 @@ static void other_topics_are_none_of_ours(void **state)
 static void the_shape_is_ours_even_when_the_ids_are_not_valid(void **state)
 {
 	static const char *const topics[] = {
-		"//d/firmware/pull", "/p//firmware/pull", "///firmware/pull", "/p+/d/firmware/pull", "/p/#/firmware/pull",
-		"/p/" ID64 "x/firmware/pull", "/p/a\tb/firmware/pull", "/\xff/d/firmware/pull", "/p/\xc2\x80/firmware/pull",
+		"//d/firmware/pull",
+		"/p//firmware/pull",
+		"///firmware/pull",
+		"/p+/d/firmware/pull",
+		"/p/#/firmware/pull",
+		"/p/" ID64 "x/firmware/pull",
+		"/p/a\tb/firmware/pull",
+		"/\xff/d/firmware/pull",
+		"/p/\xc2\x80/firmware/pull",
 	};
 	struct fw_topic topic;
 	size_t i;
@@ -118,7 +146,8 @@ static void a_topic_of_the_largest_size_is_harmless(void **state)
 	assert_int_equal(topic.kind, FW_TOPIC_PULL);
 	assert_false(topic.ids_valid);
 	assert_int_equal(topic.product.len, FW_TOPIC_MAX - 17);
-	assert_false(fw_topic_response_allowed(text, FW_TOPIC_PULL_REPLY, topic.product, topic.device));
+	assert_false(
+		fw_topic_response_allowed(text, FW_TOPIC_PULL_REPLY, topic.product, topic.device));
 	memset(text, '/', FW_TOPIC_MAX);
 	fw_topic_parse(text, &topic);
 	assert_int_equal(topic.kind, FW_TOPIC_OTHER);
@@ -143,14 +172,18 @@ static void assert_astray(const char *text, const char *about)
 
 static void topics_that_only_look_like_ours_are_told(void **state)
 {
-	static const char *const unknown[] = {"progres", "progress", "pulls", "pul", "Report", "reply", "report/", "/report", "", "upgrade/", "upgrade/progres",
-		"upgrade/reply/x", "chunk/replys", "pull\n"};
+	static const char *const unknown[] = {"progres", "progress", "pulls", "pul", "Report",
+		"reply", "report/", "/report", "", "upgrade/", "upgrade/progres", "upgrade/reply/x",
+		"chunk/replys", "pull\n"};
 	char text[128];
 
 	(void)state;
 	for (enum fw_topic_kind kind = FW_TOPIC_UPGRADE; kind < FW_TOPIC_KINDS; kind++) {
-		static const char *const fronts[] = {"p/d/firmware/", "firmware/", "x/p/d/firmware/", "P/D/Firmware/", " /p/d/firmware/"};
-		static const char *const elsewhere[] = {"/x/p/d/firmware/", "/p/firmware/", "/firmware/", "//p/d/firmware/", "/p/d/Firmware/", "/p/d/FIRMWARE/", "/p/d/e/firmware/"};
+		static const char *const fronts[] = {"p/d/firmware/", "firmware/",
+			"x/p/d/firmware/", "P/D/Firmware/", " /p/d/firmware/"};
+		static const char *const elsewhere[] = {"/x/p/d/firmware/", "/p/firmware/",
+			"/firmware/", "//p/d/firmware/", "/p/d/Firmware/", "/p/d/FIRMWARE/",
+			"/p/d/e/firmware/"};
 
 		for (size_t i = 0; i < sizeof(fronts) / sizeof(fronts[0]); i++) {
 			snprintf(text, sizeof(text), "%s%s", fronts[i], fw_topic_tail(kind));
@@ -174,9 +207,30 @@ static void topics_that_only_look_like_ours_are_told(void **state)
 static void other_topics_are_not_astray(void **state)
 {
 	static const char *const topics[] = {
-		"", "/", "t", "sensors/a/b/temperature", "/p/d/firmware", "p/d/firmware/version", "home/firmware", "firmware", "firmware/", "pull", "read", "report",
-		"a/b/pull", "a/report", "xfirmware/pull", "a/xfirmware/pull", "a/firmware/xpull", "a/firmwares/pull", "a/firmware-pull", "$SYS/broker/firmware/reads",
-		"$SYS/p/d/firmware/pull", "$share/g//p/d/firmware/read", "a/firmware/update", "\xff/firmware/x",
+		"",
+		"/",
+		"t",
+		"sensors/a/b/temperature",
+		"/p/d/firmware",
+		"p/d/firmware/version",
+		"home/firmware",
+		"firmware",
+		"firmware/",
+		"pull",
+		"read",
+		"report",
+		"a/b/pull",
+		"a/report",
+		"xfirmware/pull",
+		"a/xfirmware/pull",
+		"a/firmware/xpull",
+		"a/firmwares/pull",
+		"a/firmware-pull",
+		"$SYS/broker/firmware/reads",
+		"$SYS/p/d/firmware/pull",
+		"$share/g//p/d/firmware/read",
+		"a/firmware/update",
+		"\xff/firmware/x",
 	};
 
 	(void)state;
@@ -189,12 +243,31 @@ static void other_topics_are_not_astray(void **state)
 static void ids_keep_the_rule(void **state)
 {
 	static const struct fw_slice good[] = {
-		FW_SLICE("a"), FW_SLICE(ID64), FW_SLICE("$x y.z-_:"), FW_SLICE("\xc3\xa4"), FW_SLICE("\xc2\xa0"), FW_SLICE("\xf0\x9f\x98\x80"), FW_SLICE("\xe6\xb8\xa9"),
+		FW_SLICE("a"),
+		FW_SLICE(ID64),
+		FW_SLICE("$x y.z-_:"),
+		FW_SLICE("\xc3\xa4"),
+		FW_SLICE("\xc2\xa0"),
+		FW_SLICE("\xf0\x9f\x98\x80"),
+		FW_SLICE("\xe6\xb8\xa9"),
 	};
 	static const struct fw_slice bad[] = {
-		{NULL, 0}, FW_SLICE(ID64 "x"), FW_SLICE("a/b"), FW_SLICE("+"), FW_SLICE("a#"), FW_SLICE("a\0b"), FW_SLICE("\x1f"), FW_SLICE("\x7f"),
-		FW_SLICE("\xc2\x80"), FW_SLICE("a\xc2\x9f"), FW_SLICE("\xc2"), FW_SLICE("\xff"), FW_SLICE("\xc0\xaf"), FW_SLICE("\xed\xa0\x80"),
-		FW_SLICE("\xf4\x90\x80\x80"), FW_SLICE("\xe6\xb8"),
+		{NULL, 0},
+		FW_SLICE(ID64 "x"),
+		FW_SLICE("a/b"),
+		FW_SLICE("+"),
+		FW_SLICE("a#"),
+		FW_SLICE("a\0b"),
+		FW_SLICE("\x1f"),
+		FW_SLICE("\x7f"),
+		FW_SLICE("\xc2\x80"),
+		FW_SLICE("a\xc2\x9f"),
+		FW_SLICE("\xc2"),
+		FW_SLICE("\xff"),
+		FW_SLICE("\xc0\xaf"),
+		FW_SLICE("\xed\xa0\x80"),
+		FW_SLICE("\xf4\x90\x80\x80"),
+		FW_SLICE("\xe6\xb8"),
 	};
 	size_t i;
 
@@ -215,15 +288,19 @@ static void what_is_formatted_parses_back(void **state)
 	for (kind = FW_TOPIC_UPGRADE; kind < FW_TOPIC_KINDS; kind++) {
 		if (kind == FW_TOPIC_CHUNK_REPLY)
 			continue;
-		assert_true(fw_topic_format(buffer, sizeof(buffer), kind, FW_SLICE(ID64), FW_SLICE(ID64)));
+		assert_true(fw_topic_format(
+			buffer, sizeof(buffer), kind, FW_SLICE(ID64), FW_SLICE(ID64)));
 		fw_topic_parse(buffer, &topic);
 		assert_int_equal(topic.kind, kind);
 		assert_true(topic.ids_valid);
 		assert_string_equal(strstr(buffer, "/firmware/") + 10, fw_topic_tail(kind));
 	}
-	assert_false(fw_topic_format(buffer, sizeof(buffer), FW_TOPIC_OTHER, FW_SLICE("p"), FW_SLICE("d")));
-	assert_false(fw_topic_format(buffer, sizeof(buffer), FW_TOPIC_CHUNK_REPLY, FW_SLICE("p"), FW_SLICE("d")));
-	assert_false(fw_topic_format(buffer, sizeof(buffer), FW_TOPIC_KINDS, FW_SLICE("p"), FW_SLICE("d")));
+	assert_false(fw_topic_format(
+		buffer, sizeof(buffer), FW_TOPIC_OTHER, FW_SLICE("p"), FW_SLICE("d")));
+	assert_false(fw_topic_format(
+		buffer, sizeof(buffer), FW_TOPIC_CHUNK_REPLY, FW_SLICE("p"), FW_SLICE("d")));
+	assert_false(fw_topic_format(
+		buffer, sizeof(buffer), FW_TOPIC_KINDS, FW_SLICE("p"), FW_SLICE("d")));
 }
 
 static void formatting_never_writes_past_the_buffer(void **state)
@@ -237,7 +314,9 @@ static void formatting_never_writes_past_the_buffer(void **state)
 
 		assert_non_null(buffer);
 		buffer[size] = 'x';
-		assert_int_equal(fw_topic_format(buffer, size, FW_TOPIC_PULL, FW_SLICE("p"), FW_SLICE("d")), size == needed);
+		assert_int_equal(
+			fw_topic_format(buffer, size, FW_TOPIC_PULL, FW_SLICE("p"), FW_SLICE("d")),
+			size == needed);
 		assert_int_equal(buffer[size], 'x');
 		if (size == needed)
 			assert_string_equal(buffer, "/p/d/firmware/pull");
@@ -271,15 +350,22 @@ static void a_response_topic_stays_with_its_requester(void **state)
 	assert_false(allowed("/p/d/+", FW_TOPIC_PULL_REPLY));
 	assert_false(allowed("/p/d/x/#", FW_TOPIC_PULL_REPLY));
 	assert_false(allowed("/p/d/\xff", FW_TOPIC_PULL_REPLY));
-	assert_false(fw_topic_response_allowed("/p/d/x", FW_TOPIC_PULL_REPLY, FW_SLICE("p"), FW_SLICE(ID64 ID64)));
-	assert_false(fw_topic_response_allowed("/a", FW_TOPIC_PULL_REPLY, FW_SLICE("a\0bcdefgh"), FW_SLICE("d")));
+	assert_false(fw_topic_response_allowed(
+		"/p/d/x", FW_TOPIC_PULL_REPLY, FW_SLICE("p"), FW_SLICE(ID64 ID64)));
+	assert_false(fw_topic_response_allowed(
+		"/a", FW_TOPIC_PULL_REPLY, FW_SLICE("a\0bcdefgh"), FW_SLICE("d")));
 }
 
 static void a_response_topic_is_never_one_that_others_must_trust(void **state)
 {
 	static const char *const topics[] = {
-		"/p/d/firmware/upgrade", "/p/d/firmware/task", "/p/d/firmware/chunk/error", "/p/d/firmware/chunk/reply/fw/0",
-		"/p/d/firmware/report", "/p/d/firmware/upgrade/progress", "/p/d/firmware/upgrade/reply",
+		"/p/d/firmware/upgrade",
+		"/p/d/firmware/task",
+		"/p/d/firmware/chunk/error",
+		"/p/d/firmware/chunk/reply/fw/0",
+		"/p/d/firmware/report",
+		"/p/d/firmware/upgrade/progress",
+		"/p/d/firmware/upgrade/reply",
 	};
 	size_t i;
 
@@ -294,18 +380,79 @@ static void a_response_topic_is_never_one_that_others_must_trust(void **state)
 static void a_filter_brings_upgrades_or_not(void **state)
 {
 	static const char *const good[] = {
-		"/lamp/d1/firmware/upgrade", "/oven/d1/firmware/upgrade", "/lamp/d1/firmware/+", "/lamp/d1/firmware/#", "/lamp/d1/firmware/upgrade/#", "/lamp/d1/#",
-		"/lamp/d1/+/upgrade", "/lamp/d1/+/+", "/lamp/+/firmware/upgrade", "/lamp/+/#", "/lamp/#", "/+/d1/firmware/upgrade", "/+/+/+/+", "/+/+/firmware/upgrade/#", "/#",
-		"+/lamp/d1/firmware/upgrade", "+/+/+/+/+", "+/+/d1/#", "+/#", "#",
-		"$share/g//lamp/d1/firmware/upgrade", "$share/g/#", "$share/g/+/+/d1/firmware/+", "$share//#",
+		"/lamp/d1/firmware/upgrade",
+		"/oven/d1/firmware/upgrade",
+		"/lamp/d1/firmware/+",
+		"/lamp/d1/firmware/#",
+		"/lamp/d1/firmware/upgrade/#",
+		"/lamp/d1/#",
+		"/lamp/d1/+/upgrade",
+		"/lamp/d1/+/+",
+		"/lamp/+/firmware/upgrade",
+		"/lamp/+/#",
+		"/lamp/#",
+		"/+/d1/firmware/upgrade",
+		"/+/+/+/+",
+		"/+/+/firmware/upgrade/#",
+		"/#",
+		"+/lamp/d1/firmware/upgrade",
+		"+/+/+/+/+",
+		"+/+/d1/#",
+		"+/#",
+		"#",
+		"$share/g//lamp/d1/firmware/upgrade",
+		"$share/g/#",
+		"$share/g/+/+/d1/firmware/+",
+		"$share//#",
 	};
 	static const char *const bad[] = {
-		"", "d1/cmd", "d1/#", "d1/+", "/", "//", "+", "+/+", "/+/+/+", "/lamp", "/lamp/d1", "/lamp/d1/", "/lamp/d1/firmware", "/lamp/d1/firmware/",
-		"/lamp/d1/firmware/upgrade/", "/lamp/d1/firmware/upgrade/+", "/lamp/d1/firmware/upgrade/reply", "/lamp/d1/firmware/upgrade/reply/#",
-		"/lamp/d1/firmware/upgrad", "/lamp/d1/firmware/upgrades", "/lamp/d1/firmware/pull/reply", "/lamp/d1/firmware/pull/#", "/lamp/d1/cmd/#", "/lamp/d1/+/cmd",
-		"/lamp/d2/firmware/upgrade", "/lamp/d2/#", "/lamp/d/firmware/upgrade", "/lamp/d11/firmware/upgrade", "/d1/firmware/upgrade", "//d1/firmware/upgrade", "//#",
-		"lamp/d1/firmware/upgrade", "lamp/#", "/lamp/d1/firmware/+/+", "+/+/+/+/+/+", "+/+/+/+", "/lamp/d1/firmware//upgrade", "/lamp//d1/firmware/upgrade",
-		"$share", "$share/", "$share/g", "$share/g/", "$share/g/lamp/d1/firmware/upgrade", "$share/g/$share/g/#", "$shared/g/#", "$SYS/#", "$SYS/broker/+",
+		"",
+		"d1/cmd",
+		"d1/#",
+		"d1/+",
+		"/",
+		"//",
+		"+",
+		"+/+",
+		"/+/+/+",
+		"/lamp",
+		"/lamp/d1",
+		"/lamp/d1/",
+		"/lamp/d1/firmware",
+		"/lamp/d1/firmware/",
+		"/lamp/d1/firmware/upgrade/",
+		"/lamp/d1/firmware/upgrade/+",
+		"/lamp/d1/firmware/upgrade/reply",
+		"/lamp/d1/firmware/upgrade/reply/#",
+		"/lamp/d1/firmware/upgrad",
+		"/lamp/d1/firmware/upgrades",
+		"/lamp/d1/firmware/pull/reply",
+		"/lamp/d1/firmware/pull/#",
+		"/lamp/d1/cmd/#",
+		"/lamp/d1/+/cmd",
+		"/lamp/d2/firmware/upgrade",
+		"/lamp/d2/#",
+		"/lamp/d/firmware/upgrade",
+		"/lamp/d11/firmware/upgrade",
+		"/d1/firmware/upgrade",
+		"//d1/firmware/upgrade",
+		"//#",
+		"lamp/d1/firmware/upgrade",
+		"lamp/#",
+		"/lamp/d1/firmware/+/+",
+		"+/+/+/+/+/+",
+		"+/+/+/+",
+		"/lamp/d1/firmware//upgrade",
+		"/lamp//d1/firmware/upgrade",
+		"$share",
+		"$share/",
+		"$share/g",
+		"$share/g/",
+		"$share/g/lamp/d1/firmware/upgrade",
+		"$share/g/$share/g/#",
+		"$shared/g/#",
+		"$SYS/#",
+		"$SYS/broker/+",
 	};
 	char *longest = malloc(FW_TOPIC_MAX + 1);
 	size_t i;

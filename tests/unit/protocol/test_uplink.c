@@ -13,14 +13,48 @@
 #include "spool/segment.h"
 
 static const struct fw_uplink samples[] = {
-	{.kind = FW_UPLINK_REPORT, .received_at = 1700000000123, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .version = FW_SLICE("1.0.0")},
-	{.kind = FW_UPLINK_PROGRESS, .received_at = INT64_MAX, .has_reported_at = true, .reported_at = INT64_MIN, .connection = UINT64_MAX,
-	 .product = FW_SLICE("thermostat"), .device = FW_SLICE("dev-000001"), .version = FW_SLICE("2.0"), .firmware_id = FW_SLICE("fw-2"),
-	 .error_reason = FW_SLICE("flash \xc3\xa9 worn out"), .has_progress = true, .progress = 100, .complete = true, .success = true},
-	{.kind = FW_UPLINK_PROGRESS, .received_at = -1, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .has_progress = true, .progress = 0},
-	{.kind = FW_UPLINK_REPLY, .received_at = 0, .has_reported_at = true, .reported_at = 0, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .success = true},
-	{.kind = FW_UPLINK_REPLY, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .at_most_once = true},
-	{.kind = FW_UPLINK_PULL, .received_at = 1, .connection = 7, .product = FW_SLICE("p"), .device = FW_SLICE("d"), .firmware_id = FW_SLICE("f")},
+	{.kind = FW_UPLINK_REPORT,
+		.received_at = 1700000000123,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.version = FW_SLICE("1.0.0")},
+	{.kind = FW_UPLINK_PROGRESS,
+		.received_at = INT64_MAX,
+		.has_reported_at = true,
+		.reported_at = INT64_MIN,
+		.connection = UINT64_MAX,
+		.product = FW_SLICE("thermostat"),
+		.device = FW_SLICE("dev-000001"),
+		.version = FW_SLICE("2.0"),
+		.firmware_id = FW_SLICE("fw-2"),
+		.error_reason = FW_SLICE("flash \xc3\xa9 worn out"),
+		.has_progress = true,
+		.progress = 100,
+		.complete = true,
+		.success = true},
+	{.kind = FW_UPLINK_PROGRESS,
+		.received_at = -1,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.has_progress = true,
+		.progress = 0},
+	{.kind = FW_UPLINK_REPLY,
+		.received_at = 0,
+		.has_reported_at = true,
+		.reported_at = 0,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.success = true},
+	{.kind = FW_UPLINK_REPLY,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.at_most_once = true},
+	{.kind = FW_UPLINK_PULL,
+		.received_at = 1,
+		.connection = 7,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.firmware_id = FW_SLICE("f")},
 };
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
@@ -29,12 +63,15 @@ static unsigned char buffer[FW_UPLINK_MAX];
 static void assert_same(const struct fw_uplink *a, const struct fw_uplink *b)
 {
 	assert_int_equal(a->kind, b->kind);
-	assert_true(a->received_at == b->received_at && a->reported_at == b->reported_at && a->connection == b->connection);
+	assert_true(a->received_at == b->received_at && a->reported_at == b->reported_at &&
+		a->connection == b->connection);
 	assert_true(a->has_reported_at == b->has_reported_at && a->has_progress == b->has_progress);
 	assert_int_equal(a->at_most_once, b->at_most_once);
-	assert_true(a->complete == b->complete && a->success == b->success && a->progress == b->progress);
+	assert_true(a->complete == b->complete && a->success == b->success &&
+		a->progress == b->progress);
 	assert_true(fw_slice_equal(a->product, b->product) && fw_slice_equal(a->device, b->device));
-	assert_true(fw_slice_equal(a->version, b->version) && fw_slice_equal(a->firmware_id, b->firmware_id));
+	assert_true(fw_slice_equal(a->version, b->version) &&
+		fw_slice_equal(a->firmware_id, b->firmware_id));
 	assert_true(fw_slice_equal(a->error_reason, b->error_reason));
 }
 
@@ -76,19 +113,64 @@ static void test_round_trip(void **state)
 static void test_a_record_of_the_previous_format_decodes_as_before(void **state)
 {
 	static const unsigned char record[] = {
-		1, 2, 0x0f, 42, /* progress, with all four flags */
-		1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
-		1, 0, 1, 0, 3, 0, 1, 0, 2, 0, 'p', 'd', '1', '.', '0', 'f', 'n', 'o',
+		1,
+		2,
+		0x0f,
+		42, /* progress, with all four flags */
+		1,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		2,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		3,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		0,
+		1,
+		0,
+		1,
+		0,
+		3,
+		0,
+		1,
+		0,
+		2,
+		0,
+		'p',
+		'd',
+		'1',
+		'.',
+		'0',
+		'f',
+		'n',
+		'o',
 	};
 	struct fw_uplink out;
 
 	(void)state;
 	assert_int_equal(fw_uplink_decode(record, sizeof(record), &out), FW_OK);
 	assert_int_equal(out.kind, FW_UPLINK_PROGRESS);
-	assert_true(out.received_at == 1 && out.has_reported_at && out.reported_at == 2 && out.connection == 3);
+	assert_true(out.received_at == 1 && out.has_reported_at && out.reported_at == 2 &&
+		out.connection == 3);
 	assert_true(out.has_progress && out.progress == 42 && out.complete && out.success);
 	assert_false(out.at_most_once);
-	assert_true(fw_slice_equal(out.version, FW_SLICE("1.0")) && fw_slice_equal(out.error_reason, FW_SLICE("no")));
+	assert_true(fw_slice_equal(out.version, FW_SLICE("1.0")) &&
+		fw_slice_equal(out.error_reason, FW_SLICE("no")));
 }
 
 static void test_fits_exactly_or_not_at_all(void **state)
@@ -100,7 +182,8 @@ static void test_fits_exactly_or_not_at_all(void **state)
 		for (size_t size = 0; size <= len; size++) {
 			unsigned char *tight = malloc(size ? size : 1);
 
-			assert_int_equal(fw_uplink_encode(&samples[i], tight, size), size == len ? len : 0);
+			assert_int_equal(
+				fw_uplink_encode(&samples[i], tight, size), size == len ? len : 0);
 			free(tight);
 		}
 	}
@@ -154,9 +237,12 @@ static void test_limits(void **state)
 	assert_same(&uplink, &out);
 	/* what version 0.1.0 wrote, and no longer than a length can tell */
 	uplink.error_reason.len = UINT16_MAX;
-	assert_true(fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more, sizeof(buffer_of_more)) > UINT16_MAX);
+	assert_true(fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more,
+			    sizeof(buffer_of_more)) > UINT16_MAX);
 	uplink.error_reason.len++;
-	assert_int_equal(fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more, sizeof(buffer_of_more)), 0);
+	assert_int_equal(
+		fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more, sizeof(buffer_of_more)),
+		0);
 	uplink.error_reason.len = SIZE_MAX;
 	assert_int_equal(fw_uplink_encode(&uplink, buffer, sizeof(buffer)), 0);
 	assert_true(FW_UPLINK_MAX <= FW_SPOOL_PAYLOAD_MAX);

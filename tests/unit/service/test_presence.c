@@ -1,4 +1,5 @@
-/* Presence: a key is online while a client stands for it, whatever the order in which the broker tells us. */
+/* Presence: a key is online while a client stands for it, whatever the order in which the broker
+ * tells us. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,14 +14,17 @@
 
 #include "service/presence.c"
 
-/* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not listen; ">a" and ")a" for a online by
- * another connection than before. */
+/* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not
+ * listen; ">a" and ")a" for a online by another connection than before. */
 static char told[1024];
 
 static void tell(void *context, const struct fw_presence_change *change)
 {
 	struct fw_slice key = change->key;
-	char what = !change->online ? '-' : change->moved ? (change->listens ? '>' : ')') : change->listens ? '+' : '~';
+	char what = !change->online ? '-'
+		: change->moved     ? (change->listens ? '>' : ')')
+		: change->listens   ? '+'
+				    : '~';
 	size_t len = strlen(told);
 
 	assert_ptr_equal(context, told);
@@ -117,7 +121,8 @@ static void take_over_of_an_id_by_another_identity(void **state)
 	fw_presence_seen(presence, &clients[1], "id", FW_SLICE("b"));
 	assert_told("+a-a+b");
 	/* a client without identity takes the id over, too */
-	assert_int_equal(fw_presence_seen(presence, &clients[2], "id", (struct fw_slice){NULL, 0}), 0);
+	assert_int_equal(
+		fw_presence_seen(presence, &clients[2], "id", (struct fw_slice){NULL, 0}), 0);
 	assert_told("-b");
 	fw_presence_free(presence);
 }
@@ -166,7 +171,8 @@ static void memory_used_again_is_another_client(void **state)
 	assert_told("+a+b-a");
 	assert_int_equal(fw_presence_seen(presence, &clients[0], "c", FW_SLICE("b")), 3);
 	assert_told(">b");
-	assert_int_equal(fw_presence_seen(presence, &clients[0], "d", (struct fw_slice){NULL, 0}), 0);
+	assert_int_equal(
+		fw_presence_seen(presence, &clients[0], "d", (struct fw_slice){NULL, 0}), 0);
 	assert_told("-b");
 	fw_presence_free(presence);
 }
@@ -185,8 +191,12 @@ static void above_the_bound_keys_stay_unknown(void **state)
 	assert_false(fw_presence_online(presence, FW_SLICE("c")));
 	fw_presence_gone(presence, &clients[0], FW_SLICE("a"));
 	memset(longest, 'x', sizeof(longest));
-	assert_int_equal(fw_presence_seen(presence, &clients[2], "c", (struct fw_slice){longest, sizeof(longest)}), 0);
-	assert_int_not_equal(fw_presence_seen(presence, &clients[2], "c", (struct fw_slice){longest, sizeof(longest) - 1}), 0);
+	assert_int_equal(fw_presence_seen(presence, &clients[2], "c",
+				 (struct fw_slice){longest, sizeof(longest)}),
+		0);
+	assert_int_not_equal(fw_presence_seen(presence, &clients[2], "c",
+				     (struct fw_slice){longest, sizeof(longest) - 1}),
+		0);
 	fw_presence_free(presence);
 }
 
@@ -199,7 +209,9 @@ static void clients_cannot_multiply_links_without_end(void **state)
 	(void)state;
 	for (i = 0; i < 100; i++) {
 		snprintf(id, sizeof(id), "c%d", (int)i);
-		assert_int_equal(fw_presence_seen(presence, (const char *)told + i, id, FW_SLICE("a")), i < LINKS_PER_KEY ? i + 1 : 0);
+		assert_int_equal(
+			fw_presence_seen(presence, (const char *)told + i, id, FW_SLICE("a")),
+			i < LINKS_PER_KEY ? i + 1 : 0);
 	}
 	for (i = 0; i < LINKS_PER_KEY; i++)
 		fw_presence_gone(presence, (const char *)told + i, FW_SLICE("a"));
@@ -242,7 +254,8 @@ static void each_failed_allocation_leaves_the_key_unknown(void **state)
 		allocations_left = -1;
 		assert_told(connection ? "+a+b-a" : "+a-a");
 		assert_int_equal(fw_presence_online(presence, FW_SLICE("b")), connection != 0);
-		assert_int_not_equal(fw_presence_seen(presence, &clients[0], "b", FW_SLICE("b")), 0);
+		assert_int_not_equal(
+			fw_presence_seen(presence, &clients[0], "b", FW_SLICE("b")), 0);
 		assert_true(fw_presence_online(presence, FW_SLICE("b")));
 		fw_presence_free(presence);
 		if (connection)
@@ -251,7 +264,8 @@ static void each_failed_allocation_leaves_the_key_unknown(void **state)
 	assert_true(left >= 6);
 }
 
-static void connect(struct fw_presence *presence, int client, const char *id, struct fw_slice key, int64_t now)
+static void connect(
+	struct fw_presence *presence, int client, const char *id, struct fw_slice key, int64_t now)
 {
 	fw_presence_connected(presence, &clients[client], id, key, false, now);
 }
@@ -301,7 +315,8 @@ static void who_subscribes_publishes_or_has_subscriptions_is_told_at_once(void *
 	fw_presence_subscribed(presence, FW_SLICE("d"));
 	fw_presence_release(presence, INT64_MAX);
 	assert_told("");
-	/* who is seen again has nothing new to tell; who subscribes again may have missed something */
+	/* who is seen again has nothing new to tell; who subscribes again may have missed something
+	 */
 	fw_presence_seen(presence, &clients[0], "a", FW_SLICE("a"));
 	assert_told("");
 	fw_presence_subscribed(presence, FW_SLICE("a"));
@@ -482,8 +497,10 @@ static void agrees_with_a_simple_model_over_a_random_walk(void **state)
 			uint64_t connection;
 
 			model_seen(&model, pointer, id, key);
-			connection = fw_presence_seen(presence, &clients[pointer], client_id, (struct fw_slice){&name, 1});
-			assert_true(again ? connection == last[pointer] : connection == highest + 1);
+			connection = fw_presence_seen(presence, &clients[pointer], client_id,
+				(struct fw_slice){&name, 1});
+			assert_true(
+				again ? connection == last[pointer] : connection == highest + 1);
 			highest += !again;
 			last[pointer] = connection;
 		}
@@ -509,7 +526,8 @@ int main(void)
 		cmocka_unit_test(each_failed_allocation_leaves_the_key_unknown),
 		cmocka_unit_test(who_only_connects_is_told_late_and_does_not_listen),
 		cmocka_unit_test(who_subscribes_publishes_or_has_subscriptions_is_told_at_once),
-		cmocka_unit_test(who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_comes),
+		cmocka_unit_test(
+			who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_comes),
 		cmocka_unit_test(they_are_told_in_their_order_whoever_of_them_goes),
 		cmocka_unit_test(one_of_several_clients_that_listens_is_enough),
 		cmocka_unit_test(without_memory_to_wait_it_is_told_at_once),

@@ -1,4 +1,5 @@
-/* More clients come and go than the queue to the store holds: afterwards each device is known as it is all the same, and gets its push once. */
+/* More clients come and go than the queue to the store holds: afterwards each device is known as it
+ * is all the same, and gets its push once. */
 #define FW_PRESENCE_QUEUE_MAX 2048u
 #define CROWD 3000
 
@@ -14,8 +15,10 @@
 
 static const char *const first_rows =
 	"INSERT INTO product (product_id, name) VALUES ('lamp', 'Lamp');"
-	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method, sign, url, size) VALUES"
-	" ('f2', 'lamp', 'Two', '2.0', 3, 'md5', '00000000000000000000000000000000', 'http://x/2', 20);"
+	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method, "
+	"sign, url, size) VALUES"
+	" ('f2', 'lamp', 'Two', '2.0', 3, 'md5', '00000000000000000000000000000000', 'http://x/2', "
+	"20);"
 	"INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd1'), ('lamp', 'd2');";
 
 static const struct fw_client d1 = {&d1, "d1", NULL}, d2 = {&d2, "d2", NULL};
@@ -57,12 +60,15 @@ static void assert_rows(const char *sql, const char *expected)
 
 static void assert_presence(const char *expected)
 {
-	assert_rows("SELECT coalesce(presence, 'unknown') FROM device WHERE device_id = 'd1'", expected);
+	assert_rows("SELECT coalesce(presence, 'unknown') FROM device WHERE device_id = 'd1'",
+		expected);
 }
 
 static void assert_row(const char *expected)
 {
-	assert_rows("SELECT state || coalesce(': ' || error_reason, '') FROM task_device WHERE device_id = 'd1'", expected);
+	assert_rows("SELECT state || coalesce(': ' || error_reason, '') FROM task_device WHERE "
+		    "device_id = 'd1'",
+		expected);
 }
 
 static int start(void **state)
@@ -132,8 +138,10 @@ static void crowd(void)
 
 static void push_task(void)
 {
-	operate("INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds, timeout_seconds)"
-		" VALUES ('t', 'f2', 'n', 'push', 'part', 60, 3600); INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd1')");
+	operate("INSERT INTO task (task_id, firmware_id, name, mode, release_type, "
+		"response_timeout_seconds, timeout_seconds)"
+		" VALUES ('t', 'f2', 'n', 'push', 'part', 60, 3600); INSERT INTO task_device "
+		"(task_id, device_id) VALUES ('t', 'd1')");
 	settle();
 }
 
@@ -275,7 +283,9 @@ static void what_happens_after_the_answer_counts(void **state)
 	fw_service_gone(service, &d1);
 	fw_service_connected(service, &d2, true);
 	settle();
-	assert_rows("SELECT group_concat(device_id || presence) FROM (SELECT * FROM device ORDER BY device_id)", "d1offline,d2online");
+	assert_rows("SELECT group_concat(device_id || presence) FROM (SELECT * FROM device ORDER "
+		    "BY device_id)",
+		"d1offline,d2online");
 }
 
 static void no_device_is_left_out_and_never_seen_ones_stay_unknown(void **state)
@@ -294,12 +304,15 @@ static void no_device_is_left_out_and_never_seen_ones_stay_unknown(void **state)
 		fw_service_connected(service, &client, true);
 	}
 	settle();
-	assert_rows("SELECT count(*) || ' ' || count(*) FILTER (WHERE presence = 'online') || ' ' || count(presence) FROM device", "1502 1500 1500");
+	assert_rows("SELECT count(*) || ' ' || count(*) FILTER (WHERE presence = 'online') || ' ' "
+		    "|| count(presence) FROM device",
+		"1502 1500 1500");
 }
 
 static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
 {
-	struct fw_outbox *outbox = stepped_store->transaction.outbox, *nearly_full = fw_outbox_new(FW_OUTBOX_RESERVE + FW_MESSAGES_OF_UPLINK);
+	struct fw_outbox *outbox = stepped_store->transaction.outbox,
+			 *nearly_full = fw_outbox_new(FW_OUTBOX_RESERVE + FW_MESSAGES_OF_UPLINK);
 	bool more;
 
 	(void)state;
@@ -322,15 +335,22 @@ static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(who_came_unnoticed_is_online_and_pushed_once, start, end),
+		cmocka_unit_test_setup_teardown(
+			who_came_unnoticed_is_online_and_pushed_once, start, end),
 		cmocka_unit_test_setup_teardown(who_does_not_listen_yet_is_not_pushed, start, end),
-		cmocka_unit_test_setup_teardown(a_subscription_unnoticed_brings_the_push, start, end),
-		cmocka_unit_test_setup_teardown(who_went_unnoticed_is_offline_and_not_blamed, start, end),
-		cmocka_unit_test_setup_teardown(who_went_and_came_unnoticed_is_not_blamed, start, end),
-		cmocka_unit_test_setup_teardown(nobody_is_blamed_while_it_is_not_known_who_went, start, end),
-		cmocka_unit_test_setup_teardown(nobody_is_blamed_whose_going_waits_in_the_queue, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_subscription_unnoticed_brings_the_push, start, end),
+		cmocka_unit_test_setup_teardown(
+			who_went_unnoticed_is_offline_and_not_blamed, start, end),
+		cmocka_unit_test_setup_teardown(
+			who_went_and_came_unnoticed_is_not_blamed, start, end),
+		cmocka_unit_test_setup_teardown(
+			nobody_is_blamed_while_it_is_not_known_who_went, start, end),
+		cmocka_unit_test_setup_teardown(
+			nobody_is_blamed_whose_going_waits_in_the_queue, start, end),
 		cmocka_unit_test_setup_teardown(what_happens_after_the_answer_counts, start, end),
-		cmocka_unit_test_setup_teardown(no_device_is_left_out_and_never_seen_ones_stay_unknown, start, end),
+		cmocka_unit_test_setup_teardown(
+			no_device_is_left_out_and_never_seen_ones_stay_unknown, start, end),
 	};
 
 	return cmocka_run_group_tests_name("presence lost", tests, make_folder, remove_folder);

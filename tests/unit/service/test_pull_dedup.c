@@ -31,15 +31,21 @@ static int tear_down(void **state)
 
 static bool news_of(const char *product, const char *device, const char *version, int64_t now)
 {
-	struct fw_pull_told word = {.version = fw_slice_of(version), .connection = connection, .generation = generation, .now = now};
+	struct fw_pull_told word = {.version = fw_slice_of(version),
+		.connection = connection,
+		.generation = generation,
+		.now = now};
 
 	return fw_pull_dedup_note(pull_dedup, fw_slice_of(product), fw_slice_of(device), &word);
 }
 
 static bool offer_is_news(const char *version, const char *offered)
 {
-	struct fw_pull_told word = {.version = fw_slice_of(version), .offered = fw_slice_of(offered), .connection = connection,
-		.generation = generation, .now = NOW};
+	struct fw_pull_told word = {.version = fw_slice_of(version),
+		.offered = fw_slice_of(offered),
+		.connection = connection,
+		.generation = generation,
+		.now = NOW};
 
 	return fw_pull_dedup_note(pull_dedup, FW_SLICE("lamp"), FW_SLICE("d1"), &word);
 }
@@ -150,11 +156,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_another_version_is_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_offer_is_news, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_after_a_minute_it_is_news_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_in_another_generation_it_is_news, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_by_another_connection_it_is_news, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_clock_set_back_makes_news, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_devices_and_products_are_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_after_a_minute_it_is_news_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_in_another_generation_it_is_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_by_another_connection_it_is_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_clock_set_back_makes_news, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_devices_and_products_are_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_devices, set_up, tear_down),
 	};

@@ -1,4 +1,5 @@
-/* The lines about refused messages: one a minute for a kind of refusal and topic, and safe to print. */
+/* The lines about refused messages: one a minute for a kind of refusal and topic, and safe to
+ * print. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,14 +34,17 @@ static int tear_down(void **state)
 static bool told(enum fw_refusal why, enum fw_topic_kind kind, const char *client, int64_t now)
 {
 	memset(line, 'Z', sizeof(line));
-	return fw_refusal_log_line(refusal_log, why, kind, client, "/lamp/d1/firmware/report", "the client is not that device", now, line);
+	return fw_refusal_log_line(refusal_log, why, kind, client, "/lamp/d1/firmware/report",
+		"the client is not that device", now, line);
 }
 
 static void test_the_line(void **state)
 {
 	(void)state;
 	assert_true(told(FW_REFUSED_IDENTITY, FW_TOPIC_REPORT, "d2", 0));
-	assert_string_equal(line, "refused report from client d2 on /lamp/d1/firmware/report: the client is not that device");
+	assert_string_equal(line,
+		"refused report from client d2 on /lamp/d1/firmware/report: the client is not that "
+		"device");
 }
 
 static void test_one_a_minute_with_the_number_left_out(void **state)
@@ -72,7 +76,8 @@ static void test_kinds_do_not_hide_each_other(void **state)
 static bool told_of(enum fw_refusal why, const char *detail, int64_t now)
 {
 	memset(line, 'Z', sizeof(line));
-	return fw_refusal_log_line(refusal_log, why, FW_TOPIC_REPORT, "d1", "/lamp/d1/firmware/report", detail, now, line);
+	return fw_refusal_log_line(refusal_log, why, FW_TOPIC_REPORT, "d1",
+		"/lamp/d1/firmware/report", detail, now, line);
 }
 
 static void test_faults_do_not_hide_each_other(void **state)
@@ -80,7 +85,9 @@ static void test_faults_do_not_hide_each_other(void **state)
 	(void)state;
 	assert_true(told_of(FW_REFUSED_MALFORMED, "version is missing", 0));
 	assert_true(told_of(FW_REFUSED_MALFORMED, "the payload is not a JSON object", 1));
-	assert_string_equal(line, "refused report from client d1 on /lamp/d1/firmware/report: the payload is not a JSON object");
+	assert_string_equal(line,
+		"refused report from client d1 on /lamp/d1/firmware/report: the payload is not a "
+		"JSON object");
 	assert_false(told_of(FW_REFUSED_MALFORMED, "version is missing", 2));
 	assert_false(told_of(FW_REFUSED_MALFORMED, "the payload is not a JSON object", 3));
 	assert_true(told_of(FW_REFUSED_MALFORMED, "version is missing", MINUTE));
@@ -108,17 +115,26 @@ static void test_what_is_not_refused_is_not_called_so(void **state)
 {
 	(void)state;
 	assert_true(told_of(FW_MENDED, "timestamp must be an integer", 0));
-	assert_string_equal(line, "mended report from client d1 on /lamp/d1/firmware/report: timestamp must be an integer");
-	assert_true(fw_refusal_log_line(refusal_log, FW_ASTRAY, FW_TOPIC_OTHER, "d1\n", "p/d\x1b/firmware/pull", "a slash is missing", 0, line));
-	assert_string_equal(line, "client d1\\x0a publishes on p/d\\x1b/firmware/pull, which is no firmware topic: a slash is missing");
-	assert_true(fw_refusal_log_line(refusal_log, FW_UNRETAINED, FW_TOPIC_OTHER, "d1", "/p/d/firmware/pull", "never", 0, line));
-	assert_string_equal(line, "client d1 publishes on /p/d/firmware/pull with the retain flag, which is taken off: never (said once)");
+	assert_string_equal(line,
+		"mended report from client d1 on /lamp/d1/firmware/report: timestamp must be an "
+		"integer");
+	assert_true(fw_refusal_log_line(refusal_log, FW_ASTRAY, FW_TOPIC_OTHER, "d1\n",
+		"p/d\x1b/firmware/pull", "a slash is missing", 0, line));
+	assert_string_equal(line,
+		"client d1\\x0a publishes on p/d\\x1b/firmware/pull, which is no firmware topic: a "
+		"slash is missing");
+	assert_true(fw_refusal_log_line(refusal_log, FW_UNRETAINED, FW_TOPIC_OTHER, "d1",
+		"/p/d/firmware/pull", "never", 0, line));
+	assert_string_equal(line,
+		"client d1 publishes on /p/d/firmware/pull with the retain flag, which is taken "
+		"off: never (said once)");
 }
 
 static void test_names_cannot_forge_lines(void **state)
 {
 	(void)state;
-	assert_true(told(FW_REFUSED_IDENTITY, FW_TOPIC_REPORT, "x\n1700000000: forged\x1b[2J\x7f\\x0a", 0));
+	assert_true(told(
+		FW_REFUSED_IDENTITY, FW_TOPIC_REPORT, "x\n1700000000: forged\x1b[2J\x7f\\x0a", 0));
 	assert_null(strpbrk(line, "\n\x1b\x7f"));
 	assert_non_null(strstr(line, "client x\\x0a1700000000: forged\\x1b[2J\\x7f\\x5cx0a on "));
 	assert_true(told(FW_REFUSED_ID, FW_TOPIC_REPORT, "l\xc3\xa1mpara \xff%s%n", 0));
@@ -137,7 +153,8 @@ static void test_long_names_are_cut(void **state)
 		memset(name, kind ? 'a' : '\n', 65535);
 		name[65535] = '\0';
 		memset(line, 'Z', sizeof(line));
-		assert_true(fw_refusal_log_line(refusal_log, FW_REFUSED_ID, (enum fw_topic_kind)kind, name, name, "detail", 0, line));
+		assert_true(fw_refusal_log_line(refusal_log, FW_REFUSED_ID,
+			(enum fw_topic_kind)kind, name, name, "detail", 0, line));
 		assert_non_null(memchr(line, '\0', sizeof(line)));
 		assert_true(strlen(line) < 600);
 		assert_non_null(strstr(line, "... on "));
@@ -150,11 +167,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_line, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_one_a_minute_with_the_number_left_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_kinds_do_not_hide_each_other, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_faults_do_not_hide_each_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_one_a_minute_with_the_number_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_kinds_do_not_hide_each_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_faults_do_not_hide_each_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_faults_are_bounded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_is_not_refused_is_not_called_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_not_refused_is_not_called_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_cannot_forge_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_long_names_are_cut, set_up, tear_down),
 	};

@@ -1,6 +1,7 @@
-/* A whole session through the service, from open to close, with every allocation of the plugin, of SQLite and of the broker made to fail in
- * turn. Nothing crashes, nothing leaks, no answer is wrong, and what was acknowledged is in the catalog. FW_LONG=1 tries SQLite's one by one,
- * else some of them. */
+/* A whole session through the service, from open to close, with every allocation of the plugin, of
+ * SQLite and of the broker made to fail in turn. Nothing crashes, nothing leaks, no answer is
+ * wrong, and what was acknowledged is in the catalog. FW_LONG=1 tries SQLite's one by one, else
+ * some of them. */
 #include "fuzz/stepped.h"
 
 #include <setjmp.h>
@@ -15,14 +16,20 @@
 #define TRIES 100     /* more than fail in a row */
 #define OF_SQLITE 100 /* so many of SQLite's allocations are tried in the short form */
 
-static const struct fw_client lamp = {&lamp, "d1", NULL}, other = {&other, "d2", NULL}, console = {&console, "console", "admin"}, evil = {&evil, "evil", NULL};
+static const struct fw_client lamp = {&lamp, "d1", NULL}, other = {&other, "d2", NULL},
+			      console = {&console, "console", "admin"},
+			      evil = {&evil, "evil", NULL};
 
 static const char *const first_rows =
 	"INSERT INTO product (product_id, name) VALUES ('lamp', 'Lamp');"
-	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method, sign, url, size) VALUES"
-	" ('f1', 'lamp', 'One', '1.0', 2, 'md5', '00000000000000000000000000000000', 'http://x/1', 10),"
-	" ('f2', 'lamp', 'Two', '2.0', 3, 'md5', '00000000000000000000000000000000', 'http://x/2', 20);"
-	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, file) VALUES ('f3', 'lamp', 'Three', '0.3', 1, 'image');"
+	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method, "
+	"sign, url, size) VALUES"
+	" ('f1', 'lamp', 'One', '1.0', 2, 'md5', '00000000000000000000000000000000', 'http://x/1', "
+	"10),"
+	" ('f2', 'lamp', 'Two', '2.0', 3, 'md5', '00000000000000000000000000000000', 'http://x/2', "
+	"20);"
+	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, file) VALUES "
+	"('f3', 'lamp', 'Three', '0.3', 1, 'image');"
 	"INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd1'), ('lamp', 'd2');";
 
 static struct {
@@ -45,7 +52,8 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 		session.chunks++;
 	else if (publication->topic[0] == '/' && !strstr(publication->topic, "/firmware/task")) {
 		session.answers++;
-		snprintf(session.answer, sizeof(session.answer), "%s %s", publication->topic, publication->payload);
+		snprintf(session.answer, sizeof(session.answer), "%s %s", publication->topic,
+			publication->payload);
 	}
 	return FW_OK;
 }
@@ -59,7 +67,10 @@ static enum fw_status reply_to(void *context, const void *properties, struct fw_
 	out->response_topic = strdup(properties);
 	out->correlation = strdup("correlation");
 	out->correlation_len = 11;
-	return out->response_topic && out->correlation ? FW_OK : (free(out->response_topic), free(out->correlation), *out = (struct fw_reply_to){NULL, NULL, 0}, FW_NOMEM);
+	return out->response_topic && out->correlation
+		? FW_OK
+		: (free(out->response_topic), free(out->correlation),
+			  *out = (struct fw_reply_to){NULL, NULL, 0}, FW_NOMEM);
 }
 
 static void log_line(void *context, enum fw_log_level level, const char *text)
@@ -87,11 +98,13 @@ static void assert_rows(const char *sql, const char *expected)
 	const char *text;
 
 	in_turn = false;
-	assert_int_equal(sqlite3_prepare_v2(session.operator, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(session.operator, sql, -1, &statement, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
 	text = (const char *)sqlite3_column_text(statement, 0);
 	if (strcmp(text ? text : "", expected) != 0)
-		fail_msg("%s: %s instead of %s, after %s allocation %ld", sql, text, expected, failing.kind == FAIL_PLUGIN ? "the plugin's" : "another's", failing.at);
+		fail_msg("%s: %s instead of %s, after %s allocation %ld", sql, text, expected,
+			failing.kind == FAIL_PLUGIN ? "the plugin's" : "another's", failing.at);
 	sqlite3_finalize(statement);
 	in_turn = true;
 }
@@ -99,7 +112,8 @@ static void assert_rows(const char *sql, const char *expected)
 static void assert_answered(const char *what)
 {
 	if (!strstr(session.answer, what))
-		fail_msg("answered %s instead of %s, after failure %ld", session.answer, what, failing.at);
+		fail_msg("answered %s instead of %s, after failure %ld", session.answer, what,
+			failing.at);
 }
 
 /* --- the session --- */
@@ -119,7 +133,8 @@ static void take_step(void)
 /* As a device does that gets no acknowledgement: it sends again. */
 static void say(const struct fw_client *client, const char *topic, const char *payload)
 {
-	const struct fw_incoming request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1};
+	const struct fw_incoming request = {
+		.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1};
 	enum fw_verdict verdict = FW_NO_ACK;
 
 	for (int i = 0; i < TRIES && verdict == FW_NO_ACK; i++)
@@ -128,9 +143,14 @@ static void say(const struct fw_client *client, const char *topic, const char *p
 }
 
 /* As a device does that gets no answer: it asks again. */
-static enum fw_verdict ask(const struct fw_client *client, const char *topic, const char *payload, const char *response_topic)
+static enum fw_verdict ask(const struct fw_client *client, const char *topic, const char *payload,
+	const char *response_topic)
 {
-	const struct fw_incoming request = {.topic = topic, .payload = payload, .len = strlen(payload), .qos = 1, .properties = response_topic};
+	const struct fw_incoming request = {.topic = topic,
+		.payload = payload,
+		.len = strlen(payload),
+		.qos = 1,
+		.properties = response_topic};
 	unsigned before = session.answers;
 	enum fw_verdict verdict = FW_PASS;
 
@@ -159,18 +179,26 @@ static void talk(void)
 	fw_service_connected(session.service, &lamp, true);
 	fw_service_subscribed(session.service, &lamp, "/lamp/d1/firmware/#");
 	say(&lamp, "/lamp/d1/firmware/report", "{\"version\":\"0.9\",\"timestamp\":1}");
-	assert_int_equal(ask(&evil, "/lamp/d1/firmware/read", "{\"messageId\":\"\\u0041\"}", NULL), FW_ANSWERED);
+	assert_int_equal(ask(&evil, "/lamp/d1/firmware/read", "{\"messageId\":\"\\u0041\"}", NULL),
+		FW_ANSWERED);
 	assert_answered("\"version\":\"0.9\"");
 	assert_answered("\"messageId\":\"\\u0041\"");
 	take_step();
-	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":7,\"x\":[1,{\"y\":\"\\u00fc, and more text than fits into a small buffer\"}]}", "/lamp/d1/inbox");
+	ask(&lamp, "/lamp/d1/firmware/pull",
+		"{\"messageId\":7,\"x\":[1,{\"y\":\"\\u00fc, and more text than fits into a small "
+		"buffer\"}]}",
+		"/lamp/d1/inbox");
 	assert_answered("/lamp/d1/inbox ");
 	assert_answered("\"version\":\"2.0\"");
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"requestVersion\":\"7\"}", NULL);
 	assert_answered("version_not_found");
 	ask(&other, "/lamp/d2/firmware/pull", "[]", NULL);
 	assert_answered("bad_request");
-	assert_int_equal(fw_service_message(session.service, &evil, &(struct fw_incoming){.topic = "/lamp/d1/firmware/report", .payload = "{}", .len = 2}), FW_DENY);
+	assert_int_equal(
+		fw_service_message(session.service, &evil,
+			&(struct fw_incoming){
+				.topic = "/lamp/d1/firmware/report", .payload = "{}", .len = 2}),
+		FW_DENY);
 	say(&console, "/lamp/d2/firmware/report", "{\"version\":\"1.0\",\"timestamp\":2,\"x\":{}}");
 	say(&lamp, "/lamp/d1/elsewhere", "");
 	download();
@@ -180,7 +208,8 @@ static void talk(void)
 
 static void upgrade(void)
 {
-	operate("INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'n', 'push')");
+	operate("INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'n', "
+		"'push')");
 	/* one whose coming was lost is noticed late, and is waited for */
 	for (int i = 0; i < 10; i++) {
 		take_step();
@@ -191,10 +220,13 @@ static void upgrade(void)
 		fail_msg("%u pushes after failure %ld", session.pushes, failing.at);
 	assert_rows("SELECT state FROM task_device WHERE device_id = 'd1'", "processing");
 	say(&lamp, "/lamp/d1/firmware/upgrade/reply", "{\"success\":true,\"timestamp\":3}");
-	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":50,\"firmwareId\":\"f2\",\"timestamp\":4}");
+	say(&lamp, "/lamp/d1/firmware/upgrade/progress",
+		"{\"progress\":50,\"firmwareId\":\"f2\",\"timestamp\":4}");
 	take_step();
 	assert_rows("SELECT progress FROM task_device WHERE device_id = 'd1'", "50");
-	say(&lamp, "/lamp/d1/firmware/upgrade/progress", "{\"progress\":100,\"complete\":true,\"success\":true,\"firmwareId\":\"f2\",\"timestamp\":5,\"x\":[]}");
+	say(&lamp, "/lamp/d1/firmware/upgrade/progress",
+		"{\"progress\":100,\"complete\":true,\"success\":true,\"firmwareId\":\"f2\","
+		"\"timestamp\":5,\"x\":[]}");
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":\"m\"}", NULL);
 	assert_answered("no_update");
 	take_step();
@@ -205,10 +237,17 @@ static void upgrade(void)
 
 static void assert_all_recorded(void)
 {
-	assert_rows("SELECT group_concat(device_id || progress) FROM (SELECT device_id, progress FROM progress_log ORDER BY log_id)", "d150,d1100,d299");
-	assert_rows("SELECT group_concat(device_id || version || coalesce(presence, '')) FROM (SELECT * FROM device ORDER BY 1, 2)", "d12.0,d21.0");
-	assert_rows("SELECT group_concat(device_id || state) FROM (SELECT * FROM task_device ORDER BY device_id)", "d1success,d2processing");
-	assert_rows("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'", "0");
+	assert_rows("SELECT group_concat(device_id || progress) FROM (SELECT device_id, progress "
+		    "FROM progress_log ORDER BY log_id)",
+		"d150,d1100,d299");
+	assert_rows("SELECT group_concat(device_id || version || coalesce(presence, '')) FROM "
+		    "(SELECT * FROM device ORDER BY 1, 2)",
+		"d12.0,d21.0");
+	assert_rows("SELECT group_concat(device_id || state) FROM (SELECT * FROM task_device ORDER "
+		    "BY device_id)",
+		"d1success,d2processing");
+	assert_rows(
+		"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'", "0");
 	assert_rows("SELECT plugin_writing FROM catalog_state", "0");
 }
 
@@ -232,7 +271,8 @@ static void start(void)
 
 static void read_options(void)
 {
-	static const struct fw_option_line lines[] = {{"db_file", "firmware.db"}, {"files_dir", "files"}, {"operators", "admin, other"}};
+	static const struct fw_option_line lines[] = {
+		{"db_file", "firmware.db"}, {"files_dir", "files"}, {"operators", "admin, other"}};
 	enum fw_status status = FW_NOMEM;
 
 	for (int i = 0; i < 20 && status == FW_NOMEM; i++) {
@@ -250,7 +290,8 @@ static void make_catalog(void)
 {
 	bool more;
 
-	shell("mkdir -p files && printf '%04000d' 7 >files/image && touch -d '1 hour ago' files/image");
+	shell("mkdir -p files && printf '%04000d' 7 >files/image && touch -d '1 hour ago' "
+	      "files/image");
 	memset(&session, 0, sizeof(session));
 	failing_start(FAIL_PLUGIN, 0, 0);
 	read_options();
@@ -262,7 +303,9 @@ static void make_catalog(void)
 		bool ready;
 
 		step_store(&more);
-		sqlite3_prepare_v2(session.operator, "SELECT state = 'ready' FROM firmware WHERE firmware_id = 'f3'", -1, &statement, NULL);
+		sqlite3_prepare_v2(session.operator,
+			"SELECT state = 'ready' FROM firmware WHERE firmware_id = 'f3'", -1,
+			&statement, NULL);
 		ready = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0);
 		sqlite3_finalize(statement);
 		if (ready)
@@ -271,7 +314,7 @@ static void make_catalog(void)
 	}
 	fw_service_close(session.service);
 	sqlite3_close(session.operator);
-	session.operator = NULL;
+	session.operator= NULL;
 	session.service = NULL;
 	fw_options_clear(&options);
 	failing_stop();
@@ -304,7 +347,7 @@ static void end_session(void)
 	in_turn = false;
 	end_service();
 	sqlite3_close(session.operator);
-	session.operator = NULL;
+	session.operator= NULL;
 	fw_options_clear(&options);
 }
 

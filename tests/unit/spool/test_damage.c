@@ -1,4 +1,5 @@
-/* Segments that are damaged, torn, gone or forged: only what is damaged is lost, it is counted, and nothing is made up. */
+/* Segments that are damaged, torn, gone or forged: only what is damaged is lost, it is counted, and
+ * nothing is made up. */
 #include "spool_fixture.h"
 
 static void test_cut_at_every_byte(void **state)
@@ -143,7 +144,8 @@ static void test_garbage(void **state)
 
 		memcpy(garbage, image.bytes, image.len);
 		while (blows-- > 0) {
-			size_t to = (size_t)rand_r(&seed) % image.len, from = (size_t)rand_r(&seed) % image.len;
+			size_t to = (size_t)rand_r(&seed) % image.len,
+			       from = (size_t)rand_r(&seed) % image.len;
 			size_t room = image.len - (to > from ? to : from);
 
 			memmove(garbage + to, garbage + from, (size_t)rand_r(&seed) % room + 1);
@@ -198,7 +200,8 @@ static void fill_and_rotate(void)
 	append_big(busy, 3);
 }
 
-/* The writer fills its segment and begins the next just as the reader finds no more in the first. */
+/* The writer fills its segment and begins the next just as the reader finds no more in the first.
+ */
 static void test_rotation_behind_the_readers_back(void **state)
 {
 	uint64_t last = 0;
@@ -257,7 +260,8 @@ static uint32_t image_magic(void)
 	return (uint32_t)strtoul(strrchr(image.path, '-') + 1, NULL, 16);
 }
 
-/* The forgery is sound: with the right magic it is a record. That the format is what the header says follows. */
+/* The forgery is sound: with the right magic it is a record. That the format is what the header
+ * says follows. */
 static void test_format_is_as_documented(void **state)
 {
 	struct fw_spool *spool = reopen(*state, 0);
@@ -295,7 +299,8 @@ static void test_record_inside_a_payload_is_not_taken(void **state)
 
 static void test_sequences_that_cannot_be(void **state)
 {
-	static const uint64_t sequences[] = {0, 1, 2, 8, 1000, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX};
+	static const uint64_t sequences[] = {
+		0, 1, 2, 8, 1000, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX};
 
 	for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
 		struct fw_spool *spool = reopen(*state, 0);

@@ -6,10 +6,11 @@
 /* In the system's place: when the folder cannot be read, or its files not be looked at. */
 static bool folder_fails, files_fail;
 
-/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the system's names begin with underscores */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the system's names begin with
+ * underscores */
 struct dirent *readdir(DIR *dir)
 {
-	struct dirent *(*system_readdir)(DIR *dir);
+	struct dirent *(*system_readdir)(DIR * dir);
 
 	*(void **)&system_readdir = dlsym(RTLD_NEXT, "readdir");
 	if (!folder_fails)
@@ -39,7 +40,8 @@ static void test_full_disk_at_every_byte(void **state)
 		append(spool, "one");
 		fault.write_errno = code;
 		fault.write_budget = (long)budget;
-		assert_int_equal(fw_spool_append(spool, text, strlen(text), NULL), code == EIO ? FW_IO : FW_FULL);
+		assert_int_equal(fw_spool_append(spool, text, strlen(text), NULL),
+			code == EIO ? FW_IO : FW_FULL);
 		assert_int_equal(fw_spool_last(spool), 1);
 		assert_int_equal(fw_spool_bytes(spool), HEADER + 3);
 		fault.write_errno = 0;
@@ -63,8 +65,8 @@ static void test_full_disk_at_every_byte(void **state)
 	}
 }
 
-/* The write fails, yet all of it is in the file: what was not acknowledged must not come back beside the
- * record that took its number. */
+/* The write fails, yet all of it is in the file: what was not acknowledged must not come back
+ * beside the record that took its number. */
 static void test_failed_write_that_wrote_all(void **state)
 {
 	struct fw_spool *spool = reopen(*state, 0);
@@ -113,7 +115,8 @@ static void test_rotation_fails_and_is_tried_again(void **state)
 	append_big(spool, BIG_PER_SEGMENT);
 	for (size_t i = 0; i < 3; i++) {
 		fault.open_errno = codes[i];
-		assert_int_equal(fw_spool_append(spool, "x", 1, NULL), codes[i] == ENOSPC ? FW_FULL : FW_IO);
+		assert_int_equal(
+			fw_spool_append(spool, "x", 1, NULL), codes[i] == ENOSPC ? FW_FULL : FW_IO);
 	}
 	fault.open_errno = 0;
 	assert_int_equal(append(spool, "x"), BIG_PER_SEGMENT + 1);
@@ -167,7 +170,8 @@ struct tally {
 	uint64_t last;
 };
 
-/* Reads all there is, as the store does: it rolls its transaction back when reading fails, and reads again from what was applied last. */
+/* Reads all there is, as the store does: it rolls its transaction back when reading fails, and
+ * reads again from what was applied last. */
 static struct tally read_through(struct fw_spool *spool, enum after_failure then)
 {
 	struct tally tally = {0, 0, 0};
@@ -267,7 +271,8 @@ static void assert_refused(const char *prefix, const char *words)
 	assert_non_null(strstr(error.text, words));
 }
 
-/* A segment that is passed over at one start would count as applied at the next, for its numbers were given again. */
+/* A segment that is passed over at one start would count as applied at the next, for its numbers
+ * were given again. */
 static void test_a_folder_that_fails_keeps_the_spool_from_opening(void **state)
 {
 	struct fixture *fixture = *state;

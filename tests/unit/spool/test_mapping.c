@@ -1,4 +1,5 @@
-/* Appending by memory: as safe as writing, and a page that cannot be had is an error, not the end of the process. */
+/* Appending by memory: as safe as writing, and a page that cannot be had is an error, not the end
+ * of the process. */
 #include "spool_fixture.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* The spool in good health: what was appended is read, once and in order, across segments, restarts and threads. */
+/* The spool in good health: what was appended is read, once and in order, across segments, restarts
+ * and threads. */
 #include "spool_fixture.h"
 
 #include <pthread.h>
@@ -223,10 +224,12 @@ static void touch(const struct fixture *fixture, const char *name, const char *t
 
 static void test_other_names_are_left_alone(void **state)
 {
-	static const char *const names[] = {"spool", "spool-", "spool-1-2", "spool-0000000000000000000x-11111111",
-		"spool-00000000000000000007-1111111", "spool-00000000000000000007-1111111g", "spool-00000000000000000007-11111111.bak",
-		"spool-99999999999999999999-11111111", "spool-18446744073709551615-11111111", "spool-00000000000000000000-11111111",
-		"spool-00000000000000000007-00000000", "spool-00000000000000000007-1111111A", "catalog.db"};
+	static const char *const names[] = {"spool", "spool-", "spool-1-2",
+		"spool-0000000000000000000x-11111111", "spool-00000000000000000007-1111111",
+		"spool-00000000000000000007-1111111g", "spool-00000000000000000007-11111111.bak",
+		"spool-99999999999999999999-11111111", "spool-18446744073709551615-11111111",
+		"spool-00000000000000000000-11111111", "spool-00000000000000000007-00000000",
+		"spool-00000000000000000007-1111111A", "catalog.db"};
 	const struct fixture *fixture = *state;
 	char folder[400], link[400];
 	struct fw_spool *spool;
@@ -342,13 +345,16 @@ static void *write_many(void *argument)
 
 		record.number = i;
 		memset(record.fill, (int)(i & 0xff), fill);
-		if (fw_spool_append(spool, &record, sizeof(record.number) + fill, &sequence) != FW_OK || sequence != i)
+		if (fw_spool_append(spool, &record, sizeof(record.number) + fill, &sequence) !=
+				FW_OK ||
+			sequence != i)
 			return argument;
 	}
 	return NULL;
 }
 
-static void check_threaded(const unsigned char *payload, size_t len, uint64_t sequence, uint64_t expected)
+static void check_threaded(
+	const unsigned char *payload, size_t len, uint64_t sequence, uint64_t expected)
 {
 	struct threaded_record record;
 

@@ -28,8 +28,12 @@ static enum fw_status write_some(void)
 
 	if (status != FW_OK)
 		return status;
-	assert_int_equal(fw_db_exec(transaction.db, "INSERT INTO progress_log (received_at, product_id, device_id, error_reason)"
-		" VALUES (1, 'p', 'd', hex(randomblob(100000)))", NULL), FW_OK);
+	assert_int_equal(fw_db_exec(transaction.db,
+				 "INSERT INTO progress_log (received_at, product_id, device_id, "
+				 "error_reason)"
+				 " VALUES (1, 'p', 'd', hex(randomblob(100000)))",
+				 NULL),
+		FW_OK);
 	return fw_transaction_commit(&transaction, 0);
 }
 
@@ -54,11 +58,13 @@ static void test_reader_does_not_make_the_log_grow_without_bound(void **state)
 
 	(void)state;
 	transaction.log_most = MOST;
-	assert_int_equal(fw_db_exec(reader, "BEGIN; SELECT count(*) FROM progress_log", NULL), FW_OK);
+	assert_int_equal(
+		fw_db_exec(reader, "BEGIN; SELECT count(*) FROM progress_log", NULL), FW_OK);
 	while ((status = write_some()) == FW_OK)
 		assert_true(++written < 1000);
 	assert_int_equal(status, FW_FAILED);
-	assert_non_null(strstr(transaction.trouble, "some connection keeps a read transaction open"));
+	assert_non_null(
+		strstr(transaction.trouble, "some connection keeps a read transaction open"));
 	size = log_size();
 	assert_true(size >= MOST * INT64_C(4096) && size < (MOST + 200) * INT64_C(4200));
 	for (int i = 0; i < 30; i++) {
@@ -113,7 +119,8 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 		assert_int_equal(write_some(), FW_FAILED);
 		transaction.moved_at -= 70000;
 	}
-	assert_non_null(strstr(transaction.trouble, "some connection keeps a read transaction open: end it"));
+	assert_non_null(strstr(
+		transaction.trouble, "some connection keeps a read transaction open: end it"));
 	end(readers[turn % 2]);
 	sqlite3_close(readers[1]);
 	transaction.next_checkpoint = 0;

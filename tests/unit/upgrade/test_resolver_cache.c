@@ -1,4 +1,5 @@
-/* The cache of the catalog gives up what is old or made up a little at a time: no answer waits for many entries to be freed. */
+/* The cache of the catalog gives up what is old or made up a little at a time: no answer waits for
+ * many entries to be freed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,13 +50,18 @@ static enum fw_status give_product(void *context, struct fw_slice id, struct fw_
 
 static enum fw_status give_firmware(struct fw_firmware **out)
 {
-	*out = fw_firmware_copy(&(struct fw_firmware){.order = 1, .ready = true, .version = "1.0", .firmware_id = "f1", .rendered = "\"url\":\"x\""});
+	*out = fw_firmware_copy(&(struct fw_firmware){.order = 1,
+		.ready = true,
+		.version = "1.0",
+		.firmware_id = "f1",
+		.rendered = "\"url\":\"x\""});
 	assert_non_null(*out);
 	return FW_OK;
 }
 
 /* So are versions that begin with "1." */
-static enum fw_status give_version(void *context, struct fw_slice id, struct fw_slice version, struct fw_firmware **out)
+static enum fw_status give_version(
+	void *context, struct fw_slice id, struct fw_slice version, struct fw_firmware **out)
 {
 	(void)context;
 	(void)id;
@@ -71,7 +77,8 @@ static enum fw_status give_latest(void *context, struct fw_slice id, struct fw_f
 	return give_firmware(out);
 }
 
-static enum fw_status give_device_version(void *context, struct fw_slice id, struct fw_slice device, char *version, size_t size)
+static enum fw_status give_device_version(
+	void *context, struct fw_slice id, struct fw_slice device, char *version, size_t size)
 {
 	(void)context;
 	(void)id;
@@ -81,8 +88,11 @@ static enum fw_status give_device_version(void *context, struct fw_slice id, str
 	return FW_NOT_FOUND;
 }
 
-static const struct fw_resolver_source table = {.generation = give_generation, .product = give_product, .by_version = give_version,
-	.latest = give_latest, .device_version = give_device_version};
+static const struct fw_resolver_source table = {.generation = give_generation,
+	.product = give_product,
+	.by_version = give_version,
+	.latest = give_latest,
+	.device_version = give_device_version};
 
 static int set_up(void **state)
 {
@@ -105,7 +115,9 @@ static int tear_down(void **state)
 /* One answer, that frees little. */
 static struct fw_answer ask(const char *product, const char *request)
 {
-	struct fw_pull pull = {.product = fw_slice_of(product), .device = FW_SLICE("d1"), .request = fw_slice_of(request)};
+	struct fw_pull pull = {.product = fw_slice_of(product),
+		.device = FW_SLICE("d1"),
+		.request = fw_slice_of(request)};
 	struct fw_answer answer;
 
 	freed = 0;
@@ -185,10 +197,14 @@ static void test_a_catalog_larger_than_the_cache(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_an_old_generation_is_freed_little_by_little, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_generation_after_generation, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_is_made_up_pushes_out_nothing_else, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_catalog_larger_than_the_cache, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_old_generation_is_freed_little_by_little, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_generation_after_generation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_made_up_pushes_out_nothing_else, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_catalog_larger_than_the_cache, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,17 +47,21 @@ static int tear_down(void **state)
 
 static void note(struct fw_slice device, const char *version, const char *closed)
 {
-	assert_int_equal(fw_unapplied_note(unapplied, LAMP, device, fw_slice_of(version), fw_slice_of(closed)), FW_OK);
+	assert_int_equal(fw_unapplied_note(unapplied, LAMP, device, fw_slice_of(version),
+				 fw_slice_of(closed)),
+		FW_OK);
 }
 
 static void assert_version(struct fw_slice device, const char *version)
 {
-	assert_true(fw_slice_equal(fw_unapplied_version(unapplied, LAMP, device), fw_slice_of(version)));
+	assert_true(fw_slice_equal(
+		fw_unapplied_version(unapplied, LAMP, device), fw_slice_of(version)));
 }
 
 static bool closed(const char *firmware_id, const char *version)
 {
-	return fw_unapplied_closed(unapplied, LAMP, D1, fw_slice_of(firmware_id), fw_slice_of(version));
+	return fw_unapplied_closed(
+		unapplied, LAMP, D1, fw_slice_of(firmware_id), fw_slice_of(version));
 }
 
 static void test_the_last_version_counts(void **state)
@@ -101,7 +105,8 @@ static void test_what_came_later_is_kept(void **state)
 	assert_version(FW_SLICE("d2"), NULL);
 }
 
-/* However the store and the broker's ticks interleave: nothing unapplied is ever forgotten, and in the end all is. */
+/* However the store and the broker's ticks interleave: nothing unapplied is ever forgotten, and in
+ * the end all is. */
 static void test_any_interleaving(void **state)
 {
 	uint64_t last = 0, applied = 0, noted[8] = {0};
@@ -125,7 +130,8 @@ static void test_any_interleaving(void **state)
 			fw_unapplied_applied(unapplied, applied, last);
 		}
 		if (noted[device] > applied) {
-			snprintf(version, sizeof(version), "v%llu", (unsigned long long)noted[device]);
+			snprintf(version, sizeof(version), "v%llu",
+				(unsigned long long)noted[device]);
 			assert_version(fw_slice_of(id), version);
 		}
 	}
@@ -146,7 +152,8 @@ static void test_closed_by_id_or_version(void **state)
 	/* what it runs, it need not be given */
 	note(D1, "3.0", NULL);
 	assert_true(closed("f3", "3.0"));
-	assert_false(fw_unapplied_closed(unapplied, LAMP, FW_SLICE("d2"), FW_SLICE("f1"), FW_SLICE("1.0")));
+	assert_false(fw_unapplied_closed(
+		unapplied, LAMP, FW_SLICE("d2"), FW_SLICE("f1"), FW_SLICE("1.0")));
 }
 
 static void test_closed_is_bounded_the_latest_stay(void **state)
@@ -173,7 +180,9 @@ static void test_closed_over_both_generations(void **state)
 static void test_ids_do_not_run_together(void **state)
 {
 	(void)state;
-	assert_int_equal(fw_unapplied_note(unapplied, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1"), NONE), FW_OK);
+	assert_int_equal(
+		fw_unapplied_note(unapplied, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1"), NONE),
+		FW_OK);
 	assert_int_equal(fw_unapplied_version(unapplied, FW_SLICE("ab"), FW_SLICE("c")).len, 0);
 }
 
@@ -217,7 +226,8 @@ static void test_room(void **state)
 	assert_true(fw_unapplied_has_room(unapplied));
 }
 
-/* What the store has applied after a long lock is forgotten at once, and freed a few devices at each call: nobody waits for it. */
+/* What the store has applied after a long lock is forgotten at once, and freed a few devices at
+ * each call: nobody waits for it. */
 static void test_many_are_freed_little_by_little(void **state)
 {
 	const unsigned devices = 5000;
@@ -243,7 +253,8 @@ static void test_many_are_freed_little_by_little(void **state)
 	assert_int_equal(freed, devices * 3);
 }
 
-/* Turn after turn, while what was forgotten before still waits: all of it counts, nothing is answered from it. */
+/* Turn after turn, while what was forgotten before still waits: all of it counts, nothing is
+ * answered from it. */
 static void test_what_waits_to_be_freed_counts(void **state)
 {
 	char id[16];
@@ -259,7 +270,9 @@ static void test_what_waits_to_be_freed_counts(void **state)
 		fw_unapplied_applied(unapplied, turn, turn);
 		assert_version(FW_SLICE("0"), NULL);
 		assert_version(FW_SLICE("999"), NULL);
-		assert_int_equal(fw_table_count(unapplied->young) + fw_table_count(unapplied->old) + unapplied->retired.count, noted - freed / 2);
+		assert_int_equal(fw_table_count(unapplied->young) + fw_table_count(unapplied->old) +
+				unapplied->retired.count,
+			noted - freed / 2);
 	}
 	assert_true(freed / 2 <= 10 * 64);
 }
@@ -304,13 +317,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_came_later_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_any_interleaving, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_closed_by_id_or_version, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_closed_is_bounded_the_latest_stay, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_closed_over_both_generations, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_closed_is_bounded_the_latest_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_closed_over_both_generations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ids_do_not_run_together, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_an_id_is_heard_for_one_product, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_id_is_heard_for_one_product, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_many_are_freed_little_by_little, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_waits_to_be_freed_counts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_many_are_freed_little_by_little, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_waits_to_be_freed_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_want_of_memory, set_up, tear_down),
 	};
 
