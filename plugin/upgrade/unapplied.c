@@ -237,21 +237,21 @@ bool fw_unapplied_needs_version(const struct fw_uplink *uplink)
 enum fw_status fw_unapplied_note_uplink(
 	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named)
 {
-	struct fw_slice version = uplink->version, closed = {NULL, 0};
+	struct fw_slice version = uplink->version, ended = {NULL, 0};
 
 	if (uplink->kind == FW_UPLINK_REPLY ||
 		(uplink->kind == FW_UPLINK_PROGRESS && !uplink->complete))
 		return FW_OK;
 	if (uplink->kind == FW_UPLINK_PROGRESS) {
-		closed = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
+		ended = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
 		if (!uplink->success)
 			version.len = 0;
 		else if (!version.len)
 			version = named;
 	}
-	if (!version.len && !closed.len)
+	if (!version.len && !ended.len)
 		return FW_OK;
 	return fw_unapplied_has_room(unapplied)
-		? fw_unapplied_note(unapplied, uplink->product, uplink->device, version, closed)
+		? fw_unapplied_note(unapplied, uplink->product, uplink->device, version, ended)
 		: FW_FULL;
 }
