@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from fleet import Device as Connection
+from fleet import Device as Connection, Gone
 from fleet import Fleet
 
 DISCONNECTED_SECONDS = 0.3  # how long a connection attempt may take before it counts as failed
@@ -62,7 +62,10 @@ class Link(Connection):
         super().handle(head, body)
         if self.alive and not self.is_up and self.waiting == 0:
             self.is_up = True
-            self.owner.up(self)
+            try:
+                self.owner.up(self)
+            except Gone:
+                pass  # the next link says again what was not acknowledged
 
     def arrived(self, _link, topic, payload, _qos, _retained):
         self.owner.heard(self, topic, payload)
