@@ -395,9 +395,9 @@ log_lines() {
 			program=${line%% *}
 			[[ -x $FW_SOURCE/$program ]]
 			[[ $line == *--* ]] || continue
-			timeout 20 "$FW_SOURCE/$program" --help >help 2>&1
+			[[ -e help.${program//\//.} ]] || timeout 20 "$FW_SOURCE/$program" --help >"help.${program//\//.}" 2>&1
 			while read -r option; do
-				grep -q -- "$option" help
+				grep -q -- "$option" "help.${program//\//.}"
 				count=$((count + 1))
 			done < <(grep -oE -- '--[a-z]+' <<<"$line")
 		done < <({
@@ -409,25 +409,35 @@ log_lines() {
 	((count > 5))
 }
 
-# DOCUMENT: the names that links to its headings have.
-anchors() {
-	# shellcheck disable=SC2016 # the documents' fences
-	awk '/^```/ { inside = !inside } !inside && /^#+ /' "$FW_SOURCE/$1" |
-		sed -E 's/^#+ //; s/[^A-Za-z0-9 _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]'
+# Where a link may lead: "DOCUMENT#NAME" for each heading of a document.
+targets() {
+	local document
+	while read -r document; do
+		awk '/^```/ { inside = !inside } !inside && /^#+ /' "$FW_SOURCE/$document" |
+			sed -E 's/^#+ //; s/[^A-Za-z0-9 _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]' | sed "s,^,$document#,"
+	done < <(documents)
+}
+
+# DOCUMENT: the links in it that lead into the source, as "PATH#NAME" or "PATH#".
+links() {
+	local folder
+	folder=$(dirname "$1")
+	tr '\n' ' ' <"$FW_SOURCE/$1" | grep -oE '\]\([^)]*\)' | sed -E 's/^\]\(//; s/\)$//' | grep -v '^https\?://' |
+		sed -E "s,^#,${1##*/}#,; s,^[^#]*\$,&#,; s,^,$folder/," >links
+	paste -d'#' <(cut -d'#' -f1 links | (cd "$FW_SOURCE" && xargs realpath -m --relative-to=.)) <(cut -d'#' -f2 links)
 }
 
 @test "every link leads somewhere" {
-	local document link file count=0
+	local document link count=0
+	targets >known
 	while read -r document; do
 		while read -r link; do
 			count=$((count + 1))
-			file=${link%%#*}
-			file=$(cd "$FW_SOURCE/$(dirname "$document")" && realpath -m --relative-to="$FW_SOURCE" "${file:-$(basename "$document")}")
-			[[ -e $FW_SOURCE/$file ]] && [[ $link != *'#'* ]] && continue
-			[[ -e $FW_SOURCE/$file ]] && anchors "$file" | grep -qxF -- "${link#*#}" && continue
+			if [[ $link == *'#' ]]; then [[ -e $FW_SOURCE/${link%#} ]] && continue; fi
+			grep -qxF -- "$link" known && continue
 			echo "$document: $link leads nowhere"
 			return 1
-		done < <(tr '\n' ' ' <"$FW_SOURCE/$document" | grep -oE '\]\([^)]*\)' | sed -E 's/^\]\(//; s/\)$//' | grep -v '^https\?://')
+		done < <(links "$document")
 	done < <(documents)
 	((count > 50))
 }
