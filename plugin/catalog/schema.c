@@ -95,7 +95,7 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 			"'%s' is the database of another program: set plugin_opt_db_file to "
 			"another path."
 			" If it was made from a catalog's .dump, which leaves out whose it is, see "
-			"the README",
+			"plugin/doc/troubleshooting.md",
 			path);
 		return FW_CORRUPT;
 	}

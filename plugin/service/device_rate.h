@@ -2,8 +2,8 @@
  * Broker thread only; pure.
  *
  * A message costs one token for each 256 bytes of payload that it begins, 32 at most: what it makes
- * the plugin write grows with it, so that an hour of it is bounded in bytes too (README,
- * "Security").
+ * the plugin write grows with it, so that an hour of it is bounded in bytes too
+ * (plugin/doc/security.md, "Rate").
  *
  * Memory is of fixed size. Where it is short, the bucket that lacks least is given up: its device
  * gets a full one, so that nobody is refused for another's sake, and one who says too much lacks

@@ -1,5 +1,5 @@
 """Checks 2 and 3 of the oracle: nobody is sent, or handed, firmware without need. Each check's
-comment says which promise of the README, or which rule of upgrades, it stands for."""
+comment says which promise of operate.md, or which rule of upgrades, it stands for."""
 
 import collections
 
@@ -68,7 +68,7 @@ class Offers:
         return None
 
     def judge_two_at_once(self, offer):
-        """README: "A device is upgraded by one task at a time"; rules 2 and 10: not before it
+        """operate.md: "A device is upgraded by one task at a time"; rules 2 and 10: not before it
         reported or timed out."""
         busy = offer.busy
         if not busy or busy.version == offer.version or self.device.has("nameless"):

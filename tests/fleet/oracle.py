@@ -1,5 +1,5 @@
 """What must be true of the catalog after a run, told from what the simulated devices did.
-Strict, and fair: a check stands for a promise of the README (what `task_device.state` means) or
+Strict, and fair: a check stands for a promise of operate.md (what `task_device.state` means) or
 of the rules of upgrades, and its comment says which."""
 
 import collections
@@ -94,7 +94,7 @@ class Oracle:
         return judges.get(row.state, self.judge_open)(device, row)
 
     def judge_success(self, device, row):
-        """README: "the device completed, or reported the version; also who ran it already"."""
+        """operate.md: "the device completed, or reported the version; also who ran it already"."""
         moments = [moment for moment, version in device.ran if version == row.version]
         moments += [
             word.at
@@ -142,7 +142,7 @@ class Oracle:
         return "device" if row.failed_by == "device" else (found or ["unknown"])[0]
 
     def judge_failed(self, device, row):
-        """README: "error_reason says why"; "a device that completes, or reports the version,
+        """operate.md: "error_reason says why"; "a device that completes, or reports the version,
         after a timeout makes it a success"."""
         kind = self.kind(row)
         judges = {
@@ -292,7 +292,7 @@ class Oracle:
     # --- check 4: nothing waits that could end ---
 
     def judge_open(self, device, row):
-        """The README's "what comes next": who is there, has reported and does nothing has no
+        """What operate.md says comes next: who is there, has reported and does nothing has no
         open row for long. Who is gone for ever may wait. Rule 14: a mislabelled image is not
         offered for ever."""
         if device.gone:
@@ -305,7 +305,7 @@ class Oracle:
         )
 
     def judge_version(self, device):
-        """README, table device: "its version" is what it reported last (and knows to be
+        """operate.md, table device: "its version" is what it reported last (and knows to be
         acknowledged)."""
         words = [word for word in device.words if word.version or word.final == "success"]
         last = max(
@@ -339,7 +339,7 @@ class Oracle:
     # --- check 5: the catalog itself ---
 
     def catalog_faults(self):
-        """README: the counts of task_summary are exact; the catalog is whole; the broker never
+        """operate.md: the counts of task_summary are exact; the catalog is whole; the broker never
         ended by itself."""
         world = self.world
         faults = [f"task_summary: {row}" for row in world.database.execute(SUMMARY)]

@@ -46,7 +46,7 @@ push() {
 	cmp got/30.0 "$FILES/a.bin"
 }
 
-# METHOD FILE: its signature by the key in file METHOD, as the README makes it.
+# METHOD FILE: its signature by the key in file METHOD, as plugin/doc/operate.md makes it.
 sign() {
 	case $1 in
 	ed25519) openssl pkeyutl -sign -rawin -inkey "$1" -in "$2" ;;
