@@ -14,6 +14,7 @@
 
 #include "catalog/db.h"
 #include "store/apply.h"
+#include "store/transition.h"
 
 #define FW_APPLY_ROWS_MAX 32u /* rows of a device that one uplink may change */
 

@@ -19,8 +19,7 @@ enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink 
 {
 	struct fw_upgrade_input input = input_of(uplink);
 	bool was_under_way = row->state == FW_UPGRADE_PROCESSING, changed;
-	enum fw_status status =
-		fw_task_devices_apply(apply->with.rows, row, event, &input, &changed);
+	enum fw_status status = fw_transition_apply(apply->with.rows, row, event, &input, &changed);
 
 	apply->device_freed |= changed && row->state != FW_UPGRADE_PROCESSING;
 	apply->arrived |= changed && was_under_way && event == FW_EVENT_REPORTED_TARGET;

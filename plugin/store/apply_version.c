@@ -75,7 +75,7 @@ enum fw_status fw_apply_version_forget_sendings(
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].state != FW_UPGRADE_PROCESSING)
-			status = fw_task_devices_forget_sending(apply->with.rows, &found[i]);
+			status = fw_transition_forget_sending(apply->with.rows, &found[i]);
 	}
 	return status;
 }

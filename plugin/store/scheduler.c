@@ -5,6 +5,7 @@
 
 #include "catalog/db.h"
 #include "store/push.h"
+#include "store/transition.h"
 #include "store/waiting_rows.h"
 
 #define ROWS_MAX 32u /* of a device that are looked at, at a time */
@@ -142,7 +143,7 @@ static enum fw_status end_overtaken(
 		if (found[i].state != FW_UPGRADE_WAITING || !found[i].newer)
 			continue;
 		status = fw_transaction_pass_over(scheduler->transaction,
-			fw_task_devices_apply(
+			fw_transition_apply(
 				scheduler->rows, &found[i], FW_EVENT_OVERTAKEN, NULL, &changed),
 			"a row's end");
 		*ended |= changed;
@@ -197,7 +198,7 @@ enum fw_status fw_scheduler_look(
 		status = fw_device_settle(scheduler->devices, product, device);
 		if (status == FW_OK && is_stranded(&first))
 			status = fw_transaction_pass_over(scheduler->transaction,
-				fw_task_devices_apply(
+				fw_transition_apply(
 					scheduler->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL),
 				"a row's interruption");
 	}
@@ -269,7 +270,7 @@ static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_devi
 			device = fw_slice_of(row->device_id);
 	enum fw_upgrade_event event = due_event(row);
 	bool had_begun = row->responded_at, changed;
-	enum fw_status status = fw_task_devices_apply(scheduler->rows, row, event, NULL, &changed);
+	enum fw_status status = fw_transition_apply(scheduler->rows, row, event, NULL, &changed);
 
 	/* it may be about to restart */
 	if (status == FW_OK && changed && event == FW_EVENT_TIMEOUT && had_begun)
@@ -298,7 +299,7 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 		/* it was refused, or kept as it was */
 		if (status == FW_OK && row.due_at == found[i].due_at)
 			status = fw_transaction_pass_over(scheduler->transaction,
-				fw_task_devices_postpone(scheduler->rows, &found[i]), "a timeout");
+				fw_transition_postpone(scheduler->rows, &found[i]), "a timeout");
 	}
 	free(found);
 	return status;
