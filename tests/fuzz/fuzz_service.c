@@ -330,7 +330,7 @@ static void connection(uint8_t what)
 	const struct fw_client client = {person, person->id, person->username};
 
 	if (!person->id)
-		return; /* broker/plugin.c leaves them out */
+		return; /* broker/events.c leaves them out */
 	if (what == 0)
 		fw_service_connected(world.service, &client, take() & 1);
 	else if (what == 1)
