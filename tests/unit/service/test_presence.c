@@ -13,6 +13,8 @@
 #include "base/table.c"
 
 #include "service/presence.c"
+#include "service/presence_announce.c"
+#include "service/presence_links.c"
 
 /* What was told, as a line: "+a" for a online, "-a" for a offline, "~a" for a online that does not
  * listen; ">a" and ")a" for a online by another connection than before. */
