@@ -1,7 +1,6 @@
 /* What every module shares: the status codes, the limits of the contract, slices, errors.
  *
- * Layers, each including only downward: broker (broker/plugin.c), domain (pure: knows neither the
- * broker nor SQLite), store (plugin/store_*.c: the only files that include sqlite3.h). */
+ * Folders are layers, each including only those below it: tests/layers lists them. */
 #ifndef FW_BASE_FW_H
 #define FW_BASE_FW_H
 

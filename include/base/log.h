@@ -1,4 +1,4 @@
-/* Log levels. broker/plugin.c maps them to the broker's. */
+/* Log levels. broker/publisher.c maps them to the broker's. */
 #ifndef FW_BASE_LOG_H
 #define FW_BASE_LOG_H
 

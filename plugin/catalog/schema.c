@@ -73,24 +73,55 @@ static enum fw_status check_header(const char *path, bool *empty, struct fw_erro
 	return check_log(path, header, error);
 }
 
-static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error *error)
+struct marks {
+	int64_t application, version; /* PRAGMA application_id, user_version */
+	int64_t tables;               /* how many objects of any kind */
+};
+
+static enum fw_status read_marks(
+	sqlite3 *db, const char *path, struct marks *marks, struct fw_error *error)
 {
 	struct fw_error detail = {""};
-	int64_t application = 0, version = 0, tables = 0;
-	enum fw_status status = fw_db_integer(db, "PRAGMA application_id", &application, &detail);
+	enum fw_status status =
+		fw_db_integer(db, "PRAGMA application_id", &marks->application, &detail);
 
 	if (status == FW_OK)
-		status = fw_db_integer(db, "PRAGMA user_version", &version, &detail);
+		status = fw_db_integer(db, "PRAGMA user_version", &marks->version, &detail);
 	if (status == FW_OK)
-		status = fw_db_integer(db, "SELECT count(*) FROM sqlite_master", &tables, &detail);
-	if (status != FW_OK) {
+		status = fw_db_integer(
+			db, "SELECT count(*) FROM sqlite_master", &marks->tables, &detail);
+	if (status != FW_OK)
 		fw_error_set(error,
 			"cannot read the catalog '%s': %s. If it is damaged, restore a backup, or "
 			"rescue what can be read with 'sqlite3 %s .dump'",
 			path, detail.text, path);
+	return status;
+}
+
+static enum fw_status check_state(sqlite3 *db, const char *path, struct fw_error *error)
+{
+	struct fw_error detail = {""};
+	int64_t id;
+
+	if (fw_db_integer(db, "SELECT id FROM catalog_state", &id, &detail) == FW_OK)
+		return FW_OK;
+	fw_error_set(error,
+		"the catalog '%s' is damaged (%s): restore a backup, or rescue what can be read "
+		"with 'sqlite3 %s .dump'",
+		path, detail.text[0] ? detail.text : "catalog_state has no row", path);
+	return FW_CORRUPT;
+}
+
+/* Is it a catalog, or an empty file, and not a newer one? */
+static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error *error)
+{
+	struct marks marks = {0, 0, 0};
+	enum fw_status status = read_marks(db, path, &marks, error);
+
+	if (status != FW_OK)
 		return status;
-	}
-	if (application != FW_APPLICATION_ID && (tables || version || application)) {
+	if (marks.application != FW_APPLICATION_ID &&
+		(marks.tables || marks.version || marks.application)) {
 		fw_error_set(error,
 			"'%s' is the database of another program: set plugin_opt_db_file to "
 			"another path."
@@ -99,22 +130,14 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 			path);
 		return FW_CORRUPT;
 	}
-	if (version > newest_version()) {
+	if (marks.version > newest_version()) {
 		fw_error_set(error,
 			"the catalog '%s' has schema %lld, made by a newer plugin; this one knows "
 			"up to %lld: install the newer plugin, or restore a backup",
-			path, (long long)version, (long long)newest_version());
+			path, (long long)marks.version, (long long)newest_version());
 		return FW_NEWER;
 	}
-	if (tables &&
-		fw_db_integer(db, "SELECT id FROM catalog_state", &tables, &detail) != FW_OK) {
-		fw_error_set(error,
-			"the catalog '%s' is damaged (%s): restore a backup, or rescue what can be "
-			"read with 'sqlite3 %s .dump'",
-			path, detail.text[0] ? detail.text : "catalog_state has no row", path);
-		return FW_CORRUPT;
-	}
-	return FW_OK;
+	return marks.tables ? check_state(db, path, error) : FW_OK;
 }
 
 #define DIGEST_SIZE 34

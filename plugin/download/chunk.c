@@ -1,61 +1,25 @@
-/* Three queues: requests that are not due yet (over their device's rate), requests that may be
- * read, answers. The thread reads while answers that nobody has taken yet are few, and while all
- * devices together are below their rate. So a broker that is slow to publish holds it up, and so
- * does a fleet that asks for more than the rate; requests are refused only when too many wait. */
-#include "download/chunk.h"
+/* The service of chunks: requests wait in queues until one thread reads what they ask for.
+ *
+ * Three queues: delayed (over the device's rate), ready, answers. The thread reads while answers
+ * that nobody has taken yet are few, and while all devices together are below their rate. So a
+ * broker that is slow to publish holds it up, and so does a fleet that asks for more than the rate.
+ * Requests are refused only when too many wait. */
+#include "download/chunk_internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/thread.h"
-#include "download/chunk_share.h"
-#include "protocol/message.h"
-#include "protocol/topic.h"
 
 #define SECOND_US 1000000
 #define BURST_US (SECOND_US / 8) /* what was not sent in so long before may be sent at once */
 
-struct request {
-	struct request *next;
-	struct fw_chunk_share *share;
-	char product_id[FW_ID_MAX + 1], device_id[FW_ID_MAX + 1], firmware_id[FW_ID_MAX + 1];
-	int64_t offset, length;
-	int64_t due; /* boot ms: not before */
-	int qos;
-	char *message_id; /* JSON, the request's own copy; NULL: none */
-	char *topic;
-	void *correlation;
-	size_t correlation_len;
-};
-
-struct answer {
-	struct answer *next;
+struct fw_chunk_answer {
+	struct fw_chunk_answer *next;
 	struct fw_chunk_reply reply;
 };
 
-struct fw_chunks {
-	struct fw_chunk_config config;
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t wake;
-	bool stop;
-	struct request *first, **last;
-	struct request *later, **last_later; /* who is not due yet */
-	int64_t next_due;                    /* boot ms: the earliest of them */
-	struct answer *first_answer, **last_answer;
-	size_t bytes_waiting;
-	struct fw_chunk_shares *shares; /* of the devices */
-	/* boot time by which all that was read has been sent, at the rate of all */
-	int64_t served_us;
-	atomic_size_t requests, answers; /* written under the lock, read without it */
-};
-
-static void request_free(struct request *request)
+static void request_free(struct fw_chunk_wait *request)
 {
 	free(request->message_id);
 	free(request->topic);
@@ -63,10 +27,8 @@ static void request_free(struct request *request)
 	free(request);
 }
 
-/* --- asking --- */
-
-static bool admit(
-	struct fw_chunks *chunks, const struct fw_chunk_request *asked, struct request *request)
+static bool admit(struct fw_chunks *chunks, const struct fw_chunk_request *asked,
+	struct fw_chunk_wait *request)
 {
 	if (chunks->requests < FW_CHUNK_IN_ALL)
 		request->share = fw_chunk_share_take(chunks->shares, asked->product, asked->device,
@@ -74,14 +36,14 @@ static bool admit(
 	return request->share != NULL;
 }
 
-static void queue_ready(struct fw_chunks *chunks, struct request *request)
+static void queue_ready(struct fw_chunks *chunks, struct fw_chunk_wait *request)
 {
 	request->next = NULL;
 	*chunks->last = request;
 	chunks->last = &request->next;
 }
 
-static void queue_later(struct fw_chunks *chunks, struct request *request)
+static void queue_later(struct fw_chunks *chunks, struct fw_chunk_wait *request)
 {
 	*chunks->last_later = request;
 	chunks->last_later = &request->next;
@@ -92,7 +54,7 @@ static void queue_later(struct fw_chunks *chunks, struct request *request)
 /* Moves who is due by now to those that may be read. */
 static void release_due(struct fw_chunks *chunks)
 {
-	struct request **at = &chunks->later, *request;
+	struct fw_chunk_wait **at = &chunks->later, *request;
 	int64_t now = fw_boot_ms();
 
 	if (now < chunks->next_due)
@@ -111,9 +73,9 @@ static void release_due(struct fw_chunks *chunks)
 	chunks->last_later = at;
 }
 
-static struct request *make_request(const struct fw_chunk_request *asked)
+static struct fw_chunk_wait *make_request(const struct fw_chunk_request *asked)
 {
-	struct request *request = calloc(1, sizeof(*request));
+	struct fw_chunk_wait *request = calloc(1, sizeof(*request));
 	bool whole;
 
 	if (!request)
@@ -143,7 +105,7 @@ static struct request *make_request(const struct fw_chunk_request *asked)
 
 enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_request *asked)
 {
-	struct request *request;
+	struct fw_chunk_wait *request;
 	enum fw_status status = FW_BUSY;
 
 	if (asked->correlation_len + (asked->response_topic ? strlen(asked->response_topic) : 0) >
@@ -170,135 +132,6 @@ enum fw_status fw_chunks_ask(struct fw_chunks *chunks, const struct fw_chunk_req
 	return status;
 }
 
-/* --- answering --- */
-
-static char *reply_topic(const struct request *request)
-{
-	char *topic = NULL;
-
-	return asprintf(&topic, "/%s/%s/firmware/chunk/reply/%s/%" PRId64, request->product_id,
-		       request->device_id, request->firmware_id, request->offset) < 0
-		? NULL
-		: topic;
-}
-
-static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_t by)
-{
-	if (chunks->config.counters)
-		fw_count_add(chunks->config.counters, counter, by);
-}
-
-static bool refuse(const struct fw_chunks *chunks, const struct request *request, const char *code,
-	const char *sentence, struct fw_chunk_reply *out)
-{
-	char topic[FW_TOPIC_BUFFER];
-
-	count(chunks, FW_COUNT_CHUNKS_REFUSED, 1);
-	if (!fw_topic_format(topic, sizeof(topic), FW_TOPIC_CHUNK_ERROR,
-		    fw_slice_of(request->product_id), fw_slice_of(request->device_id)))
-		return false;
-	out->topic = strdup(topic);
-	out->expiry_seconds = FW_CHUNK_ERROR_EXPIRY_SECONDS;
-	out->payload = fw_message_write_chunk_refusal(
-		&(struct fw_chunk_refusal){.code = code,
-			.sentence = sentence,
-			.firmware_id = fw_slice_of(request->firmware_id),
-			.has_offset = true,
-			.offset = request->offset},
-		fw_now_ms(), fw_slice_of(request->message_id), &out->len);
-	return out->topic && out->payload;
-}
-
-/* Reads all `len` bytes; the file was written to meanwhile if it cannot. */
-static bool read_all(int fd, char *at, size_t len, int64_t offset)
-{
-	while (len) {
-		ssize_t got = pread(fd, at, len, offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		at += got;
-		len -= (size_t)got;
-		offset += got;
-	}
-	return true;
-}
-
-static void tell_access(struct fw_chunks *chunks, const struct request *request,
-	const struct fw_hosted_file *file, size_t len)
-{
-	struct fw_transfer access = {.product = fw_slice_of(request->product_id),
-		.device = fw_slice_of(request->device_id),
-		.firmware_id = fw_slice_of(request->firmware_id),
-		.image = fw_slice_of(file->sha256),
-		.total = file->stamp.size,
-		.bytes = (int64_t)len,
-		.reached = request->offset + (int64_t)len,
-		.started = true};
-
-	if (chunks->config.access)
-		chunks->config.access(chunks->config.context, &access);
-}
-
-static bool send_bytes(struct fw_chunks *chunks, struct request *request,
-	const struct fw_hosted_file *file, struct fw_chunk_reply *out)
-{
-	int64_t left = file->stamp.size - request->offset;
-	size_t len = (size_t)(left < request->length ? left : request->length);
-	char *payload = malloc(len + 1);
-
-	if (!payload)
-		return refuse(chunks, request, "busy", "out of memory: ask again later", out);
-	/* the bytes are those that were verified if the file is still the same after they were read
-	 */
-	if (!read_all(file->fd, payload, len, request->offset) ||
-		!fw_folder_fd_unchanged(file->fd, &file->stamp)) {
-		free(payload);
-		return refuse(chunks, request, "not_found",
-			"the file is being changed: ask for the firmware again", out);
-	}
-	out->payload = payload;
-	out->len = len;
-	out->expiry_seconds = FW_CHUNK_EXPIRY_SECONDS;
-	out->topic = request->topic ? request->topic : reply_topic(request);
-	request->topic = NULL;
-	tell_access(chunks, request, file, len);
-	count(chunks, FW_COUNT_CHUNKS_SENT, 1);
-	count(chunks, FW_COUNT_CHUNKS_BYTES, len);
-	return out->topic != NULL;
-}
-
-static bool answer(struct fw_chunks *chunks, struct request *request, struct fw_chunk_reply *out)
-{
-	struct fw_hosted_file file = {.fd = -1};
-	enum fw_status status = chunks->config.find(
-		chunks->config.context, fw_slice_of(request->firmware_id), &file);
-	bool answered;
-
-	out->qos = request->qos;
-	out->correlation = request->correlation;
-	out->correlation_len = request->correlation_len;
-	request->correlation = NULL;
-	if (status != FW_OK && status != FW_NOT_FOUND)
-		return refuse(chunks, request, "busy",
-			"the catalog cannot be read now: ask again later", out);
-	if (status == FW_OK && strcmp(file.product_id, request->product_id) != 0) {
-		close(file.fd);
-		status = FW_NOT_FOUND;
-	}
-	if (status != FW_OK)
-		return refuse(chunks, request, "not_found",
-			"the product has no ready firmware of this firmwareId with a file", out);
-	answered = request->offset > file.stamp.size
-		? refuse(chunks, request, "bad_request", "offset is beyond the end of the file",
-			  out)
-		: send_bytes(chunks, request, &file, out);
-	close(file.fd);
-	return answered;
-}
-
 static void drop_reply(struct fw_chunk_reply *reply)
 {
 	free(reply->topic);
@@ -307,7 +140,7 @@ static void drop_reply(struct fw_chunk_reply *reply)
 }
 
 /* It does not wait any more. */
-static void end_request(struct request *request)
+static void end_request(struct fw_chunk_wait *request)
 {
 	fw_chunk_share_give_back(request->share);
 	request_free(request);
@@ -324,13 +157,13 @@ static void charge(struct fw_chunks *chunks, size_t len)
 }
 
 /* Called with the lock held, and gives it up meanwhile. */
-static void serve(struct fw_chunks *chunks, struct request *request)
+static void serve(struct fw_chunks *chunks, struct fw_chunk_wait *request)
 {
-	struct answer *made = calloc(1, sizeof(*made));
+	struct fw_chunk_answer *made = calloc(1, sizeof(*made));
 	bool answered;
 
 	pthread_mutex_unlock(&chunks->lock);
-	answered = made && answer(chunks, request, &made->reply);
+	answered = made && fw_chunk_answer_make(chunks, request, &made->reply);
 	pthread_mutex_lock(&chunks->lock);
 	/* an answer that there was no memory for is one that was lost on the way: the device asks
 	 * again */
@@ -390,7 +223,7 @@ static void *run(void *argument)
 
 	pthread_mutex_lock(&chunks->lock);
 	while (!chunks->stop) {
-		struct request *request;
+		struct fw_chunk_wait *request;
 
 		release_due(chunks);
 		request = chunks->first;
@@ -409,7 +242,7 @@ static void *run(void *argument)
 
 bool fw_chunks_take(struct fw_chunks *chunks, struct fw_chunk_reply *out)
 {
-	struct answer *first;
+	struct fw_chunk_answer *first;
 
 	if (atomic_load_explicit(&chunks->answers, memory_order_relaxed) == 0)
 		return false;
@@ -433,8 +266,6 @@ bool fw_chunks_under_way(const struct fw_chunks *chunks)
 		atomic_load_explicit(&chunks->answers, memory_order_relaxed) >
 		0;
 }
-
-/* --- start and stop --- */
 
 static void free_chunks(struct fw_chunks *chunks)
 {
@@ -473,10 +304,10 @@ enum fw_status fw_chunks_start(
 	return FW_OK;
 }
 
-static void end_all(struct request *request)
+static void end_all(struct fw_chunk_wait *request)
 {
 	while (request) {
-		struct request *next = request->next;
+		struct fw_chunk_wait *next = request->next;
 
 		end_request(request);
 		request = next;

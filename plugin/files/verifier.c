@@ -113,6 +113,24 @@ static void conclude(enum fw_status status, struct fw_verify_result *result)
 	}
 }
 
+/* Reads and judges the open file. False when it was canceled. */
+static bool judge(struct fw_digest_request *request, const struct fw_verify_job *job,
+	struct fw_verify_result *result)
+{
+	enum fw_status status;
+
+	request->size = result->stamp.size;
+	request->method = result->method;
+	status = fw_digest_file(request, &result->digest, &result->reason);
+	if (status == FW_BUSY)
+		return false;
+	conclude(status, result);
+	/* somebody may have begun to write meanwhile */
+	if (result->outcome == FW_VERIFY_GOOD)
+		is_whole(request->fd, job, result);
+	return true;
+}
+
 bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const atomic_bool *cancel,
 	void (*progress)(void *context, int64_t done), void *context,
 	struct fw_verify_result *result)
@@ -124,6 +142,7 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 		.context = context};
 	struct fw_file_stamp look = fw_folder_look(folder, job->file), after;
 	enum fw_status status;
+	bool read, finished;
 
 	result->reason.text[0] = '\0';
 	status = fw_folder_open(folder, job->file, &request.fd, &result->stamp, &result->reason);
@@ -133,22 +152,11 @@ bool fw_verify_file(const char *folder, const struct fw_verify_job *job, const a
 		result->outcome = status == FW_BUSY ? FW_VERIFY_UNREAD : FW_VERIFY_BAD;
 		return true;
 	}
-	if (!worth_reading(request.fd, job, result)) {
-		close(request.fd);
-		return true;
-	}
-	request.size = result->stamp.size;
-	request.method = result->method;
-	status = fw_digest_file(&request, &result->digest, &result->reason);
-	if (status != FW_BUSY) {
-		conclude(status, result);
-		/* somebody may have begun meanwhile */
-		if (result->outcome == FW_VERIFY_GOOD)
-			is_whole(request.fd, job, result);
-	}
+	read = worth_reading(request.fd, job, result);
+	finished = !read || judge(&request, job, result);
 	close(request.fd);
-	if (status == FW_BUSY)
-		return false;
+	if (!read || !finished)
+		return finished;
 	/* what was read must be what is there now, from the first look on */
 	after = fw_folder_look(folder, job->file);
 	if (!fw_file_stamp_equal(&look, &result->stamp) ||

@@ -1,5 +1,5 @@
-/* What service/service.c and the files of service/handlers.h share: the service itself, and the few
- * functions of one that the other needs. Broker thread only. */
+/* What the files of the service share: the service itself, and the few functions of one that
+ * another needs. Broker thread only. */
 #ifndef FW_SERVICE_INTERNAL_H
 #define FW_SERVICE_INTERNAL_H
 
@@ -57,6 +57,20 @@ struct fw_service {
 	unsigned char record[FW_UPLINK_MAX];
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
+
+/* The fw_presence_changed of the service's table: tells the store, or holds it back until the
+ * message under way is handled. `context` is the service. */
+void fw_service_presence_changed(void *context, const struct fw_presence_change *change);
+/* Tells the store of the device that was held back, if there is one. */
+void fw_service_presence_tell_listener(struct fw_service *service);
+/* Answers the store's question; `believed`: the catalog has the device online. */
+void fw_service_presence_answer(
+	struct fw_service *service, struct fw_slice product_and_device, bool believed);
+
+/* Does what the store wants done, until `until` (boot ms). True when there was anything. */
+bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
+/* Ticks on a firmware message, where the broker sends no ticks. */
+void fw_service_check_ticks(struct fw_service *service);
 
 /* Does the client speak for itself when it speaks for this device? */
 bool fw_identity_is_device(

@@ -93,34 +93,33 @@ void fw_devices_close(struct fw_devices *devices)
 
 #define HEADER 3u /* numbers in front of the digests: connection, former, here */
 
-static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *pull_dedup)
+static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *recent)
 {
 	const void *blob = sqlite3_column_blob(statement, column);
 	size_t numbers =
 		blob ? (size_t)sqlite3_column_bytes(statement, column) / sizeof(uint64_t) : 0;
 	uint64_t header[HEADER];
 
-	*pull_dedup = (struct fw_device_recent){.count = 0};
+	*recent = (struct fw_device_recent){.count = 0};
 	if (numbers < HEADER || numbers > HEADER + FW_DEVICE_RECENT_MAX)
 		return;
 	memcpy(header, blob, sizeof(header));
-	pull_dedup->count = numbers - HEADER;
-	if (header[2] > pull_dedup->count) {
-		pull_dedup->count = 0;
+	recent->count = numbers - HEADER;
+	if (header[2] > recent->count) {
+		recent->count = 0;
 		return;
 	}
-	pull_dedup->connection = header[0];
-	pull_dedup->former = header[1];
-	pull_dedup->here = header[2];
-	memcpy(pull_dedup->digests, (const char *)blob + sizeof(header),
-		pull_dedup->count * sizeof(uint64_t));
+	recent->connection = header[0];
+	recent->former = header[1];
+	recent->here = header[2];
+	memcpy(recent->digests, (const char *)blob + sizeof(header),
+		recent->count * sizeof(uint64_t));
 }
 
-static bool knows(
-	const struct fw_device_recent *pull_dedup, size_t from, size_t to, uint64_t digest)
+static bool knows(const struct fw_device_recent *recent, size_t from, size_t to, uint64_t digest)
 {
 	for (size_t i = from; i < to; i++) {
-		if (pull_dedup->digests[i] == digest)
+		if (recent->digests[i] == digest)
 			return true;
 	}
 	return false;
@@ -128,38 +127,38 @@ static bool knows(
 
 /* The message under way came by this connection: what came by the one before the last is forgotten.
  */
-static void turn_to(struct fw_device_recent *pull_dedup, uint64_t connection)
+static void turn_to(struct fw_device_recent *recent, uint64_t connection)
 {
-	if (connection == pull_dedup->connection)
+	if (connection == recent->connection)
 		return;
-	pull_dedup->former = pull_dedup->connection;
-	pull_dedup->connection = connection;
-	pull_dedup->count = pull_dedup->here;
-	pull_dedup->here = 0;
+	recent->former = recent->connection;
+	recent->connection = connection;
+	recent->count = recent->here;
+	recent->here = 0;
 }
 
-static void remember(struct fw_device_recent *pull_dedup, uint64_t digest)
+static void remember(struct fw_device_recent *recent, uint64_t digest)
 {
-	if (knows(pull_dedup, 0, pull_dedup->here, digest))
+	if (knows(recent, 0, recent->here, digest))
 		return;
-	pull_dedup->count += pull_dedup->count < FW_DEVICE_RECENT_MAX;
-	memmove(pull_dedup->digests + 1, pull_dedup->digests,
-		(pull_dedup->count - 1) * sizeof(pull_dedup->digests[0]));
-	pull_dedup->digests[0] = digest;
-	pull_dedup->here += pull_dedup->here < FW_DEVICE_RECENT_MAX;
+	recent->count += recent->count < FW_DEVICE_RECENT_MAX;
+	memmove(recent->digests + 1, recent->digests,
+		(recent->count - 1) * sizeof(recent->digests[0]));
+	recent->digests[0] = digest;
+	recent->here += recent->here < FW_DEVICE_RECENT_MAX;
 }
 
 static enum fw_status write_recent(struct fw_devices *devices, const struct fw_uplink *uplink,
-	const struct fw_device_recent *pull_dedup)
+	const struct fw_device_recent *recent)
 {
 	sqlite3_stmt *statement =
 		fw_db_start(devices->statements[NOTE_MESSAGE], uplink->product, uplink->device);
 	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {
-		pull_dedup->connection, pull_dedup->former, pull_dedup->here};
+		recent->connection, recent->former, recent->here};
 
-	memcpy(numbers + HEADER, pull_dedup->digests, pull_dedup->count * sizeof(numbers[0]));
+	memcpy(numbers + HEADER, recent->digests, recent->count * sizeof(numbers[0]));
 	sqlite3_bind_blob(statement, 3, numbers,
-		(int)((HEADER + pull_dedup->count) * sizeof(numbers[0])), SQLITE_TRANSIENT);
+		(int)((HEADER + recent->count) * sizeof(numbers[0])), SQLITE_TRANSIENT);
 	return fw_db_run(statement);
 }
 
@@ -177,7 +176,7 @@ static uint64_t digest_of(const struct fw_uplink *uplink)
 enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
 	struct fw_device *device, bool *again)
 {
-	struct fw_device_recent *pull_dedup = &device->pull_dedup;
+	struct fw_device_recent *recent = &device->recent;
 	bool refusal = uplink->kind == FW_UPLINK_REPLY && !uplink->success;
 	uint64_t digest = digest_of(uplink);
 
@@ -185,13 +184,13 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	/* what says the same without a timestamp does no harm, unless it refuses */
 	if (uplink->at_most_once || (!fw_uplink_has_time(uplink) && !refusal))
 		return FW_OK;
-	turn_to(pull_dedup, uplink->connection);
+	turn_to(recent, uplink->connection);
 	/* what came by this connection it does not deliver again */
-	*again = knows(pull_dedup, pull_dedup->here, pull_dedup->count, digest);
-	if (knows(pull_dedup, 0, pull_dedup->here, digest))
+	*again = knows(recent, recent->here, recent->count, digest);
+	if (knows(recent, 0, recent->here, digest))
 		return FW_OK;
-	remember(pull_dedup, digest);
-	return write_recent(devices, uplink, pull_dedup);
+	remember(recent, digest);
+	return write_recent(devices, uplink, recent);
 }
 
 /* --- the row --- */
@@ -211,7 +210,7 @@ static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 		statement, 9, device->offered_firmware_id, sizeof(device->offered_firmware_id));
 	fw_db_copy_text(statement, 10, device->offered_version, sizeof(device->offered_version));
 	device->offer_completed = sqlite3_column_int(statement, 11);
-	read_recent(statement, 12, &device->pull_dedup);
+	read_recent(statement, 12, &device->recent);
 }
 
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product,

@@ -37,7 +37,7 @@ struct fw_device {
 	char offered_firmware_id[FW_ID_MAX + 1];
 	char offered_version[FW_VERSION_BUFFER]; /* what it ran then, empty if unknown */
 	bool offer_completed;                    /* it said that it completed that upgrade */
-	struct fw_device_recent pull_dedup;
+	struct fw_device_recent recent;
 };
 
 struct fw_devices;

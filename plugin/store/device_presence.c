@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "catalog/db.h"
+#include "store/transition.h"
 
 #define ROWS_MAX 32u
 #define PRODUCTS_MAX 32u
@@ -91,7 +92,7 @@ static enum fw_status review_verdicts(struct fw_device_presence *presence, struc
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].state == FW_UPGRADE_FAILED &&
 			was_dead(presence, &found[i], ended, heard_clock))
-			status = fw_task_devices_apply(
+			status = fw_transition_apply(
 				presence->rows, &found[i], FW_EVENT_UNHEARD, NULL, NULL);
 	}
 	return status;
@@ -162,7 +163,7 @@ static enum fw_status interrupt_rows(
 		presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = fw_task_devices_interrupted(presence->rows, &found[i]);
+		status = fw_transition_interrupted(presence->rows, &found[i]);
 	return status;
 }
 

@@ -1,3 +1,13 @@
+/* Brings the spool and the queue of presence into the catalog, one batch a transaction.
+ *
+ * The transaction that applies a batch also stores the number of its last record, so each record is
+ * applied exactly once: a batch that is rolled back is read again from where it began. Presence
+ * events are applied between the records where they happened.
+ *
+ * An uplink that the catalog's rules refuse must hold up no other. The batch in which that happens
+ * is rolled back and done again with a savepoint for each uplink, which is then undone alone and
+ * left out. An uplink by which a trigger ends the whole transaction is a poison record: the next
+ * batch leaves it out, and ends behind it. */
 #include "store/ingest.h"
 
 #include <stdio.h>
@@ -161,6 +171,53 @@ static const struct fw_presence_event *forget_strangers(struct fw_ingest *ingest
 	return event;
 }
 
+/* The first event of the queue that has to be applied. False: there is nothing to do. */
+static bool find_presence(struct fw_ingest *ingest, struct batch *batch, uint64_t last)
+{
+	/* with uplinks before them, strangers may be devices by then */
+	if (last > batch->applied) {
+		batch->presence = fw_presence_queue_take(ingest->queue);
+		return true;
+	}
+	batch->presence = forget_strangers(ingest);
+	return batch->presence != NULL;
+}
+
+/* The work of the open transaction. `last`: the end of the spool when it began. */
+static enum fw_status apply_all(struct fw_ingest *ingest, struct batch *batch, uint64_t last)
+{
+	enum fw_status status = apply_records(ingest, batch);
+
+	/* what is unreadable at the end of the spool will never be read */
+	if (status == FW_OK && batch->end && last > batch->applied)
+		batch->applied = last;
+	return status == FW_OK ? apply_presence_behind(ingest, batch) : status;
+}
+
+/* The transaction was rolled back: all of it is read again. An uplink that the rules refused is no
+ * error the first time: it is tried again with a savepoint. */
+static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch *batch,
+	enum fw_status status, bool was_careful)
+{
+	if (batch->unread)
+		snprintf(ingest->transaction->trouble, sizeof(ingest->transaction->trouble),
+			"the spool beside it cannot be read");
+	fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
+	return is_careful(ingest) && !was_careful ? FW_OK : status;
+}
+
+/* The transaction is committed: what is in the catalog is forgotten here. What was written into a
+ * catalog that is not there any more, the spool keeps for the one in its place. */
+static void release_batch(struct fw_ingest *ingest, const struct batch *batch)
+{
+	atomic_store(&ingest->applied, batch->applied);
+	fw_health_look_at_catalog(ingest->health);
+	if (!ingest->health->lost)
+		fw_spool_release(ingest->spool, batch->applied);
+	fw_presence_queue_drop(ingest->queue, batch->presence);
+	fw_scheduler_changed(ingest->scheduler);
+}
+
 /* One transaction: uplinks and presence, in their order. */
 static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 {
@@ -170,45 +227,25 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 	bool careful = is_careful(ingest);
 	enum fw_status status;
 
-	if (!fw_ingest_waits(ingest) || !has_room(ingest, &batch))
-		return FW_OK;
-	/* with uplinks before them, strangers may be devices by then */
-	if (last > batch.applied)
-		batch.presence = fw_presence_queue_take(ingest->queue);
-	else if (!(batch.presence = forget_strangers(ingest)))
+	if (!fw_ingest_waits(ingest) || !has_room(ingest, &batch) ||
+		!find_presence(ingest, &batch, last))
 		return FW_OK;
 	status = fw_transaction_begin(ingest->transaction);
 	if (status != FW_OK)
 		return status;
-	status = apply_records(ingest, &batch);
-	/* what is unreadable at the end of the spool will never be read */
-	if (status == FW_OK && batch.end && last > batch.applied)
-		batch.applied = last;
-	if (status == FW_OK)
-		status = apply_presence_behind(ingest, &batch);
+	status = apply_all(ingest, &batch, last);
 	status = fw_transaction_end(ingest->transaction, status, batch.applied);
 	if (status != FW_OK) {
-		if (batch.unread)
-			snprintf(ingest->transaction->trouble, sizeof(ingest->transaction->trouble),
-				"the spool beside it cannot be read");
-		fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
 		*more = true;
-		return is_careful(ingest) && !careful ? FW_OK : status;
+		return rewind_batch(ingest, &batch, status, careful);
 	}
-	atomic_store(&ingest->applied, batch.applied);
-	/* what was written into a catalog that is not there any more, the spool keeps for the one
-	 * in its place */
-	fw_health_look_at_catalog(ingest->health);
-	if (!ingest->health->lost)
-		fw_spool_release(ingest->spool, batch.applied);
-	fw_presence_queue_drop(ingest->queue, batch.presence);
-	fw_scheduler_changed(ingest->scheduler);
+	release_batch(ingest, &batch);
 	*more |= fw_ingest_waits(ingest);
 	return FW_OK;
 }
 
-/* Uplinks and presence may have waited long for the catalog, longer than a timeout that they
- * forestall. `last` was the end of the spool at the steady time `now`. */
+/* Advances the watermark: all that arrived before it is applied, so timeouts up to it may be
+ * decided. `last` was the end of the spool at the steady time `now`. */
 static void note_heard(struct fw_ingest *ingest, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&ingest->applied);

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "catalog/db.h"
 #include "catalog/firmware_row.h"
+#include "store/transition.h"
 #include "upgrade/offer.h"
 
 #define FIRMWARE_MAX 256u /* kept in a transaction */
@@ -130,7 +131,7 @@ enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)
 	/* when it is verified again, the task is swept again */
 	if (firmware->file && !fw_hosting_holds(hosting, firmware->file, &firmware->stamp))
 		return FW_OK;
-	status = fw_task_devices_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
+	status = fw_transition_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
 	return status == FW_OK && pushed ? queue(pushes, row, firmware) : status;
 }
 

@@ -1,5 +1,6 @@
-/* The rows of tasks: finding them, and carrying out the rules (upgrade/state_machine.h) on them.
- * For the store's own files; store thread only, inside a transaction of the writer. */
+/* The rows of table task_device: finding, reading and writing them. What becomes of a row, its
+ * transitions say (store/transition.h). For the store's own files; store thread only, inside a
+ * transaction of the writer. */
 #ifndef FW_STORE_TASK_DEVICE_H
 #define FW_STORE_TASK_DEVICE_H
 
@@ -68,33 +69,17 @@ static inline bool fw_task_device_connection_stands(
 	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
 }
 
-/* What an event brings along. */
-struct fw_upgrade_input {
-	struct fw_slice reason;  /* the device's own words, may be empty */
-	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_FAILED */
-	struct fw_slice version; /* what the device runs, with FW_EVENT_REPORTED_OTHER */
-	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
+/* What of a write is not in the row: its error_reason and from_version, when they change. */
+struct fw_task_device_change {
+	bool reason_set;
+	struct fw_slice reason; /* empty: NULL */
+	bool from_version_set;
 };
 
-/* Applies `event` by the rules, writes the row, and tells of it (store/task_events.h) when its
- * state changed. `row` is brought up to date. *changed (may be NULL): the state changed. A row that
- * a trigger of the operator's keeps as it was did not. What goes back to the queue of a stopped
- * task is canceled. */
-enum fw_status fw_task_devices_apply(struct fw_task_devices *rows, struct fw_task_device *row,
-	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed);
-
-/* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was
- * read. */
-enum fw_status fw_task_devices_postpone(struct fw_task_devices *rows, struct fw_task_device *row);
-
-/* The device went offline: notes it on the row if it is processing. */
-enum fw_status fw_task_devices_interrupted(
-	struct fw_task_devices *rows, struct fw_task_device *row);
-
-/* The device reported a version, or said a last word: what was sent with this row before is not to
- * be told of any more. */
-enum fw_status fw_task_devices_forget_sending(
-	struct fw_task_devices *rows, struct fw_task_device *row);
+/* Writes the row as it is in memory. FW_OK, FW_NOT_FOUND when a trigger of the operator's keeps the
+ * row as it was (sqlite.org/lang_createtrigger.html, "RAISE(IGNORE)"), or an error. */
+enum fw_status fw_task_devices_write(struct fw_task_devices *rows, const struct fw_task_device *row,
+	const struct fw_task_device_change *change);
 
 /* The earliest due_at of all rows, INT64_MAX when there is none. */
 enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *due);

@@ -1,91 +1,26 @@
-/* The cache's keys say what was asked: 'p' product, 'v' by version, 'l' latest, 'n' next above.
- * "Not found" is cached too, but a product or a version that is not in the catalog in a table
- * apart: a device can make up any number of them, and shall not push out what others ask for.
- * Whenever the catalog's generation moved both tables, and when one is full that one, are given up
- * before the next answer, and freed a few entries at each; what is asked again costs one indexed
- * look-up. */
+/* Answers pulls (contract, section 2): which firmware is a device to get?
+ *
+ *   1  an unknown product, or one that is switched off, gets a code
+ *   2  a request for a version gets that version, if it is ready
+ *   3  otherwise the device's open row of a task counts: the one under way, or else the first that
+ *      the device may have and that no unapplied uplink has closed
+ *   4  without such a row, the product's policy counts
+ *   5  what is found is offered, unless the device runs that version already, or a higher one
+ *
+ * Pure rules over a source of rows, with a cache before it and the uplinks that are acknowledged
+ * but not applied yet laid over it. */
 #include "upgrade/resolver.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/table.h"
-
-#define KNOWN_MAX 65536u /* entries */
-#define UNKNOWN_MAX 16384u
-#define FREED_AN_ANSWER 64u /* an answer adds four entries at most, so this catches up */
-
-/* What nearly every pull of a product asks, kept with the product: with thousands of products each
- * look-up saved is memory not waited for. */
-struct shortcut {
-	bool has_latest;
-	const struct fw_firmware *latest; /* NULL: there is none */
-	size_t version_len;               /* of the current version asked for last; 0: none yet */
-	char version[32];
-	int64_t order; /* of that version, 0: not in the catalog */
-};
-
-struct entry {
-	enum fw_status status; /* FW_OK or FW_NOT_FOUND */
-	struct fw_product product;
-	struct shortcut shortcut; /* of a product */
-	struct fw_firmware *firmware;
-};
+#include "upgrade/resolver_cache.h"
 
 struct fw_resolver {
-	const struct fw_resolver_source *source;
+	struct fw_resolver_cache cache;
 	const struct fw_unapplied *unapplied;
-	struct fw_table *known, *unknown; /* the cache */
-	struct fw_retired retired;
-	uint64_t generation; /* of what is cached */
-	bool completions;    /* some device has completed an upgrade since the start */
+	bool completions; /* some device has completed an upgrade since the start */
 };
-
-struct question {
-	char kind; /* see above */
-	struct fw_slice product;
-	struct fw_slice version; /* 'v' */
-	int64_t order;           /* 'n' */
-};
-
-static size_t text_room(const char *text)
-{
-	return text ? strlen(text) + 1 : 0;
-}
-
-static const char *put_text(char **at, const char *text)
-{
-	char *put = *at;
-
-	*at += text_room(text);
-	return text ? memcpy(put, text, text_room(text)) : NULL;
-}
-
-struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware)
-{
-	struct fw_firmware *copy = malloc(sizeof(*copy) + text_room(firmware->version) +
-		text_room(firmware->rendered) + text_room(firmware->firmware_id) +
-		text_room(firmware->file));
-	char *at;
-
-	if (!copy)
-		return NULL;
-	*copy = *firmware;
-	at = (char *)(copy + 1);
-	copy->version = put_text(&at, firmware->version);
-	copy->rendered = put_text(&at, firmware->rendered);
-	copy->firmware_id = put_text(&at, firmware->firmware_id);
-	copy->file = put_text(&at, firmware->file);
-	return copy;
-}
-
-static void entry_free(void *value)
-{
-	struct entry *entry = value;
-
-	free(entry->firmware);
-	free(entry);
-}
 
 struct fw_resolver *fw_resolver_new(
 	const struct fw_resolver_source *source, const struct fw_unapplied *unapplied)
@@ -94,11 +29,8 @@ struct fw_resolver *fw_resolver_new(
 
 	if (!resolver)
 		return NULL;
-	resolver->source = source;
 	resolver->unapplied = unapplied;
-	resolver->known = fw_table_new(0);
-	resolver->unknown = fw_table_new(0);
-	if (!resolver->known || !resolver->unknown) {
+	if (fw_resolver_cache_init(&resolver->cache, source) != FW_OK) {
 		fw_resolver_free(resolver);
 		return NULL;
 	}
@@ -109,11 +41,7 @@ void fw_resolver_free(struct fw_resolver *resolver)
 {
 	if (!resolver)
 		return;
-	fw_table_clear(resolver->known, entry_free);
-	fw_table_clear(resolver->unknown, entry_free);
-	fw_table_free(resolver->known);
-	fw_table_free(resolver->unknown);
-	fw_retired_free_some(&resolver->retired, SIZE_MAX, entry_free);
+	fw_resolver_cache_close(&resolver->cache);
 	free(resolver);
 }
 
@@ -124,132 +52,25 @@ void fw_resolver_note_completion(struct fw_resolver *resolver)
 
 uint64_t fw_resolver_generation(const struct fw_resolver *resolver)
 {
-	return resolver->generation;
-}
-
-/* At the beginning of each answer: what it finds afterwards is not freed under it. */
-static enum fw_status refresh(struct fw_resolver *resolver)
-{
-	uint64_t generation;
-	enum fw_status status =
-		resolver->source->generation(resolver->source->context, &generation);
-	bool moved;
-
-	if (status != FW_OK)
-		return status;
-	moved = generation != resolver->generation;
-	resolver->generation = generation;
-	if (moved || fw_table_count(resolver->known) >= KNOWN_MAX)
-		fw_table_retire(&resolver->known, &resolver->retired, entry_free);
-	if (moved || fw_table_count(resolver->unknown) >= UNKNOWN_MAX)
-		fw_table_retire(&resolver->unknown, &resolver->retired, entry_free);
-	fw_retired_free_some(&resolver->retired, FREED_AN_ANSWER, entry_free);
-	return FW_OK;
-}
-
-static enum fw_status ask_source(const struct fw_resolver_source *source,
-	const struct question *question, struct entry *entry)
-{
-	switch (question->kind) {
-	case 'p':
-		return source->product(source->context, question->product, &entry->product);
-	case 'v':
-		return source->by_version(
-			source->context, question->product, question->version, &entry->firmware);
-	case 'l':
-		return source->latest(source->context, question->product, &entry->firmware);
-	default:
-		return source->next(
-			source->context, question->product, question->order, &entry->firmware);
-	}
-}
-
-#define KEY_MAX (2 + FW_ID_MAX + FW_VERSION_MAX * 4)
-
-/* kind, product, NUL, and the version or the order: neither ids nor kinds have a NUL. */
-static size_t make_key(const struct question *question, char *key)
-{
-	size_t len = 0;
-
-	key[len++] = question->kind;
-	memcpy(key + len, question->product.at, question->product.len);
-	len += question->product.len;
-	key[len++] = '\0';
-	if (question->kind == 'v') {
-		memcpy(key + len, question->version.at, question->version.len);
-		len += question->version.len;
-	} else if (question->kind == 'n') {
-		memcpy(key + len, &question->order, sizeof(question->order));
-		len += sizeof(question->order);
-	}
-	return len;
-}
-
-static struct fw_table *place_of(
-	struct fw_resolver *resolver, const struct question *question, enum fw_status status)
-{
-	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v')
-		? resolver->unknown
-		: resolver->known;
-}
-
-static enum fw_status load(struct fw_resolver *resolver, const struct question *question,
-	struct fw_slice key, struct entry **out)
-{
-	struct entry *entry = calloc(1, sizeof(*entry));
-	enum fw_status status;
-
-	if (!entry)
-		return FW_NOMEM;
-	entry->status = ask_source(resolver->source, question, entry);
-	status = entry->status;
-	if (status == FW_OK || status == FW_NOT_FOUND)
-		status = fw_table_put(place_of(resolver, question, status), key, entry, NULL);
-	if (status != FW_OK) {
-		entry_free(entry);
-		return status;
-	}
-	*out = entry;
-	return FW_OK;
-}
-
-/* The cached entry, whatever its status; FW_OK or the source's error. */
-static enum fw_status look_up(
-	struct fw_resolver *resolver, const struct question *question, struct entry **out)
-{
-	char buffer[KEY_MAX];
-	struct fw_slice key;
-	struct entry *entry;
-	enum fw_status status = FW_OK;
-
-	if (question->version.len > FW_VERSION_MAX * 4)
-		return FW_INVALID;
-	key = (struct fw_slice){buffer, make_key(question, buffer)};
-	entry = fw_table_get(resolver->known, key);
-	if (!entry)
-		entry = fw_table_get(resolver->unknown, key);
-	if (!entry)
-		status = load(resolver, question, key, &entry);
-	*out = entry;
-	return status;
+	return resolver->cache.generation;
 }
 
 /* A new answer begins: FW_OK with the product's entry, FW_NOT_FOUND, or the source's error. */
 static enum fw_status find_product(
-	struct fw_resolver *resolver, struct fw_slice product, struct entry **out)
+	struct fw_resolver *resolver, struct fw_slice product, struct fw_resolver_entry **out)
 {
-	enum fw_status status = refresh(resolver);
+	enum fw_status status = fw_resolver_cache_refresh(&resolver->cache);
 
 	if (status == FW_OK)
-		status =
-			look_up(resolver, &(struct question){.kind = 'p', .product = product}, out);
+		status = fw_resolver_cache_look_up(&resolver->cache,
+			&(struct fw_resolver_question){.kind = 'p', .product = product}, out);
 	return status == FW_OK ? (*out)->status : status;
 }
 
 enum fw_status fw_resolver_product(
 	struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out)
 {
-	struct entry *entry;
+	struct fw_resolver_entry *entry;
 	enum fw_status status = find_product(resolver, product, &entry);
 
 	if (status == FW_OK)
@@ -258,11 +79,11 @@ enum fw_status fw_resolver_product(
 }
 
 /* *out is NULL when there is no such firmware. */
-static enum fw_status firmware(struct fw_resolver *resolver, const struct question *question,
-	const struct fw_firmware **out)
+static enum fw_status firmware(struct fw_resolver *resolver,
+	const struct fw_resolver_question *question, const struct fw_firmware **out)
 {
-	struct entry *entry;
-	enum fw_status status = look_up(resolver, question, &entry);
+	struct fw_resolver_entry *entry;
+	enum fw_status status = fw_resolver_cache_look_up(&resolver->cache, question, &entry);
 
 	*out = status == FW_OK ? entry->firmware : NULL;
 	return status;
@@ -272,7 +93,8 @@ static enum fw_status by_version(struct fw_resolver *resolver, struct fw_slice p
 	struct fw_slice version, const struct fw_firmware **out)
 {
 	return firmware(resolver,
-		&(struct question){.kind = 'v', .product = product, .version = version}, out);
+		&(struct fw_resolver_question){.kind = 'v', .product = product, .version = version},
+		out);
 }
 
 enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
@@ -285,15 +107,15 @@ enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct f
 		version[unapplied.len] = '\0';
 		return FW_OK;
 	}
-	return resolver->source->device_version(
-		resolver->source->context, product, device, version, size);
+	return resolver->cache.source->device_version(
+		resolver->cache.source->context, product, device, version, size);
 }
 
 enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice firmware_id, char *version, size_t size)
 {
-	return resolver->source->version_of(
-		resolver->source->context, product, firmware_id, version, size);
+	return resolver->cache.source->version_of(
+		resolver->cache.source->context, product, firmware_id, version, size);
 }
 
 /* What the device runs: its word in the pull, or else the recorded version. */
@@ -305,7 +127,7 @@ struct current {
 
 /* The place of a version among the product's, 0: it has none. */
 static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice version, struct shortcut *shortcut, int64_t *out)
+	struct fw_slice version, struct fw_resolver_shortcut *shortcut, int64_t *out)
 {
 	const struct fw_firmware *known;
 	enum fw_status status;
@@ -325,7 +147,7 @@ static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice p
 }
 
 static enum fw_status find_current(struct fw_resolver *resolver, const struct fw_pull *pull,
-	struct shortcut *shortcut, struct current *current)
+	struct fw_resolver_shortcut *shortcut, struct current *current)
 {
 	enum fw_status status;
 
@@ -373,7 +195,7 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
 	size_t count = 0, i = 0;
-	enum fw_status status = resolver->source->open_rows(resolver->source->context,
+	enum fw_status status = resolver->cache.source->open_rows(resolver->cache.source->context,
 		pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
 
 	if (status != FW_OK)
@@ -399,9 +221,9 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 
 /* Step 4. */
 static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct fw_pull *pull,
-	struct entry *product, int64_t order, const struct fw_firmware **out)
+	struct fw_resolver_entry *product, int64_t order, const struct fw_firmware **out)
 {
-	struct shortcut *shortcut = &product->shortcut;
+	struct fw_resolver_shortcut *shortcut = &product->shortcut;
 	enum fw_status status = FW_OK;
 
 	*out = NULL;
@@ -409,11 +231,12 @@ static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct
 		return FW_OK;
 	if (product->product.policy == FW_POLICY_STEPWISE)
 		return firmware(resolver,
-			&(struct question){.kind = 'n', .product = pull->product, .order = order},
+			&(struct fw_resolver_question){
+				.kind = 'n', .product = pull->product, .order = order},
 			out);
 	if (!shortcut->has_latest) {
 		status = firmware(resolver,
-			&(struct question){.kind = 'l', .product = pull->product},
+			&(struct fw_resolver_question){.kind = 'l', .product = pull->product},
 			&shortcut->latest);
 		shortcut->has_latest = status == FW_OK;
 	}
@@ -448,7 +271,7 @@ static enum fw_status answer_request(
 static enum fw_status is_before_restart(struct fw_resolver *resolver, const struct fw_pull *pull,
 	const struct fw_product *product, bool *before)
 {
-	const struct fw_resolver_source *source = resolver->source;
+	const struct fw_resolver_source *source = resolver->cache.source;
 	char version[FW_VERSION_BUFFER];
 	enum fw_status status = FW_NOT_FOUND;
 
@@ -479,7 +302,7 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
 	const struct fw_pull *pull, const struct fw_product *product, const struct current *current,
 	const struct fw_firmware *found, struct fw_answer *out)
 {
-	const struct fw_resolver_source *source = resolver->source;
+	const struct fw_resolver_source *source = resolver->cache.source;
 	bool mislabelled = false;
 	enum fw_status status = FW_NOT_FOUND;
 
@@ -497,7 +320,7 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
 
 /* Steps 3 to 5. What is under way is told again, whatever the device said before. */
 static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull,
-	struct entry *product, struct fw_answer *out)
+	struct fw_resolver_entry *product, struct fw_answer *out)
 {
 	struct candidate candidate = {.firmware = NULL};
 	struct current current;
@@ -526,7 +349,7 @@ static enum fw_status answer_candidate(struct fw_resolver *resolver, const struc
 enum fw_status fw_resolver_answer(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
-	struct entry *entry;
+	struct fw_resolver_entry *entry;
 	enum fw_status status = find_product(resolver, pull->product, &entry);
 
 	*out = (struct fw_answer){0};

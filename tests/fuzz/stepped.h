@@ -33,6 +33,7 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 #define fw_store_start start_thread
 #include "store/store.c"
 #undef fw_store_start
+#include "store/store_internal.h"
 
 #include "base/io_thread.h"
 
@@ -99,7 +100,7 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error)
 /* One round of the store's thread. *more: there is more to do at once. */
 __attribute__((unused)) static enum fw_status step_store(bool *more)
 {
-	enum fw_status status = work(stepped_store, more);
+	enum fw_status status = fw_store_work(stepped_store, more);
 
 	fw_health_note(&stepped_store->health, status);
 	return status;

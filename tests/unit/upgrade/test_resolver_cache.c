@@ -21,6 +21,7 @@ static void counted_free(void *memory)
 #define free counted_free
 
 #include "upgrade/resolver.c"
+#include "upgrade/resolver_cache.c"
 
 #define FREED_MOST (64 * 2) /* an entry, its firmware */
 
@@ -150,7 +151,7 @@ static void test_an_old_generation_is_freed_little_by_little(void **state)
 	}
 	assert_int_equal(counts.asked, 2); /* what is old answers nothing */
 	assert_int_equal(in_all, 5000 * 2 + 1);
-	assert_int_equal(catalog->retired.count, 0);
+	assert_int_equal(catalog->cache.retired.count, 0);
 }
 
 /* Operators at work, and little in the cache each time. */
@@ -160,7 +161,7 @@ static void test_generation_after_generation(void **state)
 	for (unsigned i = 0; i < 200; i++) {
 		fill(100);
 		counts.generation++;
-		assert_true(catalog->retired.count <= 300);
+		assert_true(catalog->cache.retired.count <= 300);
 	}
 }
 
@@ -178,7 +179,8 @@ static void test_what_is_made_up_pushes_out_nothing_else(void **state)
 			assert_int_equal(ask("lamp", text).code, FW_PULL_VERSION_NOT_FOUND);
 		else
 			assert_int_equal(ask(text, "1.0").code, FW_PULL_UNKNOWN_PRODUCT);
-		assert_true(fw_table_count(catalog->unknown) + catalog->retired.count <= 2 * 16384);
+		assert_true(fw_table_count(catalog->cache.unknown) + catalog->cache.retired.count <=
+			2 * 16384);
 	}
 	counts.asked = 0;
 	fill(1000);
@@ -190,7 +192,8 @@ static void test_a_catalog_larger_than_the_cache(void **state)
 {
 	(void)state;
 	fill(200000);
-	assert_true(fw_table_count(catalog->known) + catalog->retired.count <= 2 * 65536);
+	assert_true(
+		fw_table_count(catalog->cache.known) + catalog->cache.retired.count <= 2 * 65536);
 	assert_int_equal(ask("lamp", "x").code, FW_PULL_VERSION_NOT_FOUND);
 }
 

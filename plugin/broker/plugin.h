@@ -1,0 +1,48 @@
+/* The plugin as its own files see it: the only files that know Mosquitto's plugin API (version 5).
+ *
+ *   plugin.c     loads and unloads it
+ *   events.c     what the broker tells it
+ *   publisher.c  what it asks of the broker
+ *
+ * All of them run on the broker's thread. One binary serves Mosquitto 2.0 and 2.1, whichever header
+ * it was built with: what differs is decided at run time. */
+#ifndef FW_BROKER_PLUGIN_H
+#define FW_BROKER_PLUGIN_H
+
+#include <mosquitto.h>
+#if __has_include(<mosquitto/broker.h>) /* 2.1 */
+#include <mosquitto/broker.h>
+#include <mosquitto/broker_plugin.h>
+#include <mosquitto/mqtt_protocol.h>
+#else
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+#include <mqtt_protocol.h>
+#endif
+
+#include "base/options.h"
+#include "broker/wakeup.h"
+#include "service/service.h"
+
+#define FW_PLUGIN_NAME "mosquitto-firmware: "
+
+struct fw_plugin {
+	mosquitto_plugin_id_t *identifier;
+	struct fw_options options;
+	struct fw_service *service;
+	struct fw_wakeup *wakeup; /* 2.1 */
+	bool on_2_1;
+	/* where an answered request goes: nobody can subscribe to what he cannot guess, and no
+	 * wildcard matches $ */
+	char answered_topic[18];
+};
+
+/* Events that the broker tells the plugin. MOSQ_ERR_SUCCESS, or the code by which the broker
+ * refused one; then unregister. */
+int fw_events_register(struct fw_plugin *plugin);
+void fw_events_unregister(struct fw_plugin *plugin);
+
+/* What the service asks of the broker. */
+struct fw_broker fw_publisher_of(struct fw_plugin *plugin);
+
+#endif

@@ -1,0 +1,77 @@
+/* Presence between the broker and the store: what the table of clients (service/presence.h) says of
+ * a device is told to the store, and the store's questions are answered from it.
+ *
+ * A device that shows itself by a message is told online behind that message: what it says, a pull
+ * or the end of an upgrade, comes before the push that it gets for being online. */
+#include "service/internal.h"
+
+#include <string.h>
+
+static void tell_presence(
+	struct fw_service *service, const struct fw_presence_change *change, bool asked)
+{
+	struct fw_slice key = change->key;
+	const char *slash = memchr(key.at, '/', key.len);
+	struct fw_presence_event event = {.online = change->online,
+		.listens = change->listens,
+		.device = key,
+		.heard_ms = change->heard_ms,
+		.asked = asked,
+		.connection =
+			change->connection ? service->first_connection + change->connection : 0,
+		.oldest = change->oldest ? service->first_connection + change->oldest : 0};
+
+	/* with identity `none` the key is product/device: see fw_identity_key */
+	if (slash) {
+		event.product = (struct fw_slice){key.at, (size_t)(slash - key.at)};
+		event.device = (struct fw_slice){slash + 1, key.len - event.product.len - 1};
+	}
+	fw_store_note_presence(service->store, event);
+}
+
+void fw_service_presence_changed(void *context, const struct fw_presence_change *change)
+{
+	struct fw_service *service = context;
+
+	if (!change->online || !service->in_message) {
+		tell_presence(service, change, false);
+		return;
+	}
+	memcpy(service->listener, change->key.at, change->key.len);
+	service->listener_len = change->key.len;
+	service->listener_connection = change->connection;
+	service->listener_oldest = change->oldest;
+}
+
+void fw_service_presence_tell_listener(struct fw_service *service)
+{
+	struct fw_presence_change change = {.key = {service->listener, service->listener_len},
+		.online = true,
+		.listens = true,
+		.connection = service->listener_connection,
+		.oldest = service->listener_oldest};
+
+	service->listener_len = 0;
+	if (change.key.len)
+		tell_presence(service, &change, false);
+}
+
+void fw_service_presence_answer(
+	struct fw_service *service, struct fw_slice product_and_device, bool believed)
+{
+	const char *slash = memchr(product_and_device.at, '/', product_and_device.len);
+	struct fw_slice key = product_and_device;
+	bool online;
+
+	if (service->options->identity != FW_IDENTITY_NONE)
+		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
+	online = fw_presence_online(service->presence, key);
+	if (online || believed)
+		tell_presence(service,
+			&(struct fw_presence_change){.key = key,
+				.online = online,
+				.listens = fw_presence_listens(service->presence, key),
+				.connection = fw_presence_connection(service->presence, key),
+				.oldest = fw_presence_oldest_connection(service->presence, key)},
+			true);
+}

@@ -1,0 +1,80 @@
+/* A progress: how far an upgrade is, or how it ended. It goes into the history even when no row of
+ * a task is about it. */
+#include "store/apply_internal.h"
+
+#include <string.h>
+
+/* a task's timeout_seconds, where an upgrade was completed without a task */
+#define COMPLETED_MS (3600 * INT64_C(1000))
+
+static enum fw_upgrade_event event_of(const struct fw_uplink *uplink)
+{
+	if (!uplink->complete)
+		return FW_EVENT_PROGRESS;
+	return uplink->success ? FW_EVENT_COMPLETED : FW_EVENT_FAILED;
+}
+
+/* A completed upgrade is the device's word that it runs the version; other tasks to the same
+ * version have reached their end too. */
+static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_device *device, const struct fw_firmware_ref *named, int64_t timeout_ms)
+{
+	struct fw_slice version = fw_slice_of(named->version);
+	bool news = false;
+	enum fw_status status;
+
+	if (!version.len)
+		return FW_OK;
+	status = fw_label_check_completed(
+		apply->with.labels, uplink, device, fw_slice_of(named->firmware_id));
+	if (status == FW_OK)
+		status = fw_device_completed(
+			apply->with.devices, uplink, device, version, timeout_ms, &news);
+	if (status == FW_OK)
+		status = fw_apply_version_log(apply, uplink, device, version, news);
+	if (status == FW_OK)
+		status = fw_apply_version_end_reached(apply, uplink, version);
+	return status == FW_OK ? fw_apply_version_review_others(apply, uplink, version, false)
+			       : status;
+}
+
+/* What a message without a name, or with half of it, is about. */
+static void name_row(const struct fw_task_device *row, struct fw_firmware_ref *named)
+{
+	memcpy(named->firmware_id, row->firmware_id, sizeof(named->firmware_id));
+	memcpy(named->version, row->version, sizeof(named->version));
+}
+
+/* What is about an attempt that began later is no redelivery: 0 for one that waits. */
+static int64_t attempt_begun_at(const struct fw_task_device *row, size_t count)
+{
+	return count && row->state != FW_UPGRADE_WAITING ? row->pushed_at : 0;
+}
+
+enum fw_status fw_apply_progress(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
+{
+	struct fw_task_device row = {.pushed_at = 0};
+	struct fw_firmware_ref named;
+	size_t count;
+	bool again = false;
+	enum fw_status status = fw_apply_row_find(apply, uplink, &named, &row, &count);
+
+	if (status == FW_OK)
+		status = fw_history_is_redelivered(
+			apply->with.log, uplink, &named, attempt_begun_at(&row, count), &again);
+	if (status != FW_OK || again)
+		return status;
+	status = fw_history_progress(apply->with.log, uplink, &named, count ? row.task_id : NULL);
+	if (status == FW_OK && count)
+		status = fw_apply_row_step(apply, uplink, &row, event_of(uplink));
+	if (status != FW_OK || !uplink->complete)
+		return status;
+	if (!uplink->success)
+		return apply->device_freed
+			? fw_device_unsettle(apply->with.devices, uplink->product, uplink->device)
+			: FW_OK;
+	if (count)
+		name_row(&row, &named);
+	return complete(apply, uplink, device, &named, count ? row.timeout_ms : COMPLETED_MS);
+}

@@ -1,0 +1,22 @@
+/* An upgrade/reply: the device accepts or refuses the upgrade that it was sent. */
+#include "store/apply_internal.h"
+
+enum fw_status fw_apply_reply(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
+{
+	struct fw_firmware_ref named;
+	struct fw_task_device row;
+	size_t count = 0;
+	bool again = false;
+	enum fw_status status = fw_device_is_repeated(apply->with.devices, uplink, device, &again);
+
+	if (status == FW_OK)
+		status = fw_apply_row_find(apply, uplink, &named, &row, &count);
+	/* what was sent to this very connection it can only have answered after that: no earlier
+	 * message comes again then */
+	if (status != FW_OK || !count ||
+		(again && row.connection != fw_apply_connection_of(uplink)))
+		return status;
+	return fw_apply_row_step(
+		apply, uplink, &row, uplink->success ? FW_EVENT_ACCEPTED : FW_EVENT_REFUSED);
+}

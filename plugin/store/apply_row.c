@@ -1,0 +1,85 @@
+/* Which row of a task a progress or an upgrade/reply is about, and the step that it takes.
+ *
+ * A message that names its firmware is about the device's row of that firmware. One that names none
+ * is about the only row that was sent since the device last told its version; with several such
+ * rows it is about none. */
+#include "store/apply_internal.h"
+
+/* What the state machine may ask of an uplink. */
+static struct fw_upgrade_input input_of(const struct fw_uplink *uplink)
+{
+	return (struct fw_upgrade_input){.reason = uplink->error_reason,
+		.progress = uplink->progress,
+		.version = uplink->version,
+		.connection = fw_apply_connection_of(uplink)};
+}
+
+enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_task_device *row, enum fw_upgrade_event event)
+{
+	struct fw_upgrade_input input = input_of(uplink);
+	bool was_under_way = row->state == FW_UPGRADE_PROCESSING, changed;
+	enum fw_status status = fw_transition_apply(apply->with.rows, row, event, &input, &changed);
+
+	apply->device_freed |= changed && row->state != FW_UPGRADE_PROCESSING;
+	apply->arrived |= changed && was_under_way && event == FW_EVENT_REPORTED_TARGET;
+	return status;
+}
+
+/* The store may be late: what came before the push may be applied after it. Times that differ by
+ * more than a redelivery can last come from a step of the wall clock, and prove nothing. */
+bool fw_apply_row_said_before(const struct fw_uplink *uplink, const struct fw_task_device *row)
+{
+	return row->state == FW_UPGRADE_PROCESSING && uplink->received_at < row->pushed_at &&
+		row->pushed_at - uplink->received_at < FW_REDELIVERY_MS;
+}
+
+static enum fw_status resolve_firmware(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_firmware_ref *named)
+{
+	bool by_id = uplink->firmware_id.len > 0;
+	struct fw_firmware_ref found;
+	enum fw_status status = fw_apply_firmware_query(apply, uplink->product,
+		by_id ? uplink->firmware_id : uplink->version, by_id, &found);
+
+	if (status == FW_OK)
+		*named = found;
+	else
+		fw_slice_copy(uplink->firmware_id, named->firmware_id, sizeof(named->firmware_id));
+	/* what the message says of itself goes first */
+	if (status != FW_OK || uplink->version.len)
+		fw_slice_copy(uplink->version, named->version, sizeof(named->version));
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+/* The only row that was sent since the device last reported a version. Of several the message may
+ * be about any: the device's next report decides. *count is 0 or 1. */
+static enum fw_status find_only_sent(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_task_device *row, size_t *count)
+{
+	struct fw_task_device found[2];
+	enum fw_status status = fw_task_devices_sent_to_device(
+		apply->with.rows, uplink->product, uplink->device, found, 2, count);
+
+	if (status == FW_OK && *count == 1 && !fw_apply_row_said_before(uplink, &found[0]))
+		*row = found[0];
+	else
+		*count = 0;
+	return status;
+}
+
+enum fw_status fw_apply_row_find(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_firmware_ref *named, struct fw_task_device *row, size_t *count)
+{
+	enum fw_status status;
+
+	*named = (struct fw_firmware_ref){"", ""};
+	*count = 0;
+	if (!uplink->firmware_id.len && !uplink->version.len)
+		return find_only_sent(apply, uplink, row, count);
+	status = resolve_firmware(apply, uplink, named);
+	if (status != FW_OK || !named->firmware_id[0])
+		return status;
+	return fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+		fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
+}

@@ -1,0 +1,81 @@
+/* What follows from the version that a device runs.
+ *
+ * Reports, pulls and completed upgrades each tell that version. It is recorded in table device and
+ * in the history, rows of tasks to that version succeed, and rows of tasks to a version that the
+ * device has passed are canceled. */
+#include "store/apply_internal.h"
+
+enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_uplink *uplink,
+	const struct fw_device *device, struct fw_slice version, bool news)
+{
+	return news
+		? fw_history_version(apply->with.log, uplink, version, fw_slice_of(device->version))
+		: FW_OK;
+}
+
+enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_device *device, struct fw_slice version)
+{
+	bool news = false;
+	enum fw_status status = fw_label_check_judge(apply->with.labels, uplink, device, version);
+
+	if (status == FW_OK)
+		status = fw_device_reported(apply->with.devices, uplink, device, version, &news);
+	return status == FW_OK ? fw_apply_version_log(apply, uplink, device, version, news)
+			       : status;
+}
+
+enum fw_status fw_apply_version_end_reached(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
+{
+	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_firmware_ref named;
+	size_t count = 0;
+	enum fw_status status =
+		fw_apply_firmware_query(apply, uplink->product, version, false, &named);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+		fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_REPORTED_TARGET);
+	return status;
+}
+
+enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
+	const struct fw_uplink *uplink, struct fw_slice version, bool reported)
+{
+	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_task_devices_open_of_device(apply->with.rows, uplink->product,
+		uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		struct fw_task_device *row = &found[i];
+
+		if (fw_slice_equal(fw_slice_of(row->version), version))
+			continue;
+		if (row->newer)
+			status = fw_apply_row_step(apply, uplink, row, FW_EVENT_OVERTAKEN);
+		else if (reported && !fw_apply_row_said_before(uplink, row))
+			status = fw_apply_row_step(apply, uplink, row, FW_EVENT_REPORTED_OTHER);
+		apply->device_freed |= row->state == FW_UPGRADE_WAITING;
+	}
+	return status;
+}
+
+enum fw_status fw_apply_version_forget_sendings(
+	struct fw_apply *apply, const struct fw_uplink *uplink)
+{
+	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	size_t count;
+	enum fw_status status = fw_task_devices_sent_to_device(apply->with.rows, uplink->product,
+		uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (found[i].state != FW_UPGRADE_PROCESSING)
+			status = fw_transition_forget_sending(apply->with.rows, &found[i]);
+	}
+	return status;
+}

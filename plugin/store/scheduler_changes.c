@@ -1,0 +1,113 @@
+/* Carries on what operators changed in the catalog by hand: rows and devices that they added,
+ * continued, stopped or deleted.
+ *
+ * Triggers of the catalog queue each change in the tables task_change and device_change. The queues
+ * are read only when PRAGMA data_version shows that another connection has committed. */
+#include "store/scheduler_internal.h"
+
+enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
+_Static_assert(STATEMENTS == FW_SCHEDULER_CHANGES_STATEMENTS, "as many as struct fw_scheduler has");
+
+static const char *const sql[STATEMENTS] = {
+	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY "
+			"change_id LIMIT ?1",
+	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
+	[CHANGES_WAIT] =
+		"SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
+};
+
+enum fw_status fw_scheduler_changes_prepare(struct fw_scheduler *scheduler, struct fw_error *error)
+{
+	return fw_db_prepare(
+		scheduler->transaction->db, sql, scheduler->changes, STATEMENTS, error);
+}
+
+/* A device that an operator added may be there already. */
+static enum fw_status ask_about_devices(struct fw_scheduler *scheduler)
+{
+	sqlite3_stmt *statement = scheduler->changes[NEW_DEVICES];
+	int64_t last = 0;
+	enum fw_status status;
+
+	fw_db_bind_integer(statement, 1, FW_SCHEDULER_STEP_ROWS);
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		last = sqlite3_column_int64(statement, 0);
+		status = fw_transaction_ask_presence(scheduler->transaction,
+			fw_db_text(statement, 1), fw_db_text(statement, 2), false);
+		if (status != FW_OK)
+			break;
+	}
+	sqlite3_reset(statement);
+	if (status != FW_NOT_FOUND)
+		return status;
+	fw_db_bind_integer(scheduler->changes[FORGET_NEW_DEVICES], 1, last);
+	return fw_db_run(scheduler->changes[FORGET_NEW_DEVICES]);
+}
+
+/* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
+ * next upgrade. */
+static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change)
+{
+	if (!change->product_id[0])
+		return FW_OK;
+	if (change->sweep)
+		return fw_waiting_rows_request(scheduler->waiting_rows,
+			fw_slice_of(change->task_id), fw_slice_of(change->product_id));
+	if (!change->device_id[0])
+		return FW_OK;
+	return fw_scheduler_device(
+		scheduler, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
+}
+
+/* One by one: what follows from a change may take later ones of the same row. */
+static enum fw_status changes_step(struct fw_scheduler *scheduler)
+{
+	struct fw_change change;
+	size_t count = 0;
+	enum fw_status status;
+
+	while ((status = fw_task_events_take_change(scheduler->events, &change)) == FW_OK) {
+		status = handle_change(scheduler, &change);
+		if (status != FW_OK || ++count == FW_SCHEDULER_STEP_ROWS ||
+			!fw_scheduler_has_room(scheduler))
+			return status;
+	}
+	if (status != FW_NOT_FOUND)
+		return status;
+	return count == 0 ? ask_about_devices(scheduler) : FW_OK;
+}
+
+/* Is there anything in the queues? Asked only when another connection has committed something. */
+static enum fw_status changes_wait(struct fw_scheduler *scheduler, bool *waiting)
+{
+	int64_t data_version = 0, any = 0;
+	enum fw_status status = fw_db_integer(
+		scheduler->transaction->db, "PRAGMA data_version", &data_version, NULL);
+
+	*waiting = false;
+	if (status != FW_OK || data_version == scheduler->data_version)
+		return status;
+	status = fw_db_read_integer(scheduler->changes[CHANGES_WAIT], &any);
+	if (status != FW_OK)
+		return status;
+	*waiting = any;
+	if (!any)
+		scheduler->data_version = data_version;
+	return FW_OK;
+}
+
+enum fw_status fw_scheduler_changes_take(struct fw_scheduler *scheduler, bool *more)
+{
+	bool waiting;
+	enum fw_status status = changes_wait(scheduler, &waiting);
+
+	if (status != FW_OK || !waiting || !fw_scheduler_has_room(scheduler))
+		return status;
+	status = fw_transaction_begin(scheduler->transaction);
+	if (status != FW_OK)
+		return status;
+	status = changes_step(scheduler);
+	status = fw_transaction_end(scheduler->transaction, status, 0);
+	*more |= status == FW_OK;
+	return status;
+}

@@ -1,0 +1,125 @@
+/* What one device is sent next: the oldest row that waits for it, if it may be pushed now.
+ *
+ * A device has one upgrade under way at a time. A row is pushed only to a device that is online, or
+ * once to a device of which nobody knows that. A device that came back, or whose upgrade ended, is
+ * first waited for to say what it runs (device.due_at, settles_at), since its report may show that
+ * the push is not needed. */
+#include "store/scheduler_internal.h"
+
+#define ROWS_MAX 32u /* of a device that are looked at, at a time */
+
+static bool may_be_pushed(const struct fw_task_device *row)
+{
+	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
+}
+
+/* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not
+ * tell of connections. What was sent to connection 0 was sent so. */
+static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
+{
+	if (row->online || row->offline)
+		return row->online;
+	return !scheduler->transaction->sees_connections && !row->settles_at &&
+		!(row->sent && row->connection == 0);
+}
+
+/* Steady ms: until when the device is waited for, to say what it runs. */
+static int64_t held_until(const struct fw_task_device *row)
+{
+	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
+}
+
+static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	struct fw_slice product = fw_slice_of(row->product_id),
+			device = fw_slice_of(row->device_id);
+	int64_t until = held_until(row);
+
+	if (!may_hear(scheduler, row))
+		return FW_OK;
+	if (until <= scheduler->transaction->steady_ms)
+		until = fw_push_place(scheduler->pushes, row);
+	if (!until)
+		return fw_transaction_pass_over(
+			scheduler->transaction, fw_push_send(scheduler->pushes, row), "a push");
+	if (until == row->device_due_at)
+		return FW_OK;
+	return fw_transaction_pass_over(scheduler->transaction,
+		fw_device_set_due(scheduler->devices, product, device, until),
+		"what a device waits for");
+}
+
+/* Rows of tasks to a lower version than the device runs end. *ended: some did. */
+static enum fw_status end_overtaken(
+	struct fw_scheduler *scheduler, struct fw_task_device *found, size_t count, bool *ended)
+{
+	enum fw_status status = FW_OK;
+
+	*ended = false;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		bool changed = false;
+
+		if (found[i].state != FW_UPGRADE_WAITING || !found[i].newer)
+			continue;
+		status = fw_transaction_pass_over(scheduler->transaction,
+			fw_transition_apply(
+				scheduler->rows, &found[i], FW_EVENT_OVERTAKEN, NULL, &changed),
+			"a row's end");
+		*ended |= changed;
+	}
+	return status;
+}
+
+enum fw_status fw_scheduler_device(
+	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_task_device found[ROWS_MAX];
+	size_t count = 0;
+	bool ended = true;
+	enum fw_status status = FW_OK;
+
+	fw_scheduler_changed(scheduler);
+	while (status == FW_OK && ended) {
+		status = fw_task_devices_open_of_device(
+			scheduler->rows, product, device, found, ROWS_MAX, &count);
+		if (status == FW_OK)
+			status = end_overtaken(scheduler, found, count, &ended);
+	}
+	if (status != FW_OK || !count || !may_be_pushed(&found[0]) || found[0].newer)
+		return status;
+	return push_when_settled(scheduler, &found[0]);
+}
+
+/* It is there by another connection than the attempt's, and has not answered. */
+static bool is_stranded(const struct fw_task_device *row)
+{
+	return row->state == FW_UPGRADE_PROCESSING && !row->responded_at && row->online &&
+		row->connection != row->device_connection;
+}
+
+/* For long enough? An upgrade's end is waited for only while the device is there. */
+static bool was_waited_for(const struct fw_task_device *row, int64_t now)
+{
+	return row->device_due_at && held_until(row) <= now && (row->online || !row->settles_at);
+}
+
+enum fw_status fw_scheduler_look(
+	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_task_device first;
+	size_t count;
+	enum fw_status status =
+		fw_task_devices_open_of_device(scheduler->rows, product, device, &first, 1, &count);
+
+	if (status != FW_OK || !count)
+		return status;
+	if (was_waited_for(&first, scheduler->transaction->steady_ms)) {
+		status = fw_device_settle(scheduler->devices, product, device);
+		if (status == FW_OK && is_stranded(&first))
+			status = fw_transaction_pass_over(scheduler->transaction,
+				fw_transition_apply(
+					scheduler->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL),
+				"a row's interruption");
+	}
+	return status == FW_OK ? fw_scheduler_device(scheduler, product, device) : status;
+}

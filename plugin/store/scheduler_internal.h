@@ -1,0 +1,48 @@
+/* The scheduler as its own files see it.
+ *
+ *   scheduler.c           life cycle, a round of work, the sweeps
+ *   scheduler_device.c    what one device is sent next
+ *   scheduler_timeouts.c  rows and devices that are due
+ *   scheduler_changes.c   what operators changed */
+#ifndef FW_STORE_SCHEDULER_INTERNAL_H
+#define FW_STORE_SCHEDULER_INTERNAL_H
+
+#include "catalog/db.h"
+#include "store/push.h"
+#include "store/scheduler.h"
+#include "store/transition.h"
+#include "store/waiting_rows.h"
+
+/* rows of one transaction, which keeps it in the tens of milliseconds at worst */
+#define FW_SCHEDULER_STEP_ROWS 128u
+#define FW_SCHEDULER_UNKNOWN_DUE 0 /* next_due: to be asked again */
+#define FW_SCHEDULER_CHANGES_STATEMENTS 3
+
+struct fw_scheduler {
+	struct fw_transaction *transaction;
+	struct fw_task_events *events;
+	struct fw_task_devices *rows;
+	struct fw_devices *devices;
+	sqlite3_stmt *changes[FW_SCHEDULER_CHANGES_STATEMENTS];
+	struct fw_waiting_rows *waiting_rows;
+	struct fw_push *pushes;
+	int64_t next_due;     /* steady ms */
+	int64_t data_version; /* at which task_change was last read */
+};
+
+/* Is there room in this transaction for another row? What operators made of the row before is
+ * announced with it. */
+bool fw_scheduler_has_room(const struct fw_scheduler *scheduler);
+
+/* Reads when the next row or device is due. FW_OK, or an error. */
+enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler);
+/* One transaction, if anything is due: ends what took too long. Sets *more when there is more. */
+enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool *more);
+
+/* Prepares the statements. FW_OK, or an error with a message in `error`. */
+enum fw_status fw_scheduler_changes_prepare(struct fw_scheduler *scheduler, struct fw_error *error);
+/* One transaction, if another connection changed anything: carries some changes on. Sets *more when
+ * there may be more. */
+enum fw_status fw_scheduler_changes_take(struct fw_scheduler *scheduler, bool *more);
+
+#endif

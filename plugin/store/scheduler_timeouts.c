@@ -1,0 +1,123 @@
+/* Rows whose timeout is over, and devices that were waited for long enough.
+ *
+ * No timeout is decided beyond the watermark transaction->heard_ms: until then all that devices
+ * said is in the catalog, so no device is blamed for words that wait in the spool. A row that the
+ * catalog's rules do not let end comes again a minute later, and holds up no other. */
+#include "store/scheduler_internal.h"
+
+#include <stdlib.h>
+
+enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler)
+{
+	int64_t of_rows = 0, of_devices = 0;
+	enum fw_status status = fw_task_devices_next_due(scheduler->rows, &of_rows);
+
+	if (status == FW_OK)
+		status = fw_devices_next_due(scheduler->devices, &of_devices);
+	if (status == FW_OK)
+		scheduler->next_due = of_rows < of_devices ? of_rows : of_devices;
+	return status;
+}
+
+/* Which timeout of the row is over? Before the upgrade timeout there is one for the answer, and one
+ * for a word after its return. */
+static enum fw_upgrade_event due_event(const struct fw_task_device *row)
+{
+	if (row->due_at >= row->pushed_clock + row->timeout_ms)
+		return FW_EVENT_TIMEOUT;
+	return row->responded_at ? FW_EVENT_INTERRUPTED : FW_EVENT_NO_RESPONSE;
+}
+
+static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	struct fw_slice product = fw_slice_of(row->product_id),
+			device = fw_slice_of(row->device_id);
+	enum fw_upgrade_event event = due_event(row);
+	bool had_begun = row->responded_at, changed;
+	enum fw_status status = fw_transition_apply(scheduler->rows, row, event, NULL, &changed);
+
+	/* it may be about to restart */
+	if (status == FW_OK && changed && event == FW_EVENT_TIMEOUT && had_begun)
+		status = fw_device_unsettle(scheduler->devices, product, device);
+	return status == FW_OK && changed ? fw_scheduler_device(scheduler, product, device)
+					  : status;
+}
+
+static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
+{
+	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
+	size_t count = 0;
+	enum fw_status status = found
+		? fw_task_devices_due(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
+		: FW_NOMEM;
+
+	*done = count < FW_SCHEDULER_STEP_ROWS;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		struct fw_task_device row = found[i];
+
+		if (!fw_scheduler_has_room(scheduler)) {
+			*done = false;
+			break;
+		}
+		status = fw_transaction_pass_over(
+			scheduler->transaction, expire(scheduler, &row), "a timeout");
+		/* it was refused, or kept as it was */
+		if (status == FW_OK && row.due_at == found[i].due_at)
+			status = fw_transaction_pass_over(scheduler->transaction,
+				fw_transition_postpone(scheduler->rows, &found[i]), "a timeout");
+	}
+	free(found);
+	return status;
+}
+
+/* Devices that were waited for long enough. */
+static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
+{
+	struct fw_device_name found[FW_SCHEDULER_STEP_ROWS];
+	size_t count;
+	enum fw_status status = fw_devices_due(scheduler->devices, scheduler->transaction->heard_ms,
+		found, FW_SCHEDULER_STEP_ROWS, &count);
+
+	*done = count < FW_SCHEDULER_STEP_ROWS;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		struct fw_slice product = fw_slice_of(found[i].product),
+				device = fw_slice_of(found[i].device);
+
+		if (!fw_scheduler_has_room(scheduler)) {
+			*done = false;
+			break;
+		}
+		/* one whose row an operator's trigger freezes is looked at again and again, and
+		 * holds up no other */
+		status = fw_transaction_pass_over(scheduler->transaction,
+			fw_scheduler_look(scheduler, product, device), "what a device waits for");
+		if (status == FW_OK)
+			status = fw_transaction_pass_over(scheduler->transaction,
+				fw_device_forget_due(scheduler->devices, product, device,
+					scheduler->transaction->heard_ms),
+				"what a device waits for");
+	}
+	return status;
+}
+
+enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool *more)
+{
+	bool rows_done = false, devices_done = false;
+	enum fw_status status = scheduler->next_due == FW_SCHEDULER_UNKNOWN_DUE
+		? fw_scheduler_timeouts_find_next(scheduler)
+		: FW_OK;
+
+	if (status != FW_OK || scheduler->transaction->heard_ms < scheduler->next_due ||
+		!fw_scheduler_has_room(scheduler))
+		return status;
+	status = fw_transaction_begin(scheduler->transaction);
+	if (status != FW_OK)
+		return status;
+	status = expire_step(scheduler, &rows_done);
+	if (status == FW_OK)
+		status = look_step(scheduler, &devices_done);
+	status = fw_transaction_end(scheduler->transaction, status, 0);
+	*more |= status == FW_OK && !(rows_done && devices_done);
+	fw_scheduler_changed(scheduler);
+	return status;
+}

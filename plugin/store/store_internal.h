@@ -1,0 +1,68 @@
+/* The store as its own files see it. For the files store.c and store_*.c only.
+ *
+ *   store.c        its life: start, stop, close; and what the broker's thread may call
+ *   store_open.c   opens the catalog, the parts that work on it, and the spool
+ *   store_work.c   the thread: rounds of jobs, and the pauses between them */
+#ifndef FW_STORE_STORE_INTERNAL_H
+#define FW_STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/apply.h"
+#include "store/device_presence.h"
+#include "store/firmware_files.h"
+#include "store/health.h"
+#include "store/history.h"
+#include "store/ingest.h"
+#include "store/presence_queue.h"
+#include "store/retention.h"
+#include "store/scheduler.h"
+#include "store/store.h"
+#include "store/transaction.h"
+
+struct fw_store {
+	struct fw_store_config config;
+	struct fw_transaction transaction;
+	struct fw_task_events *events;
+	struct fw_task_devices *rows;
+	struct fw_scheduler *scheduler;
+	struct fw_history *log;
+	struct fw_label_check *labels;
+	struct fw_apply *apply;
+	struct fw_devices *devices;
+	struct fw_device_presence *presence;
+	struct fw_firmware_files *files;
+	struct fw_ingest ingest;
+	struct fw_spool *spool;
+	char *spool_prefix; /* of the spool's files: beside the catalog */
+	/* the last number in what was found without a catalog; 0: nothing was */
+	uint64_t set_aside;
+	struct fw_presence_queue *presence_queue;
+	int lock_fd; /* -1: not open */
+
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	bool stop;
+	atomic_bool sleeping; /* set under the lock, read without it */
+
+	/* the store thread's own */
+	struct fw_health health;
+	/* what is done once after the start */
+	bool presence_forgotten, audited;
+	bool busy;         /* there is more to do than to apply uplinks */
+	int64_t next_turn; /* boot ms */
+	struct fw_retention retention;
+};
+
+/* One round of jobs. *more: there is more to do at once. FW_OK, or the error that rolled the last
+ * transaction back: to be tried again later. */
+enum fw_status fw_store_work(struct fw_store *store, bool *more);
+
+/* The store's thread: works until fw_store_stop, then applies what is left for some seconds.
+ * `argument` is the store. NULL. */
+void *fw_store_run(void *argument);
+
+#endif

@@ -1,0 +1,242 @@
+/* Opens the store: the catalog's lock, its schema, the writing connection, the parts that work on
+ * it, and the spool.
+ *
+ * The lock comes first: two writers of one spool would overwrite each other. The spool comes last,
+ * since the catalog knows up to which of its records all is applied. */
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/thread.h"
+#include "catalog/db.h"
+#include "catalog/lock.h"
+#include "catalog/schema.h"
+#include "catalog/vfs.h"
+#include "files/folder.h"
+
+static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
+{
+	int64_t bytes = fw_db_log_bytes(path);
+	bool renamed = true;
+	char *log, *away;
+
+	*aside = bytes > 0;
+	if (bytes <= 0)
+		return bytes == 0 ? FW_OK : FW_NOMEM;
+	if (asprintf(&log, "%s-wal", path) < 0)
+		return FW_NOMEM;
+	if (asprintf(&away, "%s.kept", log) < 0) {
+		free(log);
+		return FW_NOMEM;
+	}
+	if (rename(log, away) != 0) {
+		fw_error_set(error, "cannot rename %s, the log of a catalog that is missing: %s",
+			log, strerror(errno));
+		renamed = false;
+	}
+	free(log);
+	free(away);
+	return renamed ? FW_OK : FW_IO;
+}
+
+/* A missing catalog is made anew, and knows no product. The uplinks that wait for the former
+ * catalog would be passed over, and SQLite would delete that catalog's log: both are renamed, and
+ * kept. */
+static enum fw_status keep_what_waits_for_missing_catalog(
+	struct fw_store *store, struct fw_error *error)
+{
+	const char *path = store->config.options->db_file;
+	struct stat catalog;
+	bool log_aside = false;
+	enum fw_status status;
+
+	if (stat(path, &catalog) == 0 ? catalog.st_size > 0 : errno != ENOENT)
+		return FW_OK;
+	status = fw_spool_quarantine(store->spool_prefix, &store->set_aside, error);
+	if (status == FW_OK)
+		status = set_log_aside(path, &log_aside, error);
+	if (status == FW_OK && (store->set_aside || log_aside))
+		fw_transaction_log(&store->transaction, FW_LOG_WARNING,
+			"the catalog '%s' is missing and made anew; what waited for it is kept in "
+			"'%s-*.kept': to have it applied, stop"
+			" the broker, put the catalog back and take '.kept' off these names (off "
+			"'-wal.kept' for that very catalog only, not for a backup)",
+			path, path);
+	return status;
+}
+
+/* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host
+ * computer". */
+static void tell_remote(struct fw_store *store)
+{
+	const char *path = store->config.options->db_file, *kind = fw_folder_remote_kind(path);
+
+	if (kind)
+		fw_transaction_log(&store->transaction, FW_LOG_WARNING,
+			"the catalog '%s' is on %s: SQLite's log (WAL) needs memory that all who "
+			"open it share, which this may not give,"
+			" and a file damaged there is lost. Put the catalog on a local disk; never "
+			"open it from another machine",
+			path, kind);
+}
+
+static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
+{
+	const struct fw_options *options = store->config.options;
+	enum fw_status status = fw_lock_catalog(options->db_file, &store->lock_fd, error);
+
+	if (status == FW_OK)
+		status = keep_what_waits_for_missing_catalog(store, error);
+	if (status == FW_OK)
+		status = fw_schema_prepare(options->db_file, error);
+	if (status == FW_OK)
+		status = fw_transaction_open(
+			&store->transaction, options->db_file, options->sync_full, error);
+	if (status == FW_OK)
+		tell_remote(store);
+	fw_health_init(&store->health, &store->transaction, options->db_file);
+	return status;
+}
+
+static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
+{
+	uint64_t applied = 0;
+	enum fw_status status =
+		store->set_aside ? fw_transaction_begin(&store->transaction) : FW_OK;
+
+	/* what was set aside may come back, beside what comes now: no number is given twice */
+	if (status == FW_OK && store->set_aside)
+		status = fw_transaction_commit(&store->transaction, store->set_aside);
+	if (status == FW_OK)
+		status = fw_transaction_applied(&store->transaction, &applied, error);
+	if (status == FW_OK)
+		status = fw_spool_open(store->spool_prefix, applied, NULL, &store->spool, error);
+	store->ingest = (struct fw_ingest){.transaction = &store->transaction,
+		.apply = store->apply,
+		.presence = store->presence,
+		.scheduler = store->scheduler,
+		.health = &store->health,
+		.spool = store->spool,
+		.queue = store->presence_queue,
+		.applied = applied};
+	return status;
+}
+
+/* The parts that find and write rows, each of which others build on. */
+static enum fw_status open_rows(struct fw_store *store, struct fw_error *error)
+{
+	struct fw_transaction *transaction = &store->transaction;
+	enum fw_status status = fw_task_events_open(transaction, &store->events, error);
+
+	if (status == FW_OK)
+		status = fw_task_devices_open(transaction, store->events, &store->rows, error);
+	if (status == FW_OK)
+		status = fw_devices_open(transaction, &store->devices, error);
+	if (status == FW_OK)
+		status = fw_history_open(transaction, &store->log, error);
+	if (status == FW_OK)
+		status = fw_label_check_open(transaction, &store->labels, error);
+	return status;
+}
+
+/* What brings about changes: the scheduler, presence and uplinks. */
+static enum fw_status open_rules(struct fw_store *store, struct fw_error *error)
+{
+	struct fw_transaction *transaction = &store->transaction;
+	struct fw_scheduler_parts scheduler = {.transaction = transaction,
+		.events = store->events,
+		.rows = store->rows,
+		.devices = store->devices};
+	struct fw_apply_parts apply = {.transaction = transaction,
+		.rows = store->rows,
+		.devices = store->devices,
+		.log = store->log,
+		.labels = store->labels};
+	enum fw_status status = fw_scheduler_open(&scheduler, &store->scheduler, error);
+
+	if (status == FW_OK)
+		status = fw_device_presence_open(transaction, store->rows, store->devices,
+			store->scheduler, &store->presence, error);
+	apply.presence = store->presence;
+	apply.scheduler = store->scheduler;
+	if (status == FW_OK)
+		status = fw_apply_open(&apply, &store->apply, error);
+	return status;
+}
+
+/* Each part prepares its statements, which fails when a table or a column of the catalog is
+ * missing. */
+static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
+{
+	const char *path = store->config.options->db_file;
+	struct fw_error detail = {""};
+	enum fw_status status = open_rows(store, &detail);
+
+	if (status == FW_OK)
+		status = open_rules(store, &detail);
+	if (status == FW_OK)
+		status = fw_firmware_files_open(&store->transaction, store->config.hosting,
+			store->config.access, &store->files, &detail);
+	if (status == FW_OK)
+		status = fw_retention_init(&store->retention, &store->transaction, store->log,
+			store->files, store->config.options->log_retention_days, &detail);
+	if (status != FW_OK && detail.text[0])
+		fw_error_set(error,
+			"cannot use the catalog '%s': %s. If it is damaged, restore a backup, or "
+			"rescue what can be read with 'sqlite3 %s .dump'",
+			path, detail.text, path);
+	return status;
+}
+
+static void configure_transaction(struct fw_store *store)
+{
+	const struct fw_store_config *config = &store->config;
+	struct fw_transaction *transaction = &store->transaction;
+
+	transaction->outbox = config->outbox;
+	transaction->counters = config->counters;
+	transaction->hosting = config->hosting;
+	transaction->first_connection = config->first_connection;
+	transaction->rate = config->options->connection_rate;
+	transaction->gateways = config->options->identity == FW_IDENTITY_NONE;
+	transaction->untold = true;
+	transaction->sees_connections = config->sees_connections;
+	transaction->closed = config->options->registration == FW_REGISTRATION_CLOSED;
+}
+
+enum fw_status fw_store_open(
+	const struct fw_store_config *config, struct fw_store **out, struct fw_error *error)
+{
+	struct fw_store *store = calloc(1, sizeof(*store));
+	enum fw_status status;
+
+	if (!store)
+		return FW_NOMEM;
+	store->config = *config;
+	if (config->own_table)
+		fw_vfs_here();
+	store->lock_fd = -1;
+	configure_transaction(store);
+	pthread_mutex_init(&store->lock, NULL);
+	fw_cond_init(&store->wake);
+	store->presence_queue = fw_presence_queue_new();
+	if (asprintf(&store->spool_prefix, "%s-spool", config->options->db_file) < 0)
+		store->spool_prefix = NULL;
+	status = store->presence_queue && store->spool_prefix ? open_catalog(store, error)
+							      : FW_NOMEM;
+	if (status == FW_OK)
+		status = open_parts(store, error);
+	if (status == FW_OK)
+		status = open_spool(store, error);
+	if (status != FW_OK) {
+		fw_error_set(error, "cannot open the catalog '%s'", config->options->db_file);
+		fw_store_close(store);
+		return status;
+	}
+	*out = store;
+	return FW_OK;
+}

@@ -1,0 +1,247 @@
+/* The store's thread: rounds of jobs, and the pauses between them.
+ *
+ * A round runs the table of jobs once. Each job opens short transactions of its own and does a part
+ * of what is due, so that none holds up the others. Between two rounds the thread sleeps: until it
+ * is woken when nothing is left, and for some milliseconds otherwise, so that uplinks share a
+ * transaction and an operator's shell finds the catalog free. After an error it waits longer, and
+ * the same work is tried again: what is not committed is still in the spool.
+ *
+ * When the store stops, the uplinks that are left are applied for some seconds; the rest stays in
+ * the spool for the next start. */
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/thread.h"
+#include "store/audit.h"
+
+/* uplinks that come together are applied together: a transaction costs more than a few uplinks */
+#define COALESCE_MS 10
+#define TURN_EVERY_MS 1000 /* while there is always more, an operator gets a turn so often, */
+/* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
+#define TURN_MS 110
+#define IDLE_MS 100  /* how often an idle store looks for operators' changes */
+#define RETRY_MS 50  /* after an error */
+#define STOP_MS 5000 /* for what is left when the broker stops */
+#define FORGET_ROWS 2000
+
+/* Runs one of the small jobs in a transaction of its own. */
+static enum fw_status in_transaction(struct fw_store *store,
+	enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
+{
+	enum fw_status status = fw_transaction_begin(&store->transaction);
+
+	return status == FW_OK ? fw_transaction_end(&store->transaction, job(store, left), 0)
+			       : status;
+}
+
+static enum fw_status forget_some_presence(struct fw_store *store, bool *left)
+{
+	return fw_device_presence_forget(store->presence, FORGET_ROWS, left);
+}
+
+/* A catalog that cannot be read, with a table dropped say, is reported by other jobs. */
+static enum fw_status audit_catalog(struct fw_store *store, bool *left)
+{
+	enum fw_status status = fw_audit(&store->transaction);
+
+	*left = false;
+	return status == FW_NOMEM ? status : FW_OK;
+}
+
+/* The first transactions after a start: presence is unknown. */
+static enum fw_status forget_presence(struct fw_store *store, bool *left)
+{
+	enum fw_status status;
+
+	if (store->presence_forgotten)
+		return FW_OK;
+	status = in_transaction(store, forget_some_presence, left);
+	store->presence_forgotten = status == FW_OK && !*left;
+	return status;
+}
+
+static enum fw_status audit(struct fw_store *store, bool *left)
+{
+	(void)left;
+	if (!store->audited)
+		store->audited = in_transaction(store, audit_catalog, &(bool){false}) == FW_OK;
+	return FW_OK;
+}
+
+static enum fw_status ingest(struct fw_store *store, bool *left)
+{
+	return fw_ingest_work(&store->ingest, left);
+}
+
+static enum fw_status ask_presence(struct fw_store *store, bool *left)
+{
+	return fw_device_presence_work(store->presence, store->presence_queue, left);
+}
+
+static enum fw_status schedule(struct fw_store *store, bool *left)
+{
+	return fw_scheduler_work(store->scheduler, left);
+}
+
+/* Firmware that became ready may be pushed. */
+static enum fw_status verify_files(struct fw_store *store, bool *left)
+{
+	enum fw_status status = fw_firmware_files_work(store->files, left);
+
+	if (*left)
+		fw_scheduler_changed(store->scheduler);
+	return status;
+}
+
+static enum fw_status prune_logs(struct fw_store *store, bool *left)
+{
+	return fw_retention_work(&store->retention, left);
+}
+
+/* The jobs of a round, in their order. A timeout is decided by who was there, so uplinks and
+ * presence come before the scheduler. *left: some of the job is left. */
+static const struct job {
+	enum fw_status (*run)(struct fw_store *store, bool *left);
+	bool first; /* the jobs behind it wait until nothing of it is left */
+	bool busy;  /* what is left of it does not wait for further uplinks */
+} jobs[] = {
+	{.run = forget_presence, .first = true},
+	{.run = audit},
+	{.run = ingest},
+	{.run = ask_presence},
+	{.run = schedule, .busy = true},
+	{.run = verify_files},
+	{.run = prune_logs, .busy = true},
+};
+
+static enum fw_status run_jobs(struct fw_store *store, bool *more)
+{
+	bool busy = false;
+
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+		bool left = false;
+		enum fw_status status = jobs[i].run(store, &left);
+
+		*more |= left;
+		busy |= left && jobs[i].busy;
+		if (status != FW_OK || (left && jobs[i].first))
+			return status;
+	}
+	store->busy = busy;
+	return FW_OK;
+}
+
+enum fw_status fw_store_work(struct fw_store *store, bool *more)
+{
+	enum fw_status status;
+
+	*more = false;
+	fw_health_look(&store->health);
+	fw_firmware_files_guard(store->files);
+	if (store->health.lost)
+		return FW_OK;
+	status = run_jobs(store, more);
+	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
+	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
+	return status;
+}
+
+static int64_t idle_ms(const struct fw_store *store)
+{
+	int64_t due =
+		fw_scheduler_next_due(store->scheduler) - fw_clock_now(&store->transaction.clock);
+
+	return due > 0 && due < IDLE_MS ? due : IDLE_MS;
+}
+
+/* Sleeps until there is something to do; false when the store is to stop. */
+static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
+{
+	struct timespec until = fw_after_ms(ms);
+	int waited = 0;
+	bool stop, woken;
+
+	pthread_mutex_lock(&store->lock);
+	atomic_store(&store->sleeping, wakeable);
+	while (!store->stop && waited != ETIMEDOUT &&
+		!(wakeable && fw_ingest_waits(&store->ingest)))
+		waited = pthread_cond_timedwait(&store->wake, &store->lock, &until);
+	atomic_store(&store->sleeping, false);
+	stop = store->stop;
+	woken = waited != ETIMEDOUT;
+	pthread_mutex_unlock(&store->lock);
+	if (wakeable && woken && !stop) {
+		struct timespec pause = {0, COALESCE_MS * 1000000L};
+
+		nanosleep(&pause, NULL);
+	}
+	return !stop;
+}
+
+static bool idle(struct fw_store *store)
+{
+	bool go_on = sleep_until_work(store, idle_ms(store), true);
+
+	store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
+	return go_on;
+}
+
+/* Work remains. A few uplinks wait COALESCE_MS to share the next transaction. */
+static bool coalesce(struct fw_store *store)
+{
+	if (!store->busy && fw_boot_ms() >= store->next_turn) {
+		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
+		return sleep_until_work(store, TURN_MS, false);
+	}
+	/* even in a hurry an operator must find the catalog free now and then */
+	return sleep_until_work(
+		store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS, false);
+}
+
+static void finish(struct fw_store *store)
+{
+	int64_t until = fw_boot_ms() + STOP_MS;
+	bool more;
+
+	fw_health_look_at_catalog(&store->health);
+	more = !store->health.lost;
+	while (more && fw_boot_ms() < until) {
+		struct timespec pause = {0, RETRY_MS * 1000000L};
+
+		more = false;
+		if (fw_ingest_work(&store->ingest, &more) != FW_OK) {
+			more = true;
+			nanosleep(&pause, NULL);
+		}
+	}
+	/* what was downloaded in the last moment may get lost with a busy catalog */
+	if (!store->health.lost)
+		fw_firmware_files_flush(store->files);
+	if (fw_spool_last(store->spool) > fw_store_applied(store))
+		fw_transaction_log(&store->transaction, FW_LOG_NOTICE,
+			"stopping with uplinks in the spool; they are applied at the next start");
+}
+
+void *fw_store_run(void *argument)
+{
+	struct fw_store *store = argument;
+	bool go_on = true;
+
+	while (go_on) {
+		bool more;
+		enum fw_status status = fw_store_work(store, &more);
+
+		fw_health_note(&store->health, status);
+		fw_spool_suspect(store->spool, status == FW_IO || status == FW_FULL);
+		if (status != FW_OK)
+			go_on = sleep_until_work(store, RETRY_MS, false);
+		else if (more)
+			go_on = coalesce(store);
+		else
+			go_on = idle(store);
+	}
+	finish(store);
+	return NULL;
+}

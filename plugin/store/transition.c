@@ -1,0 +1,267 @@
+/* Carries out a transition of a task's row.
+ *
+ *   facts_of  asks the row what the state machine wants to know of it
+ *   act       does to the row in memory what the transition says
+ *   take_step writes the row, and announces its new state
+ *
+ * A row is written and announced in the same transaction, so an event that is published is never of
+ * a state that the catalog does not have. Events above the rate are not announced: their rows are
+ * marked untold, and announced later as they are then. */
+#include "store/transition.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/task_device_internal.h"
+
+/* after a timeout that the catalog's rules do not let happen */
+#define POSTPONE_MS 60000
+
+static void start_attempt(const struct fw_transaction *transaction, struct fw_task_device *row,
+	const struct fw_upgrade_input *input)
+{
+	row->attempts++;
+	row->pushed_at = transaction->wall_ms;
+	row->pushed_clock = transaction->steady_ms;
+	row->responded_at = row->completed_at = row->interrupted_at = 0;
+	row->progress = 0;
+	row->was_online = row->online;
+	row->sent = true;
+	row->connection = input->connection;
+	row->due_at = transaction->steady_ms + row->timeout_ms;
+	if (row->push && row->response_timeout_ms < row->timeout_ms)
+		row->due_at = transaction->steady_ms + row->response_timeout_ms;
+}
+
+static void resume_attempt(const struct fw_transaction *transaction, struct fw_task_device *row)
+{
+	if (!row->pushed_at)
+		row->pushed_at = transaction->wall_ms;
+	row->pushed_clock = transaction->steady_ms;
+	row->completed_at = 0;
+	row->due_at = transaction->steady_ms + row->timeout_ms;
+}
+
+/* A word of this attempt: the connection by which it came is the attempt's from now on. */
+static void note_response(const struct fw_transaction *transaction, struct fw_task_device *row,
+	const struct fw_upgrade_input *input)
+{
+	if (!row->responded_at)
+		row->responded_at = transaction->wall_ms;
+	if (row->state != FW_UPGRADE_PROCESSING)
+		return;
+	row->due_at = row->pushed_clock + row->timeout_ms;
+	row->sent = true;
+	if (input->connection)
+		row->connection = input->connection;
+}
+
+static void finish(const struct fw_transaction *transaction, struct fw_task_device *row)
+{
+	row->completed_at = transaction->wall_ms;
+	row->due_at = 0;
+	if (row->state == FW_UPGRADE_SUCCESS)
+		row->progress = 100;
+}
+
+/* `reported`: the device has told its version since, so that what was sent is void. */
+static void requeue(struct fw_task_device *row, bool reported)
+{
+	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at =
+		row->completed_at = 0;
+	row->progress = 0;
+	row->sent = row->sent && !reported;
+}
+
+static void watch(const struct fw_transaction *transaction, struct fw_task_device *row)
+{
+	int64_t until = transaction->steady_ms + row->response_timeout_ms;
+
+	if (until < row->due_at)
+		row->due_at = until;
+}
+
+/* What was sent while nobody knew whether the device is there, or by an earlier run of the broker,
+ * may never have reached it: that is not the device's doing. */
+static bool counts_interruption(
+	const struct fw_transaction *transaction, const struct fw_task_device *row)
+{
+	return row->connection != 0 && row->pushed_clock >= transaction->started_ms;
+}
+
+/* Did the message come by another connection than the attempt's? A device with several: who
+ * answered goes on as long as its connection stands, whatever the others say; who did not is sent
+ * it again by one that came later. */
+static bool is_elsewhere(const struct fw_task_device *row, int64_t connection, bool stands)
+{
+	return connection && connection != row->connection &&
+		(!stands || (!row->responded_at && connection > row->connection));
+}
+
+static unsigned facts_of(const struct fw_transaction *transaction, const struct fw_task_device *row,
+	const struct fw_upgrade_input *input)
+{
+	bool stands = row->online &&
+		fw_task_device_connection_stands(
+			row->connection, row->device_oldest, row->device_connection);
+	bool elsewhere = is_elsewhere(row, input->connection, stands);
+	bool present = stands && row->pushed_clock >= transaction->presence_complete_since_ms;
+	bool used_up = counts_interruption(transaction, row) &&
+		row->interruptions + 1 >= row->attempt_limit;
+
+	return (row->push ? FW_FACT_PUSH : 0u) | (row->failed_by_device ? FW_FACT_BY_DEVICE : 0u) |
+		(present ? FW_FACT_PRESENT : 0u) | (row->progress == 100 ? FW_FACT_SAID_DONE : 0u) |
+		(row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
+		(used_up ? FW_FACT_USED_UP : 0u) | (row->downgrade ? FW_FACT_DOWNGRADE : 0u) |
+		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u);
+}
+
+static void act(const struct fw_transaction *transaction, struct fw_task_device *row,
+	const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, bool reported)
+{
+	if ((step->actions & FW_ACT_COUNT) && counts_interruption(transaction, row))
+		row->interruptions++;
+	if (step->actions & FW_ACT_START)
+		start_attempt(transaction, row, input);
+	if (step->actions & FW_ACT_RESUME)
+		resume_attempt(transaction, row);
+	if (step->actions & FW_ACT_RESPONDED)
+		note_response(transaction, row, input);
+	if ((step->actions & FW_ACT_PROGRESS) && input->progress > row->progress)
+		row->progress = input->progress;
+	if (step->actions & FW_ACT_WATCH)
+		watch(transaction, row);
+	if (step->actions & FW_ACT_REQUEUE)
+		requeue(row, reported);
+	if (step->actions & FW_ACT_FINISH)
+		finish(transaction, row);
+	row->failure = step->failure;
+	row->failed_by_device =
+		step->failure == FW_FAILURE_DEVICE || step->failure == FW_FAILURE_REFUSED;
+	/* a last word: nothing that comes late can be meant for another upgrade */
+	if (row->failed_by_device || row->state == FW_UPGRADE_SUCCESS)
+		row->sent = false;
+}
+
+/* The broker's reason or the device's own; empty when the row has none (any more). */
+static struct fw_slice reason_of(const struct fw_task_device *row,
+	const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, char *buffer,
+	size_t size)
+{
+	struct fw_slice version =
+		input->version.len ? input->version : fw_slice_of(row->device_version);
+	const char *connection = step->reason ? strchr(step->reason, '%') : NULL;
+	int len;
+
+	if (!step->reason && step->state != FW_UPGRADE_FAILED)
+		return (struct fw_slice){NULL, 0};
+	if (!step->reason)
+		return input->reason.len ? input->reason : FW_SLICE("the device gave no reason");
+	if (!connection)
+		return fw_slice_of(step->reason);
+	if (connection[1] == 'd')
+		len = snprintf(buffer, size, "%.*s%lld%s", (int)(connection - step->reason),
+			step->reason, (long long)row->interruptions, connection + 2);
+	else
+		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(connection - step->reason),
+			step->reason, (int)version.len, version.at, connection + 2);
+	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
+}
+
+static enum fw_status announce(
+	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
+{
+	char *copy = reason.len ? strndup(reason.at, reason.len) : NULL;
+	struct fw_task_event notice = {.task_id = row->task_id,
+		.device_id = row->device_id,
+		.product_id = row->product_id,
+		.firmware_id = row->firmware_id,
+		.state = row->state,
+		.progress = row->progress,
+		.reason = copy};
+	enum fw_status status = FW_NOMEM;
+
+	if (copy || !reason.len)
+		status = fw_task_events_tell(rows->events, &notice);
+	free(copy);
+	return status;
+}
+
+/* One step of the table; *moved: it was written, and the state is another one now. */
+static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_device *row,
+	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *moved)
+{
+	struct fw_upgrade_step step =
+		fw_state_machine_step(row->state, event, facts_of(rows->transaction, row, input));
+	const struct fw_task_device before = *row;
+	char buffer[FW_VERSION_BUFFER + 64];
+	struct fw_task_device_change change;
+	enum fw_status status;
+
+	*moved = false;
+	if (!step.legal)
+		return FW_OK;
+	row->state = step.state;
+	if (step.state != before.state)
+		row->untold = !fw_task_events_may_tell(rows->events);
+	act(rows->transaction, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
+	change = (struct fw_task_device_change){
+		.reason_set = step.state != before.state || step.failure != before.failure,
+		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)),
+		.from_version_set = step.actions & FW_ACT_START};
+	status = fw_task_devices_write(rows, row, &change);
+	if (status != FW_OK)
+		*row = before;
+	if (status != FW_OK || step.state == before.state)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	*moved = true;
+	rows->transaction->untold |= row->untold;
+	return row->untold ? FW_OK : announce(rows, row, change.reason);
+}
+
+enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_device *row,
+	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed)
+{
+	static const struct fw_upgrade_input nothing;
+	bool moved, stopped;
+	enum fw_status status = take_step(rows, row, event, input ? input : &nothing, &moved);
+
+	/* a stopped task has no waiting rows */
+	if (status == FW_OK && moved && row->state == FW_UPGRADE_WAITING && !row->task_running)
+		status = take_step(rows, row, FW_EVENT_STOP, &nothing, &stopped);
+	if (changed)
+		*changed = moved;
+	return status;
+}
+
+static enum fw_status write_times(struct fw_task_devices *rows, const struct fw_task_device *row)
+{
+	enum fw_status status =
+		fw_task_devices_write(rows, row, &(struct fw_task_device_change){0});
+
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_transition_interrupted(struct fw_task_devices *rows, struct fw_task_device *row)
+{
+	if (row->state != FW_UPGRADE_PROCESSING || row->interrupted_at)
+		return FW_OK;
+	row->interrupted_at = rows->transaction->wall_ms;
+	return write_times(rows, row);
+}
+
+enum fw_status fw_transition_forget_sending(
+	struct fw_task_devices *rows, struct fw_task_device *row)
+{
+	if (!row->sent)
+		return FW_OK;
+	row->sent = false;
+	return write_times(rows, row);
+}
+
+enum fw_status fw_transition_postpone(struct fw_task_devices *rows, struct fw_task_device *row)
+{
+	row->due_at = rows->transaction->steady_ms + POSTPONE_MS;
+	return write_times(rows, row);
+}

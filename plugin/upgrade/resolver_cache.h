@@ -1,0 +1,54 @@
+/* The resolver's cache of what the catalog says of products and firmware. For resolver.c only. */
+#ifndef FW_UPGRADE_RESOLVER_CACHE_H
+#define FW_UPGRADE_RESOLVER_CACHE_H
+
+#include "base/table.h"
+#include "upgrade/resolver.h"
+
+/* What nearly every pull of a product asks, kept with the product: with thousands of products each
+ * look-up saved is memory not waited for. */
+struct fw_resolver_shortcut {
+	bool has_latest;
+	const struct fw_firmware *latest; /* NULL: there is none */
+	size_t version_len;               /* of the current version asked for last; 0: none yet */
+	char version[32];
+	int64_t order; /* of that version, 0: not in the catalog */
+};
+
+struct fw_resolver_entry {
+	enum fw_status status; /* FW_OK or FW_NOT_FOUND */
+	struct fw_product product;
+	struct fw_resolver_shortcut shortcut; /* of a product */
+	struct fw_firmware *firmware;
+};
+
+struct fw_resolver_question {
+	char kind; /* 'p' product, 'v' firmware by version, 'l' the latest, 'n' the next above */
+	struct fw_slice product;
+	struct fw_slice version; /* 'v' */
+	int64_t order;           /* 'n' */
+};
+
+struct fw_resolver_cache {
+	const struct fw_resolver_source *source;
+	struct fw_table *known, *unknown;
+	struct fw_retired retired;
+	uint64_t generation; /* of what is cached */
+};
+
+/* `source` is borrowed. FW_OK or FW_NOMEM; to be closed in both cases. */
+enum fw_status fw_resolver_cache_init(
+	struct fw_resolver_cache *cache, const struct fw_resolver_source *source);
+void fw_resolver_cache_close(struct fw_resolver_cache *cache);
+
+/* At the beginning of each answer: drops what the catalog has changed since. What is found after it
+ * is not freed until the next one. FW_OK, or the source's error. */
+enum fw_status fw_resolver_cache_refresh(struct fw_resolver_cache *cache);
+
+/* In *out the cached entry, whatever its status. FW_OK, FW_INVALID, FW_NOMEM, or the source's
+ * error.
+ */
+enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
+	const struct fw_resolver_question *question, struct fw_resolver_entry **out);
+
+#endif
