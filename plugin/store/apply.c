@@ -38,6 +38,8 @@ struct fw_apply {
 	/* the uplink under way may be what the device's next push waits for: it gets its turn
 	 * behind it */
 	bool look;
+	/* of one device, for the function under way: on the stack they would fill a small one */
+	struct fw_task_device found[ROWS_MAX];
 };
 
 enum fw_status fw_apply_open(
@@ -161,7 +163,7 @@ static enum fw_status query_firmware(struct fw_apply *apply, struct fw_slice pro
 static enum fw_status end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = apply->found;
 	struct fw_firmware_ref named;
 	size_t count = 0;
 	enum fw_status status = query_firmware(apply, uplink->product, version, false, &named);
@@ -189,7 +191,7 @@ static bool was_said_before(const struct fw_uplink *uplink, const struct fw_task
 static enum fw_status review_others(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_slice version, bool reported)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = apply->found;
 	size_t count;
 	enum fw_status status = fw_task_devices_open_of_device(
 		apply->with.rows, uplink->product, uplink->device, found, ROWS_MAX, &count);
@@ -212,7 +214,7 @@ static enum fw_status review_others(struct fw_apply *apply, const struct fw_upli
  * row any more. */
 static enum fw_status forget_sendings(struct fw_apply *apply, const struct fw_uplink *uplink)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = apply->found;
 	size_t count;
 	enum fw_status status = fw_task_devices_sent_to_device(
 		apply->with.rows, uplink->product, uplink->device, found, ROWS_MAX, &count);
@@ -441,7 +443,7 @@ static enum fw_status apply_version_of_pull(
  * a running task, if no other upgrade is under way. */
 static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink *uplink)
 {
-	struct fw_task_device found[ROWS_MAX], first = {.progress = 0};
+	struct fw_task_device *found = apply->found, first = {.progress = 0};
 	size_t count = 0, open = 0;
 	enum fw_status status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
 		uplink->firmware_id, uplink->device, found, ROWS_MAX, &count);

@@ -111,7 +111,7 @@ static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_re
 	}
 	pull_dedup->connection = header[0];
 	pull_dedup->former = header[1];
-	pull_dedup->here = header[2];
+	pull_dedup->here = (size_t)header[2];
 	memcpy(pull_dedup->digests, (const char *)blob + sizeof(header),
 		pull_dedup->count * sizeof(uint64_t));
 }

@@ -16,8 +16,8 @@
 enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
-	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY "
-			"change_id LIMIT ?1",
+	[NEW_DEVICES] = ("SELECT change_id, product_id, device_id FROM device_change ORDER BY "
+			 "change_id LIMIT ?1"),
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] =
 		"SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",
@@ -33,6 +33,8 @@ struct fw_scheduler {
 	struct fw_push *pushes;
 	int64_t next_due;     /* steady ms */
 	int64_t data_version; /* at which task_change was last read */
+	/* of one device, for the function under way: on the stack they would fill a small one */
+	struct fw_task_device found[ROWS_MAX];
 };
 
 static enum fw_status find_next_due(struct fw_scheduler *scheduler)
@@ -153,7 +155,7 @@ static enum fw_status end_overtaken(
 enum fw_status fw_scheduler_device(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = scheduler->found;
 	size_t count = 0;
 	bool ended = true;
 	enum fw_status status = FW_OK;
