@@ -34,6 +34,8 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 #include "store/store.c"
 #undef fw_store_start
 
+#include <sys/types.h>
+
 #include "base/io_thread.h"
 
 /* Threads that stand behind the broker's would wait for a free core each time they end. */
