@@ -7,6 +7,9 @@
 
 #include "base/fw.h"
 
+/* Bytes of stack of each thread: musl gives 128 KiB, glibc what `ulimit -s` says. */
+#define FW_THREAD_STACK ((size_t)1024 * 1024)
+
 /* Starts a thread with all signals blocked: they are for the broker's own. `purpose` is for the
  * sentence in `error`, such as "reads chunks". FW_OK or FW_FAILED. Any thread. */
 enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,

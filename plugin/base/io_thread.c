@@ -2,11 +2,16 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
 
 #include "base/thread.h"
+
+#ifndef FW_HAS_CLOSE_RANGE
+#define close_range(first, last, flags) syscall(SYS_close_range, first, last, flags)
+#endif
 
 #define FIRST_CLOSED 3u /* standard output and error stay */
 

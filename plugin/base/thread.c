@@ -12,13 +12,17 @@
 enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
 	const char *purpose, struct fw_error *error)
 {
+	pthread_attr_t attributes;
 	sigset_t all, before;
 	int code;
 
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, FW_THREAD_STACK);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(thread, NULL, run, context);
+	code = pthread_create(thread, &attributes, run, context);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
 	if (code == 0)
 		return FW_OK;
 	fw_error_set(error, "cannot start the thread that %s: %s", purpose, strerror(code));

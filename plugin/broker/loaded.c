@@ -18,17 +18,20 @@ static bool is_plugin(const char *path)
 
 bool fw_loaded_another(const void *own)
 {
-	struct link_map *library;
-	void *map = NULL;
+	void *program = dlopen(NULL, RTLD_LAZY);
+	struct link_map *library = NULL;
+	bool found = false;
 	Dl_info info;
 
-	if (!dladdr1(own, &info, &map, RTLD_DL_LINKMAP) || !map)
-		return true;
-	for (library = map; library->l_prev; library = library->l_prev)
-		;
-	for (; library; library = library->l_next) {
-		if (library != map && library->l_name[0] && is_plugin(library->l_name))
-			return true;
+	if (!program || !dladdr(own, &info) || dlinfo(program, RTLD_DI_LINKMAP, &library) != 0)
+		found = true;
+	/* the program is the first of the list */
+	for (; library && !found; library = library->l_next) {
+		bool is_own = library->l_addr == (ElfW(Addr))info.dli_fbase;
+
+		found = !is_own && library->l_name[0] && is_plugin(library->l_name);
 	}
-	return false;
+	if (program)
+		dlclose(program);
+	return found;
 }

@@ -6,6 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef sigev_notify_thread_id /* glibc */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
 #define SOON_NS 1000000
 #define AGAIN_NS 10000000 /* the first one may come before the thread sleeps */
 
@@ -34,8 +38,9 @@ static bool take_signal(struct sigaction *before)
 
 struct fw_wakeup *fw_wakeup_new(void)
 {
-	struct sigevent event = {
-		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG, ._sigev_un._tid = gettid()};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = SIGURG,
+		.sigev_notify_thread_id = gettid()};
 	struct fw_wakeup *wakeup = calloc(1, sizeof(*wakeup));
 
 	if (!wakeup)

@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 #define THREADS 3u
 #define CONNECTIONS_MOST 2048u
 #define TIMEOUT_SECONDS 30u
@@ -117,12 +119,12 @@ static enum fw_status start_daemon(struct fw_http *http, int socket, struct fw_e
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, fw_http_admit, http,
 		fw_http_on_request, http, MHD_OPTION_LISTEN_SOCKET, socket,
-		MHD_OPTION_THREAD_POOL_SIZE, THREADS, MHD_OPTION_CONNECTION_LIMIT,
-		config->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)MEMORY_OF_CONNECTION, MHD_OPTION_URI_LOG_CALLBACK, fw_http_on_uri, http,
-		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-		fw_http_on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, fw_http_on_completed,
-		http, MHD_OPTION_END);
+		MHD_OPTION_THREAD_POOL_SIZE, THREADS, MHD_OPTION_THREAD_STACK_SIZE, FW_THREAD_STACK,
+		MHD_OPTION_CONNECTION_LIMIT, config->connections,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_OF_CONNECTION,
+		MHD_OPTION_URI_LOG_CALLBACK, fw_http_on_uri, http, MHD_OPTION_UNESCAPE_CALLBACK,
+		leave_escaped, NULL, MHD_OPTION_NOTIFY_CONNECTION, fw_http_on_connection, http,
+		MHD_OPTION_NOTIFY_COMPLETED, fw_http_on_completed, http, MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!daemon)
 		return refuse_listen(config->listen,

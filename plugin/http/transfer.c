@@ -40,11 +40,13 @@ static bool ask_kernel(struct fw_http *http, int socket, uint64_t *bytes)
 	return *bytes > 0;
 }
 
-static uint64_t queued(int socket, unsigned long which)
+/* Bytes that the peer has not acknowledged, or of these those that were never sent. */
+static uint64_t queued(int socket, bool unsent)
 {
 	int bytes = 0;
+	int result = unsent ? ioctl(socket, SIOCOUTQNSD, &bytes) : ioctl(socket, SIOCOUTQ, &bytes);
 
-	return ioctl(socket, which, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+	return result == 0 && bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 /* Tells of one piece of the file. `first` says that it is the first word of the transfer. */
@@ -114,8 +116,8 @@ static int64_t sent(struct fw_http *http, const struct fw_http_transfer *transfe
 
 	if (!ask_kernel(http, socket, &acked))
 		return transfer->told;
-	waiting = queued(socket, SIOCOUTQ);
-	unsent = queued(socket, SIOCOUTQNSD);
+	waiting = queued(socket, false);
+	unsent = queued(socket, true);
 	return body_of(transfer, acked + waiting - (unsent < waiting ? unsent : waiting));
 }
 
@@ -124,7 +126,7 @@ void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *trans
 	static const struct fw_http_range_of nothing = {0, 0};
 
 	ask_kernel(http, socket, &transfer->before);
-	transfer->before += queued(socket, SIOCOUTQ);
+	transfer->before += queued(socket, false);
 	transfer->window_at = fw_boot_ms();
 	fw_count(http->config.counters, FW_COUNT_DOWNLOADS_BEGUN);
 	tell_piece(http, transfer, &nothing, true);

@@ -29,12 +29,18 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 
 void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence)
 {
+	static const enum fw_counter counters[FW_PULL_CODES] = {
+		[FW_PULL_BAD_REQUEST] = FW_COUNT_PULLS_BAD_REQUEST,
+		[FW_PULL_UNKNOWN_PRODUCT] = FW_COUNT_PULLS_UNKNOWN_PRODUCT,
+		[FW_PULL_FIRMWARE_DISABLED] = FW_COUNT_PULLS_FIRMWARE_DISABLED,
+		[FW_PULL_VERSION_NOT_FOUND] = FW_COUNT_PULLS_VERSION_NOT_FOUND,
+		[FW_PULL_NO_UPDATE] = FW_COUNT_PULLS_NO_UPDATE,
+	};
 	size_t len = 0;
 	char *payload = fw_message_write_pull_failure(
 		code, sentence, request->now, request->message.message_id, &len);
 
-	fw_count(&request->service->counters,
-		(enum fw_counter)(FW_COUNT_PULLS_BAD_REQUEST + code - FW_PULL_BAD_REQUEST));
+	fw_count(&request->service->counters, counters[code]);
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);
 }
 

@@ -6,6 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE /* musl */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define PAGE 4096u
 /* bytes of the file: what a crash leaves behind the last record are zeros */
 #define GROWTH (128u * 1024)

@@ -111,7 +111,7 @@ static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_re
 	}
 	recent->connection = header[0];
 	recent->former = header[1];
-	recent->here = header[2];
+	recent->here = (size_t)header[2];
 	memcpy(recent->digests, (const char *)blob + sizeof(header),
 		recent->count * sizeof(uint64_t));
 }

@@ -16,7 +16,7 @@
  * the one before it: only these may be delivered again (MQTT 5, section 4.4). */
 struct fw_device_recent {
 	uint64_t connection, former; /* of this run of the broker or an earlier one */
-	uint64_t here;               /* how many of the digests came by the last connection */
+	size_t here;                 /* how many of the digests came by the last connection */
 	uint64_t digests[FW_DEVICE_RECENT_MAX];
 	size_t count;
 };

@@ -36,6 +36,8 @@ struct fw_device_presence {
 	sqlite3_stmt *statements[STATEMENTS];
 	bool asking; /* about all devices, because an event was lost */
 	struct asked asked;
+	/* of one device, for the function under way: on the stack they would fill a small one */
+	struct fw_task_device found[ROWS_MAX];
 };
 
 enum fw_status fw_device_presence_open(struct fw_transaction *transaction,
@@ -84,7 +86,7 @@ static bool was_dead(const struct fw_device_presence *presence, const struct fw_
 static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product,
 	struct fw_slice device, int64_t ended, int64_t heard_clock)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = presence->found;
 	size_t count;
 	enum fw_status status = fw_task_devices_sent_to_device(
 		presence->rows, product, device, found, ROWS_MAX, &count);
@@ -109,7 +111,7 @@ static bool wants(const struct fw_task_device *row, const struct fw_arrival *arr
 static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw_slice product,
 	struct fw_slice device, const struct fw_arrival *arrival, bool *wanted)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = presence->found;
 	size_t count;
 	enum fw_status status = fw_task_devices_open_of_device(
 		presence->rows, product, device, found, ROWS_MAX, &count);
@@ -157,7 +159,7 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 static enum fw_status interrupt_rows(
 	struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = presence->found;
 	size_t count;
 	enum fw_status status = fw_task_devices_open_of_device(
 		presence->rows, product, device, found, ROWS_MAX, &count);

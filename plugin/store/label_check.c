@@ -24,8 +24,8 @@ static const char *const sql[STATEMENTS] = {
 		  "excluded.from_version, label = excluded.label,"
 		  " times = times + 1, at = excluded.at RETURNING times",
 	[FORGET] = "DELETE FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
-	[SET_OFFER] = "UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, "
-		      "offer_completed = 0" OF_DEVICE,
+	[SET_OFFER] = ("UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, "
+		       "offer_completed = 0" OF_DEVICE),
 	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
 };
 

@@ -9,8 +9,8 @@ enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 _Static_assert(STATEMENTS == FW_SCHEDULER_CHANGES_STATEMENTS, "as many as struct fw_scheduler has");
 
 static const char *const sql[STATEMENTS] = {
-	[NEW_DEVICES] = "SELECT change_id, product_id, device_id FROM device_change ORDER BY "
-			"change_id LIMIT ?1",
+	[NEW_DEVICES] = ("SELECT change_id, product_id, device_id FROM device_change ORDER BY "
+			 "change_id LIMIT ?1"),
 	[FORGET_NEW_DEVICES] = "DELETE FROM device_change WHERE change_id <= ?1",
 	[CHANGES_WAIT] =
 		"SELECT EXISTS (SELECT 1 FROM task_change) OR EXISTS (SELECT 1 FROM device_change)",

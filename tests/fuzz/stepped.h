@@ -35,6 +35,8 @@ enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 #undef fw_store_start
 #include "store/store_internal.h"
 
+#include <sys/types.h>
+
 #include "base/io_thread.h"
 
 /* Threads that stand behind the broker's would wait for a free core each time they end. */

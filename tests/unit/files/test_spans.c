@@ -67,7 +67,7 @@ static void test_bound(void **state)
 static void test_random(void **state)
 {
 	struct fw_span many[200];
-	char map[400] = {0};
+	unsigned char map[400] = {0};
 	size_t all = 0;
 
 	(void)state;
@@ -95,7 +95,7 @@ static void test_random(void **state)
 				size_t set = 0;
 
 				for (size_t k = 0; k < sizeof(map); k++)
-					set += (size_t)map[k];
+					set += map[k];
 				assert_int_equal(bytes, set);
 			}
 		}

@@ -40,8 +40,8 @@ static void test_failed_conditions(void **state)
 		"-r 10-19 -H 'If-Match: \"x\"'", "-I -H 'If-Match: \"x\"'",
 		"-r 3000000- -H 'If-Match: \"x\"'",
 		"-H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT'",
-		"-r 10-19 -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' -H 'If-Range: "
-		"\"x\"'"};
+		("-r 10-19 -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' -H 'If-Range: "
+		 "\"x\"'")};
 	uint64_t refused = fw_count_get(&counters, FW_COUNT_DOWNLOADS_REFUSED);
 
 	(void)state;

@@ -49,8 +49,8 @@ static inline enum fw_status parse(enum fw_topic_kind kind, const char *payload)
 /* The payload is refused, with a message that says `about`. */
 static void refused(enum fw_topic_kind kind, const char *payload, const char *about)
 {
-	if (parse(kind, payload) != FW_INVALID)
-		fail_msg("accepted: %s", payload);
+	if (parse(kind, payload) != FW_INVALID || !why)
+		fail_msg("accepted, or refused without a reason: %s", payload);
 	if (!strstr(why, about))
 		fail_msg("%s: said '%s', not about '%s'", payload, why, about);
 }

@@ -12,7 +12,9 @@ struct dirent *readdir(DIR *dir)
 {
 	struct dirent *(*system_readdir)(DIR * dir);
 
-	*(void **)&system_readdir = dlsym(RTLD_NEXT, "readdir");
+	/* on 32 bits the one with a 64-bit off_t has another name */
+	*(void **)&system_readdir =
+		dlsym(RTLD_NEXT, sizeof(off_t) > sizeof(long) ? "readdir64" : "readdir");
 	if (!folder_fails)
 		return system_readdir(dir);
 	errno = EIO;

@@ -341,7 +341,7 @@ static void *write_many(void *argument)
 	uint64_t sequence;
 
 	for (uint64_t i = 1; i <= THREADED; i++) {
-		size_t fill = i % sizeof(record.fill);
+		size_t fill = (size_t)(i % sizeof(record.fill));
 
 		record.number = i;
 		memset(record.fill, (int)(i & 0xff), fill);
