@@ -131,10 +131,9 @@ static void no_more_rows_are_found_than_asked_for(void **state)
 
 static void a_push_begins_an_attempt(void **state)
 {
-	struct fw_task_device row;
+	struct fw_task_device row = pushed_row();
 
 	(void)state;
-	pushed_row();
 	commit();
 	assert_int_equal(row.state, FW_UPGRADE_PROCESSING);
 	assert_rows("SELECT state, attempts, progress, connection, was_online, from_version, "
@@ -310,10 +309,9 @@ static void what_the_table_does_not_have_changes_nothing(void **state)
 
 static void an_operators_trigger_may_keep_a_row_as_it_is(void **state)
 {
-	struct fw_task_device row;
+	struct fw_task_device row = pushed_row();
 
 	(void)state;
-	pushed_row();
 	commit();
 	operate("CREATE TRIGGER keep BEFORE UPDATE OF state ON task_device BEGIN SELECT "
 		"RAISE(IGNORE); END");
@@ -328,10 +326,9 @@ static void an_operators_trigger_may_keep_a_row_as_it_is(void **state)
 
 static void an_operators_trigger_may_refuse_a_step(void **state)
 {
-	struct fw_task_device row;
+	struct fw_task_device row = pushed_row();
 
 	(void)state;
-	pushed_row();
 	commit();
 	operate("CREATE TRIGGER refuse BEFORE UPDATE OF state ON task_device BEGIN SELECT "
 		"RAISE(ABORT, 'not now'); END");
