@@ -31,8 +31,8 @@ void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_
 /* Any thread that owns the clock. */
 int64_t fw_clock_now(const struct fw_clock *clock);
 
-#define FW_CLOCK_SLACK_MS INT64_C(3600000) /* a wall clock that is off by less is set, not wrong   \
-					    */
+/* a wall clock that is off by less is set, not wrong */
+#define FW_CLOCK_SLACK_MS INT64_C(3600000)
 
 /* How far the wall clock is believed, for what cannot be undone. It is followed while it goes as
  * the steady clock does. What is ahead must have stayed so for long, what is behind for an hour,

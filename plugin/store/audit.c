@@ -1,3 +1,8 @@
+/* Tries texts of an older catalog on the rules of this one, and logs what they refuse.
+ *
+ * Each text with unusual bytes is inserted into a table whose triggers check it and keep
+ * nothing. The log has one line a kind of text: how many, the first of them, and the statement that
+ * mends it. */
 #include "store/audit.h"
 
 #include <stdio.h>

@@ -1,3 +1,10 @@
+/* The rows of table device.
+ *
+ * due_at is when the scheduler looks at the device again, settles_at until when its report is
+ * waited for. A report ends both. recent_messages holds the digests of the messages that the device
+ * may deliver again: those of its last two connections, newest first, behind a header of three
+ * numbers.
+ */
 #include "store/device.h"
 
 #include <stdlib.h>

@@ -1,3 +1,12 @@
+/* Who is online, in table device, and what follows for the rows of its tasks.
+ *
+ * After a start of the broker presence is unknown. A device that comes is online by a connection;
+ * what was sent to an earlier connection and not answered is sent again. A device that goes leaves
+ * a note on its rows under way. A response timeout that a dead connection brought about is taken
+ * back.
+ *
+ * When the queue lost an event, the broker's thread is asked about every device, some at a time.
+ * Its answers come by the queue too, so each device ends up as it is. */
 #include "store/device_presence.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/* Watches the catalog's file, its log, the spool, and how the rounds of work go.
+ *
+ * Each condition has a mark that says whether it was logged: a line when it begins, none while it
+ * lasts, and for an error one when it is over. A lock that another connection holds is logged when
+ * it lasts; any other error at once. */
 #include "store/health.h"
 
 #include "catalog/db.h"

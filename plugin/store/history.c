@@ -1,3 +1,9 @@
+/* The logs of what devices said, and whether a progress was in them before.
+ *
+ * QoS 1 delivers a message again when its acknowledgement was lost. A progress with a time of its
+ * own is a redelivery of any equal one. Without a time it is one only of an equal progress that
+ * came by an earlier connection, and not long ago. For that the log_id from which on a connection
+ * has written is remembered, for a bounded number of connections. */
 #include "store/history.h"
 
 #include <stdlib.h>

@@ -1,3 +1,9 @@
+/* Firmware whose image names itself otherwise than the catalog does.
+ *
+ * Life of an offer: a pull is offered firmware, which is noted in the device's row. The next
+ * version that the device tells is compared with the catalog's. The same version ends the offer and
+ * clears the count; another one counts once. At FW_LABEL_CHECK_TIMES the resolver stops offering
+ * that firmware to that device, until its version or the catalog changes. */
 #include "store/label_check.h"
 
 #include <stdlib.h>

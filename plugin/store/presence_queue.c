@@ -1,3 +1,9 @@
+/* The queue of presence between two threads, as two lists.
+ *
+ * The broker's thread appends to `arrived` under the lock. The store's thread moves that list to
+ * the end of `taken`, which is its own, and drops events from there once they are in the catalog.
+ * So an event of a transaction that is rolled back is still at hand. A full queue loses the new
+ * event and remembers that one was lost. */
 #include "store/presence_queue.h"
 
 #include <pthread.h>

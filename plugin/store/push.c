@@ -1,3 +1,9 @@
+/* Sends the offer of a firmware to a device, for a waiting row.
+ *
+ * The row is written before the message is queued, in one transaction: a push that is published is
+ * always recorded. Firmware is read once in a transaction, since all rows of a task offer the same.
+ * A connection that may be that of a gateway has a token bucket, which gives later pushes a place
+ * in time. */
 #include "store/push.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/* Deletes old rows of the logs, once a minute, some in a transaction.
+ *
+ * Rows are old by the time that is believed (base/clock.h), not by the wall clock alone. How far
+ * the clock is believed is stored in catalog_state, so that it outlives a restart. */
 #include "store/retention.h"
 
 #include "catalog/db.h"

@@ -1,3 +1,9 @@
+/* Task events: a message to listeners for each new state of a row.
+ *
+ * A state that the plugin writes is announced in the transaction that writes it. A state that an
+ * operator writes is queued by a trigger in table task_change, and announced when the change is
+ * taken; earlier changes of a row are always announced before later ones. Above the rate a row is
+ * marked untold instead. A walk over the marked rows announces each as it is by then. */
 #include "store/task_events.h"
 
 #include <stdlib.h>
@@ -26,7 +32,7 @@ enum statement { UNTOLD, SET_UNTOLD, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, 
 	" LEFT JOIN firmware f ON f.firmware_id = t.firmware_id"                                   \
 	" LEFT JOIN task_device td ON td.task_id = c.task_id AND td.device_id = c.device_id "
 
-/* Who wants but one row takes no more steps: see store/task_device.c. */
+/* No LIMIT: callers stop stepping (store/task_device.c). */
 static const char *const sql[STATEMENTS] = {
 	[UNTOLD] = "SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, td.state,"
 		   " td.progress, td.error_reason FROM task_device td"

@@ -1,3 +1,14 @@
+/* The writing connection: its transactions, what they publish, and SQLite's log.
+ *
+ * A transaction marks the catalog (plugin_writing) when it begins, so that triggers let the plugin
+ * do what operators may not, and takes the mark away when it commits. In the same statement it
+ * stores how far the spool is applied, and the clock. What it wants published waits in a list: a
+ * commit puts it into the outbox, a rollback drops it, so nothing is published that is not in the
+ * catalog.
+ *
+ * SQLite's own checkpoints are off. A checkpoint runs whenever the log has grown by
+ * CHECKPOINT_PAGES. When a reader keeps the log from being started over and the log reaches its
+ * bound, no transaction begins: uplinks stay in the spool, which needs less room. */
 #include "store/transaction.h"
 
 #include <stdio.h>

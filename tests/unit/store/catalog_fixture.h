@@ -254,25 +254,25 @@ static inline void open_parts(void)
 {
 	struct fw_transaction *transaction = &catalog.transaction;
 	struct fw_error error = {""};
-	struct fw_scheduler_parts scheduler = {.transaction = transaction};
-	struct fw_apply_parts apply = {.transaction = transaction};
+	struct fw_scheduler_parts scheduler_parts = {.transaction = transaction};
+	struct fw_apply_parts apply_parts = {.transaction = transaction};
 	bool open = fw_task_events_open(transaction, &catalog.events, &error) == FW_OK &&
 		fw_task_devices_open(transaction, catalog.events, &catalog.rows, &error) == FW_OK &&
 		fw_devices_open(transaction, &catalog.devices, &error) == FW_OK &&
 		fw_history_open(transaction, &catalog.log, &error) == FW_OK &&
 		fw_label_check_open(transaction, &catalog.labels, &error) == FW_OK;
 
-	scheduler.events = catalog.events;
-	scheduler.rows = apply.rows = catalog.rows;
-	scheduler.devices = apply.devices = catalog.devices;
-	apply.log = catalog.log;
-	apply.labels = catalog.labels;
-	open = open && fw_scheduler_open(&scheduler, &catalog.scheduler, &error) == FW_OK &&
+	scheduler_parts.events = catalog.events;
+	scheduler_parts.rows = apply_parts.rows = catalog.rows;
+	scheduler_parts.devices = apply_parts.devices = catalog.devices;
+	apply_parts.log = catalog.log;
+	apply_parts.labels = catalog.labels;
+	open = open && fw_scheduler_open(&scheduler_parts, &catalog.scheduler, &error) == FW_OK &&
 		fw_device_presence_open(transaction, catalog.rows, catalog.devices,
 			catalog.scheduler, &catalog.presence, &error) == FW_OK;
-	apply.scheduler = catalog.scheduler;
-	apply.presence = catalog.presence;
-	if (!open || fw_apply_open(&apply, &catalog.apply, &error) != FW_OK)
+	apply_parts.scheduler = catalog.scheduler;
+	apply_parts.presence = catalog.presence;
+	if (!open || fw_apply_open(&apply_parts, &catalog.apply, &error) != FW_OK)
 		fail_msg("%s", error.text);
 }
 

@@ -369,6 +369,7 @@ static void a_reply_to_nothing_changes_no_row(void **state)
 	reply("nothing", false, "?");
 	assert_rows("SELECT task_id, state FROM task_device ORDER BY 1", "t2|waiting\nt3|waiting");
 	commit();
+	assert_published("");
 }
 
 static void a_pull_that_was_offered_the_firmware_begins_the_row(void **state)

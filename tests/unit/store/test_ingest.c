@@ -5,10 +5,11 @@
 #include "store/ingest.h"
 
 static struct fw_ingest ingest;
-static int64_t now_ms = 1000000;
+static int64_t now_ms;
 
 /* In place of the clock since the start of the machine (CMakeLists.txt): it stands, so that no
  * batch ends for want of time. */
+int64_t __real_fw_boot_ms(void);
 int64_t __wrap_fw_boot_ms(void);
 int64_t __wrap_fw_boot_ms(void)
 {
@@ -21,6 +22,7 @@ static int open_ingest(void **state)
 {
 	struct fw_error error = {""};
 
+	now_ms = __real_fw_boot_ms();
 	if (open_catalog(state) != 0)
 		return -1;
 	fw_health_init(&health, &catalog.transaction, "catalog.db");
@@ -291,25 +293,48 @@ static void a_damaged_record_is_left_out(void **state)
 	assert_logged("it is damaged");
 }
 
+static int64_t steady_now(void)
+{
+	return fw_clock_now(&catalog.transaction.clock);
+}
+
 /* No timeout is decided beyond what devices said and what is in the catalog. */
 static void the_watermark_follows_what_is_applied(void **state)
 {
-	int64_t before;
+	int64_t begun;
 	bool more;
 
 	(void)state;
-	catalog.transaction.heard_ms = 0;
-	before = fw_clock_now(&catalog.transaction.clock);
+	now_ms += 5000;
+	begun = steady_now();
 	work();
-	assert_true(catalog.transaction.heard_ms >= before);
-	catalog.transaction.heard_ms = 0;
+	assert_int_equal(catalog.transaction.heard_ms, begun);
+	now_ms += 1000;
 	append_report("d1", "2.0");
 	operate("BEGIN IMMEDIATE");
 	assert_int_equal(fw_ingest_work(&ingest, &more), FW_BUSY);
-	assert_int_equal(catalog.transaction.heard_ms, 0);
+	assert_int_equal(catalog.transaction.heard_ms, begun);
 	operate("ROLLBACK");
 	work();
-	assert_true(catalog.transaction.heard_ms >= before);
+	assert_int_equal(catalog.transaction.heard_ms, begun + 1000);
+}
+
+static void the_watermark_waits_for_what_is_not_applied_yet(void **state)
+{
+	int64_t begun;
+
+	(void)state;
+	now_ms += 5000;
+	begun = steady_now();
+	work();
+	now_ms += 1000;
+	for (unsigned i = 0; i < 20001; i++)
+		append_report("d1", "1.0");
+	assert_true(work());
+	assert_int_equal(catalog.transaction.heard_ms, begun);
+	now_ms += 1000;
+	assert_false(work());
+	assert_int_equal(catalog.transaction.heard_ms, begun + 2000);
 }
 
 static void what_is_applied_is_read_no_more(void **state)
@@ -358,6 +383,7 @@ int main(void)
 		INGEST_TEST(a_poisoned_record_is_passed_over),
 		INGEST_TEST(a_damaged_record_is_left_out),
 		INGEST_TEST(the_watermark_follows_what_is_applied),
+		INGEST_TEST(the_watermark_waits_for_what_is_not_applied_yet),
 		INGEST_TEST(what_is_applied_is_read_no_more),
 		INGEST_TEST(nothing_is_released_for_a_catalog_that_is_gone),
 	};

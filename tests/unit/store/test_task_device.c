@@ -145,6 +145,20 @@ static void a_push_begins_an_attempt(void **state)
 	assert_published("/lamp/d1/firmware/task");
 }
 
+static void an_attempt_notes_what_the_device_ran(void **state)
+{
+	struct fw_task_device row;
+
+	(void)state;
+	prepare_rows(two_rows);
+	prepare_rows("UPDATE device SET version = '1.5'");
+	begin();
+	row = row_of("t2", "d1");
+	assert_true(apply(&row, FW_EVENT_PUSHED, NULL));
+	assert_rows("SELECT from_version FROM task_device WHERE task_id = 't2'", "1.5");
+	commit();
+}
+
 static void an_answer_leaves_the_timeout_of_the_upgrade(void **state)
 {
 	const struct fw_upgrade_input input = {.connection = 1002};
@@ -445,6 +459,9 @@ static void nothing_is_published_of_what_is_rolled_back(void **state)
 	pushed_row();
 	fw_transaction_rollback(&catalog.transaction);
 	assert_rows("SELECT state FROM task_device WHERE task_id = 't2'", "waiting");
+	/* nor with what is committed next */
+	begin();
+	commit();
 	assert_published("");
 }
 
@@ -457,6 +474,7 @@ int main(void)
 		CATALOG_TEST(open_rows_come_in_the_order_of_their_tasks),
 		CATALOG_TEST(no_more_rows_are_found_than_asked_for),
 		CATALOG_TEST(a_push_begins_an_attempt),
+		CATALOG_TEST(an_attempt_notes_what_the_device_ran),
 		CATALOG_TEST(an_answer_leaves_the_timeout_of_the_upgrade),
 		CATALOG_TEST(progress_never_falls),
 		CATALOG_TEST(success_finishes_the_row),

@@ -58,7 +58,7 @@ static void assert_version(struct fw_slice device, const char *version)
 		fw_unapplied_version(unapplied, LAMP, device), fw_slice_of(version)));
 }
 
-static bool closed(const char *firmware_id, const char *version)
+static bool is_closed(const char *firmware_id, const char *version)
 {
 	return fw_unapplied_closed(
 		unapplied, LAMP, D1, fw_slice_of(firmware_id), fw_slice_of(version));
@@ -84,7 +84,7 @@ static void test_forgotten_once_applied(void **state)
 	assert_version(D1, "1.0");
 	fw_unapplied_applied(unapplied, 1, 1);
 	assert_version(D1, NULL);
-	assert_false(closed("f1", "x"));
+	assert_false(is_closed("f1", "x"));
 }
 
 static void test_what_came_later_is_kept(void **state)
@@ -146,12 +146,12 @@ static void test_closed_by_id_or_version(void **state)
 	(void)state;
 	note(D1, NULL, "f1");
 	note(D1, NULL, "2.0");
-	assert_true(closed("f1", "1.0"));
-	assert_true(closed("f2", "2.0"));
-	assert_false(closed("f3", "3.0"));
+	assert_true(is_closed("f1", "1.0"));
+	assert_true(is_closed("f2", "2.0"));
+	assert_false(is_closed("f3", "3.0"));
 	/* what it runs, it need not be given */
 	note(D1, "3.0", NULL);
-	assert_true(closed("f3", "3.0"));
+	assert_true(is_closed("f3", "3.0"));
 	assert_false(fw_unapplied_closed(
 		unapplied, LAMP, FW_SLICE("d2"), FW_SLICE("f1"), FW_SLICE("1.0")));
 }
@@ -161,10 +161,10 @@ static void test_closed_is_bounded_the_latest_stay(void **state)
 	(void)state;
 	for (unsigned i = 0; i < FW_UNAPPLIED_CLOSED_MAX + 2; i++)
 		note(D1, NULL, (char[]){'f', (char)('0' + i), '\0'});
-	assert_false(closed("f0", "x"));
-	assert_false(closed("f1", "x"));
-	assert_true(closed("f2", "x"));
-	assert_true(closed("f5", "x"));
+	assert_false(is_closed("f0", "x"));
+	assert_false(is_closed("f1", "x"));
+	assert_true(is_closed("f2", "x"));
+	assert_true(is_closed("f5", "x"));
 }
 
 static void test_closed_over_both_generations(void **state)
@@ -173,8 +173,8 @@ static void test_closed_over_both_generations(void **state)
 	note(D1, NULL, "f1");
 	fw_unapplied_applied(unapplied, 0, 1);
 	note(D1, NULL, "f2");
-	assert_true(closed("f1", "x"));
-	assert_true(closed("f2", "x"));
+	assert_true(is_closed("f1", "x"));
+	assert_true(is_closed("f2", "x"));
 }
 
 static void test_ids_do_not_run_together(void **state)
@@ -293,7 +293,7 @@ static void test_want_of_memory(void **state)
 		assert_int_equal(status, FW_NOMEM);
 	}
 	assert_version(D1, "2.0");
-	assert_true(closed("f1", "x"));
+	assert_true(is_closed("f1", "x"));
 	for (long left = 0;; left++) {
 		enum fw_status status;
 
