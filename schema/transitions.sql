@@ -1,16 +1,28 @@
--- The state machine of an upgrade, as operators may read it. What is not in it changes nothing. Can be dropped and created again.
+-- The state machine of an upgrade, as operators may read it. What is not in it changes nothing.
 --
--- plugin/rules.c carries it out; a test holds the two against each other. Of several transitions of a state and an event the
--- first one whose condition holds counts: the lowest `line`.
+-- plugin/upgrade/state_machine.c carries it out; a test holds the two against each other. Of several
+-- transitions of a state and an event the first one whose condition holds counts: the lowest `line`.
 --
 --   SELECT * FROM task_transition WHERE from_state = 'failed' AND event = 'retry';
 --
--- condition: push: the task's mode is push; present: the device is there by the connection that the attempt was sent to;
--- elsewhere: the message came by another connection; answered: the device answered this attempt; said done: it told progress
--- 100; used up: with this interruption attempt_limit is reached; no verdict: the failure is a response timeout; has version,
--- runs newer: of the device, beside the task's target.
--- actions: start: an attempt begins and is counted; requeue: it waits for the next one; count: an interruption is counted;
--- watch: a word of the upgrade is due within response_timeout_seconds; resume: a late sign of life, the attempt goes on.
+-- condition:
+--   push          the task's mode is push
+--   present       the device is there by the connection that the attempt was sent to
+--   elsewhere     the message came by another connection
+--   answered      the device answered this attempt
+--   said done     it told progress 100
+--   used up       with this interruption attempt_limit is reached
+--   no verdict    the failure is a response timeout
+--   on trial      the success is younger than trial_seconds
+--   lost          the failure is that the device was lost
+--   verified      its report has been noted, or it was never started
+--   has version, runs newer   of the device, beside the task's target
+-- actions:
+--   start     an attempt begins and is counted        requeue   it waits for the next one
+--   uncount   the attempt was none: it is taken back  count     an interruption is counted
+--   watch     a word is due within response_timeout_seconds
+--   resume    a late sign of life: the attempt goes on
+--   verify    verified_at is noted
 
 CREATE VIEW task_transition (line, who, from_state, event, condition, to_state, actions, failure, reason) AS
 WITH plugin (from_state, event, condition, to_state, actions, failure, reason) AS (VALUES
@@ -21,8 +33,10 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('waiting', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
   ('waiting', 'completed', '', 'success', 'responded, finish', NULL, NULL),
   ('waiting', 'failed', '', 'failed', 'responded, progress, finish', 'device', NULL),
-  ('waiting', 'reported target', '', 'success', 'finish', NULL, NULL),
-  ('waiting', 'overtaken', 'not downgrade allowed', 'canceled', 'finish', NULL, 'runs %s, which is newer'),
+  ('waiting', 'deferred', '', 'waiting', 'requeue, uncount', NULL, NULL),
+  ('waiting', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
+  ('waiting', 'overtaken', 'not downgrade allowed', 'canceled', 'finish',
+    NULL, 'runs %s, which is newer'),
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),
   ('processing', 'pulled', '', 'processing', 'responded', NULL, NULL),
   ('processing', 'accepted', '', 'processing', 'responded', NULL, NULL),
@@ -30,32 +44,48 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('processing', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
   ('processing', 'completed', '', 'success', 'responded, finish', NULL, NULL),
   ('processing', 'failed', '', 'failed', 'responded, progress, finish', 'device', NULL),
-  ('processing', 'reported target', '', 'success', 'finish', NULL, NULL),
-  ('processing', 'reported other', 'said done', 'failed', 'finish', 'version', 'still runs %s after the upgrade'),
-  ('processing', 'reported other', 'elsewhere, used up, not answered', 'failed', 'finish, count', 'interrupted', 'gone after each of %d attempts'),
-  ('processing', 'reported other', 'elsewhere, not answered', 'waiting', 'requeue, count', NULL, NULL),
+  ('processing', 'deferred', '', 'waiting', 'requeue, uncount', NULL, NULL),
+  ('processing', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
+  ('processing', 'reported other', 'said done', 'failed', 'finish',
+    'version', 'still runs %s after the upgrade'),
+  ('processing', 'reported other', 'elsewhere, used up, not answered', 'failed', 'finish, count',
+    'interrupted', 'gone after each of %d attempts'),
+  ('processing', 'reported other', 'elsewhere, not answered', 'waiting', 'requeue, count',
+    NULL, NULL),
   ('processing', 'reported other', 'elsewhere', 'processing', 'watch', NULL, NULL),
-  ('processing', 'overtaken', 'not downgrade allowed', 'canceled', 'finish', NULL, 'runs %s, which is newer'),
+  ('processing', 'overtaken', 'not downgrade allowed', 'canceled', 'finish',
+    NULL, 'runs %s, which is newer'),
   ('processing', 'no response', 'present', 'failed', 'finish', 'response', 'response timeout'),
-  ('processing', 'no response', 'used up', 'failed', 'finish, count', 'interrupted', 'gone after each of %d attempts'),
+  ('processing', 'no response', 'used up', 'failed', 'finish, count',
+    'interrupted', 'gone after each of %d attempts'),
   ('processing', 'no response', '', 'waiting', 'requeue, count', NULL, NULL),
-  ('processing', 'interrupted', 'used up', 'failed', 'finish, count', 'interrupted', 'gone after each of %d attempts'),
+  ('processing', 'interrupted', 'used up', 'failed', 'finish, count',
+    'interrupted', 'gone after each of %d attempts'),
   ('processing', 'interrupted', '', 'waiting', 'requeue, count', NULL, NULL),
   ('processing', 'timeout', '', 'failed', 'finish', 'timeout', 'upgrade timeout'),
+  ('processing', 'lost', '', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
+  ('success', 'reported target', 'not verified', 'success', 'verify', NULL, NULL),
+  ('success', 'reported other', 'on trial', 'failed', 'finish', 'reverted', 'went back to %s'),
+  ('success', 'lost', 'on trial', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
   ('failed', 'completed', 'not failed by device', 'success', 'responded, finish', NULL, NULL),
   ('failed', 'failed', 'not failed by device', 'failed', 'responded, progress', 'device', NULL),
-  ('failed', 'reported target', 'not failed by device', 'success', 'finish', NULL, NULL),
-  ('failed', 'unheard', 'used up, no verdict', 'failed', 'count', 'interrupted', 'gone after each of %d attempts'),
+  ('failed', 'reported target', 'not failed by device', 'success', 'finish, verify', NULL, NULL),
+  ('failed', 'reported other', 'lost', 'failed', 'finish', 'reverted', 'went back to %s'),
+  ('failed', 'retry', '', 'waiting', 'requeue', NULL, NULL),
+  ('failed', 'unheard', 'used up, no verdict', 'failed', 'count',
+    'interrupted', 'gone after each of %d attempts'),
   ('failed', 'unheard', 'no verdict', 'waiting', 'requeue, count', NULL, NULL)
 ),
 operator (from_state, event, condition, to_state, actions, failure, reason) AS (VALUES
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),
   ('canceled', 'continue', 'has version', 'success', 'finish', NULL, NULL),
-  ('canceled', 'continue', 'runs newer, not downgrade allowed', 'canceled', 'finish', NULL, 'runs %s, which is newer'),
+  ('canceled', 'continue', 'runs newer, not downgrade allowed', 'canceled', 'finish',
+    NULL, 'runs %s, which is newer'),
   ('canceled', 'continue', '', 'waiting', 'requeue', NULL, NULL),
-  ('failed', 'retry', 'push, has version', 'success', 'finish', NULL, NULL),
-  ('failed', 'retry', 'push, runs newer, not downgrade allowed', 'canceled', 'finish', NULL, 'runs %s, which is newer'),
-  ('failed', 'retry', 'push', 'waiting', 'requeue', NULL, NULL)
+  ('failed', 'retry', 'has version', 'success', 'finish', NULL, NULL),
+  ('failed', 'retry', 'runs newer, not downgrade allowed', 'canceled', 'finish',
+    NULL, 'runs %s, which is newer'),
+  ('failed', 'retry', '', 'waiting', 'requeue', NULL, NULL)
 )
 SELECT row_number() OVER (), * FROM (
   SELECT 'plugin', * FROM plugin

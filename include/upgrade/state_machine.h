@@ -49,6 +49,11 @@ enum fw_upgrade_event {
 	FW_EVENT_INTERRUPTED,
 	/* the connection of a response timeout ended, without a word since the push */
 	FW_EVENT_UNHEARD,
+	/* upgrade/reply, not success, but later: the device puts it off */
+	FW_EVENT_DEFERRED,
+	FW_EVENT_RETRY, /* the time of another attempt has come */
+	/* started or on trial, the device went away and did not come back */
+	FW_EVENT_LOST,
 	FW_EVENT_STOP, /* the task was stopped while the row was under way */
 	FW_UPGRADE_EVENTS
 };
@@ -65,8 +70,11 @@ enum fw_upgrade_fact {
 	FW_FACT_USED_UP = 1 << 6,    /* with this interruption attempt_limit is reached */
 	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
 	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
+	FW_FACT_ON_TRIAL = 1 << 9,   /* success is not long enough ago (task.trial_seconds) */
+	FW_FACT_LOST = 1 << 10,      /* the failure is that it was lost */
+	FW_FACT_VERIFIED = 1 << 11,  /* its report has been noted, or it was never started */
 };
-#define FW_UPGRADE_FACTS 9
+#define FW_UPGRADE_FACTS 12
 
 /* What follows, besides the new state: bits. */
 enum fw_upgrade_action {
@@ -82,8 +90,10 @@ enum fw_upgrade_action {
 	FW_ACT_COUNT = 1 << 6, /* count an interruption */
 	/* a word of the upgrade is due within response_timeout_seconds */
 	FW_ACT_WATCH = 1 << 7,
+	FW_ACT_VERIFY = 1 << 8,  /* started, it reports the target: note verified_at */
+	FW_ACT_UNCOUNT = 1 << 9, /* the attempt was none: take it back */
 };
-#define FW_UPGRADE_ACTIONS 8
+#define FW_UPGRADE_ACTIONS 10
 
 /* The kinds of failure, as in task_device.failure. */
 enum fw_failure {
@@ -92,6 +102,8 @@ enum fw_failure {
 	FW_FAILURE_RESPONSE,
 	FW_FAILURE_TIMEOUT,
 	FW_FAILURE_VERSION,
+	FW_FAILURE_LOST,
+	FW_FAILURE_REVERTED,
 	FW_FAILURE_INTERRUPTED,
 	FW_FAILURE_REFUSED,
 	FW_FAILURES

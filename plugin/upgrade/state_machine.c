@@ -1,9 +1,9 @@
 /* The transitions of a task's row, as a table: what is not in it changes nothing. Guards are the
  * only logic.
  *
- * Invariants: success is never left. canceled, and a failure that was the device's own word, are
- * left by an operator's step alone. Only START counts an attempt. Every way into success, failed or
- * canceled carries FINISH. */
+ * Invariants: success is left while it is on trial alone. canceled, and a failure that was the
+ * device's own word, are left by an operator's step alone. Only START counts an attempt. Every way
+ * into success, failed or canceled carries FINISH. */
 #include "upgrade/state_machine.h"
 
 #define WAITING FW_UPGRADE_WAITING
@@ -36,7 +36,11 @@ static const struct fw_transition rules[] = {
 		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_FAILED, 0, 0,
 		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
-	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0, {true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+	/* it puts off what it was sent, and what is sent to it later finds it waiting again */
+	{WAITING, FW_EVENT_DEFERRED, 0, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_UNCOUNT, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0,
+		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
 		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
 	{WAITING, FW_EVENT_STOP, 0, 0, {true, CANCELED, FINISH, FW_FAILURE_NONE, NULL}},
@@ -53,8 +57,10 @@ static const struct fw_transition rules[] = {
 		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_FAILED, 0, 0,
 		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
+	{PROCESSING, FW_EVENT_DEFERRED, 0, 0,
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_UNCOUNT, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REPORTED_TARGET, 0, 0,
-		{true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SAID_DONE, 0,
 		{true, FAILED, FINISH, FW_FAILURE_VERSION, "still runs %s after the upgrade"}},
 	/* it came back and tells nothing of the upgrade: it lost it, or never got it */
@@ -83,6 +89,16 @@ static const struct fw_transition rules[] = {
 	{PROCESSING, FW_EVENT_TIMEOUT, 0, 0,
 		{true, FAILED, FINISH, FW_FAILURE_TIMEOUT, "upgrade timeout"}},
 
+	{PROCESSING, FW_EVENT_LOST, 0, 0,
+		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
+
+	{SUCCESS, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_VERIFIED,
+		{true, SUCCESS, FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
+	{SUCCESS, FW_EVENT_REPORTED_OTHER, FW_FACT_ON_TRIAL, 0,
+		{true, FAILED, FINISH, FW_FAILURE_REVERTED, "went back to %s"}},
+	{SUCCESS, FW_EVENT_LOST, FW_FACT_ON_TRIAL, 0,
+		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
+
 	/* a failure that was the broker's verdict is overturned by the facts */
 	{FAILED, FW_EVENT_COMPLETED, 0, FW_FACT_BY_DEVICE,
 		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
@@ -90,7 +106,10 @@ static const struct fw_transition rules[] = {
 	{FAILED, FW_EVENT_FAILED, 0, FW_FACT_BY_DEVICE,
 		{true, FAILED, RESPONDED | PROGRESS, FW_FAILURE_DEVICE, NULL}},
 	{FAILED, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_BY_DEVICE,
-		{true, SUCCESS, FINISH, FW_FAILURE_NONE, NULL}},
+		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
+	{FAILED, FW_EVENT_REPORTED_OTHER, FW_FACT_LOST, 0,
+		{true, FAILED, FINISH, FW_FAILURE_REVERTED, "went back to %s"}},
+	{FAILED, FW_EVENT_RETRY, 0, 0, {true, WAITING, FW_ACT_REQUEUE, FW_FAILURE_NONE, NULL}},
 	/* the link was dead: nobody was there to answer */
 	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
 		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED,
@@ -145,6 +164,9 @@ static const char *const event_names[FW_UPGRADE_EVENTS] = {
 	[FW_EVENT_TIMEOUT] = "timeout",
 	[FW_EVENT_INTERRUPTED] = "interrupted",
 	[FW_EVENT_UNHEARD] = "unheard",
+	[FW_EVENT_DEFERRED] = "deferred",
+	[FW_EVENT_RETRY] = "retry",
+	[FW_EVENT_LOST] = "lost",
 	[FW_EVENT_STOP] = "stop",
 };
 
@@ -158,6 +180,9 @@ static const char *const fact_names[FW_UPGRADE_FACTS] = {
 	"used up",
 	"downgrade allowed",
 	"no verdict",
+	"on trial",
+	"lost",
+	"verified",
 };
 
 static const char *const action_names[FW_UPGRADE_ACTIONS] = {
@@ -169,6 +194,8 @@ static const char *const action_names[FW_UPGRADE_ACTIONS] = {
 	"requeue",
 	"count",
 	"watch",
+	"verify",
+	"uncount",
 };
 
 static const char *const failure_names[FW_FAILURES] = {
@@ -177,6 +204,8 @@ static const char *const failure_names[FW_FAILURES] = {
 	[FW_FAILURE_RESPONSE] = "response",
 	[FW_FAILURE_TIMEOUT] = "timeout",
 	[FW_FAILURE_VERSION] = "version",
+	[FW_FAILURE_LOST] = "lost",
+	[FW_FAILURE_REVERTED] = "reverted",
 	[FW_FAILURE_INTERRUPTED] = "interrupted",
 	[FW_FAILURE_REFUSED] = "refused",
 };

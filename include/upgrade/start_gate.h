@@ -1,0 +1,68 @@
+/* When a row may start, for pushes and pulls alike: section 3 of the contract of rollouts.
+ *
+ * Pure, without errors; any thread. */
+#ifndef FW_UPGRADE_START_GATE_H
+#define FW_UPGRADE_START_GATE_H
+
+#include "base/fw.h"
+#include "upgrade/rollout.h"
+#include "upgrade/start_rate.h"
+
+/* What a row waits for, in the order in which it is told. */
+enum fw_start_wait {
+	FW_WAITS_FOR_NOTHING, /* it may start */
+	FW_WAITS_FOR_PAUSED_TASK,
+	FW_WAITS_FOR_STOPPED_TASK,
+	FW_WAITS_FOR_START_TIME,
+	FW_WAITS_FOR_END_TIME, /* no more starts: end_at is over */
+	FW_WAITS_FOR_WINDOW,
+	FW_WAITS_FOR_FIRMWARE,
+	FW_WAITS_FOR_DEVICE,
+	FW_WAITS_FOR_UNSETTLED_DEVICE,
+	FW_WAITS_FOR_OTHER_TASK,
+	FW_WAITS_FOR_OLDER_FIRMWARE,
+	FW_WAITS_FOR_DEFERRAL,
+	FW_WAITS_FOR_RETRY,
+	FW_WAITS_FOR_STAGE,
+	FW_WAITS_FOR_IN_FLIGHT,
+	FW_WAITS_FOR_RATE,
+	FW_START_WAITS
+};
+
+/* What is known of a row, its device, and its firmware. Times are steady milliseconds. */
+struct fw_start_row {
+	bool started; /* it had an attempt: it has its place in the stage */
+	bool firmware_ready;
+	bool pull;              /* the device asks, and so is there */
+	bool offline;           /* known to be; not known counts as there */
+	bool online;            /* known to be */
+	int64_t online_since;   /* while online, without a break */
+	bool other_task;        /* another upgrade is under way, or an older one waits */
+	bool below_min_order;   /* the device runs less than firmware.min_version_order */
+	int64_t deferred_until; /* 0: it is not */
+	int64_t retry_at;       /* of a failed row; 0: none */
+	bool utc_offset_known;
+	int utc_offset; /* minutes, of the device */
+};
+
+/* The first thing that the row waits for. `rate`: the task's bucket, from which nothing is taken.
+ * *retry_after_ms: the time until that wait is over, at least 1; 0: not known, or no wait. */
+enum fw_start_wait fw_start_gate_row(const struct fw_rollout_plan *plan,
+	const struct fw_rollout_counts *counts, const struct fw_start_row *row,
+	const struct fw_rollout_now *now, const struct fw_start_rate *rate,
+	int64_t *retry_after_ms);
+
+/* The same of a whole task, before its rows are looked at: the first thing that all rows wait for.
+ * FW_WAITS_FOR_NOTHING: some may start. A window that goes by the devices' clocks holds up no task,
+ * and a stage without room none that has rows which were started already: `again` says that some of
+ * them wait for another attempt. */
+enum fw_start_wait fw_start_gate_task(const struct fw_rollout_plan *plan,
+	const struct fw_rollout_counts *counts, bool firmware_ready, bool again,
+	const struct fw_rollout_now *now, const struct fw_start_rate *rate,
+	int64_t *retry_after_ms);
+
+/* In the words of task_detail.waits_for: 'task paused' ... 'rate'; "" for no wait, and for what is
+ * out of range. Static. */
+const char *fw_start_gate_wait_name(enum fw_start_wait wait);
+
+#endif

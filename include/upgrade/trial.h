@@ -1,0 +1,24 @@
+/* Devices that are lost after their upgrade: section 8 of the contract of rollouts.
+ *
+ * Durations are milliseconds. Pure, without errors; any thread. */
+#ifndef FW_UPGRADE_TRIAL_H
+#define FW_UPGRADE_TRIAL_H
+
+#include "base/fw.h"
+
+#define FW_TRIAL_CONTROL_MIN 20 /* devices that a control group needs */
+#define FW_TRIAL_REMARKABLE 3   /* times the control group's share */
+
+/* How long a device may stay away before it is lost: `lost_ms`, at least twice `absence_ms`, its
+ * longest absence of the last week (0: not known). 0: never lost, for lost_ms is 0. */
+int64_t fw_trial_patience_ms(int64_t lost_ms, int64_t absence_ms);
+
+/* How far back starts are looked at for the control group. */
+int64_t fw_trial_lookback_ms(int64_t lost_ms, int64_t trial_ms);
+
+/* Of the rows that were started lately, `lost` of `started` are lost (the one in question
+ * included); of those that have not started, `away` of `idle` went away for as long. True: the loss
+ * is the upgrade's, and counts as bad. False: as many go without an upgrade. */
+bool fw_trial_is_remarkable(int64_t lost, int64_t started, int64_t away, int64_t idle);
+
+#endif
