@@ -3,6 +3,18 @@
 -- The time, in Unix milliseconds.
 CREATE VIEW now AS SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) AS ms;
 
+-- The wall clock, the scheduler's steady clock as near as a shell can tell, and the broker's zone.
+CREATE VIEW clock AS
+SELECT
+  now.ms, s.clock_ms + now.ms - s.clock_wall_ms AS steady_ms,
+  1000 * (unixepoch('now', 'localtime') - unixepoch('now')) AS zone_ms
+FROM now CROSS JOIN catalog_state AS s;
+
+-- Who writes, and when: for the triggers that write task_log.
+CREATE VIEW writer AS
+SELECT now.ms AS at, iif(s.plugin_writing = 1, 'plugin', 'operator') AS who
+FROM now CROSS JOIN catalog_state AS s;
+
 -- How a row of task_device begins, when it is made, continued or retried: for each task and each device of its product.
 CREATE VIEW task_device_begin AS
 SELECT
@@ -21,6 +33,184 @@ CROSS JOIN device AS d ON d.product_id = f.product_id
 LEFT JOIN firmware AS runs ON t.allow_downgrade = 0
   AND runs.product_id = d.product_id AND runs.version = d.version AND runs.version_order > f.version_order;
 
+-- The counts of a task, counted anew: for the triggers that change many of its rows at once.
+CREATE VIEW task_recount AS
+SELECT
+  c.task_id,
+  count(*) FILTER (WHERE r.state = 'waiting') AS waiting,
+  count(*) FILTER (WHERE r.state = 'processing') AS processing,
+  count(*) FILTER (WHERE r.state = 'success') AS success,
+  count(*) FILTER (WHERE r.state = 'failed') AS failed,
+  count(*) FILTER (WHERE r.state = 'canceled') AS canceled,
+  count(*) FILTER (WHERE r.attempts > 0 AND r.state <> 'canceled') AS started,
+  count(*) FILTER (WHERE r.attempts > 0 AND r.state <> 'canceled' AND r.proved_epoch IS NOT NULL)
+    AS proved,
+  count(*) FILTER (WHERE r.attempts > 0 AND r.state <> 'canceled' AND r.bad_epoch IS NOT NULL)
+    AS bad,
+  count(*) FILTER (
+    WHERE r.attempts > 0 AND r.state = 'failed' AND r.bad_epoch IS NOT NULL AND r.retry_at IS NULL)
+    AS bad_final,
+  count(*) FILTER (WHERE r.attempts = 0 AND r.state = 'success') AS spared,
+  count(*) FILTER (WHERE r.state = 'failed' AND r.retry_at IS NOT NULL) AS retrying
+FROM task_count AS c LEFT JOIN task_device AS r ON r.task_id = c.task_id
+GROUP BY c.task_id;
+
+-- The rows that those of a newer task of the product take the place of.
+CREATE VIEW superseded AS
+SELECT
+  t.task_id AS by_task_id, old.task_id, old.device_id,
+  old.attempts, old.proved_epoch, old.bad_epoch
+FROM task AS t
+CROSS JOIN task_count AS c ON c.task_id = t.task_id
+CROSS JOIN task_device AS r ON r.task_id = t.task_id
+CROSS JOIN task_device AS old ON old.device_id = r.device_id AND old.state = 'waiting'
+CROSS JOIN task AS older ON older.task_id = old.task_id
+  AND (older.created_at, older.position) < (t.created_at, t.position)
+CROSS JOIN task_count AS oc ON oc.task_id = old.task_id AND oc.product_id = c.product_id
+WHERE t.supersede = 1;
+
+-- The stages of each task in numbers of its rows: n has no canceled ones, and none that were
+-- success before any attempt. budget: so many start; needed: so many of them must be proved.
+CREATE VIEW task_stage_budget AS
+SELECT *, (success_percent * budget + 99) / 100 AS needed
+FROM (
+  SELECT
+    s.task_id, s.stage, s.until_percent, s.until_count, s.success_percent, s.hold_seconds,
+    s.on_success, c.n,
+    -- in millionths of a per cent, so that nothing is rounded twice
+    iif(s.until_percent IS NULL,
+      min(s.until_count, c.n),
+      max(1, (CAST(round(s.until_percent * 1000000) AS INTEGER) * c.n + 99999999) / 100000000))
+      AS budget
+  FROM task_stage AS s
+  CROSS JOIN (
+    SELECT task_id, waiting + processing + success + failed - spared AS n FROM task_count) AS c
+    ON c.task_id = s.task_id);
+
+-- What a task is about to do: the budget of its current stage, how many of it must be proved, till
+-- when that must hold, whether its window is open (by the broker's zone where each device has its
+-- own) and opens next, and what all its rows wait for.
+CREATE VIEW task_plan AS
+SELECT
+  *,
+  CASE
+    WHEN state <> 'running' THEN NULL
+    WHEN start_at > ms THEN start_at
+    WHEN hold_until IS NOT NULL THEN hold_until
+    WHEN NOT window_open AND open > 0 THEN window_next
+  END AS next_at,
+  CASE
+    WHEN state <> 'running' THEN 'task ' || state
+    WHEN start_at > ms THEN 'start time'
+    WHEN end_at <= ms THEN 'end time'
+    WHEN NOT window_open AND window_clock <> 'device' THEN 'window'
+    WHEN NOT offered THEN 'firmware'
+    WHEN started >= budget THEN 'stage'
+    WHEN processing >= max_in_flight THEN 'in flight'
+  END AS waits_for
+FROM (
+  SELECT
+    *,
+    -- it opened today, or the day before
+    window_start IS NULL
+      OR (window_days >> ((day + 3) % 7) & 1
+        AND minute BETWEEN window_start AND window_start + window_minutes - 1)
+      OR (window_days >> ((day + 2) % 7) & 1 AND minute + 1440 < window_start + window_minutes)
+      AS window_open,
+    (
+      SELECT min(iif(window_clock = 'utc', opens, unixepoch(datetime(opens, 'unixepoch'), 'utc')))
+      FROM (
+        SELECT 86400 * (day + column1) + 60 * window_start AS opens
+        FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7))
+        WHERE window_days >> ((day + column1 + 3) % 7) & 1
+          AND 1440 * column1 + window_start > minute)) * 1000 AS window_next
+  FROM (
+    SELECT
+      t.task_id, c.product_id, t.state, t.start_at, t.end_at, t.window_start, t.window_minutes,
+      t.window_days, t.window_clock, t.max_in_flight, t.stage,
+      max(1, (SELECT count(*) FROM task_stage AS s WHERE s.task_id = t.task_id)) AS stages,
+      c.waiting + c.processing + c.success + c.failed - c.spared AS n,
+      b.budget, b.needed, b.hold_seconds, b.on_success,
+      c.waiting + c.retrying AS open, c.processing, c.started, c.proved, c.bad,
+      -- hold_since is -1 when the stage is done
+      iif(c.hold_since >= 0
+        AND EXISTS (
+          SELECT 1 FROM task_stage AS s WHERE s.task_id = t.task_id AND s.stage > t.stage),
+        c.hold_since + 1000 * b.hold_seconds + k.ms - k.steady_ms, NULL) AS hold_until,
+      f.state = 'ready' AND p.firmware_enabled AS offered,
+      k.ms,
+      (k.ms + iif(t.window_clock = 'utc', 0, k.zone_ms)) / 86400000 AS day,
+      (k.ms + iif(t.window_clock = 'utc', 0, k.zone_ms)) / 60000 % 1440 AS minute
+    FROM clock AS k
+    CROSS JOIN task AS t
+    CROSS JOIN task_count AS c ON c.task_id = t.task_id
+    CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+    CROSS JOIN product AS p ON p.product_id = f.product_id
+    LEFT JOIN task_stage_budget AS b ON b.task_id = t.task_id AND b.stage = t.stage));
+
+-- The first thing that keeps a row from being started: of those that wait, and those that failed
+-- and are started again. NULL: it is about to start, or the device has not asked.
+CREATE VIEW task_device_waits AS
+SELECT
+  task_id, device_id,
+  CASE
+    WHEN task_state <> 'running' THEN 'task ' || task_state
+    WHEN row_state = 'failed' THEN 'retry'
+    WHEN start_at > ms THEN 'start time'
+    WHEN end_at <= ms THEN 'end time'
+    WHEN NOT (window_start IS NULL
+      OR (window_days >> ((local_ms / 86400000 + 3) % 7) & 1
+        AND local_ms / 60000 % 1440 BETWEEN window_start AND window_start + window_minutes - 1)
+      OR (window_days >> ((local_ms / 86400000 + 2) % 7) & 1
+        AND local_ms / 60000 % 1440 + 1440 < window_start + window_minutes)) THEN 'window'
+    WHEN firmware_state <> 'ready' OR firmware_enabled = 0 THEN 'firmware'
+    WHEN push AND presence IS NOT 'online' THEN 'device offline'
+    WHEN push AND (settles_at > steady_ms
+      OR coalesce(steady_ms - online_clock, 0) < 1000 * min_online_seconds)
+      THEN 'device unsettled'
+    WHEN EXISTS (
+      SELECT 1 FROM task_device AS r
+      CROSS JOIN task AS t ON t.task_id = r.task_id
+      CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+      WHERE r.device_id = w.device_id AND r.task_id <> w.task_id AND f.product_id = w.product_id
+        AND (r.state = 'processing'
+          OR (r.state = 'waiting' AND push AND t.mode = 'push' AND t.state = 'running'
+            AND f.state = 'ready' AND (t.created_at, t.position) < (w.created_at, w.position))))
+      THEN 'other task'
+    WHEN min_version_order > coalesce((
+      SELECT runs.version_order FROM firmware AS runs
+      WHERE runs.product_id = w.product_id AND runs.version = w.version), 0)
+      THEN 'older firmware first'
+    WHEN deferred_until > ms THEN 'deferred'
+    WHEN attempts = 0 AND started >= (
+      SELECT b.budget FROM task_stage_budget AS b WHERE b.task_id = w.task_id AND b.stage = w.stage)
+      THEN 'stage'
+    WHEN processing >= max_in_flight THEN 'in flight'
+    WHEN push AND rate_per_minute IS NOT NULL THEN 'rate'
+  END AS waits_for
+FROM (
+  SELECT
+    r.task_id, r.device_id, r.state AS row_state, r.attempts, r.deferred_until,
+    t.state AS task_state, t.mode = 'push' AS push, t.created_at, t.position, t.stage, t.start_at,
+    t.end_at, t.window_start, t.window_minutes, t.window_days, t.min_online_seconds,
+    t.max_in_flight, t.rate_per_minute, c.started, c.processing,
+    f.product_id, f.state AS firmware_state, f.min_version_order, p.firmware_enabled,
+    d.version, d.presence, d.online_clock, d.settles_at,
+    k.ms, k.steady_ms,
+    k.ms + CASE t.window_clock
+      WHEN 'utc' THEN 0
+      WHEN 'device' THEN coalesce(60000 * d.utc_offset_minutes, k.zone_ms)
+      ELSE k.zone_ms
+    END AS local_ms
+  FROM clock AS k
+  CROSS JOIN task AS t
+  CROSS JOIN task_count AS c ON c.task_id = t.task_id
+  CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+  CROSS JOIN product AS p ON p.product_id = f.product_id
+  CROSS JOIN task_device AS r ON r.task_id = t.task_id
+  CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id
+  WHERE r.state = 'waiting' OR (r.state = 'failed' AND r.retry_at IS NOT NULL)) AS w;
+
 CREATE VIEW task_summary AS
 SELECT
   t.task_id, t.name, f.product_id, t.firmware_id, f.version, t.mode, t.release_type, t.state, t.created_at,
@@ -28,10 +218,19 @@ SELECT
   c.waiting, c.processing, c.success, c.failed, c.canceled,
   -- rows that came to an end by themselves
   coalesce(100 * (c.success + c.failed) / nullif(c.waiting + c.processing + c.success + c.failed + c.canceled, 0), 0)
-    AS percent
-FROM task AS t
+    AS percent,
+  t.stage, p.stages, c.started, c.proved, c.bad, t.paused_reason, p.next_at,
+  -- by the index task_device_ended
+  (
+    SELECT count(*) FROM task_device AS r
+    WHERE r.task_id = t.task_id AND r.completed_at > now.ms - 600000
+      AND r.state IN ('success', 'failed') AND r.completed_at > r.created_at) / 10.0
+    AS per_minute
+FROM now
+CROSS JOIN task AS t
 CROSS JOIN task_count AS c ON c.task_id = t.task_id
-CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id;
+CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+CROSS JOIN task_plan AS p ON p.task_id = t.task_id;
 
 CREATE VIEW task_detail AS
 SELECT
@@ -44,11 +243,22 @@ SELECT
   strftime('%Y-%m-%dT%H:%M:%SZ', r.pushed_at / 1000, 'unixepoch') AS pushed_time,
   strftime('%Y-%m-%dT%H:%M:%SZ', r.responded_at / 1000, 'unixepoch') AS responded_time,
   strftime('%Y-%m-%dT%H:%M:%SZ', r.completed_at / 1000, 'unixepoch') AS completed_time,
-  strftime('%Y-%m-%dT%H:%M:%SZ', d.last_seen_at / 1000, 'unixepoch') AS last_seen_time
+  strftime('%Y-%m-%dT%H:%M:%SZ', d.last_seen_at / 1000, 'unixepoch') AS last_seen_time,
+  (
+    SELECT w.waits_for FROM task_device_waits AS w
+    WHERE w.task_id = r.task_id AND w.device_id = r.device_id) AS waits_for,
+  r.retry_at, r.deferred_until, r.verified_at
 FROM task AS t
 CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
 CROSS JOIN task_device AS r ON r.task_id = t.task_id
 CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id;
+
+-- Why rows failed: each reason once.
+CREATE VIEW failure_reasons AS
+SELECT task_id, failure, error_reason, count(*) AS count
+FROM task_device
+WHERE state = 'failed'
+GROUP BY task_id, failure, error_reason;
 
 -- Firmware that is not offered to a device any more, because it installed it three times and reported another version each time: the image
 -- names itself otherwise than the catalog does. Mend the version in the catalog, or the image: then it is offered again.

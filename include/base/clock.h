@@ -31,6 +31,9 @@ void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_
 /* Any thread that owns the clock. */
 int64_t fw_clock_now(const struct fw_clock *clock);
 
+/* Minutes that this machine's zone is ahead of UTC at `wall_ms` (Unix ms). Any thread. */
+int fw_clock_utc_offset(int64_t wall_ms);
+
 /* a wall clock that is off by less is set, not wrong */
 #define FW_CLOCK_SLACK_MS INT64_C(3600000)
 

@@ -4,6 +4,8 @@
 #ifndef FW_CATALOG_PULL_READER_H
 #define FW_CATALOG_PULL_READER_H
 
+#include "base/clock.h"
+#include "upgrade/places.h"
 #include "upgrade/resolver.h"
 
 struct fw_pull_reader;
@@ -11,6 +13,11 @@ struct fw_pull_reader;
 /* Main thread. `path` is a migrated catalog. */
 enum fw_status fw_pull_reader_open(
 	const char *path, struct fw_pull_reader **out, struct fw_error *error);
+/* Rows of tasks with rules of their own are handed out when they find a place. `places` is
+ * borrowed; `clock` is the scheduler's. */
+void fw_pull_reader_use_places(
+	struct fw_pull_reader *reader, struct fw_places *places, struct fw_clock clock);
+
 void fw_pull_reader_close(struct fw_pull_reader *reader); /* NULL is fine */
 
 /* Lives as long as the reader. */

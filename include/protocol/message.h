@@ -10,6 +10,9 @@
 #include "base/fw.h"
 #include "protocol/topic.h"
 
+#define FW_RETRY_AFTER_MAX 2592000 /* seconds */
+#define FW_UTC_OFFSET_MAX 840      /* minutes */
+
 /* One parsed uplink. The slices are borrowed from `resolved` or the payload, valid until
  * fw_message_clear. Members that the kind does not have, that are absent, null or an empty string:
  * an empty slice, or has_... false. */
@@ -33,6 +36,11 @@ struct fw_message {
 	bool complete;
 	bool has_success;
 	bool success; /* absent: true for upgrade/reply, else false; has_success tells which */
+	bool has_retry_after;
+	int retry_after; /* upgrade/reply: seconds, 1 to FW_RETRY_AFTER_MAX */
+	bool retry;      /* progress: the failure may pass, another attempt is welcome */
+	bool has_utc_offset;
+	int utc_offset; /* report: the device's zone, minutes east of UTC, -840 to 840 */
 	bool has_offset, has_range; /* both are there */
 	int64_t offset, length;     /* chunk, bytes */
 };
@@ -70,8 +78,14 @@ const char *fw_pull_code_sentence(enum fw_pull_code code);
 struct fw_offer {
 	const char *firmware_id, *version, *url, *sign, *sign_method, *parameters;
 	int64_t size; /* bytes */
-	/* leave the url out: each device is told its own, by fw_message_write_offer_at */
+	/* leave the url out: each device is told its own */
 	bool url_apart;
+};
+
+/* Whether a device may put an upgrade off, as its task says. */
+struct fw_deferral {
+	bool limited;  /* false: the task says nothing, and so does the offer */
+	int64_t until; /* Unix ms: from then on it is mandatory */
 };
 
 /* The members that do not change from reply to reply, as JSON text without the braces:
@@ -86,13 +100,13 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
  * NULL when out of memory (then *len is not touched). message_id is JSON; empty: the member is left
  * out. Text that is not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL:
  * the code's own. */
-char *fw_message_write_offer(
-	const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len);
-/* rendered with url_apart */
-char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp,
-	struct fw_slice message_id, size_t *len);
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp,
-	struct fw_slice message_id, size_t *len);
+/* `url`: of an offer rendered with url_apart, else NULL. `deferral`: may be NULL. */
+char *fw_message_write_offer(const char *rendered, const char *url,
+	const struct fw_deferral *deferral, int64_t timestamp, struct fw_slice message_id,
+	size_t *len);
+/* `retry_after`: seconds after which asking again may bring something; 0: nobody knows. */
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence,
+	int64_t retry_after, int64_t timestamp, struct fw_slice message_id, size_t *len);
 char *fw_message_write_version(
 	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
@@ -102,6 +116,16 @@ struct fw_task_notice {
 	int progress;
 };
 char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len);
+
+/* $SYS/broker/firmware/tasks/{taskId}. counts: waiting, processing, success, failed, canceled,
+ * started, proved, bad. `reason` NULL is left out. */
+#define FW_TASK_MESSAGE_COUNTS 8
+struct fw_task_message {
+	const char *state, *reason;
+	int64_t stage, stages;
+	int64_t counts[FW_TASK_MESSAGE_COUNTS];
+};
+char *fw_message_write_task_status(const struct fw_task_message *message, int64_t at, size_t *len);
 
 /* chunk/error. With what is known of the chunk: an empty firmware_id, and no offset, are left out.
  */

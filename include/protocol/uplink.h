@@ -31,6 +31,11 @@ struct fw_uplink {
 	bool complete;
 	bool success; /* progress: counts only with complete; reply: the device accepted */
 	/* came with QoS 0: MQTT never delivers it again (MQTT 5, section 4.3.1) */
+	int retry_after; /* reply that refuses: seconds till it may be asked again; 0: for good */
+	bool retry;      /* progress that fails: the device takes another attempt */
+	bool has_utc_offset;
+	int utc_offset;          /* report: minutes east of UTC, -840 to 840 */
+	struct fw_slice task_id; /* pull: the task whose place it took; empty: none is counted */
 	bool at_most_once;
 };
 

@@ -9,13 +9,14 @@ struct fw_outbox;
 
 enum fw_outgoing_kind {
 	FW_OUTGOING_MESSAGE,  /* to be published */
+	FW_OUTGOING_RETAINED, /* to be published, and retained */
 	FW_OUTGOING_LOG,      /* a log line: payload is the text, qos its enum fw_log_level */
 	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device", qos: 1 if the
 			       * catalog says so. fw_store_note_presence is the answer when it is,
 			       * or the catalog is wrong */
 };
 
-/* topic (messages only) and payload are malloc'd, terminated, and owned by the struct. */
+/* topic (of the first two kinds) and payload are malloc'd, terminated, and owned by the struct. */
 struct fw_outgoing {
 	enum fw_outgoing_kind kind;
 	char *topic;

@@ -4,6 +4,7 @@
 #ifndef FW_STORE_STORE_H
 #define FW_STORE_STORE_H
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "base/fw.h"
 #include "base/options.h"
@@ -12,6 +13,7 @@
 #include "spool/spool.h"
 #include "store/outbox.h"
 #include "store/presence_queue.h"
+#include "upgrade/places.h"
 
 struct fw_store;
 
@@ -51,6 +53,12 @@ void fw_store_close(struct fw_store *store);
 
 /* Broker thread: where uplinks go. Follow an append with fw_store_wake. */
 struct fw_spool *fw_store_spool(struct fw_store *store);
+
+/* The places that starts take: of the store, until it is closed. Any thread. */
+struct fw_places *fw_store_places(struct fw_store *store);
+
+/* The scheduler's clock, as it was set when the store was opened. Any thread. */
+struct fw_clock fw_store_clock(const struct fw_store *store);
 
 /* Broker thread. There is something new in the spool. Costs an atomic load when the thread is at
  * work anyway. */

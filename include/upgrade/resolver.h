@@ -19,6 +19,7 @@ struct fw_product {
 	bool open_tasks;
 	bool mislabelled; /* some device of it reported otherwise than what it had been offered */
 	bool completing;  /* some device of it has completed an upgrade, and not reported since */
+	bool ordered;     /* some firmware of it is for devices of a certain order alone */
 	enum fw_pull_policy policy;
 };
 
@@ -41,6 +42,10 @@ struct fw_open_row {
 	char firmware_id[FW_ID_MAX + 1];
 	char version[FW_VERSION_BUFFER];
 	int64_t order;
+	char task_id[FW_ID_MAX + 1];
+	bool managed;          /* its task, or the device, has something to say of when it starts */
+	int64_t defer_ms;      /* task.defer_seconds; -1: no limit */
+	int64_t first_told_at; /* Unix ms; 0: not yet */
 };
 
 /* so often an image may name itself otherwise than the catalog does, before a device is offered
@@ -49,6 +54,12 @@ struct fw_open_row {
 
 /* per device; more than fw_unapplied remembers as closed, so that one is left to choose */
 #define FW_OPEN_ROWS_MAX 16u
+
+struct fw_pull {
+	struct fw_slice product, device;
+	struct fw_slice current, request; /* versions; empty when not given */
+	int64_t now;                      /* Unix ms */
+};
 
 /* Where the catalog comes from. Each function returns FW_OK, FW_NOT_FOUND, FW_NOMEM, or FW_BUSY,
  * FW_IO, FW_CORRUPT when the catalog cannot be read now. Firmware is new, made by fw_firmware_copy,
@@ -61,8 +72,10 @@ struct fw_resolver_source {
 	enum fw_status (*product)(void *context, struct fw_slice product, struct fw_product *out);
 	enum fw_status (*by_version)(void *context, struct fw_slice product,
 		struct fw_slice version, struct fw_firmware **out);
-	/* the ready firmware with the highest order */
-	enum fw_status (*latest)(void *context, struct fw_slice product, struct fw_firmware **out);
+	/* the ready firmware with the highest order, of what a pull may get without a task.
+	 * `order`: of what the device runs; INT64_MAX: no firmware of the product asks for it */
+	enum fw_status (*latest)(
+		void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
 	/* the ready firmware with the lowest order above `order` */
 	enum fw_status (*next)(
 		void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
@@ -88,6 +101,11 @@ struct fw_resolver_source {
 	 */
 	enum fw_status (*version_of)(void *context, struct fw_slice product,
 		struct fw_slice firmware_id, char *version, size_t size);
+	/* a place for the row to start now, which the caller gives back if the row is not handed
+	 * out. FW_NOT_FOUND: not now; *retry_after_ms is when, 0 unknown. NULL: rows may start */
+	enum fw_status (*take_place)(void *context, const struct fw_pull *pull,
+		const struct fw_open_row *row, int64_t order, int64_t *retry_after_ms);
+	void (*give_back)(void *context, const struct fw_pull *pull, const char *task_id);
 };
 
 /* A copy in one piece, its texts behind it: a pull reads all of them, and with many products none
@@ -108,12 +126,6 @@ uint64_t fw_resolver_generation(const struct fw_resolver *resolver);
 enum fw_status fw_resolver_product(
 	struct fw_resolver *resolver, struct fw_slice product, struct fw_product *out);
 
-struct fw_pull {
-	struct fw_slice product, device;
-	struct fw_slice current, request; /* versions; empty when not given */
-	int64_t now;                      /* Unix ms */
-};
-
 struct fw_answer {
 	enum fw_pull_code code;
 	/* when code is FW_PULL_OFFER; borrowed until the next call */
@@ -121,10 +133,19 @@ struct fw_answer {
 	/* the pull names what the device ran before the upgrade that it said it completed: it
 	 * has not restarted yet */
 	bool before_restart;
+	/* the task in which it takes a place, "" for none: to be given back if it is not handed out
+	 */
+	char task_id[FW_ID_MAX + 1];
+	int64_t retry_after_ms; /* with no_update: when another answer is likely; 0: unknown */
+	struct fw_deferral deferral;
 	bool watched; /* the device has reported otherwise before: each offer counts */
 	/* it is, or may be (a request by version), the firmware of an open row of the device */
 	bool of_task;
 };
+
+/* The place that the answer took, if any, is not needed: it was not handed out. */
+void fw_resolver_give_back(
+	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *answer);
 
 /* Decides, in the contract's order. FW_OK, or the source's error: then there is no answer. */
 enum fw_status fw_resolver_answer(

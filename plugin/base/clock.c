@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 void fw_clock_read(struct fw_clock_moment *now)
@@ -60,4 +61,12 @@ int64_t fw_clock_believed(
 	}
 	*held = off > 0;
 	return off < 0 ? wall : expected;
+}
+
+int fw_clock_utc_offset(int64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm local;
+
+	return localtime_r(&seconds, &local) ? (int)(local.tm_gmtoff / 60) : 0;
 }

@@ -1,103 +1,85 @@
-#include "catalog/pull_reader.h"
+#include "catalog/pull_reader_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog/db.h"
 #include "catalog/firmware_row.h"
-
-enum statement {
-	DATA_VERSION,
-	GENERATION,
-	PRODUCT,
-	BY_VERSION,
-	LATEST,
-	NEXT,
-	OPEN_ROWS_LOWEST,
-	OPEN_ROWS_HIGHEST,
-	DEVICE_VERSION,
-	COMPLETED_FROM,
-	MISLABELLED,
-	VERSION_OF,
-	HERE,
-	ELSEWHERE,
-	STATEMENTS
-};
+#include "catalog/rollout_row.h"
 
 /* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to
  * find the rows. */
 #define OPEN_ROWS                                                                                  \
 	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = "    \
-	"'running' AND f.state = 'ready', t.allow_downgrade"                                       \
+	"'running' AND f.state = 'ready', t.allow_downgrade, td.task_id,"                          \
+	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
+	" " FW_ROLLOUT_IS_MANAGED ","                                                              \
+	" iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000), td.first_told_at"              \
 	" FROM task_device td"                                                                     \
 	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = "   \
 	"t.firmware_id"                                                                            \
 	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1" \
-	" AND (td.state = 'processing' OR t.state = 'running' AND f.state = 'ready')"              \
+	" AND (td.state = 'processing' OR t.state <> 'stopped' AND f.state = 'ready')"             \
 	" ORDER BY td.state = 'processing' DESC, f.version_order"
 /* of two tasks that offer the same firmware, the one that says more */
 #define SAYS_MORE ", 5 DESC, 6 DESC"
 
-static const char *const sql[STATEMENTS] = {
-	[DATA_VERSION] = "PRAGMA data_version",
-	[GENERATION] = "SELECT generation FROM catalog_state",
-	[PRODUCT] = "SELECT firmware_enabled, pull_policy,"
-		    " EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 "
-		    "AND c.waiting + c.processing > 0)"
-		    " OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND "
-		    "c.processing > 0),"
-		    " EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE "
-		    "d.product_id = ?1 AND d.completed_from IS NOT NULL),"
-		    " EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1)"
-		    " FROM product WHERE product_id = ?1",
-	[BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
-	[LATEST] = FW_SELECT_FIRMWARE
-	"WHERE f.product_id = ?1 AND f.state = 'ready' ORDER BY f.version_order DESC LIMIT 1",
-	[NEXT] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.state = 'ready' AND "
-				    "f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
-	[OPEN_ROWS_LOWEST] = OPEN_ROWS SAYS_MORE,
-	[OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" SAYS_MORE,
-	[DEVICE_VERSION] = "SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
-	[COMPLETED_FROM] = "SELECT completed_from FROM device WHERE product_id = ?1 AND device_id "
-			   "= ?2 AND completed_until > ?3",
-	/* this pull may be what shows it for the last time */
-	[MISLABELLED] = "SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR "
-			"m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
-			" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id "
-			"AND d.device_id = m.device_id"
-			" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
-	[VERSION_OF] = "SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
-	[HERE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
-	[ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
-};
+/* A pull gets it without a task: it is not kept for tasks, no task brings it in stages, and the
+ * device runs what it asks for (?2: the order of that). */
+#define IS_FREE                                                                                    \
+	"f.state = 'ready' AND f.by_task_only = 0"                                                 \
+	" AND (f.min_version_order IS NULL OR f.min_version_order <= ?2)"                          \
+	" AND NOT EXISTS (SELECT 1 FROM task t WHERE t.firmware_id = f.firmware_id"                \
+	" AND t.state <> 'stopped'"                                                                \
+	" AND EXISTS (SELECT 1 FROM task_stage s WHERE s.task_id = t.task_id))"
 
-/* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A
- * commit becomes visible to readers by changing it (sqlite.org/walformat.html, "The WAL-Index
- * Header"), so equal bytes mean that nothing was committed. */
-struct wal_header {
-	unsigned char bytes[48];
+static const char *const sql[FW_PULL_STATEMENTS] = {
+	[FW_PULL_DATA_VERSION] = "PRAGMA data_version",
+	[FW_PULL_GENERATION] = "SELECT generation FROM catalog_state",
+	[FW_PULL_PRODUCT] =
+		"SELECT firmware_enabled, pull_policy,"
+		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 "
+		"AND c.waiting + c.processing > 0)"
+		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND "
+		"c.processing > 0),"
+		" EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE "
+		"d.product_id = ?1 AND d.completed_from IS NOT NULL),"
+		" EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1),"
+		" EXISTS (SELECT 1 FROM firmware f WHERE f.product_id = ?1"
+		" AND f.min_version_order IS NOT NULL)"
+		" FROM product WHERE product_id = ?1",
+	[FW_PULL_BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
+	[FW_PULL_LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND " IS_FREE
+					      " ORDER BY f.version_order DESC LIMIT 1",
+	[FW_PULL_NEXT] =
+		FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND " IS_FREE
+				   " AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
+	[FW_PULL_OPEN_ROWS_LOWEST] = OPEN_ROWS SAYS_MORE,
+	[FW_PULL_OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" SAYS_MORE,
+	[FW_PULL_DEVICE_VERSION] =
+		"SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[FW_PULL_COMPLETED_FROM] =
+		"SELECT completed_from FROM device WHERE product_id = ?1 AND device_id "
+		"= ?2 AND completed_until > ?3",
+	/* this pull may be what shows it for the last time */
+	[FW_PULL_MISLABELLED] =
+		"SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR "
+		"m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
+		" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id "
+		"AND d.device_id = m.device_id"
+		" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
+	[FW_PULL_VERSION_OF] =
+		"SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
+	[FW_PULL_ROLLOUT] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
+	[FW_PULL_START_ROW] =
+		"SELECT td.attempts, td.deferred_until, td.wake_clock, d.online_clock,"
+		" d.utc_offset_minutes FROM task_device td"
+		" LEFT JOIN device d ON d.product_id = ?1 AND d.device_id = td.device_id"
+		" WHERE td.task_id = ?2 AND td.device_id = ?3 AND td.state = 'waiting'",
+	[FW_PULL_HERE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
+	[FW_PULL_ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
 };
 
 #define WAL_INDEX_PAGE 32768 /* bytes of the first piece of the WAL-index, in the same document */
-
-struct fw_pull_reader {
-	sqlite3 *db;
-	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_resolver_source source;
-	int64_t data_version; /* at which `generation` was read; 0: never */
-	uint64_t generation;
-	bool urls_apart;
-	struct wal_header seen; /* when data_version was asked last */
-};
-
-static sqlite3_stmt *start(
-	struct fw_pull_reader *reader, enum statement which, struct fw_slice product)
-{
-	sqlite3_stmt *statement = reader->statements[which];
-
-	fw_db_bind_text(statement, 1, product);
-	return statement;
-}
 
 /* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not
  * share its memory, it is always false. */
@@ -127,13 +109,14 @@ static bool nothing_committed(struct fw_pull_reader *reader)
 static enum fw_status look_at_generation(struct fw_pull_reader *reader)
 {
 	int64_t data_version = 0, generation = 0;
-	enum fw_status status = fw_db_read_integer(reader->statements[DATA_VERSION], &data_version);
+	enum fw_status status =
+		fw_db_read_integer(reader->statements[FW_PULL_DATA_VERSION], &data_version);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_FAILED : status;
 	if (data_version == reader->data_version)
 		return FW_OK;
-	status = fw_db_read_integer(reader->statements[GENERATION], &generation);
+	status = fw_db_read_integer(reader->statements[FW_PULL_GENERATION], &generation);
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_CORRUPT : status;
 	/* never 0, which is what a new fw_resolver has */
@@ -164,7 +147,7 @@ static enum fw_pull_policy policy_of(struct fw_slice name)
 
 static enum fw_status read_product(void *context, struct fw_slice product, struct fw_product *out)
 {
-	sqlite3_stmt *statement = start(context, PRODUCT, product);
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_PRODUCT, product);
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
@@ -174,6 +157,7 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 	out->open_tasks = sqlite3_column_int(statement, 2) != 0;
 	out->completing = sqlite3_column_int(statement, 3) != 0;
 	out->mislabelled = sqlite3_column_int(statement, 4) != 0;
+	out->ordered = sqlite3_column_int(statement, 5) != 0;
 	sqlite3_reset(statement);
 	return FW_OK;
 }
@@ -187,21 +171,25 @@ static enum fw_status read_firmware(
 static enum fw_status read_by_version(
 	void *context, struct fw_slice product, struct fw_slice version, struct fw_firmware **out)
 {
-	sqlite3_stmt *statement = start(context, BY_VERSION, product);
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_BY_VERSION, product);
 
 	fw_db_bind_text(statement, 2, version);
 	return read_firmware(context, statement, out);
 }
 
-static enum fw_status read_latest(void *context, struct fw_slice product, struct fw_firmware **out)
+static enum fw_status read_latest(
+	void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
 {
-	return read_firmware(context, start(context, LATEST, product), out);
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_LATEST, product);
+
+	fw_db_bind_integer(statement, 2, order);
+	return read_firmware(context, statement, out);
 }
 
 static enum fw_status read_next(
 	void *context, struct fw_slice product, int64_t order, struct fw_firmware **out)
 {
-	sqlite3_stmt *statement = start(context, NEXT, product);
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_NEXT, product);
 
 	fw_db_bind_integer(statement, 2, order);
 	return read_firmware(context, statement, out);
@@ -221,8 +209,8 @@ static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_
 static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device,
 	bool lowest_first, struct fw_open_row *rows, size_t *count)
 {
-	sqlite3_stmt *statement =
-		start(context, lowest_first ? OPEN_ROWS_LOWEST : OPEN_ROWS_HIGHEST, product);
+	sqlite3_stmt *statement = fw_pull_reader_start(context,
+		lowest_first ? FW_PULL_OPEN_ROWS_LOWEST : FW_PULL_OPEN_ROWS_HIGHEST, product);
 	enum fw_status status;
 
 	*count = 0;
@@ -235,10 +223,15 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 		row->processing = sqlite3_column_int(statement, 3);
 		row->offered = sqlite3_column_int(statement, 4);
 		row->downgrade = sqlite3_column_int(statement, 5);
-		if (*count && row->order == rows[*count - 1].order)
+		row->managed = sqlite3_column_int(statement, 7);
+		row->defer_ms = sqlite3_column_int64(statement, 8);
+		row->first_told_at = sqlite3_column_int64(statement, 9);
+		if (*count && row->order == rows[*count - 1].order && !row->managed &&
+			!rows[*count - 1].managed)
 			continue;
 		if (copy_column(statement, 0, row->firmware_id, sizeof(row->firmware_id)) &&
-			copy_column(statement, 1, row->version, sizeof(row->version)))
+			copy_column(statement, 1, row->version, sizeof(row->version)) &&
+			copy_column(statement, 6, row->task_id, sizeof(row->task_id)))
 			(*count)++;
 	}
 	sqlite3_reset(statement);
@@ -263,13 +256,14 @@ static enum fw_status read_version(
 static enum fw_status read_device_version(
 	void *context, struct fw_slice product, struct fw_slice device, char *version, size_t size)
 {
-	return read_version(start(context, DEVICE_VERSION, product), device, version, size);
+	return read_version(fw_pull_reader_start(context, FW_PULL_DEVICE_VERSION, product), device,
+		version, size);
 }
 
 static enum fw_status read_completed_from(void *context, struct fw_slice product,
 	struct fw_slice device, int64_t now, char *version, size_t size)
 {
-	sqlite3_stmt *statement = start(context, COMPLETED_FROM, product);
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_COMPLETED_FROM, product);
 
 	fw_db_bind_integer(statement, 3, now);
 	return read_version(statement, device, version, size);
@@ -278,7 +272,7 @@ static enum fw_status read_completed_from(void *context, struct fw_slice product
 static enum fw_status read_mislabelled(void *context, struct fw_slice product,
 	struct fw_slice device, const char *firmware_id, struct fw_slice version, bool *out)
 {
-	sqlite3_stmt *statement = start(context, MISLABELLED, product);
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_MISLABELLED, product);
 	int64_t mislabelled = 0;
 	enum fw_status status;
 
@@ -295,7 +289,15 @@ static enum fw_status read_mislabelled(void *context, struct fw_slice product,
 static enum fw_status read_version_of(void *context, struct fw_slice product,
 	struct fw_slice firmware_id, char *version, size_t size)
 {
-	return read_version(start(context, VERSION_OF, product), firmware_id, version, size);
+	return read_version(fw_pull_reader_start(context, FW_PULL_VERSION_OF, product), firmware_id,
+		version, size);
+}
+
+void fw_pull_reader_use_places(
+	struct fw_pull_reader *reader, struct fw_places *places, struct fw_clock clock)
+{
+	reader->places = places;
+	reader->clock = clock;
 }
 
 enum fw_status fw_pull_reader_open(
@@ -311,14 +313,16 @@ enum fw_status fw_pull_reader_open(
 		status = fw_db_exec(
 			reader->db, "PRAGMA query_only = ON; PRAGMA cache_size = -2048", error);
 	if (status == FW_OK)
-		status = fw_db_prepare(reader->db, sql, reader->statements, STATEMENTS, error);
+		status = fw_db_prepare(
+			reader->db, sql, reader->statements, FW_PULL_STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_pull_reader_close(reader);
 		return status;
 	}
 	reader->source = (struct fw_resolver_source){reader, read_generation, read_product,
 		read_by_version, read_latest, read_next, read_open_rows, read_device_version,
-		read_completed_from, read_mislabelled, read_version_of};
+		read_completed_from, read_mislabelled, read_version_of, fw_pull_start_take_place,
+		fw_pull_start_give_back};
 	*out = reader;
 	return FW_OK;
 }
@@ -327,7 +331,7 @@ void fw_pull_reader_close(struct fw_pull_reader *reader)
 {
 	if (!reader)
 		return;
-	fw_db_finalize(reader->statements, STATEMENTS);
+	fw_db_finalize(reader->statements, FW_PULL_STATEMENTS);
 	sqlite3_close(reader->db);
 	free(reader);
 }
@@ -355,11 +359,13 @@ static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, 
 enum fw_status fw_pull_reader_find_device(
 	void *context, struct fw_slice product, struct fw_slice device, bool *here, bool *elsewhere)
 {
-	enum fw_status status = find_row(start(context, HERE, product), device, here);
+	enum fw_status status =
+		find_row(fw_pull_reader_start(context, FW_PULL_HERE, product), device, here);
 
 	*elsewhere = false;
 	return status == FW_OK && !*here
-		? find_row(start(context, ELSEWHERE, product), device, elsewhere)
+		? find_row(fw_pull_reader_start(context, FW_PULL_ELSEWHERE, product), device,
+			  elsewhere)
 		: status;
 }
 

@@ -237,11 +237,14 @@ static enum fw_status run_migrations(sqlite3 *db, int64_t version, struct fw_err
 	enum fw_status status = FW_OK;
 	char sql[128];
 
+	/* one that changes a table's check changes its text (sqlite.org/lang_altertable.html) */
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK;
 		file++) {
 		if (migration_number(file->name) > version)
 			status = fw_db_exec(db, file->sql, error);
 	}
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
 		FW_APPLICATION_ID, (long long)newest_version());
 	return status == FW_OK ? fw_db_exec(db, sql, error) : status;

@@ -160,6 +160,12 @@ static bool read_success(const struct value *value, struct fw_message *out)
 	return out->has_success;
 }
 
+static bool read_retry(const struct value *value, struct fw_message *out)
+{
+	out->retry = value->boolean;
+	return value->type == BOOLEAN;
+}
+
 /* An integer, whichever way it was written. */
 static bool read_count(const struct value *value, int64_t least, int64_t *out)
 {
@@ -171,6 +177,29 @@ static bool read_count(const struct value *value, int64_t least, int64_t *out)
 	else
 		return false;
 	return *out >= least;
+}
+
+static bool read_retry_after(const struct value *value, struct fw_message *out)
+{
+	int64_t seconds;
+
+	if (!read_count(value, 1, &seconds) || seconds > FW_RETRY_AFTER_MAX)
+		return false;
+	out->retry_after = (int)seconds;
+	out->has_retry_after = true;
+	return true;
+}
+
+static bool read_utc_offset(const struct value *value, struct fw_message *out)
+{
+	double minutes = value->type == REAL ? value->real : (double)value->integer;
+
+	if ((value->type != INTEGER && value->type != REAL) || minutes != (double)(int)minutes ||
+		minutes < -FW_UTC_OFFSET_MAX || minutes > FW_UTC_OFFSET_MAX)
+		return false;
+	out->utc_offset = (int)minutes;
+	out->has_utc_offset = true;
+	return true;
 }
 
 static bool read_offset(const struct value *value, struct fw_message *out)
@@ -197,7 +226,7 @@ static bool read_length(const struct value *value, struct fw_message *out)
 
 #define VERSION_RULE " must be a string of at most 64 characters, without control characters"
 
-/* messageId stands first, so that an answer about any other mistake can echo it. Without the two
+/* messageId stands first, so that an answer about any other mistake can echo it. Without those
  * that MAY_LACK the message still says what it says: faulty, they are left out. */
 static const struct member {
 	unsigned kinds;
@@ -220,6 +249,12 @@ static const struct member {
 	{KIND(UPGRADE_PROGRESS), FW_SLICE("complete"), read_complete,
 		"complete must be true or false", NEEDED},
 	{WITH_RESULT, FW_SLICE("success"), read_success, "success must be true or false", NEEDED},
+	{KIND(UPGRADE_REPLY), FW_SLICE("retryAfter"), read_retry_after,
+		"retryAfter must be an integer from 1 to 2592000, in seconds", MAY_LACK},
+	{KIND(UPGRADE_PROGRESS), FW_SLICE("retry"), read_retry, "retry must be true or false",
+		MAY_LACK},
+	{KIND(REPORT) | KIND(READ_REPLY), FW_SLICE("utcOffset"), read_utc_offset,
+		"utcOffset must be an integer from -840 to 840, in minutes", MAY_LACK},
 	{KIND(UPGRADE_PROGRESS), FW_SLICE("errorReason"), read_error_reason,
 		"errorReason must be a string", NEEDED},
 	{KIND(UPGRADE_REPLY), FW_SLICE("message"), read_error_reason, "message must be a string",

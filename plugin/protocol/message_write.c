@@ -233,33 +233,34 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-char *fw_message_write_offer(
-	const char *rendered, int64_t timestamp, struct fw_slice message_id, size_t *len)
+static void put_deferral(struct text *text, const struct fw_deferral *deferral, int64_t timestamp)
 {
-	struct fw_slice constant = fw_slice_of(rendered);
-	struct text text = {0};
-
-	/* the braces, the two names, the timestamp */
-	if (!reserve(&text, constant.len + message_id.len + 96))
-		return NULL;
-	put_head(&text, timestamp, message_id);
-	put(&text, FW_SLICE(","));
-	put(&text, constant);
-	return finish(&text, len);
+	if (!deferral || !deferral->limited)
+		return;
+	if (timestamp >= deferral->until) {
+		put(text, FW_SLICE(",\"mandatory\":true"));
+		return;
+	}
+	put(text, FW_SLICE(",\"mandatory\":false,\"deferUntil\":"));
+	put_integer(text, deferral->until);
 }
 
-char *fw_message_write_offer_at(const char *rendered, const char *url, int64_t timestamp,
-	struct fw_slice message_id, size_t *len)
+char *fw_message_write_offer(const char *rendered, const char *url,
+	const struct fw_deferral *deferral, int64_t timestamp, struct fw_slice message_id,
+	size_t *len)
 {
 	struct fw_slice constant = fw_slice_of(rendered);
 	struct text text = {0};
 
-	if (!reserve(&text, constant.len + strlen(url) + message_id.len + 112))
+	/* the braces, the names, the timestamp, a deferral */
+	if (!reserve(&text, constant.len + (url ? strlen(url) : 0) + message_id.len + 160))
 		return NULL;
 	put_head(&text, timestamp, message_id);
-	put_member(&text, FW_SLICE(",\"url\":"), url);
+	if (url)
+		put_member(&text, FW_SLICE(",\"url\":"), url);
 	put(&text, FW_SLICE(","));
 	put(&text, constant);
+	put_deferral(&text, deferral, timestamp);
 	return finish(&text, len);
 }
 
@@ -286,8 +287,8 @@ const char *fw_pull_code_sentence(enum fw_pull_code code)
 	return code < FW_PULL_CODES ? pull_codes[code].sentence : "";
 }
 
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence, int64_t timestamp,
-	struct fw_slice message_id, size_t *len)
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence,
+	int64_t retry_after, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
 
@@ -296,6 +297,10 @@ char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence
 	put_member(&text, FW_SLICE(",\"code\":"), fw_pull_code_name(code));
 	put_member(&text, FW_SLICE(",\"message\":"),
 		sentence ? sentence : fw_pull_code_sentence(code));
+	if (retry_after > 0) {
+		put(&text, FW_SLICE(",\"retryAfter\":"));
+		put_integer(&text, retry_after);
+	}
 	return finish(&text, len);
 }
 
@@ -348,5 +353,30 @@ char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timesta
 	put_integer(&text, notice->progress);
 	if (notice->error_reason)
 		put_member(&text, FW_SLICE(",\"errorReason\":"), notice->error_reason);
+	return finish(&text, len);
+}
+
+static void put_count(struct text *text, const char *name, int64_t value)
+{
+	put(text, FW_SLICE(",\""));
+	put(text, fw_slice_of(name));
+	put(text, FW_SLICE("\":"));
+	put_integer(text, value);
+}
+
+char *fw_message_write_task_status(const struct fw_task_message *message, int64_t at, size_t *len)
+{
+	static const char *const names[FW_TASK_MESSAGE_COUNTS] = {"waiting", "processing",
+		"success", "failed", "canceled", "started", "proved", "bad"};
+	struct text text = {0};
+
+	put_member(&text, FW_SLICE("{\"state\":"), message->state);
+	if (message->reason)
+		put_member(&text, FW_SLICE(",\"reason\":"), message->reason);
+	put_count(&text, "stage", message->stage);
+	put_count(&text, "stages", message->stages);
+	for (size_t i = 0; i < FW_TASK_MESSAGE_COUNTS; i++)
+		put_count(&text, names[i], message->counts[i]);
+	put_count(&text, "at", at);
 	return finish(&text, len);
 }

@@ -143,6 +143,10 @@ struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplin
 		.progress = message->progress,
 		.complete = message->complete,
 		.success = message->success,
+		.retry_after = message->retry_after,
+		.retry = message->retry,
+		.has_utc_offset = message->has_utc_offset,
+		.utc_offset = message->utc_offset,
 		.at_most_once = request->incoming->qos == 0};
 }
 

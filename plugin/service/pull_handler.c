@@ -21,13 +21,15 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 	if (!news && !handed_out && !found->watched)
 		return FW_OK;
 	uplink.version = version;
+	uplink.task_id = fw_slice_of(found->task_id);
 	status = fw_handlers_keep(request, &uplink);
 	if (status != FW_OK)
 		fw_pull_dedup_forget(request->service->pull_dedup, uplink.product, uplink.device);
 	return status;
 }
 
-void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence)
+static void refuse(struct request *request, enum fw_pull_code code, const char *sentence,
+	int64_t retry_after_ms)
 {
 	static const enum fw_counter counters[FW_PULL_CODES] = {
 		[FW_PULL_BAD_REQUEST] = FW_COUNT_PULLS_BAD_REQUEST,
@@ -37,11 +39,16 @@ void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, co
 		[FW_PULL_NO_UPDATE] = FW_COUNT_PULLS_NO_UPDATE,
 	};
 	size_t len = 0;
-	char *payload = fw_message_write_pull_failure(
-		code, sentence, request->now, request->message.message_id, &len);
+	char *payload = fw_message_write_pull_failure(code, sentence, (retry_after_ms + 999) / 1000,
+		request->now, request->message.message_id, &len);
 
 	fw_count(&request->service->counters, counters[code]);
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);
+}
+
+void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence)
+{
+	refuse(request, code, sentence, 0);
 }
 
 /* What is on disk may have changed since the catalog was told: then it is verified again, and till
@@ -65,11 +72,12 @@ static void answer_pull(struct request *request, const struct fw_answer *found)
 	char *payload;
 
 	if (found->code != FW_PULL_OFFER) {
-		fw_handlers_refuse_pull(request, found->code, fw_pull_code_sentence(found->code));
+		refuse(request, found->code, fw_pull_code_sentence(found->code),
+			found->retry_after_ms);
 		return;
 	}
 	payload = fw_offer_write(fw_download_delivery(request->service->download), found->firmware,
-		request->topic->product, request->topic->device, request->now,
+		&found->deferral, request->topic->product, request->topic->device, request->now,
 		request->message.message_id, &len);
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);
 	fw_count(&request->service->counters, FW_COUNT_PULLS_ANSWERED);
@@ -90,17 +98,25 @@ enum fw_verdict fw_handlers_pull(struct request *request)
 	enum fw_status status = fw_resolver_answer(request->service->resolver, &pull, &found);
 	bool first;
 
-	if (status == FW_OK && request->standing == FW_STANDING_UNKNOWN)
+	if (status == FW_OK && request->standing == FW_STANDING_UNKNOWN) {
+		fw_resolver_give_back(request->service->resolver, &pull, &found);
 		status = FW_BUSY;
+	}
 	if (status != FW_OK)
 		return fw_handlers_refuse(
 			request, FW_REFUSED_UNANSWERED, fw_handlers_status(status), FW_PASS);
 	check_file(request, &found);
-	first = found.code != FW_PULL_UNKNOWN_PRODUCT && request->standing == FW_STANDING_UNHEARD;
+	if (found.code != FW_PULL_OFFER)
+		fw_resolver_give_back(request->service->resolver, &pull, &found);
+	/* a place that was taken is safe before it is told */
+	first = found.code != FW_PULL_UNKNOWN_PRODUCT &&
+		(request->standing == FW_STANDING_UNHEARD || found.task_id[0]);
 	status = first ? keep_pull(request, &found) : FW_OK;
-	if (status != FW_OK)
+	if (status != FW_OK) {
+		fw_resolver_give_back(request->service->resolver, &pull, &found);
 		return fw_handlers_refuse(
 			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
+	}
 	answer_pull(request, &found);
 	if (!first && found.code != FW_PULL_UNKNOWN_PRODUCT)
 		status = keep_pull(request, &found);

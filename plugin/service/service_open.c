@@ -57,6 +57,9 @@ static enum fw_status note_spooled(struct fw_service *service)
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
 		status = note_unapplied(service, &uplink);
+		if (status == FW_OK && uplink.task_id.len)
+			status = fw_places_note(
+				fw_store_places(service->store), uplink.task_id, uplink.device);
 		/* more than there is room for: answers are then what the catalog says, until it is
 		 * up to date */
 		if (status == FW_FULL || status == FW_NOMEM)
@@ -135,6 +138,8 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 		return status;
 	fw_pull_reader_keep_urls_apart(
 		service->reader, fw_hosting_expires(fw_download_delivery(service->download)));
+	fw_pull_reader_use_places(
+		service->reader, fw_store_places(service->store), fw_store_clock(service->store));
 	service->resolver =
 		fw_resolver_new(fw_pull_reader_source(service->reader), service->unapplied);
 	service->registration = fw_registration_new(service->options->registration,

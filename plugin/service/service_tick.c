@@ -21,11 +21,13 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 {
 	switch (message->kind) {
 	case FW_OUTGOING_MESSAGE:
+	case FW_OUTGOING_RETAINED:
 		service->broker.publish(service->broker.context,
 			&(struct fw_publication){.topic = message->topic,
 				.payload = message->payload,
 				.len = message->len,
 				.qos = message->qos,
+				.retain = message->kind == FW_OUTGOING_RETAINED,
 				.expiry_seconds = message->expiry_seconds});
 		break;
 	case FW_OUTGOING_LOG:

@@ -75,6 +75,10 @@ enum fw_status fw_apply_version_end_reached(
  * or is repeated, if the device itself `reported` the version. */
 enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	const struct fw_uplink *uplink, struct fw_slice version, bool reported);
+/* Rows that succeeded and are on trial, and rows that were given up as lost, of other versions: the
+ * device went back. */
+enum fw_status fw_apply_version_review_trials(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version);
 /* What was sent before the device told its version is settled: no late message is about it. */
 enum fw_status fw_apply_version_forget_sendings(
 	struct fw_apply *apply, const struct fw_uplink *uplink);

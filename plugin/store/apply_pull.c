@@ -27,9 +27,27 @@ static enum fw_status apply_version_of_pull(
 	status = known ? FW_OK : fw_apply_version_record(apply, uplink, device, uplink->version);
 	if (status == FW_OK && !known)
 		status = fw_apply_version_end_reached(apply, uplink, uplink->version);
+	if (status == FW_OK && !known)
+		status = fw_apply_version_review_trials(apply, uplink, uplink->version);
 	if (status == FW_OK)
 		status = fw_apply_version_review_others(apply, uplink, uplink->version, false);
 	return status == FW_OK ? fw_apply_version_forget_sendings(apply, uplink) : status;
+}
+
+/* Is this the row that the pull was answered with? A pull that took a place in a task names it, and
+ * starts its row even if that task was paused in the meantime. */
+static bool begins_with(const struct fw_uplink *uplink, const struct fw_task_device *row,
+	const struct fw_task_device *first)
+{
+	bool taken = uplink->task_id.len > 0;
+
+	if (row->state == FW_UPGRADE_PROCESSING)
+		return true;
+	if (row->state != FW_UPGRADE_WAITING || first->state == FW_UPGRADE_PROCESSING)
+		return false;
+	if (taken)
+		return fw_slice_equal(uplink->task_id, fw_slice_of(row->task_id));
+	return row->task_running && !row->managed;
 }
 
 /* Of the device's rows of the firmware it was given, the one under way, or the first that waits in
@@ -45,12 +63,14 @@ static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink
 		status = fw_task_devices_open_of_device(
 			apply->with.rows, uplink->product, uplink->device, &first, 1, &open);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		bool begins = found[i].state == FW_UPGRADE_WAITING && found[i].task_running &&
-			first.state != FW_UPGRADE_PROCESSING;
-
-		if (found[i].state == FW_UPGRADE_PROCESSING || begins)
-			return fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_PULLED);
+		if (begins_with(uplink, &found[i], &first)) {
+			status = fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_PULLED);
+			break;
+		}
 	}
+	if (status == FW_OK && uplink->task_id.len)
+		status = fw_places_applied(
+			apply->with.transaction->places, uplink->task_id, uplink->device);
 	return status;
 }
 

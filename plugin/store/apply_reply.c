@@ -1,6 +1,20 @@
 /* An upgrade/reply: the device accepts or refuses the upgrade that it was sent. */
 #include "store/apply_internal.h"
 
+/* With retryAfter it only wants more time, as long as its task gives it any. */
+static enum fw_upgrade_event event_of(
+	const struct fw_uplink *uplink, const struct fw_task_device *row)
+{
+	int64_t told = row->first_told_at ? row->first_told_at : uplink->received_at, until;
+
+	if (uplink->success)
+		return FW_EVENT_ACCEPTED;
+	return uplink->retry_after &&
+			fw_retry_may_defer(row->defer_ms, told, uplink->received_at, &until)
+		? FW_EVENT_DEFERRED
+		: FW_EVENT_REFUSED;
+}
+
 enum fw_status fw_apply_reply(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {
@@ -17,6 +31,5 @@ enum fw_status fw_apply_reply(
 	if (status != FW_OK || !count ||
 		(again && row.connection != fw_apply_connection_of(uplink)))
 		return status;
-	return fw_apply_row_step(
-		apply, uplink, &row, uplink->success ? FW_EVENT_ACCEPTED : FW_EVENT_REFUSED);
+	return fw_apply_row_step(apply, uplink, &row, event_of(uplink, &row));
 }

@@ -11,8 +11,12 @@ enum fw_status fw_apply_report(
 	if (status != FW_OK || again)
 		return status;
 	status = fw_apply_version_record(apply, uplink, device, uplink->version);
+	if (status == FW_OK && uplink->has_utc_offset)
+		status = fw_device_set_zone(apply->with.devices, uplink);
 	if (status == FW_OK)
 		status = fw_apply_version_end_reached(apply, uplink, uplink->version);
+	if (status == FW_OK)
+		status = fw_apply_version_review_trials(apply, uplink, uplink->version);
 	if (status == FW_OK)
 		status = fw_apply_version_review_others(apply, uplink, uplink->version, true);
 	if (status == FW_OK)

@@ -6,18 +6,29 @@
 #include "store/apply_internal.h"
 
 /* What the state machine may ask of an uplink. */
-static struct fw_upgrade_input input_of(const struct fw_uplink *uplink)
+static struct fw_upgrade_input input_of(
+	const struct fw_uplink *uplink, const struct fw_task_device *row)
 {
+	int64_t told = row->first_told_at ? row->first_told_at : uplink->received_at, until;
+	int64_t after = uplink->retry_after * INT64_C(1000);
+
+	/* from then on it is mandatory: the device is asked again */
+	fw_retry_may_defer(row->defer_ms, told, uplink->received_at, &until);
+	if (until >= 0 && uplink->received_at + after > until)
+		after = until - uplink->received_at;
 	return (struct fw_upgrade_input){.reason = uplink->error_reason,
 		.progress = uplink->progress,
 		.version = uplink->version,
+		.retry = uplink->retry,
+		.put_off = uplink->retry_after > 0,
+		.after = after > 0 ? after : 1,
 		.connection = fw_apply_connection_of(uplink)};
 }
 
 enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_task_device *row, enum fw_upgrade_event event)
 {
-	struct fw_upgrade_input input = input_of(uplink);
+	struct fw_upgrade_input input = input_of(uplink, row);
 	bool was_under_way = row->state == FW_UPGRADE_PROCESSING, changed;
 	enum fw_status status = fw_transition_apply(apply->with.rows, row, event, &input, &changed);
 

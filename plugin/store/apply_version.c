@@ -65,6 +65,25 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	return status;
 }
 
+enum fw_status fw_apply_version_review_trials(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
+{
+	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	size_t count, lost = 0;
+	enum fw_status status = fw_task_devices_on_trial(apply->with.rows, uplink->product,
+		uplink->device, found, FW_APPLY_ROWS_MAX / 2, &count);
+
+	if (status == FW_OK)
+		status = fw_task_devices_lost(apply->with.rows, uplink->product, uplink->device,
+			found + count, FW_APPLY_ROWS_MAX - count, &lost);
+	for (size_t i = 0; status == FW_OK && i < count + lost; i++) {
+		if (!fw_slice_equal(fw_slice_of(found[i].version), version))
+			status = fw_apply_row_step(
+				apply, uplink, &found[i], FW_EVENT_REPORTED_OTHER);
+	}
+	return status;
+}
+
 enum fw_status fw_apply_version_forget_sendings(
 	struct fw_apply *apply, const struct fw_uplink *uplink)
 {

@@ -30,10 +30,17 @@ enum statement {
 	FORGET_DUE,
 	DUE,
 	NEXT_DUE,
+	ZONE,
+	ABSENCE,
 	STATEMENTS
 };
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
+
+/* It comes back from its longest absence of the last week. */
+#define IS_LONGEST_ABSENCE                                                                         \
+	"?3 AND away_clock IS NOT NULL AND (absence_ms IS NULL OR absence_at < ?4 - 604800000"     \
+	" OR ?9 - away_clock > absence_ms)"
 
 static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = "
@@ -52,7 +59,13 @@ static const char *const sql[STATEMENTS] = {
 	[NOTE_MESSAGE] = "UPDATE device SET recent_messages = ?3" OF_DEVICE,
 	[PRESENCE] =
 		"UPDATE device SET presence = iif(?3, 'online', 'offline'), last_seen_at = ?4, "
-		"connection = ?5, due_at = ?6, settles_at = ?7, oldest_connection = ?8" OF_DEVICE,
+		"connection = ?5, due_at = ?6, settles_at = ?7, oldest_connection = ?8,"
+		" online_clock = CASE WHEN NOT ?3 THEN NULL WHEN presence = 'online' THEN"
+		" online_clock ELSE ?9 END,"
+		" away_clock = CASE WHEN ?3 THEN NULL WHEN presence = 'offline' THEN away_clock"
+		" ELSE ?9 END,"
+		" absence_ms = iif(" IS_LONGEST_ABSENCE ", ?9 - away_clock, absence_ms),"
+		" absence_at = iif(" IS_LONGEST_ABSENCE ", ?4, absence_at)" OF_DEVICE,
 	[UNSETTLE] = "UPDATE device SET due_at = ?3, settles_at = ?3" OF_DEVICE,
 	[SETTLE] = "UPDATE device SET due_at = NULL, settles_at = NULL" OF_DEVICE,
 	[SET_DUE] = "UPDATE device SET due_at = ?3" OF_DEVICE,
@@ -63,6 +76,9 @@ static const char *const sql[STATEMENTS] = {
 		"NULL AND presence IS NOT 'offline' ORDER BY due_at",
 	[NEXT_DUE] = "SELECT due_at FROM device WHERE due_at IS NOT NULL AND presence IS NOT "
 		     "'offline' ORDER BY due_at LIMIT 1",
+	[ZONE] = "UPDATE device SET utc_offset_minutes = ?3" OF_DEVICE
+		 " AND utc_offset_minutes IS NOT ?3",
+	[ABSENCE] = "SELECT absence_ms, away_clock, presence = 'online' FROM device" OF_DEVICE,
 };
 
 struct fw_devices {
@@ -318,6 +334,7 @@ enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slic
 	fw_db_bind_time(statement, 6, presence->due_at);
 	fw_db_bind_time(statement, 7, presence->settles_at);
 	fw_db_bind_time(statement, 8, presence->oldest_connection);
+	fw_db_bind_integer(statement, 9, devices->transaction->steady_ms);
 	return fw_db_run(statement);
 }
 
@@ -368,5 +385,30 @@ enum fw_status fw_devices_next_due(struct fw_devices *devices, int64_t *due)
 
 	*due = INT64_MAX;
 	status = fw_db_read_integer(devices->statements[NEXT_DUE], due);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink)
+{
+	sqlite3_stmt *statement =
+		fw_db_start(devices->statements[ZONE], uplink->product, uplink->device);
+
+	fw_db_bind_integer(statement, 3, uplink->utc_offset);
+	return fw_db_run(statement);
+}
+
+enum fw_status fw_device_absence(struct fw_devices *devices, struct fw_slice product,
+	struct fw_slice device, struct fw_absence *out)
+{
+	sqlite3_stmt *statement = fw_db_start(devices->statements[ABSENCE], product, device);
+	enum fw_status status = fw_db_step(statement);
+
+	*out = (struct fw_absence){.longest_ms = 0};
+	if (status == FW_OK) {
+		out->longest_ms = sqlite3_column_int64(statement, 0);
+		out->away_clock = sqlite3_column_int64(statement, 1);
+		out->online = sqlite3_column_int(statement, 2);
+	}
+	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }

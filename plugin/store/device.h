@@ -103,6 +103,18 @@ enum fw_status fw_device_forget_due(
 enum fw_status fw_device_settle(
 	struct fw_devices *devices, struct fw_slice product, struct fw_slice device);
 
+/* The zone that its report tells. */
+enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink);
+
+/* How long it has been away before, and since when it is now. */
+struct fw_absence {
+	int64_t longest_ms; /* of the last week; 0: not known */
+	int64_t away_clock; /* steady ms; 0: it is not known to be away */
+	bool online;
+};
+enum fw_status fw_device_absence(struct fw_devices *devices, struct fw_slice product,
+	struct fw_slice device, struct fw_absence *out);
+
 struct fw_device_name {
 	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
 };

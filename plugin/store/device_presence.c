@@ -24,7 +24,8 @@ static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
 	[FORGET] =
-		"UPDATE device SET presence = NULL, connection = NULL WHERE (product_id, "
+		"UPDATE device SET presence = NULL, connection = NULL, online_clock = NULL,"
+		" away_clock = NULL WHERE (product_id, "
 		"device_id) IN"
 		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
 	[DEVICES_AFTER] = "SELECT product_id, device_id, presence IS 'online' FROM device WHERE "
@@ -131,6 +132,28 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 	return status;
 }
 
+/* Rows of the device that were started, or are on trial: it may be lost from now on, or is there
+ * again. */
+static enum fw_status watch_absence(struct fw_device_presence *presence, struct fw_slice product,
+	struct fw_slice device, bool away)
+{
+	struct fw_task_device found[ROWS_MAX];
+	struct fw_absence absence = {.longest_ms = 0};
+	size_t count, trials = 0;
+	enum fw_status status = fw_task_devices_open_of_device(
+		presence->rows, product, device, found, ROWS_MAX / 2, &count);
+
+	if (status == FW_OK)
+		status = fw_task_devices_on_trial(
+			presence->rows, product, device, found + count, ROWS_MAX - count, &trials);
+	if (status == FW_OK && away && count + trials)
+		status = fw_device_absence(presence->devices, product, device, &absence);
+	for (size_t i = 0; status == FW_OK && i < count + trials; i++)
+		status = fw_transition_watch_absence(
+			presence->rows, &found[i], away, absence.longest_ms);
+	return status;
+}
+
 enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 	struct fw_slice product, struct fw_slice device, struct fw_device *known,
 	const struct fw_arrival *arrival)
@@ -145,6 +168,8 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 	enum fw_status status = review_verdicts(
 		presence, product, device, known->online ? known->connection : 0, INT64_MAX);
 
+	if (status == FW_OK)
+		status = watch_absence(presence, product, device, false);
 	if (status == FW_OK)
 		status = find_wanted(presence, product, device, arrival, &wanted);
 	/* one that goes before its time is over is not held a second time: it may be awake for a
@@ -191,7 +216,9 @@ static enum fw_status depart(struct fw_device_presence *presence, struct fw_slic
 	if (status == FW_OK)
 		status = review_verdicts(
 			presence, product, event->device, known->connection, heard_clock);
-	return status == FW_OK ? interrupt_rows(presence, product, event->device) : status;
+	if (status == FW_OK)
+		status = interrupt_rows(presence, product, event->device);
+	return status == FW_OK ? watch_absence(presence, product, event->device, true) : status;
 }
 
 /* An operator added one that had been there for a while: it has nothing to say first. */

@@ -114,8 +114,9 @@ static enum fw_status queue(struct fw_push *pushes, const struct fw_task_device 
 	struct fw_slice product = fw_slice_of(row->product_id);
 	struct fw_slice device = fw_slice_of(row->device_id);
 	struct fw_transaction *transaction = pushes->transaction;
+	struct fw_deferral deferral = {row->defer_ms >= 0, row->first_told_at + row->defer_ms};
 	size_t len = 0;
-	char *payload = fw_offer_write(transaction->hosting, firmware, product, device,
+	char *payload = fw_offer_write(transaction->hosting, firmware, &deferral, product, device,
 		transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
 
 	fw_count(transaction->counters, FW_COUNT_PUSHES);

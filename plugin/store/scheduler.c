@@ -23,12 +23,15 @@ enum fw_status fw_scheduler_open(
 	scheduler->transaction = transaction;
 	scheduler->events = parts->events;
 	scheduler->rows = parts->rows;
+	scheduler->rollouts = parts->rollouts;
 	scheduler->devices = parts->devices;
 	status = fw_scheduler_changes_prepare(scheduler, error);
 	if (status == FW_OK)
 		status = fw_push_open(transaction, parts->rows, &scheduler->pushes, error);
 	if (status == FW_OK)
 		status = fw_scheduler_timeouts_find_next(scheduler);
+	if (status == FW_OK)
+		status = fw_start_lines_open(transaction, &scheduler->lines, error);
 	if (status == FW_OK)
 		status = fw_waiting_rows_open(transaction, &scheduler->waiting_rows, error);
 	if (status == FW_OK)
@@ -48,6 +51,7 @@ void fw_scheduler_close(struct fw_scheduler *scheduler)
 		return;
 	fw_waiting_rows_close(scheduler->waiting_rows);
 	fw_push_close(scheduler->pushes);
+	fw_start_lines_close(scheduler->lines);
 	fw_db_finalize(scheduler->changes, FW_SCHEDULER_CHANGES_STATEMENTS);
 	free(scheduler);
 }
@@ -128,13 +132,17 @@ enum fw_status fw_scheduler_work(struct fw_scheduler *scheduler, bool *more)
 	if (status == FW_OK)
 		status = fw_scheduler_timeouts_expire(scheduler, more);
 	if (status == FW_OK)
+		status = fw_scheduler_rollouts_work(scheduler, more);
+	if (status == FW_OK)
 		status = sweep_some(scheduler, more);
 	return status == FW_OK ? tell_untold(scheduler, more) : status;
 }
 
 int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler)
 {
-	return scheduler->next_due;
+	int64_t of_tasks = fw_rollouts_next_due(scheduler->rollouts);
+
+	return of_tasks < scheduler->next_due ? of_tasks : scheduler->next_due;
 }
 
 void fw_scheduler_changed(struct fw_scheduler *scheduler)

@@ -16,6 +16,7 @@ struct fw_scheduler;
 struct fw_scheduler_parts {
 	struct fw_transaction *transaction;
 	struct fw_task_events *events;
+	struct fw_rollouts *rollouts;
 	struct fw_task_devices *rows;
 	struct fw_devices *devices;
 };

@@ -44,6 +44,19 @@ static enum fw_status ask_about_devices(struct fw_scheduler *scheduler)
 	return fw_db_run(scheduler->changes[FORGET_NEW_DEVICES]);
 }
 
+static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw_change *change)
+{
+	struct fw_slice task_id = fw_slice_of(change->task_id),
+			product = fw_slice_of(change->product_id);
+	bool managed = false;
+	enum fw_status status =
+		fw_scheduler_rollouts_changed(scheduler, task_id, product, &managed);
+
+	if (status != FW_OK || managed)
+		return status;
+	return fw_waiting_rows_request(scheduler->waiting_rows, task_id, product);
+}
+
 /* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
  * next upgrade. */
 static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change)
@@ -51,8 +64,7 @@ static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct
 	if (!change->product_id[0])
 		return FW_OK;
 	if (change->sweep)
-		return fw_waiting_rows_request(scheduler->waiting_rows,
-			fw_slice_of(change->task_id), fw_slice_of(change->product_id));
+		return sweep_task(scheduler, change);
 	if (!change->device_id[0])
 		return FW_OK;
 	return fw_scheduler_device(

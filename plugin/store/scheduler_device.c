@@ -39,6 +39,13 @@ static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct f
 		return FW_OK;
 	if (until <= scheduler->transaction->steady_ms)
 		until = fw_push_place(scheduler->pushes, row);
+	if (!until && row->managed) {
+		bool taken = false;
+		enum fw_status status = fw_scheduler_rollouts_take(scheduler, row, &taken);
+
+		if (status != FW_OK || !taken)
+			return status;
+	}
 	if (!until)
 		return fw_transaction_pass_over(
 			scheduler->transaction, fw_push_send(scheduler->pushes, row), "a push");

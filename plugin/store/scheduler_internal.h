@@ -3,13 +3,15 @@
  *   scheduler.c           life cycle, a round of work, the sweeps
  *   scheduler_device.c    what one device is sent next
  *   scheduler_timeouts.c  rows and devices that are due
- *   scheduler_changes.c   what operators changed */
+ *   scheduler_changes.c   what operators changed
+ *   scheduler_rollouts.c  tasks with rules of their own, and rows that wake up */
 #ifndef FW_STORE_SCHEDULER_INTERNAL_H
 #define FW_STORE_SCHEDULER_INTERNAL_H
 
 #include "catalog/db.h"
 #include "store/push.h"
 #include "store/scheduler.h"
+#include "store/start_line.h"
 #include "store/transition.h"
 #include "store/waiting_rows.h"
 
@@ -26,6 +28,10 @@ struct fw_scheduler {
 	sqlite3_stmt *changes[FW_SCHEDULER_CHANGES_STATEMENTS];
 	struct fw_waiting_rows *waiting_rows;
 	struct fw_push *pushes;
+	struct fw_rollouts *rollouts;
+	struct fw_start_lines *lines;
+	/* the task in which the device looked at last found no place; "": it did not ask */
+	char full_task[FW_ID_MAX + 1];
 	int64_t next_due;     /* steady ms */
 	int64_t data_version; /* at which task_change was last read */
 };
@@ -38,6 +44,20 @@ bool fw_scheduler_has_room(const struct fw_scheduler *scheduler);
 enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler);
 /* One transaction, if anything is due: ends what took too long. Sets *more when there is more. */
 enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool *more);
+
+/* Takes a place for a row that is about to be pushed, in a task with rules of its own. *taken: it
+ * may go. FW_OK, or an error. */
+enum fw_status fw_scheduler_rollouts_take(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken);
+/* An operator changed the task, or made it. *managed: it has rules of its own, and is looked after
+ * here. FW_OK, or an error. */
+enum fw_status fw_scheduler_rollouts_changed(struct fw_scheduler *scheduler,
+	struct fw_slice task_id, struct fw_slice product, bool *managed);
+/* Inside a transaction: rows that wake up. *done: none is left. FW_OK, or an error. */
+enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done);
+/* Transactions, if anything is due: steps of tasks, and starts. Sets *more when
+ * there is more. */
+enum fw_status fw_scheduler_rollouts_work(struct fw_scheduler *scheduler, bool *more);
 
 /* Prepares the statements. FW_OK, or an error with a message in `error`. */
 enum fw_status fw_scheduler_changes_prepare(struct fw_scheduler *scheduler, struct fw_error *error);

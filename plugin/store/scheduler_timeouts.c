@@ -9,13 +9,18 @@
 
 enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler)
 {
-	int64_t of_rows = 0, of_devices = 0;
+	int64_t of_rows = 0, of_devices = 0, waking = 0;
 	enum fw_status status = fw_task_devices_next_due(scheduler->rows, &of_rows);
 
 	if (status == FW_OK)
 		status = fw_devices_next_due(scheduler->devices, &of_devices);
 	if (status == FW_OK)
-		scheduler->next_due = of_rows < of_devices ? of_rows : of_devices;
+		status = fw_task_devices_next_wake(scheduler->rows, &waking);
+	if (status != FW_OK)
+		return status;
+	scheduler->next_due = of_rows < of_devices ? of_rows : of_devices;
+	if (waking < scheduler->next_due)
+		scheduler->next_due = waking;
 	return status;
 }
 
@@ -102,7 +107,7 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 
 enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool *more)
 {
-	bool rows_done = false, devices_done = false;
+	bool rows_done = false, devices_done = false, woken = false;
 	enum fw_status status = scheduler->next_due == FW_SCHEDULER_UNKNOWN_DUE
 		? fw_scheduler_timeouts_find_next(scheduler)
 		: FW_OK;
@@ -116,8 +121,10 @@ enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool
 	status = expire_step(scheduler, &rows_done);
 	if (status == FW_OK)
 		status = look_step(scheduler, &devices_done);
+	if (status == FW_OK)
+		status = fw_scheduler_rollouts_wake(scheduler, &woken);
 	status = fw_transaction_end(scheduler->transaction, status, 0);
-	*more |= status == FW_OK && !(rows_done && devices_done);
+	*more |= status == FW_OK && !(rows_done && devices_done && woken);
 	fw_scheduler_changed(scheduler);
 	return status;
 }

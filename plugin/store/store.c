@@ -45,8 +45,11 @@ void fw_store_close(struct fw_store *store)
 	fw_scheduler_close(store->scheduler);
 	fw_devices_close(store->devices);
 	fw_task_devices_close(store->rows);
+	fw_rollouts_close(store->rollouts);
+	fw_task_status_close(store->status);
 	fw_task_events_close(store->events);
 	fw_transaction_close(&store->transaction);
+	fw_places_free(store->places);
 	fw_spool_close(store->spool);
 	free(store->spool_prefix);
 	if (store->lock_fd >= 0)
@@ -91,4 +94,14 @@ enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice produ
 uint64_t fw_store_applied(const struct fw_store *store)
 {
 	return atomic_load(&store->ingest.applied);
+}
+
+struct fw_places *fw_store_places(struct fw_store *store)
+{
+	return store->places;
+}
+
+struct fw_clock fw_store_clock(const struct fw_store *store)
+{
+	return store->transaction.clock;
 }

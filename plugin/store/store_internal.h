@@ -19,12 +19,16 @@
 #include "store/retention.h"
 #include "store/scheduler.h"
 #include "store/store.h"
+#include "store/task_status.h"
 #include "store/transaction.h"
 
 struct fw_store {
 	struct fw_store_config config;
 	struct fw_transaction transaction;
 	struct fw_task_events *events;
+	struct fw_places *places;
+	struct fw_task_status *status;
+	struct fw_rollouts *rollouts;
 	struct fw_task_devices *rows;
 	struct fw_scheduler *scheduler;
 	struct fw_history *log;

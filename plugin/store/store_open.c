@@ -132,8 +132,18 @@ static enum fw_status open_rows(struct fw_store *store, struct fw_error *error)
 	struct fw_transaction *transaction = &store->transaction;
 	enum fw_status status = fw_task_events_open(transaction, &store->events, error);
 
+	store->places = fw_places_new(fw_clock_now(&transaction->clock));
+	transaction->places = store->places;
+	if (!store->places)
+		return FW_NOMEM;
 	if (status == FW_OK)
-		status = fw_task_devices_open(transaction, store->events, &store->rows, error);
+		status = fw_rollouts_open(transaction, store->places, &store->rollouts, error);
+	if (status == FW_OK)
+		status = fw_task_status_open(transaction, &store->status, error);
+	transaction->status = store->status;
+	if (status == FW_OK)
+		status = fw_task_devices_open(
+			transaction, store->events, store->rollouts, &store->rows, error);
 	if (status == FW_OK)
 		status = fw_devices_open(transaction, &store->devices, error);
 	if (status == FW_OK)
@@ -149,6 +159,7 @@ static enum fw_status open_rules(struct fw_store *store, struct fw_error *error)
 	struct fw_transaction *transaction = &store->transaction;
 	struct fw_scheduler_parts scheduler = {.transaction = transaction,
 		.events = store->events,
+		.rollouts = store->rollouts,
 		.rows = store->rows,
 		.devices = store->devices};
 	struct fw_apply_parts apply = {.transaction = transaction,

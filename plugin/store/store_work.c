@@ -50,6 +50,12 @@ static enum fw_status audit_catalog(struct fw_store *store, bool *left)
 	return status == FW_NOMEM ? status : FW_OK;
 }
 
+static enum fw_status begin_absences(struct fw_store *store, bool *left)
+{
+	*left = false;
+	return fw_rollouts_begin_absences(store->rollouts);
+}
+
 /* The first transactions after a start: presence is unknown. */
 static enum fw_status forget_presence(struct fw_store *store, bool *left)
 {
@@ -58,6 +64,8 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	if (store->presence_forgotten)
 		return FW_OK;
 	status = in_transaction(store, forget_some_presence, left);
+	if (status == FW_OK && !*left)
+		status = in_transaction(store, begin_absences, left);
 	store->presence_forgotten = status == FW_OK && !*left;
 	return status;
 }
@@ -83,6 +91,11 @@ static enum fw_status ask_presence(struct fw_store *store, bool *left)
 static enum fw_status schedule(struct fw_store *store, bool *left)
 {
 	return fw_scheduler_work(store->scheduler, left);
+}
+
+static enum fw_status tell_tasks(struct fw_store *store, bool *left)
+{
+	return fw_task_status_work(store->status, left);
 }
 
 /* Firmware that became ready may be pushed. */
@@ -112,6 +125,7 @@ static const struct job {
 	{.run = ingest},
 	{.run = ask_presence},
 	{.run = schedule, .busy = true},
+	{.run = tell_tasks},
 	{.run = verify_files},
 	{.run = prune_logs, .busy = true},
 };

@@ -4,6 +4,7 @@
 #ifndef FW_STORE_TASK_DEVICE_H
 #define FW_STORE_TASK_DEVICE_H
 
+#include "store/rollouts.h"
 #include "store/task_events.h"
 #include "store/transaction.h"
 #include "upgrade/state_machine.h"
@@ -17,7 +18,7 @@ struct fw_task_device {
 	char device_version[FW_VERSION_BUFFER]; /* what the device runs, empty if unknown */
 	enum fw_upgrade_state state;
 	enum fw_failure failure;
-	bool failed_by_device, push, task_running;
+	bool failed_by_device, push, task_running, task_stopped; /* neither: paused */
 	bool downgrade;       /* the task allows a lower version than the device's */
 	bool offered;         /* firmware ready and product enabled: it may be pushed */
 	bool online, offline; /* presence; neither: unknown */
@@ -37,6 +38,17 @@ struct fw_task_device {
 	int64_t due_at, pushed_clock;                                  /* steady ms */
 	int64_t device_due_at, settles_at; /* of the device, steady ms */
 	int64_t response_timeout_ms, timeout_ms;
+	/* of the rollout */
+	bool managed;         /* its task has stages, a stop, a rate, a cap or times of its own */
+	bool complete_proves; /* the task's gate is 'complete', not 'version' */
+	bool proved, bad;     /* as counted */
+	int64_t turn, retries;
+	int64_t verified_at, retry_at, deferred_until, first_told_at; /* Unix ms */
+	int64_t wake_clock, trial_clock, lost_clock;                  /* steady ms */
+	int64_t trial_ms, lost_ms; /* lost_ms 0: nobody is lost */
+	int64_t retry_limit, retry_ms;
+	bool retry_any;
+	int64_t defer_ms; /* -1: no limit */
 };
 
 struct fw_task_devices;
@@ -44,7 +56,8 @@ struct fw_task_devices;
 /* `transaction` and `events` are borrowed. FW_OK, or an error with a message in `error`. The caller
  * owns *out. */
 enum fw_status fw_task_devices_open(struct fw_transaction *transaction,
-	struct fw_task_events *events, struct fw_task_devices **out, struct fw_error *error);
+	struct fw_task_events *events, struct fw_rollouts *rollouts, struct fw_task_devices **out,
+	struct fw_error *error);
 void fw_task_devices_close(struct fw_task_devices *rows); /* NULL is fine */
 
 /* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
@@ -74,12 +87,26 @@ struct fw_task_device_change {
 	bool reason_set;
 	struct fw_slice reason; /* empty: NULL */
 	bool from_version_set;
+	/* counted as proved, as bad, in the epoch of now */
+	bool proved_now, bad_now;
 };
 
 /* Writes the row as it is in memory. FW_OK, FW_NOT_FOUND when a trigger of the operator's keeps the
  * row as it was (sqlite.org/lang_createtrigger.html, "RAISE(IGNORE)"), or an error. */
 enum fw_status fw_task_devices_write(struct fw_task_devices *rows, const struct fw_task_device *row,
 	const struct fw_task_device_change *change);
+
+/* Each fills `found` as above: the rows whose wake_clock is over, as far as devices have been
+ * heard; those of a device that are on trial; those of a device that were given up as lost. */
+enum fw_status fw_task_devices_waking(
+	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
+enum fw_status fw_task_devices_on_trial(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+enum fw_status fw_task_devices_lost(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+
+/* The earliest wake_clock of all rows, INT64_MAX when there is none. */
+enum fw_status fw_task_devices_next_wake(struct fw_task_devices *rows, int64_t *wake);
 
 /* The earliest due_at of all rows, INT64_MAX when there is none. */
 enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *due);

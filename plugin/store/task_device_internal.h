@@ -12,12 +12,17 @@ enum fw_task_device_statement {
 	FW_TASK_DEVICE_DUE,
 	FW_TASK_DEVICE_WRITE,
 	FW_TASK_DEVICE_NEXT_DUE,
+	FW_TASK_DEVICE_WAKING,
+	FW_TASK_DEVICE_NEXT_WAKE,
+	FW_TASK_DEVICE_ON_TRIAL,
+	FW_TASK_DEVICE_LOST,
 	FW_TASK_DEVICE_STATEMENTS
 };
 
 struct fw_task_devices {
 	struct fw_transaction *transaction;
 	struct fw_task_events *events;
+	struct fw_rollouts *rollouts;
 	sqlite3_stmt *statements[FW_TASK_DEVICE_STATEMENTS];
 };
 

@@ -273,6 +273,7 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 	for (size_t i = 0; i < transaction->queued_count; i++)
 		fw_outbox_put(transaction->outbox, transaction->queued[i]);
 	transaction->queued_count = 0;
+	fw_places_transaction_ended(transaction->places, true);
 	checkpoint_when_due(transaction);
 	return FW_OK;
 }
@@ -282,6 +283,7 @@ void fw_transaction_rollback(struct fw_transaction *transaction)
 	snprintf(transaction->trouble, sizeof(transaction->trouble), "%s",
 		sqlite3_errmsg(transaction->db));
 	drop_queued(transaction, 0);
+	fw_places_transaction_ended(transaction->places, false);
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_db_exec(transaction->db, "ROLLBACK", NULL);
 }

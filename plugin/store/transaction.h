@@ -12,6 +12,7 @@
 #include "files/hosting.h"
 #include "protocol/topic.h"
 #include "store/outbox.h"
+#include "upgrade/places.h"
 
 /* Room of the outbox that dispatch leaves free, for events and log lines. */
 #define FW_OUTBOX_RESERVE 512u
@@ -20,9 +21,11 @@ struct fw_transaction {
 	sqlite3 *db;
 	struct fw_clock clock;
 	char boot_id[FW_BOOT_ID_MAX];
-	struct fw_outbox *outbox;     /* borrowed */
-	struct fw_counters *counters; /* borrowed */
-	struct fw_hosting *hosting;   /* borrowed */
+	struct fw_outbox *outbox;      /* borrowed */
+	struct fw_counters *counters;  /* borrowed */
+	struct fw_hosting *hosting;    /* borrowed */
+	struct fw_places *places;      /* borrowed */
+	struct fw_task_status *status; /* borrowed; NULL: nobody is told of tasks */
 	/* messages a second to one connection, and events to whoever listens; 0: as many as
 	 * there are */
 	long rate;

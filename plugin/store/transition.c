@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/rollouts.h"
 #include "store/task_device_internal.h"
+#include "store/task_status.h"
+#include "upgrade/trial.h"
 
 /* after a timeout that the catalog's rules do not let happen */
 #define POSTPONE_MS 60000
@@ -29,6 +32,10 @@ static void start_attempt(const struct fw_transaction *transaction, struct fw_ta
 	row->was_online = row->online;
 	row->sent = true;
 	row->connection = input->connection;
+	row->retry_at = row->deferred_until = row->verified_at = 0;
+	row->wake_clock = row->trial_clock = row->lost_clock = 0;
+	if (!row->first_told_at)
+		row->first_told_at = transaction->wall_ms;
 	row->due_at = transaction->steady_ms + row->timeout_ms;
 	if (row->push && row->response_timeout_ms < row->timeout_ms)
 		row->due_at = transaction->steady_ms + row->response_timeout_ms;
@@ -60,16 +67,20 @@ static void note_response(const struct fw_transaction *transaction, struct fw_ta
 static void finish(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	row->completed_at = transaction->wall_ms;
-	row->due_at = 0;
-	if (row->state == FW_UPGRADE_SUCCESS)
-		row->progress = 100;
+	row->due_at = row->wake_clock = row->lost_clock = row->trial_clock = 0;
+	if (row->state != FW_UPGRADE_SUCCESS)
+		return;
+	row->progress = 100;
+	row->retry_at = 0;
+	if (row->trial_ms && row->attempts)
+		row->trial_clock = row->wake_clock = transaction->steady_ms + row->trial_ms;
 }
 
 /* `reported`: the device has told its version since, so that what was sent is void. */
 static void requeue(struct fw_task_device *row, bool reported)
 {
 	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at =
-		row->completed_at = 0;
+		row->completed_at = row->retry_at = row->wake_clock = row->lost_clock = 0;
 	row->progress = 0;
 	row->sent = row->sent && !reported;
 }
@@ -114,7 +125,20 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(present ? FW_FACT_PRESENT : 0u) | (row->progress == 100 ? FW_FACT_SAID_DONE : 0u) |
 		(row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
 		(used_up ? FW_FACT_USED_UP : 0u) | (row->downgrade ? FW_FACT_DOWNGRADE : 0u) |
-		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u);
+		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u) |
+		(row->trial_clock ? FW_FACT_ON_TRIAL : 0u) |
+		(row->failure == FW_FAILURE_LOST ? FW_FACT_LOST : 0u) |
+		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u);
+}
+
+/* It was told, and was no attempt: its place in the stage is another's. */
+static void put_off(const struct fw_transaction *transaction, struct fw_task_device *row,
+	const struct fw_upgrade_input *input)
+{
+	row->attempts -= row->attempts > 0;
+	row->sent = false;
+	row->deferred_until = transaction->wall_ms + input->after;
+	row->wake_clock = transaction->steady_ms + input->after;
 }
 
 static void act(const struct fw_transaction *transaction, struct fw_task_device *row,
@@ -134,14 +158,54 @@ static void act(const struct fw_transaction *transaction, struct fw_task_device 
 		watch(transaction, row);
 	if (step->actions & FW_ACT_REQUEUE)
 		requeue(row, reported);
+	if (step->actions & FW_ACT_UNCOUNT)
+		put_off(transaction, row, input);
 	if (step->actions & FW_ACT_FINISH)
 		finish(transaction, row);
+	if ((step->actions & FW_ACT_VERIFY) && row->attempts && !row->verified_at)
+		row->verified_at = transaction->wall_ms;
 	row->failure = step->failure;
 	row->failed_by_device =
 		step->failure == FW_FAILURE_DEVICE || step->failure == FW_FAILURE_REFUSED;
 	/* a last word: nothing that comes late can be meant for another upgrade */
 	if (row->failed_by_device || row->state == FW_UPGRADE_SUCCESS)
 		row->sent = false;
+}
+
+/* When a row that has just failed is started again by itself, if it is. */
+static void plan_retry(const struct fw_transaction *transaction, struct fw_task_device *row,
+	const struct fw_upgrade_input *input)
+{
+	struct fw_retry retry = {(int)row->retry_limit, row->retry_ms, row->retry_any};
+	int64_t delay;
+
+	row->retry_at = row->wake_clock = 0;
+	if (row->task_stopped || !row->attempts ||
+		!fw_retry_is_due(&retry, row->failure, input->retry, row->retries))
+		return;
+	delay = fw_retry_delay_ms(&retry, row->retries + 1, row->turn);
+	row->retry_at = transaction->wall_ms + delay;
+	row->wake_clock = transaction->steady_ms + delay;
+}
+
+/* Is the row proved, or bad, since this step? */
+static void count_outcome(struct fw_task_device *row, bool failed_now,
+	const struct fw_upgrade_input *input, struct fw_task_device_change *change)
+{
+	enum fw_rollout_gate gate =
+		row->complete_proves ? FW_ROLLOUT_BY_COMPLETE : FW_ROLLOUT_BY_VERSION;
+
+	if (failed_now &&
+		fw_rollout_is_bad(row->attempts > 0, row->failure, input->put_off, input->common)) {
+		row->proved = false;
+		row->bad = change->bad_now = true;
+		row->verified_at = 0;
+	}
+	if (row->state == FW_UPGRADE_SUCCESS && !row->proved &&
+		fw_rollout_is_proved(gate, row->attempts > 0, row->verified_at, true)) {
+		row->proved = change->proved_now = true;
+		row->bad = false;
+	}
 }
 
 /* The broker's reason or the device's own; empty when the row has none (any more). */
@@ -151,21 +215,21 @@ static struct fw_slice reason_of(const struct fw_task_device *row,
 {
 	struct fw_slice version =
 		input->version.len ? input->version : fw_slice_of(row->device_version);
-	const char *connection = step->reason ? strchr(step->reason, '%') : NULL;
+	const char *percent = step->reason ? strchr(step->reason, '%') : NULL;
 	int len;
 
 	if (!step->reason && step->state != FW_UPGRADE_FAILED)
 		return (struct fw_slice){NULL, 0};
 	if (!step->reason)
 		return input->reason.len ? input->reason : FW_SLICE("the device gave no reason");
-	if (!connection)
+	if (!percent)
 		return fw_slice_of(step->reason);
-	if (connection[1] == 'd')
-		len = snprintf(buffer, size, "%.*s%lld%s", (int)(connection - step->reason),
-			step->reason, (long long)row->interruptions, connection + 2);
+	if (percent[1] == 'd')
+		len = snprintf(buffer, size, "%.*s%lld%s", (int)(percent - step->reason),
+			step->reason, (long long)row->interruptions, percent + 2);
 	else
-		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(connection - step->reason),
-			step->reason, (int)version.len, version.at, connection + 2);
+		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(percent - step->reason),
+			step->reason, (int)version.len, version.at, percent + 2);
 	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
 }
 
@@ -188,6 +252,16 @@ static enum fw_status announce(
 	return status;
 }
 
+/* A failure may stop the task before the next push; the rest has time. */
+static enum fw_status tell_rollout(
+	struct fw_task_devices *rows, const struct fw_task_device *row, bool bad_now)
+{
+	struct fw_slice task_id = fw_slice_of(row->task_id);
+
+	return bad_now ? fw_rollouts_review(rows->rollouts, task_id)
+		       : fw_rollouts_watch(rows->rollouts, task_id);
+}
+
 /* One step of the table; *moved: it was written, and the state is another one now. */
 static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_device *row,
 	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *moved)
@@ -197,6 +271,7 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	const struct fw_task_device before = *row;
 	char buffer[FW_VERSION_BUFFER + 64];
 	struct fw_task_device_change change;
+	bool failed_now;
 	enum fw_status status;
 
 	*moved = false;
@@ -206,16 +281,27 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	if (step.state != before.state)
 		row->untold = !fw_task_events_may_tell(rows->events);
 	act(rows->transaction, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
+	failed_now = step.state == FW_UPGRADE_FAILED &&
+		(step.state != before.state || step.failure != before.failure);
+	if (failed_now)
+		plan_retry(rows->transaction, row, input);
+	row->retries += event == FW_EVENT_RETRY;
 	change = (struct fw_task_device_change){
 		.reason_set = step.state != before.state || step.failure != before.failure,
 		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)),
 		.from_version_set = step.actions & FW_ACT_START};
+	count_outcome(row, failed_now, input, &change);
 	status = fw_task_devices_write(rows, row, &change);
 	if (status != FW_OK)
 		*row = before;
+	else if (row->managed)
+		status = tell_rollout(rows, row, change.bad_now);
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
+	status = fw_task_status_note(rows->transaction->status, fw_slice_of(row->task_id));
+	if (status != FW_OK)
+		return status;
 	rows->transaction->untold |= row->untold;
 	return row->untold ? FW_OK : announce(rows, row, change.reason);
 }
@@ -228,7 +314,7 @@ enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_
 	enum fw_status status = take_step(rows, row, event, input ? input : &nothing, &moved);
 
 	/* a stopped task has no waiting rows */
-	if (status == FW_OK && moved && row->state == FW_UPGRADE_WAITING && !row->task_running)
+	if (status == FW_OK && moved && row->state == FW_UPGRADE_WAITING && row->task_stopped)
 		status = take_step(rows, row, FW_EVENT_STOP, &nothing, &stopped);
 	if (changed)
 		*changed = moved;
@@ -251,12 +337,37 @@ enum fw_status fw_transition_interrupted(struct fw_task_devices *rows, struct fw
 	return write_times(rows, row);
 }
 
+/* The earlier of what the row is looked at for. */
+static int64_t earliest(int64_t a, int64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+enum fw_status fw_transition_watch_absence(
+	struct fw_task_devices *rows, struct fw_task_device *row, bool away, int64_t longest_ms)
+{
+	bool started = row->state == FW_UPGRADE_PROCESSING || row->trial_clock;
+	int64_t patience = fw_trial_patience_ms(row->lost_ms, longest_ms);
+
+	if (!started || !row->lost_ms || away == (row->lost_clock != 0))
+		return FW_OK;
+	row->lost_clock = away ? rows->transaction->steady_ms + patience : 0;
+	row->wake_clock = earliest(row->lost_clock, row->trial_clock);
+	return write_times(rows, row);
+}
+
 enum fw_status fw_transition_forget_sending(
 	struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	if (!row->sent)
 		return FW_OK;
 	row->sent = false;
+	return write_times(rows, row);
+}
+
+enum fw_status fw_transition_set_times(
+	struct fw_task_devices *rows, const struct fw_task_device *row)
+{
 	return write_times(rows, row);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/table.h"
 #include "catalog/db.h"
+#include "catalog/rollout_row.h"
 
 enum statement { WAITING_AFTER, RUNNING_TASKS, STATEMENTS };
 
@@ -20,7 +21,8 @@ static const char *const sql[STATEMENTS] = {
 	[RUNNING_TASKS] =
 		"SELECT t.task_id, c.product_id FROM task t"
 		" JOIN task_count c ON c.task_id = t.task_id WHERE t.mode = 'push'"
-		" AND t.state = 'running' AND c.waiting > 0 ORDER BY t.created_at, t.position",
+		" AND t.state = 'running' AND c.waiting > 0 AND NOT (" FW_ROLLOUT_IS_MANAGED ")"
+		" ORDER BY t.created_at, t.position",
 };
 
 /* A walk over the waiting rows of a task, by device_id. */

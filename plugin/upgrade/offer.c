@@ -3,16 +3,17 @@
 #include <stdlib.h>
 
 char *fw_offer_write(const struct fw_hosting *hosting, const struct fw_firmware *firmware,
-	struct fw_slice product, struct fw_slice device, int64_t now, struct fw_slice message_id,
-	size_t *len)
+	const struct fw_deferral *deferral, struct fw_slice product, struct fw_slice device,
+	int64_t now, struct fw_slice message_id, size_t *len)
 {
-	char *url, *payload;
+	char *url = NULL, *payload = NULL;
 
-	if (!firmware->url_apart)
-		return fw_message_write_offer(firmware->rendered, now, message_id, len);
-	url = fw_hosting_url(hosting, product, device, firmware->firmware_id, firmware->file, now);
-	payload = url ? fw_message_write_offer_at(firmware->rendered, url, now, message_id, len)
-		      : NULL;
+	if (firmware->url_apart)
+		url = fw_hosting_url(
+			hosting, product, device, firmware->firmware_id, firmware->file, now);
+	if (url || !firmware->url_apart)
+		payload = fw_message_write_offer(
+			firmware->rendered, url, deferral, now, message_id, len);
 	free(url);
 	return payload;
 }

@@ -165,14 +165,20 @@ static enum fw_status find_current(struct fw_resolver *resolver, const struct fw
 	return find_order(resolver, pull->product, current->version, shortcut, &current->order);
 }
 
+struct open_rows {
+	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
+	size_t count;
+};
+
 /* What a device is to get that names no version. */
 struct candidate {
 	const struct fw_firmware *firmware; /* NULL: there is none */
 	/* of an open row; without firmware: one that is under way, and nothing can be handed out
 	 * for */
 	bool of_task;
-	bool under_way; /* of the row that is under way */
-	bool downgrade; /* also to a device that runs a higher version */
+	const struct fw_open_row *row; /* NULL: none */
+	bool under_way;                /* of the row that is under way */
+	bool downgrade;                /* also to a device that runs a higher version */
 };
 
 static bool is_closed(const struct fw_resolver *resolver, const struct fw_pull *pull,
@@ -189,34 +195,30 @@ static bool is_above(
 }
 
 /* Step 3: the open row under way, or else the lowest or highest one that the device may have, that
- * no unapplied uplink has closed. One upgrade at a time. */
+ * no unapplied uplink has closed. One upgrade at a time. The first *skip rows were tried, and may
+ * not start now; *skip is then behind the one that was found. */
 static enum fw_status find_open_row(struct fw_resolver *resolver, const struct fw_pull *pull,
-	enum fw_pull_policy policy, const struct current *current, struct candidate *out)
+	const struct current *current, const struct open_rows *open, size_t *skip,
+	struct candidate *out)
 {
-	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
-	size_t count = 0, i = 0;
-	enum fw_status status = resolver->cache.source->open_rows(resolver->cache.source->context,
-		pull->product, pull->device, policy == FW_POLICY_STEPWISE, rows, &count);
-
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	for (; i < count; i++) {
-		bool wanted = rows[i].processing ||
-			is_above(current, rows[i].order, fw_slice_of(rows[i].version),
-				rows[i].downgrade);
+	for (; *skip < open->count; (*skip)++) {
+		const struct fw_open_row *row = &open->rows[*skip];
+		bool wanted = row->processing ||
+			is_above(current, row->order, fw_slice_of(row->version), row->downgrade);
 
 		/* a row that is not for it holds up no other, but the policy */
-		out->of_task |= !is_closed(resolver, pull, &rows[i]);
-		if (wanted && !is_closed(resolver, pull, &rows[i]))
+		out->of_task |= !is_closed(resolver, pull, row);
+		if (wanted && !is_closed(resolver, pull, row))
 			break;
 	}
-	if (i == count)
+	if (*skip == open->count)
 		return FW_OK;
-	out->downgrade = rows[i].downgrade;
-	out->under_way = rows[i].processing;
-	return rows[i].offered
-		? by_version(resolver, pull->product, fw_slice_of(rows[i].version), &out->firmware)
-		: FW_OK;
+	out->row = &open->rows[(*skip)++];
+	out->downgrade = out->row->downgrade;
+	out->under_way = out->row->processing;
+	return out->row->offered ? by_version(resolver, pull->product,
+					   fw_slice_of(out->row->version), &out->firmware)
+				 : FW_OK;
 }
 
 /* Step 4. */
@@ -234,9 +236,15 @@ static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct
 			&(struct fw_resolver_question){
 				.kind = 'n', .product = pull->product, .order = order},
 			out);
+	if (product->product.ordered)
+		return firmware(resolver,
+			&(struct fw_resolver_question){
+				.kind = 'o', .product = pull->product, .order = order},
+			out);
 	if (!shortcut->has_latest) {
 		status = firmware(resolver,
-			&(struct fw_resolver_question){.kind = 'l', .product = pull->product},
+			&(struct fw_resolver_question){
+				.kind = 'l', .product = pull->product, .order = INT64_MAX},
 			&shortcut->latest);
 		shortcut->has_latest = status == FW_OK;
 	}
@@ -318,32 +326,117 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
 	return FW_OK;
 }
 
-/* Steps 3 to 5. What is under way is told again, whatever the device said before. */
+/* Step 5. What is under way is told again, whatever the device said before. */
 static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull,
+	const struct fw_product *product, const struct current *current,
+	const struct candidate *candidate, struct fw_answer *out)
+{
+	enum fw_status status = FW_OK;
+
+	out->of_task = candidate->of_task;
+	out->code = FW_PULL_NO_UPDATE;
+	if (!may_have(candidate, current))
+		return FW_OK;
+	if (!candidate->under_way)
+		status = is_before_restart(resolver, pull, product, &out->before_restart);
+	if (status != FW_OK || out->before_restart)
+		return status;
+	return offer_unless_mislabelled(resolver, pull, product, current, candidate->firmware, out);
+}
+
+/* The answer offers the firmware of a row that has not begun: may it, now? */
+static enum fw_status take_place(struct fw_resolver *resolver, const struct fw_pull *pull,
+	const struct current *current, const struct fw_open_row *row, struct fw_answer *out)
+{
+	const struct fw_resolver_source *source = resolver->cache.source;
+	int64_t retry_after_ms = 0;
+	enum fw_status status = FW_OK;
+
+	if (row->managed && !row->processing && source->take_place)
+		status = source->take_place(
+			source->context, pull, row, current->order, &retry_after_ms);
+	if (status != FW_NOT_FOUND) {
+		if (status == FW_OK && row->managed && !row->processing)
+			memcpy(out->task_id, row->task_id, sizeof(out->task_id));
+		return status;
+	}
+	if (retry_after_ms && (!out->retry_after_ms || retry_after_ms < out->retry_after_ms))
+		out->retry_after_ms = retry_after_ms;
+	out->code = FW_PULL_NO_UPDATE;
+	out->firmware = NULL;
+	return FW_OK;
+}
+
+static void tell_deferral(
+	const struct fw_pull *pull, const struct fw_open_row *row, struct fw_answer *out)
+{
+	int64_t told = row->first_told_at ? row->first_told_at : pull->now;
+
+	out->deferral = (struct fw_deferral){row->defer_ms >= 0, told + row->defer_ms};
+}
+
+/* Step 3, for each row until one may start. *decided: there is one, or there are only rows that may
+ * not start. */
+static enum fw_status answer_open_rows(struct fw_resolver *resolver, const struct fw_pull *pull,
+	const struct fw_product *product, const struct current *current, bool *decided,
+	struct fw_answer *out)
+{
+	const struct fw_resolver_source *source = resolver->cache.source;
+	struct open_rows open = {.count = 0};
+	struct candidate candidate = {.firmware = NULL};
+	size_t skip = 0;
+	enum fw_status status = source->open_rows(source->context, pull->product, pull->device,
+		product->policy == FW_POLICY_STEPWISE, open.rows, &open.count);
+
+	*decided = false;
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	do {
+		candidate.firmware = NULL;
+		candidate.row = NULL;
+		status = find_open_row(resolver, pull, current, &open, &skip, &candidate);
+		if (status == FW_OK)
+			status =
+				answer_candidate(resolver, pull, product, current, &candidate, out);
+		if (status == FW_OK && out->code == FW_PULL_OFFER)
+			status = take_place(resolver, pull, current, candidate.row, out);
+		/* what is under way, and what the device may not have now, end the search */
+	} while (status == FW_OK && candidate.row && out->code != FW_PULL_OFFER &&
+		!candidate.under_way && !out->before_restart);
+	if (out->code == FW_PULL_OFFER && candidate.row)
+		tell_deferral(pull, candidate.row, out);
+	*decided = candidate.of_task;
+	return status;
+}
+
+/* Steps 3 to 5. */
+static enum fw_status answer_unasked(struct fw_resolver *resolver, const struct fw_pull *pull,
 	struct fw_resolver_entry *product, struct fw_answer *out)
 {
 	struct candidate candidate = {.firmware = NULL};
 	struct current current;
+	bool decided = false;
 	enum fw_status status = find_current(resolver, pull, &product->shortcut, &current);
 
 	if (status == FW_OK && product->product.open_tasks)
-		status = find_open_row(
-			resolver, pull, product->product.policy, &current, &candidate);
-	if (status == FW_OK && !candidate.of_task)
-		status = policy_firmware(
-			resolver, pull, product, current.order, &candidate.firmware);
-	if (status != FW_OK)
+		status = answer_open_rows(
+			resolver, pull, &product->product, &current, &decided, out);
+	if (status != FW_OK || decided)
 		return status;
-	out->of_task = candidate.of_task;
-	out->code = FW_PULL_NO_UPDATE;
-	if (!may_have(&candidate, &current))
-		return FW_OK;
-	if (!candidate.under_way)
-		status = is_before_restart(resolver, pull, &product->product, &out->before_restart);
-	if (status != FW_OK || out->before_restart)
-		return status;
-	return offer_unless_mislabelled(
-		resolver, pull, &product->product, &current, candidate.firmware, out);
+	status = policy_firmware(resolver, pull, product, current.order, &candidate.firmware);
+	return status == FW_OK
+		? answer_candidate(resolver, pull, &product->product, &current, &candidate, out)
+		: status;
+}
+
+void fw_resolver_give_back(
+	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *answer)
+{
+	const struct fw_resolver_source *source = resolver->cache.source;
+
+	if (answer->task_id[0] && source->give_back)
+		source->give_back(source->context, pull, answer->task_id);
+	answer->task_id[0] = '\0';
 }
 
 enum fw_status fw_resolver_answer(
@@ -364,7 +457,7 @@ enum fw_status fw_resolver_answer(
 		return FW_OK;
 	}
 	if (!pull->request.len)
-		return answer_candidate(resolver, pull, entry, out);
+		return answer_unasked(resolver, pull, entry, out);
 	out->of_task = entry->product.open_tasks;
 	return answer_request(resolver, pull, out);
 }

@@ -71,7 +71,9 @@ static enum fw_status ask_source(const struct fw_resolver_source *source,
 		return source->by_version(
 			source->context, question->product, question->version, &entry->firmware);
 	case 'l':
-		return source->latest(source->context, question->product, &entry->firmware);
+	case 'o':
+		return source->latest(
+			source->context, question->product, question->order, &entry->firmware);
 	default:
 		return source->next(
 			source->context, question->product, question->order, &entry->firmware);
@@ -90,7 +92,7 @@ static size_t make_key(const struct fw_resolver_question *question, char *key)
 	if (question->kind == 'v') {
 		memcpy(key + len, question->version.at, question->version.len);
 		len += question->version.len;
-	} else if (question->kind == 'n') {
+	} else if (question->kind == 'n' || question->kind == 'o') {
 		memcpy(key + len, &question->order, sizeof(question->order));
 		len += sizeof(question->order);
 	}

@@ -23,10 +23,11 @@ struct fw_resolver_entry {
 };
 
 struct fw_resolver_question {
-	char kind; /* 'p' product, 'v' firmware by version, 'l' the latest, 'n' the next above */
+	char kind; /* 'p' product, 'v' firmware by version, 'l' the latest, 'o' the latest for what
+		    runs a version of that order, 'n' the next above */
 	struct fw_slice product;
 	struct fw_slice version; /* 'v' */
-	int64_t order;           /* 'n' */
+	int64_t order;           /* 'n', 'o' */
 };
 
 struct fw_resolver_cache {

@@ -60,7 +60,7 @@ BEGIN
       THEN CASE
         WHEN (SELECT plugin_writing FROM catalog_state) = 0 AND EXISTS (
           SELECT 1 FROM task AS t CROSS JOIN task_count AS c ON c.task_id = t.task_id
-          WHERE t.firmware_id = OLD.firmware_id AND c.waiting + c.processing > 0)
+          WHERE t.firmware_id = OLD.firmware_id AND c.waiting + c.processing + c.retrying > 0)
           THEN RAISE(ABORT, 'a task of this firmware has open rows: what devices are told (version, version_order, product_id, file, url, size, sign, sign_method) cannot change before they end; stop the task (UPDATE task SET state = ''stopped'' ...) and wait for what is under way, or add new firmware')
         WHEN NEW.product_id IS NOT OLD.product_id AND EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id)
           THEN RAISE(ABORT, 'this firmware has a task, whose devices are of its product: delete the task first (DELETE FROM task WHERE firmware_id = ...)')
@@ -101,7 +101,8 @@ BEGIN
 END;
 
 CREATE TRIGGER firmware_updated_at
-AFTER UPDATE OF product_id, name, version, version_order, sign_method, sign, url, size, file, parameters, description, state
+AFTER UPDATE OF product_id, name, version, version_order, sign_method, sign, url, size, file,
+  parameters, description, state, by_task_only, min_version_order
 ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
@@ -121,6 +122,17 @@ BEGIN
   INSERT INTO task_change (task_id)
   SELECT task_id FROM task
   WHERE firmware_id = NEW.firmware_id AND NEW.state = 'ready' AND OLD.state <> 'ready'
+    AND state = 'running' AND mode = 'push';
+END;
+
+-- To whom it is offered: what it is stays.
+CREATE TRIGGER firmware_offer AFTER UPDATE OF by_task_only, min_version_order ON firmware
+WHEN (NEW.by_task_only, NEW.min_version_order) IS NOT (OLD.by_task_only, OLD.min_version_order)
+BEGIN
+  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO task_change (task_id)
+  SELECT task_id FROM task
+  WHERE firmware_id = NEW.firmware_id AND NEW.min_version_order IS NOT OLD.min_version_order
     AND state = 'running' AND mode = 'push';
 END;
 

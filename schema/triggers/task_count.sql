@@ -13,10 +13,35 @@ BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: change the rows it counts instead (UPDATE task_device ...)');
 END;
 
-CREATE TRIGGER task_count_open AFTER UPDATE OF waiting, processing ON task_count
+CREATE TRIGGER task_count_open AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN (NEW.waiting + NEW.processing > 0) <> (OLD.waiting + OLD.processing > 0)
+  OR (NEW.retrying > 0) <> (OLD.retrying > 0)
 BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+END;
+
+-- No row of a running task is open, or will be started again, any more.
+CREATE TRIGGER task_ended AFTER UPDATE OF waiting, processing, retrying ON task_count
+WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
+  AND OLD.waiting + OLD.processing + OLD.retrying > 0
+  AND (SELECT state = 'running' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
+  AND (SELECT plugin_writing FROM catalog_state) = 1
+BEGIN
+  INSERT INTO task_log (at, task_id, what, who)
+  SELECT at, NEW.task_id, 'ended', who FROM writer;
+END;
+
+-- The counts are settled by now, so that its entry is made as the plugin's are.
+CREATE TRIGGER task_ended_by_hand AFTER UPDATE OF waiting, processing, retrying ON task_count
+WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
+  AND OLD.waiting + OLD.processing + OLD.retrying > 0
+  AND (SELECT state = 'running' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
+  AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  UPDATE catalog_state SET plugin_writing = 1;
+  INSERT INTO task_log (at, task_id, what, who)
+  SELECT ms, NEW.task_id, 'ended', 'operator' FROM now;
+  UPDATE catalog_state SET plugin_writing = 0;
 END;
 
 CREATE TRIGGER task_count_delete BEFORE DELETE ON task_count

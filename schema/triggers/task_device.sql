@@ -1,4 +1,9 @@
 -- What guards a task's rows, and what an operator's stop, continue and retry do.
+--
+-- Beside its state a row counts in task_count by these: started: attempts > 0, not canceled; of
+-- these proved and bad: its proved_epoch, its bad_epoch is given; bad_final: a bad one that failed
+-- and has no retry_at; spared: success without an attempt; retrying: failed, with retry_at;
+-- epoch_good and epoch_bad: its proved_epoch, its bad_epoch is the current epoch of the task.
 
 CREATE TRIGGER task_device_insert_guard BEFORE INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) IS NOT 1
@@ -16,40 +21,82 @@ BEGIN
     WHEN EXISTS (SELECT 1 FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
       THEN RAISE(ABORT, 'this device is in the task already: to upgrade it again, retry its failed row (UPDATE task_device SET state = ''waiting'' WHERE task_id = ... AND device_id = ... AND state = ''failed''), or delete the row and insert it again')
   END;
-  SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device: state, progress and times follow from the rules')
-  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0 OR NEW.interruptions <> 0 OR NEW.untold <> 0
+  SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device, and turn: state, progress and times follow from the rules')
+  WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0
+      OR NEW.interruptions <> 0 OR NEW.untold <> 0 OR NEW.retries <> 0
       OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at,
-        NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection) IS NOT NULL)
+        NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection,
+        NEW.verified_at, NEW.retry_at, NEW.deferred_until, NEW.first_told_at, NEW.wake_clock,
+        NEW.trial_clock, NEW.lost_clock, NEW.proved_epoch, NEW.bad_epoch) IS NOT NULL)
     -- what the rules give anyway may be written down
     AND NOT EXISTS (
       SELECT 1 FROM task_device_begin AS b
       WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id
         AND NEW.state = b.state AND NEW.progress IN (0, b.progress)
         AND NEW.attempts = 0 AND NEW.was_online = 0 AND NEW.interruptions = 0 AND NEW.untold = 0
+        AND NEW.retries = 0
         AND (NEW.from_version IS NULL OR NEW.from_version IS b.from_version)
         AND (NEW.error_reason IS NULL OR NEW.error_reason IS b.error_reason)
         AND coalesce(NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at, NEW.completed_at,
-          NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection) IS NULL);
+          NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection, NEW.verified_at,
+          NEW.retry_at, NEW.deferred_until, NEW.first_told_at, NEW.wake_clock, NEW.trial_clock,
+          NEW.lost_clock, NEW.proved_epoch, NEW.bad_epoch) IS NULL);
 END;
 
 CREATE TRIGGER task_device_insert AFTER INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
-  UPDATE task_device SET (state, progress, error_reason, completed_at, from_version) = (
-    SELECT b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms), b.from_version
-    FROM now CROSS JOIN task_device_begin AS b
-    WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id)
+  UPDATE task_device SET
+    turn = coalesce(turn, 1 + abs(random() % 1000000)),
+    (state, progress, error_reason, completed_at, from_version) = (
+      SELECT
+        b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms),
+        b.from_version
+      FROM now CROSS JOIN task_device_begin AS b
+      WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id)
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   -- that a new row waits is no change of state
   INSERT INTO task_change (task_id, device_id)
   SELECT task_id, device_id FROM task_device
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting'
     AND (SELECT plugin_writing FROM catalog_state) = 0;
-  UPDATE task_count SET (settling, waiting, success, canceled) = (
-    SELECT 0, waiting + (state = 'waiting'), success + (state = 'success'), canceled + (state = 'canceled')
+  UPDATE task_count SET (settling, waiting, success, canceled, spared) = (
+    SELECT
+      0, waiting + (state = 'waiting'), success + (state = 'success'),
+      canceled + (state = 'canceled'), spared + (state = 'success')
     FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
   WHERE task_id = NEW.task_id;
+END;
+
+-- A row that is made with its task: task_insert.
+CREATE TRIGGER task_device_supersede AFTER INSERT ON task_device
+WHEN (SELECT supersede FROM task WHERE task_id = NEW.task_id) = 1
+  AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
+BEGIN
+  INSERT INTO task_change (task_id, device_id, state)
+  SELECT task_id, device_id, 'canceled' FROM superseded
+  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
+  UPDATE task_count SET
+    settling = 1,
+    waiting = waiting - 1,
+    canceled = canceled + 1,
+    started = started - (r.attempts > 0),
+    proved = proved - (r.attempts > 0 AND r.proved_epoch IS NOT NULL),
+    bad = bad - (r.attempts > 0 AND r.bad_epoch IS NOT NULL)
+  FROM superseded AS r
+  WHERE r.by_task_id = NEW.task_id AND r.device_id = NEW.device_id
+    AND r.task_id = task_count.task_id;
+  UPDATE task_device SET
+    state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
+    completed_at = (SELECT ms FROM now),
+    deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
+  WHERE (task_id, device_id) IN (
+    SELECT task_id, device_id FROM superseded
+    WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id);
+  UPDATE task_count SET settling = 0
+  WHERE settling = 1 AND task_id IN (
+    SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'canceled');
 END;
 
 CREATE TRIGGER task_device_key BEFORE UPDATE OF task_id, device_id ON task_device
@@ -72,7 +119,15 @@ BEGIN
       OR NEW.interruptions IS NOT OLD.interruptions OR NEW.connection IS NOT OLD.connection
       OR NEW.untold IS NOT OLD.untold
       OR NEW.due_at IS NOT OLD.due_at OR NEW.pushed_clock IS NOT OLD.pushed_clock
-      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand: the rest follows from it')
+      OR NEW.verified_at IS NOT OLD.verified_at OR NEW.retry_at IS NOT OLD.retry_at
+      OR NEW.deferred_until IS NOT OLD.deferred_until
+      OR NEW.first_told_at IS NOT OLD.first_told_at OR NEW.retries IS NOT OLD.retries
+      OR NEW.wake_clock IS NOT OLD.wake_clock OR NEW.trial_clock IS NOT OLD.trial_clock
+      OR NEW.lost_clock IS NOT OLD.lost_clock OR NEW.proved_epoch IS NOT OLD.proved_epoch
+      OR NEW.bad_epoch IS NOT OLD.bad_epoch
+      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand, and turn: the rest follows from it')
+    WHEN NEW.turn IS NOT OLD.turn AND OLD.attempts > 0
+      THEN RAISE(ABORT, 'this upgrade has started, so that its turn is over: add AND attempts = 0')
     WHEN NEW.state IS OLD.state THEN NULL
     WHEN NEW.state = 'canceled' THEN CASE OLD.state
       WHEN 'waiting' THEN NULL
@@ -93,11 +148,16 @@ BEGIN
         THEN RAISE(ABORT, 'this upgrade succeeded and is not repeated: to retry what failed, add AND state = ''failed''; to continue what was stopped, add AND state = ''canceled''')
       WHEN (SELECT state FROM task WHERE task_id = OLD.task_id) = 'stopped'
         THEN RAISE(ABORT, 'the task of this row is stopped: continue the task first (UPDATE task SET state = ''running'' WHERE task_id = ...)')
-      WHEN OLD.state = 'failed' AND (SELECT mode FROM task WHERE task_id = OLD.task_id) = 'pull'
-        THEN RAISE(ABORT, 'only rows of push tasks are retried: in a pull task delete the row (DELETE FROM task_device ...) and insert it again')
     END
     ELSE RAISE(ABORT, 'by hand, state of a row in task_device can be set to ''waiting'' (retry a failed row, continue a canceled one) or ''canceled'' (stop a waiting one): the rest is for the devices to say')
   END;
+END;
+
+CREATE TRIGGER task_device_turn AFTER UPDATE OF turn ON task_device
+WHEN NEW.turn IS NULL
+BEGIN
+  UPDATE task_device SET turn = 1 + abs(random() % 1000000)
+  WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
 
 CREATE TRIGGER task_device_canceled_by_hand AFTER UPDATE OF state ON task_device
@@ -106,10 +166,19 @@ WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
   AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
-  UPDATE task_device SET completed_at = (SELECT ms FROM now)
+  UPDATE task_device SET
+    completed_at = (SELECT ms FROM now),
+    deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   INSERT INTO task_change (task_id, device_id, state) VALUES (NEW.task_id, NEW.device_id, NEW.state);
-  UPDATE task_count SET settling = 0, waiting = waiting - 1, canceled = canceled + 1 WHERE task_id = NEW.task_id;
+  UPDATE task_count SET
+    settling = 0,
+    waiting = waiting - 1,
+    canceled = canceled + 1,
+    started = started - (NEW.attempts > 0),
+    proved = proved - (NEW.attempts > 0 AND NEW.proved_epoch IS NOT NULL),
+    bad = bad - (NEW.attempts > 0 AND NEW.bad_epoch IS NOT NULL)
+  WHERE task_id = NEW.task_id;
 END;
 
 CREATE TRIGGER task_device_waiting_by_hand AFTER UPDATE OF state ON task_device
@@ -119,12 +188,21 @@ WHEN NEW.state = 'waiting' AND OLD.state <> 'waiting'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
-    (state, progress, error_reason, completed_at, from_version) = (
-      SELECT b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms), b.from_version
-      FROM now CROSS JOIN task_device_begin AS b
+    -- who runs the version by now, and was started, is proved; who is retried was bad until then
+    (state, progress, error_reason, completed_at, from_version, verified_at, proved_epoch,
+      bad_epoch) = (
+      SELECT
+        b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms),
+        b.from_version,
+        iif(b.state = 'success' AND NEW.attempts > 0, now.ms, NULL),
+        iif(b.state = 'success' AND NEW.attempts > 0, c.epoch, NULL),
+        iif(b.state <> 'success' AND OLD.state = 'failed', NEW.bad_epoch, NULL)
+      FROM now CROSS JOIN task_device_begin AS b CROSS JOIN task_count AS c ON c.task_id = b.task_id
       WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id),
     failure = NULL, failed_by = NULL, interruptions = 0, connection = NULL,
-    pushed_at = NULL, responded_at = NULL, interrupted_at = NULL, due_at = NULL, pushed_clock = NULL
+    pushed_at = NULL, responded_at = NULL, interrupted_at = NULL, due_at = NULL,
+    pushed_clock = NULL, retries = 0, retry_at = NULL, deferred_until = NULL,
+    wake_clock = NULL, trial_clock = NULL, lost_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   -- who retries wants it now: what the end of the failed upgrade has the device wait for is over
   UPDATE catalog_state SET plugin_writing = 1;
@@ -135,23 +213,65 @@ BEGIN
   UPDATE catalog_state SET plugin_writing = 0;
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  UPDATE task_count SET (settling, waiting, success, failed, canceled) = (
-    SELECT
-      0, waiting + (state = 'waiting'), success + (state = 'success'),
-      failed - (OLD.state = 'failed'), canceled + (state = 'canceled') - (OLD.state = 'canceled')
-    FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
-  WHERE task_id = NEW.task_id;
+  -- what it was, failed or canceled, goes; what it is by now comes
+  UPDATE task_count SET
+    waiting = waiting + (r.state = 'waiting'),
+    success = success + (r.state = 'success'),
+    failed = failed - (OLD.state = 'failed'),
+    canceled = canceled + (r.state = 'canceled') - (OLD.state = 'canceled'),
+    started = started + (r.attempts > 0 AND r.state <> 'canceled')
+      - (OLD.attempts > 0 AND OLD.state = 'failed'),
+    proved = proved + (r.attempts > 0 AND r.state <> 'canceled' AND r.proved_epoch IS NOT NULL)
+      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.proved_epoch IS NOT NULL),
+    bad = bad + (r.attempts > 0 AND r.state <> 'canceled' AND r.bad_epoch IS NOT NULL)
+      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL),
+    bad_final = bad_final
+      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL
+        AND OLD.retry_at IS NULL),
+    spared = spared + (r.attempts = 0 AND r.state = 'success'),
+    retrying = retrying - (OLD.state = 'failed' AND OLD.retry_at IS NOT NULL),
+    epoch_good = epoch_good + (r.proved_epoch IS epoch) - (OLD.proved_epoch IS epoch),
+    epoch_bad = epoch_bad + (r.bad_epoch IS epoch) - (OLD.bad_epoch IS epoch),
+    settling = 0
+  FROM task_device AS r
+  WHERE task_count.task_id = NEW.task_id
+    AND r.task_id = NEW.task_id AND r.device_id = NEW.device_id;
 END;
 
-CREATE TRIGGER task_device_counted AFTER UPDATE OF state ON task_device
-WHEN NEW.state <> OLD.state AND (SELECT plugin_writing FROM catalog_state) = 1
+-- All that the plugin writes in a row comes by here: nothing is written when no count changes.
+CREATE TRIGGER task_device_counted
+AFTER UPDATE OF state, attempts, retry_at, proved_epoch, bad_epoch ON task_device
+WHEN (NEW.state <> OLD.state
+    OR NEW.proved_epoch IS NOT OLD.proved_epoch OR NEW.bad_epoch IS NOT OLD.bad_epoch
+    OR (NEW.attempts > 0) <> (OLD.attempts > 0)
+    OR (NEW.retry_at IS NULL) <> (OLD.retry_at IS NULL))
+  AND (SELECT plugin_writing FROM catalog_state) = 1
 BEGIN
   UPDATE task_count SET
     waiting = waiting + (NEW.state = 'waiting') - (OLD.state = 'waiting'),
     processing = processing + (NEW.state = 'processing') - (OLD.state = 'processing'),
     success = success + (NEW.state = 'success') - (OLD.state = 'success'),
     failed = failed + (NEW.state = 'failed') - (OLD.state = 'failed'),
-    canceled = canceled + (NEW.state = 'canceled') - (OLD.state = 'canceled')
+    canceled = canceled + (NEW.state = 'canceled') - (OLD.state = 'canceled'),
+    started = started + (NEW.attempts > 0 AND NEW.state <> 'canceled')
+      - (OLD.attempts > 0 AND OLD.state <> 'canceled'),
+    proved = proved
+      + (NEW.proved_epoch IS NOT NULL AND NEW.attempts > 0 AND NEW.state <> 'canceled')
+      - (OLD.proved_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
+    bad = bad
+      + (NEW.bad_epoch IS NOT NULL AND NEW.attempts > 0 AND NEW.state <> 'canceled')
+      - (OLD.bad_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
+    bad_final = bad_final
+      + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
+        AND NEW.state = 'failed')
+      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
+        AND OLD.state = 'failed'),
+    spared = spared + (NEW.attempts = 0 AND NEW.state = 'success')
+      - (OLD.attempts = 0 AND OLD.state = 'success'),
+    retrying = retrying + (NEW.retry_at IS NOT NULL AND NEW.state = 'failed')
+      - (OLD.retry_at IS NOT NULL AND OLD.state = 'failed'),
+    epoch_good = epoch_good + (NEW.proved_epoch IS epoch) - (OLD.proved_epoch IS epoch),
+    epoch_bad = epoch_bad + (NEW.bad_epoch IS epoch) - (OLD.bad_epoch IS epoch)
   WHERE task_id = NEW.task_id AND settling = 0;
 END;
 
@@ -173,6 +293,17 @@ BEGIN
     settling = 0,
     success = success - (OLD.state = 'success'),
     failed = failed - (OLD.state = 'failed'),
-    canceled = canceled - (OLD.state = 'canceled')
+    canceled = canceled - (OLD.state = 'canceled'),
+    started = started - (OLD.attempts > 0 AND OLD.state <> 'canceled'),
+    proved = proved
+      - (OLD.proved_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
+    bad = bad - (OLD.bad_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
+    bad_final = bad_final
+      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
+        AND OLD.state = 'failed'),
+    spared = spared - (OLD.attempts = 0 AND OLD.state = 'success'),
+    retrying = retrying - (OLD.retry_at IS NOT NULL AND OLD.state = 'failed'),
+    epoch_good = epoch_good - (OLD.proved_epoch IS epoch),
+    epoch_bad = epoch_bad - (OLD.bad_epoch IS epoch)
   WHERE task_id = OLD.task_id;
 END;

@@ -97,8 +97,9 @@ static void check_offer(const char *text)
 		plain.parameters = "{}";
 		rendered = render(&plain);
 	}
-	written = rendered ? fw_message_write_offer(rendered, 1, (struct fw_slice){NULL, 0}, &len)
-			   : NULL;
+	written = rendered
+		? fw_message_write_offer(rendered, NULL, NULL, 1, (struct fw_slice){NULL, 0}, &len)
+		: NULL;
 	if (written) {
 		/* parameters may repeat a name: they are the operator's */
 		json_t *root =

@@ -207,6 +207,18 @@ static void check_message(const struct fw_publication *publication)
 	json_decref(root);
 }
 
+/* A task as a whole, or nothing when it is gone. */
+static void check_task(const struct fw_publication *publication)
+{
+	json_t *root = json_loadb(publication->payload, publication->len, 0, NULL);
+
+	check(publication->retain);
+	check(publication->len == 0 ||
+		(json_is_string(json_object_get(root, "state")) &&
+			json_is_integer(json_object_get(root, "proved"))));
+	json_decref(root);
+}
+
 static enum fw_status publish(void *context, const struct fw_publication *publication)
 {
 	size_t len = strlen(publication->topic);
@@ -216,6 +228,10 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 		return FW_NOMEM;
 	check(len > 0 && len <= FW_TOPIC_MAX && !strpbrk(publication->topic, "+#") &&
 		fw_utf8_valid(publication->topic, len));
+	if (starts_with(publication->topic, "$SYS/broker/firmware/tasks/")) {
+		check_task(publication);
+		return FW_OK;
+	}
 	if (starts_with(publication->topic, "$SYS/broker/firmware/")) {
 		check(publication->retain && publication->len > 0 &&
 			strspn(publication->payload, "0123456789") == publication->len);

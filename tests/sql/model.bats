@@ -27,6 +27,7 @@ walk_each() {
   refused=$(grep -c '^Runtime error' "$BATS_TEST_TMPDIR/errors") || true
   ((refused > 200 && refused < 1100)) || fail "$refused of 1500 steps refused: this is no walk"
   sql 'SELECT DISTINCT state FROM task_device;' >>"$BATS_TEST_TMPDIR/states"
+  sql "SELECT DISTINCT what || ' ' || who FROM task_log;" >>"$BATS_TEST_TMPDIR/log"
   seed=$((seed + 1))
 }
 
@@ -34,6 +35,8 @@ walk_each() {
   seed=${WALK_SEED:-1}
   each_way walk_each
   same 5 "$(sort -u "$BATS_TEST_TMPDIR/states" | wc -l)" 'states seen at the ends'
+  # in this walk the plugin makes, resumes and continues no task, and begins no stage
+  same 10 "$(sort -u "$BATS_TEST_TMPDIR/log" | wc -l)" "$(sort -u "$BATS_TEST_TMPDIR/log")"
 }
 
 @test "the walk notices a count that is off" {

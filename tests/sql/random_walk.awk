@@ -9,11 +9,21 @@ function state() { return pick("waiting waiting processing success failed cancel
 function row() { return chance(25) ? "task_id = '" task() "'" : "task_id = '" task() "' AND device_id = '" device() "'" }
 function verb(word,   v) { v = word pick("- - - - _OR_REPLACE _OR_IGNORE _OR_FAIL"); gsub(/-/, "", v); gsub(/_/, " ", v); return v }
 
+function rollout(t,   r) {
+  r = rand() * 100
+  if (r < 40) return "UPDATE task SET stage = stage + " pick("1 1 -1") " WHERE task_id = '" t "';"
+  if (r < 65) return verb("INSERT") " INTO task_stage (task_id, stage, until_" pick("percent count") ") SELECT '" t "', 1 + count(*), 1 + coalesce(max(coalesce(until_percent, until_count)), 0) FROM task_stage WHERE task_id = '" t "';"
+  if (r < 72) return "DELETE FROM task_stage WHERE task_id = '" t "' AND stage > " int(rand() * 3) ";"
+  if (r < 80) return verb("UPDATE") " task_device SET turn = " pick("0 7 NULL") " WHERE " row() " AND attempts = 0;"
+  return "UPDATE task SET " pick("continuous=1 continuous=0 supersede=1 supersede=0 paused_reason='x' rate_per_minute=7") " WHERE task_id = '" t "';"
+}
+
 function operator(   r, t) {
+  if (chance(12)) return rollout(task())
   r = rand() * 100; t = task()
-  if (r < 12) return verb("INSERT") " INTO task (task_id, firmware_id, name, mode, release_type, state) VALUES ('" t "', '" pick("f1 f2") "', 'n', '" \
-    pick("push push pull") "', '" pick("all part") "', '" pick("running running stopped") "');"
-  if (r < 22) return verb("UPDATE") " task SET state = '" pick("running stopped") "' WHERE task_id = '" t "';"
+  if (r < 12) return verb("INSERT") " INTO task (task_id, firmware_id, name, mode, release_type, state, supersede, continuous) VALUES ('" t "', '" pick("f1 f2") "', 'n', '" \
+    pick("push push pull") "', '" pick("all part") "', '" pick("running running paused stopped") "', " pick("0 0 1") ", " pick("0 0 0 1") ");"
+  if (r < 22) return verb("UPDATE") " task SET state = '" pick("running paused stopped") "' WHERE task_id = '" t "';"
   if (r < 26) return "DELETE FROM task WHERE task_id = '" t "';"
   if (r < 40) return verb("INSERT") " INTO task_device (task_id, device_id) VALUES ('" t "', '" device() "');"
   if (r < 42) return "INSERT INTO task_device (task_id, device_id) SELECT '" t "', device_id FROM device WHERE product_id = 'p' EXCEPT SELECT task_id, device_id FROM task_device;"
@@ -32,16 +42,29 @@ function operator(   r, t) {
   return "UPDATE product SET firmware_enabled = " (chance(75) ? 1 : 0) ";"
 }
 
-function move(   to) {
+function epoch() { return pick("NULL NULL 0 (SELECT_epoch_FROM_task_count_AS_c_WHERE_c.task_id=task_device.task_id)") }
+
+function move(   to, set) {
   to = pick("processing processing success failed waiting canceled")
+  set = "proved_epoch = " epoch() ", bad_epoch = " epoch()
+  gsub(/SELECT_epoch_FROM_task_count_AS_c_WHERE_c/, "SELECT epoch FROM task_count AS c WHERE c", set)
   return "UPDATE task_device SET state = '" to "', progress = " int(rand() * 101) ", completed_at = " \
     (to ~ /processing|waiting/ ? "NULL" : "7") ", failed_by = " (to == "failed" ? "'broker'" : "NULL") \
-    ", due_at = " (to == "processing" ? "9" : "NULL") " WHERE " row() ";"
+    ", due_at = " (to == "processing" ? "9" : "NULL") ", wake_clock = " (to == "canceled" ? "NULL" : pick("NULL 5")) \
+    ", attempts = attempts + " (to == "processing") ", retry_at = " (to == "failed" ? pick("NULL 8") : "NULL") ", " set " WHERE " row() ";"
+}
+
+# of a task: a stop_window is full, a stage is done, the stop, the end
+function move_task(   t) {
+  t = " WHERE task_id = '" task() "'"
+  if (chance(40)) return "UPDATE task_count SET epoch = epoch + 1, epoch_good = 0, epoch_bad = 0" t ";"
+  if (chance(40)) return "UPDATE task_count SET hold_since = -1" t " AND running = 1; UPDATE task SET state = 'paused', paused_reason = 'stage is done'" t " AND state = 'running';"
+  return "UPDATE task SET state = '" pick("paused stopped") "'" t " AND state = 'running';"
 }
 
 function plugin(   text, n) {
   text = "BEGIN IMMEDIATE; UPDATE catalog_state SET plugin_writing = 1;"
-  for (n = 1 + int(rand() * 4); n > 0; n--) text = text "\n" move()
+  for (n = 1 + int(rand() * 4); n > 0; n--) text = text "\n" (chance(12) ? move_task() : move())
   return text "\nDELETE FROM task_change;\nUPDATE catalog_state SET plugin_writing = 0; " (chance(90) ? "COMMIT;" : "ROLLBACK;")
 }
 
@@ -51,8 +74,14 @@ BEGIN {
     if (chance(35)) print plugin()
     else if (chance(10)) print "BEGIN; " operator() "\n" operator() "\n" pick("COMMIT; ROLLBACK;")
     else print operator()
-    print "SELECT 'seed " seed " step " step ": counts off', c.* FROM task_count AS c WHERE (waiting, processing, success, failed, canceled, settling) IS NOT (" \
+    print "SELECT 'seed " seed " step " step ": counts off', c.* FROM task_count AS c WHERE (waiting, processing, success, failed, canceled, settling," \
+      " started, proved, bad, bad_final, spared, retrying, epoch_good, epoch_bad) IS NOT (" \
       "SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'processing'), count(*) FILTER (WHERE state = 'success'), " \
-      "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'canceled'), 0 FROM task_device AS r WHERE r.task_id = c.task_id);"
+      "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'canceled'), 0, " \
+      "count(*) FILTER (WHERE began), count(*) FILTER (WHERE began AND proved_epoch IS NOT NULL), count(*) FILTER (WHERE began AND bad_epoch IS NOT NULL), " \
+      "count(*) FILTER (WHERE began AND bad_epoch IS NOT NULL AND state = 'failed' AND retry_at IS NULL), " \
+      "count(*) FILTER (WHERE state = 'success' AND attempts = 0), count(*) FILTER (WHERE state = 'failed' AND retry_at IS NOT NULL), " \
+      "count(*) FILTER (WHERE proved_epoch = c.epoch), count(*) FILTER (WHERE bad_epoch = c.epoch) " \
+      "FROM (SELECT *, attempts >= 1 AND state <> 'canceled' AS began FROM task_device AS r WHERE r.task_id = c.task_id));"
   }
 }

@@ -220,6 +220,71 @@ text_arguments() {
   [[ "$out" != *gw-0002* && "$out" != *gw-0004* && "$out" == *1970-01-01T00:00:01Z* ]]
 }
 
+@test "new_staged_task.sql, resume_task.sql, next_stage.sql and pause_task.sql" {
+  local id
+  with_firmware
+  says 'must_be_proved' new_staged_task.sql
+  rows 'push|paused|5|4|1|1|3' 'SELECT mode, state, total, waiting, success, stage, stages FROM task_summary;'
+  rows '1|1|90|86400 2|1|95|86400 3|4|0|0' 'SELECT stage, budget, success_percent, hold_seconds FROM task_stage_budget ORDER BY stage;'
+  rows '10' 'SELECT stop_failed_percent FROM task;'
+  id=$(sql 'SELECT task_id FROM task;')
+  says 'running' resume_task.sql "s/5f1c9a2e7b3d4680/$id/"
+  says 'no such task that is paused: nothing resumed' resume_task.sql "s/5f1c9a2e7b3d4680/$id/"
+  says 'devices_till_its_end' next_stage.sql "s/5f1c9a2e7b3d4680/$id/"
+  rows '2' 'SELECT stage FROM task;'
+  use next_stage.sql "s/5f1c9a2e7b3d4680/$id/"
+  says_no 'this task has no such stage' next_stage.sql "s/5f1c9a2e7b3d4680/$id/"
+  says 'no such task: nothing changed' next_stage.sql
+  says 'holidays' pause_task.sql "s/5f1c9a2e7b3d4680/$id/"
+  rows 'paused|holidays|4' 'SELECT state, paused_reason, waiting FROM task_summary;'
+  says 'no such task that is running: nothing paused' pause_task.sql "s/5f1c9a2e7b3d4680/$id/"
+  says_no 'stages of a task rise' new_staged_task.sql 's/SELECT 10, 95/SELECT 1, 95/'
+}
+
+@test "roll_back.sql" {
+  with_task
+  sql "UPDATE device SET version = '1.10' WHERE device_id = 'gw-0001';"
+  plugin_sql "UPDATE task_device SET attempts = 1, state = 'success', progress = 100, completed_at = 1 WHERE device_id = 'gw-0001';
+    UPDATE task_device SET attempts = 1 WHERE device_id = 'gw-0002';
+    UPDATE device SET version = '1.5' WHERE device_id = 'gw-0002';"
+  says 'Back to 1.0' roll_back.sql
+  rows 'stopped|gw-0001|success stopped|gw-0002|canceled running|gw-0001|waiting running|gw-0002|waiting' "SELECT t.state, r.device_id, r.state
+    FROM task_device AS r JOIN task AS t USING (task_id) WHERE r.attempts > 0 OR t.state = 'running' ORDER BY t.position, r.device_id;"
+  says_no 'unknown firmware_id' roll_back.sql "s/'1.0' AS version/'0.9' AS version/"
+  says_no 'unknown firmware_id' roll_back.sql 's/5f1c/0000/'
+}
+
+@test "why_waiting.sql" {
+  local out
+  with_task
+  out=$(use why_waiting.sql)
+  [[ "$out" == *'device offline'*4*gw-0001* ]]
+  sql "UPDATE task SET state = 'paused', paused_reason = 'snow';"
+  out=$(use why_waiting.sql)
+  [[ "$out" == *'task paused'*4*gw-0001*snow* ]]
+}
+
+@test "failure_reasons.sql" {
+  local out
+  with_task
+  plugin_sql "UPDATE task_device SET state = 'failed', attempts = 1, failure = 'device', error_reason = 'flash', completed_at = 1 WHERE device_id IN ('gw-0001', 'gw-0002');
+    UPDATE task_device SET state = 'failed', attempts = 1, failure = 'timeout', error_reason = 'upgrade timeout', completed_at = 1 WHERE device_id = 'gw-0004';"
+  out=$(use failure_reasons.sql)
+  [[ "$out" == *device*flash*2*timeout*'upgrade timeout'*1* ]]
+}
+
+@test "upgrade_times.sql" {
+  local out
+  with_task
+  sql "INSERT INTO device (product_id, device_id) SELECT 'gateway', 'm' || value FROM generate_series(1, 20);
+    INSERT INTO task_device (task_id, device_id) SELECT '5f1c9a2e7b3d4680', 'm' || value FROM generate_series(1, 20);"
+  plugin_sql "UPDATE task_device SET state = 'success', attempts = 1, pushed_at = 1000, completed_at = 1000 + 1000 * CAST(substr(device_id, 2) AS INTEGER)
+    WHERE device_id GLOB 'm*';"
+  out=$(use upgrade_times.sql)
+  [[ "$out" == *' 20 '*' 10.0 '*' 19.0 '*' 20.0 '* ]]
+  same '' "$(use upgrade_times.sql 's/5f1c/0000/')" 'another task'
+}
+
 @test "add_firmware_file.sql" {
   says 'pending' add_firmware_file.sql
   rows '1.10|110|Spring release|gateway-1.10.bin|pending|' "SELECT version, version_order, name, file, state, sign FROM firmware WHERE version = '1.10';"

@@ -94,7 +94,7 @@ timeout_seconds = 0~timeout_seconds must be 1 to 99999
 timeout_seconds = 100000~timeout_seconds must be 1 to 99999
 timeout_seconds = 'x'~cannot store TEXT value in INTEGER column
 description = printf('%0201d', 1)~description of a task must be at most 200 characters
-state = 'paused'~state of a task must be 'running' or 'stopped'
+state = 'held'~state of a task must be 'running', 'paused' or 'stopped'
 END
   refused "mode must be 'push' or 'pull'" "INSERT INTO task (firmware_id, name, mode) VALUES ('f1', 'n', 'both');"
   refused "release_type must be 'all' or 'part'" "INSERT INTO task (firmware_id, name, mode, release_type) VALUES ('f1', 'n', 'push', 'some');"
@@ -155,10 +155,10 @@ END
   refused 'the task of this row is stopped: continue the task first' "UPDATE task_device SET state = 'waiting' WHERE task_id = 't' AND state = 'failed';"
 }
 
-@test "rows of a pull task are not retried but inserted again" {
+@test "rows of a pull task are retried too: the device may ask for it again" {
   sql "INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'n', 'pull');"
   plugin_sql "UPDATE task_device SET state = 'failed', completed_at = 1 WHERE device_id = 'd1';"
-  refused 'only rows of push tasks are retried' "UPDATE task_device SET state = 'waiting' WHERE task_id = 't' AND state = 'failed';"
+  gives 'd1:waiting:0 d2:waiting:0 d3:waiting:0 d4:success:100' "UPDATE task_device SET state = 'waiting' WHERE task_id = 't' AND state = 'failed';" "$STATES"
   gives 'd1:waiting:0 d2:waiting:0 d3:waiting:0 d4:success:100' "DELETE FROM task_device WHERE device_id = 'd1';
     INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd1');" "$STATES"
 }

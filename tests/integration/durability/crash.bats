@@ -75,7 +75,7 @@ crash_loop() {
 # SCHEMA: what the killed starts have made of it, if anything, becomes this after an undisturbed one.
 fresh_after_kills() {
 	start_broker
-	assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n5\nwal'
+	assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n6\nwal'
 	diff "$1" <(db "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
 }
 
@@ -120,7 +120,7 @@ measure_start() {
 		cp "$BROKER_DIR/old.db" "$DB"
 		killed_start "$START_MS"
 		version=$(sqlite3 "$DB" 'PRAGMA user_version')
-		[[ $version == [15] ]]
+		[[ $version == [16] ]]
 		if [[ $version == 1 ]]; then half=$((half + 1)); fi
 		fresh_after_kills "$BROKER_DIR/schema"
 		assert_equal "$(db 'SELECT count(*) FROM progress_log')" "$logged"

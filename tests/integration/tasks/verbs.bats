@@ -119,7 +119,6 @@ denied() {
 	denied "UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1'" 'succeeded'
 	say d2 pull '{"requestVersion":"1.1"}'
 	row p1 d2 failed 'upgrade timeout'
-	denied "UPDATE task_device SET state = 'waiting' WHERE task_id = 'p1'" 'only rows of push tasks'
 	denied "DELETE FROM firmware WHERE version = '2.0'" 'delete the task first'
 	summary_exact
 }

@@ -93,14 +93,15 @@ static void an_offer_says_what_the_catalog_has(void **state)
 		.parameters = "{}",
 		.size = 1});
 	assert_int_equal(parse(FW_TOPIC_PULL, "{\"messageId\":\"i\"}"), FW_OK);
-	text = fw_message_write_offer(rendered, 1700000000123, message.message_id, &len);
+	text = fw_message_write_offer(
+		rendered, NULL, NULL, 1700000000123, message.message_id, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":1700000000123,\"messageId\":\"i\",\"url\":\"u\","
 		"\"version\":\"v\",\"parameters\":{},"
 		"\"sign\":\"s\",\"signMethod\":\"m\",\"firmwareId\":\"f\",\"size\":1}");
 	root = written(text, &len);
 	json_decref(root);
-	root = written(fw_message_write_offer(rendered, -1, no_id, &len), &len);
+	root = written(fw_message_write_offer(rendered, NULL, NULL, -1, no_id, &len), &len);
 	assert_null(json_object_get(root, "messageId"));
 	assert_int_equal(json_integer_value(json_object_get(root, "timestamp")), -1);
 	json_decref(root);
@@ -124,7 +125,7 @@ static void an_offer_may_have_its_url_added_for_each_device(void **state)
 	assert_string_equal(rendered,
 		"\"version\":\"v\",\"parameters\":{},\"sign\":\"s\",\"signMethod\":\"m\","
 		"\"firmwareId\":\"f\",\"size\":1");
-	text = fw_message_write_offer_at(rendered, "http://h/\"?a=1", 5, no_id, &len);
+	text = fw_message_write_offer(rendered, "http://h/\"?a=1", NULL, 5, no_id, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":5,\"url\":\"http://h/\\\"?a=1\",\"version\":\"v\","
 		"\"parameters\":{},"
@@ -249,7 +250,7 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 
 	(void)state;
 	for (code = FW_PULL_BAD_REQUEST; code < FW_PULL_CODES; code++) {
-		root = written(fw_message_write_pull_failure(code, NULL, 9, id, &len), &len);
+		root = written(fw_message_write_pull_failure(code, NULL, 0, 9, id, &len), &len);
 		assert_true(json_is_false(json_object_get(root, "success")));
 		assert_text(root, "code", fw_pull_code_name(code));
 		assert_text(root, "message", fw_pull_code_sentence(code));
@@ -259,7 +260,7 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 		json_decref(root);
 	}
 	assert_string_equal(fw_pull_code_name(FW_PULL_CODES), "");
-	text = fw_message_write_pull_failure(FW_PULL_BAD_REQUEST, "say \"why\"", 9, no_id, &len);
+	text = fw_message_write_pull_failure(FW_PULL_BAD_REQUEST, "say \"why\"", 0, 9, no_id, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":9,\"success\":false,\"code\":\"bad_request\",\"message\":\"say"
 		" \\\"why\\\"\"}");
@@ -330,14 +331,14 @@ static void writers_give_null_without_memory(void **state)
 		for (left = 0, text = NULL; !text; left++) {
 			allocations_left = left;
 			len = 12345;
-			text = fw_message_write_offer("\"url\":\"u\"", 1, ids[i], &len);
+			text = fw_message_write_offer("\"url\":\"u\"", NULL, NULL, 1, ids[i], &len);
 			assert_true(text || len == 12345);
 		}
 		free(text);
 		for (left = 0, text = NULL; !text; left++) {
 			allocations_left = left;
 			text = fw_message_write_pull_failure(
-				FW_PULL_NO_UPDATE, NULL, 1, ids[i], &len);
+				FW_PULL_NO_UPDATE, NULL, 0, 1, ids[i], &len);
 		}
 		free(text);
 	}

@@ -60,6 +60,8 @@ static struct {
 	struct fw_counters counters;
 	struct fw_hosting hosting;
 	struct fw_task_events *events;
+	struct fw_places *places;
+	struct fw_rollouts *rollouts;
 	struct fw_task_devices *rows;
 	struct fw_devices *devices;
 	struct fw_scheduler *scheduler;
@@ -257,12 +259,15 @@ static inline void open_parts(void)
 	struct fw_scheduler_parts scheduler_parts = {.transaction = transaction};
 	struct fw_apply_parts apply_parts = {.transaction = transaction};
 	bool open = fw_task_events_open(transaction, &catalog.events, &error) == FW_OK &&
-		fw_task_devices_open(transaction, catalog.events, &catalog.rows, &error) == FW_OK &&
+		fw_rollouts_open(transaction, catalog.places, &catalog.rollouts, &error) == FW_OK &&
+		fw_task_devices_open(transaction, catalog.events, catalog.rollouts, &catalog.rows,
+			&error) == FW_OK &&
 		fw_devices_open(transaction, &catalog.devices, &error) == FW_OK &&
 		fw_history_open(transaction, &catalog.log, &error) == FW_OK &&
 		fw_label_check_open(transaction, &catalog.labels, &error) == FW_OK;
 
 	scheduler_parts.events = catalog.events;
+	scheduler_parts.rollouts = catalog.rollouts;
 	scheduler_parts.rows = apply_parts.rows = catalog.rows;
 	scheduler_parts.devices = apply_parts.devices = catalog.devices;
 	apply_parts.log = catalog.log;
@@ -295,6 +300,8 @@ static inline int open_catalog(void **state)
 	if (fw_transaction_open(&catalog.transaction, "catalog.db", false, &error) != FW_OK ||
 		fw_db_open("catalog.db", 1000, &catalog.operator, & error) != FW_OK)
 		return -1;
+	catalog.places = fw_places_new(fw_clock_now(&catalog.transaction.clock));
+	catalog.transaction.places = catalog.places;
 	open_parts();
 	pass_ms(0);
 	return 0;
@@ -310,11 +317,13 @@ static inline int close_catalog(void **state)
 	fw_history_close(catalog.log);
 	fw_devices_close(catalog.devices);
 	fw_task_devices_close(catalog.rows);
+	fw_rollouts_close(catalog.rollouts);
 	fw_task_events_close(catalog.events);
 	sqlite3_close(catalog.operator);
 	drain();
 	fw_outbox_free(catalog.transaction.outbox);
 	fw_transaction_close(&catalog.transaction);
+	fw_places_free(catalog.places);
 	remove_files();
 	return 0;
 }

@@ -111,8 +111,10 @@ static inline enum fw_status best(bool highest, int64_t above, struct fw_firmwar
 	return found == 8 ? FW_NOT_FOUND : copy_of(found, out);
 }
 
-static inline enum fw_status latest(void *context, struct fw_slice id, struct fw_firmware **out)
+static inline enum fw_status latest(
+	void *context, struct fw_slice id, int64_t order, struct fw_firmware **out)
 {
+	(void)order;
 	(void)context;
 	(void)id;
 	return best(true, INT64_MIN, out);
@@ -222,7 +224,7 @@ static inline enum fw_status version_of(
 }
 
 static const struct fw_resolver_source table = {NULL, generation, product, by_version, latest, next,
-	open_rows, device_version, completed_from, is_mislabelled, version_of};
+	open_rows, device_version, completed_from, is_mislabelled, version_of, NULL, NULL};
 
 /* A product with 1.0, 1.1, 2.0 in this order, and 3.0 that is not ready. */
 static inline int set_up(void **state)

@@ -70,8 +70,10 @@ static enum fw_status give_version(
 	return memcmp(version.at, "1.", 2) == 0 ? give_firmware(out) : FW_NOT_FOUND;
 }
 
-static enum fw_status give_latest(void *context, struct fw_slice id, struct fw_firmware **out)
+static enum fw_status give_latest(
+	void *context, struct fw_slice id, int64_t order, struct fw_firmware **out)
 {
+	(void)order;
 	(void)context;
 	(void)id;
 	counts.asked++;

@@ -1,0 +1,108 @@
+/* May a pull start a row of a task with rules of its own? The gate decides, with the pushes that
+ * are not committed yet in its counts, and the place is taken in the same moment
+ * (upgrade/places.h). The lock of the places is held for two look-ups by key. */
+#include "catalog/pull_reader_internal.h"
+#include "catalog/rollout_row.h"
+#include "upgrade/start_gate.h"
+
+/* A start that is judged with the lock of the places in hand: two rows, each by its key. */
+struct start {
+	struct fw_pull_reader *reader;
+	const struct fw_pull *pull;
+	const struct fw_open_row *row;
+	int64_t order; /* of what the device runs */
+	int64_t retry_after_ms;
+};
+
+static enum fw_status read_rollout(
+	struct fw_pull_reader *reader, const char *task_id, struct fw_rollout_row *out)
+{
+	sqlite3_stmt *statement =
+		fw_pull_reader_start(reader, FW_PULL_ROLLOUT, fw_slice_of(task_id));
+	enum fw_status status = fw_db_step(statement);
+
+	if (status == FW_OK)
+		fw_rollout_row_read(statement, out);
+	sqlite3_reset(statement);
+	return status;
+}
+
+static enum fw_status read_start_row(const struct start *asked, struct fw_start_row *out)
+{
+	sqlite3_stmt *statement =
+		fw_pull_reader_start(asked->reader, FW_PULL_START_ROW, asked->pull->product);
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 2, fw_slice_of(asked->row->task_id));
+	fw_db_bind_text(statement, 3, asked->pull->device);
+	status = fw_db_step(statement);
+	*out = (struct fw_start_row){.firmware_ready = asked->row->offered, .pull = true};
+	if (status == FW_OK) {
+		out->started = sqlite3_column_int64(statement, 0) > 0;
+		if (sqlite3_column_type(statement, 1) != SQLITE_NULL)
+			out->deferred_until = sqlite3_column_int64(statement, 2);
+		out->online_since = sqlite3_column_int64(statement, 3);
+		out->utc_offset_known = sqlite3_column_type(statement, 4) != SQLITE_NULL;
+		out->utc_offset = sqlite3_column_int(statement, 4);
+	}
+	sqlite3_reset(statement);
+	return status;
+}
+
+static enum fw_status judge(void *context, struct fw_places_held *held)
+{
+	struct start *asked = context;
+	struct fw_rollout_row rollout;
+	struct fw_start_row row;
+	struct fw_rollout_now now = {
+		.steady_ms = fw_clock_now(&asked->reader->clock), .wall_ms = asked->pull->now};
+	enum fw_start_wait wait;
+	enum fw_status status = read_rollout(asked->reader, asked->row->task_id, &rollout);
+
+	if (status == FW_OK)
+		status = read_start_row(asked, &row);
+	if (status != FW_OK)
+		return status;
+	now.wall_behind = held->wall_behind;
+	now.broker_utc_offset = fw_clock_utc_offset(now.wall_ms);
+	rollout.counts.started += held->pulls + held->pushes;
+	rollout.counts.in_flight += held->pulls + held->pushes;
+	row.below_min_order = rollout.min_order > asked->order;
+	/* paused, it is told so before what its firmware is */
+	row.firmware_ready = rollout.firmware_ready;
+	wait = fw_start_gate_row(
+		&rollout.plan, &rollout.counts, &row, &now, held->rate, &asked->retry_after_ms);
+	if (wait != FW_WAITS_FOR_NOTHING)
+		return FW_NOT_FOUND;
+	fw_start_rate_take(held->rate,
+		fw_start_rate_per_minute(rollout.plan.rate_per_minute,
+			rollout.plan.rate_doubles_after, rollout.counts.proved),
+		now.steady_ms);
+	return FW_OK;
+}
+
+enum fw_status fw_pull_start_take_place(void *context, const struct fw_pull *pull,
+	const struct fw_open_row *row, int64_t order, int64_t *retry_after_ms)
+{
+	struct fw_pull_reader *reader = context;
+	struct start asked = {.reader = reader, .pull = pull, .row = row, .order = order};
+	enum fw_status status = FW_OK;
+
+	if (reader->places)
+		status = fw_places_take_for_pull(
+			reader->places, fw_slice_of(row->task_id), pull->device, judge, &asked);
+	*retry_after_ms = asked.retry_after_ms;
+	if (status != FW_BUSY)
+		return status;
+	/* the store is at it: in a moment */
+	*retry_after_ms = 1000;
+	return FW_NOT_FOUND;
+}
+
+void fw_pull_start_give_back(void *context, const struct fw_pull *pull, const char *task_id)
+{
+	struct fw_pull_reader *reader = context;
+
+	if (reader->places)
+		fw_places_give_back(reader->places, fw_slice_of(task_id), pull->device);
+}

@@ -1,0 +1,83 @@
+/* May a row of a task with rules of its own start? The gate decides, with the places that pulls
+ * hold in its counts, and the place is taken in the same moment (upgrade/places.h). */
+#include "store/rollouts_internal.h"
+#include "store/task_device.h"
+
+/* What a start is judged by, with the lock of the places in hand. */
+struct judged {
+	const struct fw_rollout_row *rollout;
+	const struct fw_start_row *row;
+	const struct fw_rollout_now *now;
+	enum fw_start_wait wait;
+	int64_t after_ms;
+};
+
+static enum fw_status judge(void *context, struct fw_places_held *held)
+{
+	struct judged *judged = context;
+	const struct fw_rollout_plan *plan = &judged->rollout->plan;
+	struct fw_rollout_counts counts = judged->rollout->counts;
+
+	/* the pushes of this transaction are in its counts already */
+	counts.started += held->pulls;
+	counts.in_flight += held->pulls;
+	judged->wait = fw_start_gate_row(
+		plan, &counts, judged->row, judged->now, held->rate, &judged->after_ms);
+	if (judged->wait != FW_WAITS_FOR_NOTHING)
+		return FW_NOT_FOUND;
+	if (plan->rate_per_minute)
+		fw_start_rate_take(held->rate,
+			fw_start_rate_per_minute(
+				plan->rate_per_minute, plan->rate_doubles_after, counts.proved),
+			judged->now->steady_ms);
+	return FW_OK;
+}
+
+/* What the gate asks of the row and its device. */
+static enum fw_status read_start_row(struct fw_rollouts *rollouts,
+	const struct fw_rollout_row *rollout, const struct fw_task_device *row,
+	struct fw_start_row *out)
+{
+	sqlite3_stmt *statement = fw_db_start(rollouts->statements[FW_ROLLOUTS_DEVICE],
+		fw_slice_of(row->product_id), fw_slice_of(row->device_id));
+	enum fw_status status = fw_db_step(statement);
+
+	*out = (struct fw_start_row){.started = row->attempts > 0,
+		.firmware_ready = row->offered,
+		.offline = row->offline,
+		.online = row->online,
+		.deferred_until = row->deferred_until ? row->wake_clock : 0};
+	if (status == FW_OK) {
+		out->online_since = sqlite3_column_int64(statement, 0);
+		out->utc_offset_known = sqlite3_column_type(statement, 1) != SQLITE_NULL;
+		out->utc_offset = sqlite3_column_int(statement, 1);
+		out->below_min_order = rollout->min_order > sqlite3_column_int64(statement, 2);
+	}
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
+	enum fw_start_wait *wait, int64_t *again)
+{
+	struct fw_slice task_id = fw_slice_of(row->task_id);
+	struct fw_rollout_now now = fw_rollouts_now(rollouts);
+	struct fw_rollout_row rollout;
+	struct fw_start_row start;
+	struct judged judged = {.rollout = &rollout, .row = &start, .now = &now};
+	enum fw_status status = fw_rollouts_load(rollouts, task_id, &rollout);
+
+	*wait = FW_WAITS_FOR_STOPPED_TASK;
+	*again = 0;
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	status = read_start_row(rollouts, &rollout, row, &start);
+	if (status == FW_OK)
+		status = fw_places_take_for_push(rollouts->places, task_id, judge, &judged);
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return status;
+	*wait = judged.wait;
+	if (judged.after_ms)
+		*again = now.steady_ms + judged.after_ms;
+	return FW_OK;
+}

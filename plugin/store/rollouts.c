@@ -1,0 +1,345 @@
+/* What a task's rules look at is read anew for each question: a row of task, one of its stages and
+ * one of task_count, each by its key. Nothing of it is kept, so that an operator's change counts
+ * from the next start on.
+ *
+ *   fw_rollouts_take    a start asks: the gate decides, and the place is taken (upgrade/places.h)
+ *   fw_rollouts_review  counts changed: steps are carried out until none is due
+ *   fw_rollouts_work    a time came that the last review named
+ *
+ * A watch is kept of each task that has rules of its own, for the times it named. */
+#include "store/rollouts_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SAMPLE "2000" /* rows that a control group is judged by */
+#define STEPS_MAX 64u /* of one review: more stages than that pass at the next one */
+
+static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
+	[FW_ROLLOUTS_PLAN] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
+	/* a version that the catalog does not have is of no order */
+	[FW_ROLLOUTS_DEVICE] =
+		"SELECT d.online_clock, d.utc_offset_minutes, (SELECT r.version_order"
+		" FROM firmware r WHERE r.product_id = d.product_id AND r.version = d.version)"
+		" FROM device d WHERE d.product_id = ?1 AND d.device_id = ?2",
+	[FW_ROLLOUTS_MANAGED] =
+		"SELECT t.task_id FROM task t WHERE t.state IN ('running', 'paused') AND "
+		"(" FW_ROLLOUT_IS_MANAGED ")",
+	[FW_ROLLOUTS_PAUSE] = "UPDATE task SET state = 'paused', paused_reason = ?2, paused_at = ?3"
+			      " WHERE task_id = ?1 AND state = 'running'",
+	[FW_ROLLOUTS_STOP] =
+		"UPDATE task SET state = 'stopped' WHERE task_id = ?1 AND state <> 'stopped'",
+	[FW_ROLLOUTS_NEXT_STAGE] = "UPDATE task SET stage = stage + 1 WHERE task_id = ?1",
+	[FW_ROLLOUTS_HOLD] = "UPDATE task_count SET hold_since = ?2 WHERE task_id = ?1",
+	[FW_ROLLOUTS_NEW_EPOCH] =
+		"UPDATE task_count SET epoch = epoch + 1, epoch_good = 0, epoch_bad = 0"
+		" WHERE task_id = ?1",
+	[FW_ROLLOUTS_WAKE_RETRIES] =
+		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
+		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
+	/* samples: a part of the rows, and the next ones in the order of turns, which was drawn */
+	[FW_ROLLOUTS_STARTED_LATELY] =
+		"SELECT count(*), count(*) FILTER (WHERE failure = 'lost') FROM ("
+		"SELECT failure, attempts, pushed_clock FROM task_device"
+		" WHERE task_id = ?1 LIMIT " SAMPLE "0)"
+		" WHERE attempts > 0 AND pushed_clock > ?2",
+	[FW_ROLLOUTS_NOT_STARTED] = "SELECT count(*), count(*) FILTER (WHERE d.presence = 'offline'"
+				    " AND d.away_clock <= ?2) FROM ("
+				    "SELECT device_id FROM task_device WHERE task_id = ?1"
+				    " AND state = 'waiting' AND attempts = 0"
+				    " ORDER BY turn, device_id LIMIT " SAMPLE ") AS r"
+				    " CROSS JOIN device AS d ON d.product_id = ?3"
+				    " AND d.device_id = r.device_id",
+	[FW_ROLLOUTS_BEGIN_ABSENCES] =
+		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
+		" SELECT ?1 + patience, min(coalesce(r.trial_clock, ?1 + patience), ?1 + patience)"
+		" FROM (SELECT max(t.lost_seconds * 1000, 2 * coalesce(d.absence_ms, 0)) AS "
+		"patience"
+		"  FROM task AS t CROSS JOIN task_count AS c ON c.task_id = t.task_id"
+		"  LEFT JOIN device AS d ON d.product_id = c.product_id AND d.device_id = "
+		"r.device_id"
+		"  WHERE t.task_id = r.task_id))"
+		" WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS NOT NULL)"
+		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL)",
+};
+
+/* A task that is looked at again. */
+struct watch {
+	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
+	int64_t steady_at, wall_at; /* 0: no time */
+	bool due;                   /* at once */
+	bool hungry, anew;
+};
+
+enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_places *places,
+	struct fw_rollouts **out, struct fw_error *error)
+{
+	struct fw_rollouts *rollouts = calloc(1, sizeof(*rollouts));
+	enum fw_status status = FW_NOMEM;
+
+	if (!rollouts)
+		return FW_NOMEM;
+	rollouts->transaction = transaction;
+	rollouts->places = places;
+	rollouts->watches = fw_table_new(0);
+	if (rollouts->watches)
+		status = fw_db_prepare(
+			transaction->db, sql, rollouts->statements, FW_ROLLOUTS_STATEMENTS, error);
+	if (status == FW_OK)
+		status = fw_db_integer(transaction->db,
+			"SELECT max(clock_wall_ms, trust_wall_ms) FROM catalog_state",
+			&rollouts->seen_wall_ms, error);
+	if (status == FW_OK)
+		status = fw_rollouts_watch_all(rollouts);
+	if (status != FW_OK) {
+		fw_rollouts_close(rollouts);
+		return status;
+	}
+	*out = rollouts;
+	return FW_OK;
+}
+
+void fw_rollouts_close(struct fw_rollouts *rollouts)
+{
+	if (!rollouts)
+		return;
+	fw_table_clear(rollouts->watches, free);
+	fw_table_free(rollouts->watches);
+	fw_db_finalize(rollouts->statements, FW_ROLLOUTS_STATEMENTS);
+	free(rollouts);
+}
+
+static struct watch *find_watch(struct fw_rollouts *rollouts, struct fw_slice task_id)
+{
+	struct watch *watch = fw_table_get(rollouts->watches, task_id);
+
+	if (watch || task_id.len > FW_ID_MAX)
+		return watch;
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return NULL;
+	fw_slice_copy(task_id, watch->task_id, sizeof(watch->task_id));
+	if (fw_table_put(rollouts->watches, task_id, watch, NULL) == FW_OK)
+		return watch;
+	free(watch);
+	return NULL;
+}
+
+static void forget(struct fw_rollouts *rollouts, struct fw_slice task_id)
+{
+	struct watch *watch = fw_table_get(rollouts->watches, task_id);
+
+	if (!watch)
+		return;
+	rollouts->hungry -= watch->hungry;
+	fw_table_remove(rollouts->watches, fw_slice_of(watch->task_id));
+	free(watch);
+}
+
+enum fw_status fw_rollouts_watch(struct fw_rollouts *rollouts, struct fw_slice task_id)
+{
+	struct watch *watch = find_watch(rollouts, task_id);
+
+	if (!watch)
+		return FW_NOMEM;
+	watch->due = true;
+	return FW_OK;
+}
+
+enum fw_status fw_rollouts_watch_all(struct fw_rollouts *rollouts)
+{
+	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_MANAGED];
+	enum fw_status status, watched = FW_OK;
+
+	while ((status = fw_db_step(statement)) == FW_OK && watched == FW_OK)
+		watched = fw_rollouts_watch(rollouts, fw_db_text(statement, 0));
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? watched : status;
+}
+
+enum fw_status fw_rollouts_load(
+	struct fw_rollouts *rollouts, struct fw_slice task_id, struct fw_rollout_row *out)
+{
+	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_PLAN];
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 1, task_id);
+	status = fw_db_step(statement);
+	if (status == FW_OK)
+		fw_rollout_row_read(statement, out);
+	sqlite3_reset(statement);
+	return status;
+}
+
+enum fw_status fw_rollouts_changed(
+	struct fw_rollouts *rollouts, struct fw_slice task_id, bool *managed)
+{
+	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_WAKE_RETRIES];
+	struct fw_rollout_row rollout;
+	enum fw_status status = fw_rollouts_load(rollouts, task_id, &rollout);
+
+	*managed = false;
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	if (rollout.plan.state == FW_ROLLOUT_RUNNING && rollout.plan.retry.limit) {
+		fw_db_bind_text(statement, 1, task_id);
+		fw_db_bind_integer(statement, 2, rollouts->transaction->steady_ms);
+		status = fw_db_run(statement);
+	}
+	*managed = rollout.is_managed;
+	return status == FW_OK && *managed ? fw_rollouts_watch(rollouts, task_id) : status;
+}
+
+/* The clocks of the open transaction. A wall clock that went back far is told once. */
+struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
+{
+	struct fw_transaction *transaction = rollouts->transaction;
+	struct fw_rollout_now now = {
+		.steady_ms = transaction->steady_ms, .wall_ms = transaction->wall_ms};
+
+	now.wall_behind = fw_rollout_wall_is_behind(now.wall_ms, rollouts->seen_wall_ms);
+	now.broker_utc_offset = fw_clock_utc_offset(now.wall_ms);
+	if (!now.wall_behind && now.wall_ms > rollouts->seen_wall_ms)
+		rollouts->seen_wall_ms = now.wall_ms;
+	if (now.wall_behind && !rollouts->behind_told)
+		fw_transaction_log(transaction, FW_LOG_WARNING,
+			"the clock is behind what the catalog last saw: start_at, end_at and "
+			"windows of tasks hold still until it is set");
+	if (now.wall_behind != rollouts->behind_told)
+		fw_places_note_wall(rollouts->places, now.wall_behind);
+	rollouts->behind_told = now.wall_behind;
+	return now;
+}
+
+/* More of its rows may start than when it was looked at last: as rows ended, its stage grew, a
+ * window opened, a token came. */
+static void note_hungry(struct fw_rollouts *rollouts, struct watch *watch, bool anew)
+{
+	rollouts->hungry += !watch->hungry;
+	watch->hungry = true;
+	watch->anew |= anew;
+}
+
+/* When the task is to be looked at again: the earlier of what its steps and its next start name. */
+static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
+	const struct fw_rollout_row *rollout, const struct fw_rollout_now *now,
+	const struct fw_rollout_step *step)
+{
+	struct fw_start_rate rate = fw_places_rate(rollouts->places, fw_slice_of(watch->task_id));
+	int64_t after_ms = 0;
+	enum fw_start_wait wait;
+
+	wait = fw_start_gate_task(&rollout->plan, &rollout->counts, rollout->firmware_ready, true,
+		now, &rate, &after_ms);
+	watch->steady_at = step->steady_at;
+	watch->wall_at = step->wall_at;
+	if (wait == FW_WAITS_FOR_NOTHING)
+		note_hungry(rollouts, watch, false);
+	else if (after_ms && (!watch->steady_at || now->steady_ms + after_ms < watch->steady_at))
+		watch->steady_at = now->steady_ms + after_ms;
+}
+
+enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice task_id)
+{
+	struct fw_rollout_now now = fw_rollouts_now(rollouts);
+	struct fw_rollout_row rollout;
+	struct fw_rollout_step step = {.action = FW_ROLLOUT_NOTHING};
+	struct watch *watch = find_watch(rollouts, task_id);
+	enum fw_status status = watch ? FW_OK : FW_NOMEM;
+
+	for (unsigned i = 0; status == FW_OK && i < STEPS_MAX; i++) {
+		status = fw_rollouts_load(rollouts, task_id, &rollout);
+		if (status != FW_OK)
+			break;
+		fw_rollout_next_step(&rollout.plan, &rollout.counts, &now, &step);
+		if (step.action == FW_ROLLOUT_NOTHING)
+			break;
+		status = fw_rollout_steps_carry_out(rollouts, task_id, &rollout, &step);
+	}
+	if (status == FW_NOT_FOUND || (status == FW_OK && !rollout.is_managed)) {
+		forget(rollouts, task_id);
+		return FW_OK;
+	}
+	if (status != FW_OK)
+		return status;
+	watch->due = step.action != FW_ROLLOUT_NOTHING;
+	memcpy(watch->product_id, rollout.product_id, sizeof(watch->product_id));
+	note_times(rollouts, watch, &rollout, &now, &step);
+	return FW_OK;
+}
+
+static bool is_due(const struct fw_rollouts *rollouts, const struct watch *watch)
+{
+	const struct fw_transaction *transaction = rollouts->transaction;
+
+	return watch->due ||
+		(watch->steady_at && watch->steady_at <= fw_clock_now(&transaction->clock)) ||
+		(watch->wall_at && watch->wall_at <= fw_now_ms());
+}
+
+enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+	enum fw_status status = FW_OK;
+
+	while (status == FW_OK && fw_table_next(rollouts->watches, &walk)) {
+		const struct watch *watch = walk.value;
+
+		if (!is_due(rollouts, watch))
+			continue;
+		if (most-- == 0) {
+			*more = true;
+			break;
+		}
+		/* removes the entry just returned, if any */
+		status = fw_rollouts_review(rollouts, fw_slice_of(watch->task_id));
+	}
+	return status;
+}
+
+bool fw_rollouts_due(const struct fw_rollouts *rollouts)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+
+	while (fw_table_next(rollouts->watches, &walk)) {
+		if (is_due(rollouts, walk.value))
+			return true;
+	}
+	return false;
+}
+
+int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+	int64_t next = INT64_MAX;
+
+	while (fw_table_next(rollouts->watches, &walk)) {
+		const struct watch *watch = walk.value;
+
+		if (watch->due)
+			return 0;
+		if (watch->steady_at && watch->steady_at < next)
+			next = watch->steady_at;
+	}
+	return next;
+}
+
+bool fw_rollouts_next_hungry(
+	struct fw_rollouts *rollouts, char *task_id, char *product_id, bool *anew)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+
+	while (rollouts->hungry && fw_table_next(rollouts->watches, &walk)) {
+		struct watch *watch = walk.value;
+
+		if (!watch->hungry)
+			continue;
+		memcpy(task_id, watch->task_id, sizeof(watch->task_id));
+		memcpy(product_id, watch->product_id, sizeof(watch->product_id));
+		*anew = watch->anew;
+		watch->hungry = watch->anew = false;
+		rollouts->hungry--;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,68 @@
+/* The rollouts: reads what a task's row and stages say and what its rows count, asks the rules
+ * (upgrade/rollout.h, upgrade/start_gate.h), and carries out the step that they give: holds a
+ * stage, begins the next one, pauses or ends the task.
+ *
+ * A task is reviewed in the transaction that changed its counts, so that the failure which stops it
+ * is followed by no push; and when a time comes that its rules named. For the store's own files;
+ * store thread only. */
+#ifndef FW_STORE_ROLLOUTS_H
+#define FW_STORE_ROLLOUTS_H
+
+#include "store/transaction.h"
+#include "upgrade/places.h"
+#include "upgrade/start_gate.h"
+
+struct fw_rollouts;
+struct fw_task_device;
+
+/* `transaction` and `places` are borrowed. FW_OK, or an error with a message in `error`. The caller
+ * owns *out. */
+enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_places *places,
+	struct fw_rollouts **out, struct fw_error *error);
+void fw_rollouts_close(struct fw_rollouts *rollouts); /* NULL is fine */
+
+/* Inside a transaction: takes the place of a waiting row that is about to be pushed. *wait: what it
+ * waits for; FW_WAITS_FOR_NOTHING: the place is its own, as the transaction ends. *again: steady ms
+ * when that wait is over, 0 unknown. */
+enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
+	enum fw_start_wait *wait, int64_t *again);
+
+/* Inside a transaction: the counts of the task have changed, or it may be due: carries out its
+ * steps. FW_OK also when there is no such task. */
+enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice task_id);
+
+/* The task is one to be watched, after a start of the broker or an operator's change: it is due. */
+enum fw_status fw_rollouts_watch(struct fw_rollouts *rollouts, struct fw_slice task_id);
+
+/* Does the task have rules of its own? Then it is watched, and due. Rows of it that were to be
+ * tried again while it was paused are due, too. */
+enum fw_status fw_rollouts_changed(
+	struct fw_rollouts *rollouts, struct fw_slice task_id, bool *managed);
+
+/* Watches all tasks that are running or paused and have rules of their own. */
+enum fw_status fw_rollouts_watch_all(struct fw_rollouts *rollouts);
+
+/* Inside a transaction: reviews tasks that are due, at most `most`. *more: others are. */
+enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more);
+
+/* Is a task due? By both clocks. */
+bool fw_rollouts_due(const struct fw_rollouts *rollouts);
+
+/* Steady ms when the next one is due, INT64_MAX when none is. */
+int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts);
+
+/* Is the loss of the device of this row the upgrade's doing, or do as many go that were not
+ * upgraded? */
+enum fw_status fw_rollouts_loss_is_common(
+	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *common);
+
+/* Inside the first transaction after a start: absences are counted from now on, since the broker saw
+ * nobody come or go while it was down. FW_OK, or an error. */
+enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts);
+
+/* A task in which more rows may start than before, and its product (FW_ID_MAX + 1 bytes each): its
+ * waiting rows want a look. `anew`: from the first one on. False when there is none. */
+bool fw_rollouts_next_hungry(
+	struct fw_rollouts *rollouts, char *task_id, char *product_id, bool *anew);
+
+#endif

@@ -1,0 +1,208 @@
+/* Tasks with rules of their own, and rows that wake up: a retry, the end of a deferral, of a trial,
+ * or of the time in which a device may be away.
+ *
+ * A task's steps are carried out in one transaction, starts in another one. A start goes through
+ * fw_scheduler_device like any other: this file only says whose turn it is. */
+#include "store/scheduler_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REVIEWS 16u /* tasks in one transaction */
+
+static bool is_full(enum fw_start_wait wait)
+{
+	return wait == FW_WAITS_FOR_STAGE || wait == FW_WAITS_FOR_IN_FLIGHT ||
+		wait == FW_WAITS_FOR_RATE;
+}
+
+/* What is waited for is the device's own: its time, not its task's. */
+static bool is_of_device(enum fw_start_wait wait)
+{
+	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_DEFERRAL ||
+		wait == FW_WAITS_FOR_WINDOW;
+}
+
+enum fw_status fw_scheduler_rollouts_take(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken)
+{
+	struct fw_slice task_id = fw_slice_of(row->task_id), device = fw_slice_of(row->device_id),
+			product = fw_slice_of(row->product_id);
+	enum fw_start_wait wait;
+	int64_t again;
+	enum fw_status status = fw_rollouts_take(scheduler->rollouts, row, &wait, &again);
+
+	*taken = status == FW_OK && wait == FW_WAITS_FOR_NOTHING;
+	if (status != FW_OK || *taken)
+		return status;
+	if (is_full(wait)) {
+		memcpy(scheduler->full_task, row->task_id, sizeof(scheduler->full_task));
+		fw_start_lines_rest(scheduler->lines, task_id);
+		return fw_start_lines_join(scheduler->lines, task_id, product, device, row->turn);
+	}
+	if (!again || !is_of_device(wait))
+		return FW_OK;
+	return fw_transaction_pass_over(scheduler->transaction,
+		fw_device_set_due(scheduler->devices, product, device, again),
+		"what a device waits for");
+}
+
+enum fw_status fw_scheduler_rollouts_changed(struct fw_scheduler *scheduler,
+	struct fw_slice task_id, struct fw_slice product, bool *managed)
+{
+	enum fw_status status = fw_rollouts_changed(scheduler->rollouts, task_id, managed);
+
+	return status == FW_OK && *managed
+		? fw_start_lines_call(scheduler->lines, task_id, product, true)
+		: status;
+}
+
+static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
+{
+	enum fw_status status = FW_OK;
+
+	if (fw_places_freed(scheduler->transaction->places))
+		status = fw_rollouts_watch_all(scheduler->rollouts);
+	if (status != FW_OK || !fw_rollouts_due(scheduler->rollouts))
+		return status;
+	status = fw_transaction_begin(scheduler->transaction);
+	if (status != FW_OK)
+		return status;
+	status = fw_rollouts_work(scheduler->rollouts, REVIEWS, more);
+	return fw_transaction_end(scheduler->transaction, status, 0);
+}
+
+/* Tasks in which more may start than before. */
+static enum fw_status call_hungry(struct fw_scheduler *scheduler)
+{
+	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
+	enum fw_status status = FW_OK;
+	bool anew;
+
+	while (status == FW_OK &&
+		fw_rollouts_next_hungry(scheduler->rollouts, task_id, product_id, &anew))
+		status = fw_start_lines_call(
+			scheduler->lines, fw_slice_of(task_id), fw_slice_of(product_id), anew);
+	return status;
+}
+
+/* Looks at those who are next, until no place is left. *passed: how many were looked at. */
+static enum fw_status start_step(struct fw_scheduler *scheduler, size_t *passed)
+{
+	struct fw_device_name found[FW_SCHEDULER_STEP_ROWS];
+	char task_id[FW_ID_MAX + 1];
+	size_t count;
+	enum fw_status status = fw_start_lines_next(
+		scheduler->lines, task_id, found, FW_SCHEDULER_STEP_ROWS, &count);
+
+	for (*passed = 0; status == FW_OK && *passed < count; (*passed)++) {
+		struct fw_device_name *name = &found[*passed];
+
+		if (!fw_scheduler_has_room(scheduler))
+			break;
+		scheduler->full_task[0] = '\0';
+		status = fw_scheduler_device(
+			scheduler, fw_slice_of(name->product), fw_slice_of(name->device));
+		if (strcmp(scheduler->full_task, task_id) == 0)
+			break;
+	}
+	return status;
+}
+
+static enum fw_status start_some(struct fw_scheduler *scheduler, bool *more)
+{
+	size_t passed = 0;
+	enum fw_status status;
+
+	if (!fw_start_lines_wait(scheduler->lines) || !fw_scheduler_has_room(scheduler))
+		return FW_OK;
+	status = fw_transaction_begin(scheduler->transaction);
+	if (status != FW_OK)
+		return status;
+	status = start_step(scheduler, &passed);
+	status = fw_transaction_end(scheduler->transaction, status, 0);
+	fw_start_lines_passed(scheduler->lines, status == FW_OK ? passed : 0);
+	*more |= status == FW_OK && fw_start_lines_wait(scheduler->lines);
+	return status;
+}
+
+/* It is given up as lost, unless the broker has not been there for as long. */
+static enum fw_status lose(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	struct fw_upgrade_input input = {.connection = 0};
+	enum fw_status status = fw_rollouts_loss_is_common(scheduler->rollouts, row, &input.common);
+
+	return status == FW_OK
+		? fw_transition_apply(scheduler->rows, row, FW_EVENT_LOST, &input, NULL)
+		: status;
+}
+
+/* A trial that is over, or a device that is not due yet. */
+static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	int64_t now = scheduler->transaction->steady_ms;
+
+	if (row->lost_clock && row->lost_clock <= now && !row->online)
+		return lose(scheduler, row);
+	if (row->online)
+		row->lost_clock = 0;
+	if (row->trial_clock && row->trial_clock <= now)
+		row->trial_clock = row->lost_clock = 0;
+	row->wake_clock = row->trial_clock;
+	if (row->lost_clock && (!row->wake_clock || row->lost_clock < row->wake_clock))
+		row->wake_clock = row->lost_clock;
+	return fw_transition_set_times(scheduler->rows, row);
+}
+
+static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	if (row->state == FW_UPGRADE_SUCCESS || row->state == FW_UPGRADE_PROCESSING)
+		return wake_started(scheduler, row);
+	if (row->state == FW_UPGRADE_FAILED && row->retry_at && row->task_running)
+		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
+	/* a paused task retries nothing: it is woken when it goes on */
+	row->wake_clock = 0;
+	if (row->state == FW_UPGRADE_WAITING)
+		row->deferred_until = 0;
+	return fw_transition_set_times(scheduler->rows, row);
+}
+
+static enum fw_status wake_row(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	enum fw_status status = wake(scheduler, row);
+
+	return status == FW_OK && row->state == FW_UPGRADE_WAITING
+		? fw_scheduler_device(
+			  scheduler, fw_slice_of(row->product_id), fw_slice_of(row->device_id))
+		: status;
+}
+
+enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done)
+{
+	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
+	size_t count = 0;
+	enum fw_status status = found
+		? fw_task_devices_waking(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
+		: FW_NOMEM;
+
+	*done = count < FW_SCHEDULER_STEP_ROWS;
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (!fw_scheduler_has_room(scheduler)) {
+			*done = false;
+			break;
+		}
+		status = fw_transaction_pass_over(scheduler->transaction,
+			wake_row(scheduler, &found[i]), "a row's next step");
+	}
+	free(found);
+	return status;
+}
+
+enum fw_status fw_scheduler_rollouts_work(struct fw_scheduler *scheduler, bool *more)
+{
+	enum fw_status status = review_due(scheduler, more);
+
+	if (status == FW_OK)
+		status = call_hungry(scheduler);
+	return status == FW_OK ? start_some(scheduler, more) : status;
+}

@@ -1,0 +1,339 @@
+/* A line is a heap by turn and device, of those that the walk has passed. It is bounded: when it is
+ * full, the walk goes back to the last of it, which is dropped. */
+#include "store/start_line.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+#include "catalog/db.h"
+
+#define LINE_MAX 4096u
+#define WALK_ROWS 512 /* that one part of the walk passes */
+
+enum statement { WALK, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	/* presence unknown: it may be there, where the broker does not tell of connections */
+	[WALK] = "SELECT r.turn, r.device_id, d.presence = 'online', d.presence = 'offline'"
+		 " FROM (SELECT turn, device_id FROM task_device WHERE task_id = ?1"
+		 " AND state = 'waiting' AND (turn, device_id) > (?2, ?3)"
+		 " ORDER BY turn, device_id LIMIT ?4) AS r"
+		 " CROSS JOIN device AS d ON d.product_id = ?5 AND d.device_id = r.device_id"
+		 " ORDER BY r.turn, r.device_id",
+};
+
+/* A place in the order. */
+struct spot {
+	int64_t turn;
+	char device[FW_ID_MAX + 1];
+};
+
+struct line {
+	struct line *next; /* of those that were called */
+	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
+	bool called;
+	bool walked;       /* the walk is at its end */
+	struct spot walk;  /* passed last */
+	struct spot *heap; /* the first is next */
+	size_t count, room;
+};
+
+struct fw_start_lines {
+	struct fw_transaction *transaction;
+	struct fw_table *by_task;
+	struct line *first, **last; /* called, in that order */
+	struct line *given;         /* what `next` found last is of it */
+	struct spot found[WALK_ROWS];
+	size_t found_count;
+	bool of_heap;
+	struct spot passed; /* where the walk stands when all that was found is looked at */
+	bool passed_all;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+enum fw_status fw_start_lines_open(
+	struct fw_transaction *transaction, struct fw_start_lines **out, struct fw_error *error)
+{
+	struct fw_start_lines *lines = calloc(1, sizeof(*lines));
+	enum fw_status status = FW_NOMEM;
+
+	if (!lines)
+		return FW_NOMEM;
+	lines->transaction = transaction;
+	lines->last = &lines->first;
+	lines->by_task = fw_table_new(0);
+	if (lines->by_task)
+		status = fw_db_prepare(transaction->db, sql, lines->statements, STATEMENTS, error);
+	if (status != FW_OK) {
+		fw_start_lines_close(lines);
+		return status;
+	}
+	*out = lines;
+	return FW_OK;
+}
+
+static void free_line(void *value)
+{
+	struct line *line = value;
+
+	free(line->heap);
+	free(line);
+}
+
+void fw_start_lines_close(struct fw_start_lines *lines)
+{
+	if (!lines)
+		return;
+	fw_table_clear(lines->by_task, free_line);
+	fw_table_free(lines->by_task);
+	fw_db_finalize(lines->statements, STATEMENTS);
+	free(lines);
+}
+
+static struct line *find_line(
+	struct fw_start_lines *lines, struct fw_slice task_id, struct fw_slice product)
+{
+	struct line *line = fw_table_get(lines->by_task, task_id);
+
+	if (line)
+		return line;
+	line = calloc(1, sizeof(*line));
+	if (!line)
+		return NULL;
+	line->walk.turn = -1;
+	if (fw_slice_copy(task_id, line->task_id, sizeof(line->task_id)) &&
+		fw_slice_copy(product, line->product_id, sizeof(line->product_id)) &&
+		fw_table_put(lines->by_task, task_id, line, NULL) == FW_OK)
+		return line;
+	free(line);
+	return NULL;
+}
+
+enum fw_status fw_start_lines_call(
+	struct fw_start_lines *lines, struct fw_slice task_id, struct fw_slice product, bool anew)
+{
+	struct line *line = find_line(lines, task_id, product);
+
+	if (!line)
+		return FW_NOMEM;
+	if (anew) {
+		line->walk = (struct spot){.turn = -1};
+		line->walked = false;
+		line->count = 0;
+		if (lines->given == line)
+			lines->given = NULL;
+	}
+	if (line->called)
+		return FW_OK;
+	line->called = true;
+	line->next = NULL;
+	*lines->last = line;
+	lines->last = &line->next;
+	return FW_OK;
+}
+
+static void uncall(struct fw_start_lines *lines, struct line *line)
+{
+	struct line **at = &lines->first;
+
+	while (*at && *at != line)
+		at = &(*at)->next;
+	if (!*at)
+		return;
+	*at = line->next;
+	if (lines->last == &line->next)
+		lines->last = at;
+	line->called = false;
+}
+
+void fw_start_lines_rest(struct fw_start_lines *lines, struct fw_slice task_id)
+{
+	struct line *line = fw_table_get(lines->by_task, task_id);
+
+	if (line && line->called)
+		uncall(lines, line);
+}
+
+bool fw_start_lines_wait(const struct fw_start_lines *lines)
+{
+	return lines->first != NULL;
+}
+
+static int compare(const struct spot *a, const struct spot *b)
+{
+	if (a->turn != b->turn)
+		return a->turn < b->turn ? -1 : 1;
+	return strcmp(a->device, b->device);
+}
+
+static void sift_up(struct line *line, size_t at)
+{
+	while (at && compare(&line->heap[at], &line->heap[(at - 1) / 2]) < 0) {
+		struct spot above = line->heap[(at - 1) / 2];
+
+		line->heap[(at - 1) / 2] = line->heap[at];
+		line->heap[at] = above;
+		at = (at - 1) / 2;
+	}
+}
+
+static void sift_down(struct line *line)
+{
+	size_t at = 0, least;
+
+	for (;;) {
+		least = at;
+		for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
+			if (child < line->count &&
+				compare(&line->heap[child], &line->heap[least]) < 0)
+				least = child;
+		}
+		if (least == at)
+			return;
+		struct spot down = line->heap[at];
+
+		line->heap[at] = line->heap[least];
+		line->heap[least] = down;
+		at = least;
+	}
+}
+
+static bool is_in_line(const struct line *line, const struct spot *spot)
+{
+	for (size_t i = 0; i < line->count; i++) {
+		if (compare(&line->heap[i], spot) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The walk comes to it again. */
+static void walk_back(struct line *line, const struct spot *spot)
+{
+	if (!line->walked && compare(&line->walk, spot) < 0)
+		return;
+	line->walk = (struct spot){.turn = spot->turn - 1};
+	line->walk.device[0] = '\xff'; /* behind all of that turn */
+	line->walked = false;
+}
+
+enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice task_id,
+	struct fw_slice product, struct fw_slice device, int64_t turn)
+{
+	struct line *line = find_line(lines, task_id, product);
+	struct spot spot = {.turn = turn};
+
+	if (!line)
+		return FW_NOMEM;
+	fw_slice_copy(device, spot.device, sizeof(spot.device));
+	/* the walk will come to it */
+	if (!line->walked && compare(&spot, &line->walk) > 0)
+		return FW_OK;
+	if (line->count == LINE_MAX) {
+		walk_back(line, &spot);
+		return FW_OK;
+	}
+	if (is_in_line(line, &spot))
+		return FW_OK;
+	if (line->count == line->room) {
+		size_t room = 2 * line->room + 16;
+		struct spot *heap = reallocarray(line->heap, room, sizeof(*heap));
+
+		if (!heap)
+			return FW_NOMEM;
+		line->heap = heap;
+		line->room = room;
+	}
+	line->heap[line->count] = spot;
+	sift_up(line, line->count++);
+	return FW_OK;
+}
+
+/* Who has joined. */
+static void take_from_line(struct fw_start_lines *lines, struct line *line, size_t most)
+{
+	lines->of_heap = true;
+	while (line->count && lines->found_count < most) {
+		lines->found[lines->found_count++] = line->heap[0];
+		line->heap[0] = line->heap[--line->count];
+		sift_down(line);
+	}
+}
+
+/* The next part of the walk: those of it who may be there. */
+static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size_t most)
+{
+	sqlite3_stmt *statement = lines->statements[WALK];
+	enum fw_status status = FW_OK;
+	int rows = 0;
+
+	lines->of_heap = false;
+	lines->passed = line->walk;
+	sqlite3_bind_text(statement, 1, line->task_id, -1, SQLITE_STATIC);
+	fw_db_bind_integer(statement, 2, line->walk.turn);
+	sqlite3_bind_text(statement, 3, line->walk.device, -1, SQLITE_STATIC);
+	fw_db_bind_integer(statement, 4, WALK_ROWS);
+	sqlite3_bind_text(statement, 5, line->product_id, -1, SQLITE_STATIC);
+	while (lines->found_count < most && (status = fw_db_step(statement)) == FW_OK) {
+		bool there = sqlite3_column_int(statement, 2),
+		     away = sqlite3_column_int(statement, 3);
+
+		rows++;
+		lines->passed.turn = sqlite3_column_int64(statement, 0);
+		fw_db_copy_text(statement, 1, lines->passed.device, sizeof(lines->passed.device));
+		if (there || (!away && !lines->transaction->sees_connections))
+			lines->found[lines->found_count++] = lines->passed;
+	}
+	sqlite3_reset(statement);
+	lines->passed_all = status == FW_NOT_FOUND && rows < WALK_ROWS;
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+enum fw_status fw_start_lines_next(struct fw_start_lines *lines, char *task_id,
+	struct fw_device_name *found, size_t most, size_t *count)
+{
+	struct line *line = lines->first;
+	enum fw_status status = FW_OK;
+
+	*count = 0;
+	lines->found_count = 0;
+	lines->given = line;
+	if (!line)
+		return FW_OK;
+	memcpy(task_id, line->task_id, sizeof(line->task_id));
+	if (line->count)
+		take_from_line(lines, line, most < WALK_ROWS ? most : WALK_ROWS);
+	else if (!line->walked)
+		status = walk(lines, line, most < WALK_ROWS ? most : WALK_ROWS);
+	else
+		uncall(lines, line);
+	for (size_t i = 0; i < lines->found_count; i++) {
+		memcpy(found[i].product, line->product_id, sizeof(line->product_id));
+		memcpy(found[i].device, lines->found[i].device, sizeof(found[i].device));
+	}
+	*count = lines->found_count;
+	return status;
+}
+
+void fw_start_lines_passed(struct fw_start_lines *lines, size_t count)
+{
+	struct line *line = lines->given;
+
+	lines->given = NULL;
+	/* called anew meanwhile, or there was none */
+	if (!line)
+		return;
+	if (lines->of_heap) {
+		for (size_t i = count; i < lines->found_count; i++)
+			fw_start_lines_join(lines, fw_slice_of(line->task_id),
+				fw_slice_of(line->product_id), fw_slice_of(lines->found[i].device),
+				lines->found[i].turn);
+	} else if (count < lines->found_count) {
+		if (count)
+			line->walk = lines->found[count - 1];
+	} else {
+		line->walk = lines->passed;
+		line->walked = lines->passed_all;
+	}
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# Rollouts: stages, the stop, rates, windows, retries, deferrals and trials, with real clients.
+
+load ../task_helper
+
+# TASK COLUMNS VALUES "DEVICE...": a push task of lamp-2.0 with rules of its own.
+rollout() {
+	db "BEGIN;
+		INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds$2)
+		VALUES ('$1', 'lamp-2.0', 'Rollout $1', '${MODE:-push}', 'part', 30$3);
+		${STAGES:-}
+		INSERT INTO task_device (task_id, device_id, turn) SELECT '$1', value, key FROM json_each('[$(quoted_json "$4")]');
+		COMMIT;"
+}
+stages() { STAGES="INSERT INTO task_stage (task_id, stage, until_count, until_percent, success_percent, hold_seconds, on_success) VALUES $1;"; }
+
+waits_for() { rows "SELECT waits_for FROM task_detail WHERE task_id = '$1' AND device_id = '$2'" "$3"; }
+task_is() { rows "SELECT state, stage, coalesce(paused_reason, '') FROM task WHERE task_id = '$1'" "$2"; }
+counts_are() { rows "SELECT started, proved, bad FROM task_summary WHERE task_id = '$1'" "$2"; }
+
+done_with() {
+	fleet say "$1" upgrade/progress '{"progress":100,"complete":true,"success":true,"firmwareId":"lamp-2.0"}'
+	fleet say "$1" report '{"version":"2.0"}'
+}
+failed_at() { fleet say "$1" upgrade/progress '{"progress":10,"complete":true,"success":false,"errorReason":"flash","firmwareId":"lamp-2.0"}'; }
+
+@test "a stage starts so many devices in their turn, and the next one begins when they are proved" {
+	online d1 d2 d3 d4
+	stages "('t', 1, 1, NULL, 100, 0, 'next'), ('t', 2, NULL, 75, 50, 0, 'next'), ('t', 3, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2 d3 d4'
+	row t d1 processing
+	row t d2 waiting
+	waits_for t d2 stage
+	counts_are t '1|0|0'
+	done_with d1
+	row t d2 processing
+	row t d3 processing
+	row t d4 waiting
+	task_is t 'running|2|'
+	done_with d2
+	done_with d3
+	row t d4 processing
+	done_with d4
+	rows "SELECT what FROM task_log WHERE task_id = 't' ORDER BY log_id" $'created\nstage\nstage\nended'
+}
+
+@test "the stop pauses the task in the transaction of the failure, and a resumed one goes on" {
+	online d1 d2 d3 d4
+	rollout t ', stop_failed_percent, stop_failed_min, max_in_flight' ', 50, 2, 2' 'd1 d2 d3 d4'
+	row t d1 processing
+	row t d2 processing
+	waits_for t d3 'in flight'
+	failed_at d1
+	row t d3 processing
+	failed_at d2
+	rows "SELECT state, paused_reason GLOB '2 of 2 failed*' FROM task WHERE task_id = 't'" 'paused|1'
+	row t d4 waiting
+	waits_for t d4 'task paused'
+	counts_are t '3|0|2'
+	db "UPDATE task SET state = 'running' WHERE task_id = 't'"
+	row t d4 processing
+	task_is t 'running|1|'
+}
+
+@test "a draft starts nothing until it is resumed" {
+	online d1
+	rollout t ', state' ", 'paused'" d1
+	waits_for t d1 'task paused'
+	db "UPDATE task SET state = 'running' WHERE task_id = 't'"
+	row t d1 processing
+}
+
+@test "a pull finds its place in a stage, and no policy goes around it" {
+	unseen d1 d2
+	MODE=pull
+	stages "('t', 1, 1, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2'
+	[[ $(pull d1 '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]]
+	row t d1 processing
+	[[ $(pull d2 '{"currentVersion":"1.0"}') == *'"code":"no_update"'* ]]
+	row t d2 waiting
+	# a device without a row: what comes in stages is nobody's but the task's
+	[[ $(pull d9 '{"currentVersion":"1.0"}') == *'"version":"1.1"'* ]]
+	say d1 report '{"version":"2.0"}'
+	retry 5 gets_2_0 d2
+	row t d2 processing
+}
+gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]]; }
+
+@test "what failed is retried by itself" {
+	online d1
+	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d1
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state, retry_at > 0, waits_for FROM task_detail WHERE device_id = 'd1'" 'failed|1|retry'
+	fleet say d1 report '{"version":"1.0"}'
+	columns t d1 'state, attempts, retries' 'processing|2|1'
+	failed_at d1
+	rows "SELECT state, retry_at FROM task_device" 'failed|'
+}
+
+@test "a device puts it off, and its place is another's" {
+	online d1 d2
+	rollout t ', max_in_flight, defer_seconds' ', 1, 3600' 'd1 d2'
+	row t d1 processing
+	retry 5 eval '[[ $(heard fleet) == *'"'"'"mandatory":false,"deferUntil":'"'"'* ]]'
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":2,"firmwareId":"lamp-2.0"}'
+	columns t d1 "state, attempts, deferred_until > 0" 'waiting|0|1'
+	row t d2 processing
+	done_with d2
+	row t d1 processing
+}
+
+@test "a device that goes back on trial has failed" {
+	online d1
+	rollout t ', trial_seconds' ', 600' d1
+	row t d1 processing
+	done_with d1
+	columns t d1 'state, verified_at > 0' 'success|1'
+	fleet say d1 report '{"version":"1.0"}'
+	columns t d1 'state, failure, error_reason' 'failed|reverted|went back to 1.0'
+	counts_are t '1|0|1'
+	fleet say d1 report '{"version":"2.0"}'
+	row t d1 success
+	counts_are t '1|1|0'
+}
+
+@test "applications see a task as a whole, and it is gone with the task" {
+	online d1
+	listen status -t '$SYS/broker/firmware/tasks/#'
+	rollout t ', max_in_flight' ', 1' d1
+	hears status '"state":"running","stage":1,"stages":0,"waiting":0,"processing":1,'
+	failed_at d1
+	hears status '"processing":0,"success":0,"failed":1,"canceled":0,"started":1,"proved":0,"bad":1,'
+	db "UPDATE task SET state = 'paused', paused_reason = 'lunch' WHERE task_id = 't'"
+	hears status '"state":"paused","reason":"lunch"'
+	retry 5 grep -q 'task t: paused, lunch' "$LOG"
+	db "DELETE FROM task WHERE task_id = 't'"
+	retry 5 gone
+}
+gone() { [[ -z $(timeout 3 mosquitto_sub "${CONNECT[@]}" -t '$SYS/broker/firmware/tasks/t' -W 1 || true) ]]; }
+hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1"; return 1; }
