@@ -155,6 +155,18 @@ int open(const char *path, int flags, ...)
 }
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
+/* What a program calls that is built with large files. */
+int statfs64(const char *path, struct statfs64 *status)
+{
+	int (*real)(const char *, struct statfs64 *) = dlsym(RTLD_NEXT, "statfs64");
+	const char *type = getenv("STATFS_TYPE");
+	int code = real(path, status);
+
+	if (type)
+		status->f_type = strtol(type, NULL, 0);
+	return code;
+}
+
 int statfs(const char *path, struct statfs *status)
 {
 	int (*real)(const char *, struct statfs *) = dlsym(RTLD_NEXT, "statfs");
