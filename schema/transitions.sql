@@ -37,6 +37,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('waiting', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
   ('waiting', 'overtaken', 'not downgrade allowed', 'canceled', 'finish',
     NULL, 'runs %s, which is newer'),
+  ('waiting', 'lost', '', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),
   ('processing', 'pulled', '', 'processing', 'responded', NULL, NULL),
   ('processing', 'accepted', '', 'processing', 'responded', NULL, NULL),

@@ -31,7 +31,8 @@
 	" c.waiting + c.processing + c.success + c.failed - c.spared, c.started, c.processing,"    \
 	" c.proved, c.bad, c.bad_final, c.bad_forgiven, c.epoch_good, c.epoch_bad, c.hold_since,"  \
 	" f.product_id, f.state = 'ready' AND p.firmware_enabled, f.min_version_order,"            \
-	" t.mode = 'push', " FW_ROLLOUT_IS_MANAGED                                                 \
+	" t.mode = 'push', c.waiting + c.processing + c.retrying > 0 OR "                          \
+	"t.continuous, " FW_ROLLOUT_IS_MANAGED                                                     \
 	" FROM task t CROSS JOIN task_count c ON c.task_id = t.task_id"                            \
 	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"                                  \
 	" CROSS JOIN product p ON p.product_id = f.product_id"                                     \
@@ -44,6 +45,7 @@ struct fw_rollout_row {
 	bool firmware_ready; /* and its product enabled */
 	int64_t min_order;   /* firmware.min_version_order; 0: none */
 	bool push;           /* mode: 'push', not 'pull' */
+	bool is_open;        /* some rows are to be upgraded, or others will come */
 	bool is_managed;
 };
 

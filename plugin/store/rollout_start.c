@@ -57,8 +57,16 @@ static enum fw_status read_start_row(struct fw_rollouts *rollouts,
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
+/* Is that the same for all rows of the task? */
+static bool is_of_task(const struct fw_rollout_plan *plan, enum fw_start_wait wait)
+{
+	if (wait == FW_WAITS_FOR_WINDOW)
+		return plan->window.clock != FW_WINDOW_DEVICE;
+	return wait > FW_WAITS_FOR_NOTHING && wait < FW_WAITS_FOR_DEVICE;
+}
+
 enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
-	enum fw_start_wait *wait, int64_t *again)
+	struct fw_rollout_start *out)
 {
 	struct fw_slice task_id = fw_slice_of(row->task_id);
 	struct fw_rollout_now now = fw_rollouts_now(rollouts);
@@ -67,8 +75,7 @@ enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_ta
 	struct judged judged = {.rollout = &rollout, .row = &start, .now = &now};
 	enum fw_status status = fw_rollouts_load(rollouts, task_id, &rollout);
 
-	*wait = FW_WAITS_FOR_STOPPED_TASK;
-	*again = 0;
+	*out = (struct fw_rollout_start){.wait = FW_WAITS_FOR_STOPPED_TASK, .closed = true};
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	status = read_start_row(rollouts, &rollout, row, &start);
@@ -76,8 +83,9 @@ enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_ta
 		status = fw_places_take_for_push(rollouts->places, task_id, judge, &judged);
 	if (status != FW_OK && status != FW_NOT_FOUND)
 		return status;
-	*wait = judged.wait;
+	out->wait = judged.wait;
+	out->closed = is_of_task(&rollout.plan, judged.wait);
 	if (judged.after_ms)
-		*again = now.steady_ms + judged.after_ms;
-	return FW_OK;
+		out->again = now.steady_ms + judged.after_ms;
+	return out->closed ? fw_rollouts_watch(rollouts, task_id) : FW_OK;
 }

@@ -60,7 +60,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"r.device_id"
 		"  WHERE t.task_id = r.task_id))"
 		" WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS NOT NULL)"
-		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL)",
+		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL"
+		" OR r.state = 'waiting' AND r.attempts > 0)",
 };
 
 /* A task that is looked at again. */
@@ -69,6 +70,7 @@ struct watch {
 	int64_t steady_at, wall_at; /* 0: no time */
 	bool due;                   /* at once */
 	bool hungry, anew;
+	bool open; /* its rows have been called since nothing of the task itself held them up */
 };
 
 enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_places *places,
@@ -187,7 +189,12 @@ enum fw_status fw_rollouts_changed(
 		status = fw_db_run(statement);
 	}
 	*managed = rollout.is_managed;
-	return status == FW_OK && *managed ? fw_rollouts_watch(rollouts, task_id) : status;
+	if (status != FW_OK || !*managed)
+		return status;
+	status = fw_rollouts_watch(rollouts, task_id);
+	if (status == FW_OK)
+		find_watch(rollouts, task_id)->open = false;
+	return status;
 }
 
 /* The clocks of the open transaction. A wall clock that went back far is told once. */
@@ -233,9 +240,15 @@ static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
 		now, &rate, &after_ms);
 	watch->steady_at = step->steady_at;
 	watch->wall_at = step->wall_at;
-	if (wait == FW_WAITS_FOR_NOTHING)
-		note_hungry(rollouts, watch, false);
-	else if (after_ms && (!watch->steady_at || now->steady_ms + after_ms < watch->steady_at))
+	if (wait == FW_WAITS_FOR_NOTHING) {
+		/* devices ask by themselves in a pull task */
+		if (rollout->push)
+			note_hungry(rollouts, watch, !watch->open);
+		watch->open = true;
+		return;
+	}
+	watch->open &= wait >= FW_WAITS_FOR_STAGE;
+	if (after_ms && (!watch->steady_at || now->steady_ms + after_ms < watch->steady_at))
 		watch->steady_at = now->steady_ms + after_ms;
 }
 
@@ -250,6 +263,9 @@ enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice 
 	for (unsigned i = 0; status == FW_OK && i < STEPS_MAX; i++) {
 		status = fw_rollouts_load(rollouts, task_id, &rollout);
 		if (status != FW_OK)
+			break;
+		/* what has come to its end stays as it is */
+		if (!rollout.is_open)
 			break;
 		fw_rollout_next_step(&rollout.plan, &rollout.counts, &now, &step);
 		if (step.action == FW_ROLLOUT_NOTHING)

@@ -21,11 +21,16 @@ enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_pl
 	struct fw_rollouts **out, struct fw_error *error);
 void fw_rollouts_close(struct fw_rollouts *rollouts); /* NULL is fine */
 
-/* Inside a transaction: takes the place of a waiting row that is about to be pushed. *wait: what it
- * waits for; FW_WAITS_FOR_NOTHING: the place is its own, as the transaction ends. *again: steady ms
- * when that wait is over, 0 unknown. */
+/* What came of a row that is about to be pushed. */
+struct fw_rollout_start {
+	enum fw_start_wait wait; /* FW_WAITS_FOR_NOTHING: the place is its own */
+	int64_t again;           /* steady ms when the wait of this device is over, 0 unknown */
+	bool closed; /* no row of the task may start now: it is looked at again by itself */
+};
+
+/* Inside a transaction: takes the place of a waiting row, until the transaction ends. */
 enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
-	enum fw_start_wait *wait, int64_t *again);
+	struct fw_rollout_start *out);
 
 /* Inside a transaction: the counts of the task have changed, or it may be due: carries out its
  * steps. FW_OK also when there is no such task. */
@@ -56,8 +61,8 @@ int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts);
 enum fw_status fw_rollouts_loss_is_common(
 	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *common);
 
-/* Inside the first transaction after a start: absences are counted from now on, since the broker saw
- * nobody come or go while it was down. FW_OK, or an error. */
+/* Inside the first transaction after a start: absences are counted from now on, since the broker
+ * saw nobody come or go while it was down. FW_OK, or an error. */
 enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts);
 
 /* A task in which more rows may start than before, and its product (FW_ID_MAX + 1 bytes each): its

@@ -49,8 +49,7 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 	struct fw_slice task_id = fw_slice_of(change->task_id),
 			product = fw_slice_of(change->product_id);
 	bool managed = false;
-	enum fw_status status =
-		fw_scheduler_rollouts_changed(scheduler, task_id, product, &managed);
+	enum fw_status status = fw_rollouts_changed(scheduler->rollouts, task_id, &managed);
 
 	if (status != FW_OK || managed)
 		return status;

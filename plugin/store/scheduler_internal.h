@@ -49,10 +49,6 @@ enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool
  * may go. FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_take(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken);
-/* An operator changed the task, or made it. *managed: it has rules of its own, and is looked after
- * here. FW_OK, or an error. */
-enum fw_status fw_scheduler_rollouts_changed(struct fw_scheduler *scheduler,
-	struct fw_slice task_id, struct fw_slice product, bool *managed);
 /* Inside a transaction: rows that wake up. *done: none is left. FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done);
 /* Transactions, if anything is due: steps of tasks, and starts. Sets *more when

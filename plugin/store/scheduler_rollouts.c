@@ -23,38 +23,34 @@ static bool is_of_device(enum fw_start_wait wait)
 		wait == FW_WAITS_FOR_WINDOW;
 }
 
+/* Nobody else of the task is next, for now. */
+static void rest(struct fw_scheduler *scheduler, const struct fw_task_device *row)
+{
+	memcpy(scheduler->full_task, row->task_id, sizeof(scheduler->full_task));
+	fw_start_lines_rest(scheduler->lines, fw_slice_of(row->task_id));
+}
+
 enum fw_status fw_scheduler_rollouts_take(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken)
 {
-	struct fw_slice task_id = fw_slice_of(row->task_id), device = fw_slice_of(row->device_id),
+	struct fw_slice device = fw_slice_of(row->device_id),
 			product = fw_slice_of(row->product_id);
-	enum fw_start_wait wait;
-	int64_t again;
-	enum fw_status status = fw_rollouts_take(scheduler->rollouts, row, &wait, &again);
+	struct fw_rollout_start start;
+	enum fw_status status = fw_rollouts_take(scheduler->rollouts, row, &start);
 
-	*taken = status == FW_OK && wait == FW_WAITS_FOR_NOTHING;
+	*taken = status == FW_OK && start.wait == FW_WAITS_FOR_NOTHING;
 	if (status != FW_OK || *taken)
 		return status;
-	if (is_full(wait)) {
-		memcpy(scheduler->full_task, row->task_id, sizeof(scheduler->full_task));
-		fw_start_lines_rest(scheduler->lines, task_id);
-		return fw_start_lines_join(scheduler->lines, task_id, product, device, row->turn);
-	}
-	if (!again || !is_of_device(wait))
+	if (start.closed || is_full(start.wait))
+		rest(scheduler, row);
+	if (is_full(start.wait))
+		return fw_start_lines_join(
+			scheduler->lines, fw_slice_of(row->task_id), product, device, row->turn);
+	if (start.closed || !start.again || !is_of_device(start.wait))
 		return FW_OK;
 	return fw_transaction_pass_over(scheduler->transaction,
-		fw_device_set_due(scheduler->devices, product, device, again),
+		fw_device_set_due(scheduler->devices, product, device, start.again),
 		"what a device waits for");
-}
-
-enum fw_status fw_scheduler_rollouts_changed(struct fw_scheduler *scheduler,
-	struct fw_slice task_id, struct fw_slice product, bool *managed)
-{
-	enum fw_status status = fw_rollouts_changed(scheduler->rollouts, task_id, managed);
-
-	return status == FW_OK && *managed
-		? fw_start_lines_call(scheduler->lines, task_id, product, true)
-		: status;
 }
 
 static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
@@ -156,7 +152,8 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 
 static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	if (row->state == FW_UPGRADE_SUCCESS || row->state == FW_UPGRADE_PROCESSING)
+	if (row->state == FW_UPGRADE_SUCCESS || row->state == FW_UPGRADE_PROCESSING ||
+		row->lost_clock)
 		return wake_started(scheduler, row);
 	if (row->state == FW_UPGRADE_FAILED && row->retry_at && row->task_running)
 		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);

@@ -80,7 +80,9 @@ static void finish(const struct fw_transaction *transaction, struct fw_task_devi
 static void requeue(struct fw_task_device *row, bool reported)
 {
 	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at =
-		row->completed_at = row->retry_at = row->wake_clock = row->lost_clock = 0;
+		row->completed_at = row->retry_at = 0;
+	/* that it waits again does not bring a device back that is away */
+	row->wake_clock = row->lost_clock;
 	row->progress = 0;
 	row->sent = row->sent && !reported;
 }
@@ -137,6 +139,7 @@ static void put_off(const struct fw_transaction *transaction, struct fw_task_dev
 {
 	row->attempts -= row->attempts > 0;
 	row->sent = false;
+	row->lost_clock = 0;
 	row->deferred_until = transaction->wall_ms + input->after;
 	row->wake_clock = transaction->steady_ms + input->after;
 }
@@ -346,7 +349,8 @@ static int64_t earliest(int64_t a, int64_t b)
 enum fw_status fw_transition_watch_absence(
 	struct fw_task_devices *rows, struct fw_task_device *row, bool away, int64_t longest_ms)
 {
-	bool started = row->state == FW_UPGRADE_PROCESSING || row->trial_clock;
+	bool open = row->state == FW_UPGRADE_PROCESSING || row->state == FW_UPGRADE_WAITING;
+	bool started = (open && row->attempts) || row->trial_clock;
 	int64_t patience = fw_trial_patience_ms(row->lost_ms, longest_ms);
 
 	if (!started || !row->lost_ms || away == (row->lost_clock != 0))

@@ -43,6 +43,8 @@ static const struct fw_transition rules[] = {
 		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
 		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
+	{WAITING, FW_EVENT_LOST, 0, 0,
+		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
 	{WAITING, FW_EVENT_STOP, 0, 0, {true, CANCELED, FINISH, FW_FAILURE_NONE, NULL}},
 
 	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and

@@ -17,7 +17,7 @@ scratch_folders() { find "$TMPDIR" -mindepth 1 -maxdepth 1 -name 'mosquitto-firm
 	SECONDS=0
 	run "$FW_SOURCE/plugin/run" --once
 	assert_equal "$status" 0
-	((SECONDS < 25))
+	((SECONDS < 60))
 	[[ $output == */logic-analyzer/analyzer-1/firmware/pull/reply* ]]
 	[[ $output == *"\"sign\": \"$(sha256sum </usr/share/sigrok-firmware/fx2lafw-saleae-logic.fw | cut -d' ' -f1)\""* ]]
 	output=$(tr -s ' ' <<<"$output" | sed 's/ = /: /') # versions of sqlite3 differ in that

@@ -140,3 +140,73 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 }
 gone() { [[ -z $(timeout 3 mosquitto_sub "${CONNECT[@]}" -t '$SYS/broker/firmware/tasks/t' -W 1 || true) ]]; }
 hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1"; return 1; }
+
+@test "a device that is heard of later gets its row in a continuous task" {
+	db "INSERT INTO task (task_id, firmware_id, name, mode, continuous) VALUES ('t', 'lamp-2.0', 'n', 'push', 1)"
+	online d1
+	row t d1 processing
+	done_with d1
+	row t d1 success
+	task_is t 'running|1|'
+	online d2
+	row t d2 processing
+}
+
+@test "a newer task takes the place of what waits in an older one" {
+	offline d1
+	task old 1.1 push d1
+	rollout new ', supersede' ', 1' d1
+	row old d1 canceled 'superseded by new'
+	fleet connect d1
+	fleet say d1 report '{"version":"1.0"}'
+	row new d1 processing
+}
+
+@test "a window holds back what has not begun, and opens" {
+	online d1
+	rollout t ', window_start, window_minutes' ", (CAST(strftime('%H', 'now') AS INTEGER) * 60 + CAST(strftime('%M', 'now') AS INTEGER) + 120) % 1440, 60" d1
+	waits_for t d1 window
+	db "UPDATE task SET window_start = (window_start + 1440 - 150) % 1440, window_minutes = 60 WHERE task_id = 't'"
+	row t d1 processing
+}
+
+@test "start_at and end_at" {
+	online d1 d2
+	rollout t ', start_at, max_in_flight, end_at, end_action' ", (SELECT ms + 2000 FROM now), 1, (SELECT ms + 4000 FROM now), 'stop'" 'd1 d2'
+	waits_for t d1 'start time'
+	row t d1 processing
+	row t d2 canceled
+	task_is t 'stopped|1|'
+	row t d1 processing
+}
+
+@test "a rate is kept, and its bucket is empty at the start" {
+	online d1 d2 d3 d4
+	rollout t ', rate_per_minute' ', 60' 'd1 d2 d3 d4'
+	rows "SELECT count(*) FROM task_device WHERE state = 'processing'" 4
+	rows "SELECT max(pushed_at) - min(pushed_at) BETWEEN 2000 AND 6000 FROM task_device" 1
+}
+
+@test "firmware that needs other firmware first waits for it" {
+	online d1
+	db "UPDATE firmware SET min_version_order = (SELECT version_order FROM firmware WHERE firmware_id = 'lamp-1.1') WHERE firmware_id = 'lamp-2.0'"
+	rollout t '' '' d1
+	waits_for t d1 'older firmware first'
+	fleet say d1 report '{"version":"1.1"}'
+	row t d1 processing
+}
+
+@test "who goes away after its upgrade, and does not come back, is lost; and found" {
+	online d1
+	rollout t ', lost_seconds' ', 60' d1
+	row t d1 processing
+	fleet drop d1
+	rows "SELECT presence, wake_clock > 0 FROM device CROSS JOIN task_device USING (device_id)" 'offline|1'
+}
+
+@test "min_online_seconds: a device is not pushed before it has been there for so long" {
+	online d1
+	rollout t ', min_online_seconds' ', 6' d1
+	waits_for t d1 'device unsettled'
+	retry 12 db_is "SELECT state FROM task_device" processing
+}
