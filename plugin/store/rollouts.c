@@ -37,7 +37,7 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_WAKE_RETRIES] =
 		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
 		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
-	/* samples: a part of the rows, and the next ones in the order of turns, which was drawn */
+	/* samples: a bounded part of the rows */
 	[FW_ROLLOUTS_STARTED_LATELY] =
 		"SELECT count(*), count(*) FILTER (WHERE failure = 'lost') FROM ("
 		"SELECT failure, attempts, pushed_clock FROM task_device"
@@ -45,11 +45,11 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		" WHERE attempts > 0 AND pushed_clock > ?2",
 	[FW_ROLLOUTS_NOT_STARTED] = "SELECT count(*), count(*) FILTER (WHERE d.presence = 'offline'"
 				    " AND d.away_clock <= ?2) FROM ("
-				    "SELECT device_id FROM task_device WHERE task_id = ?1"
-				    " AND state = 'waiting' AND attempts = 0"
-				    " ORDER BY turn, device_id LIMIT " SAMPLE ") AS r"
+				    "SELECT device_id, state, attempts FROM task_device"
+				    " WHERE task_id = ?1 LIMIT " SAMPLE "0) AS r"
 				    " CROSS JOIN device AS d ON d.product_id = ?3"
-				    " AND d.device_id = r.device_id",
+				    " AND d.device_id = r.device_id"
+				    " WHERE r.state = 'waiting' AND r.attempts = 0",
 	[FW_ROLLOUTS_BEGIN_ABSENCES] =
 		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
 		" SELECT ?1 + patience, min(coalesce(r.trial_clock, ?1 + patience), ?1 + patience)"
@@ -69,7 +69,7 @@ struct watch {
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	int64_t steady_at, wall_at; /* 0: no time */
 	bool due;                   /* at once */
-	bool hungry, anew;
+	bool hungry, anew, in_turns;
 	bool open; /* its rows have been called since nothing of the task itself held them up */
 };
 
@@ -280,6 +280,7 @@ enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice 
 		return status;
 	watch->due = step.action != FW_ROLLOUT_NOTHING;
 	memcpy(watch->product_id, rollout.product_id, sizeof(watch->product_id));
+	watch->in_turns = rollout.plan.stages > 0;
 	note_times(rollouts, watch, &rollout, &now, &step);
 	return FW_OK;
 }
@@ -340,8 +341,7 @@ int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts)
 	return next;
 }
 
-bool fw_rollouts_next_hungry(
-	struct fw_rollouts *rollouts, char *task_id, char *product_id, bool *anew)
+bool fw_rollouts_next_hungry(struct fw_rollouts *rollouts, struct fw_rollout_call *out)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 
@@ -350,9 +350,9 @@ bool fw_rollouts_next_hungry(
 
 		if (!watch->hungry)
 			continue;
-		memcpy(task_id, watch->task_id, sizeof(watch->task_id));
-		memcpy(product_id, watch->product_id, sizeof(watch->product_id));
-		*anew = watch->anew;
+		*out = (struct fw_rollout_call){.in_turns = watch->in_turns, .anew = watch->anew};
+		memcpy(out->task_id, watch->task_id, sizeof(out->task_id));
+		memcpy(out->product_id, watch->product_id, sizeof(out->product_id));
 		watch->hungry = watch->anew = false;
 		rollouts->hungry--;
 		return true;

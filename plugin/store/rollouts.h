@@ -65,9 +65,14 @@ enum fw_status fw_rollouts_loss_is_common(
  * saw nobody come or go while it was down. FW_OK, or an error. */
 enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts);
 
-/* A task in which more rows may start than before, and its product (FW_ID_MAX + 1 bytes each): its
- * waiting rows want a look. `anew`: from the first one on. False when there is none. */
-bool fw_rollouts_next_hungry(
-	struct fw_rollouts *rollouts, char *task_id, char *product_id, bool *anew);
+/* A task in which more rows may start than before: its waiting rows want a look. */
+struct fw_rollout_call {
+	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
+	bool in_turns; /* it has stages: their order is that of the turns */
+	bool anew;     /* from the first one on */
+};
+
+/* The next such task. False when there is none. */
+bool fw_rollouts_next_hungry(struct fw_rollouts *rollouts, struct fw_rollout_call *out);
 
 #endif

@@ -71,14 +71,11 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 /* Tasks in which more may start than before. */
 static enum fw_status call_hungry(struct fw_scheduler *scheduler)
 {
-	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
+	struct fw_rollout_call call;
 	enum fw_status status = FW_OK;
-	bool anew;
 
-	while (status == FW_OK &&
-		fw_rollouts_next_hungry(scheduler->rollouts, task_id, product_id, &anew))
-		status = fw_start_lines_call(
-			scheduler->lines, fw_slice_of(task_id), fw_slice_of(product_id), anew);
+	while (status == FW_OK && fw_rollouts_next_hungry(scheduler->rollouts, &call))
+		status = fw_start_lines_call(scheduler->lines, &call);
 	return status;
 }
 

@@ -11,16 +11,22 @@
 #define LINE_MAX 4096u
 #define WALK_ROWS 512 /* that one part of the walk passes */
 
-enum statement { WALK, STATEMENTS };
+enum statement { WALK_TURNS, WALK_KEYS, STATEMENTS };
+
+/* Presence unknown: it may be there, where the broker does not tell of connections. */
+#define WITH_PRESENCE(rows)                                                                        \
+	"SELECT r.turn, r.device_id, d.presence = 'online', d.presence = 'offline' FROM (" rows    \
+	") AS r CROSS JOIN device AS d ON d.product_id = ?5 AND d.device_id = r.device_id"         \
+	" ORDER BY r.turn, r.device_id"
 
 static const char *const sql[STATEMENTS] = {
-	/* presence unknown: it may be there, where the broker does not tell of connections */
-	[WALK] = "SELECT r.turn, r.device_id, d.presence = 'online', d.presence = 'offline'"
-		 " FROM (SELECT turn, device_id FROM task_device WHERE task_id = ?1"
-		 " AND state = 'waiting' AND (turn, device_id) > (?2, ?3)"
-		 " ORDER BY turn, device_id LIMIT ?4) AS r"
-		 " CROSS JOIN device AS d ON d.product_id = ?5 AND d.device_id = r.device_id"
-		 " ORDER BY r.turn, r.device_id",
+	[WALK_TURNS] = WITH_PRESENCE("SELECT turn, device_id FROM task_device WHERE task_id = ?1"
+				     " AND state = 'waiting' AND lined = 1"
+				     " AND (turn, device_id) > (?2, ?3)"
+				     " ORDER BY turn, device_id LIMIT ?4"),
+	[WALK_KEYS] = WITH_PRESENCE("SELECT ?2 AS turn, device_id FROM task_device"
+				    " WHERE task_id = ?1 AND device_id > ?3"
+				    " AND state = 'waiting' ORDER BY device_id LIMIT ?4"),
 };
 
 /* A place in the order. */
@@ -33,6 +39,7 @@ struct line {
 	struct line *next; /* of those that were called */
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	bool called;
+	bool in_turns;
 	bool walked;       /* the walk is at its end */
 	struct spot walk;  /* passed last */
 	struct spot *heap; /* the first is next */
@@ -101,7 +108,6 @@ static struct line *find_line(
 	line = calloc(1, sizeof(*line));
 	if (!line)
 		return NULL;
-	line->walk.turn = -1;
 	if (fw_slice_copy(task_id, line->task_id, sizeof(line->task_id)) &&
 		fw_slice_copy(product, line->product_id, sizeof(line->product_id)) &&
 		fw_table_put(lines->by_task, task_id, line, NULL) == FW_OK)
@@ -110,20 +116,25 @@ static struct line *find_line(
 	return NULL;
 }
 
-enum fw_status fw_start_lines_call(
-	struct fw_start_lines *lines, struct fw_slice task_id, struct fw_slice product, bool anew)
+static void walk_anew(struct fw_start_lines *lines, struct line *line, bool in_turns)
 {
-	struct line *line = find_line(lines, task_id, product);
+	line->in_turns = in_turns;
+	line->walk = (struct spot){.turn = in_turns ? -1 : 0};
+	line->walked = false;
+	line->count = 0;
+	if (lines->given == line)
+		lines->given = NULL;
+}
+
+enum fw_status fw_start_lines_call(struct fw_start_lines *lines, const struct fw_rollout_call *call)
+{
+	struct line *line =
+		find_line(lines, fw_slice_of(call->task_id), fw_slice_of(call->product_id));
 
 	if (!line)
 		return FW_NOMEM;
-	if (anew) {
-		line->walk = (struct spot){.turn = -1};
-		line->walked = false;
-		line->count = 0;
-		if (lines->given == line)
-			lines->given = NULL;
-	}
+	if (call->anew || line->in_turns != call->in_turns)
+		walk_anew(lines, line, call->in_turns);
 	if (line->called)
 		return FW_OK;
 	line->called = true;
@@ -213,8 +224,9 @@ static void walk_back(struct line *line, const struct spot *spot)
 {
 	if (!line->walked && compare(&line->walk, spot) < 0)
 		return;
-	line->walk = (struct spot){.turn = spot->turn - 1};
-	line->walk.device[0] = '\xff'; /* behind all of that turn */
+	line->walk = (struct spot){.turn = spot->turn - line->in_turns};
+	/* behind all of the turn before, or before all devices */
+	line->walk.device[0] = line->in_turns ? '\xff' : '\0';
 	line->walked = false;
 }
 
@@ -226,6 +238,8 @@ enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice
 
 	if (!line)
 		return FW_NOMEM;
+	if (!line->in_turns)
+		spot.turn = 0;
 	fw_slice_copy(device, spot.device, sizeof(spot.device));
 	/* the walk will come to it */
 	if (!line->walked && compare(&spot, &line->walk) > 0)
@@ -264,7 +278,7 @@ static void take_from_line(struct fw_start_lines *lines, struct line *line, size
 /* The next part of the walk: those of it who may be there. */
 static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size_t most)
 {
-	sqlite3_stmt *statement = lines->statements[WALK];
+	sqlite3_stmt *statement = lines->statements[line->in_turns ? WALK_TURNS : WALK_KEYS];
 	enum fw_status status = FW_OK;
 	int rows = 0;
 

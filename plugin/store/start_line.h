@@ -2,13 +2,15 @@
  * turn, a part at a time, and the walk stops where no place is left. A device that shows itself
  * behind the walk's back, and finds no place, joins the line, which goes before the rest of the
  * walk. So places that come free are given in the order of turns, and nobody who is away holds
- * anybody up, without a look at the whole task each time.
+ * anybody up, without a look at the whole task each time. In a task without stages any order will
+ * do: that of the devices' ids, which needs no index of its own.
  *
  * For the store's own files; store thread only. */
 #ifndef FW_STORE_START_LINE_H
 #define FW_STORE_START_LINE_H
 
 #include "store/device.h"
+#include "store/rollouts.h"
 
 struct fw_start_lines;
 
@@ -17,10 +19,10 @@ enum fw_status fw_start_lines_open(
 	struct fw_transaction *transaction, struct fw_start_lines **out, struct fw_error *error);
 void fw_start_lines_close(struct fw_start_lines *lines); /* NULL is fine */
 
-/* Some of the task's rows may start. `anew`: the walk begins at the first row, as after a change of
- * the task; else it goes on where it stands. FW_OK or FW_NOMEM. */
+/* Some of the task's rows may start. The walk goes on where it stands, or begins anew. FW_OK or
+ * FW_NOMEM. */
 enum fw_status fw_start_lines_call(
-	struct fw_start_lines *lines, struct fw_slice task_id, struct fw_slice product, bool anew);
+	struct fw_start_lines *lines, const struct fw_rollout_call *call);
 
 /* The device may start but for a place. FW_OK or FW_NOMEM. */
 enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice task_id,

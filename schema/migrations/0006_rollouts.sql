@@ -149,6 +149,9 @@ CREATE TABLE check_task_stage (
 -- lower ones start first; drawn when the row is made
 ALTER TABLE task_device ADD COLUMN turn INTEGER
   CONSTRAINT "turn must be 0 to 1000000" CHECK (turn IS NULL OR turn BETWEEN 0 AND 1000000);
+-- 1: its task has stages, so that its turn counts
+ALTER TABLE task_device ADD COLUMN lined INTEGER NOT NULL DEFAULT 0
+  CONSTRAINT "lined must be 0 or 1" CHECK (lined IN (0, 1));
 -- when the device, started, reported the target
 ALTER TABLE task_device ADD COLUMN verified_at INTEGER;
 -- when a failed row is started again by itself
@@ -256,7 +259,8 @@ UPDATE task_count SET (started, proved, bad, bad_final, spared) = (
 UPDATE catalog_state SET plugin_writing = 0;
 
 -- serves: the next rows to start, in their turn
-CREATE INDEX task_device_turn ON task_device (task_id, turn, device_id) WHERE state = 'waiting';
+CREATE INDEX task_device_turn ON task_device (task_id, turn, device_id)
+  WHERE state = 'waiting' AND lined = 1;
 -- serves: the row that the scheduler looks at next
 CREATE INDEX task_device_wake ON task_device (wake_clock) WHERE wake_clock IS NOT NULL;
 -- serves: the rows of a device that are on trial, when it reports or goes away

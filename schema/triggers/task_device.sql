@@ -23,7 +23,7 @@ BEGIN
   END;
   SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device, and turn: state, progress and times follow from the rules')
   WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0
-      OR NEW.interruptions <> 0 OR NEW.untold <> 0 OR NEW.retries <> 0
+      OR NEW.interruptions <> 0 OR NEW.untold <> 0 OR NEW.retries <> 0 OR NEW.lined <> 0
       OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at,
         NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection,
         NEW.verified_at, NEW.retry_at, NEW.deferred_until, NEW.first_told_at, NEW.wake_clock,
@@ -49,6 +49,7 @@ BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
     turn = coalesce(turn, 1 + abs(random() % 1000000)),
+    lined = EXISTS (SELECT 1 FROM task_stage WHERE task_id = NEW.task_id),
     (state, progress, error_reason, completed_at, from_version) = (
       SELECT
         b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms),
@@ -124,7 +125,7 @@ BEGIN
       OR NEW.first_told_at IS NOT OLD.first_told_at OR NEW.retries IS NOT OLD.retries
       OR NEW.wake_clock IS NOT OLD.wake_clock OR NEW.trial_clock IS NOT OLD.trial_clock
       OR NEW.lost_clock IS NOT OLD.lost_clock OR NEW.proved_epoch IS NOT OLD.proved_epoch
-      OR NEW.bad_epoch IS NOT OLD.bad_epoch
+      OR NEW.bad_epoch IS NOT OLD.bad_epoch OR NEW.lined IS NOT OLD.lined
       THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand, and turn: the rest follows from it')
     WHEN NEW.turn IS NOT OLD.turn AND OLD.attempts > 0
       THEN RAISE(ABORT, 'this upgrade has started, so that its turn is over: add AND attempts = 0')

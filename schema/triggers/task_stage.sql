@@ -65,6 +65,15 @@ BEGIN
   SELECT RAISE(IGNORE);
 END;
 
+-- With the first stage the turns of the rows begin to count.
+CREATE TRIGGER task_stage_first AFTER INSERT ON task_stage
+WHEN NEW.stage = 1
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  UPDATE task_device SET lined = 1 WHERE task_id = NEW.task_id AND lined = 0;
+  UPDATE task_count SET settling = 0 WHERE task_id = NEW.task_id;
+END;
+
 CREATE TRIGGER task_stage_insert AFTER INSERT ON task_stage
 BEGIN
   INSERT INTO task_change (task_id)
