@@ -241,6 +241,6 @@ downgrade() {
 	online d1
 	for column in due_at settles_at connection completed_until; do
 		run db "UPDATE device SET $column = 1"
-		[[ $status -ne 0 && $output == *'of a device only name, version, presence and last_seen_at can be set by hand'* ]]
+		[[ $status -ne 0 && $output == *'of a device only name, version, presence, last_seen_at and utc_offset_minutes can be set by hand'* ]]
 	done
 }
