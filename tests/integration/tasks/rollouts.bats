@@ -103,7 +103,7 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 	online d1 d2
 	rollout t ', max_in_flight, defer_seconds' ', 1, 3600' 'd1 d2'
 	row t d1 processing
-	retry 5 eval '[[ $(heard fleet) == *'"'"'"mandatory":false,"deferUntil":'"'"'* ]]'
+	retry 5 heard_text fleet '"mandatory":false,"deferUntil":'
 	fleet say d1 upgrade/reply '{"success":false,"retryAfter":2,"firmwareId":"lamp-2.0"}'
 	columns t d1 "state, attempts, deferred_until > 0" 'waiting|0|1'
 	row t d2 processing
@@ -127,7 +127,7 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 
 @test "applications see a task as a whole, and it is gone with the task" {
 	online d1
-	listen status -t '$SYS/broker/firmware/tasks/#'
+	listen status -t "\$SYS/broker/firmware/tasks/#"
 	rollout t ', max_in_flight' ', 1' d1
 	hears status '"state":"running","stage":1,"stages":0,"waiting":0,"processing":1,'
 	failed_at d1
@@ -138,7 +138,7 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 	db "DELETE FROM task WHERE task_id = 't'"
 	retry 5 gone
 }
-gone() { [[ -z $(timeout 3 mosquitto_sub "${CONNECT[@]}" -t '$SYS/broker/firmware/tasks/t' -W 1 || true) ]]; }
+gone() { [[ -z $(timeout 3 mosquitto_sub "${CONNECT[@]}" -t "\$SYS/broker/firmware/tasks/t" -W 1 || true) ]]; }
 hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1"; return 1; }
 
 @test "a device that is heard of later gets its row in a continuous task" {
