@@ -506,7 +506,7 @@ waits() {
     plan=$(sql "EXPLAIN QUERY PLAN $1" | grep -v 'QUERY PLAN')
     [[ "$plan" == *"$2"* ]] || fail "$1" "wanted: $2" "got: $plan"
   }
-  plan "SELECT device_id FROM task_device WHERE task_id = ?1 AND state = 'waiting' ORDER BY turn, device_id" 'task_device_turn (task_id=?)'
+  plan "SELECT device_id FROM task_device WHERE task_id = ?1 AND state = 'waiting' AND lined = 1 ORDER BY turn, device_id" 'task_device_turn (task_id=?)'
   [[ "$plan" != *'TEMP B-TREE'* ]]
   plan "SELECT device_id FROM task_device WHERE wake_clock <= ?1 ORDER BY wake_clock" 'task_device_wake (wake_clock<?)'
   plan "SELECT task_id FROM task_device WHERE device_id = ?1 AND trial_clock IS NOT NULL" 'task_device_trial (device_id=?)'

@@ -1,6 +1,6 @@
 /* A whole session through the service, from open to close, with every allocation of the plugin, of
  * SQLite and of the broker made to fail in turn. Nothing crashes, nothing leaks, no answer is
- * wrong, and what was acknowledged is in the catalog. FW_LONG=1 tries SQLite's one by one, else
+ * wrong, and what was acknowledged is in the catalog. FW_LONG=1 tries them one by one, else
  * some of them. */
 #include "fuzz/stepped.h"
 
@@ -407,7 +407,7 @@ static bool long_form(void)
 static void test_plugin(void **state)
 {
 	(void)state;
-	try_all(FAIL_PLUGIN, 0, 1);
+	try_all(FAIL_PLUGIN, long_form() ? 0 : 300, 1);
 }
 
 static void test_plugin_for_a_while(void **state)
