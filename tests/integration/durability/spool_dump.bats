@@ -17,14 +17,14 @@ dump() { "$FW_SOURCE/tests/spool_dump" "$@" 2>"$BROKER_DIR/counted"; }
 	now=$(date +%s)000
 	say d1 report "{\"timestamp\":$now,\"version\":\"1.0\"}"
 	say d1 upgrade/progress '{"progress":40,"errorReason":"reason ä"}'
-	say d1 upgrade/reply '{"success":true}'
+	say d1 upgrade/reply '{"success":false,"retryAfter":60}'
 	dump "$DB-spool" >"$BROKER_DIR/dumped"
 	release_catalog
 	assert_equal "$(cat "$BROKER_DIR/counted")" '3 records'
-	assert_equal "$(sed 's/^[0-9]* //' "$BROKER_DIR/dumped" | jq -r '[.kind, .device, .version, .reportedAt, .progress, .reason, .success] | map(tostring) | join(" ")')" \
+	assert_equal "$(sed 's/^[0-9]* //' "$BROKER_DIR/dumped" | jq -r '[.kind, .device, .version, .reportedAt, .progress, .reason, .retryAfter] | map(tostring) | join(" ")')" \
 		"report d1 1.0 $now null null null
 progress d1 null null 40 reason ä null
-reply d1 null null null null true"
+reply d1 null null null null 60"
 	assert_equal "$(cut -d ' ' -f 1 "$BROKER_DIR/dumped" | paste -sd ' ')" '1 2 3'
 	kill_broker
 	# a byte of the second record
