@@ -32,7 +32,7 @@ start_witnesses() {
 	acknowledges 50
 	rows "SELECT count(*) FROM device WHERE device_id GLOB 'reply*'" "$3"
 	(($3 == 0)) || db "BEGIN;
-		INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds) VALUES ('replies', 'lamp-2.0', 'n', 'push', 'part', 2);
+		INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds) VALUES ('replies', 'lamp-2.0', 'n', 'push', 'part', 8);
 		INSERT INTO task_device (task_id, device_id) SELECT 'replies', device_id FROM device WHERE device_id GLOB 'reply*';
 		COMMIT;"
 }
