@@ -28,7 +28,8 @@
 	" t.allow_downgrade = 0 AND f.version_order < ("                                           \
 	"  SELECT runs.version_order FROM firmware runs WHERE runs.product_id = f.product_id AND " \
 	"runs.version = d.version),"                                                               \
-	" f.min_version_order IS NOT NULL OR " FW_ROLLOUT_IS_MANAGED ","                           \
+	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
+	" " FW_ROLLOUT_IS_MANAGED ","                                                              \
 	" t.gate = 'complete', td.proved_epoch IS NOT NULL, td.bad_epoch IS NOT NULL, td.turn,"    \
 	" td.retries, td.verified_at, td.retry_at, td.deferred_until, td.first_told_at,"           \
 	" td.wake_clock, td.trial_clock, td.lost_clock, t.trial_seconds * 1000,"                   \

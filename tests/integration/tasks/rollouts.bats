@@ -210,3 +210,18 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	waits_for t d1 'device unsettled'
 	retry 12 db_is "SELECT state FROM task_device" processing
 }
+
+@test "a device puts it off in a task without other rules, too" {
+	online d1
+	rollout t '' '' d1
+	row t d1 processing
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":3000,"firmwareId":"lamp-2.0"}'
+	columns t d1 "state, attempts, deferred_until > 0" 'waiting|0|1'
+	waits_for t d1 deferred
+	fleet say d1 report '{"version":"1.0"}'
+	columns t d1 "state, attempts, deferred_until > 0" 'waiting|0|1'
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('new', 'lamp-1.1', 'n', 'push', 'part', 1);
+		INSERT INTO task_device (task_id, device_id) VALUES ('new', 'd1')"
+	row t d1 canceled 'superseded by new'
+	row new d1 processing
+}
