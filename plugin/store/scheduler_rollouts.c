@@ -19,8 +19,21 @@ static bool is_full(enum fw_start_wait wait)
 /* What is waited for is the device's own: its time, not its task's. */
 static bool is_of_device(enum fw_start_wait wait)
 {
-	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_DEFERRAL ||
-		wait == FW_WAITS_FOR_WINDOW;
+	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_WINDOW;
+}
+
+/* The row is looked at again, not its device: what an operator changes until then, and rows of
+ * other tasks, are not held up. */
+static enum fw_status wake_later(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, int64_t at)
+{
+	struct fw_task_device later = *row;
+
+	if (row->deferred_until || row->lost_clock || row->wake_clock == at)
+		return FW_OK;
+	later.wake_clock = at;
+	return fw_transaction_pass_over(scheduler->transaction,
+		fw_transition_set_times(scheduler->rows, &later), "what a row waits for");
 }
 
 /* Nobody else of the task is next, for now. */
@@ -48,9 +61,7 @@ enum fw_status fw_scheduler_rollouts_take(
 			scheduler->lines, fw_slice_of(row->task_id), product, device, row->turn);
 	if (start.closed || !start.again || !is_of_device(start.wait))
 		return FW_OK;
-	return fw_transaction_pass_over(scheduler->transaction,
-		fw_device_set_due(scheduler->devices, product, device, start.again),
-		"what a device waits for");
+	return wake_later(scheduler, row, start.again);
 }
 
 static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)

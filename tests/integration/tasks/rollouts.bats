@@ -225,3 +225,17 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	row t d1 canceled 'superseded by new'
 	row new d1 processing
 }
+
+@test "what a device waits for is over when the operator changes it" {
+	online d1 d2
+	fleet say d1 report '{"version":"1.0","utcOffset":60}'
+	rollout t ', window_clock, window_start, window_minutes' ", 'device', (CAST(strftime('%H', 'now') AS INTEGER) * 60 + CAST(strftime('%M', 'now') AS INTEGER) + 180) % 1440, 60" d1
+	rollout u ', min_online_seconds' ', 3600' d2
+	waits_for t d1 window
+	waits_for u d2 'device unsettled'
+	rows "SELECT count(*) FROM task_device WHERE wake_clock IS NOT NULL" 2
+	db "UPDATE task SET window_start = NULL, window_minutes = NULL WHERE task_id = 't'"
+	db "UPDATE task SET min_online_seconds = 0 WHERE task_id = 'u'"
+	row t d1 processing
+	row u d2 processing
+}
