@@ -76,6 +76,8 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 	if (status != FW_OK)
 		return status;
 	status = fw_rollouts_work(scheduler->rollouts, REVIEWS, more);
+	/* a task that pauses sets newer ones free */
+	fw_scheduler_changed(scheduler);
 	return fw_transaction_end(scheduler->transaction, status, 0);
 }
 

@@ -61,7 +61,7 @@ static const char *const sql[FW_TASK_DEVICE_STATEMENTS] = {
 	[FW_TASK_DEVICE_OPEN] = FROM_ROW
 	"WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
 	" ORDER BY td.state = 'processing' DESC, td.state = 'processing' OR t.mode = 'push' AND "
-	"t.state <> 'stopped' AND f.state = 'ready' AND p.firmware_enabled DESC,"
+	"t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
 	" t.created_at, t.position",
 	[FW_TASK_DEVICE_SENT] = FROM_ROW
 	"WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",

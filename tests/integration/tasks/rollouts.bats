@@ -239,3 +239,18 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	row t d1 processing
 	row u d2 processing
 }
+
+@test "a task that is paused, or pauses itself, holds up no newer one" {
+	online d1 d2 d3
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, state) VALUES ('draft', 'lamp-1.1', 'n', 'push', 'part', 'paused');
+		INSERT INTO task_device (task_id, device_id) VALUES ('draft', 'd1')"
+	rollout t ', max_in_flight, stop_failed_count' ', 1, 1' 'd1 d2 d3'
+	row t d1 processing
+	task new 1.1 push d2
+	rollout last ', max_in_flight' ', 9' d3
+	waits_for new d2 'other task'
+	waits_for last d3 'other task'
+	failed_at d1
+	row new d2 processing
+	row last d3 processing
+}
