@@ -254,3 +254,20 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	row new d2 processing
 	row last d3 processing
 }
+
+@test "the next upgrade of a device on trial is no way back" {
+	online d1
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, trial_seconds) VALUES ('a', 'lamp-1.1', 'n', 'push', 'part', 600);
+		INSERT INTO task_device (task_id, device_id) VALUES ('a', 'd1')"
+	row a d1 processing
+	fleet say d1 report '{"version":"1.1"}'
+	columns a d1 'state, trial_clock > 0' 'success|1'
+	rollout t ', trial_seconds' ', 600' d1
+	row t d1 processing
+	done_with d1
+	columns t d1 'state, trial_clock > 0' 'success|1'
+	columns a d1 'state, trial_clock' 'success|'
+	# that one is: its attempt was before
+	fleet say d1 report '{"version":"1.1"}'
+	columns t d1 'state, failure' 'failed|reverted'
+}
