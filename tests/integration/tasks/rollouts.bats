@@ -271,3 +271,14 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	fleet say d1 report '{"version":"1.1"}'
 	columns t d1 'state, failure' 'failed|reverted'
 }
+
+@test "a pull that the catalog refuses gives its place back" {
+	unseen d1 d2
+	MODE=pull rollout t ', max_in_flight' ', 1' 'd1 d2'
+	db "CREATE TRIGGER veto BEFORE UPDATE OF state ON task_device WHEN NEW.device_id = 'd1' BEGIN SELECT RAISE(ABORT, 'no'); END"
+	gets_2_0 d1
+	retry 5 grep -q 'an uplink cannot be recorded and is left out: no' "$LOG"
+	row t d1 waiting
+	retry 5 gets_2_0 d2
+	row t d2 processing
+}
