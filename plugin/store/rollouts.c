@@ -183,7 +183,7 @@ enum fw_status fw_rollouts_changed(
 	*managed = false;
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	if (rollout.plan.state == FW_ROLLOUT_RUNNING && rollout.plan.retry.limit) {
+	if (rollout.plan.state == FW_ROLLOUT_RUNNING && rollout.retries_wait) {
 		fw_db_bind_text(statement, 1, task_id);
 		fw_db_bind_integer(statement, 2, rollouts->transaction->steady_ms);
 		status = fw_db_run(statement);

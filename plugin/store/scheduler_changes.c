@@ -51,6 +51,8 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 	bool managed = false;
 	enum fw_status status = fw_rollouts_changed(scheduler->rollouts, task_id, &managed);
 
+	/* retries may have been woken */
+	fw_scheduler_changed(scheduler);
 	if (status != FW_OK || managed)
 		return status;
 	return fw_waiting_rows_request(scheduler->waiting_rows, task_id, product);

@@ -16,7 +16,8 @@ static bool is_full(enum fw_start_wait wait)
 		wait == FW_WAITS_FOR_RATE;
 }
 
-/* What is waited for is the device's own: its time, not its task's. */
+/* What is waited for is the device's own: its time, not its task's. A deferral wakes the row by
+ * itself. */
 static bool is_of_device(enum fw_start_wait wait)
 {
 	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_WINDOW;
@@ -75,9 +76,9 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 	status = fw_transaction_begin(scheduler->transaction);
 	if (status != FW_OK)
 		return status;
-	status = fw_rollouts_work(scheduler->rollouts, REVIEWS, more);
 	/* a task that pauses sets newer ones free */
 	fw_scheduler_changed(scheduler);
+	status = fw_rollouts_work(scheduler->rollouts, REVIEWS, more);
 	return fw_transaction_end(scheduler->transaction, status, 0);
 }
 
@@ -160,13 +161,28 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 	return fw_transition_set_times(scheduler->rows, row);
 }
 
+/* The limit may have been lowered since the retry was planned. */
+static enum fw_status retry_or_give_up(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	enum fw_status status;
+
+	if (row->retries < row->retry_limit)
+		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
+	row->retry_at = row->wake_clock = 0;
+	status = fw_transition_set_times(scheduler->rows, row);
+	/* one more that is not tried again */
+	return status == FW_OK && row->managed
+		? fw_rollouts_watch(scheduler->rollouts, fw_slice_of(row->task_id))
+		: status;
+}
+
 static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	if (row->state == FW_UPGRADE_SUCCESS || row->state == FW_UPGRADE_PROCESSING ||
 		row->lost_clock)
 		return wake_started(scheduler, row);
 	if (row->state == FW_UPGRADE_FAILED && row->retry_at && row->task_running)
-		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
+		return retry_or_give_up(scheduler, row);
 	/* a paused task retries nothing: it is woken when it goes on */
 	row->wake_clock = 0;
 	if (row->state == FW_UPGRADE_WAITING)

@@ -282,3 +282,20 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	retry 5 gets_2_0 d2
 	row t d2 processing
 }
+
+@test "a task that goes on retries, unless its limit is lower by then" {
+	online d1 d2
+	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d1
+	rollout u ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d2
+	row t d1 processing
+	row u d2 processing
+	db "UPDATE task SET state = 'paused'"
+	failed_at d1
+	failed_at d2
+	fleet say d1 report '{"version":"1.0"}'
+	rows "SELECT count(*) FROM task_device WHERE retry_at IS NOT NULL AND wake_clock IS NULL" 2
+	db "UPDATE task SET retry_limit = 0 WHERE task_id = 'u'"
+	db "UPDATE task SET state = 'running'"
+	columns u d2 'state, retry_at' 'failed|'
+	row t d1 processing
+}
