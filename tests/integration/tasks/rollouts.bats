@@ -299,3 +299,17 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	columns u d2 'state, retry_at' 'failed|'
 	row t d1 processing
 }
+
+@test "failures that are forgiven, and tried again by hand, pause the task again" {
+	online d1 d2 d3
+	stages "('t', 1, 2, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2 d3'
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state FROM task" paused
+	db "UPDATE task SET state = 'running'"
+	db "UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1'"
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state FROM task" paused
+}
