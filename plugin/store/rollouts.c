@@ -61,7 +61,7 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"  WHERE t.task_id = r.task_id))"
 		" WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS NOT NULL)"
 		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL"
-		" OR r.state = 'waiting' AND r.attempts > 0)",
+		" OR r.state = 'waiting' AND r.attempts > 0 AND r.deferred_until IS NULL)",
 };
 
 /* A task that is looked at again. */

@@ -313,3 +313,24 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	failed_at d1
 	rows "SELECT state FROM task" paused
 }
+
+@test "a deferral that is said twice takes back one attempt, and outlasts an absence" {
+	online d1
+	rollout t ', defer_seconds, retry_limit, retry_seconds, retry_on, stop_failed_count, lost_seconds' ", 3600, 3, 1, 'any', 9, 600" d1
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state FROM task_device" failed
+	fleet say d1 report '{"version":"1.0"}'
+	columns t d1 'state, attempts' 'processing|2'
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":3000,"firmwareId":"lamp-2.0"}'
+	columns t d1 'state, attempts' 'waiting|1'
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":2000,"firmwareId":"lamp-2.0"}'
+	columns t d1 'state, attempts, wake_clock - (SELECT clock_ms FROM catalog_state) < 2100000' 'waiting|1|1'
+	counts_are t '1|0|1'
+	fleet drop d1
+	rows "SELECT presence FROM device" offline
+	fleet connect d1
+	fleet say d1 report '{"version":"1.0"}'
+	rows "SELECT presence, due_at FROM device" 'online|'
+	columns t d1 'state, attempts, deferred_until > 0' 'waiting|1|1'
+}
