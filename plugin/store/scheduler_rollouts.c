@@ -161,12 +161,16 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 	return fw_transition_set_times(scheduler->rows, row);
 }
 
-/* The limit may have been lowered since the retry was planned. */
+/* The limit may have been lowered since the retry was planned, or a newer task have taken the row's
+ * place. */
 static enum fw_status retry_or_give_up(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	enum fw_status status;
+	bool superseded;
+	enum fw_status status = fw_rollouts_is_superseded(scheduler->rollouts, row, &superseded);
 
-	if (row->retries < row->retry_limit)
+	if (status != FW_OK)
+		return status;
+	if (!superseded && row->retries < row->retry_limit)
 		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
 	row->retry_at = row->wake_clock = 0;
 	status = fw_transition_set_times(scheduler->rows, row);

@@ -334,3 +334,20 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	rows "SELECT presence, due_at FROM device" 'online|'
 	columns t d1 'state, attempts, deferred_until > 0' 'waiting|1|1'
 }
+
+@test "a row whose place a newer task has taken is not retried" {
+	online d1
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, retry_limit, retry_seconds, retry_on)
+		VALUES ('old', 'lamp-2.0', 'n', 'push', 'part', 3, 3, 'any');
+		INSERT INTO task_device (task_id, device_id) VALUES ('old', 'd1')"
+	row old d1 processing
+	failed_at d1
+	rows "SELECT state FROM task_device" failed
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('new', 'lamp-1.1', 'n', 'push', 'part', 1);
+		INSERT INTO task_device (task_id, device_id) VALUES ('new', 'd1')"
+	fleet say d1 report '{"version":"1.0"}'
+	row new d1 processing
+	fleet say d1 report '{"version":"1.1"}'
+	row new d1 success
+	columns old d1 'state, retry_at' 'failed|'
+}
