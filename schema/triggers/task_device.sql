@@ -319,4 +319,12 @@ BEGIN
     epoch_good = epoch_good - (OLD.proved_epoch IS epoch),
     epoch_bad = epoch_bad - (OLD.bad_epoch IS epoch)
   WHERE task_id = OLD.task_id;
+  -- its place in the stage is another's; of many rows that are deleted, once
+  INSERT INTO task_change (task_id)
+  SELECT t.task_id FROM task AS t
+  WHERE t.task_id = OLD.task_id AND t.state <> 'stopped'
+    AND EXISTS (SELECT 1 FROM task_stage AS s WHERE s.task_id = OLD.task_id)
+    AND NOT EXISTS (
+      SELECT 1 FROM (SELECT task_id, device_id FROM task_change ORDER BY change_id DESC LIMIT 1)
+      WHERE task_id = OLD.task_id AND device_id IS NULL);
 END;

@@ -351,3 +351,20 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	row new d1 success
 	columns old d1 'state, retry_at' 'failed|'
 }
+
+@test "rows that are added or deleted leave room in the stage" {
+	online d1 d2 d3
+	offline e1 e2
+	stages "('t', 1, NULL, 34, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2 d3'
+	row t d1 processing
+	row t d2 processing
+	waits_for t d3 stage
+	failed_at d1
+	rows "SELECT state FROM task" paused
+	db "UPDATE task SET state = 'running'"
+	db "DELETE FROM task_device WHERE device_id = 'd1'"
+	waits_for t d3 stage
+	db "INSERT INTO task_device (task_id, device_id) VALUES ('t', 'e1'), ('t', 'e2')"
+	row t d3 processing
+}
