@@ -368,3 +368,12 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	db "INSERT INTO task_device (task_id, device_id) VALUES ('t', 'e1'), ('t', 'e2')"
 	row t d3 processing
 }
+
+@test "firmware that is withdrawn holds up no newer task" {
+	online d1
+	rollout t ', min_online_seconds' ', 3600' d1
+	task new 1.1 push d1
+	waits_for new d1 'other task'
+	db "UPDATE firmware SET state = 'rejected' WHERE firmware_id = 'lamp-2.0'"
+	row new d1 processing
+}
