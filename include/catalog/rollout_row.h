@@ -32,7 +32,7 @@
 	" c.proved, c.bad, c.bad_final, c.bad_forgiven, c.epoch_good, c.epoch_bad, c.hold_since,"  \
 	" f.product_id, f.state = 'ready' AND p.firmware_enabled, f.min_version_order,"            \
 	" t.mode = 'push', c.waiting + c.processing + c.retrying > 0 OR "                          \
-	"t.continuous, " FW_ROLLOUT_IS_MANAGED                                                     \
+	"t.continuous, c.retrying > 0, " FW_ROLLOUT_IS_MANAGED                                     \
 	" FROM task t CROSS JOIN task_count c ON c.task_id = t.task_id"                            \
 	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id"                                  \
 	" CROSS JOIN product p ON p.product_id = f.product_id"                                     \
@@ -46,6 +46,7 @@ struct fw_rollout_row {
 	int64_t min_order;   /* firmware.min_version_order; 0: none */
 	bool push;           /* mode: 'push', not 'pull' */
 	bool is_open;        /* some rows are to be upgraded, or others will come */
+	bool retries_wait;   /* of some failed rows */
 	bool is_managed;
 };
 

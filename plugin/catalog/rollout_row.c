@@ -98,5 +98,6 @@ void fw_rollout_row_read(sqlite3_stmt *statement, struct fw_rollout_row *out)
 	out->min_order = sqlite3_column_int64(statement, column++);
 	out->push = sqlite3_column_int(statement, column++);
 	out->is_open = sqlite3_column_int(statement, column++);
+	out->retries_wait = sqlite3_column_int(statement, column++);
 	out->is_managed = sqlite3_column_int(statement, column++);
 }

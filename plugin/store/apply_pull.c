@@ -68,9 +68,6 @@ static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink
 			break;
 		}
 	}
-	if (status == FW_OK && uplink->task_id.len)
-		status = fw_places_applied(
-			apply->with.transaction->places, uplink->task_id, uplink->device);
 	return status;
 }
 

@@ -65,21 +65,59 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	return status;
 }
 
+/* When the latest attempt of the device began that brings it this version: steady ms, 0 for none.
+ */
+static enum fw_status find_brought_at(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_slice version, int64_t *brought_at)
+{
+	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_firmware_ref named;
+	size_t count = 0;
+	enum fw_status status =
+		fw_apply_firmware_query(apply, uplink->product, version, false, &named);
+
+	*brought_at = 0;
+	if (status == FW_OK)
+		status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+			fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX,
+			&count);
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		if (found[i].attempts && found[i].pushed_clock > *brought_at)
+			*brought_at = found[i].pushed_clock;
+	}
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+/* A later upgrade has taken the place of the one on trial: nothing is left to be tried. What was
+ * lost stays so. */
+static enum fw_status end_trial(struct fw_apply *apply, struct fw_task_device *row)
+{
+	if (!row->trial_clock)
+		return FW_OK;
+	row->trial_clock = row->lost_clock = row->wake_clock = 0;
+	return fw_transition_set_times(apply->with.rows, row);
+}
+
 enum fw_status fw_apply_version_review_trials(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
 	struct fw_task_device found[FW_APPLY_ROWS_MAX];
 	size_t count, lost = 0;
+	int64_t brought_at = 0;
 	enum fw_status status = fw_task_devices_on_trial(apply->with.rows, uplink->product,
 		uplink->device, found, FW_APPLY_ROWS_MAX / 2, &count);
 
 	if (status == FW_OK)
 		status = fw_task_devices_lost(apply->with.rows, uplink->product, uplink->device,
 			found + count, FW_APPLY_ROWS_MAX - count, &lost);
+	if (status == FW_OK && count + lost)
+		status = find_brought_at(apply, uplink, version, &brought_at);
 	for (size_t i = 0; status == FW_OK && i < count + lost; i++) {
-		if (!fw_slice_equal(fw_slice_of(found[i].version), version))
-			status = fw_apply_row_step(
-				apply, uplink, &found[i], FW_EVENT_REPORTED_OTHER);
+		if (fw_slice_equal(fw_slice_of(found[i].version), version))
+			continue;
+		status = brought_at > found[i].pushed_clock
+			? end_trial(apply, &found[i])
+			: fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_REPORTED_OTHER);
 	}
 	return status;
 }

@@ -94,19 +94,30 @@ static enum fw_status apply_uplink(
 	return careful && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
 }
 
+/* A pull that is left out holds no place either. */
+static enum fw_status release_place(struct fw_ingest *ingest, const struct fw_uplink *uplink)
+{
+	return uplink->task_id.len
+		? fw_places_applied(ingest->transaction->places, uplink->task_id, uplink->device)
+		: FW_OK;
+}
+
 static enum fw_status apply_record(
 	struct fw_ingest *ingest, const unsigned char *payload, size_t len, uint64_t sequence)
 {
-	struct fw_uplink uplink;
+	struct fw_uplink uplink = {.connection = 0};
+	enum fw_status status = FW_OK;
 
+	if (fw_uplink_decode(payload, len, &uplink) != FW_OK) {
+		leave_out(ingest, "it is damaged");
+		return FW_OK;
+	}
 	if (sequence == ingest->poison_sequence)
 		leave_out(ingest,
 			"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
-	else if (fw_uplink_decode(payload, len, &uplink) == FW_OK)
-		return apply_uplink(ingest, &uplink, sequence);
 	else
-		leave_out(ingest, "it is damaged");
-	return FW_OK;
+		status = apply_uplink(ingest, &uplink, sequence);
+	return status == FW_OK ? release_place(ingest, &uplink) : status;
 }
 
 static enum fw_status apply_records(struct fw_ingest *ingest, struct batch *batch)

@@ -89,3 +89,15 @@ enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_ta
 		out->again = now.steady_ms + judged.after_ms;
 	return out->closed ? fw_rollouts_watch(rollouts, task_id) : FW_OK;
 }
+
+enum fw_status fw_rollouts_is_superseded(
+	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *superseded)
+{
+	sqlite3_stmt *statement = fw_db_start(rollouts->statements[FW_ROLLOUTS_IS_SUPERSEDED],
+		fw_slice_of(row->task_id), fw_slice_of(row->device_id));
+	int64_t any = 0;
+	enum fw_status status = fw_db_read_integer(statement, &any);
+
+	*superseded = status == FW_OK && any;
+	return status;
+}

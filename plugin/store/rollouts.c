@@ -37,6 +37,15 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_WAKE_RETRIES] =
 		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
 		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
+	[FW_ROLLOUTS_IS_SUPERSEDED] =
+		"SELECT EXISTS (SELECT 1 FROM task o"
+		" CROSS JOIN task_count oc ON oc.task_id = o.task_id"
+		" CROSS JOIN task_device r ON r.device_id = ?2 AND r.state <> 'canceled'"
+		" CROSS JOIN task t ON t.task_id = r.task_id AND t.supersede = 1"
+		" CROSS JOIN task_count c ON c.task_id = t.task_id"
+		" AND c.product_id = oc.product_id"
+		" WHERE o.task_id = ?1"
+		" AND (t.created_at, t.position) > (o.created_at, o.position))",
 	/* samples: a bounded part of the rows */
 	[FW_ROLLOUTS_STARTED_LATELY] =
 		"SELECT count(*), count(*) FILTER (WHERE failure = 'lost') FROM ("
@@ -61,7 +70,7 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"  WHERE t.task_id = r.task_id))"
 		" WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS NOT NULL)"
 		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL"
-		" OR r.state = 'waiting' AND r.attempts > 0)",
+		" OR r.state = 'waiting' AND r.attempts > 0 AND r.deferred_until IS NULL)",
 };
 
 /* A task that is looked at again. */
@@ -183,7 +192,7 @@ enum fw_status fw_rollouts_changed(
 	*managed = false;
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	if (rollout.plan.state == FW_ROLLOUT_RUNNING && rollout.plan.retry.limit) {
+	if (rollout.plan.state == FW_ROLLOUT_RUNNING && rollout.retries_wait) {
 		fw_db_bind_text(statement, 1, task_id);
 		fw_db_bind_integer(statement, 2, rollouts->transaction->steady_ms);
 		status = fw_db_run(statement);

@@ -32,6 +32,10 @@ struct fw_rollout_start {
 enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
 	struct fw_rollout_start *out);
 
+/* Has a newer task that supersedes taken the place of the row? */
+enum fw_status fw_rollouts_is_superseded(
+	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *superseded);
+
 /* Inside a transaction: the counts of the task have changed, or it may be due: carries out its
  * steps. FW_OK also when there is no such task. */
 enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice task_id);

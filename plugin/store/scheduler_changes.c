@@ -51,23 +51,29 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 	bool managed = false;
 	enum fw_status status = fw_rollouts_changed(scheduler->rollouts, task_id, &managed);
 
+	/* retries may have been woken */
+	fw_scheduler_changed(scheduler);
 	if (status != FW_OK || managed)
 		return status;
 	return fw_waiting_rows_request(scheduler->waiting_rows, task_id, product);
 }
 
 /* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
- * next upgrade. */
+ * next upgrade. The stage of its task may have more places than before. */
 static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change)
 {
+	enum fw_status status;
+
 	if (!change->product_id[0])
 		return FW_OK;
 	if (change->sweep)
 		return sweep_task(scheduler, change);
 	if (!change->device_id[0])
 		return FW_OK;
-	return fw_scheduler_device(
-		scheduler, fw_slice_of(change->product_id), fw_slice_of(change->device_id));
+	status = fw_rollouts_watch(scheduler->rollouts, fw_slice_of(change->task_id));
+	return status == FW_OK ? fw_scheduler_device(scheduler, fw_slice_of(change->product_id),
+					 fw_slice_of(change->device_id))
+			       : status;
 }
 
 /* One by one: what follows from a change may take later ones of the same row. */

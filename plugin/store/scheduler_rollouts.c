@@ -16,11 +16,25 @@ static bool is_full(enum fw_start_wait wait)
 		wait == FW_WAITS_FOR_RATE;
 }
 
-/* What is waited for is the device's own: its time, not its task's. */
+/* What is waited for is the device's own: its time, not its task's. A deferral wakes the row by
+ * itself. */
 static bool is_of_device(enum fw_start_wait wait)
 {
-	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_DEFERRAL ||
-		wait == FW_WAITS_FOR_WINDOW;
+	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_WINDOW;
+}
+
+/* The row is looked at again, not its device: what an operator changes until then, and rows of
+ * other tasks, are not held up. */
+static enum fw_status wake_later(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, int64_t at)
+{
+	struct fw_task_device later = *row;
+
+	if (row->deferred_until || row->lost_clock || row->wake_clock == at)
+		return FW_OK;
+	later.wake_clock = at;
+	return fw_transaction_pass_over(scheduler->transaction,
+		fw_transition_set_times(scheduler->rows, &later), "what a row waits for");
 }
 
 /* Nobody else of the task is next, for now. */
@@ -48,9 +62,7 @@ enum fw_status fw_scheduler_rollouts_take(
 			scheduler->lines, fw_slice_of(row->task_id), product, device, row->turn);
 	if (start.closed || !start.again || !is_of_device(start.wait))
 		return FW_OK;
-	return fw_transaction_pass_over(scheduler->transaction,
-		fw_device_set_due(scheduler->devices, product, device, start.again),
-		"what a device waits for");
+	return wake_later(scheduler, row, start.again);
 }
 
 static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
@@ -64,6 +76,8 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 	status = fw_transaction_begin(scheduler->transaction);
 	if (status != FW_OK)
 		return status;
+	/* a task that pauses sets newer ones free */
+	fw_scheduler_changed(scheduler);
 	status = fw_rollouts_work(scheduler->rollouts, REVIEWS, more);
 	return fw_transaction_end(scheduler->transaction, status, 0);
 }
@@ -147,13 +161,32 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 	return fw_transition_set_times(scheduler->rows, row);
 }
 
+/* The limit may have been lowered since the retry was planned, or a newer task have taken the row's
+ * place. */
+static enum fw_status retry_or_give_up(struct fw_scheduler *scheduler, struct fw_task_device *row)
+{
+	bool superseded;
+	enum fw_status status = fw_rollouts_is_superseded(scheduler->rollouts, row, &superseded);
+
+	if (status != FW_OK)
+		return status;
+	if (!superseded && row->retries < row->retry_limit)
+		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
+	row->retry_at = row->wake_clock = 0;
+	status = fw_transition_set_times(scheduler->rows, row);
+	/* one more that is not tried again */
+	return status == FW_OK && row->managed
+		? fw_rollouts_watch(scheduler->rollouts, fw_slice_of(row->task_id))
+		: status;
+}
+
 static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	if (row->state == FW_UPGRADE_SUCCESS || row->state == FW_UPGRADE_PROCESSING ||
 		row->lost_clock)
 		return wake_started(scheduler, row);
 	if (row->state == FW_UPGRADE_FAILED && row->retry_at && row->task_running)
-		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
+		return retry_or_give_up(scheduler, row);
 	/* a paused task retries nothing: it is woken when it goes on */
 	row->wake_clock = 0;
 	if (row->state == FW_UPGRADE_WAITING)

@@ -28,7 +28,8 @@
 	" t.allow_downgrade = 0 AND f.version_order < ("                                           \
 	"  SELECT runs.version_order FROM firmware runs WHERE runs.product_id = f.product_id AND " \
 	"runs.version = d.version),"                                                               \
-	" f.min_version_order IS NOT NULL OR " FW_ROLLOUT_IS_MANAGED ","                           \
+	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
+	" " FW_ROLLOUT_IS_MANAGED ","                                                              \
 	" t.gate = 'complete', td.proved_epoch IS NOT NULL, td.bad_epoch IS NOT NULL, td.turn,"    \
 	" td.retries, td.verified_at, td.retry_at, td.deferred_until, td.first_told_at,"           \
 	" td.wake_clock, td.trial_clock, td.lost_clock, t.trial_seconds * 1000,"                   \
@@ -60,7 +61,7 @@ static const char *const sql[FW_TASK_DEVICE_STATEMENTS] = {
 	[FW_TASK_DEVICE_OPEN] = FROM_ROW
 	"WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
 	" ORDER BY td.state = 'processing' DESC, td.state = 'processing' OR t.mode = 'push' AND "
-	"t.state <> 'stopped' AND f.state = 'ready' AND p.firmware_enabled DESC,"
+	"t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
 	" t.created_at, t.position",
 	[FW_TASK_DEVICE_SENT] = FROM_ROW
 	"WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",

@@ -133,12 +133,16 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u);
 }
 
-/* It was told, and was no attempt: its place in the stage is another's. */
+/* It was told, and was no attempt: its place in the stage is another's. Said again, or of an
+ * attempt that has failed, it takes nothing back. */
 static void put_off(const struct fw_transaction *transaction, struct fw_task_device *row,
 	const struct fw_upgrade_input *input)
 {
-	row->attempts -= row->attempts > 0;
+	if (row->sent && row->attempts > row->bad)
+		row->attempts--;
 	row->sent = false;
+	if (!row->first_told_at)
+		row->first_told_at = transaction->wall_ms;
 	row->lost_clock = 0;
 	row->deferred_until = transaction->wall_ms + input->after;
 	row->wake_clock = transaction->steady_ms + input->after;
@@ -350,7 +354,8 @@ enum fw_status fw_transition_watch_absence(
 	struct fw_task_devices *rows, struct fw_task_device *row, bool away, int64_t longest_ms)
 {
 	bool open = row->state == FW_UPGRADE_PROCESSING || row->state == FW_UPGRADE_WAITING;
-	bool started = (open && row->attempts) || row->trial_clock;
+	/* who puts it off is awaited when its time is over */
+	bool started = (open && row->attempts && !row->deferred_until) || row->trial_clock;
 	int64_t patience = fw_trial_patience_ms(row->lost_ms, longest_ms);
 
 	if (!started || !row->lost_ms || away == (row->lost_clock != 0))

@@ -123,6 +123,16 @@ BEGIN
   SELECT task_id FROM task
   WHERE firmware_id = NEW.firmware_id AND NEW.state = 'ready' AND OLD.state <> 'ready'
     AND state = 'running' AND mode = 'push';
+  -- withdrawn: devices that waited for a task of it go on with the others of the product
+  INSERT INTO task_change (task_id)
+  SELECT t.task_id
+  FROM task_count AS c CROSS JOIN task AS t ON t.task_id = c.task_id
+  WHERE NEW.state <> 'ready' AND OLD.state = 'ready'
+    AND c.product_id = OLD.product_id AND c.running = 1 AND c.waiting > 0
+    AND t.firmware_id <> NEW.firmware_id AND t.state = 'running' AND t.mode = 'push'
+    AND EXISTS (
+      SELECT 1 FROM task AS w
+      WHERE w.firmware_id = NEW.firmware_id AND w.state = 'running' AND w.mode = 'push');
 END;
 
 -- To whom it is offered: what it is stays.

@@ -152,6 +152,14 @@ BEGIN
   SELECT at, NEW.task_id, 'paused', NEW.paused_reason, who FROM writer;
   INSERT INTO task_change (task_id)
   SELECT NEW.task_id WHERE (SELECT plugin_writing FROM catalog_state) = 0;
+  -- newer tasks of the product whose devices waited for this one
+  INSERT INTO task_change (task_id)
+  SELECT t.task_id
+  FROM task_count AS c CROSS JOIN task_count AS n ON n.product_id = c.product_id
+  CROSS JOIN task AS t ON t.task_id = n.task_id
+  WHERE c.task_id = NEW.task_id AND n.running = 1 AND n.waiting > 0
+    AND t.state = 'running' AND t.mode = 'push' AND NEW.mode = 'push'
+    AND (t.created_at, t.position) > (NEW.created_at, NEW.position);
   UPDATE task_count SET settling = 0 WHERE task_id = NEW.task_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;

@@ -229,6 +229,10 @@ BEGIN
     bad_final = bad_final
       - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL
         AND OLD.retry_at IS NULL),
+    -- what is tried again is not forgiven a second time
+    bad_forgiven = min(bad_forgiven, bad_final
+      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL
+        AND OLD.retry_at IS NULL)),
     spared = spared + (r.attempts = 0 AND r.state = 'success'),
     retrying = retrying - (OLD.state = 'failed' AND OLD.retry_at IS NOT NULL),
     epoch_good = epoch_good + (r.proved_epoch IS epoch) - (OLD.proved_epoch IS epoch),
@@ -267,6 +271,11 @@ BEGIN
         AND NEW.state = 'failed')
       - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
         AND OLD.state = 'failed'),
+    bad_forgiven = min(bad_forgiven, bad_final
+      + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
+        AND NEW.state = 'failed')
+      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
+        AND OLD.state = 'failed')),
     spared = spared + (NEW.attempts = 0 AND NEW.state = 'success')
       - (OLD.attempts = 0 AND OLD.state = 'success'),
     retrying = retrying + (NEW.retry_at IS NOT NULL AND NEW.state = 'failed')
@@ -302,9 +311,20 @@ BEGIN
     bad_final = bad_final
       - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
         AND OLD.state = 'failed'),
+    bad_forgiven = min(bad_forgiven, bad_final
+      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
+        AND OLD.state = 'failed')),
     spared = spared - (OLD.attempts = 0 AND OLD.state = 'success'),
     retrying = retrying - (OLD.retry_at IS NOT NULL AND OLD.state = 'failed'),
     epoch_good = epoch_good - (OLD.proved_epoch IS epoch),
     epoch_bad = epoch_bad - (OLD.bad_epoch IS epoch)
   WHERE task_id = OLD.task_id;
+  -- its place in the stage is another's; of many rows that are deleted, once
+  INSERT INTO task_change (task_id)
+  SELECT t.task_id FROM task AS t
+  WHERE t.task_id = OLD.task_id AND t.state <> 'stopped'
+    AND EXISTS (SELECT 1 FROM task_stage AS s WHERE s.task_id = OLD.task_id)
+    AND NOT EXISTS (
+      SELECT 1 FROM (SELECT task_id, device_id FROM task_change ORDER BY change_id DESC LIMIT 1)
+      WHERE task_id = OLD.task_id AND device_id IS NULL);
 END;

@@ -210,3 +210,170 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	waits_for t d1 'device unsettled'
 	retry 12 db_is "SELECT state FROM task_device" processing
 }
+
+@test "a device puts it off in a task without other rules, too" {
+	online d1
+	rollout t '' '' d1
+	row t d1 processing
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":3000,"firmwareId":"lamp-2.0"}'
+	columns t d1 "state, attempts, deferred_until > 0" 'waiting|0|1'
+	waits_for t d1 deferred
+	fleet say d1 report '{"version":"1.0"}'
+	columns t d1 "state, attempts, deferred_until > 0" 'waiting|0|1'
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('new', 'lamp-1.1', 'n', 'push', 'part', 1);
+		INSERT INTO task_device (task_id, device_id) VALUES ('new', 'd1')"
+	row t d1 canceled 'superseded by new'
+	row new d1 processing
+}
+
+@test "what a device waits for is over when the operator changes it" {
+	online d1 d2
+	fleet say d1 report '{"version":"1.0","utcOffset":60}'
+	rollout t ', window_clock, window_start, window_minutes' ", 'device', (CAST(strftime('%H', 'now') AS INTEGER) * 60 + CAST(strftime('%M', 'now') AS INTEGER) + 180) % 1440, 60" d1
+	rollout u ', min_online_seconds' ', 3600' d2
+	waits_for t d1 window
+	waits_for u d2 'device unsettled'
+	rows "SELECT count(*) FROM task_device WHERE wake_clock IS NOT NULL" 2
+	db "UPDATE task SET window_start = NULL, window_minutes = NULL WHERE task_id = 't'"
+	db "UPDATE task SET min_online_seconds = 0 WHERE task_id = 'u'"
+	row t d1 processing
+	row u d2 processing
+}
+
+@test "a task that is paused, or pauses itself, holds up no newer one" {
+	online d1 d2 d3
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, state) VALUES ('draft', 'lamp-1.1', 'n', 'push', 'part', 'paused');
+		INSERT INTO task_device (task_id, device_id) VALUES ('draft', 'd1')"
+	rollout t ', max_in_flight, stop_failed_count' ', 1, 1' 'd1 d2 d3'
+	row t d1 processing
+	task new 1.1 push d2
+	rollout last ', max_in_flight' ', 9' d3
+	waits_for new d2 'other task'
+	waits_for last d3 'other task'
+	failed_at d1
+	row new d2 processing
+	row last d3 processing
+}
+
+@test "the next upgrade of a device on trial is no way back" {
+	online d1
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, trial_seconds) VALUES ('a', 'lamp-1.1', 'n', 'push', 'part', 600);
+		INSERT INTO task_device (task_id, device_id) VALUES ('a', 'd1')"
+	row a d1 processing
+	fleet say d1 report '{"version":"1.1"}'
+	columns a d1 'state, trial_clock > 0' 'success|1'
+	rollout t ', trial_seconds' ', 600' d1
+	row t d1 processing
+	done_with d1
+	columns t d1 'state, trial_clock > 0' 'success|1'
+	columns a d1 'state, trial_clock' 'success|'
+	# that one is: its attempt was before
+	fleet say d1 report '{"version":"1.1"}'
+	columns t d1 'state, failure' 'failed|reverted'
+}
+
+@test "a pull that the catalog refuses gives its place back" {
+	unseen d1 d2
+	MODE=pull rollout t ', max_in_flight' ', 1' 'd1 d2'
+	db "CREATE TRIGGER veto BEFORE UPDATE OF state ON task_device WHEN NEW.device_id = 'd1' BEGIN SELECT RAISE(ABORT, 'no'); END"
+	gets_2_0 d1
+	retry 5 grep -q 'an uplink cannot be recorded and is left out: no' "$LOG"
+	row t d1 waiting
+	retry 5 gets_2_0 d2
+	row t d2 processing
+}
+
+@test "a task that goes on retries, unless its limit is lower by then" {
+	online d1 d2
+	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d1
+	rollout u ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d2
+	row t d1 processing
+	row u d2 processing
+	db "UPDATE task SET state = 'paused'"
+	failed_at d1
+	failed_at d2
+	fleet say d1 report '{"version":"1.0"}'
+	rows "SELECT count(*) FROM task_device WHERE retry_at IS NOT NULL AND wake_clock IS NULL" 2
+	db "UPDATE task SET retry_limit = 0 WHERE task_id = 'u'"
+	db "UPDATE task SET state = 'running'"
+	columns u d2 'state, retry_at' 'failed|'
+	row t d1 processing
+}
+
+@test "failures that are forgiven, and tried again by hand, pause the task again" {
+	online d1 d2 d3
+	stages "('t', 1, 2, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2 d3'
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state FROM task" paused
+	db "UPDATE task SET state = 'running'"
+	db "UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1'"
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state FROM task" paused
+}
+
+@test "a deferral that is said twice takes back one attempt, and outlasts an absence" {
+	online d1
+	rollout t ', defer_seconds, retry_limit, retry_seconds, retry_on, stop_failed_count, lost_seconds' ", 3600, 3, 1, 'any', 9, 600" d1
+	row t d1 processing
+	failed_at d1
+	rows "SELECT state FROM task_device" failed
+	fleet say d1 report '{"version":"1.0"}'
+	columns t d1 'state, attempts' 'processing|2'
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":3000,"firmwareId":"lamp-2.0"}'
+	columns t d1 'state, attempts' 'waiting|1'
+	fleet say d1 upgrade/reply '{"success":false,"retryAfter":2000,"firmwareId":"lamp-2.0"}'
+	columns t d1 'state, attempts, wake_clock - (SELECT clock_ms FROM catalog_state) < 2100000' 'waiting|1|1'
+	counts_are t '1|0|1'
+	fleet drop d1
+	rows "SELECT presence FROM device" offline
+	fleet connect d1
+	fleet say d1 report '{"version":"1.0"}'
+	rows "SELECT presence, due_at FROM device" 'online|'
+	columns t d1 'state, attempts, deferred_until > 0' 'waiting|1|1'
+}
+
+@test "a row whose place a newer task has taken is not retried" {
+	online d1
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, retry_limit, retry_seconds, retry_on)
+		VALUES ('old', 'lamp-2.0', 'n', 'push', 'part', 3, 3, 'any');
+		INSERT INTO task_device (task_id, device_id) VALUES ('old', 'd1')"
+	row old d1 processing
+	failed_at d1
+	rows "SELECT state FROM task_device" failed
+	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('new', 'lamp-1.1', 'n', 'push', 'part', 1);
+		INSERT INTO task_device (task_id, device_id) VALUES ('new', 'd1')"
+	fleet say d1 report '{"version":"1.0"}'
+	row new d1 processing
+	fleet say d1 report '{"version":"1.1"}'
+	row new d1 success
+	columns old d1 'state, retry_at' 'failed|'
+}
+
+@test "rows that are added or deleted leave room in the stage" {
+	online d1 d2 d3
+	offline e1 e2
+	stages "('t', 1, NULL, 34, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2 d3'
+	row t d1 processing
+	row t d2 processing
+	waits_for t d3 stage
+	failed_at d1
+	rows "SELECT state FROM task" paused
+	db "UPDATE task SET state = 'running'"
+	db "DELETE FROM task_device WHERE device_id = 'd1'"
+	waits_for t d3 stage
+	db "INSERT INTO task_device (task_id, device_id) VALUES ('t', 'e1'), ('t', 'e2')"
+	row t d3 processing
+}
+
+@test "firmware that is withdrawn holds up no newer task" {
+	online d1
+	rollout t ', min_online_seconds' ', 3600' d1
+	task new 1.1 push d1
+	waits_for new d1 'other task'
+	db "UPDATE firmware SET state = 'rejected' WHERE firmware_id = 'lamp-2.0'"
+	row new d1 processing
+}
