@@ -42,6 +42,9 @@ enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts)
 {
 	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_BEGIN_ABSENCES];
 
+	/* a device that says nothing is not known to be away */
+	if (!rollouts->transaction->sees_connections)
+		return FW_OK;
 	fw_db_bind_integer(statement, 1, rollouts->transaction->steady_ms);
 	return fw_db_run(statement);
 }

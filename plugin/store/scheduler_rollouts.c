@@ -144,14 +144,21 @@ static enum fw_status lose(struct fw_scheduler *scheduler, struct fw_task_device
 		: status;
 }
 
+/* Where the broker tells of no connections, one that says nothing after its start may be there. */
+static bool is_away(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
+{
+	return row->offline || (!row->online && scheduler->transaction->sees_connections);
+}
+
 /* A trial that is over, or a device that is not due yet. */
 static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	int64_t now = scheduler->transaction->steady_ms;
+	bool away = is_away(scheduler, row);
 
-	if (row->lost_clock && row->lost_clock <= now && !row->online)
+	if (row->lost_clock && row->lost_clock <= now && away)
 		return lose(scheduler, row);
-	if (row->online)
+	if (!away)
 		row->lost_clock = 0;
 	if (row->trial_clock && row->trial_clock <= now)
 		row->trial_clock = row->lost_clock = 0;

@@ -135,8 +135,7 @@ static enum fw_status take(struct fw_places *places, struct fw_slice task_id,
 	if (!task)
 		return FW_NOMEM;
 	*out = task;
-	held = (struct fw_places_held){
-		task->pulls, task->pushes, places->wall_behind, &task->rate};
+	held = (struct fw_places_held){task->pulls, task->pushes, places->wall_behind, &task->rate};
 	return judge(context, &held);
 }
 
