@@ -1,7 +1,8 @@
 -- The state machine of an upgrade, as operators may read it. What is not in it changes nothing.
 --
--- plugin/upgrade/state_machine.c carries it out; a test holds the two against each other. Of several
--- transitions of a state and an event the first one whose condition holds counts: the lowest `line`.
+-- plugin/upgrade/state_machine.c carries it out; a test holds the two against each other. Of
+-- several transitions of a state and an event the first one whose condition holds counts: the
+-- lowest `line`.
 --
 --   SELECT * FROM task_transition WHERE from_state = 'failed' AND event = 'retry';
 --

@@ -15,7 +15,8 @@ CREATE VIEW writer AS
 SELECT now.ms AS at, iif(s.plugin_writing = 1, 'plugin', 'operator') AS who
 FROM now CROSS JOIN catalog_state AS s;
 
--- How a row of task_device begins, when it is made, continued or retried: for each task and each device of its product.
+-- How a row of task_device begins, when it is made, continued or retried: for each task and each
+-- device of its product.
 CREATE VIEW task_device_begin AS
 SELECT
   t.task_id, d.device_id, d.version AS from_version,
@@ -260,8 +261,9 @@ FROM task_device
 WHERE state = 'failed'
 GROUP BY task_id, failure, error_reason;
 
--- Firmware that is not offered to a device any more, because it installed it three times and reported another version each time: the image
--- names itself otherwise than the catalog does. Mend the version in the catalog, or the image: then it is offered again.
+-- Firmware that is not offered to a device any more, because it installed it three times and
+-- reported another version each time: the image names itself otherwise than the catalog does. Mend
+-- the version in the catalog, or the image: then it is offered again.
 CREATE VIEW mislabelled AS
 SELECT
   m.product_id, m.device_id, m.firmware_id, f.version, m.label AS reported, m.times, m.at,

@@ -1,6 +1,8 @@
--- What real fleets do: which connection an attempt was sent to, how often it was cut off, and what a device is known to be doing.
+-- What real fleets do: which connection an attempt was sent to, how often it was cut off, and what
+-- a device is known to be doing.
 --
--- A migration: never changed after release. Times are Unix milliseconds (UTC) unless a column says otherwise.
+-- A migration: never changed after release. Times are Unix milliseconds (UTC) unless a column says
+-- otherwise.
 
 -- attempts in a row that neither the device's word nor a timeout ended; then the row fails
 ALTER TABLE task ADD COLUMN attempt_limit INTEGER NOT NULL DEFAULT 5
@@ -11,18 +13,21 @@ ALTER TABLE task ADD COLUMN allow_downgrade INTEGER NOT NULL DEFAULT 0
 -- tasks go on as they were made
 UPDATE task SET allow_downgrade = 1;
 
--- the kind of a failure, beside the sentence in error_reason; NULL: not failed, or failed before there were kinds
+-- the kind of a failure, beside the sentence in error_reason; NULL: not failed, or failed before
+-- there were kinds
 ALTER TABLE task_device ADD COLUMN failure TEXT
   CONSTRAINT "failure must be 'device', 'response', 'timeout', 'version', 'lost', 'reverted', 'interrupted', 'refused' or NULL" CHECK (
     failure IS NULL
     OR failure IN ('device', 'response', 'timeout', 'version', 'lost', 'reverted', 'interrupted', 'refused'));
--- attempts in a row that were interrupted: ended neither by the device's word nor by a timeout while it was there
+-- attempts in a row that were interrupted: ended neither by the device's word nor by a timeout
+-- while it was there
 ALTER TABLE task_device ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0
   CONSTRAINT "interruptions must be 0 or more" CHECK (interruptions >= 0);
--- number of the connection that the last attempt was sent to, 0: sent while nobody knew whether the device is there;
--- NULL: nothing was sent since the device last reported a version
+-- number of the connection that the last attempt was sent to, 0: sent while nobody knew whether the
+-- device is there; NULL: nothing was sent since the device last reported a version
 ALTER TABLE task_device ADD COLUMN connection INTEGER;
--- 1: more rows changed at once than are told of in a second: its task event comes later, with what the row is by then
+-- 1: more rows changed at once than are told of in a second: its task event comes later, with what
+-- the row is by then
 ALTER TABLE task_device ADD COLUMN untold INTEGER NOT NULL DEFAULT 0
   CONSTRAINT "untold must be 0 or 1" CHECK (untold IN (0, 1));
 
@@ -32,8 +37,8 @@ ALTER TABLE device ADD COLUMN connection INTEGER;
 ALTER TABLE device ADD COLUMN oldest_connection INTEGER;
 -- when the scheduler looks at it again, on the steady clock (catalog_state.clock_ms)
 ALTER TABLE device ADD COLUMN due_at INTEGER;
--- an upgrade of it ended, and it has not reported its version since: when it counts as settled if it stays there, on the steady
--- clock; NULL: it is
+-- an upgrade of it ended, and it has not reported its version since: when it counts as settled if
+-- it stays there, on the steady clock; NULL: it is
 ALTER TABLE device ADD COLUMN settles_at INTEGER;
 -- what it ran before the upgrade that it completed last; NULL: it has reported since
 ALTER TABLE device ADD COLUMN completed_from TEXT;
@@ -47,8 +52,8 @@ ALTER TABLE device ADD COLUMN offered_version TEXT;
 ALTER TABLE device ADD COLUMN offer_completed INTEGER NOT NULL DEFAULT 0
   CONSTRAINT "offer_completed must be 0 or 1" CHECK (offer_completed IN (0, 1));
 
--- Images that call themselves otherwise than the catalog does: a device that pulled one and installed it reports another version, and would
--- get it again for ever. The plugin's own.
+-- Images that call themselves otherwise than the catalog does: a device that pulled one and
+-- installed it reports another version, and would get it again for ever. The plugin's own.
 CREATE TABLE label_mismatch (
   product_id TEXT NOT NULL,
   device_id TEXT NOT NULL,
@@ -91,7 +96,8 @@ CREATE INDEX task_device_untold ON task_device (task_id, device_id) WHERE untold
 -- serves: what was sent to a device since it last reported its version
 CREATE INDEX task_device_sent ON task_device (device_id) WHERE connection IS NOT NULL;
 
--- Always empty: triggers look at what is inserted here, and refuse what is no good as a text of its kind.
+-- Always empty: triggers look at what is inserted here, and refuse what is no good as a text of its
+-- kind.
 CREATE TABLE check_text (
   -- 'product_id', 'device_id', 'version', 'file', 'url' or 'parameters'
   what TEXT NOT NULL,
@@ -105,7 +111,8 @@ CREATE TABLE check_parameters (
 DROP TRIGGER IF EXISTS firmware_insert_version;
 DROP TRIGGER IF EXISTS firmware_update_version;
 
--- how far the wall clock is believed when old rows are deleted: the wall clock and the steady one at one moment; 0: not yet
+-- how far the wall clock is believed when old rows are deleted: the wall clock and the steady one
+-- at one moment; 0: not yet
 ALTER TABLE catalog_state ADD COLUMN trust_wall_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE catalog_state ADD COLUMN trust_steady_ms INTEGER NOT NULL DEFAULT 0;
 -- by so much the wall clock has left that, and since when on the steady clock
@@ -114,11 +121,12 @@ ALTER TABLE catalog_state ADD COLUMN trust_off_since INTEGER NOT NULL DEFAULT 0;
 -- the start of the machine in which that was saved
 ALTER TABLE catalog_state ADD COLUMN trust_boot_id TEXT NOT NULL DEFAULT '';
 
--- Downloads: what of an image was sent, beside the row of download and gone with it. From now on download.completed_at is when
--- the last byte of the image that had not been sent was sent, by whichever requests and chunks: sent, not received (a device
--- that breaks off has less). It stands until another image takes the place of this one and is downloaded. Rows from before
--- this migration keep the completed_at that they have: when the end of the file was sent. For device '' it says that all bytes
--- were sent, to whomever.
+-- Downloads: what of an image was sent, beside the row of download and gone with it. From now on
+-- download.completed_at is when the last byte of the image that had not been sent was sent, by
+-- whichever requests and chunks: sent, not received (a device that breaks off has less). It stands
+-- until another image takes the place of this one and is downloaded. Rows from before this
+-- migration keep the completed_at that they have: when the end of the file was sent. For device ''
+-- it says that all bytes were sent, to whomever.
 CREATE TABLE download_range (
   product_id TEXT NOT NULL,
   device_id TEXT NOT NULL,
@@ -128,8 +136,9 @@ CREATE TABLE download_range (
   -- bytes of it that were sent at least once
   covered INTEGER NOT NULL
     CONSTRAINT "covered must be 0 or more" CHECK (covered >= 0),
-  -- which bytes these are, as in a Range header ('0-99,200-299'). At most 64 ranges: of more the smallest are forgotten, and
-  -- count as not sent; so does what was sent in the last seconds before a crash (not: an orderly stop) of the broker
+  -- which bytes these are, as in a Range header ('0-99,200-299'). At most 64 ranges: of more the
+  -- smallest are forgotten, and count as not sent; so does what was sent in the last seconds before
+  -- a crash (not: an orderly stop) of the broker
   ranges TEXT NOT NULL,
   PRIMARY KEY (product_id, device_id, firmware_id)
 ) STRICT, WITHOUT ROWID;

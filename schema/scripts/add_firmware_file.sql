@@ -1,11 +1,13 @@
--- Add firmware from a file. It is pending until the plugin has read the file, and then ready, or rejected with the reason.
+-- Add firmware from a file. It is pending until the plugin has read the file, and then ready, or
+-- rejected with the reason.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 110 AS version_order,
 --     'Spring release' AS name, 'gateway-1.10.bin' AS file, NULL AS sign_method, NULL AS sign" catalog.db < add_firmware_file.sql
 --
--- Copy the file into files_dir first, under another name if that takes long, and rename it when it is whole. With
--- sign_method and sign NULL the plugin fills in the file's SHA-256; otherwise they must match the file (sign_firmware.sql
--- tells how to make a signature). Newer firmware has the higher version_order.
+-- Copy the file into files_dir first, under another name if that takes long, and rename it when it
+-- is whole. With sign_method and sign NULL the plugin fills in the file's SHA-256; otherwise they
+-- must match the file (sign_firmware.sql tells how to make a signature). Newer firmware has the
+-- higher version_order.
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

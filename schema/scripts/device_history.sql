@@ -1,4 +1,5 @@
--- What happened with a device: the versions it told, its progress, its tasks; the latest 100, newest first.
+-- What happened with a device: the versions it told, its progress, its tasks; the latest 100,
+-- newest first.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, 'gw-0001' AS device_id" catalog.db < device_history.sql
 .bail on

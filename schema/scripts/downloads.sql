@@ -2,7 +2,9 @@
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version" catalog.db < downloads.sql
 --
--- percent and complete are of the bytes that were sent at least once, in whatever order. Device '' stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is 0).
+-- percent and complete are of the bytes that were sent at least once, in whatever order. Device ''
+-- stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is
+-- 0).
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

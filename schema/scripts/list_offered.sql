@@ -2,8 +2,9 @@
 --
 --   sqlite3 catalog.db < list_offered.sql
 --
--- offer_bytes is the size of the whole MQTT packet of an upgrade, for the longest device_id of the product: an upper bound. A
--- device whose Maximum Packet Size (MQTT 5) or buffer is smaller does not get it. A pull/reply has the request's messageId too.
+-- offer_bytes is the size of the whole MQTT packet of an upgrade, for the longest device_id of the
+-- product: an upper bound. A device whose Maximum Packet Size (MQTT 5) or buffer is smaller does
+-- not get it. A pull/reply has the request's messageId too.
 .bail on
 .timeout 5000
 .mode box
@@ -14,7 +15,8 @@ SELECT
     + length('{"timestamp":1700000000000,"url":,"version":,"parameters":,"sign":,"signMethod":,"firmwareId":,"size":}')
     + length(CAST(json_quote(f.url) || json_quote(f.version) || f.parameters || json_quote(f.sign)
       || json_quote(f.sign_method) || json_quote(f.firmware_id) || f.size AS BLOB))
-    -- with url_ttl_seconds each device is told a URL of its own, in which a byte of its id takes up to three
+    -- with url_ttl_seconds each device is told a URL of its own, in which a byte of its id takes up
+    -- to three
     + iif(ff.url_made, length('?device=&expires=1700000000&signature=') + 3 * d.longest + 64, 0) AS offer_bytes,
   iif(p.firmware_enabled = 1, 'yes', 'no: the product is disabled') AS offered
 FROM product AS p

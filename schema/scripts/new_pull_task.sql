@@ -1,4 +1,5 @@
--- New pull task for every device the product has now: nothing is sent, the devices get it when they pull.
+-- New pull task for every device the product has now: nothing is sent, the devices get it when they
+-- pull.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'Spring rollout' AS name" catalog.db < new_pull_task.sql
 --

@@ -1,4 +1,5 @@
--- New push task for every device the product has now: the broker sends it to each device, at once or when the device shows itself.
+-- New push task for every device the product has now: the broker sends it to each device, at once
+-- or when the device shows itself.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'Spring rollout' AS name" catalog.db < new_push_task.sql
 --

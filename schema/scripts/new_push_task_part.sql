@@ -1,4 +1,5 @@
--- New push task for some devices: the broker sends it to each device, at once or when the device shows itself.
+-- New push task for some devices: the broker sends it to each device, at once or when the device
+-- shows itself.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'First three' AS name,
 --     column1 AS device_id FROM (VALUES ('gw-0001'), ('gw-0002'), ('gw-0003'))" catalog.db < new_push_task_part.sql

@@ -1,10 +1,12 @@
--- Give firmware another file, or accept that its file was changed: it is verified again from the start.
+-- Give firmware another file, or accept that its file was changed: it is verified again from the
+-- start.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'gateway-1.10-b.bin' AS file,
 --     NULL AS sign_method, NULL AS sign" catalog.db < replace_firmware_file.sql
 --
--- With sign_method and sign NULL the plugin fills in the new file's SHA-256. Refused while a task of this firmware has open
--- rows. Devices that have the version already do not ask again: a mistake in the field is better mended by a new version.
+-- With sign_method and sign NULL the plugin fills in the new file's SHA-256. Refused while a task
+-- of this firmware has open rows. Devices that have the version already do not ask again: a mistake
+-- in the field is better mended by a new version.
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

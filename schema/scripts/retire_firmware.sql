@@ -1,4 +1,5 @@
--- Withdraw firmware: no device is offered it any more, and its file is not sent any more. The row and the file stay.
+-- Withdraw firmware: no device is offered it any more, and its file is not sent any more. The row
+-- and the file stay.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version,
 --     'does not start on board revision B' AS reason" catalog.db < retire_firmware.sql

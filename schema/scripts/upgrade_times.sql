@@ -1,5 +1,5 @@
--- How long the upgrades of a task took that succeeded, from the push or the pull's answer to the end:
--- half of them were as quick as the median, 19 of 20 as p95.
+-- How long the upgrades of a task took that succeeded, from the push or the pull's answer to the
+-- end: half of them were as quick as the median, 19 of 20 as p95.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
 --     catalog.db < upgrade_times.sql

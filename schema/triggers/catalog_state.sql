@@ -1,6 +1,7 @@
 -- The one row that tells how far the catalog is.
 
--- A generation never comes twice, not even in a catalog that was restored from a backup: hence its random steps.
+-- A generation never comes twice, not even in a catalog that was restored from a backup: hence its
+-- random steps.
 CREATE TRIGGER catalog_state_update BEFORE UPDATE ON catalog_state
 WHEN OLD.plugin_writing = 0
   AND (NEW.applied_sequence IS NOT OLD.applied_sequence OR NEW.clock_ms IS NOT OLD.clock_ms

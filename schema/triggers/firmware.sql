@@ -81,7 +81,8 @@ BEGIN
     AND (SELECT plugin_writing FROM catalog_state) = 0;
 END;
 
--- By hand: a hosted row that is pending is ready at once; a row whose file is told differently is verified again.
+-- By hand: a hosted row that is pending is ready at once; a row whose file is told differently is
+-- verified again.
 CREATE TRIGGER firmware_settle AFTER UPDATE OF state, state_reason, file, url, size, sign, sign_method ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND (NEW.state IS NOT OLD.state OR NEW.state_reason IS NOT OLD.state_reason
@@ -185,13 +186,15 @@ BEGIN
   DELETE FROM firmware_file WHERE firmware_id = OLD.firmware_id;
 END;
 
--- Withdrawn by hand: no new state of its file brings it back. Hosted elsewhere: its file is no concern any more.
+-- Withdrawn by hand: no new state of its file brings it back. Hosted elsewhere: its file is no
+-- concern any more.
 CREATE TRIGGER firmware_file_forget AFTER UPDATE OF state, file ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected') OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
 BEGIN
-  -- that the plugin made the url is forgotten too: so it goes, and is made anew when the row is put back, maybe with
-  -- another file. It is the plugin's doing: allowed while a task is open, and nothing that settle is to hear of.
+  -- that the plugin made the url is forgotten too: so it goes, and is made anew when the row is put
+  -- back, maybe with another file. It is the plugin's doing: allowed while a task is open, and
+  -- nothing that settle is to hear of.
   UPDATE catalog_state SET plugin_writing = 1;
   UPDATE firmware SET url = NULL
   WHERE firmware_id = NEW.firmware_id AND file IS NOT NULL AND NEW.url IS OLD.url

@@ -6,7 +6,8 @@ BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: make a task instead (INSERT INTO task ...)');
 END;
 
--- Every change by a trigger in an operator's statement comes with settling going from 0 to 1 or back.
+-- Every change by a trigger in an operator's statement comes with settling going from 0 to 1 or
+-- back.
 CREATE TRIGGER task_count_update BEFORE UPDATE ON task_count
 WHEN NEW.settling = OLD.settling AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN

@@ -1,10 +1,13 @@
--- Texts that are matched letter by letter or told to devices, and JSON: what every table asks of them.
+-- Texts that are matched letter by letter or told to devices, and JSON: what every table asks of
+-- them.
 
--- Refuses a text that is matched letter by letter, or that devices are told, with the reason. Triggers insert the texts of
--- their rows here, for SQLite has no procedures; what passes is not kept.
+-- Refuses a text that is matched letter by letter, or that devices are told, with the reason.
+-- Triggers insert the texts of their rows here, for SQLite has no procedures; what passes is not
+-- kept.
 CREATE TRIGGER check_text_insert BEFORE INSERT ON check_text
 BEGIN
-  -- SQLite reads a character out of bytes that are none, and writes others for it. Text of ASCII alone is not looked at.
+  -- SQLite reads a character out of bytes that are none, and writes others for it. Text of ASCII
+  -- alone is not looked at.
   SELECT CASE NEW.what
     WHEN 'product_id' THEN RAISE(ABORT, 'product_id is not UTF-8: set your terminal, or the encoding of the file that it comes from, to UTF-8')
     WHEN 'device_id' THEN RAISE(ABORT, 'device_id is not UTF-8: set your terminal, or the encoding of the file that it comes from, to UTF-8')
@@ -19,8 +22,9 @@ BEGIN
       UNION ALL
       SELECT substr(text, 2) FROM rest WHERE text <> '')
     SELECT 1 FROM rest WHERE text <> '' AND CAST(substr(text, 1, 1) AS BLOB) <> CAST(char(unicode(text)) AS BLOB));
-  -- U+00A0 and all other blanks but the plain one, what has no width (zero-width blanks and joiners, the byte-order
-  -- mark, fillers, variation selectors), and what turns the direction of writing.
+  -- U+00A0 and all other blanks but the plain one, what has no width (zero-width blanks and
+  -- joiners, the byte-order mark, fillers, variation selectors), and what turns the direction of
+  -- writing.
   SELECT CASE NEW.what
     WHEN 'product_id' THEN RAISE(ABORT, 'product_id has a character that nobody sees, such as U+00A0, U+200B or U+FEFF: type it instead of pasting it')
     WHEN 'device_id' THEN RAISE(ABORT, 'device_id has a character that nobody sees, such as U+00A0, U+200B or U+FEFF: type it instead of pasting it')
@@ -51,7 +55,8 @@ BEGIN
   SELECT RAISE(IGNORE);
 END;
 
--- Apart from the others, because SQLite 3.40 takes no statement with json_valid while trusted_schema is off.
+-- Apart from the others, because SQLite 3.40 takes no statement with json_valid while
+-- trusted_schema is off.
 CREATE TRIGGER check_parameters_insert BEFORE INSERT ON check_parameters
 BEGIN
   INSERT INTO check_text (what, text) VALUES ('parameters', NEW.text);
