@@ -301,7 +301,7 @@ class Model:
         if state == "canceled":
             allowed = row.state == "waiting"
         else:
-            retried = row.state == "failed" and row.task.mode == "push"
+            retried = row.state == "failed"
             allowed = row.task.state == "running" and (row.state == "canceled" or retried)
         if allowed and state == "canceled":
             row.state = "canceled"
@@ -313,7 +313,7 @@ class Model:
 
     def retry_all(self, task):
         failed = [row for row in task.rows.values() if row.state == "failed"]
-        if failed and (task.mode != "push" or task.state != "running"):
+        if failed and task.state != "running":
             return False
         for row in failed:
             self.retry(row)
