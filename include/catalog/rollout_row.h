@@ -16,7 +16,7 @@
 	" OR t.window_start IS NOT NULL"                                                           \
 	" OR EXISTS (SELECT 1 FROM task_stage s WHERE s.task_id = t.task_id)"
 
-/* A query for fw_rollout_row_read: FW_SELECT_ROLLOUT "WHERE t. ..." */
+/* The query of fw_rollout_row_load: FW_SELECT_ROLLOUT "WHERE t.task_id = ?1" */
 #define FW_SELECT_ROLLOUT                                                                          \
 	"SELECT t.state, t.gate = 'complete', t.stop_failed_percent, t.stop_failed_min,"           \
 	" t.stop_failed_count, t.stop_window, t.rate_per_minute, t.rate_doubles_after,"            \
@@ -50,7 +50,9 @@ struct fw_rollout_row {
 	bool is_managed;
 };
 
-/* Reads the row that the statement stands on. */
-void fw_rollout_row_read(sqlite3_stmt *statement, struct fw_rollout_row *out);
+/* Asks `statement`, prepared from that query, for a task, and resets it. FW_OK, FW_NOT_FOUND when
+ * there is no such task, or an error. */
+enum fw_status fw_rollout_row_load(
+	sqlite3_stmt *statement, struct fw_slice task_id, struct fw_rollout_row *out);
 
 #endif

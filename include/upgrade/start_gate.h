@@ -52,10 +52,16 @@ enum fw_start_wait fw_start_gate_row(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_now *now, const struct fw_start_rate *rate,
 	int64_t *retry_after_ms);
 
-/* The same of a whole task, before its rows are looked at: the first thing that all rows wait for.
- * FW_WAITS_FOR_NOTHING: some may start. A window that goes by the devices' clocks holds up no task,
- * and a stage without room none that has rows which were started already: `again` says that some of
- * them wait for another attempt. */
+/* The same, for a start that follows at once: with FW_WAITS_FOR_NOTHING a token is taken from the
+ * bucket. The caller owns the bucket and keeps others from it. */
+enum fw_start_wait fw_start_gate_take(const struct fw_rollout_plan *plan,
+	const struct fw_rollout_counts *counts, const struct fw_start_row *row,
+	const struct fw_rollout_now *now, struct fw_start_rate *rate, int64_t *retry_after_ms);
+
+/* What a whole task waits for, before its rows are looked at: the first thing that all rows wait
+ * for. FW_WAITS_FOR_NOTHING: some may start. A window that goes by the devices' clocks holds up no
+ * task, and a stage without room none that has rows which were started already: `again` says that
+ * some of them wait for another attempt. */
 enum fw_start_wait fw_start_gate_task(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_counts *counts, bool firmware_ready, bool again,
 	const struct fw_rollout_now *now, const struct fw_start_rate *rate,

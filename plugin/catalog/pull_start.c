@@ -14,19 +14,6 @@ struct start {
 	int64_t retry_after_ms;
 };
 
-static enum fw_status read_rollout(
-	struct fw_pull_reader *reader, const char *task_id, struct fw_rollout_row *out)
-{
-	sqlite3_stmt *statement =
-		fw_pull_reader_start(reader, FW_PULL_ROLLOUT, fw_slice_of(task_id));
-	enum fw_status status = fw_db_step(statement);
-
-	if (status == FW_OK)
-		fw_rollout_row_read(statement, out);
-	sqlite3_reset(statement);
-	return status;
-}
-
 static enum fw_status read_start_row(const struct start *asked, struct fw_start_row *out)
 {
 	sqlite3_stmt *statement =
@@ -36,7 +23,7 @@ static enum fw_status read_start_row(const struct start *asked, struct fw_start_
 	fw_db_bind_text(statement, 2, fw_slice_of(asked->row->task_id));
 	fw_db_bind_text(statement, 3, asked->pull->device);
 	status = fw_db_step(statement);
-	*out = (struct fw_start_row){.firmware_ready = asked->row->offered, .pull = true};
+	*out = (struct fw_start_row){.pull = true};
 	if (status == FW_OK) {
 		out->started = sqlite3_column_int64(statement, 0) > 0;
 		if (sqlite3_column_type(statement, 1) != SQLITE_NULL)
@@ -57,7 +44,8 @@ static enum fw_status judge(void *context, struct fw_places_held *held)
 	struct fw_rollout_now now = {
 		.steady_ms = fw_clock_now(&asked->reader->clock), .wall_ms = asked->pull->now};
 	enum fw_start_wait wait;
-	enum fw_status status = read_rollout(asked->reader, asked->row->task_id, &rollout);
+	enum fw_status status = fw_rollout_row_load(asked->reader->statements[FW_PULL_ROLLOUT],
+		fw_slice_of(asked->row->task_id), &rollout);
 
 	if (status == FW_OK)
 		status = read_start_row(asked, &row);
@@ -70,15 +58,9 @@ static enum fw_status judge(void *context, struct fw_places_held *held)
 	row.below_min_order = rollout.min_order > asked->order;
 	/* paused, it is told so before what its firmware is */
 	row.firmware_ready = rollout.firmware_ready;
-	wait = fw_start_gate_row(
+	wait = fw_start_gate_take(
 		&rollout.plan, &rollout.counts, &row, &now, held->rate, &asked->retry_after_ms);
-	if (wait != FW_WAITS_FOR_NOTHING)
-		return FW_NOT_FOUND;
-	fw_start_rate_take(held->rate,
-		fw_start_rate_per_minute(rollout.plan.rate_per_minute,
-			rollout.plan.rate_doubles_after, rollout.counts.proved),
-		now.steady_ms);
-	return FW_OK;
+	return wait == FW_WAITS_FOR_NOTHING ? FW_OK : FW_NOT_FOUND;
 }
 
 enum fw_status fw_pull_start_take_place(void *context, const struct fw_pull *pull,

@@ -84,7 +84,7 @@ static int read_counts(sqlite3_stmt *statement, int column, struct fw_rollout_co
 	return column;
 }
 
-void fw_rollout_row_read(sqlite3_stmt *statement, struct fw_rollout_row *out)
+static void read_row(sqlite3_stmt *statement, struct fw_rollout_row *out)
 {
 	int column = 0;
 
@@ -100,4 +100,17 @@ void fw_rollout_row_read(sqlite3_stmt *statement, struct fw_rollout_row *out)
 	out->is_open = sqlite3_column_int(statement, column++);
 	out->retries_wait = sqlite3_column_int(statement, column++);
 	out->is_managed = sqlite3_column_int(statement, column++);
+}
+
+enum fw_status fw_rollout_row_load(
+	sqlite3_stmt *statement, struct fw_slice task_id, struct fw_rollout_row *out)
+{
+	enum fw_status status;
+
+	fw_db_bind_text(statement, 1, task_id);
+	status = fw_db_step(statement);
+	if (status == FW_OK)
+		read_row(statement, out);
+	sqlite3_reset(statement);
+	return status;
 }

@@ -15,22 +15,14 @@ struct judged {
 static enum fw_status judge(void *context, struct fw_places_held *held)
 {
 	struct judged *judged = context;
-	const struct fw_rollout_plan *plan = &judged->rollout->plan;
 	struct fw_rollout_counts counts = judged->rollout->counts;
 
 	/* the pushes of this transaction are in its counts already */
 	counts.started += held->pulls;
 	counts.in_flight += held->pulls;
-	judged->wait = fw_start_gate_row(
-		plan, &counts, judged->row, judged->now, held->rate, &judged->after_ms);
-	if (judged->wait != FW_WAITS_FOR_NOTHING)
-		return FW_NOT_FOUND;
-	if (plan->rate_per_minute)
-		fw_start_rate_take(held->rate,
-			fw_start_rate_per_minute(
-				plan->rate_per_minute, plan->rate_doubles_after, counts.proved),
-			judged->now->steady_ms);
-	return FW_OK;
+	judged->wait = fw_start_gate_take(&judged->rollout->plan, &counts, judged->row, judged->now,
+		held->rate, &judged->after_ms);
+	return judged->wait == FW_WAITS_FOR_NOTHING ? FW_OK : FW_NOT_FOUND;
 }
 
 /* What the gate asks of the row and its device. */

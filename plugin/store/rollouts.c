@@ -171,15 +171,7 @@ enum fw_status fw_rollouts_watch_all(struct fw_rollouts *rollouts)
 enum fw_status fw_rollouts_load(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, struct fw_rollout_row *out)
 {
-	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_PLAN];
-	enum fw_status status;
-
-	fw_db_bind_text(statement, 1, task_id);
-	status = fw_db_step(statement);
-	if (status == FW_OK)
-		fw_rollout_row_read(statement, out);
-	sqlite3_reset(statement);
-	return status;
+	return fw_rollout_row_load(rollouts->statements[FW_ROLLOUTS_PLAN], task_id, out);
 }
 
 enum fw_status fw_rollouts_changed(

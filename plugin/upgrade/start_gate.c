@@ -118,10 +118,16 @@ static bool is_over_cap(const struct question *q, int64_t *after)
 	return q->plan->max_in_flight > 0 && q->counts->in_flight >= q->plan->max_in_flight;
 }
 
+/* Starts a minute that the task allows now; 0: no limit. */
+static int64_t rate_of(const struct fw_rollout_plan *plan, const struct fw_rollout_counts *counts)
+{
+	return fw_start_rate_per_minute(
+		plan->rate_per_minute, plan->rate_doubles_after, counts->proved);
+}
+
 static bool is_over_rate(const struct question *q, int64_t *after)
 {
-	int64_t rate = fw_start_rate_per_minute(
-		q->plan->rate_per_minute, q->plan->rate_doubles_after, q->counts->proved);
+	int64_t rate = rate_of(q->plan, q->counts);
 
 	if (rate <= 0)
 		return false;
@@ -172,6 +178,17 @@ enum fw_start_wait fw_start_gate_row(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_now *now, const struct fw_start_rate *rate, int64_t *retry_after_ms)
 {
 	return first_wait(&(struct question){plan, counts, row, now, rate, false}, retry_after_ms);
+}
+
+enum fw_start_wait fw_start_gate_take(const struct fw_rollout_plan *plan,
+	const struct fw_rollout_counts *counts, const struct fw_start_row *row,
+	const struct fw_rollout_now *now, struct fw_start_rate *rate, int64_t *retry_after_ms)
+{
+	enum fw_start_wait wait = fw_start_gate_row(plan, counts, row, now, rate, retry_after_ms);
+
+	if (wait == FW_WAITS_FOR_NOTHING)
+		fw_start_rate_take(rate, rate_of(plan, counts), now->steady_ms);
+	return wait;
 }
 
 enum fw_start_wait fw_start_gate_task(const struct fw_rollout_plan *plan,
