@@ -46,9 +46,6 @@ void fw_places_give_back(struct fw_places *places, struct fw_slice task_id, stru
 enum fw_status fw_places_note(
 	struct fw_places *places, struct fw_slice task_id, struct fw_slice device);
 
-/* Does a pull of the device hold a place of the task? */
-bool fw_places_holds(struct fw_places *places, struct fw_slice task_id, struct fw_slice device);
-
 /* Store thread. A push wants to start a row of the task, in the open transaction. As above, but
  * never FW_BUSY. */
 enum fw_status fw_places_take_for_push(

@@ -134,24 +134,28 @@ static bool read_long(const unsigned char *bytes, struct fw_uplink *out)
 	return is_long(out) && (out->has_utc_offset || !out->utc_offset);
 }
 
-enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct fw_uplink *out)
+/* The texts, which fill the rest of the record; those that the version lacks stay as they are. */
+static bool read_texts(const unsigned char *bytes, size_t len, struct fw_slice *texts)
 {
-	struct fw_slice texts[TEXTS_LONG] = {{NULL, 0}};
-	struct fw_uplink uplink;
-	size_t count, used;
+	size_t count = bytes[0] == FORMAT_LONG ? TEXTS_LONG : TEXTS;
+	size_t used = bytes[0] == FORMAT_LONG ? HEADER_LONG : HEADER;
 
-	if (len < HEADER || !header_valid(bytes, len))
-		return FW_CORRUPT;
-	count = bytes[0] == FORMAT_LONG ? TEXTS_LONG : TEXTS;
-	used = bytes[0] == FORMAT_LONG ? HEADER_LONG : HEADER;
 	for (size_t i = 0; i < count; i++) {
 		texts[i] = (struct fw_slice){
 			(const char *)bytes + used, fw_get16(bytes + LENGTHS + 2 * i)};
 		if (texts[i].len > len - used)
-			return FW_CORRUPT;
+			return false;
 		used += texts[i].len;
 	}
-	if (used != len || !id_fits(texts[0].len) || !id_fits(texts[1].len))
+	return used == len && id_fits(texts[0].len) && id_fits(texts[1].len);
+}
+
+enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct fw_uplink *out)
+{
+	struct fw_slice texts[TEXTS_LONG] = {{NULL, 0}};
+	struct fw_uplink uplink;
+
+	if (len < HEADER || !header_valid(bytes, len) || !read_texts(bytes, len, texts))
 		return FW_CORRUPT;
 	uplink = (struct fw_uplink){
 		.kind = (enum fw_uplink_kind)bytes[1],

@@ -191,17 +191,6 @@ enum fw_status fw_places_note(
 	return status;
 }
 
-bool fw_places_holds(struct fw_places *places, struct fw_slice task_id, struct fw_slice device)
-{
-	char buffer[FW_DEVICE_KEY];
-	bool holds;
-
-	pthread_mutex_lock(&places->lock);
-	holds = fw_table_get(places->pulled, key_of(task_id, device, buffer)) != NULL;
-	pthread_mutex_unlock(&places->lock);
-	return holds;
-}
-
 enum fw_status fw_places_take_for_push(
 	struct fw_places *places, struct fw_slice task_id, fw_places_judge *judge, void *context)
 {
