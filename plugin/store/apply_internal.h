@@ -90,6 +90,10 @@ enum fw_status fw_apply_row_find(struct fw_apply *apply, const struct fw_uplink 
 /* Carries out the transition of `event` on a row, with what the uplink says. */
 enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_task_device *row, enum fw_upgrade_event event);
+/* May the device put the row's upgrade off by this uplink? *until: when it becomes mandatory, in
+ * Unix milliseconds; -1: never. */
+bool fw_apply_row_may_defer(
+	const struct fw_uplink *uplink, const struct fw_task_device *row, int64_t *until);
 /* Was the uplink sent before the attempt under way began? Then it is not about that attempt. */
 bool fw_apply_row_said_before(const struct fw_uplink *uplink, const struct fw_task_device *row);
 

@@ -5,12 +5,11 @@
 static enum fw_upgrade_event event_of(
 	const struct fw_uplink *uplink, const struct fw_task_device *row)
 {
-	int64_t told = row->first_told_at ? row->first_told_at : uplink->received_at, until;
+	int64_t until;
 
 	if (uplink->success)
 		return FW_EVENT_ACCEPTED;
-	return uplink->retry_after &&
-			fw_retry_may_defer(row->defer_ms, told, uplink->received_at, &until)
+	return uplink->retry_after && fw_apply_row_may_defer(uplink, row, &until)
 		? FW_EVENT_DEFERRED
 		: FW_EVENT_REFUSED;
 }

@@ -5,15 +5,22 @@
  * rows it is about none. */
 #include "store/apply_internal.h"
 
+bool fw_apply_row_may_defer(
+	const struct fw_uplink *uplink, const struct fw_task_device *row, int64_t *until)
+{
+	int64_t told = row->first_told_at ? row->first_told_at : uplink->received_at;
+
+	return fw_retry_may_defer(row->defer_ms, told, uplink->received_at, until);
+}
+
 /* What the state machine may ask of an uplink. */
 static struct fw_upgrade_input input_of(
 	const struct fw_uplink *uplink, const struct fw_task_device *row)
 {
-	int64_t told = row->first_told_at ? row->first_told_at : uplink->received_at, until;
-	int64_t after = uplink->retry_after * INT64_C(1000);
+	int64_t after = uplink->retry_after * INT64_C(1000), until;
 
 	/* from then on it is mandatory: the device is asked again */
-	fw_retry_may_defer(row->defer_ms, told, uplink->received_at, &until);
+	fw_apply_row_may_defer(uplink, row, &until);
 	if (until >= 0 && uplink->received_at + after > until)
 		after = until - uplink->received_at;
 	return (struct fw_upgrade_input){.reason = uplink->error_reason,

@@ -162,9 +162,7 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 		row->lost_clock = 0;
 	if (row->trial_clock && row->trial_clock <= now)
 		row->trial_clock = row->lost_clock = 0;
-	row->wake_clock = row->trial_clock;
-	if (row->lost_clock && (!row->wake_clock || row->lost_clock < row->wake_clock))
-		row->wake_clock = row->lost_clock;
+	row->wake_clock = fw_task_device_wakes_at(row);
 	return fw_transition_set_times(scheduler->rows, row);
 }
 

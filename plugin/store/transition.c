@@ -269,6 +269,20 @@ static enum fw_status tell_rollout(
 		       : fw_rollouts_watch(rows->rollouts, task_id);
 }
 
+/* The row has another state, which the catalog has: its task's status follows, and an event
+ * tells of it. */
+static enum fw_status tell_state(
+	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
+{
+	enum fw_status status =
+		fw_task_status_note(rows->transaction->status, fw_slice_of(row->task_id));
+
+	if (status != FW_OK)
+		return status;
+	rows->transaction->untold |= row->untold;
+	return row->untold ? FW_OK : announce(rows, row, reason);
+}
+
 /* One step of the table; *moved: it was written, and the state is another one now. */
 static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_device *row,
 	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *moved)
@@ -306,11 +320,7 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
-	status = fw_task_status_note(rows->transaction->status, fw_slice_of(row->task_id));
-	if (status != FW_OK)
-		return status;
-	rows->transaction->untold |= row->untold;
-	return row->untold ? FW_OK : announce(rows, row, change.reason);
+	return tell_state(rows, row, change.reason);
 }
 
 enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_device *row,
@@ -344,12 +354,6 @@ enum fw_status fw_transition_interrupted(struct fw_task_devices *rows, struct fw
 	return write_times(rows, row);
 }
 
-/* The earlier of what the row is looked at for. */
-static int64_t earliest(int64_t a, int64_t b)
-{
-	return a && (!b || a < b) ? a : b;
-}
-
 enum fw_status fw_transition_watch_absence(
 	struct fw_task_devices *rows, struct fw_task_device *row, bool away, int64_t longest_ms)
 {
@@ -361,7 +365,7 @@ enum fw_status fw_transition_watch_absence(
 	if (!started || !row->lost_ms || away == (row->lost_clock != 0))
 		return FW_OK;
 	row->lost_clock = away ? rows->transaction->steady_ms + patience : 0;
-	row->wake_clock = earliest(row->lost_clock, row->trial_clock);
+	row->wake_clock = fw_task_device_wakes_at(row);
 	return write_times(rows, row);
 }
 
