@@ -114,7 +114,7 @@ void fw_devices_close(struct fw_devices *devices)
 
 /* --- messages that may come again --- */
 
-#define HEADER 3u /* numbers in front of the digests: connection, former, here */
+#define HEADER 3u /* numbers in front of the digests: connection, again, here */
 
 static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *recent)
 {
@@ -133,37 +133,52 @@ static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_re
 		return;
 	}
 	recent->connection = header[0];
-	recent->former = header[1];
+	recent->again = header[1];
 	recent->here = (size_t)header[2];
 	memcpy(recent->digests, (const char *)blob + sizeof(header),
 		recent->count * sizeof(uint64_t));
 }
 
-static bool knows(const struct fw_device_recent *recent, size_t from, size_t to, uint64_t digest)
+/* Did the message, of an earlier connection, come again by the last one? */
+static bool came_again(const struct fw_device_recent *recent, size_t index)
 {
-	for (size_t i = from; i < to; i++) {
-		if (recent->digests[i] == digest)
-			return true;
-	}
-	return false;
+	return index < recent->count && recent->again >> (index - recent->here) & 1;
 }
 
-/* The message under way came by this connection: what came by the one before the last is forgotten.
- */
+/* The message under way came by this connection.
+ *
+ * What a client sent and saw no acknowledgement of it delivers again, in the order of its first
+ * delivery (MQTT 5, section 4.6): some messages, up to the newest. So of what came by earlier
+ * connections only what came again by the last one can come once more. If the last one broke before
+ * it came to the newest, all of it can. */
 static void turn_to(struct fw_device_recent *recent, uint64_t connection)
 {
+	size_t former = recent->count - recent->here, kept = recent->here;
+	bool broke_off = recent->again && !came_again(recent, recent->here);
+
 	if (connection == recent->connection)
 		return;
-	recent->former = recent->connection;
+	for (size_t i = 0; i < former; i++) {
+		if (broke_off || came_again(recent, recent->here + i))
+			recent->digests[kept++] = recent->digests[recent->here + i];
+	}
+	recent->count = kept;
 	recent->connection = connection;
-	recent->count = recent->here;
 	recent->here = 0;
+	recent->again = 0;
+}
+
+static size_t index_of(const struct fw_device_recent *recent, uint64_t digest)
+{
+	size_t i = 0;
+
+	while (i < recent->count && recent->digests[i] != digest)
+		i++;
+	return i;
 }
 
 static void remember(struct fw_device_recent *recent, uint64_t digest)
 {
-	if (knows(recent, 0, recent->here, digest))
-		return;
 	recent->count += recent->count < FW_DEVICE_RECENT_MAX;
 	memmove(recent->digests + 1, recent->digests,
 		(recent->count - 1) * sizeof(recent->digests[0]));
@@ -177,7 +192,7 @@ static enum fw_status write_recent(struct fw_devices *devices, const struct fw_u
 	sqlite3_stmt *statement =
 		fw_db_start(devices->statements[NOTE_MESSAGE], uplink->product, uplink->device);
 	uint64_t numbers[HEADER + FW_DEVICE_RECENT_MAX] = {
-		recent->connection, recent->former, recent->here};
+		recent->connection, recent->again, recent->here};
 
 	memcpy(numbers + HEADER, recent->digests, recent->count * sizeof(numbers[0]));
 	sqlite3_bind_blob(statement, 3, numbers,
@@ -202,17 +217,22 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	struct fw_device_recent *recent = &device->recent;
 	bool refusal = uplink->kind == FW_UPLINK_REPLY && !uplink->success;
 	uint64_t digest = digest_of(uplink);
+	size_t known;
 
 	*again = false;
 	/* what says the same without a timestamp does no harm, unless it refuses */
 	if (uplink->at_most_once || (!fw_uplink_has_time(uplink) && !refusal))
 		return FW_OK;
 	turn_to(recent, uplink->connection);
+	known = index_of(recent, digest);
 	/* what came by this connection it does not deliver again */
-	*again = knows(recent, recent->here, recent->count, digest);
-	if (knows(recent, 0, recent->here, digest))
+	if (known < recent->here || came_again(recent, known))
 		return FW_OK;
-	remember(recent, digest);
+	*again = known < recent->count;
+	if (*again)
+		recent->again |= UINT64_C(1) << (known - recent->here);
+	else
+		remember(recent, digest);
 	return write_recent(devices, uplink, recent);
 }
 

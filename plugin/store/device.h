@@ -12,12 +12,14 @@
  * 20). */
 #define FW_DEVICE_RECENT_MAX 20u
 
-/* Messages of the last two connections, newest first, those of the last connection before those of
- * the one before it: only these may be delivered again (MQTT 5, section 4.4). */
+/* Messages that may be delivered again (MQTT 5, section 4.4): those of the last connection, and of
+ * the ones before it as many as turn_to in device.c keeps. */
 struct fw_device_recent {
-	uint64_t connection, former; /* of this run of the broker or an earlier one */
-	size_t here;                 /* how many of the digests came by the last connection */
-	uint64_t digests[FW_DEVICE_RECENT_MAX];
+	uint64_t connection; /* the last one, of this run of the broker or an earlier one */
+	size_t here;         /* how many came by it for the first time */
+	/* which of those before it came by it again: bit i is digests[here + i] */
+	uint64_t again;
+	uint64_t digests[FW_DEVICE_RECENT_MAX]; /* by their first delivery, the newest first */
 	size_t count;
 };
 
@@ -61,8 +63,8 @@ enum fw_status fw_device_note_seen(
 	struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device *device);
 
 /* Was this message applied before, and comes again because its acknowledgement was lost? Remembers
- * it. An equal one by the connection before this one tells, of messages with a timestamp, and of
- * refusals. What came with QoS 0 never comes again. */
+ * it. An equal one by an earlier connection tells, of messages with a timestamp, and of refusals.
+ * What came with QoS 0 never comes again. */
 enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
 	struct fw_device *device, bool *again);
 
