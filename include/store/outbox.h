@@ -9,6 +9,8 @@ struct fw_outbox;
 
 enum fw_outgoing_kind {
 	FW_OUTGOING_MESSAGE,  /* to be published */
+	FW_OUTGOING_BLIND,    /* to be published, unless its device has shown itself since: what the
+			       * device says from then on is no answer, and it is sent again */
 	FW_OUTGOING_RETAINED, /* to be published, and retained */
 	FW_OUTGOING_LOG,      /* a log line: payload is the text, qos its enum fw_log_level */
 	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device", qos: 1 if the
@@ -16,7 +18,8 @@ enum fw_outgoing_kind {
 			       * or the catalog is wrong */
 };
 
-/* topic (of the first two kinds) and payload are malloc'd, terminated, and owned by the struct. */
+/* topic (of the first three kinds) and payload are malloc'd, terminated, and owned by the struct.
+ */
 struct fw_outgoing {
 	enum fw_outgoing_kind kind;
 	char *topic;

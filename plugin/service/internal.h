@@ -67,6 +67,9 @@ void fw_service_presence_tell_listener(struct fw_service *service);
 void fw_service_presence_answer(
 	struct fw_service *service, struct fw_slice product_and_device, bool believed);
 
+/* Has the device of this firmware topic shown itself? */
+bool fw_service_presence_of_topic(const struct fw_service *service, const char *topic);
+
 /* Does what the store wants done, until `until` (boot ms). True when there was anything. */
 bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
 /* Ticks on a firmware message, where the broker sends no ticks. */

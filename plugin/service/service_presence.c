@@ -56,6 +56,19 @@ void fw_service_presence_tell_listener(struct fw_service *service)
 		tell_presence(service, &change, false);
 }
 
+bool fw_service_presence_of_topic(const struct fw_service *service, const char *topic)
+{
+	char buffer[FW_PRESENCE_KEY_MAX];
+	struct fw_topic parsed;
+	struct fw_slice key;
+
+	fw_topic_parse(topic, &parsed);
+	key = service->options->identity == FW_IDENTITY_NONE
+		? fw_device_key(buffer, parsed.product, parsed.device)
+		: parsed.device;
+	return fw_presence_online(service->presence, key);
+}
+
 void fw_service_presence_answer(
 	struct fw_service *service, struct fw_slice product_and_device, bool believed)
 {

@@ -17,18 +17,27 @@
 #define COUNTERS_EVERY_MS 10000
 #define CHUNK_MS 2 /* until the next look while a chunk is being read */
 
+static void publish(struct fw_service *service, const struct fw_outgoing *message)
+{
+	service->broker.publish(service->broker.context,
+		&(struct fw_publication){.topic = message->topic,
+			.payload = message->payload,
+			.len = message->len,
+			.qos = message->qos,
+			.retain = message->kind == FW_OUTGOING_RETAINED,
+			.expiry_seconds = message->expiry_seconds});
+}
+
 static void deliver(struct fw_service *service, const struct fw_outgoing *message)
 {
 	switch (message->kind) {
+	case FW_OUTGOING_BLIND:
+		if (!fw_service_presence_of_topic(service, message->topic))
+			publish(service, message);
+		break;
 	case FW_OUTGOING_MESSAGE:
 	case FW_OUTGOING_RETAINED:
-		service->broker.publish(service->broker.context,
-			&(struct fw_publication){.topic = message->topic,
-				.payload = message->payload,
-				.len = message->len,
-				.qos = message->qos,
-				.retain = message->kind == FW_OUTGOING_RETAINED,
-				.expiry_seconds = message->expiry_seconds});
+		publish(service, message);
 		break;
 	case FW_OUTGOING_LOG:
 		service->broker.log(

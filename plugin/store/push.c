@@ -121,8 +121,8 @@ static enum fw_status queue(struct fw_push *pushes, const struct fw_task_device 
 
 	fw_count(transaction->counters, FW_COUNT_PUSHES);
 	/* by then it is void */
-	return fw_transaction_queue_expiring(transaction, FW_TOPIC_UPGRADE, product, device,
-		payload, len, 1, (uint32_t)(row->response_timeout_ms / 1000));
+	return fw_transaction_queue_upgrade(transaction, product, device, payload, len,
+		(uint32_t)(row->response_timeout_ms / 1000), row->device_connection == 0);
 }
 
 enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)

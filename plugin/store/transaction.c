@@ -343,37 +343,41 @@ static bool make_room(struct fw_transaction *transaction)
 	return true;
 }
 
-enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,
-	struct fw_slice product, struct fw_slice device, char *payload, size_t len, int qos)
-{
-	return fw_transaction_queue_expiring(
-		transaction, kind, product, device, payload, len, qos, 0);
-}
-
-enum fw_status fw_transaction_queue_expiring(struct fw_transaction *transaction,
-	enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device, char *payload,
-	size_t len, int qos, uint32_t expiry_seconds)
+/* Takes over the payload of `message` in every case. */
+static enum fw_status queue_message(struct fw_transaction *transaction, enum fw_topic_kind kind,
+	struct fw_slice product, struct fw_slice device, struct fw_outgoing message)
 {
 	char topic[FW_TOPIC_BUFFER];
-	char *copy = NULL;
 
-	if (payload && fw_topic_format(topic, sizeof(topic), kind, product, device) &&
+	if (message.payload && fw_topic_format(topic, sizeof(topic), kind, product, device) &&
 		make_room(transaction))
-		copy = strdup(topic);
-	if (!copy) {
-		free(payload);
+		message.topic = strdup(topic);
+	if (!message.topic) {
+		free(message.payload);
 		return FW_NOMEM;
 	}
-	transaction->queued[transaction->queued_count++] =
-		(struct fw_outgoing){.kind = FW_OUTGOING_MESSAGE,
-			.topic = copy,
-			.payload = payload,
-			.len = len,
-			.qos = qos,
-			.expiry_seconds = expiry_seconds};
+	transaction->queued[transaction->queued_count++] = message;
 	return FW_OK;
 }
 
+enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,
+	struct fw_slice product, struct fw_slice device, char *payload, size_t len, int qos)
+{
+	return queue_message(transaction, kind, product, device,
+		(struct fw_outgoing){.payload = payload, .len = len, .qos = qos});
+}
+
+enum fw_status fw_transaction_queue_upgrade(struct fw_transaction *transaction,
+	struct fw_slice product, struct fw_slice device, char *payload, size_t len,
+	uint32_t expiry_seconds, bool blind)
+{
+	return queue_message(transaction, FW_TOPIC_UPGRADE, product, device,
+		(struct fw_outgoing){.kind = blind ? FW_OUTGOING_BLIND : FW_OUTGOING_MESSAGE,
+			.payload = payload,
+			.len = len,
+			.qos = 1,
+			.expiry_seconds = expiry_seconds});
+}
 enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 	struct fw_slice product, struct fw_slice device, bool online)
 {

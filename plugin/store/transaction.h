@@ -118,11 +118,11 @@ const char *fw_transaction_hindrance(const struct fw_transaction *transaction);
 enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,
 	struct fw_slice product, struct fw_slice device, char *payload, size_t len, int qos);
 
-/* The same, for a message that is void after so many seconds: the broker keeps it no longer for a
- * session that is away. */
-enum fw_status fw_transaction_queue_expiring(struct fw_transaction *transaction,
-	enum fw_topic_kind kind, struct fw_slice product, struct fw_slice device, char *payload,
-	size_t len, int qos, uint32_t expiry_seconds);
+/* The same, for an `upgrade`. It is void after so many seconds: the broker keeps it no longer for a
+ * session that is away. `blind`: nobody knows whether the device is there. */
+enum fw_status fw_transaction_queue_upgrade(struct fw_transaction *transaction,
+	struct fw_slice product, struct fw_slice device, char *payload, size_t len,
+	uint32_t expiry_seconds, bool blind);
 
 /* Queues the question whether a device is online; the answer, if it is or `online` (as the catalog
  * has it) is wrong, comes as fw_store_note_presence. */

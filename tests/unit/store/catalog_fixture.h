@@ -152,6 +152,9 @@ static inline void drain(void)
 			add_line(catalog.logged, sizeof(catalog.logged), "", message.payload);
 		else if (message.kind == FW_OUTGOING_MESSAGE)
 			add_line(catalog.published, sizeof(catalog.published), "", message.topic);
+		else if (message.kind == FW_OUTGOING_BLIND)
+			add_line(catalog.published, sizeof(catalog.published), "blind ",
+				message.topic);
 		else
 			add_line(
 				catalog.published, sizeof(catalog.published), "?", message.payload);
