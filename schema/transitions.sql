@@ -40,6 +40,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
     NULL, 'runs %s, which is newer'),
   ('waiting', 'lost', '', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),
+  ('waiting', 'superseded', '', 'canceled', 'finish', NULL, 'superseded by %s'),
   ('processing', 'pulled', '', 'processing', 'responded', NULL, NULL),
   ('processing', 'accepted', '', 'processing', 'responded', NULL, NULL),
   ('processing', 'progress', '', 'processing', 'responded, progress', NULL, NULL),

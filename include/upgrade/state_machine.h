@@ -55,6 +55,8 @@ enum fw_upgrade_event {
 	/* started or on trial, the device went away and did not come back */
 	FW_EVENT_LOST,
 	FW_EVENT_STOP, /* the task was stopped while the row was under way */
+	/* a row of a newer task took its place while it was under way */
+	FW_EVENT_SUPERSEDED,
 	FW_UPGRADE_EVENTS
 };
 
@@ -115,8 +117,8 @@ struct fw_upgrade_step {
 	unsigned actions;            /* of enum fw_upgrade_action */
 	enum fw_failure failure;     /* the kind, when the state is failed */
 	const char *reason; /* the broker's reason; NULL: the device gives its own, or there is
-			     * none. "%s" stands for the version that the device runs, "%d" for the
-			     * number of interruptions */
+			     * none. "%s" stands for the version that the device runs, or the task
+			     * that took its place, "%d" for the number of interruptions */
 };
 
 /* `facts`: bits of enum fw_upgrade_fact; what the event does not ask for may be 0. */

@@ -82,14 +82,16 @@ enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_ta
 	return out->closed ? fw_rollouts_watch(rollouts, task_id) : FW_OK;
 }
 
-enum fw_status fw_rollouts_is_superseded(
-	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *superseded)
+enum fw_status fw_rollouts_superseded_by(
+	struct fw_rollouts *rollouts, const struct fw_task_device *row, char *by)
 {
-	sqlite3_stmt *statement = fw_db_start(rollouts->statements[FW_ROLLOUTS_IS_SUPERSEDED],
+	sqlite3_stmt *statement = fw_db_start(rollouts->statements[FW_ROLLOUTS_SUPERSEDED_BY],
 		fw_slice_of(row->task_id), fw_slice_of(row->device_id));
-	int64_t any = 0;
-	enum fw_status status = fw_db_read_integer(statement, &any);
+	enum fw_status status = fw_db_step(statement);
 
-	*superseded = status == FW_OK && any;
-	return status;
+	by[0] = '\0';
+	if (status == FW_OK)
+		fw_db_copy_text(statement, 0, by, FW_ID_MAX + 1);
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
 }

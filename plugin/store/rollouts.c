@@ -37,15 +37,16 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_WAKE_RETRIES] =
 		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
 		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
-	[FW_ROLLOUTS_IS_SUPERSEDED] =
-		"SELECT EXISTS (SELECT 1 FROM task o"
+	[FW_ROLLOUTS_SUPERSEDED_BY] =
+		"SELECT t.task_id FROM task o"
 		" CROSS JOIN task_count oc ON oc.task_id = o.task_id"
 		" CROSS JOIN task_device r ON r.device_id = ?2 AND r.state <> 'canceled'"
 		" CROSS JOIN task t ON t.task_id = r.task_id AND t.supersede = 1"
 		" CROSS JOIN task_count c ON c.task_id = t.task_id"
 		" AND c.product_id = oc.product_id"
 		" WHERE o.task_id = ?1"
-		" AND (t.created_at, t.position) > (o.created_at, o.position))",
+		" AND (t.created_at, t.position) > (o.created_at, o.position)"
+		" ORDER BY t.created_at DESC, t.position DESC",
 	/* samples: a bounded part of the rows */
 	[FW_ROLLOUTS_STARTED_LATELY] =
 		"SELECT count(*), count(*) FILTER (WHERE failure = 'lost') FROM ("

@@ -32,9 +32,10 @@ struct fw_rollout_start {
 enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
 	struct fw_rollout_start *out);
 
-/* Has a newer task that supersedes taken the place of the row? */
-enum fw_status fw_rollouts_is_superseded(
-	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *superseded);
+/* The newest task that supersedes and has taken the place of the row; "" when none has. `by` holds
+ * FW_ID_MAX + 1 bytes. FW_OK, or an error. */
+enum fw_status fw_rollouts_superseded_by(
+	struct fw_rollouts *rollouts, const struct fw_task_device *row, char *by);
 
 /* Inside a transaction: the counts of the task have changed, or it may be due: carries out its
  * steps. FW_OK also when there is no such task. */

@@ -170,12 +170,12 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
  * place. */
 static enum fw_status retry_or_give_up(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	bool superseded;
-	enum fw_status status = fw_rollouts_is_superseded(scheduler->rollouts, row, &superseded);
+	char by[FW_ID_MAX + 1];
+	enum fw_status status = fw_rollouts_superseded_by(scheduler->rollouts, row, by);
 
 	if (status != FW_OK)
 		return status;
-	if (!superseded && row->retries < row->retry_limit)
+	if (!by[0] && row->retries < row->retry_limit)
 		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
 	row->retry_at = row->wake_clock = 0;
 	status = fw_transition_set_times(scheduler->rows, row);

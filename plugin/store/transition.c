@@ -68,6 +68,7 @@ static void finish(const struct fw_transaction *transaction, struct fw_task_devi
 {
 	row->completed_at = transaction->wall_ms;
 	row->due_at = row->wake_clock = row->lost_clock = row->trial_clock = 0;
+	row->deferred_until = 0;
 	if (row->state != FW_UPGRADE_SUCCESS)
 		return;
 	row->progress = 100;
@@ -323,16 +324,33 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	return tell_state(rows, row, change.reason);
 }
 
+static const struct fw_upgrade_input nothing;
+
+/* It waits again. A stopped task has no waiting rows, nor has one whose place in the device's queue
+ * a newer task took while it was under way. */
+static enum fw_status cancel_if_void(struct fw_task_devices *rows, struct fw_task_device *row)
+{
+	char by[FW_ID_MAX + 1];
+	enum fw_status status;
+	bool moved;
+
+	if (row->task_stopped)
+		return take_step(rows, row, FW_EVENT_STOP, &nothing, &moved);
+	status = fw_rollouts_superseded_by(rows->rollouts, row, by);
+	if (status != FW_OK || !by[0])
+		return status;
+	return take_step(rows, row, FW_EVENT_SUPERSEDED,
+		&(struct fw_upgrade_input){.version = fw_slice_of(by)}, &moved);
+}
+
 enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_device *row,
 	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed)
 {
-	static const struct fw_upgrade_input nothing;
-	bool moved, stopped;
+	bool moved;
 	enum fw_status status = take_step(rows, row, event, input ? input : &nothing, &moved);
 
-	/* a stopped task has no waiting rows */
-	if (status == FW_OK && moved && row->state == FW_UPGRADE_WAITING && row->task_stopped)
-		status = take_step(rows, row, FW_EVENT_STOP, &nothing, &stopped);
+	if (status == FW_OK && moved && row->state == FW_UPGRADE_WAITING)
+		status = cancel_if_void(rows, row);
 	if (changed)
 		*changed = moved;
 	return status;

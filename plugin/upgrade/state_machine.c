@@ -46,6 +46,8 @@ static const struct fw_transition rules[] = {
 	{WAITING, FW_EVENT_LOST, 0, 0,
 		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
 	{WAITING, FW_EVENT_STOP, 0, 0, {true, CANCELED, FINISH, FW_FAILURE_NONE, NULL}},
+	{WAITING, FW_EVENT_SUPERSEDED, 0, 0,
+		{true, CANCELED, FINISH, FW_FAILURE_NONE, "superseded by %s"}},
 
 	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and
 	 * gets it again, and the clock goes on */
@@ -170,6 +172,7 @@ static const char *const event_names[FW_UPGRADE_EVENTS] = {
 	[FW_EVENT_RETRY] = "retry",
 	[FW_EVENT_LOST] = "lost",
 	[FW_EVENT_STOP] = "stop",
+	[FW_EVENT_SUPERSEDED] = "superseded",
 };
 
 static const char *const fact_names[FW_UPGRADE_FACTS] = {

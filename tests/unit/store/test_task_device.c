@@ -244,6 +244,38 @@ static void the_reason_names_the_version(void **state)
 	commit();
 }
 
+static void what_was_superseded_does_not_wait_again(void **state)
+{
+	struct fw_task_device row = pushed_row();
+
+	(void)state;
+	commit();
+	prepare_rows("UPDATE task SET supersede = 1 WHERE task_id = 't3'");
+	begin();
+	assert_true(apply(&row, FW_EVENT_INTERRUPTED, NULL));
+	assert_int_equal(row.state, FW_UPGRADE_CANCELED);
+	assert_rows("SELECT state, error_reason FROM task_device ORDER BY task_id",
+		"canceled|superseded by t3\nwaiting|-");
+	commit();
+}
+
+static void what_is_put_off_leaves_its_place_to_what_superseded_it(void **state)
+{
+	struct fw_task_device row = pushed_row();
+
+	(void)state;
+	commit();
+	prepare_rows("UPDATE task SET supersede = 1 WHERE task_id = 't3'");
+	begin();
+	assert_true(apply(&row, FW_EVENT_DEFERRED, &(struct fw_upgrade_input){.after = 60000}));
+	assert_rows("SELECT state, error_reason, wake_clock, deferred_until FROM task_device"
+		    " WHERE task_id = 't2'",
+		"canceled|superseded by t3|-|-");
+	assert_rows("SELECT canceled, waiting, started FROM task_count ORDER BY task_id",
+		"1|0|0\n0|1|0");
+	commit();
+}
+
 static void an_interrupted_attempt_is_repeated_up_to_the_limit(void **state)
 {
 	const struct fw_upgrade_input input = {.connection = 1001};
@@ -481,6 +513,8 @@ int main(void)
 		CATALOG_TEST(the_device_or_the_broker_says_why_it_failed),
 		CATALOG_TEST(a_device_that_gives_no_reason),
 		CATALOG_TEST(the_reason_names_the_version),
+		CATALOG_TEST(what_was_superseded_does_not_wait_again),
+		CATALOG_TEST(what_is_put_off_leaves_its_place_to_what_superseded_it),
 		CATALOG_TEST(an_interrupted_attempt_is_repeated_up_to_the_limit),
 		CATALOG_TEST(what_nobody_may_have_heard_counts_for_no_interruption),
 		CATALOG_TEST(who_was_there_all_the_time_has_not_answered),
