@@ -28,6 +28,7 @@ static struct fw_upgrade_input input_of(
 		.version = uplink->version,
 		.retry = uplink->retry,
 		.put_off = uplink->retry_after > 0,
+		.completed = uplink->kind == FW_UPLINK_PROGRESS,
 		.after = after > 0 ? after : 1,
 		.connection = fw_apply_connection_of(uplink)};
 }

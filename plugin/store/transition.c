@@ -170,7 +170,8 @@ static void act(const struct fw_transaction *transaction, struct fw_task_device 
 		put_off(transaction, row, input);
 	if (step->actions & FW_ACT_FINISH)
 		finish(transaction, row);
-	if ((step->actions & FW_ACT_VERIFY) && row->attempts && !row->verified_at)
+	if ((step->actions & FW_ACT_VERIFY) && row->attempts && !row->verified_at &&
+		!input->completed)
 		row->verified_at = transaction->wall_ms;
 	row->failure = step->failure;
 	row->failed_by_device =
@@ -212,8 +213,9 @@ static void count_outcome(struct fw_task_device *row, bool failed_now,
 	if (row->state == FW_UPGRADE_SUCCESS && !row->proved &&
 		fw_rollout_is_proved(gate, row->attempts > 0, row->verified_at, true)) {
 		row->proved = change->proved_now = true;
-		row->bad = false;
 	}
+	/* its last attempt did not fail */
+	row->bad = row->bad && row->state != FW_UPGRADE_SUCCESS;
 }
 
 /* The broker's reason or the device's own; empty when the row has none (any more). */

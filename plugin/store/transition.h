@@ -14,6 +14,7 @@ struct fw_upgrade_input {
 	bool retry;              /* FW_EVENT_FAILED: the device takes another attempt by itself */
 	bool put_off;            /* FW_EVENT_REFUSED: it asked for more time, and had no more */
 	bool common;             /* FW_EVENT_LOST: others are away that were not upgraded */
+	bool completed;          /* FW_EVENT_REPORTED_TARGET: it says so before its restart */
 	int64_t after;           /* FW_EVENT_DEFERRED: ms after which it may be asked again */
 	int64_t connection;      /* by which the message came, 0: unknown, or an operator's */
 };
