@@ -156,7 +156,6 @@ SELECT
   task_id, device_id,
   CASE
     WHEN task_state <> 'running' THEN 'task ' || task_state
-    WHEN row_state = 'failed' THEN 'retry'
     WHEN start_at > ms THEN 'start time'
     WHEN end_at <= ms THEN 'end time'
     WHEN NOT (window_start IS NULL
@@ -183,6 +182,7 @@ SELECT
       WHERE runs.product_id = w.product_id AND runs.version = w.version), 0)
       THEN 'older firmware first'
     WHEN deferred_until > ms THEN 'deferred'
+    WHEN row_state = 'failed' THEN 'retry'
     WHEN attempts = 0 AND started >= (
       SELECT b.budget FROM task_stage_budget AS b WHERE b.task_id = w.task_id AND b.stage = w.stage)
       THEN 'stage'
