@@ -32,6 +32,8 @@ struct fw_scheduler {
 	struct fw_start_lines *lines;
 	/* the task in which the device looked at last found no place; "": it did not ask */
 	char full_task[FW_ID_MAX + 1];
+	/* the task whose line is being started; "": none */
+	char line_task[FW_ID_MAX + 1];
 	int64_t next_due;     /* steady ms */
 	int64_t data_version; /* at which task_change was last read */
 };

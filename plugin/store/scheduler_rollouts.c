@@ -44,22 +44,38 @@ static void rest(struct fw_scheduler *scheduler, const struct fw_task_device *ro
 	fw_start_lines_rest(scheduler->lines, fw_slice_of(row->task_id));
 }
 
+static enum fw_status join(struct fw_scheduler *scheduler, const struct fw_task_device *row)
+{
+	return fw_start_lines_join(scheduler->lines, fw_slice_of(row->task_id),
+		fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->turn);
+}
+
+/* In a task with stages a lower turn may wait for the same place: the line gives it. */
+static enum fw_status line_up(struct fw_scheduler *scheduler, const struct fw_task_device *row)
+{
+	enum fw_status status = join(scheduler, row);
+
+	return status == FW_OK ? fw_rollouts_watch(scheduler->rollouts, fw_slice_of(row->task_id))
+			       : status;
+}
+
 enum fw_status fw_scheduler_rollouts_take(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken)
 {
-	struct fw_slice device = fw_slice_of(row->device_id),
-			product = fw_slice_of(row->product_id);
 	struct fw_rollout_start start;
-	enum fw_status status = fw_rollouts_take(scheduler->rollouts, row, &start);
+	enum fw_status status;
 
+	*taken = false;
+	if (row->in_turns && strcmp(scheduler->line_task, row->task_id) != 0)
+		return line_up(scheduler, row);
+	status = fw_rollouts_take(scheduler->rollouts, row, &start);
 	*taken = status == FW_OK && start.wait == FW_WAITS_FOR_NOTHING;
 	if (status != FW_OK || *taken)
 		return status;
 	if (start.closed || is_full(start.wait))
 		rest(scheduler, row);
 	if (is_full(start.wait))
-		return fw_start_lines_join(
-			scheduler->lines, fw_slice_of(row->task_id), product, device, row->turn);
+		return join(scheduler, row);
 	if (start.closed || !start.again || !is_of_device(start.wait))
 		return FW_OK;
 	return wake_later(scheduler, row, start.again);
@@ -97,7 +113,7 @@ static enum fw_status call_hungry(struct fw_scheduler *scheduler)
 static enum fw_status start_step(struct fw_scheduler *scheduler, size_t *passed)
 {
 	struct fw_device_name found[FW_SCHEDULER_STEP_ROWS];
-	char task_id[FW_ID_MAX + 1];
+	char *task_id = scheduler->line_task;
 	size_t count;
 	enum fw_status status = fw_start_lines_next(
 		scheduler->lines, task_id, found, FW_SCHEDULER_STEP_ROWS, &count);
@@ -113,6 +129,7 @@ static enum fw_status start_step(struct fw_scheduler *scheduler, size_t *passed)
 		if (strcmp(scheduler->full_task, task_id) == 0)
 			break;
 	}
+	task_id[0] = '\0';
 	return status;
 }
 

@@ -30,7 +30,8 @@
 	"runs.version = d.version),"                                                               \
 	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
 	" " FW_ROLLOUT_IS_MANAGED ","                                                              \
-	" t.gate = 'complete', td.proved_epoch IS NOT NULL, td.bad_epoch IS NOT NULL, td.turn,"    \
+	" t.gate = 'complete', td.proved_epoch IS NOT NULL, td.bad_epoch IS NOT NULL, td.turn, "   \
+	"td.lined,"                                                                                \
 	" td.retries, td.verified_at, td.retry_at, td.deferred_until, td.first_told_at,"           \
 	" td.wake_clock, td.trial_clock, td.lost_clock, t.trial_seconds * 1000,"                   \
 	" t.lost_seconds * 1000, t.retry_limit, t.retry_seconds * 1000, t.retry_on = 'any',"       \
@@ -145,6 +146,7 @@ static void read_rollout(sqlite3_stmt *statement, struct fw_task_device *row, in
 	row->proved = sqlite3_column_int(statement, column++);
 	row->bad = sqlite3_column_int(statement, column++);
 	row->turn = sqlite3_column_int64(statement, column++);
+	row->in_turns = sqlite3_column_int(statement, column++);
 	row->retries = sqlite3_column_int64(statement, column++);
 	row->verified_at = sqlite3_column_int64(statement, column++);
 	row->retry_at = sqlite3_column_int64(statement, column++);

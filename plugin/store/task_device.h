@@ -42,6 +42,7 @@ struct fw_task_device {
 	bool managed;         /* its task has stages, a stop, a rate, a cap or times of its own */
 	bool complete_proves; /* the task's gate is 'complete', not 'version' */
 	bool proved, bad;     /* as counted */
+	bool in_turns;        /* its task has stages */
 	int64_t turn, retries;
 	int64_t verified_at, retry_at, deferred_until, first_told_at; /* Unix ms */
 	int64_t wake_clock, trial_clock, lost_clock;                  /* steady ms */

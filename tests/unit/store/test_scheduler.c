@@ -340,6 +340,36 @@ static void a_gateways_connection_takes_so_many_pushes_a_second(void **state)
 	assert_states("t2|d1|processing\nt2|d2|processing");
 }
 
+/* In one statement, the higher turn first. */
+static void rows_that_are_added_start_in_their_turn(void **state)
+{
+	(void)state;
+	prepare(online);
+	operate("INSERT INTO task_stage (task_id, stage, until_count, until_percent)"
+		" VALUES ('t2', 1, 1, NULL), ('t2', 2, NULL, 100);"
+		"INSERT INTO task_device (task_id, device_id, turn)"
+		" VALUES ('t2', 'd1', 9), ('t2', 'd2', 5)");
+	work();
+	assert_states("t2|d1|waiting\nt2|d2|processing");
+}
+
+/* A stage of half the rows has a place more, which is not for the one that was added. */
+static void a_row_that_is_added_leaves_its_place_to_a_lower_turn(void **state)
+{
+	(void)state;
+	prepare("INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd3')");
+	prepare(online);
+	operate("INSERT INTO task_stage (task_id, stage, until_percent)"
+		" VALUES ('t2', 1, 50), ('t2', 2, 100);"
+		"INSERT INTO task_device (task_id, device_id, turn)"
+		" VALUES ('t2', 'd1', 1), ('t2', 'd2', 2)");
+	work();
+	assert_states("t2|d1|processing\nt2|d2|waiting");
+	operate("INSERT INTO task_device (task_id, device_id, turn) VALUES ('t2', 'd3', 9)");
+	work();
+	assert_states("t2|d1|processing\nt2|d2|processing\nt2|d3|waiting");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +392,8 @@ int main(void)
 		CATALOG_TEST(a_task_that_starts_is_swept),
 		CATALOG_TEST(a_pull_task_is_never_pushed),
 		CATALOG_TEST(a_gateways_connection_takes_so_many_pushes_a_second),
+		CATALOG_TEST(rows_that_are_added_start_in_their_turn),
+		CATALOG_TEST(a_row_that_is_added_leaves_its_place_to_a_lower_turn),
 	};
 
 	return cmocka_run_group_tests_name("scheduler", tests, open_folder, close_folder);
