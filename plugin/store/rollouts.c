@@ -229,6 +229,13 @@ static void note_hungry(struct fw_rollouts *rollouts, struct watch *watch, bool 
 	watch->anew |= anew;
 }
 
+/* By the wall clock, which may be set while it is waited for. */
+static void note_wall_time(struct watch *watch, int64_t wall_ms, int64_t after_ms)
+{
+	if (after_ms && (!watch->wall_at || wall_ms + after_ms < watch->wall_at))
+		watch->wall_at = wall_ms + after_ms;
+}
+
 /* When the task is to be looked at again: the earlier of what its steps and its next start name. */
 static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
 	const struct fw_rollout_row *rollout, const struct fw_rollout_now *now,
@@ -250,6 +257,10 @@ static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
 		return;
 	}
 	watch->open &= wait >= FW_WAITS_FOR_STAGE;
+	if (wait == FW_WAITS_FOR_START_TIME || wait == FW_WAITS_FOR_WINDOW) {
+		note_wall_time(watch, now->wall_ms, after_ms);
+		return;
+	}
 	if (after_ms && (!watch->steady_at || now->steady_ms + after_ms < watch->steady_at))
 		watch->steady_at = now->steady_ms + after_ms;
 }

@@ -248,6 +248,18 @@ clock_seen() {
 	upgrades d1 1
 }
 
+@test "start_at goes by the wall clock, also when that is set while it is waited for" {
+	broker_with_clock
+	online d1
+	db "INSERT INTO task (task_id, firmware_id, name, mode, start_at)
+		VALUES ('t1', 'lamp-2.0', 'n', 'push', (SELECT ms + 3600000 FROM now))"
+	rows "SELECT waits_for FROM task_detail WHERE task_id = 't1' AND device_id = 'd1'" 'start time'
+	sleep 0.3
+	row t1 d1 waiting
+	step 3700
+	row t1 d1 processing
+}
+
 # DEVICE: upgraded to 1.1, and not heard since it said so.
 completed() {
 	online "$1"
