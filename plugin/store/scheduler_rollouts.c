@@ -47,10 +47,12 @@ static void rest(struct fw_scheduler *scheduler, const struct fw_task_device *ro
 static enum fw_status join(struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	return fw_start_lines_join(scheduler->lines, fw_slice_of(row->task_id),
-		fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->turn);
+		fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->turn,
+		row->attempts > 0);
 }
 
-/* In a task with stages a lower turn may wait for the same place: the line gives it. */
+/* In a task with stages a lower turn may wait for the same place: the line gives it. Who was
+ * started before takes none of the stage's. */
 static enum fw_status line_up(struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	enum fw_status status = join(scheduler, row);
@@ -66,7 +68,7 @@ enum fw_status fw_scheduler_rollouts_take(
 	enum fw_status status;
 
 	*taken = false;
-	if (row->in_turns && strcmp(scheduler->line_task, row->task_id) != 0)
+	if (row->in_turns && !row->attempts && strcmp(scheduler->line_task, row->task_id) != 0)
 		return line_up(scheduler, row);
 	status = fw_rollouts_take(scheduler->rollouts, row, &start);
 	*taken = status == FW_OK && start.wait == FW_WAITS_FOR_NOTHING;

@@ -11,7 +11,10 @@
 #define LINE_MAX 4096u
 #define WALK_ROWS 512 /* that one part of the walk passes */
 
-enum statement { WALK_TURNS, WALK_KEYS, STATEMENTS };
+#define AGAIN (-2) /* turn of those that were started before: no stage bounds them */
+#define FIRST (-1) /* before all turns */
+
+enum statement { WALK_TURNS, WALK_AGAIN, WALK_KEYS, STATEMENTS };
 
 /* Presence unknown: it may be there, where the broker does not tell of connections. */
 #define WITH_PRESENCE(rows)                                                                        \
@@ -24,6 +27,10 @@ static const char *const sql[STATEMENTS] = {
 				     " AND state = 'waiting' AND lined = 1"
 				     " AND (turn, device_id) > (?2, ?3)"
 				     " ORDER BY turn, device_id LIMIT ?4"),
+	[WALK_AGAIN] = WITH_PRESENCE("SELECT ?2 AS turn, device_id FROM task_device"
+				     " WHERE task_id = ?1 AND device_id > ?3"
+				     " AND state = 'waiting' AND attempts > 0"
+				     " ORDER BY device_id LIMIT ?4"),
 	[WALK_KEYS] = WITH_PRESENCE("SELECT ?2 AS turn, device_id FROM task_device"
 				    " WHERE task_id = ?1 AND device_id > ?3"
 				    " AND state = 'waiting' ORDER BY device_id LIMIT ?4"),
@@ -119,9 +126,9 @@ static struct line *find_line(
 static void walk_anew(struct fw_start_lines *lines, struct line *line, bool in_turns)
 {
 	line->in_turns = in_turns;
-	line->walk = (struct spot){.turn = in_turns ? -1 : 0};
-	line->walked = false;
 	line->count = 0;
+	line->walk = (struct spot){.turn = in_turns ? AGAIN : 0};
+	line->walked = false;
 	if (lines->given == line)
 		lines->given = NULL;
 }
@@ -224,17 +231,19 @@ static void walk_back(struct line *line, const struct spot *spot)
 {
 	if (!line->walked && compare(&line->walk, spot) < 0)
 		return;
-	line->walk = (struct spot){.turn = spot->turn - line->in_turns};
-	/* behind all of the turn before, or before all devices */
-	line->walk.device[0] = line->in_turns ? '\xff' : '\0';
+	bool at_start = !line->in_turns || spot->turn == AGAIN;
+
+	line->walk = (struct spot){.turn = at_start ? spot->turn : spot->turn - 1};
+	/* before all devices, or behind all of the turn before */
+	line->walk.device[0] = at_start ? '\0' : '\xff';
 	line->walked = false;
 }
 
 enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice task_id,
-	struct fw_slice product, struct fw_slice device, int64_t turn)
+	struct fw_slice product, struct fw_slice device, int64_t turn, bool again)
 {
 	struct line *line = find_line(lines, task_id, product);
-	struct spot spot = {.turn = turn};
+	struct spot spot = {.turn = again ? AGAIN : turn};
 
 	if (!line)
 		return FW_NOMEM;
@@ -275,10 +284,18 @@ static void take_from_line(struct fw_start_lines *lines, struct line *line, size
 	}
 }
 
+static enum statement kind_of(const struct line *line)
+{
+	if (!line->in_turns)
+		return WALK_KEYS;
+	return line->walk.turn == AGAIN ? WALK_AGAIN : WALK_TURNS;
+}
+
 /* The next part of the walk: those of it who may be there. */
 static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size_t most)
 {
-	sqlite3_stmt *statement = lines->statements[line->in_turns ? WALK_TURNS : WALK_KEYS];
+	enum statement kind = kind_of(line);
+	sqlite3_stmt *statement = lines->statements[kind];
 	enum fw_status status = FW_OK;
 	int rows = 0;
 
@@ -301,6 +318,10 @@ static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size
 	}
 	sqlite3_reset(statement);
 	lines->passed_all = status == FW_NOT_FOUND && rows < WALK_ROWS;
+	if (lines->passed_all && kind == WALK_AGAIN) {
+		lines->passed = (struct spot){.turn = FIRST};
+		lines->passed_all = false;
+	}
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
@@ -342,7 +363,7 @@ void fw_start_lines_passed(struct fw_start_lines *lines, size_t count)
 		for (size_t i = count; i < lines->found_count; i++)
 			fw_start_lines_join(lines, fw_slice_of(line->task_id),
 				fw_slice_of(line->product_id), fw_slice_of(lines->found[i].device),
-				lines->found[i].turn);
+				lines->found[i].turn, lines->found[i].turn == AGAIN);
 	} else if (count < lines->found_count) {
 		if (count)
 			line->walk = lines->found[count - 1];

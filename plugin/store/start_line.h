@@ -2,7 +2,8 @@
  * turn, a part at a time, and the walk stops where no place is left. A device that shows itself
  * behind the walk's back, and finds no place, joins the line, which goes before the rest of the
  * walk. So places that come free are given in the order of turns, and nobody who is away holds
- * anybody up, without a look at the whole task each time. In a task without stages any order will
+ * anybody up, without a look at the whole task each time. Rows that were started before are walked
+ * first: a stage that is full holds up the others alone. In a task without stages any order will
  * do: that of the devices' ids, which needs no index of its own.
  *
  * For the store's own files; store thread only. */
@@ -24,9 +25,10 @@ void fw_start_lines_close(struct fw_start_lines *lines); /* NULL is fine */
 enum fw_status fw_start_lines_call(
 	struct fw_start_lines *lines, const struct fw_rollout_call *call);
 
-/* The device may start but for a place. FW_OK or FW_NOMEM. */
+/* The device may start but for a place. `again`: it was started before, so that no stage bounds it:
+ * it goes before those of any turn, who may wait for the stage. FW_OK or FW_NOMEM. */
 enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice task_id,
-	struct fw_slice product, struct fw_slice device, int64_t turn);
+	struct fw_slice product, struct fw_slice device, int64_t turn, bool again);
 
 /* No place is left in the task: nobody of it is next until it is called. */
 void fw_start_lines_rest(struct fw_start_lines *lines, struct fw_slice task_id);

@@ -261,6 +261,9 @@ UPDATE catalog_state SET plugin_writing = 0;
 -- serves: the next rows to start, in their turn
 CREATE INDEX task_device_turn ON task_device (task_id, turn, device_id)
   WHERE state = 'waiting' AND lined = 1;
+-- serves: the rows to be started again, which no stage bounds
+CREATE INDEX task_device_again ON task_device (task_id, device_id)
+  WHERE state = 'waiting' AND attempts > 0;
 -- serves: the row that the scheduler looks at next
 CREATE INDEX task_device_wake ON task_device (wake_clock) WHERE wake_clock IS NOT NULL;
 -- serves: the rows of a device that are on trial, when it reports or goes away

@@ -509,6 +509,7 @@ waits() {
   }
   plan "SELECT device_id FROM task_device WHERE task_id = ?1 AND state = 'waiting' AND lined = 1 ORDER BY turn, device_id" 'task_device_turn (task_id=?)'
   [[ "$plan" != *'TEMP B-TREE'* ]]
+  plan "SELECT device_id FROM task_device WHERE task_id = ?1 AND device_id > ?3 AND state = 'waiting' AND attempts > 0 ORDER BY device_id LIMIT ?4" 'task_device_again (task_id=? AND device_id>?)'
   plan "SELECT device_id FROM task_device WHERE wake_clock <= ?1 ORDER BY wake_clock" 'task_device_wake (wake_clock<?)'
   plan "SELECT task_id FROM task_device WHERE device_id = ?1 AND trial_clock IS NOT NULL" 'task_device_trial (device_id=?)'
   plan "SELECT per_minute FROM task_summary WHERE task_id = ?1" 'COVERING INDEX task_device_ended (task_id=? AND completed_at>?)'

@@ -370,6 +370,34 @@ static void a_row_that_is_added_leaves_its_place_to_a_lower_turn(void **state)
 	assert_states("t2|d1|processing\nt2|d2|processing\nt2|d3|waiting");
 }
 
+/* It waited again while the task was paused. No stage bounds it, and who never started and has a
+ * lower turn finds the stage full. */
+static void who_was_started_is_started_again_in_a_full_stage(void **state)
+{
+	struct fw_task_device row;
+
+	(void)state;
+	prepare(online);
+	prepare("UPDATE device SET presence = 'offline' WHERE device_id = 'd1'");
+	operate("INSERT INTO task_stage (task_id, stage, until_count, until_percent)"
+		" VALUES ('t2', 1, 1, NULL), ('t2', 2, NULL, 100);"
+		"INSERT INTO task_device (task_id, device_id, turn)"
+		" VALUES ('t2', 'd1', 1), ('t2', 'd2', 9)");
+	work();
+	assert_states("t2|d1|waiting\nt2|d2|processing");
+	operate("UPDATE task SET state = 'paused' WHERE task_id = 't2'");
+	work();
+	begin();
+	row = row_of("t2", "d2");
+	assert_int_equal(
+		fw_transition_apply(catalog.rows, &row, FW_EVENT_INTERRUPTED, NULL, NULL), FW_OK);
+	commit();
+	prepare_rows(online);
+	operate("UPDATE task SET state = 'running' WHERE task_id = 't2'");
+	work();
+	assert_states("t2|d1|waiting\nt2|d2|processing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +422,7 @@ int main(void)
 		CATALOG_TEST(a_gateways_connection_takes_so_many_pushes_a_second),
 		CATALOG_TEST(rows_that_are_added_start_in_their_turn),
 		CATALOG_TEST(a_row_that_is_added_leaves_its_place_to_a_lower_turn),
+		CATALOG_TEST(who_was_started_is_started_again_in_a_full_stage),
 	};
 
 	return cmocka_run_group_tests_name("scheduler", tests, open_folder, close_folder);
