@@ -56,7 +56,8 @@ SELECT
 FROM task_count AS c LEFT JOIN task_device AS r ON r.task_id = c.task_id
 GROUP BY c.task_id;
 
--- The rows that those of a newer task of the product take the place of.
+-- The rows that those of a newer task of the product take the place of. A stopped one brings its
+-- devices nothing.
 CREATE VIEW superseded AS
 SELECT
   t.task_id AS by_task_id, old.task_id, old.device_id,
@@ -68,7 +69,7 @@ CROSS JOIN task_device AS old ON old.device_id = r.device_id AND old.state = 'wa
 CROSS JOIN task AS older ON older.task_id = old.task_id
   AND (older.created_at, older.position) < (t.created_at, t.position)
 CROSS JOIN task_count AS oc ON oc.task_id = old.task_id AND oc.product_id = c.product_id
-WHERE t.supersede = 1;
+WHERE t.supersede = 1 AND t.state <> 'stopped';
 
 -- The stages of each task in numbers of its rows: n has no canceled ones, and none that were
 -- success before any attempt. budget: so many start; needed: so many of them must be proved.
@@ -181,7 +182,8 @@ SELECT
       SELECT runs.version_order FROM firmware AS runs
       WHERE runs.product_id = w.product_id AND runs.version = w.version), 0)
       THEN 'older firmware first'
-    WHEN deferred_until > ms THEN 'deferred'
+    -- by the steady clock, whose wake-up takes it away
+    WHEN deferred_until IS NOT NULL THEN 'deferred'
     WHEN row_state = 'failed' THEN 'retry'
     WHEN attempts = 0 AND started >= (
       SELECT b.budget FROM task_stage_budget AS b WHERE b.task_id = w.task_id AND b.stage = w.stage)

@@ -75,14 +75,15 @@ BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
--- A device that is first heard of, by whomever: the product's continuous task has it, too.
+-- A device that is first heard of, by whomever: the product's continuous task has it, too. In a
+-- stopped one it is canceled like the others, and waits when the task is continued.
 CREATE TRIGGER device_insert_continuous AFTER INSERT ON device
 WHEN EXISTS (SELECT 1 FROM task WHERE continuous = 1)
 BEGIN
   INSERT INTO task_device (task_id, device_id)
   SELECT t.task_id, NEW.device_id
   FROM task AS t CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-  WHERE t.continuous = 1 AND t.state <> 'stopped' AND f.product_id = NEW.product_id
+  WHERE t.continuous = 1 AND f.product_id = NEW.product_id
     -- INSERT OR REPLACE may bring one that is known
     AND NOT EXISTS (
       SELECT 1 FROM task_device AS r

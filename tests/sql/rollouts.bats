@@ -353,6 +353,8 @@ END
   queue 'u:- t:d1:canceled t:d3:canceled' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);"
   gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, created_at, supersede) VALUES ('u', 'f1', 'n', 'push', 5, 1);" \
     "SELECT state FROM task_device WHERE task_id = 't' AND device_id = 'd1';"
+  gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, supersede, state) VALUES ('u', 'f1', 'n', 'push', 1, 'stopped');" \
+    "SELECT state FROM task_device WHERE task_id = 't' AND device_id = 'd1';"
   gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 0);" \
     "SELECT state FROM task_device WHERE task_id = 't' AND device_id = 'd1';"
   gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);" "SELECT state FROM task_device WHERE task_id = 'g';"
@@ -373,7 +375,9 @@ END
   gives '4' "INSERT OR REPLACE INTO device (product_id, device_id) VALUES ('p', 'd1') ON CONFLICT DO NOTHING;" "SELECT count(*) FROM task_device;"
   gives '0' "INSERT INTO device (product_id, device_id) VALUES ('q', 'd5');" "SELECT count(*) FROM task_device WHERE device_id = 'd5';"
   gives '1' "UPDATE task SET state = 'paused'; INSERT INTO device (product_id, device_id) VALUES ('p', 'd5');" "SELECT count(*) FROM task_device WHERE device_id = 'd5';"
-  gives '0' "UPDATE task SET state = 'stopped'; INSERT INTO device (product_id, device_id) VALUES ('p', 'd5');" "SELECT count(*) FROM task_device WHERE device_id = 'd5';"
+  gives 'canceled' "UPDATE task SET state = 'stopped'; INSERT INTO device (product_id, device_id) VALUES ('p', 'd5');" "SELECT state FROM task_device WHERE device_id = 'd5';"
+  gives 'waiting' "UPDATE task SET state = 'stopped'; INSERT INTO device (product_id, device_id) VALUES ('p', 'd5'); UPDATE task SET state = 'running';" \
+    "SELECT state FROM task_device WHERE device_id = 'd5';"
   plugin_sql "DELETE FROM task_change; INSERT INTO device (product_id, device_id) VALUES ('p', 'd6');"
   rows 't:d6' "SELECT task_id || ':' || device_id FROM task_change;"
   plugin_sql "UPDATE task_device SET state = 'success', completed_at = 1 WHERE state = 'waiting';"
@@ -465,6 +469,7 @@ waits() {
   waits 'older firmware first' "UPDATE firmware SET min_version_order = 2 WHERE firmware_id = 'f2';" "UPDATE task_device SET deferred_until = 4999999999999;"
   waits '' "UPDATE firmware SET min_version_order = 1 WHERE firmware_id = 'f2';"
   waits 'deferred' "INSERT INTO task_stage (task_id, stage, until_percent) VALUES ('t', 1, 30);" "UPDATE task_device SET deferred_until = 4999999999999;"
+  waits 'deferred' "UPDATE task SET rate_per_minute = 1;" "UPDATE task_device SET deferred_until = 1, wake_clock = 4999999999999;"
   waits 'stage' "UPDATE task SET max_in_flight = 1; " "INSERT INTO task_stage (task_id, stage, until_percent) VALUES ('t', 1, 30);
     UPDATE task_device SET state = 'processing', attempts = 1 WHERE device_id = 'd2';"
   waits 'in flight' "UPDATE task SET max_in_flight = 1, rate_per_minute = 1;" "UPDATE task_device SET state = 'processing', attempts = 1 WHERE device_id = 'd2';"
