@@ -52,7 +52,9 @@ SELECT
     WHERE r.attempts > 0 AND r.state = 'failed' AND r.bad_epoch IS NOT NULL AND r.retry_at IS NULL)
     AS bad_final,
   count(*) FILTER (WHERE r.attempts = 0 AND r.state = 'success') AS spared,
-  count(*) FILTER (WHERE r.state = 'failed' AND r.retry_at IS NOT NULL) AS retrying
+  count(*) FILTER (WHERE r.state = 'failed' AND r.retry_at IS NOT NULL) AS retrying,
+  count(*) FILTER (WHERE r.proved_epoch = c.epoch) AS epoch_good,
+  count(*) FILTER (WHERE r.bad_epoch = c.epoch) AS epoch_bad
 FROM task_count AS c LEFT JOIN task_device AS r ON r.task_id = c.task_id
 GROUP BY c.task_id;
 

@@ -216,6 +216,8 @@ static void count_outcome(struct fw_task_device *row, bool failed_now,
 	}
 	/* its last attempt did not fail */
 	row->bad = row->bad && row->state != FW_UPGRADE_SUCCESS;
+	if (row->state == FW_UPGRADE_CANCELED)
+		row->proved = row->bad = false;
 }
 
 /* The broker's reason or the device's own; empty when the row has none (any more). */

@@ -102,13 +102,14 @@ BEGIN
   SELECT task_id, device_id, 'canceled' FROM superseded WHERE by_task_id = NEW.task_id;
   UPDATE task_device SET
     state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
-    completed_at = (SELECT ms FROM now),
+    completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE (task_id, device_id) IN (
     SELECT task_id, device_id FROM superseded WHERE by_task_id = NEW.task_id);
   UPDATE task_count SET
-    (settling, waiting, canceled, started, proved, bad) = (
-      SELECT 0, waiting, canceled, started, proved, bad FROM task_recount AS n
+    (settling, waiting, canceled, started, proved, bad, epoch_good, epoch_bad) = (
+      SELECT 0, waiting, canceled, started, proved, bad, epoch_good, epoch_bad
+      FROM task_recount AS n
       WHERE n.task_id = task_count.task_id)
   WHERE settling = 1 AND NEW.supersede = 1;
 END;

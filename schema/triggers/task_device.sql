@@ -84,13 +84,15 @@ BEGIN
     canceled = canceled + 1,
     started = started - (r.attempts > 0),
     proved = proved - (r.attempts > 0 AND r.proved_epoch IS NOT NULL),
-    bad = bad - (r.attempts > 0 AND r.bad_epoch IS NOT NULL)
+    bad = bad - (r.attempts > 0 AND r.bad_epoch IS NOT NULL),
+    epoch_good = epoch_good - (r.proved_epoch IS epoch),
+    epoch_bad = epoch_bad - (r.bad_epoch IS epoch)
   FROM superseded AS r
   WHERE r.by_task_id = NEW.task_id AND r.device_id = NEW.device_id
     AND r.task_id = task_count.task_id;
   UPDATE task_device SET
     state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
-    completed_at = (SELECT ms FROM now),
+    completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE (task_id, device_id) IN (
     SELECT task_id, device_id FROM superseded
@@ -168,7 +170,7 @@ WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
-    completed_at = (SELECT ms FROM now),
+    completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   INSERT INTO task_change (task_id, device_id, state) VALUES (NEW.task_id, NEW.device_id, NEW.state);
@@ -178,7 +180,9 @@ BEGIN
     canceled = canceled + 1,
     started = started - (NEW.attempts > 0),
     proved = proved - (NEW.attempts > 0 AND NEW.proved_epoch IS NOT NULL),
-    bad = bad - (NEW.attempts > 0 AND NEW.bad_epoch IS NOT NULL)
+    bad = bad - (NEW.attempts > 0 AND NEW.bad_epoch IS NOT NULL),
+    epoch_good = epoch_good - (NEW.proved_epoch IS epoch),
+    epoch_bad = epoch_bad - (NEW.bad_epoch IS epoch)
   WHERE task_id = NEW.task_id;
 END;
 

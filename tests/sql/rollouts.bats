@@ -164,7 +164,11 @@ END
   gives '0||waiting' "UPDATE task SET state = 'stopped'; UPDATE task SET state = 'running';" "SELECT retries, bad_epoch, state FROM task_device WHERE device_id = 'd1';"
   gives '2|0|0|0|1|0|2|0|0' "UPDATE task SET state = 'stopped'; UPDATE task SET state = 'running';" "$COUNTS"
   gives '2|1|0|0|1|0|2|0|0' "UPDATE task SET state = 'stopped'; UPDATE device SET version = '2.0' WHERE device_id = 'd1'; UPDATE task SET state = 'running';" "$COUNTS"
-  gives '1|0|1|0|1|0|1|0|2' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1';" "$COUNTS"
+  # who is canceled is bad no more, for the stop either
+  gives '1|0|1|0|1|0|1|0|1' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1';" "$COUNTS"
+  gives '0|0|0|0|1|0|1|0|0' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);" "${COUNTS%;} WHERE task_id = 't';"
+  gives '1|0|1|0|1|0|1|0|1' "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('u', 'f1', 'n', 'push', 'part', 1);
+    INSERT INTO task_device (task_id, device_id) VALUES ('u', 'd1');" "${COUNTS%;} WHERE task_id = 't';"
   gives '2|0|1|0|1|0|1|0|1' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1'; UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1';" "$COUNTS"
 }
 

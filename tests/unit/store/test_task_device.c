@@ -259,6 +259,19 @@ static void what_was_superseded_does_not_wait_again(void **state)
 	commit();
 }
 
+static void who_is_canceled_is_bad_no_more(void **state)
+{
+	struct fw_task_device row = pushed_row();
+
+	(void)state;
+	assert_true(apply(&row, FW_EVENT_TIMEOUT, NULL));
+	assert_true(apply(&row, FW_EVENT_RETRY, NULL));
+	assert_rows("SELECT bad, epoch_bad FROM task_count WHERE task_id = 't2'", "1|1");
+	assert_true(apply(&row, FW_EVENT_OVERTAKEN, NULL));
+	assert_rows("SELECT bad, epoch_bad FROM task_count WHERE task_id = 't2'", "0|0");
+	commit();
+}
+
 static void what_is_put_off_leaves_its_place_to_what_superseded_it(void **state)
 {
 	struct fw_task_device row = pushed_row();
@@ -514,6 +527,7 @@ int main(void)
 		CATALOG_TEST(a_device_that_gives_no_reason),
 		CATALOG_TEST(the_reason_names_the_version),
 		CATALOG_TEST(what_was_superseded_does_not_wait_again),
+		CATALOG_TEST(who_is_canceled_is_bad_no_more),
 		CATALOG_TEST(what_is_put_off_leaves_its_place_to_what_superseded_it),
 		CATALOG_TEST(an_interrupted_attempt_is_repeated_up_to_the_limit),
 		CATALOG_TEST(what_nobody_may_have_heard_counts_for_no_interruption),
