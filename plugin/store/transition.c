@@ -48,6 +48,9 @@ static void resume_attempt(const struct fw_transaction *transaction, struct fw_t
 	row->pushed_clock = transaction->steady_ms;
 	row->completed_at = 0;
 	row->due_at = transaction->steady_ms + row->timeout_ms;
+	/* it was put off, and goes on after all */
+	row->deferred_until = 0;
+	row->wake_clock = fw_task_device_wakes_at(row);
 }
 
 /* A word of this attempt: the connection by which it came is the attempt's from now on. */

@@ -259,6 +259,20 @@ static void what_was_superseded_does_not_wait_again(void **state)
 	commit();
 }
 
+static void who_goes_on_after_all_is_put_off_no_more(void **state)
+{
+	struct fw_task_device row = pushed_row();
+
+	(void)state;
+	assert_true(apply(&row, FW_EVENT_DEFERRED, &(struct fw_upgrade_input){.after = 60000}));
+	assert_true(apply(&row, FW_EVENT_PROGRESS, &(struct fw_upgrade_input){.progress = 10}));
+	assert_true(apply(&row, FW_EVENT_INTERRUPTED, NULL));
+	assert_rows("SELECT state, deferred_until, wake_clock FROM task_device WHERE task_id = "
+		    "'t2'",
+		"waiting|-|-");
+	commit();
+}
+
 static void who_is_canceled_is_bad_no_more(void **state)
 {
 	struct fw_task_device row = pushed_row();
@@ -527,6 +541,7 @@ int main(void)
 		CATALOG_TEST(a_device_that_gives_no_reason),
 		CATALOG_TEST(the_reason_names_the_version),
 		CATALOG_TEST(what_was_superseded_does_not_wait_again),
+		CATALOG_TEST(who_goes_on_after_all_is_put_off_no_more),
 		CATALOG_TEST(who_is_canceled_is_bad_no_more),
 		CATALOG_TEST(what_is_put_off_leaves_its_place_to_what_superseded_it),
 		CATALOG_TEST(an_interrupted_attempt_is_repeated_up_to_the_limit),
