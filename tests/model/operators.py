@@ -103,6 +103,8 @@ class Operators:
         if done:
             task.stage += 1
             task.said.append("stage")
+        for row in task.rows.values():  # retries that came due meanwhile
+            self.wake(row)
 
     def raise_stage(self, task):
         if task.stage >= max(1, len(task.stages)):
