@@ -33,9 +33,11 @@ enum fw_start_wait {
 struct fw_start_row {
 	bool started; /* it had an attempt: it has its place in the stage */
 	bool firmware_ready;
-	bool pull;              /* the device asks, and so is there */
-	bool offline;           /* known to be; not known counts as there */
-	bool online;            /* known to be */
+	bool pull;    /* the device asks, and so is there */
+	bool offline; /* known to be */
+	/* known to be; neither: it counts as offline until it was started, or the last stage begins
+	 */
+	bool online;
 	int64_t online_since;   /* while online, without a break */
 	bool other_task;        /* another upgrade is under way, or an older one waits */
 	bool below_min_order;   /* the device runs less than firmware.min_version_order */

@@ -79,7 +79,7 @@ struct watch {
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	int64_t steady_at, wall_at; /* 0: no time */
 	bool due;                   /* at once */
-	bool hungry, anew, in_turns;
+	bool hungry, anew, in_turns, known_only;
 	bool open; /* its rows have been called since nothing of the task itself held them up */
 };
 
@@ -294,6 +294,7 @@ enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice 
 	watch->due = step.action != FW_ROLLOUT_NOTHING;
 	memcpy(watch->product_id, rollout.product_id, sizeof(watch->product_id));
 	watch->in_turns = rollout.plan.stages > 0;
+	watch->known_only = rollout.plan.stage < rollout.plan.stages;
 	note_times(rollouts, watch, &rollout, &now, &step);
 	return FW_OK;
 }
@@ -363,7 +364,9 @@ bool fw_rollouts_next_hungry(struct fw_rollouts *rollouts, struct fw_rollout_cal
 
 		if (!watch->hungry)
 			continue;
-		*out = (struct fw_rollout_call){.in_turns = watch->in_turns, .anew = watch->anew};
+		*out = (struct fw_rollout_call){.in_turns = watch->in_turns,
+			.known_only = watch->known_only,
+			.anew = watch->anew};
 		memcpy(out->task_id, watch->task_id, sizeof(out->task_id));
 		memcpy(out->product_id, watch->product_id, sizeof(out->product_id));
 		watch->hungry = watch->anew = false;

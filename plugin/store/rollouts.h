@@ -73,8 +73,9 @@ enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts);
 /* A task in which more rows may start than before: its waiting rows want a look. */
 struct fw_rollout_call {
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
-	bool in_turns; /* it has stages: their order is that of the turns */
-	bool anew;     /* from the first one on */
+	bool in_turns;   /* it has stages: their order is that of the turns */
+	bool known_only; /* not those whose presence is unknown: a stage is to come */
+	bool anew;       /* from the first one on */
 };
 
 /* The next such task. False when there is none. */

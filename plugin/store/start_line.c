@@ -46,7 +46,7 @@ struct line {
 	struct line *next; /* of those that were called */
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	bool called;
-	bool in_turns;
+	bool in_turns, known_only;
 	bool walked;       /* the walk is at its end */
 	struct spot walk;  /* passed last */
 	struct spot *heap; /* the first is next */
@@ -123,11 +123,13 @@ static struct line *find_line(
 	return NULL;
 }
 
-static void walk_anew(struct fw_start_lines *lines, struct line *line, bool in_turns)
+static void walk_anew(
+	struct fw_start_lines *lines, struct line *line, const struct fw_rollout_call *call)
 {
-	line->in_turns = in_turns;
+	line->in_turns = call->in_turns;
+	line->known_only = call->known_only;
 	line->count = 0;
-	line->walk = (struct spot){.turn = in_turns ? AGAIN : 0};
+	line->walk = (struct spot){.turn = line->in_turns ? AGAIN : 0};
 	line->walked = false;
 	if (lines->given == line)
 		lines->given = NULL;
@@ -140,8 +142,8 @@ enum fw_status fw_start_lines_call(struct fw_start_lines *lines, const struct fw
 
 	if (!line)
 		return FW_NOMEM;
-	if (call->anew || line->in_turns != call->in_turns)
-		walk_anew(lines, line, call->in_turns);
+	if (call->anew || line->in_turns != call->in_turns || line->known_only != call->known_only)
+		walk_anew(lines, line, call);
 	if (line->called)
 		return FW_OK;
 	line->called = true;
@@ -313,7 +315,7 @@ static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size
 		rows++;
 		lines->passed.turn = sqlite3_column_int64(statement, 0);
 		fw_db_copy_text(statement, 1, lines->passed.device, sizeof(lines->passed.device));
-		if (there || (!away && !lines->transaction->sees_connections))
+		if (there || (!away && !line->known_only && !lines->transaction->sees_connections))
 			lines->found[lines->found_count++] = lines->passed;
 	}
 	sqlite3_reset(statement);

@@ -63,10 +63,13 @@ static bool is_not_ready(const struct question *q, int64_t *after)
 	return !q->row->firmware_ready;
 }
 
+/* Who is not known to be there is tried when no stage is left that its silence could hold up. */
 static bool is_offline(const struct question *q, int64_t *after)
 {
+	bool tried = q->row->started || q->plan->stage >= q->plan->stages;
+
 	(void)after;
-	return !q->row->pull && q->row->offline;
+	return !q->row->pull && (q->row->offline || (!q->row->online && !tried));
 }
 
 static bool is_unsettled(const struct question *q, int64_t *after)

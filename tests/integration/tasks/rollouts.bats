@@ -44,6 +44,33 @@ failed_at() { fleet say "$1" upgrade/progress '{"progress":10,"complete":true,"s
 	rows "SELECT what FROM task_log WHERE task_id = 't' ORDER BY log_id" $'created\nstage\nstage\nended'
 }
 
+@test "who is not known to be there takes no place in a stage before the last one" {
+	online d9
+	stages "('t', 1, 1, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	db "INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd1'), ('lamp', 'd2')"
+	rollout t '' '' 'd1 d2 d9'
+	row t d9 processing
+	waits_for t d1 'device offline'
+	done_with d9
+	task_is t 'running|2|'
+}
+
+@test "rows that are added one by one to a task that runs start in their turn, too" {
+	local devices
+	devices=$(printf 'd%03d ' {1..300})
+	# shellcheck disable=SC2086 # many words
+	online d007 d100 d222 d290
+	stages "('t', 1, 2, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	db "BEGIN;
+		INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds)
+		VALUES ('t', 'lamp-2.0', 't', 'push', 'part', 30);
+		$STAGES
+		INSERT OR IGNORE INTO device (product_id, device_id) SELECT 'lamp', value FROM json_each('[$(quoted_json "$devices")]');
+		INSERT INTO task_device (task_id, device_id, turn) SELECT 't', value, 1000 - key FROM json_each('[$(quoted_json "$devices")]');
+		COMMIT;"
+	rows "SELECT device_id FROM task_device WHERE attempts > 0 ORDER BY 1" $'d222\nd290'
+}
+
 @test "the stop pauses the task in the transaction of the failure, and a resumed one goes on" {
 	online d1 d2 d3 d4
 	rollout t ', stop_failed_percent, stop_failed_min, max_in_flight' ', 50, 2, 2' 'd1 d2 d3 d4'

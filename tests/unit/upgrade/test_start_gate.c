@@ -189,6 +189,23 @@ static void a_row_starts_when_nothing_is_in_the_way(void **ignored)
 	expect(FW_WAITS_FOR_NOTHING, 0);
 }
 
+static void who_is_not_known_to_be_there_waits_for_the_last_stage(void **ignored)
+{
+	(void)ignored;
+	row->online = false;
+	plan->stages = 2;
+	plan->current.until_count = 10;
+	expect(FW_WAITS_FOR_DEVICE, 0);
+	row->started = true;
+	expect(FW_WAITS_FOR_NOTHING, 0);
+	row->started = false;
+	row->pull = true;
+	expect(FW_WAITS_FOR_NOTHING, 0);
+	row->pull = false;
+	plan->stage = 2;
+	expect(FW_WAITS_FOR_NOTHING, 0);
+}
+
 static void each_wait_has_its_words_and_its_time(void **ignored)
 {
 	for (EACH_WAIT(wait)) {
@@ -361,6 +378,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_row_starts_when_nothing_is_in_the_way, set_up),
+		cmocka_unit_test_setup(
+			who_is_not_known_to_be_there_waits_for_the_last_stage, set_up),
 		cmocka_unit_test_setup(each_wait_has_its_words_and_its_time, set_up),
 		cmocka_unit_test_setup(of_two_waits_the_first_is_told, set_up),
 		cmocka_unit_test_setup(a_task_waits_as_all_its_rows_do, set_up),
