@@ -20,17 +20,21 @@ enum fw_status fw_rollouts_loss_is_common(
 	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *common)
 {
 	int64_t now = rollouts->transaction->steady_ms;
+	int64_t since = now - fw_trial_lookback_ms(row->lost_ms, row->trial_ms);
 	int64_t started = 0, lost = 0, idle = 0, away = 0;
 	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_STARTED_LATELY];
 	enum fw_status status;
 
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
-	fw_db_bind_integer(statement, 2, now - fw_trial_lookback_ms(row->lost_ms, row->trial_ms));
+	/* the one in question is of them, however long its absence was waited for */
+	fw_db_bind_integer(statement, 2, row->pushed_clock < since ? row->pushed_clock : since);
 	status = count_two(statement, &started, &lost);
 	statement = rollouts->statements[FW_ROLLOUTS_NOT_STARTED];
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
 	fw_db_bind_integer(statement, 2, now - row->lost_ms);
 	fw_db_bind_text(statement, 3, fw_slice_of(row->product_id));
+	/* who was lost before this row started went for another reason, and is no witness */
+	fw_db_bind_integer(statement, 4, row->pushed_clock - row->lost_ms);
 	if (status == FW_OK)
 		status = count_two(statement, &idle, &away);
 	/* the device in question is not written down yet */

@@ -52,14 +52,16 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"SELECT count(*), count(*) FILTER (WHERE failure = 'lost') FROM ("
 		"SELECT failure, attempts, pushed_clock FROM task_device"
 		" WHERE task_id = ?1 LIMIT " SAMPLE "0)"
-		" WHERE attempts > 0 AND pushed_clock > ?2",
+		" WHERE attempts > 0 AND pushed_clock >= ?2",
 	[FW_ROLLOUTS_NOT_STARTED] = "SELECT count(*), count(*) FILTER (WHERE d.presence = 'offline'"
 				    " AND d.away_clock <= ?2) FROM ("
 				    "SELECT device_id, state, attempts FROM task_device"
 				    " WHERE task_id = ?1 LIMIT " SAMPLE "0) AS r"
 				    " CROSS JOIN device AS d ON d.product_id = ?3"
 				    " AND d.device_id = r.device_id"
-				    " WHERE r.state = 'waiting' AND r.attempts = 0",
+				    " WHERE r.state = 'waiting' AND r.attempts = 0"
+				    " AND NOT (d.presence IS 'offline'"
+				    " AND coalesce(d.away_clock, 0) < ?4)",
 	[FW_ROLLOUTS_BEGIN_ABSENCES] =
 		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
 		" SELECT ?1 + patience, min(coalesce(r.trial_clock, ?1 + patience), ?1 + patience)"
