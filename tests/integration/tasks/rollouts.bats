@@ -71,6 +71,25 @@ failed_at() { fleet say "$1" upgrade/progress '{"progress":10,"complete":true,"s
 	rows "SELECT device_id FROM task_device WHERE attempts > 0 ORDER BY 1" $'d222\nd290'
 }
 
+@test "that it is complete proves a device only where the gate says so" {
+	local complete='{"progress":100,"complete":true,"success":true,"firmwareId":"lamp-2.0"}'
+	online d1 d2 d3
+	stages "('t', 1, 1, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2'
+	row t d1 processing
+	fleet say d1 upgrade/progress "$complete"
+	row t d1 success
+	counts_are t '1|0|0'
+	waits_for t d2 stage
+	fleet say d1 report '{"version":"2.0"}'
+	counts_are t '2|1|0'
+	stages "('c', 1, 1, NULL, 100, 99, 'next'), ('c', 2, NULL, 100, 90, 0, 'next')"
+	rollout c ', gate' ", 'complete'" d3
+	row c d3 processing
+	fleet say d3 upgrade/progress "$complete"
+	counts_are c '1|1|0'
+}
+
 @test "the stop pauses the task in the transaction of the failure, and a resumed one goes on" {
 	online d1 d2 d3 d4
 	rollout t ', stop_failed_percent, stop_failed_min, max_in_flight' ', 50, 2, 2' 'd1 d2 d3 d4'
