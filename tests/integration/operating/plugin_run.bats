@@ -12,18 +12,19 @@ setup() {
 
 scratch_folders() { find "$TMPDIR" -mindepth 1 -maxdepth 1 -name 'mosquitto-firmware.*' | wc -l; }
 
-@test "--once shows a pull, a file that is verified, pushed and downloaded, a task; and leaves nothing behind" {
+@test "--once shows a pull, a file that is verified, pushed and downloaded, a task, a rollout that stops; and leaves nothing behind" {
 	local image=/usr/share/sigrok-firmware/fx2lafw-sigrok-fx2-8ch.fw
 	SECONDS=0
 	run "$FW_SOURCE/plugin/run" --once
 	assert_equal "$status" 0
-	((SECONDS < 60))
+	((SECONDS < 120))
 	[[ $output == */logic-analyzer/analyzer-1/firmware/pull/reply* ]]
 	[[ $output == *"\"sign\": \"$(sha256sum </usr/share/sigrok-firmware/fx2lafw-saleae-logic.fw | cut -d' ' -f1)\""* ]]
 	output=$(tr -s ' ' <<<"$output" | sed 's/ = /: /') # versions of sqlite3 differ in that
 	[[ $output == *"│ pending │"*"state: ready"*"size: $(stat -c %s "$image")"*"sign: $(sha256sum <"$image" | cut -d' ' -f1)"*"url: http://127.0.0.1:"*"/${image##*/}"* ]]
 	[[ $output == *"analyzer-2: is told: {"*"analyzer-2: has installed"*"│ 100 │ 1 │ 1 │"* ]]
 	[[ $output == *"analyzer-4 │ failed "*"analyzer-4 │ success "*"First rollout │ 3 │ 0 │ 0 │ 3 "* ]]
+	[[ $output == *"│ paused │ 1 │ 6 │ 3 │ 3 │ "*"failed"*"simulated: the image does not start │ 3 "*"18 were never sent it."* ]]
 	assert_equal "$(scratch_folders)" 0
 }
 
