@@ -110,12 +110,53 @@ GROUP_OF = {name: group for group, habits in GROUPS.items() for name, _, _ in ha
 PLAIN = {group: habits[0][0] for group, habits in GROUPS.items()}
 
 
-def draw(random, only=None, gateway=False):
-    """The habits of one device: one of each group, or `only` this one and plain ones beside it."""
-    chosen = {}
+# A fleet on a good day, in a rollout (rollouts.py): few of its devices fail for reasons of their
+# own, and a third is not there. Weights instead of those above.
+IN_ROLLOUTS = {
+    "silent": 1,
+    "refuses": 1,
+    "fails-once": 1,
+    "fails": 0.5,
+    "dies": 1,
+    "goes-back": 0.5,
+    "stalls": 0.5,
+    "vanishes": 0.5,
+    # what they do with tasks of many versions is simulate.py's
+    "polls": 0,
+    "push-then-pull": 6,
+    "mislabelled": 0,
+    "nameless": 0,
+}
+ROLLOUT_GROUPS = {
+    "presence": [
+        ("there", 61, "is there, as far as its link lets it"),
+        ("offline", 33, "was there once, and is off all the time"),
+        ("late", 6, "is off at first, and comes when the rollout is under way"),
+    ],
+    "wish": [
+        ("obeys", 92, "upgrades when it is told"),
+        ("defers", 8, "puts its upgrade off by some seconds, once"),
+    ],
+}
+
+
+def draw_for_rollout(random):
+    """One habit of each group, as rollouts.py has them."""
+    chosen = set(draw(random, weight_of=IN_ROLLOUTS))
+    for habits in ROLLOUT_GROUPS.values():
+        names, weights = [name for name, _, _ in habits], [weight for _, weight, _ in habits]
+        chosen.add(random.choices(names, weights)[0])
+    return frozenset(chosen)
+
+
+def draw(random, only=None, gateway=False, weight_of=None):
+    """The habits of one device: one of each group, or `only` this one and plain ones beside it.
+    `weight_of` has other weights for some of them."""
+    chosen, weight_of = {}, weight_of or {}
     for group, habits in GROUPS.items():
         if group != "gateway":
-            names, weights = [name for name, _, _ in habits], [weight for _, weight, _ in habits]
+            names = [name for name, _, _ in habits]
+            weights = [weight_of.get(name, weight) for name, weight, _ in habits]
             chosen[group] = PLAIN[group] if only else random.choices(names, weights)[0]
     if only and only != "gateway":
         chosen[GROUP_OF[only]] = only

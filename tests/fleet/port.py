@@ -96,6 +96,8 @@ class Port:
         self.note("(connected)")
         for mid, (topic, payload, _) in list(self.unacknowledged.items()):
             link.publish(topic, payload, mid=mid, dup=True)
+        if link is not self.link:
+            return  # the broker was gone again
         self.redeliver()
         for device in self.devices.values():
             device.link_up()
