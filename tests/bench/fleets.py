@@ -135,6 +135,45 @@ def idle(b):
             connected.kill()
 
 
+STAGES = "INSERT INTO task_stage (task_id, stage, until_percent, hold_seconds) VALUES ('t', 1, 50, 0), ('t', 2, 100, 0);"
+
+
+def dispatch(b, name, count, staged):
+    """Seconds and CPU of the process for each push of a task for all, with its turns and without."""
+    ours = fleet_broker(b, name, count)
+    # a draft, so that the stage is there before the first start
+    stages = "INSERT INTO task_stage (task_id, stage, until_percent) VALUES ('t', 1, 100);" if staged else ""
+    ours.sql("BEGIN;" + TASK.replace("mode,", "mode, state,").replace("'push',", "'push', 'paused',") + stages + "COMMIT;")
+    others, before = Others(b, ours), ours.cpu()[1]
+    others.rest()
+    others.during(name, lambda: (ours.sql("UPDATE task SET state = 'running';"), wait_for_state(ours, "processing", count, 900)))
+    seconds = others.rows[0][1]["action_seconds"]
+    result = {"us": (ours.cpu()[1] - before) / count, "seconds": seconds, "p99": others.rows[0][1]["p99"] / middle(others.calm, "p99")}
+    ours.stop()
+    return result
+
+
+@bench
+def rollout(b):
+    """A staged task for all: its dispatch in turns beside that of one without stages, idling while it is held, a pull of a held device."""
+    count = 100000 if b.quick else 1000000
+    runs = {"staged": [], "plain": []}
+    for round_number in range(1 if b.quick else 3):
+        for kind, results in runs.items():
+            results.append(dispatch(b, f"rollout-{kind}-{round_number}", count, kind == "staged"))
+    b.ratio(f"a start in its turn, of {count} / one without stages: CPU of the process, us", runs["staged"], runs["plain"], "us")
+    b.ratio("the same: seconds until all are told", runs["staged"], runs["plain"], "seconds")
+    b.ratio("the same: how much others' 99th percentile rises", runs["staged"], runs["plain"], "p99")
+    held = fleet_broker(b, "rollout-held", count)
+    held.sql("BEGIN;" + PULL_TASK.replace("'p'", "'t'").replace("mode,", "mode, state,").replace("'pull',", "'pull', 'paused',") + STAGES +
+             "UPDATE task SET state = 'running', start_at = 4000000000000; COMMIT;")
+    b.row(f"idle with {count} rows held", "", f"{100 * idle_share(b, held):.2f} % CPU")
+    free = fleet_broker(b, "rollout-free", count)
+    pulls = b.interleave("rollout, pull", {"held": lambda: b.load(held, "pull", clients=1000), "free": lambda: b.load(free, "pull", clients=1000)})
+    b.ratio("a pull of a device that is held / of one without a row: CPU of the process, us", pulls["held"], pulls["free"], "process_us")
+    b.ratio("the same: 99th percentile, us", pulls["held"], pulls["free"], "p99")
+
+
 class Others:
     """Ordinary traffic, 500 messages a second, while something is done."""
 

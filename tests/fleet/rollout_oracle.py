@@ -12,13 +12,12 @@ COUNTS = """
         sum(attempts > 0 AND proved_epoch IS NOT NULL AND state <> 'canceled') AS proved,
         sum(attempts > 0 AND bad_epoch IS NOT NULL AND state <> 'canceled') AS bad
       FROM task_device) AS r"""
-# both are counted once a row: the state and the kind of failure say nearly all of it
+# both are counted once a row; who was lost with many others, and what follows from it, is not bad
 AGREE = """
     SELECT device_id, state, failure, verified_at, proved_epoch, bad_epoch FROM task_device
     WHERE (bad_epoch IS NOT NULL AND (attempts = 0 OR proved_epoch IS NOT NULL))
       OR (state = 'failed' AND attempts > 0 AND bad_epoch IS NULL
-        AND failure NOT IN ('lost', 'refused'))
-      OR (state = 'success' AND bad_epoch IS NOT NULL)"""
+        AND failure NOT IN ('lost', 'refused', 'reverted'))"""
 
 
 class RolloutOracle(Oracle):
