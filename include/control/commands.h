@@ -70,6 +70,10 @@ void fw_commands_close(struct fw_commands *commands); /* NULL is fine */
 json_t *fw_commands_run(
 	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command);
 
+/* Any thread: the command under way ends as soon as it can, and so does each later one. For the end
+ * of the broker. */
+void fw_commands_stop(struct fw_commands *commands);
+
 /* Carries out {"commands": [...]}, each as fw_commands_run does, in order. A new reference:
  * {"responses": [...]}. A body that is no such thing, too long, or with too many commands gets one
  * response, whose command is "Unknown command", as Mosquitto's dynamic security has it. NULL only
@@ -90,6 +94,7 @@ enum fw_member_type {
 	FW_MEMBER_OBJECT,  /* any JSON object; of parameters */
 	FW_MEMBER_TEXTS,   /* an array of strings */
 	FW_MEMBER_OBJECTS, /* an array of objects whose members are those of `members` */
+	FW_MEMBER_RECORD,  /* an object whose members are those of `members` */
 };
 
 /* What a member is for: bits. */
@@ -101,17 +106,18 @@ enum fw_member_use {
 	FW_USE_ANSWER = 16, /* in the data of an answer, or in each of its items */
 };
 
-/* One member of a command or of its answer: often a column. An array ends with one whose name is
- * NULL. Bounds of columns are the schema's: min and max are those that the table itself holds. */
+/* One member of a command or of its answer: often a column, or an expression of SQL. An array ends
+ * with one whose name is NULL. Bounds of columns are the schema's: min and max are those that the
+ * table itself holds. */
 struct fw_command_member {
 	const char *name;   /* camelCase */
-	const char *column; /* snake_case; NULL: none */
+	const char *column; /* for plugin/control/ alone; NULL: none */
 	enum fw_member_type type;
 	unsigned uses;     /* enum fw_member_use: where it may be given, and is answered */
 	unsigned required; /* of these, where it must be given */
 	/* a text's characters, a number's value, an array's elements; both 0: no bound here */
 	int64_t min, max;
-	const struct fw_command_member *members; /* FW_MEMBER_OBJECTS: what each has */
+	const struct fw_command_member *members; /* what the object has, or each of the objects */
 	const char *help;                        /* a phrase for documents */
 };
 
@@ -124,7 +130,8 @@ struct fw_command_info {
 	unsigned uses;
 	/* What the data has, or each of the items: those with FW_USE_ANSWER. NULL: see help. */
 	const struct fw_command_member *answer;
-	const char *help; /* what it does: one sentence */
+	const char *help;                       /* what it does: one sentence */
+	const struct fw_command_action *action; /* how: for plugin/control/ alone */
 };
 
 /* All commands, in the order of the documents. Static. */
