@@ -156,9 +156,11 @@ static int bind_value(sqlite3_stmt *statement, int index, const json_t *value)
 
 static int bind_all(sqlite3_stmt *statement, const json_t *args)
 {
+	/* those at the end that it has no use for are left out */
+	size_t most = (size_t)sqlite3_bind_parameter_count(statement);
 	int code = SQLITE_OK;
 
-	for (size_t i = 0; code == SQLITE_OK && i < json_array_size(args); i++)
+	for (size_t i = 0; code == SQLITE_OK && i < json_array_size(args) && i < most; i++)
 		code = bind_value(statement, (int)i + 1, json_array_get(args, i));
 	return code;
 }
