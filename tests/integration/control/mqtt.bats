@@ -58,7 +58,7 @@ ask() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.r
 }
 
 @test "an answer goes to the asker alone, by its topic, quality and correlation data" {
-	listen spy -i spy -t '#' -t '$CONTROL/#' -t "$CONTROL/response" -t there
+	listen spy -i spy -t '#' -t "\$CONTROL/#" -t "$CONTROL/response" -t there
 	answer=$(rr -i ctrl -u ada -q 2 -t "$CONTROL" -e there -m '{"commands":[{"command":"getDetails"}]}' \
 		-D publish correlation-data 4711 -F '%q %t %D %p')
 	[[ $answer == '2 there 4711 {"responses":[{"command":"getDetails"'* ]]
