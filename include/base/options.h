@@ -24,7 +24,8 @@ struct fw_options {
 	char *db_file;
 	char *files_dir;
 	enum fw_identity identity;
-	char **operators;     /* NULL-terminated list of user names; NULL for none */
+	/* NULL-terminated lists of user names; NULL for none */
+	char **operators, **admins, **admin_viewers;
 	char *http_listen;    /* NULL: off */
 	char *url_base;       /* NULL: none can be made */
 	long url_ttl_seconds; /* 0: plain URLs */
@@ -59,5 +60,11 @@ enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw
 
 /* NULL: anonymous, never */
 bool fw_options_is_operator(const struct fw_options *options, const char *username);
+/* May use the control plane, and change things by it. NULL: never */
+bool fw_options_is_admin(const struct fw_options *options, const char *username);
+/* May only read by it, unless he is an admin, too. NULL: never */
+bool fw_options_is_viewer(const struct fw_options *options, const char *username);
+/* May anybody use the control plane? */
+bool fw_options_have_admins(const struct fw_options *options);
 
 #endif

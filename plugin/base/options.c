@@ -152,7 +152,7 @@ static void free_list(char **list)
 	free(list);
 }
 
-static enum fw_status parse_operators(
+static enum fw_status parse_names(
 	struct parser *parser, const struct option *option, const char *value)
 {
 	size_t room = 2, count = 0;
@@ -178,8 +178,8 @@ static enum fw_status parse_operators(
 		if (*at == '\0')
 			break;
 	}
-	free_list(parser->options->operators);
-	parser->options->operators = list;
+	free_list(*(char ***)field(parser, option));
+	*(char ***)field(parser, option) = list;
 	return FW_OK;
 }
 
@@ -219,7 +219,10 @@ static const struct option options[] = {
 	{"db_file", parse_text, FIELD(db_file), 0, 0, "the path of the catalog"},
 	{"files_dir", parse_text, FIELD(files_dir), 0, 0, "the folder of the firmware files"},
 	{"identity", parse_identity, FIELD(identity), 0, 0, "clientid, username or none"},
-	{"operators", parse_operators, FIELD(operators), 0, 0, "user names, separated by commas"},
+	{"operators", parse_names, FIELD(operators), 0, 0, "user names, separated by commas"},
+	{"admins", parse_names, FIELD(admins), 0, 0, "user names, separated by commas"},
+	{"admin_viewers", parse_names, FIELD(admin_viewers), 0, 0,
+		"user names, separated by commas"},
 	{"http_listen", parse_listen, FIELD(http_listen), 0, 0,
 		"address:port, such as 0.0.0.0:8080"},
 	{"url_base", parse_url_base, FIELD(url_base), 0, 0,
@@ -388,6 +391,8 @@ void fw_options_clear(struct fw_options *out)
 	free(out->url_base);
 	free(out->url_secret_file);
 	free_list(out->operators);
+	free_list(out->admins);
+	free_list(out->admin_viewers);
 	*out = (struct fw_options){0};
 }
 
@@ -434,13 +439,31 @@ enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw
 	return status;
 }
 
-bool fw_options_is_operator(const struct fw_options *opts, const char *username)
+static bool names(char *const *list, const char *username)
 {
-	if (!username)
-		return false;
-	for (char **name = opts->operators; name && *name; name++) {
-		if (strcmp(*name, username) == 0)
+	for (; username && list && *list; list++) {
+		if (strcmp(*list, username) == 0)
 			return true;
 	}
 	return false;
+}
+
+bool fw_options_is_operator(const struct fw_options *opts, const char *username)
+{
+	return names(opts->operators, username);
+}
+
+bool fw_options_is_admin(const struct fw_options *opts, const char *username)
+{
+	return names(opts->admins, username);
+}
+
+bool fw_options_is_viewer(const struct fw_options *opts, const char *username)
+{
+	return names(opts->admin_viewers, username);
+}
+
+bool fw_options_have_admins(const struct fw_options *opts)
+{
+	return opts->admins || opts->admin_viewers;
 }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "catalog/pull_reader.h"
 #include "catalog/vfs.h"
+#include "control/mqtt.h"
 #include "download/download.h"
 #include "protocol/topic.h"
 #include "protocol/uplink.h"
@@ -41,6 +42,7 @@ struct fw_service {
 	struct fw_takeovers *takeovers;
 	struct fw_refusal_log *refusal_log;
 	struct fw_download *download;
+	struct fw_control *control; /* NULL: nobody may use it */
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed;            /* in a row */
@@ -72,6 +74,9 @@ bool fw_service_presence_of_topic(const struct fw_service *service, const char *
 
 /* Does what the store wants done, until `until` (boot ms). True when there was anything. */
 bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
+/* Publishes answers to commands, and logs their lines, until `until` (boot ms). True when anything
+ * was published. */
+bool fw_service_drain_control(struct fw_service *service, int64_t until);
 /* Ticks on a firmware message, where the broker sends no ticks. */
 void fw_service_check_ticks(struct fw_service *service);
 
