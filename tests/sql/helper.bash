@@ -11,7 +11,7 @@ catalog_make() {
     echo '.dbconfig defensive off'
     echo 'PRAGMA journal_mode = wal; BEGIN;'
     cat "$BATS_LIB_SCHEMA"/migrations/*.sql "$BATS_LIB_SCHEMA"/views.sql "$BATS_LIB_SCHEMA"/triggers/*.sql
-    echo 'PRAGMA application_id = 0x4D6F4657; PRAGMA user_version = 6; COMMIT;'
+    echo 'PRAGMA application_id = 0x4D6F4657; PRAGMA user_version = 7; COMMIT;'
   } | sqlite3 -bail "$1" >/dev/null
 }
 

@@ -75,7 +75,7 @@ crash_loop() {
 # SCHEMA: what the killed starts have made of it, if anything, becomes this after an undisturbed one.
 fresh_after_kills() {
 	start_broker
-	assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n6\nwal'
+	assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n7\nwal'
 	diff "$1" <(db "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
 }
 

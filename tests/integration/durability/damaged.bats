@@ -56,7 +56,7 @@ fresh_schema() {
 		diff "$BATS_TEST_TMPDIR/fresh.schema" <(schema "$DB")
 		data "$BROKER_DIR/old.db" "$BROKER_DIR/old.db" >"$BROKER_DIR/old.data"
 		diff "$BROKER_DIR/old.data" <(data "$DB" "$BROKER_DIR/old.db")
-		assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n6\nwal'
+		assert_equal "$(db 'PRAGMA integrity_check; PRAGMA user_version; PRAGMA journal_mode')" $'ok\n7\nwal'
 		assert_equal "$(db "SELECT task_id FROM task_count AS c JOIN task AS t USING (task_id) JOIN firmware AS f USING (firmware_id)
 			WHERE (c.product_id, c.running) IS NOT (f.product_id, t.state = 'running')")" ''
 		start_broker
@@ -156,8 +156,8 @@ left_with_log() {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db
 	old_catalog "$DB" 0.1.0
-	sqlite3 "$DB" 'PRAGMA user_version = 7'
-	refused_untouched 'has schema 7, made by a newer plugin; this one knows up to 6'
+	sqlite3 "$DB" 'PRAGMA user_version = 8'
+	refused_untouched 'has schema 8, made by a newer plugin; this one knows up to 7'
 }
 
 @test "a damaged catalog is refused, and left as it is" {

@@ -400,7 +400,7 @@ give_key() { db "UPDATE product SET public_key = CAST(readfile('$1.pub') AS TEXT
 	rejected f 'but that of the file is'
 	db "UPDATE firmware SET sign = NULL, sign_method = NULL WHERE firmware_id = 'f'"
 	becomes f ready
-	assert_equal "$(db 'PRAGMA user_version')" 6
+	assert_equal "$(db 'PRAGMA user_version')" 7
 }
 
 @test "old rows of download go with log_retention_days, and with their firmware" {

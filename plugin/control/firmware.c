@@ -1,0 +1,48 @@
+/* Firmware: the columns that commands see. */
+#include "control/internal.h"
+
+const struct fw_command_member fw_firmware_members[] = {
+	{"firmwareId", "firmware_id", FW_MEMBER_TEXT, FW_USE_CREATE | FW_USE_NAMED, FW_USE_NAME, 0,
+		0, NULL, "made up when it is not given"},
+	{"productId", "product_id", FW_MEMBER_TEXT, FW_USE_SET | FW_USE_FILTER, FW_USE_CREATE, 0, 0,
+		NULL, "whose firmware it is"},
+	{"name", "name", FW_MEMBER_TEXT, FW_USE_SET, FW_USE_CREATE, 0, 0, NULL, "for people"},
+	{"version", "version", FW_MEMBER_TEXT, FW_USE_SET | FW_USE_FILTER, FW_USE_CREATE, 0, 0,
+		NULL, "what a device that runs it reports"},
+	{"versionOrder", "version_order", FW_MEMBER_INTEGER, FW_USE_SET, FW_USE_CREATE, 0, 0, NULL,
+		"newer firmware has the higher number"},
+	{"signMethod", "sign_method", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL,
+		"how sign was made"},
+	{"sign", "sign", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL, "digest or signature"},
+	{"url", "url", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL, "where devices download"},
+	{"size", "size", FW_MEMBER_INTEGER, FW_USE_SET, 0, 0, 0, NULL, "bytes"},
+	{"file", "file", FW_MEMBER_TEXT, FW_USE_SET | FW_USE_FILTER, 0, 0, 0, NULL,
+		"name in files_dir; without it the firmware is hosted elsewhere"},
+	{"parameters", "parameters", FW_MEMBER_OBJECT, FW_USE_SET, 0, 0, 0, NULL,
+		"told to devices as it is"},
+	{"description", "description", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL, "for people"},
+	{"state", "state", FW_MEMBER_TEXT, FW_USE_SET | FW_USE_FILTER, 0, 0, 0, NULL,
+		"pending, ready or rejected; rejected withdraws it, pending has it verified again"},
+	{"stateReason", "state_reason", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL,
+		"why it is not ready"},
+	{"byTaskOnly", "by_task_only", FW_MEMBER_BOOLEAN, FW_USE_SET, 0, 0, 0, NULL,
+		"true: only tasks hand it out"},
+	{"minVersionOrder", "min_version_order", FW_MEMBER_INTEGER, FW_USE_SET, 0, 0, 0, NULL,
+		"only for devices that run at least this order"},
+	{"createdAt", "created_at", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "Unix ms"},
+	{"updatedAt", "updated_at", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL,
+		"last change by an operator, Unix ms"},
+	{"tasks", "(SELECT count(*) FROM task AS t WHERE t.firmware_id = e.firmware_id)",
+		FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "how many tasks it has"},
+	{NULL},
+};
+
+const struct fw_entity fw_firmware_entity = {
+	.table = "firmware",
+	.noun = "firmware",
+	.from = "firmware AS e",
+	.members = fw_firmware_members,
+	.keys = {"firmware_id"},
+	.order = {"product_id", "version_order"},
+	.counts = true,
+};

@@ -1,0 +1,196 @@
+/* Tasks: the columns that commands see, and what a preview counts. */
+
+#include "control/internal.h"
+
+#define STAGES                                                                                     \
+	"(SELECT json_group_array(json_object('stage', b.stage, 'untilPercent', b.until_percent,"  \
+	" 'untilCount', b.until_count, 'successPercent', b.success_percent, 'holdSeconds',"        \
+	" b.hold_seconds, 'onSuccess', b.on_success, 'budget', b.budget, 'needed', b.needed))"     \
+	" FROM (SELECT * FROM task_stage_budget AS b WHERE b.task_id = e.task_id ORDER BY "        \
+	"b.stage)"                                                                                 \
+	" AS b)"
+
+const struct fw_command_member fw_stage_members[] = {
+	{"stage", "stage", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "its number"},
+	{"untilPercent", "until_percent", FW_MEMBER_NUMBER, FW_USE_SET, 0, 0, 0, NULL,
+		"per cent of the task's devices that have started when it is full"},
+	{"untilCount", "until_count", FW_MEMBER_INTEGER, FW_USE_SET, 0, 0, 0, NULL, "or how many"},
+	{"successPercent", "success_percent", FW_MEMBER_INTEGER, FW_USE_SET, 0, 0, 0, NULL,
+		"of them must be proved"},
+	{"holdSeconds", "hold_seconds", FW_MEMBER_INTEGER, FW_USE_SET, 0, 0, 0, NULL,
+		"and so for so long"},
+	{"onSuccess", "on_success", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL, "next or pause"},
+	{"budget", "budget", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "so many start"},
+	{"needed", "needed", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL,
+		"so many must be proved"},
+	{NULL},
+};
+
+static const struct fw_command_member filter_members[] = {
+	{"version", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "devices that run it"},
+	{"presence", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL,
+		"online, offline or unknown"},
+	{NULL},
+};
+
+/* Which devices a command is for. */
+#define CHOSEN(use)                                                                                \
+	{"devices", NULL, FW_MEMBER_TEXTS, use, 0, 1, FW_COMMANDS_DEVICES_MAX, NULL,               \
+		"these ones, by their ids"},                                                       \
+		{"tag", NULL, FW_MEMBER_TEXT, use, 0, 0, 0, NULL, "those with this tag"},          \
+	{                                                                                          \
+		"filter", NULL, FW_MEMBER_RECORD, use, 0, 0, 0, filter_members,                    \
+			"those that run a version, or are online"                                  \
+	}
+
+/* Whose firmware, when it is not named by its id. */
+#define TARGET(use)                                                                                \
+	{"productId", NULL, FW_MEMBER_TEXT, use, 0, 0, 0, NULL,                                    \
+		"with version, instead of firmwareId"},                                            \
+	{                                                                                          \
+		"version", NULL, FW_MEMBER_TEXT, use, 0, 0, 0, NULL,                               \
+			"with productId, instead of firmwareId"                                    \
+	}
+
+#define COLUMN(name, column, type, help)                                                           \
+	{                                                                                          \
+		name, column, type, FW_USE_SET, 0, 0, 0, NULL, help                                \
+	}
+#define SHOWN(name, column, type, help)                                                            \
+	{                                                                                          \
+		name, column, type, FW_USE_ANSWER, 0, 0, 0, NULL, help                             \
+	}
+#define TEXT FW_MEMBER_TEXT
+#define INTEGER FW_MEMBER_INTEGER
+#define BOOLEAN FW_MEMBER_BOOLEAN
+
+const struct fw_command_member fw_task_members[] = {
+	{"taskId", "task_id", TEXT, FW_USE_CREATE | FW_USE_NAMED, FW_USE_NAME, 0, 0, NULL,
+		"made up when it is not given"},
+	{"firmwareId", "firmware_id", TEXT, FW_USE_SET | FW_USE_FILTER, 0, 0, 0, NULL,
+		"what its devices get"},
+	TARGET(FW_USE_CREATE),
+	SHOWN("productId", "s.product_id", TEXT, "of the firmware"),
+	{"productId", "s.product_id", TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "of the firmware"},
+	SHOWN("version", "s.version", TEXT, "of the firmware"),
+	{"name", "name", TEXT, FW_USE_SET, FW_USE_CREATE, 0, 0, NULL, "for people"},
+	{"mode", "mode", TEXT, FW_USE_SET, FW_USE_CREATE, 0, 0, NULL, "push or pull"},
+	COLUMN("releaseType", "release_type", TEXT,
+		"all, or part: those that are chosen; part when devices, tag or filter is given"),
+	CHOSEN(FW_USE_CREATE),
+	COLUMN("responseTimeoutSeconds", "response_timeout_seconds", INTEGER,
+		"without a sign of life for so long an attempt ends"),
+	COLUMN("timeoutSeconds", "timeout_seconds", INTEGER, "for the whole upgrade"),
+	COLUMN("description", "description", TEXT, "for people"),
+	{"state", "state", TEXT, FW_USE_SET | FW_USE_FILTER, 0, 0, 0, NULL,
+		"running, paused or stopped"},
+	COLUMN("attemptLimit", "attempt_limit", INTEGER, "interrupted attempts in a row"),
+	COLUMN("allowDowngrade", "allow_downgrade", BOOLEAN, "true: newer ones are taken back"),
+	COLUMN("gate", "gate", TEXT, "what proves a device: version or complete"),
+	COLUMN("stopFailedPercent", "stop_failed_percent", INTEGER, "pauses the task"),
+	COLUMN("stopFailedMin", "stop_failed_min", INTEGER, "of at least so many"),
+	COLUMN("stopFailedCount", "stop_failed_count", INTEGER, "pauses the task"),
+	COLUMN("stopWindow", "stop_window", INTEGER, "after so many the counts begin anew"),
+	COLUMN("ratePerMinute", "rate_per_minute", INTEGER, "starts a minute"),
+	COLUMN("rateDoublesAfter", "rate_doubles_after", INTEGER, "so many that are proved"),
+	COLUMN("maxInFlight", "max_in_flight", INTEGER, "so many at once"),
+	COLUMN("minOnlineSeconds", "min_online_seconds", INTEGER, "before it is pushed"),
+	COLUMN("startAt", "start_at", INTEGER, "Unix ms"),
+	COLUMN("endAt", "end_at", INTEGER, "Unix ms"),
+	COLUMN("endAction", "end_action", TEXT, "pause or stop"),
+	COLUMN("windowStart", "window_start", INTEGER, "minute of the day"),
+	COLUMN("windowMinutes", "window_minutes", INTEGER, "how long it is open"),
+	COLUMN("windowDays", "window_days", INTEGER, "bit 0 is Monday"),
+	COLUMN("windowClock", "window_clock", TEXT, "utc, broker or device"),
+	COLUMN("retryLimit", "retry_limit", INTEGER, "of automatic retries"),
+	COLUMN("retrySeconds", "retry_seconds", INTEGER, "until the first of them"),
+	COLUMN("retryOn", "retry_on", TEXT, "transient or any"),
+	COLUMN("deferSeconds", "defer_seconds", INTEGER, "for how long a device may put it off"),
+	COLUMN("trialSeconds", "trial_seconds", INTEGER, "after its success"),
+	COLUMN("lostSeconds", "lost_seconds", INTEGER, "away after its start"),
+	COLUMN("supersede", "supersede", BOOLEAN, "true: takes the place of older tasks' rows"),
+	COLUMN("continuous", "continuous", BOOLEAN, "true: devices that come later get a row"),
+	COLUMN("stage", "stage", INTEGER, "the current one; may be raised"),
+	COLUMN("pausedReason", "paused_reason", TEXT, "why it was paused"),
+	COLUMN("pausedAt", "paused_at", INTEGER, "Unix ms; set by the catalog"),
+	COLUMN("createdAt", "created_at", INTEGER, "Unix ms; older tasks go first"),
+	COLUMN("position", "position", INTEGER, "among tasks of one moment; set by the catalog"),
+	{"stages", STAGES, FW_MEMBER_OBJECTS, FW_USE_SET, 0, 1, 100, fw_stage_members,
+		"in their order; given for a task that has some, they replace what has not begun"},
+	SHOWN("total", "s.total", INTEGER, "devices"),
+	SHOWN("waiting", "s.waiting", INTEGER, "of them"),
+	SHOWN("processing", "s.processing", INTEGER, "of them"),
+	SHOWN("success", "s.success", INTEGER, "of them"),
+	SHOWN("failed", "s.failed", INTEGER, "of them"),
+	SHOWN("canceled", "s.canceled", INTEGER, "of them"),
+	SHOWN("percent", "s.percent", INTEGER, "that came to an end by themselves"),
+	SHOWN("started", "s.started", INTEGER, "of them"),
+	SHOWN("proved", "s.proved", INTEGER, "of these"),
+	SHOWN("bad", "s.bad", INTEGER, "of these"),
+	SHOWN("perMinute", "s.per_minute", FW_MEMBER_NUMBER, "ends, in the last ten minutes"),
+	SHOWN("waitsFor", "p.waits_for", TEXT, "what all of its devices wait for"),
+	SHOWN("nextAt", "p.next_at", INTEGER, "when that may be over, Unix ms"),
+	SHOWN("windowOpen", "p.window_open", BOOLEAN, "its window is open now"),
+	{NULL},
+};
+
+const struct fw_entity fw_task_entity = {
+	.table = "task",
+	.noun = "task",
+	.from = "task AS e CROSS JOIN task_summary AS s ON s.task_id = e.task_id"
+		" CROSS JOIN task_plan AS p ON p.task_id = e.task_id",
+	.members = fw_task_members,
+	.keys = {"task_id"},
+	.order = {"position"},
+	.descending = true,
+	.counts = true,
+};
+
+const struct fw_command_member fw_preview_members[] = {
+	{"firmwareId", NULL, TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "what its devices would get"},
+	TARGET(FW_USE_FILTER),
+	CHOSEN(FW_USE_FILTER),
+	SHOWN("firmwareId", "f.firmware_id", TEXT, "what they would get"),
+	SHOWN("productId", "f.product_id", TEXT, "of the firmware"),
+	SHOWN("version", "f.version", TEXT, "of the firmware"),
+	SHOWN("state", "f.state", TEXT, "of the firmware"),
+	SHOWN("devices", "count(d.device_id)", INTEGER, "how many"),
+	SHOWN("alreadyRunning", "count(*) FILTER (WHERE d.version = f.version)", INTEGER,
+		"of them, so that there is nothing to do"),
+	SHOWN("newer",
+		"count(*) FILTER (WHERE d.version IN (SELECT n.version FROM firmware AS n"
+		" WHERE n.product_id = f.product_id AND n.version_order > f.version_order))",
+		INTEGER, "of them run a newer one, and are left alone without allowDowngrade"),
+	SHOWN("online", "count(*) FILTER (WHERE d.presence = 'online')", INTEGER, "of them"),
+	SHOWN("offline", "count(*) FILTER (WHERE d.presence = 'offline')", INTEGER, "of them"),
+	SHOWN("notSeen",
+		"count(d.device_id) FILTER (WHERE coalesce(d.last_seen_at, 0)"
+		" < (SELECT ms FROM now) - 2592000000)",
+		INTEGER, "of them, for 30 days or ever"),
+	SHOWN("unknown", NULL, INTEGER, "of the ids that are given: no such device"),
+	{NULL},
+};
+
+const struct fw_command_member fw_pause_members[] = {
+	{"taskId", "task_id", TEXT, FW_USE_NAMED, FW_USE_NAME, 0, 0, NULL, "which task"},
+	{"pausedReason", NULL, TEXT, FW_USE_NAME, 0, 0, 0, NULL, "why, for people"},
+	{NULL},
+};
+
+static const struct fw_command_member refused_members[] = {
+	SHOWN("deviceId", NULL, TEXT, "which device"),
+	SHOWN("error", NULL, TEXT, "why not"),
+	SHOWN("code", NULL, TEXT, "conflict or not_found"),
+	{NULL},
+};
+
+const struct fw_command_member fw_changed_members[] = {
+	{"taskId", NULL, TEXT, FW_USE_NAMED, FW_USE_NAME, 0, 0, NULL, "which task"},
+	CHOSEN(FW_USE_CREATE),
+	{"devices", NULL, FW_MEMBER_TEXTS, FW_USE_MODIFY, FW_USE_MODIFY, 1, FW_COMMANDS_DEVICES_MAX,
+		NULL, "which ones, by their ids"},
+	SHOWN("changed", NULL, INTEGER, "how many it was done for"),
+	{"refused", NULL, FW_MEMBER_OBJECTS, FW_USE_ANSWER, 0, 0, 0, refused_members,
+		"for the others the reason"},
+	{NULL},
+};

@@ -1,0 +1,235 @@
+/* A new task, and what one would be: whose firmware, and for which devices.
+ *
+ * Without devices, tag and filter it is for all devices; with one of them for those, and what is
+ * chosen must be there: a typing mistake is to be told, and must not become a task for the whole
+ * fleet. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/internal.h"
+
+static bool chooses(const struct fw_call *call)
+{
+	return fw_call_member(call, "devices") || fw_call_member(call, "tag") ||
+		fw_call_member(call, "filter");
+}
+
+enum fw_status fw_chosen_check(struct fw_call *call)
+{
+	const json_t *filter = fw_call_member(call, "filter");
+	int ways = (fw_call_member(call, "devices") != NULL) +
+		(fw_call_member(call, "tag") != NULL) + (filter != NULL);
+
+	if (ways > 1)
+		return fw_call_refuse(call, "bad_request",
+			"devices, tag and filter cannot be given together: choose one of them");
+	if (filter && json_object_size(filter) == 0)
+		return fw_call_refuse(call, "bad_request",
+			"filter is empty: give a version, a presence, or both");
+	return FW_OK;
+}
+
+void fw_chosen_add(struct fw_text *sql, const struct fw_call *call)
+{
+	const json_t *filter = fw_call_member(call, "filter");
+
+	if (fw_call_member(call, "devices"))
+		fw_text_add(sql, " AND d.device_id IN (SELECT value FROM json_each(?2))");
+	if (fw_call_member(call, "tag"))
+		fw_text_add(sql,
+			" AND d.device_id IN (SELECT g.device_id FROM device_tag AS g"
+			" WHERE g.product_id = f.product_id AND g.tag = ?3)");
+	if (json_object_get(filter, "version"))
+		fw_text_add(sql, " AND d.version = ?4");
+	if (json_object_get(filter, "presence"))
+		fw_text_add(sql, " AND coalesce(d.presence, 'unknown') = ?5");
+}
+
+json_t *fw_chosen_args(const struct fw_call *call, json_t *first)
+{
+	const json_t *filter = fw_call_member(call, "filter");
+	const json_t *values[] = {first, fw_call_member(call, "devices"),
+		fw_call_member(call, "tag"), json_object_get(filter, "version"),
+		json_object_get(filter, "presence")};
+	json_t *args = json_array();
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		if (json_array_append(args, values[i] ? (json_t *)values[i] : json_null()) != 0) {
+			json_decref(args);
+			return NULL;
+		}
+	}
+	return args;
+}
+
+/* ---- Which firmware */
+
+static enum fw_status look_up_target(struct fw_call *call, json_t **row)
+{
+	const char *product = fw_call_text(call, "productId");
+	const char *version = fw_call_text(call, "version");
+	enum fw_status status;
+
+	status = fw_call_row(call,
+		"SELECT firmware_id AS \"firmwareId\" FROM firmware"
+		" WHERE product_id = ?1 AND version = ?2",
+		json_pack("[s,s]", product, version), row);
+	if (status == FW_NOT_FOUND)
+		return fw_call_refuse(call, "not_found",
+			"product '%.64s' has no firmware of version '%.200s'", product, version);
+	return status;
+}
+
+/* Sees to it that the call's arguments have a firmwareId; *args is what replaces them, owned by the
+ * caller. */
+static enum fw_status name_target(struct fw_call *call, json_t **args)
+{
+	bool by_version = fw_call_member(call, "productId") || fw_call_member(call, "version");
+	json_t *row = NULL;
+	enum fw_status status;
+
+	*args = json_copy((json_t *)call->args);
+	if (!*args)
+		return FW_NOMEM;
+	if (fw_call_text(call, "firmwareId") && !by_version)
+		return FW_OK;
+	if (fw_call_text(call, "firmwareId") || !fw_call_text(call, "productId") ||
+		!fw_call_text(call, "version"))
+		return fw_call_refuse(call, "bad_request",
+			"give either firmwareId, or productId and version of the firmware");
+	status = look_up_target(call, &row);
+	if (status == FW_OK && json_object_update(*args, row) != 0)
+		status = FW_NOMEM;
+	json_decref(row);
+	return status;
+}
+
+/* ---- Create */
+
+static enum fw_status choose_part(struct fw_call *call, json_t *args)
+{
+	const char *type = fw_call_text(call, "releaseType");
+
+	if (!chooses(call))
+		return FW_OK;
+	if (type && strcmp(type, "all") == 0)
+		return fw_call_refuse(call, "bad_request",
+			"releaseType is all, yet devices are chosen: leave one of them out");
+	return type || json_object_set_new(args, "releaseType", json_string("part")) == 0
+		? FW_OK
+		: FW_NOMEM;
+}
+
+static enum fw_status add_chosen(struct fw_call *call)
+{
+	json_t *refused = NULL, *task_id = json_array_get(call->keys, 0);
+	int64_t changed = 0;
+	enum fw_status status = fw_chosen_insert(call, task_id, &changed, &refused);
+	const json_t *first = json_array_get(refused, 0);
+
+	if (status == FW_OK && first)
+		status = fw_call_refuse(call, "conflict", "device '%.64s': %s",
+			json_string_value(json_object_get(first, "deviceId")),
+			json_string_value(json_object_get(first, "error")));
+	else if (status == FW_OK && !changed)
+		status = fw_call_refuse(call, "not_found",
+			"no device of the product is chosen by this: nothing was made");
+	json_decref(refused);
+	return status;
+}
+
+static enum fw_status create(struct fw_call *call)
+{
+	enum fw_status status = fw_entity_insert(call, &fw_task_entity);
+
+	if (status == FW_OK && chooses(call))
+		status = add_chosen(call);
+	if (status == FW_OK)
+		status = fw_task_stages(call);
+	return status == FW_OK ? fw_entity_read(call, &fw_task_entity) : status;
+}
+
+enum fw_status fw_task_create(struct fw_call *call)
+{
+	json_t *args = NULL;
+	enum fw_status status = fw_chosen_check(call);
+
+	fw_call_about(call, fw_call_text(call, "taskId"), NULL);
+	if (status == FW_OK)
+		status = name_target(call, &args);
+	if (status == FW_OK)
+		status = choose_part(call, args);
+	if (status == FW_OK) {
+		const json_t *given = call->args;
+
+		call->args = args;
+		status = create(call);
+		call->args = given;
+	}
+	json_decref(args);
+	return status;
+}
+
+/* ---- Preview */
+
+static enum fw_status read_preview(struct fw_call *call, json_t *firmware_id)
+{
+	struct fw_text text = {NULL};
+	enum fw_status status = FW_NOMEM;
+	json_t *row = NULL;
+	char *sql;
+
+	fw_text_add(&text, "SELECT ");
+	fw_entity_add_columns(&text, fw_preview_members);
+	fw_text_add(&text,
+		" FROM firmware AS f LEFT JOIN device AS d"
+		" ON d.product_id = f.product_id");
+	fw_chosen_add(&text, call);
+	fw_text_add(&text, " WHERE f.firmware_id = ?1 GROUP BY f.firmware_id");
+	sql = fw_text_end(&text);
+	if (sql)
+		status = fw_call_row(call, sql, fw_chosen_args(call, firmware_id), &row);
+	free(sql);
+	if (status == FW_NOT_FOUND)
+		return fw_call_refuse(call, "not_found", "no such firmware: '%.64s'",
+			json_string_value(firmware_id));
+	if (status != FW_OK)
+		return status;
+	json_decref(call->data);
+	call->data = row;
+	return FW_OK;
+}
+
+/* Ids that are given twice are one device. */
+static enum fw_status count_unknown(struct fw_call *call)
+{
+	const json_t *devices = fw_call_member(call, "devices");
+	json_t *row = NULL;
+	json_int_t ids;
+	enum fw_status status =
+		fw_call_row(call, "SELECT count(DISTINCT value) AS n FROM json_each(?1)",
+			json_pack("[O]", devices ? devices : json_null()), &row);
+
+	if (status != FW_OK)
+		return status;
+	ids = json_integer_value(json_object_get(row, "n"));
+	json_decref(row);
+	ids -= devices ? json_integer_value(json_object_get(call->data, "devices")) : ids;
+	return json_object_set_new(call->data, "unknown", json_integer(ids)) == 0 ? FW_OK
+										  : FW_NOMEM;
+}
+
+enum fw_status fw_task_preview(struct fw_call *call)
+{
+	json_t *args = NULL;
+	enum fw_status status = fw_chosen_check(call);
+
+	if (status == FW_OK)
+		status = name_target(call, &args);
+	if (status == FW_OK)
+		status = read_preview(call, json_object_get(args, "firmwareId"));
+	if (status == FW_OK)
+		status = count_unknown(call);
+	json_decref(args);
+	return status;
+}

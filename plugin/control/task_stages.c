@@ -1,0 +1,110 @@
+/* The stages of a task: given with it, or replaced.
+ *
+ * Those that are given as they stand are left alone, so that they may have begun. From the first
+ * one on that differs they are deleted and inserted anew: two neighbours cannot be changed one by
+ * one, since the stages rise at each moment. */
+#include <stdlib.h>
+
+#include "control/internal.h"
+
+/* The first parameter of a stage's columns; before them are the task and the stage's number. */
+#define FIRST 3u
+
+static json_t *task_of(const struct fw_call *call)
+{
+	return json_array_get(call->keys, 0);
+}
+
+static bool is_given(const struct fw_command_member *member, const json_t *stage)
+{
+	return member->uses & FW_USE_CREATE && json_object_get(stage, member->name);
+}
+
+/* The task, the number, and the columns that are given. */
+static json_t *stage_args(const json_t *task_id, size_t number, const json_t *stage)
+{
+	json_t *args = json_pack("[O,I]", task_id, (json_int_t)number);
+
+	for (const struct fw_command_member *m = fw_stage_members; args && m->name; m++) {
+		if (!is_given(m, stage))
+			continue;
+		if (json_array_append(args, json_object_get(stage, m->name)) != 0) {
+			json_decref(args);
+			return NULL;
+		}
+	}
+	return args;
+}
+
+static enum fw_status run_stage(struct fw_call *call, struct fw_text *text, size_t number,
+	const json_t *stage, json_t **row)
+{
+	char *sql = fw_text_end(text);
+	enum fw_status status = FW_NOMEM;
+
+	if (sql && row)
+		status = fw_call_row(call, sql, stage_args(task_of(call), number, stage), row);
+	else if (sql)
+		status = fw_call_query(call, sql, stage_args(task_of(call), number, stage), NULL);
+	free(sql);
+	return status;
+}
+
+static enum fw_status insert_stage(struct fw_call *call, size_t number, const json_t *stage)
+{
+	struct fw_text sql = {NULL};
+	size_t last = FIRST;
+
+	fw_text_add(&sql, "INSERT INTO task_stage (task_id, stage");
+	for (const struct fw_command_member *m = fw_stage_members; m->name; m++) {
+		if (!is_given(m, stage))
+			continue;
+		fw_text_add(&sql, ", %s", m->column);
+		last++;
+	}
+	fw_text_add(&sql, ") VALUES (?1, ?2");
+	for (size_t i = FIRST; i < last; i++)
+		fw_text_add(&sql, ", ?%zu", i);
+	fw_text_add(&sql, ")");
+	return run_stage(call, &sql, number, stage, NULL);
+}
+
+/* FW_OK: the task has this stage as it is given. FW_NOT_FOUND: it has not. */
+static enum fw_status compare_stage(struct fw_call *call, size_t number, const json_t *stage)
+{
+	struct fw_text sql = {NULL};
+	json_t *row = NULL;
+	size_t at = FIRST;
+	enum fw_status status;
+
+	fw_text_add(&sql, "SELECT 1 AS n FROM task_stage WHERE task_id = ?1 AND stage = ?2");
+	for (const struct fw_command_member *m = fw_stage_members; m->name; m++) {
+		if (is_given(m, stage))
+			fw_text_add(&sql, " AND %s IS ?%zu", m->column, at++);
+	}
+	status = run_stage(call, &sql, number, stage, &row);
+	json_decref(row);
+	return status;
+}
+
+enum fw_status fw_task_stages(struct fw_call *call)
+{
+	const json_t *stages = fw_call_member(call, "stages");
+	size_t same = 0;
+	enum fw_status status = FW_OK;
+
+	if (!json_is_array(stages))
+		return FW_OK;
+	while (same < json_array_size(stages) && status == FW_OK) {
+		status = compare_stage(call, same + 1, json_array_get(stages, same));
+		same += status == FW_OK;
+	}
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return status;
+	/* those behind it go with it */
+	status = fw_call_query(call, "DELETE FROM task_stage WHERE task_id = ?1 AND stage = ?2",
+		json_pack("[O,I]", task_of(call), (json_int_t)same + 1), NULL);
+	for (; same < json_array_size(stages) && status == FW_OK; same++)
+		status = insert_stage(call, same + 1, json_array_get(stages, same));
+	return status;
+}
