@@ -24,7 +24,8 @@ struct fw_options {
 	char *db_file;
 	char *files_dir;
 	enum fw_identity identity;
-	char **operators;     /* NULL-terminated list of user names; NULL for none */
+	/* NULL-terminated lists of user names; NULL for none */
+	char **operators, **admins, **admin_viewers;
 	char *http_listen;    /* NULL: off */
 	char *url_base;       /* NULL: none can be made */
 	long url_ttl_seconds; /* 0: plain URLs */
@@ -37,6 +38,12 @@ struct fw_options {
 	long log_retention_days; /* 0: keep all */
 	enum fw_registration_mode registration;
 	long device_rate_per_minute; /* 0: no limit */
+	/* address:port or unix:path; NULL: off */
+	char *admin_listen;
+	char *admin_password_file, *admin_certfile, *admin_keyfile; /* NULL: none */
+	char **admin_hosts; /* NULL-terminated; NULL: none */
+	bool admin_behind_proxy;
+	long admin_upload_max_bytes;
 };
 
 /* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at
@@ -59,5 +66,11 @@ enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw
 
 /* NULL: anonymous, never */
 bool fw_options_is_operator(const struct fw_options *options, const char *username);
+/* May use the control plane, and change things by it. NULL: never */
+bool fw_options_is_admin(const struct fw_options *options, const char *username);
+/* May only read by it, unless he is an admin, too. NULL: never */
+bool fw_options_is_viewer(const struct fw_options *options, const char *username);
+/* May anybody use the control plane? */
+bool fw_options_have_admins(const struct fw_options *options);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "catalog/pull_reader.h"
 #include "catalog/vfs.h"
+#include "control/web.h"
 #include "download/download.h"
 #include "protocol/topic.h"
 #include "protocol/uplink.h"
@@ -41,6 +42,8 @@ struct fw_service {
 	struct fw_takeovers *takeovers;
 	struct fw_refusal_log *refusal_log;
 	struct fw_download *download;
+	struct fw_web *web;          /* NULL: admin_listen is off */
+	struct fw_outbox *web_lines; /* what it logs; NULL likewise */
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed;            /* in a row */
@@ -69,6 +72,12 @@ void fw_service_presence_answer(
 
 /* Does what the store wants done, until `until` (boot ms). True when there was anything. */
 bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
+/* The admin server, when the options ask for it. These two on the I/O thread. */
+enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error *error);
+void fw_service_web_stop(struct fw_service *service);
+/* Logs what the admin server wants logged. */
+void fw_service_drain_web(struct fw_service *service);
+
 /* Ticks on a firmware message, where the broker sends no ticks. */
 void fw_service_check_ticks(struct fw_service *service);
 
