@@ -37,6 +37,7 @@ struct fw_incoming {
 };
 
 struct fw_publication {
+	const char *client_id; /* for this client alone; NULL: for all subscribers */
 	const char *topic;
 	const char *payload;
 	size_t len;
@@ -51,7 +52,7 @@ struct fw_publication {
 
 struct fw_broker {
 	void *context;
-	/* Queues a message for all subscribers; copies what it is given. FW_OK or FW_NOMEM. */
+	/* Queues a message; copies what it is given. FW_OK or FW_NOMEM. */
 	enum fw_status (*publish)(void *context, const struct fw_publication *publication);
 	/* Reads what the answer to a request needs from its properties. FW_OK or FW_NOMEM. */
 	enum fw_status (*reply_to)(void *context, const void *properties, struct fw_reply_to *out);
@@ -85,6 +86,11 @@ void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
 enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *request);
+
+/* A request on $CONTROL/firmware/v1 (control/mqtt.h), when the options name somebody who may ask.
+ */
+void fw_service_control(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming);
 
 /* May the client publish there? For a message that fw_service_message will not see, such as a will;
  * what is refused is counted and logged. The client need not be there any more, and does not show

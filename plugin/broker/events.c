@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker/loaded.h"
+#include "control/mqtt.h"
 
 /* in milliseconds it must fit into a long, and in nanoseconds into the larger one */
 #define LONG_S (sizeof(long) > 4 ? 3000000000L : 2000000L)
@@ -87,6 +88,24 @@ static int on_message(int event, void *data, void *context)
 	case FW_PASS:
 		break;
 	}
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* Any return but success disconnects the client on 2.0.11 to 2.0.14 and on 2.1. */
+static int on_control(int event, void *data, void *context)
+{
+	struct fw_plugin *plugin = context;
+	struct mosquitto_evt_control *control = data;
+	struct fw_client client = client_of(control->client);
+
+	(void)event;
+	fw_service_control(plugin->service, &client,
+		&(struct fw_incoming){.topic = control->topic,
+			.payload = control->payload,
+			.len = control->payloadlen,
+			.qos = control->qos,
+			.retain = control->retain,
+			.properties = control->properties});
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -198,14 +217,16 @@ static int on_subscribe(int event, void *data, void *context)
 static const struct {
 	int event;
 	MOSQ_FUNC_generic_callback callback;
+	const char *topic; /* of MOSQ_EVT_CONTROL; NULL: none */
 } events[] = {
-	{MOSQ_EVT_ACL_CHECK, on_acl_check},
-	{MOSQ_EVT_MESSAGE, on_message},
-	{MOSQ_EVT_TICK, on_tick},
-	{MOSQ_EVT_DISCONNECT, on_gone},
-	{EVENT_CONNECT, on_connect},
-	{EVENT_SUBSCRIBE, on_subscribe},
-	{EVENT_CLIENT_OFFLINE, on_gone},
+	{MOSQ_EVT_ACL_CHECK, on_acl_check, NULL},
+	{MOSQ_EVT_MESSAGE, on_message, NULL},
+	{MOSQ_EVT_CONTROL, on_control, FW_CONTROL_TOPIC},
+	{MOSQ_EVT_TICK, on_tick, NULL},
+	{MOSQ_EVT_DISCONNECT, on_gone, NULL},
+	{EVENT_CONNECT, on_connect, NULL},
+	{EVENT_SUBSCRIBE, on_subscribe, NULL},
+	{EVENT_CLIENT_OFFLINE, on_gone, NULL},
 };
 
 #define EVENTS (sizeof(events) / sizeof(events[0]))
@@ -226,11 +247,18 @@ static bool may_check_access(const struct fw_plugin *plugin)
 	return false;
 }
 
+static bool is_wanted(const struct fw_plugin *plugin, int event)
+{
+	if (event == MOSQ_EVT_ACL_CHECK)
+		return may_check_access(plugin);
+	return event != MOSQ_EVT_CONTROL || fw_options_have_admins(&plugin->options);
+}
+
 void fw_events_unregister(struct fw_plugin *plugin)
 {
 	for (size_t i = 0; i < EVENTS; i++)
 		mosquitto_callback_unregister(
-			plugin->identifier, events[i].event, events[i].callback, NULL);
+			plugin->identifier, events[i].event, events[i].callback, events[i].topic);
 }
 
 int fw_events_register(struct fw_plugin *plugin)
@@ -238,10 +266,10 @@ int fw_events_register(struct fw_plugin *plugin)
 	for (size_t i = 0; i < EVENTS; i++) {
 		int code;
 
-		if (events[i].event == MOSQ_EVT_ACL_CHECK && !may_check_access(plugin))
+		if (!is_wanted(plugin, events[i].event))
 			continue;
-		code = mosquitto_callback_register(
-			plugin->identifier, events[i].event, events[i].callback, NULL, plugin);
+		code = mosquitto_callback_register(plugin->identifier, events[i].event,
+			events[i].callback, events[i].topic, plugin);
 
 		if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_NOT_SUPPORTED)
 			return code;

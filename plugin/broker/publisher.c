@@ -55,8 +55,9 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 		return FW_NOMEM;
 	}
 	/* on success the broker owns payload and properties */
-	if (mosquitto_broker_publish(NULL, publication->topic, (int)publication->len, payload,
-		    publication->qos, publication->retain, properties) == MOSQ_ERR_SUCCESS)
+	if (mosquitto_broker_publish(publication->client_id, publication->topic,
+		    (int)publication->len, payload, publication->qos, publication->retain,
+		    properties) == MOSQ_ERR_SUCCESS)
 		return FW_OK;
 	mosquitto_property_free_all(&properties);
 	mosquitto_free(payload);

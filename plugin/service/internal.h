@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "catalog/pull_reader.h"
 #include "catalog/vfs.h"
+#include "control/mqtt.h"
 #include "control/web.h"
 #include "download/download.h"
 #include "protocol/topic.h"
@@ -42,6 +43,7 @@ struct fw_service {
 	struct fw_takeovers *takeovers;
 	struct fw_refusal_log *refusal_log;
 	struct fw_download *download;
+	struct fw_control *control;  /* NULL: nobody may use it */
 	struct fw_web *web;          /* NULL: admin_listen is off */
 	struct fw_outbox *web_lines; /* what it logs; NULL likewise */
 	uint64_t first_connection;
@@ -72,6 +74,9 @@ void fw_service_presence_answer(
 
 /* Does what the store wants done, until `until` (boot ms). True when there was anything. */
 bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
+/* Publishes answers to commands, and logs their lines, until `until` (boot ms). True when anything
+ * was published. */
+bool fw_service_drain_control(struct fw_service *service, int64_t until);
 /* The admin server, when the options ask for it. These two on the I/O thread. */
 enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error *error);
 void fw_service_web_stop(struct fw_service *service);

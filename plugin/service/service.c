@@ -76,6 +76,8 @@ void fw_service_gone(struct fw_service *service, const struct fw_client *client)
 {
 	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 
+	if (service->control)
+		fw_control_gone(service->control, client->handle);
 	fw_presence_gone(service->presence, client->handle,
 		fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
 }

@@ -98,11 +98,23 @@ static enum fw_status open_on_io_thread(void *context)
 	return status == FW_OK ? note_spooled(service) : status;
 }
 
+static enum fw_status start_control(struct fw_service *service, struct fw_error *error)
+{
+	struct fw_control_config config = {
+		.db_file = service->options->db_file, .files_dir = service->options->files_dir};
+
+	if (!fw_options_have_admins(service->options))
+		return FW_OK;
+	return fw_control_open(&config, &service->control, error);
+}
+
 static enum fw_status start_on_io_thread(void *context)
 {
 	struct opening *opening = context;
 	enum fw_status status = fw_store_start(opening->service->store, opening->error);
 
+	if (status == FW_OK)
+		status = start_control(opening->service, opening->error);
 	return status == FW_OK ? fw_service_web_start(opening->service, opening->error) : status;
 }
 
@@ -110,6 +122,7 @@ static enum fw_status stop_on_io_thread(void *context)
 {
 	struct fw_service *service = context;
 
+	fw_control_stop(service->control);
 	fw_service_web_stop(service);
 	fw_download_stop(service->download);
 	fw_store_stop(service->store);
@@ -120,6 +133,7 @@ static enum fw_status close_on_io_thread(void *context)
 {
 	struct fw_service *service = context;
 
+	fw_control_close(service->control);
 	fw_store_close(service->store);
 	fw_download_free(service->download);
 	return FW_OK;
@@ -156,6 +170,7 @@ static void close_store(struct fw_service *service)
 	if (service->io_thread) {
 		fw_io_thread_run(service->io_thread, stop_on_io_thread, service);
 		fw_service_drain_outbox(service, INT64_MAX);
+		fw_service_drain_control(service, INT64_MAX);
 		fw_service_drain_web(service);
 		if (service->store)
 			fw_spool_seal(fw_store_spool(service->store));

@@ -15,7 +15,8 @@
 #define TICKS_MISSED 3      /* in a row are no accident */
 #define PUBLISH_BUDGET_MS 8 /* of one tick */
 #define COUNTERS_EVERY_MS 10000
-#define CHUNK_MS 2 /* until the next look while a chunk is being read */
+#define CHUNK_MS 2   /* until the next look while a chunk is being read */
+#define COMMAND_MS 5 /* while a command is carried out */
 
 static void deliver(struct fw_service *service, const struct fw_outgoing *message)
 {
@@ -116,6 +117,7 @@ static int64_t do_tick(struct fw_service *service)
 	published = fw_service_drain_outbox(service, now + PUBLISH_BUDGET_MS);
 	fw_service_drain_web(service);
 	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
+	published |= fw_service_drain_control(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {
 		service->next_counters = now + COUNTERS_EVERY_MS;
 		publish_counters(service);
@@ -124,7 +126,9 @@ static int64_t do_tick(struct fw_service *service)
 	 */
 	if (published)
 		return 0;
-	return fw_chunks_under_way(fw_download_chunks(service->download)) ? CHUNK_MS : TICK_MS;
+	if (fw_chunks_under_way(fw_download_chunks(service->download)))
+		return CHUNK_MS;
+	return service->control && fw_control_under_way(service->control) ? COMMAND_MS : TICK_MS;
 }
 
 void fw_service_check_ticks(struct fw_service *service)

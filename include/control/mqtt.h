@@ -1,0 +1,77 @@
+/* $CONTROL/firmware/v1: a queue of requests to a thread of its own that carries them out, and a
+ * queue of answers back, for the broker's thread to publish.
+ *
+ *   fw_control_ask --> queue --> thread: fw_commands_request --> replies --> fw_control_take
+ */
+#ifndef FW_CONTROL_MQTT_H
+#define FW_CONTROL_MQTT_H
+
+#include "control/commands.h"
+
+#define FW_CONTROL_TOPIC "$CONTROL/firmware/v1"
+#define FW_CONTROL_RESPONSE_TOPIC FW_CONTROL_TOPIC "/response"
+#define FW_CONTROL_OF_CLIENT 2u /* requests of one client that wait */
+#define FW_CONTROL_IN_ALL 16u   /* requests that wait, run, or whose answers wait */
+/* bytes of an answer: more is refused, and what was to be done is done all the same */
+#define FW_CONTROL_ANSWER_MAX (4u << 20)
+
+struct fw_control;
+
+struct fw_control_config {
+	const char *db_file, *files_dir; /* as in struct fw_commands_config */
+	void (*done)(void *context, const struct fw_asker *asker, const char *outcome);
+	void *context; /* of done, which is called on the control plane's thread */
+};
+
+/* One request. All of it is copied. */
+struct fw_control_request {
+	const void *client; /* the broker's own: of one connection */
+	const char *client_id;
+	const char *user;
+	enum fw_right right;
+	struct fw_slice body;
+	int qos;
+	const char *response_topic; /* NULL: FW_CONTROL_RESPONSE_TOPIC */
+	const void *correlation;    /* NULL: none */
+	size_t correlation_len;
+};
+
+/* For the client alone. All of it is malloc'd. */
+struct fw_control_reply {
+	char *client_id, *topic, *payload;
+	size_t len;
+	int qos;
+	void *correlation; /* NULL: none */
+	size_t correlation_len;
+};
+
+/* On the I/O thread (base/io_thread.h). Opens a connection to the catalog, and starts the thread.
+ * The caller owns *out. FW_OK, or an error with a sentence in `error`. */
+enum fw_status fw_control_open(
+	const struct fw_control_config *config, struct fw_control **out, struct fw_error *error);
+/* Ends the thread: what it does is rolled back, and what waits is not begun. NULL is fine. */
+void fw_control_stop(struct fw_control *control);
+void fw_control_close(struct fw_control *control); /* after the stop; NULL is fine */
+
+/* Broker thread. Queues the request. FW_OK; FW_FULL: the client has too many that wait, or all
+ * have; FW_NOMEM. */
+enum fw_status fw_control_ask(struct fw_control *control, const struct fw_control_request *request);
+
+/* Broker thread. The next answer; its parts are the caller's. False when there is none; then it
+ * costs an atomic load. */
+bool fw_control_take(struct fw_control *control, struct fw_control_reply *out);
+void fw_control_reply_clear(struct fw_control_reply *reply);
+
+/* Broker thread. The connection has ended: nobody is answered, whoever comes by that client id. */
+void fw_control_gone(struct fw_control *control, const void *client);
+
+/* Broker thread. Is anything asked for that is not taken yet? */
+bool fw_control_under_way(struct fw_control *control);
+
+/* Any thread: a line for the broker's log, which is the broker's thread's alone. Of more than some
+ * hundred that wait only the number is kept. */
+void fw_control_log(struct fw_control *control, enum fw_log_level level, const char *line);
+/* Broker thread. The next line, malloc'd, for the caller; NULL when there is none. */
+char *fw_control_take_line(struct fw_control *control, enum fw_log_level *level);
+
+#endif
