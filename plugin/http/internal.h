@@ -14,9 +14,8 @@
 #include <microhttpd.h>
 
 #include "base/table.h"
+#include "http/listen.h"
 #include "http/server.h"
-
-#define FW_HTTP_ADDRESSES 8u /* that a name may have; more are not listened on */
 
 /* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. */
 struct fw_http_address {
@@ -55,7 +54,7 @@ struct fw_http_connection {
 struct fw_http {
 	struct fw_http_config config;
 	/* one for each address; the first `listening` */
-	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES];
+	struct MHD_Daemon *daemons[FW_LISTEN_MOST];
 	unsigned listening;
 	pthread_mutex_t lock; /* guards what follows, and what in it changes */
 	struct fw_http_connection *connections;
