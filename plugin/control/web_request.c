@@ -45,7 +45,7 @@ void *fw_web_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 	if (query) {
 		*query = '\0';
 		request->query = query + 1;
-		*strchr((char *)(uintptr_t)uri, '?') = '\0';
+		strchr((char *)(uintptr_t)uri, '?')[1] = '\0';
 	}
 	return request;
 }
