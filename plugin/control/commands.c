@@ -182,10 +182,25 @@ static enum fw_status check_right(struct fw_call *call)
 		"this user may only read: name him in the option admins to let him change things");
 }
 
+/* What the command names, for the log: also of one that is refused at once. */
+static void note_subject(struct fw_call *call)
+{
+	const char *names[2] = {NULL, NULL};
+	size_t count = 0;
+
+	for (const struct fw_command_member *m = call->info->members; m && m->name; m++) {
+		if (count < 2 && m->required & FW_USE_NAME && fw_call_text(call, m->name))
+			names[count++] = fw_call_text(call, m->name);
+	}
+	fw_call_about(call, names[0], names[1]);
+}
+
 static void carry_out(struct fw_call *call)
 {
-	enum fw_status status = check_right(call);
+	enum fw_status status;
 
+	note_subject(call);
+	status = check_right(call);
 	if (status == FW_OK)
 		status = fw_members_check(call);
 	if (status == FW_OK)

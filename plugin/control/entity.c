@@ -208,13 +208,8 @@ enum fw_status fw_entity_insert(struct fw_call *call, const struct fw_entity *en
 enum fw_status fw_entity_create(struct fw_call *call)
 {
 	const struct fw_entity *entity = entity_of(call);
-	enum fw_status status;
+	enum fw_status status = fw_entity_insert(call, entity);
 
-	/* what is refused has a name in the log */
-	fw_call_about(call, fw_call_text(call, member_of(entity, entity->keys[0])->name),
-		entity->keys[1] ? fw_call_text(call, member_of(entity, entity->keys[1])->name)
-				: NULL);
-	status = fw_entity_insert(call, entity);
 	if (status == FW_OK)
 		status = more(call);
 	return status == FW_OK ? fw_entity_read(call, entity) : status;

@@ -176,7 +176,6 @@ enum fw_status fw_files_delete(struct fw_call *call)
 	const char *first;
 	enum fw_status status;
 
-	fw_call_about(call, name, NULL);
 	if (!fw_folder_name_valid(name) || !call->commands->files_dir)
 		return fw_call_refuse(call, "not_found", "no such file: '%.200s'", name);
 	status = firmware_of(call, name, &firmware);

@@ -154,7 +154,6 @@ enum fw_status fw_task_create(struct fw_call *call)
 	json_t *args = NULL;
 	enum fw_status status = fw_chosen_check(call);
 
-	fw_call_about(call, fw_call_text(call, "taskId"), NULL);
 	if (status == FW_OK)
 		status = name_target(call, &args);
 	if (status == FW_OK)
