@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "catalog/db.h"
 
@@ -23,9 +24,10 @@ static const char locked[] = "the catalog is locked by another connection: try a
 
 struct fw_admin {
 	sqlite3 *db;
-	int deadline_ms;
-	int64_t deadline; /* boot ms; 0: none */
-	bool is_late;     /* the deadline was over */
+	int busy_ms, deadline_ms;
+	int64_t waits_since; /* boot ms: for a lock */
+	int64_t deadline;    /* boot ms; 0: none */
+	bool is_late;        /* the deadline was over */
 	atomic_bool stop;
 	sqlite3_stmt *kept[KEPT];
 	unsigned next_kept; /* the place that is given up next */
@@ -43,6 +45,19 @@ static int look(void *context)
 	return admin->is_late;
 }
 
+/* SQLite's own handler would not notice that the broker is about to stop. */
+static int wait_for_lock(void *context, int times)
+{
+	struct fw_admin *admin = context;
+
+	if (times == 0)
+		admin->waits_since = fw_boot_ms();
+	if (atomic_load(&admin->stop) || fw_boot_ms() - admin->waits_since >= admin->busy_ms)
+		return 0;
+	usleep(times < 10 ? 1000 : 10000);
+	return 1;
+}
+
 enum fw_status fw_admin_open(const char *path, int busy_ms, int deadline_ms, struct fw_admin **out,
 	struct fw_error *error)
 {
@@ -51,6 +66,7 @@ enum fw_status fw_admin_open(const char *path, int busy_ms, int deadline_ms, str
 
 	if (!admin)
 		return FW_NOMEM;
+	admin->busy_ms = busy_ms;
 	admin->deadline_ms = deadline_ms;
 	status = fw_db_open(path, busy_ms, &admin->db, error);
 	if (status == FW_OK)
@@ -59,6 +75,7 @@ enum fw_status fw_admin_open(const char *path, int busy_ms, int deadline_ms, str
 		fw_admin_close(admin);
 		return status;
 	}
+	sqlite3_busy_handler(admin->db, wait_for_lock, admin);
 	sqlite3_progress_handler(admin->db, LOOK_EVERY, look, admin);
 	*out = admin;
 	return FW_OK;
@@ -156,9 +173,11 @@ static int bind_value(sqlite3_stmt *statement, int index, const json_t *value)
 
 static int bind_all(sqlite3_stmt *statement, const json_t *args)
 {
+	/* those at the end that it has no use for are left out */
+	size_t most = (size_t)sqlite3_bind_parameter_count(statement);
 	int code = SQLITE_OK;
 
-	for (size_t i = 0; code == SQLITE_OK && i < json_array_size(args); i++)
+	for (size_t i = 0; code == SQLITE_OK && i < json_array_size(args) && i < most; i++)
 		code = bind_value(statement, (int)i + 1, json_array_get(args, i));
 	return code;
 }

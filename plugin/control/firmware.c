@@ -22,7 +22,7 @@ const struct fw_command_member fw_firmware_members[] = {
 		"told to devices as it is"},
 	{"description", "description", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL, "for people"},
 	{"state", "state", FW_MEMBER_TEXT, FW_USE_SET | FW_USE_FILTER, 0, 0, 0, NULL,
-		"pending, ready or rejected; rejected withdraws it, pending has it verified again"},
+		"pending (verifies it again), ready, rejected (withdraws it)"},
 	{"stateReason", "state_reason", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL,
 		"why it is not ready"},
 	{"byTaskOnly", "by_task_only", FW_MEMBER_BOOLEAN, FW_USE_SET, 0, 0, 0, NULL,

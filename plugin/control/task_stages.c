@@ -1,8 +1,8 @@
 /* The stages of a task: given with it, or replaced.
  *
- * Those that are given as they stand are left alone, so that they may have begun. From the first
- * one on that differs they are deleted and inserted anew: two neighbours cannot be changed one by
- * one, since the stages rise at each moment. */
+ * Those that are given as they stand are left alone, so that they may have begun. The first one
+ * that differs is changed, and those behind it are deleted before and inserted anew after that: two
+ * neighbours cannot be changed one by one, since the stages rise at each moment. */
 #include <stdlib.h>
 
 #include "control/internal.h"
@@ -69,6 +69,33 @@ static enum fw_status insert_stage(struct fw_call *call, size_t number, const js
 	return run_stage(call, &sql, number, stage, NULL);
 }
 
+/* What is not given becomes what a new stage has. */
+static enum fw_status update_stage(struct fw_call *call, size_t number, const json_t *stage)
+{
+	struct fw_text sql = {NULL};
+	size_t at = FIRST;
+
+	fw_text_add(&sql, "UPDATE task_stage SET stage = ?2");
+	for (const struct fw_command_member *m = fw_stage_members; m->name; m++) {
+		if (is_given(m, stage))
+			fw_text_add(&sql, ", %s = ?%zu", m->column, at++);
+		else if (m->uses & FW_USE_CREATE)
+			fw_text_add(&sql,
+				", %s = (SELECT trim(dflt_value, '''')"
+				" FROM pragma_table_info('task_stage') WHERE name = '%s')",
+				m->column, m->column);
+	}
+	fw_text_add(&sql, " WHERE task_id = ?1 AND stage = ?2");
+	return run_stage(call, &sql, number, stage, NULL);
+}
+
+/* Those behind it go with it. */
+static enum fw_status delete_stages(struct fw_call *call, size_t number)
+{
+	return fw_call_query(call, "DELETE FROM task_stage WHERE task_id = ?1 AND stage = ?2",
+		json_pack("[O,I]", task_of(call), (json_int_t)number), NULL);
+}
+
 /* FW_OK: the task has this stage as it is given. FW_NOT_FOUND: it has not. */
 static enum fw_status compare_stage(struct fw_call *call, size_t number, const json_t *stage)
 {
@@ -101,9 +128,13 @@ enum fw_status fw_task_stages(struct fw_call *call)
 	}
 	if (status != FW_OK && status != FW_NOT_FOUND)
 		return status;
-	/* those behind it go with it */
-	status = fw_call_query(call, "DELETE FROM task_stage WHERE task_id = ?1 AND stage = ?2",
-		json_pack("[O,I]", task_of(call), (json_int_t)same + 1), NULL);
+	if (same == json_array_size(stages))
+		return delete_stages(call, same + 1);
+	status = delete_stages(call, same + 2);
+	if (status == FW_OK)
+		status = update_stage(call, same + 1, json_array_get(stages, same));
+	if (status == FW_OK && fw_admin_changes(call->admin) == 1)
+		same++;
 	for (; same < json_array_size(stages) && status == FW_OK; same++)
 		status = insert_stage(call, same + 1, json_array_get(stages, same));
 	return status;

@@ -24,6 +24,7 @@ enum statement {
 	LOG_VERSION,
 	PRUNE_PROGRESS,
 	PRUNE_VERSION,
+	PRUNE_ADMIN,
 	STATEMENTS
 };
 
@@ -51,6 +52,8 @@ static const char *const sql[STATEMENTS] = {
 		"received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
 	[PRUNE_VERSION] = "DELETE FROM version_log WHERE log_id IN (SELECT log_id FROM version_log "
 			  "WHERE received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
+	[PRUNE_ADMIN] = "DELETE FROM admin_log WHERE log_id IN (SELECT log_id FROM admin_log "
+			"WHERE at <= ?3 ORDER BY log_id LIMIT ?1) AND at < ?2",
 };
 
 struct fw_history {
@@ -201,11 +204,11 @@ enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw
 
 enum fw_status fw_history_prune(struct fw_history *log, int64_t before, int64_t most, bool *left)
 {
-	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION};
+	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION, PRUNE_ADMIN};
 	enum fw_status status = FW_OK;
 
 	*left = false;
-	for (size_t i = 0; i < 2 && status == FW_OK; i++) {
+	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]) && status == FW_OK; i++) {
 		fw_db_bind_integer(log->statements[logs[i]], 1, most);
 		fw_db_bind_integer(log->statements[logs[i]], 2, before);
 		fw_db_bind_integer(log->statements[logs[i]], 3, log->transaction->wall_ms);

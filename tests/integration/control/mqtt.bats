@@ -6,6 +6,8 @@ load ../helper
 CONTROL=\$CONTROL/firmware/v1
 
 setup() {
+	BROKER_DIR=$BATS_TEST_TMPDIR
+	cd "$BROKER_DIR" || return 1
 	start_broker 'plugin_opt_admins ada, ops team' 'plugin_opt_admin_viewers eve' "$@"
 	catalog
 }
@@ -52,7 +54,7 @@ ask() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.r
 	assert_json "$(request mallory '{"commands":[{"command":"listProducts"}]}')" '.responses[0].code == "not_allowed"'
 	assert_json "$(rr -i nobody -q 1 -t "$CONTROL" -e "$CONTROL/response" -m '{"commands":[]}')" \
 		'.responses[0].code == "not_allowed"'
-	grep "admin_viewers" "$LOG"
+	grep -F "from client ctrl-mallory on \$CONTROL/firmware/v1: its user is named by neither admins nor admin_viewers" "$LOG"
 }
 
 @test "an answer goes to the asker alone, by its topic, quality and correlation data" {
@@ -97,6 +99,35 @@ ask() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.r
 }
 locked() { ! sqlite3 -batch "$DB" 'BEGIN IMMEDIATE; ROLLBACK' 2>/dev/null; }
 unlocked() { ! locked; }
+
+# KIND: the blocks of the ten things in control.md, one after the other.
+ten_things() {
+	sed -n '/^## Ten things/,/^## Commands/p' "$FW_SOURCE/plugin/doc/control.md" |
+		sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" | grep -v '^```'
+}
+# What both ways leave, without times and what is drawn.
+left_rows() {
+	db "SELECT * FROM product; SELECT * FROM device_tag; SELECT product_id, device_id, name FROM device;
+		SELECT firmware_id, name, version, version_order, sign, size, url, state, state_reason FROM firmware;
+		SELECT task_id, firmware_id, name, mode, release_type, state, max_in_flight, paused_reason, stage FROM task;
+		SELECT task_id, device_id, state, attempts FROM task_device; SELECT task_id, what, detail, who FROM task_log"
+}
+
+@test "ten things, as SQL and as commands, leave the same rows" {
+	ten_things sql | db >/dev/null
+	left_rows >by.sql
+	(($(wc -l <by.sql) > 10))
+	stop_broker
+	rm "$DB"*
+	start_broker
+	catalog
+	while read -r command; do
+		assert_json "$(request ada "{\"commands\":[$command]}")" '.responses[0].data | type == "object"'
+	done < <(ten_things json | jq -c .)
+	left_rows >by.commands
+	diff by.sql by.commands
+	assert_equal "$(ten_things json | jq -r .command | sort -u | wc -l)" 13
+}
 
 @test "without admins nobody is answered, and the plugin knows no commands" {
 	stop_broker

@@ -50,6 +50,7 @@ static void test_defaults(void **state)
 	assert_string_equal(options.url_secret_file, "/var/lib/x/url.secret");
 	assert_int_equal(options.identity, FW_IDENTITY_CLIENTID);
 	assert_null(options.operators);
+	assert_false(fw_options_have_admins(&options));
 	assert_null(options.http_listen);
 	assert_null(options.url_base);
 	assert_int_equal(options.url_ttl_seconds, 0);
@@ -94,6 +95,8 @@ static void test_what_nobody_sees_at_the_ends_is_cut_off(void **state)
 		{"files_dir", "/x/my files"},
 		{"identity", "username"},
 		{"operators", "a b,c"},
+		{"admins", "a b,c"},
+		{"admin_viewers", "a b,c"},
 		{"http_listen", "127.0.0.1:80"},
 		{"url_base", "http://h/x"},
 		{"url_ttl_seconds", "5"},
@@ -202,6 +205,9 @@ static void test_bad_values(void **state)
 		{"operators", ","},
 		{"operators", "a,,b"},
 		{"operators", "a, "},
+		{"admins", ""},
+		{"admins", "a,,b"},
+		{"admin_viewers", ","},
 		{"http_listen", "8080"},
 		{"http_listen", ":8080"},
 		{"http_listen", "host:"},
@@ -288,6 +294,21 @@ static void test_operators(void **state)
 	assert_false(fw_options_is_operator(&options, NULL));
 }
 
+static void test_admins(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("admins", "ada, ops two"), FW_OK);
+	assert_true(fw_options_is_admin(&options, "ops two"));
+	assert_false(fw_options_is_viewer(&options, "ada"));
+	assert_false(fw_options_is_operator(&options, "ada"));
+	assert_false(fw_options_is_admin(&options, NULL));
+	assert_true(fw_options_have_admins(&options));
+	assert_int_equal(parse("admin_viewers", "eve"), FW_OK);
+	assert_true(fw_options_is_viewer(&options, "eve"));
+	assert_false(fw_options_is_admin(&options, "eve"));
+	assert_true(fw_options_have_admins(&options));
+}
+
 static void test_the_last_of_two_lines_counts(void **state)
 {
 	struct fw_option_line lines[] = {{"db_file", "/a/a.db"}, {"operators", "one"},
@@ -339,6 +360,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_an_unknown_option_names_those_there_are, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_operators, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_admins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_the_last_of_two_lines_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, set_up, tear_down),

@@ -183,4 +183,36 @@ static inline void sql_gives(struct world *world, const char *text, const char *
 	json_decref(rows);
 }
 
+#define PRODUCT "{'command':'createProduct','productId':'lamp','name':'Lamp'}"
+#define HOSTED(id, version, order)                                                                 \
+	"{'command':'createFirmware','firmwareId':'" id "','productId':'lamp','name':'n"           \
+	"','version':'" version "','versionOrder':" order                                          \
+	",'url':'http://x/y','size':3,'signMethod':'md5',"                                         \
+	"'sign':'0123456789abcdef0123456789abcdef'}"
+#define TASK(members)                                                                              \
+	"{'command':'createTask','taskId':'t','firmwareId':'f2','name':'T','mode':'push'" members  \
+	"}"
+
+/* A product, two versions and five devices d1 to d5 that run the first. */
+static inline void fill(struct world *world)
+{
+	done(world, PRODUCT);
+	done(world, HOSTED("f1", "1.0", "1"));
+	done(world, HOSTED("f2", "2.0", "2"));
+	sql(world,
+		"INSERT INTO device (product_id, device_id, version) WITH RECURSIVE n (i) AS"
+		" (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5)"
+		" SELECT 'lamp', 'd' || i, '1.0' FROM n");
+}
+
+static inline int filled_setup(void **state)
+{
+	int code = world_setup(state);
+
+	fill(*state);
+	return code;
+}
+
+#define FILLED(test) cmocka_unit_test_setup_teardown(test, filled_setup, world_teardown)
+
 #endif

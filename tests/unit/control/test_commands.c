@@ -1,59 +1,208 @@
-/* The table of commands, on a real catalog: every command once, refusals, rights, lists. */
+/* Carrying out commands: the table, what a command must be, rights, the log, deadlines. */
 #include "control/commands_fixture.h"
 
-#define PRODUCT "{'command':'createProduct','productId':'lamp','name':'Lamp'}"
-#define HOSTED(id, version, order)                                                                 \
-	"{'command':'createFirmware','firmwareId':'" id "','productId':'lamp','name':'" version    \
-	"','version':'" version "','versionOrder':" order                                          \
-	",'url':'http://x/y','size':3,'signMethod':'md5',"                                         \
-	"'sign':'0123456789abcdef0123456789abcdef'}"
-
-/* A product, two versions and five devices that run the first. */
-static void fill(struct world *world)
+static json_t *request(struct world *world, const char *body, size_t len)
 {
-	done(world, PRODUCT);
-	done(world, HOSTED("f1", "1.0", "1"));
-	done(world, HOSTED("f2", "2.0", "2"));
-	sql(world,
-		"INSERT INTO device (product_id, device_id, version) SELECT 'lamp',"
-		" 'd' || value, '1.0' FROM generate_series(1, 5)");
+	struct fw_asker asker = {FW_SLICE("ada"), FW_SLICE("ctrl-1"), "control", FW_RIGHT_ADMIN};
+	json_t *answer = fw_commands_request(world->commands, &asker, (struct fw_slice){body, len});
+
+	assert_non_null(answer);
+	return answer;
 }
 
-static void test_products(void **state)
+static void code_of_request(struct world *world, const char *body, const char *code)
+{
+	json_t *answer = request(world, body, strlen(body));
+
+	holds(answer, "responses.0.code", code);
+	json_decref(answer);
+}
+
+static void test_table(void **state)
+{
+	size_t count;
+	const struct fw_command_info *table = fw_commands_table(&count);
+
+	(void)state;
+	assert_int_equal(count, 43);
+	for (size_t i = 0; i < count; i++) {
+		const struct fw_command_member *member = NULL;
+		size_t members = 0;
+
+		assert_ptr_equal(fw_commands_find(table[i].name), &table[i]);
+		assert_non_null(table[i].help);
+		assert_non_null(table[i].action);
+		assert_true(table[i].lists || table[i].writes || table[i].answer);
+		while ((member = fw_command_next_member(&table[i], member))) {
+			assert_non_null(member->help);
+			members++;
+			for (const char *c = member->name; *c; c++)
+				assert_true(*c != '_');
+		}
+		assert_true(members >= (table[i].lists ? 2 : 0));
+	}
+	assert_null(fw_commands_find("createproduct"));
+}
+
+static void test_members(void **state)
 {
 	struct world *world = *state;
-	json_t *data = good(world, PRODUCT);
 
-	holds(data, "productId", "'lamp'");
-	holds(data, "firmwareEnabled", "true");
-	json_decref(data);
-	data = good(world,
-		"{'command':'modifyProduct','productId':'lamp','firmwareEnabled':false,"
-		"'pullPolicy':'task'}");
-	holds(data, "firmwareEnabled", "false");
-	json_decref(data);
-	sql_gives(world, "SELECT pull_policy AS v FROM product", "'task'");
-	refused(world, PRODUCT, "conflict",
-		"there is one already: choose another product.product_id");
-	refused(world, "{'command':'modifyProduct','productId':'lamp','pullPolicy':'never'}",
-		"conflict", "pull_policy must be 'latest', 'stepwise' or 'task'");
-	data = good(world, "{'command':'listProducts'}");
-	holds(data, "items.0.name", "'Lamp'");
-	holds(data, "totalCount", "1");
-	holds(data, "next", "null");
-	json_decref(data);
-	done(world, "{'command':'deleteProduct','productId':'lamp'}");
-	refused(world, "{'command':'getProduct','productId':'lamp'}", "not_found",
-		"no such product: 'lamp'");
-	refused(world, "{'command':'deleteProduct','productId':'lamp'}", "not_found", "lamp");
+	refused(world, "{'command':'nothing'}", "bad_request", "there is no command 'nothing'");
+	refused(world, "{}", "bad_request", "command is missing");
+	refused(world, "1", "bad_request", "a command is an object");
+	refused(world, "{'command':'getProduct'}", "bad_request", "productId is missing");
+	refused(world, "{'command':'getProduct','productId':null}", "bad_request",
+		"productId is missing");
+	refused(world, "{'command':'getProduct','productId':7}", "bad_request",
+		"productId must be a string");
+	refused(world, "{'command':'getProduct','productId':'lamp','name':'x'}", "bad_request",
+		"getProduct has no member 'name'");
+	refused(world, "{'command':'createProduct','productId':'p','firmwareEnabled':2}",
+		"bad_request", "firmwareEnabled must be true or false");
+	refused(world, HOSTED("f", "3", "1.5"), "bad_request", "versionOrder must be a whole");
+	refused(world, "{'command':'getDetails','correlationData':1}", "bad_request",
+		"correlationData must be a string");
+	refused(world, "{'command':'listProducts','count':501}", "bad_request",
+		"count must be 1 to 500");
+	refused(world, "{'command':'listProducts','count':0}", "bad_request", "count");
+	refused(world, "{'command':'listProducts','after':'x'}", "bad_request",
+		"after must be the next of the page before");
+	refused(world, "{'command':'listProducts','after':'[{}]'}", "bad_request", "after");
+	refused(world, TASK(",'devices':[]"), "bad_request", "devices must have 1 to 10000");
+	refused(world, TASK(",'devices':['d1',2]"), "bad_request", "an array of strings");
+	refused(world, TASK(",'stages':[1]"), "bad_request", "an array of objects");
+	refused(world, TASK(",'stages':[{'until':1}]"), "bad_request", "stages has no member 'u");
+	refused(world, TASK(",'filter':{}"), "bad_request", "filter is empty");
+	refused(world, TASK(",'filter':{'versoin':'1'}"), "bad_request", "filter has no member");
+	refused(world, TASK(",'tag':'x','devices':['d1']"), "bad_request", "together");
+	refused(world, TASK(",'releaseType':'all','devices':['d1']"), "bad_request", "releaseType");
+	refused(world, TASK(",'version':'2.0'"), "bad_request", "either firmwareId");
+	sql_gives(world, "SELECT count(*) AS v FROM task", "0");
+}
+
+static void test_requests(void **state)
+{
+	struct world *world = *state;
+	static const char two[] = "{\"commands\":[{\"command\":\"listProducts\"},{}]}";
+	size_t len = FW_COMMANDS_BYTES_MAX + 1;
+	char *text = malloc(len);
+	json_t *answer, *many = json_array();
+
+	assert_non_null(text);
+	memset(text, ' ', len);
+	answer = request(world, text, len);
+	holds(answer, "responses.0.code", "'too_large'");
+	json_decref(answer);
+	free(text);
+	code_of_request(world, "", "'bad_request'");
+	code_of_request(world, "{\"commands\":[", "'bad_request'");
+	code_of_request(world, "[]", "'bad_request'");
+	code_of_request(world, "{\"commands\":[],\"more\":1}", "'bad_request'");
+	code_of_request(world, "{\"commands\":[],\"commands\":[]}", "'bad_request'");
+	code_of_request(world, "{\"commands\":[\"\\u0000\"]}", "'bad_request'");
+	for (int i = 0; i <= 100; i++)
+		json_array_append_new(many, json_object());
+	many = json_pack("{s:o}", "commands", many);
+	text = json_dumps(many, 0);
+	code_of_request(world, text, "'too_large'");
+	free(text);
+	json_decref(many);
+	answer = request(world, two, strlen(two));
+	holds(answer, "responses.0.data.items.0.productId", "'lamp'");
+	holds(answer, "responses.1.command", "'Unknown command'");
+	json_decref(answer);
+}
+
+static void test_rights(void **state)
+{
+	struct world *world = *state;
+	size_t count;
+	const struct fw_command_info *table = fw_commands_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		char text[96];
+		json_t *answer;
+		const char *code;
+
+		snprintf(text, sizeof(text), "{'command':'%s'}", table[i].name);
+		answer = ask_as(world, FW_RIGHT_VIEW, text);
+		code = json_string_value(json_object_get(answer, "code"));
+		assert_int_equal(code && strcmp(code, "not_allowed") == 0, table[i].writes);
+		json_decref(answer);
+	}
+	sql_gives(world, "SELECT count(*) AS v FROM admin_log WHERE outcome LIKE 'not_allowed: %'",
+		"24");
+}
+
+static void test_log(void **state)
+{
+	struct world *world = *state;
+
+	done(world, "{'command':'modifyProduct','productId':'lamp','name':'x'}");
+	assert_string_equal(world->line, "modifyProduct 'lamp' by 'ada' (control ctrl-1): ok");
+	assert_string_equal(world->outcome, "ok");
+	refused(world, "{'command':'deleteProduct','productId':'lamp'}", "conflict", "firmware");
+	assert_string_equal(world->outcome, "conflict");
+	sql_gives(world,
+		"SELECT who || '|' || from_ || '|' || command || '|' || subject || '|' ||"
+		" substr(outcome, 1, 30) AS v FROM admin_log ORDER BY log_id DESC LIMIT 1",
+		"'ada|control ctrl-1|deleteProduct|lamp|conflict: this product has fir'");
+	refused(world, "{'command':'getProduct','productId':'none'}", "not_found", "none");
+	assert_string_equal(world->outcome, "not_found");
+	assert_int_equal(fw_admin_exec(world->sql, "DELETE FROM admin_log"), FW_INVALID);
+	assert_int_equal(fw_admin_exec(world->sql, "UPDATE admin_log SET who = 'x'"), FW_INVALID);
+	assert_non_null(strstr(fw_admin_message(world->sql), "append-only"));
+	assert_int_equal(fw_admin_exec(world->sql,
+				 "INSERT INTO admin_log (at, who, from_, command, subject, outcome)"
+				 " VALUES (1, '', '', '', '', '')"),
+		FW_INVALID);
+}
+
+static void test_locked(void **state)
+{
+	struct world *world = *state;
+
+	world_open_commands(world, 0, 20);
+	sql(world, "BEGIN IMMEDIATE");
+	refused(world, "{'command':'modifyProduct','productId':'lamp','name':'x'}", "busy",
+		"the catalog is locked");
+	done(world, "{'command':'getProduct','productId':'lamp'}");
+	sql(world, "ROLLBACK");
+	done(world, "{'command':'modifyProduct','productId':'lamp','name':'x'}");
+}
+
+static void test_deadline(void **state)
+{
+	struct world *world = *state;
+
+	sql(world, "BEGIN; ");
+	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
+	sql(world,
+		"INSERT INTO device (product_id, device_id) WITH RECURSIVE n (i) AS"
+		" (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+		" SELECT 'lamp', 'm' || i FROM n");
+	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
+	sql(world, "COMMIT");
+	world_open_commands(world, 1, 0);
+	refused(world, "{'command':'listDevices','text':'nowhere'}", "busy", "took too long");
+	world_open_commands(world, 0, 0);
+	done(world, "{'command':'listDevices','text':'nowhere'}");
+	fw_commands_stop(world->commands);
+	refused(world, "{'command':'listDevices','text':'nowhere'}", "failed", "about to stop");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_products, world_setup, world_teardown),
+		cmocka_unit_test(test_table),
+		FILLED(test_members),
+		FILLED(test_requests),
+		FILLED(test_rights),
+		FILLED(test_log),
+		FILLED(test_locked),
+		FILLED(test_deadline),
 	};
 
-	(void)fill;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
