@@ -32,7 +32,7 @@ static bool read_port(struct fw_slice text, int *port)
 
 static bool split(struct fw_slice text, struct authority *out)
 {
-	const char *end = text.at + text.len, *colon = text.at;
+	const char *end = text.at + text.len, *colon;
 
 	if (text.len == 0)
 		return false;

@@ -20,11 +20,13 @@ enum fw_status fw_web_pool_open(
 	enum fw_status status = FW_OK;
 
 	while (status == FW_OK && pool->count < FW_WEB_COMMANDS) {
-		status = fw_commands_open(config, &pool->idle[pool->count], error);
-		if (status == FW_OK)
-			pool->all[pool->count] = pool->idle[pool->count];
-		if (status == FW_OK)
-			pool->count++;
+		struct fw_commands *commands = NULL;
+
+		status = fw_commands_open(config, &commands, error);
+		if (status == FW_OK) {
+			pool->all[pool->count] = commands;
+			pool->idle[pool->count++] = commands;
+		}
 	}
 	return status;
 }
