@@ -38,6 +38,12 @@ struct fw_options {
 	long log_retention_days; /* 0: keep all */
 	enum fw_registration_mode registration;
 	long device_rate_per_minute; /* 0: no limit */
+	/* address:port or unix:path; NULL: off */
+	char *admin_listen;
+	char *admin_password_file, *admin_certfile, *admin_keyfile; /* NULL: none */
+	char **admin_hosts; /* NULL-terminated; NULL: none */
+	bool admin_behind_proxy;
+	long admin_upload_max_bytes;
 };
 
 /* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at

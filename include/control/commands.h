@@ -70,6 +70,11 @@ void fw_commands_close(struct fw_commands *commands); /* NULL is fine */
 json_t *fw_commands_run(
 	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command);
 
+/* What a face did without a command, such as an upload: a line of the log and a row of admin_log,
+ * as of a command `name`. `outcome` is "ok", or the code of an error and a sentence. */
+void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
+	const char *subject, const char *outcome);
+
 /* Any thread: the command under way ends as soon as it can, and so does each later one. For the end
  * of the broker. */
 void fw_commands_stop(struct fw_commands *commands);

@@ -15,8 +15,9 @@
 #define DEVICE_RATE 1200
 /* bytes: what devices ask for and do not read waits in the broker's memory */
 #define CHUNK_MOST 1048576
-#define CONNECTION_RATE 500 /* half of what Mosquitto queues for a client */
-#define CHUNK_RATE 33554432 /* 32 MiB a second */
+#define CONNECTION_RATE 500     /* half of what Mosquitto queues for a client */
+#define CHUNK_RATE 33554432     /* 32 MiB a second */
+#define ADMIN_UPLOAD 1073741824 /* 1 GiB */
 #define CHUNK_RATE_LEAST 1024
 #define CHUNK_RATE_MOST                                                                            \
 	(LONG_MAX > INT64_C(1099511627776) ? (long)INT64_C(1099511627776) : LONG_MAX)
@@ -199,6 +200,20 @@ static enum fw_status parse_listen(
 	return parse_text(parser, option, value);
 }
 
+static enum fw_status parse_admin_listen(
+	struct parser *parser, const struct option *option, const char *value)
+{
+	if (strncmp(value, "unix:/", 6) == 0 && value[6])
+		return parse_text(parser, option, value);
+	return parse_listen(parser, option, value);
+}
+
+static enum fw_status parse_flag(
+	struct parser *parser, const struct option *option, const char *value)
+{
+	return parse_choice(parser, option, value, "false", "true");
+}
+
 static enum fw_status parse_url_base(
 	struct parser *parser, const struct option *option, const char *value)
 {
@@ -242,6 +257,17 @@ static const struct option options[] = {
 	{"registration", parse_registration, FIELD(registration), 0, 0, "once, closed or open"},
 	{"device_rate_per_minute", parse_number, FIELD(device_rate_per_minute), 0, 1000000,
 		"a number of messages from 0 (no limit) to 1000000"},
+	{"admin_listen", parse_admin_listen, FIELD(admin_listen), 0, 0,
+		"address:port, such as 127.0.0.1:8081, or unix: and an absolute path, such as "
+		"unix:/run/mosquitto/firmware.sock"},
+	{"admin_password_file", parse_text, FIELD(admin_password_file), 0, 0,
+		"the path of a file made by mosquitto_passwd"},
+	{"admin_certfile", parse_text, FIELD(admin_certfile), 0, 0, "the path of a PEM file"},
+	{"admin_keyfile", parse_text, FIELD(admin_keyfile), 0, 0, "the path of a PEM file"},
+	{"admin_hosts", parse_names, FIELD(admin_hosts), 0, 0, "host names, separated by commas"},
+	{"admin_behind_proxy", parse_flag, FIELD(admin_behind_proxy), 0, 0, "true or false"},
+	{"admin_upload_max_bytes", parse_number, FIELD(admin_upload_max_bytes), 1, LONG_MAX,
+		"a number of bytes from 1"},
 	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500,
 		"a number of days from 0 (keep all) to 36500"},
 };
@@ -367,7 +393,8 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 	*out = (struct fw_options){.chunk_max_bytes = 65536,
 		.chunk_rate_total = CHUNK_RATE,
 		.connection_rate = CONNECTION_RATE,
-		.device_rate_per_minute = DEVICE_RATE};
+		.device_rate_per_minute = DEVICE_RATE,
+		.admin_upload_max_bytes = ADMIN_UPLOAD};
 	for (size_t i = 0; i < count; i++) {
 		enum fw_status status = parse_line(&parser, &lines[i]);
 
@@ -393,77 +420,10 @@ void fw_options_clear(struct fw_options *out)
 	free_list(out->operators);
 	free_list(out->admins);
 	free_list(out->admin_viewers);
+	free(out->admin_listen);
+	free(out->admin_password_file);
+	free(out->admin_certfile);
+	free(out->admin_keyfile);
+	free_list(out->admin_hosts);
 	*out = (struct fw_options){0};
-}
-
-static enum fw_status refuse_db_file(
-	struct fw_error *error, const char *what, const char *path, const char *remedy)
-{
-	int reason = errno;
-
-	fw_error_set(error,
-		"plugin_opt_db_file: %s '%s': %s. The broker runs as user id %ld (started as root, "
-		"Mosquitto drops to its own user): %s %s'",
-		what, path, strerror(reason), (long)geteuid(), remedy, path);
-	return FW_INVALID;
-}
-
-static enum fw_status refuse_folder(struct fw_error *error, const char *folder)
-{
-	fw_error_set(error,
-		"plugin_opt_db_file: '%s' is a folder: name the file in it that is to be the "
-		"catalog, e.g. '%s/firmware.db'",
-		folder, folder);
-	return FW_INVALID;
-}
-
-enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error)
-{
-	enum fw_status status = FW_OK;
-	struct stat found;
-	char *folder = beside(opts->db_file, ".");
-
-	if (!folder)
-		return FW_NOMEM;
-	/* SQLite needs to create files beside the catalog: sqlite.org/wal.html */
-	if (access(folder, W_OK | X_OK) != 0)
-		status = refuse_db_file(error, "cannot write to the folder", folder,
-			"create it and give it to that user, e.g. 'install -d -o mosquitto -g "
-			"mosquitto");
-	else if (stat(opts->db_file, &found) == 0 && S_ISDIR(found.st_mode))
-		status = refuse_folder(error, opts->db_file);
-	else if (access(opts->db_file, F_OK) == 0 && access(opts->db_file, R_OK | W_OK) != 0)
-		status = refuse_db_file(error, "cannot write to the catalog", opts->db_file,
-			"give it to that user, e.g. 'chown mosquitto:");
-	free(folder);
-	return status;
-}
-
-static bool names(char *const *list, const char *username)
-{
-	for (; username && list && *list; list++) {
-		if (strcmp(*list, username) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool fw_options_is_operator(const struct fw_options *opts, const char *username)
-{
-	return names(opts->operators, username);
-}
-
-bool fw_options_is_admin(const struct fw_options *opts, const char *username)
-{
-	return names(opts->admins, username);
-}
-
-bool fw_options_is_viewer(const struct fw_options *opts, const char *username)
-{
-	return names(opts->admin_viewers, username);
-}
-
-bool fw_options_have_admins(const struct fw_options *opts)
-{
-	return opts->admins || opts->admin_viewers;
 }

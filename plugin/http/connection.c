@@ -4,10 +4,7 @@
  * with much waiting for it in the kernel, is. */
 #include "http/internal.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/thread.h"
 
@@ -15,54 +12,12 @@
 #define CROWDED_REQUEST_MS 5000
 #define CROWDED_LEAST 65536 /* bytes of a transfer in its window */
 
-struct fw_http_address fw_http_address_of(const struct sockaddr *address)
-{
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-	struct fw_http_address out = {.loopback = false};
-
-	memset(out.bytes, 0, sizeof(out.bytes));
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-
-		out.bytes[0] = 4;
-		memcpy(out.bytes + 1, &v4->sin_addr, 4);
-	} else if (address->sa_family == AF_INET6) {
-		const struct in6_addr *v6 =
-			&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-
-		/* an IPv4 client of a socket that takes both is the same client */
-		out.bytes[0] = memcmp(v6, mapped, sizeof(mapped)) == 0 ? 4 : 6;
-		memcpy(out.bytes + 1, v6->s6_addr + (out.bytes[0] == 4 ? 12 : 0),
-			out.bytes[0] == 4 ? 4 : 8);
-		out.loopback = IN6_IS_ADDR_LOOPBACK(v6);
-	}
-	out.loopback |= out.bytes[0] == 4 && out.bytes[1] == 127;
-	return out;
-}
-
-static struct fw_slice key_of(const struct fw_http_address *address)
-{
-	return (struct fw_slice){address->bytes, sizeof(address->bytes)};
-}
-
-static uintptr_t count_of(const struct fw_http *http, const struct fw_http_address *address)
-{
-	return (uintptr_t)fw_table_get(http->addresses, key_of(address));
-}
-
 enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, socklen_t len)
 {
 	struct fw_http *http = context;
-	struct fw_http_address from = fw_http_address_of(address);
-	bool room;
+	bool room = fw_http_slots_admit(&http->slots, address);
 
 	(void)len;
-	pthread_mutex_lock(&http->lock);
-	/* the library's own limit is one for each address that is listened on */
-	room = http->taken < http->config.connections &&
-		count_of(http, &from) <
-			(from.loopback ? http->config.loopback : http->config.per_address);
-	pthread_mutex_unlock(&http->lock);
 	if (!room)
 		fw_count(http->config.counters, FW_COUNT_DOWNLOADS_REFUSED);
 	return room ? MHD_YES : MHD_NO;
@@ -87,6 +42,12 @@ static int socket_of(struct MHD_Connection *mhd)
 	return info ? info->connect_fd : -1;
 }
 
+static struct fw_http_connection *connection_at(struct fw_http_slot *slot)
+{
+	return (struct fw_http_connection *)(void *)((char *)slot -
+		offsetof(struct fw_http_connection, slot));
+}
+
 static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *address =
@@ -95,44 +56,17 @@ static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Co
 
 	if (!connection)
 		return NULL;
-	connection->address = fw_http_address_of(address->client_addr);
-	connection->socket = socket_of(mhd);
-	connection->since = fw_boot_ms();
-	pthread_mutex_lock(&http->lock);
-	if (fw_table_put(http->addresses, key_of(&connection->address),
-		    (void *)(count_of(http, &connection->address) + 1), NULL) == FW_OK) {
-		connection->next = http->connections;
-		if (connection->next)
-			connection->next->previous = connection;
-		http->connections = connection;
-		http->taken++;
-	} else {
-		free(connection);
-		connection = NULL;
-	}
-	pthread_mutex_unlock(&http->lock);
-	return connection;
+	connection->slot.address = fw_http_address_of(address->client_addr);
+	connection->slot.socket = socket_of(mhd);
+	if (fw_http_slots_take(&http->slots, &connection->slot) == FW_OK)
+		return connection;
+	free(connection);
+	return NULL;
 }
 
 static void leave_place(struct fw_http *http, struct fw_http_connection *connection)
 {
-	uintptr_t left;
-
-	pthread_mutex_lock(&http->lock);
-	if (connection->previous)
-		connection->previous->next = connection->next;
-	else
-		http->connections = connection->next;
-	if (connection->next)
-		connection->next->previous = connection->previous;
-	http->taken--;
-	left = count_of(http, &connection->address) - 1;
-	if (left)
-		/* never fails: it is there */
-		fw_table_put(http->addresses, key_of(&connection->address), (void *)left, NULL);
-	else
-		fw_table_remove(http->addresses, key_of(&connection->address));
-	pthread_mutex_unlock(&http->lock);
+	fw_http_slots_leave(&http->slots, &connection->slot);
 	free(connection);
 }
 
@@ -161,12 +95,12 @@ struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd)
 void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection,
 	struct fw_http_transfer *transfer)
 {
-	pthread_mutex_lock(&http->lock);
-	connection->since = fw_boot_ms();
+	pthread_mutex_lock(&http->slots.lock);
+	connection->slot.since = fw_boot_ms();
 	connection->transfer = transfer;
 	if (transfer)
-		fw_http_transfer_begin(http, transfer, connection->socket);
-	pthread_mutex_unlock(&http->lock);
+		fw_http_transfer_begin(http, transfer, connection->slot.socket);
+	pthread_mutex_unlock(&http->slots.lock);
 }
 
 /* With the lock held: may it keep its place? */
@@ -177,11 +111,11 @@ static bool is_worth_it(
 	int64_t patience = (int64_t)config->timeout_seconds * 1000;
 
 	if (!connection->transfer)
-		return now - connection->since <
+		return now - connection->slot.since <
 			(crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
 	if (!fw_http_transfer_holds(connection->transfer))
 		return false;
-	fw_http_transfer_tell(http, connection->transfer, connection->socket);
+	fw_http_transfer_tell(http, connection->transfer, connection->slot.socket);
 	/* what cannot be known is not held against a client */
 	return !http->knows_acks ||
 		fw_http_transfer_moves(connection->transfer, now,
@@ -196,8 +130,9 @@ static void end_place(const struct fw_http_connection *connection)
 	static const struct linger at_once = {1, 0};
 
 	if (connection->transfer)
-		setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	shutdown(connection->socket, SHUT_RDWR);
+		setsockopt(
+			connection->slot.socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	shutdown(connection->slot.socket, SHUT_RDWR);
 }
 
 /* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out
@@ -209,14 +144,15 @@ static struct fw_table *find_withdrawn(struct fw_http *http)
 
 	if (!found)
 		return NULL;
-	pthread_mutex_lock(&http->lock);
-	for (struct fw_http_connection *connection = http->connections; connection;
-		connection = connection->next) {
+	pthread_mutex_lock(&http->slots.lock);
+	for (struct fw_http_slot *slot = http->slots.first; slot; slot = slot->next) {
+		struct fw_http_connection *connection = connection_at(slot);
+
 		if (connection->transfer)
 			fw_table_put(
 				found, fw_slice_of(connection->transfer->firmware_id), http, NULL);
 	}
-	pthread_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->slots.lock);
 	while (fw_table_next(found, &walk)) {
 		if (!http->config.withdrawn(http->config.context, walk.key))
 			fw_table_remove(found, walk.key);
@@ -232,16 +168,16 @@ void fw_http_sample(struct fw_http *http)
 
 	if (!http)
 		return;
-	pthread_mutex_lock(&http->lock);
-	crowded = http->taken > http->config.connections / 4 * 3;
-	for (struct fw_http_connection *connection = http->connections; connection;
-		connection = connection->next) {
+	pthread_mutex_lock(&http->slots.lock);
+	crowded = fw_http_slots_crowded(&http->slots);
+	for (struct fw_http_slot *slot = http->slots.first; slot; slot = slot->next) {
+		struct fw_http_connection *connection = connection_at(slot);
 		bool ended = withdrawn && connection->transfer &&
 			fw_table_get(withdrawn, fw_slice_of(connection->transfer->firmware_id));
 
 		if (ended || !is_worth_it(http, connection, now, crowded))
 			end_place(connection);
 	}
-	pthread_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->slots.lock);
 	fw_table_free(withdrawn);
 }

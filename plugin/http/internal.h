@@ -3,26 +3,15 @@
  * http/transfer.c follows files on their way.
  *
  * The server's threads hold a connection's socket open from its first notice to its last; in
- * between it is in the list, so whoever holds the lock may use the sockets of the list. */
+ * between it has a slot. The lock is that of the slots. */
 #ifndef FW_HTTP_INTERNAL_H
 #define FW_HTTP_INTERNAL_H
 
-#include <pthread.h>
-
-#include <sys/socket.h>
-
 #include <microhttpd.h>
 
-#include "base/table.h"
+#include "http/listen.h"
 #include "http/server.h"
-
-#define FW_HTTP_ADDRESSES 8u /* that a name may have; more are not listened on */
-
-/* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. */
-struct fw_http_address {
-	char bytes[9];
-	bool loopback;
-};
+#include "http/slots.h"
 
 /* A file on its way to a client. */
 struct fw_http_transfer {
@@ -44,30 +33,23 @@ struct fw_http_transfer {
 
 /* A place that a client holds. In the list from its start to its end. */
 struct fw_http_connection {
-	struct fw_http_connection *next, *previous;
-	struct fw_http_address address;
-	int socket;
-	/* boot ms: when it began to wait for a request, or to be answered without a file */
-	int64_t since;
-	struct fw_http_transfer *transfer; /* NULL: none */
+	/* since: when it began to wait for a request, or to be answered without a file */
+	struct fw_http_slot slot;
+	struct fw_http_transfer *transfer; /* NULL: none. Guarded by the lock of the slots */
 };
 
 struct fw_http {
 	struct fw_http_config config;
 	/* one for each address; the first `listening` */
-	struct MHD_Daemon *daemons[FW_HTTP_ADDRESSES];
+	struct MHD_Daemon *daemons[FW_LISTEN_MOST];
 	unsigned listening;
-	pthread_mutex_t lock; /* guards what follows, and what in it changes */
-	struct fw_http_connection *connections;
-	unsigned taken;
-	struct fw_table *addresses; /* to a count of places, as a pointer */
-	bool knows_acks;            /* the kernel says how much a peer has acknowledged */
+	struct fw_http_slots slots; /* each in a struct fw_http_connection */
+	/* the kernel says how much a peer has acknowledged; guarded by the lock of the slots */
+	bool knows_acks;
 	int port;
 };
 
 /* --- http/connection.c --- */
-
-struct fw_http_address fw_http_address_of(const struct sockaddr *address);
 
 /* Callbacks of the library. */
 enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, socklen_t len);

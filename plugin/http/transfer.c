@@ -169,15 +169,15 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *conne
 {
 	struct fw_http_transfer *transfer = connection->transfer;
 
-	pthread_mutex_lock(&http->lock);
+	pthread_mutex_lock(&http->slots.lock);
 	connection->transfer = NULL;
 	/* what was sent of a file that has been written to meanwhile is nothing */
 	if (fw_http_transfer_holds(transfer)) {
 		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
 		tell(http, transfer,
-			whole ? transfer->length : sent(http, transfer, connection->socket));
+			whole ? transfer->length : sent(http, transfer, connection->slot.socket));
 	}
-	pthread_mutex_unlock(&http->lock);
+	pthread_mutex_unlock(&http->slots.lock);
 	MHD_destroy_response(transfer->response);
 	free(transfer);
 }

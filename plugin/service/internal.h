@@ -9,6 +9,7 @@
 #include "catalog/pull_reader.h"
 #include "catalog/vfs.h"
 #include "control/mqtt.h"
+#include "control/web.h"
 #include "download/download.h"
 #include "protocol/topic.h"
 #include "protocol/uplink.h"
@@ -42,7 +43,9 @@ struct fw_service {
 	struct fw_takeovers *takeovers;
 	struct fw_refusal_log *refusal_log;
 	struct fw_download *download;
-	struct fw_control *control; /* NULL: nobody may use it */
+	struct fw_control *control;  /* NULL: nobody may use it */
+	struct fw_web *web;          /* NULL: admin_listen is off */
+	struct fw_outbox *web_lines; /* what it logs; NULL likewise */
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed;            /* in a row */
@@ -77,6 +80,12 @@ bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
 /* Publishes answers to commands, and logs their lines, until `until` (boot ms). True when anything
  * was published. */
 bool fw_service_drain_control(struct fw_service *service, int64_t until);
+/* The admin server, when the options ask for it. These two on the I/O thread. */
+enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error *error);
+void fw_service_web_stop(struct fw_service *service);
+/* Logs what the admin server wants logged. */
+void fw_service_drain_web(struct fw_service *service);
+
 /* Ticks on a firmware message, where the broker sends no ticks. */
 void fw_service_check_ticks(struct fw_service *service);
 

@@ -113,7 +113,9 @@ static enum fw_status start_on_io_thread(void *context)
 	struct opening *opening = context;
 	enum fw_status status = fw_store_start(opening->service->store, opening->error);
 
-	return status == FW_OK ? start_control(opening->service, opening->error) : status;
+	if (status == FW_OK)
+		status = start_control(opening->service, opening->error);
+	return status == FW_OK ? fw_service_web_start(opening->service, opening->error) : status;
 }
 
 static enum fw_status stop_on_io_thread(void *context)
@@ -121,6 +123,7 @@ static enum fw_status stop_on_io_thread(void *context)
 	struct fw_service *service = context;
 
 	fw_control_stop(service->control);
+	fw_service_web_stop(service);
 	fw_download_stop(service->download);
 	fw_store_stop(service->store);
 	return FW_OK;
@@ -168,6 +171,7 @@ static void close_store(struct fw_service *service)
 		fw_io_thread_run(service->io_thread, stop_on_io_thread, service);
 		fw_service_drain_outbox(service, INT64_MAX);
 		fw_service_drain_control(service, INT64_MAX);
+		fw_service_drain_web(service);
 		if (service->store)
 			fw_spool_seal(fw_store_spool(service->store));
 		fw_io_thread_run(service->io_thread, close_on_io_thread, service);
@@ -219,5 +223,6 @@ void fw_service_close(struct fw_service *service)
 	fw_registration_free(service->registration);
 	fw_refusal_log_free(service->refusal_log);
 	fw_outbox_free(service->outbox);
+	fw_outbox_free(service->web_lines);
 	free(service);
 }

@@ -124,6 +124,7 @@ static int64_t do_tick(struct fw_service *service)
 	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store),
 		fw_spool_last(fw_store_spool(service->store)));
 	published = fw_service_drain_outbox(service, now + PUBLISH_BUDGET_MS);
+	fw_service_drain_web(service);
 	published |= drain_chunks(service, now + PUBLISH_BUDGET_MS);
 	published |= fw_service_drain_control(service, now + PUBLISH_BUDGET_MS);
 	if (now >= service->next_counters) {

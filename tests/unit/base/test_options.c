@@ -58,6 +58,30 @@ static void test_defaults(void **state)
 	assert_false(options.read_from_device);
 	assert_false(options.sync_full);
 	assert_int_equal(options.log_retention_days, 0);
+	assert_null(options.admin_listen);
+	assert_null(options.admin_password_file);
+	assert_null(options.admin_certfile);
+	assert_null(options.admin_keyfile);
+	assert_null(options.admin_hosts);
+	assert_false(options.admin_behind_proxy);
+	assert_int_equal(options.admin_upload_max_bytes, 1073741824);
+}
+
+static void test_admin(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("admin_listen", "[::1]:8081"), FW_OK);
+	assert_string_equal(options.admin_listen, "[::1]:8081");
+	assert_int_equal(parse("admin_listen", "unix:/run/mosquitto/firmware.sock"), FW_OK);
+	assert_string_equal(options.admin_listen, "unix:/run/mosquitto/firmware.sock");
+	assert_int_equal(parse("admin_hosts", "a.example, b.example:8443"), FW_OK);
+	assert_string_equal(options.admin_hosts[0], "a.example");
+	assert_string_equal(options.admin_hosts[1], "b.example:8443");
+	assert_null(options.admin_hosts[2]);
+	assert_int_equal(parse("admin_behind_proxy", "true"), FW_OK);
+	assert_true(options.admin_behind_proxy);
+	assert_int_equal(parse("admin_upload_max_bytes", "7"), FW_OK);
+	assert_int_equal(options.admin_upload_max_bytes, 7);
 }
 
 /* As Mosquitto leaves it: only a line end is cut off, and of a file from Windows not even that
@@ -81,6 +105,11 @@ static void test_what_nobody_sees_at_the_ends_is_cut_off(void **state)
 		{"read_source", "device"},
 		{"sync", "full"},
 		{"log_retention_days", "3"},
+		{"admin_listen", "unix:/run/a b"},
+		{"admin_password_file", "/x/pass words"},
+		{"admin_hosts", "a.example,b.example:8443"},
+		{"admin_behind_proxy", "true"},
+		{"admin_upload_max_bytes", "1000"},
 	};
 	char value[80];
 
@@ -204,6 +233,20 @@ static void test_bad_values(void **state)
 		{"device_rate_per_minute", "-1"},
 		{"device_rate_per_minute", "1000001"},
 		{"device_rate_per_minute", "20/s"},
+		{"admin_listen", ""},
+		{"admin_listen", "8081"},
+		{"admin_listen", "127.0.0.1"},
+		{"admin_listen", "127.0.0.1:0"},
+		{"admin_listen", "unix:"},
+		{"admin_listen", "unix:/"},
+		{"admin_listen", "unix:relative.sock"},
+		{"admin_password_file", ""},
+		{"admin_certfile", ""},
+		{"admin_keyfile", ""},
+		{"admin_hosts", "a,,b"},
+		{"admin_behind_proxy", "yes"},
+		{"admin_upload_max_bytes", "0"},
+		{"admin_upload_max_bytes", "1g"},
 	};
 
 	(void)state;
@@ -221,9 +264,11 @@ static void test_bad_values(void **state)
 
 static void test_an_unknown_option_names_those_there_are(void **state)
 {
-	static const char *const all[] = {"db_file", "files_dir", "identity", "operators", "admins",
-		"admin_viewers", "http_listen", "url_base", "url_ttl_seconds", "url_secret_file",
-		"chunk_max_bytes", "read_source", "sync", "log_retention_days"};
+	static const char *const all[] = {"db_file", "files_dir", "identity", "operators",
+		"http_listen", "url_base", "url_ttl_seconds", "url_secret_file", "chunk_max_bytes",
+		"read_source", "sync", "log_retention_days", "admins", "admin_viewers",
+		"admin_listen", "admin_password_file", "admin_certfile", "admin_keyfile",
+		"admin_hosts", "admin_behind_proxy", "admin_upload_max_bytes"};
 
 	(void)state;
 	assert_int_equal(parse("db-file", "x"), FW_INVALID);
@@ -304,6 +349,7 @@ static void test_a_folder_that_is_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_admin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_defaults, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_what_nobody_sees_at_the_ends_is_cut_off, set_up, tear_down),

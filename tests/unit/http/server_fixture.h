@@ -168,9 +168,9 @@ static inline bool has_places(unsigned count)
 {
 	unsigned taken;
 
-	pthread_mutex_lock(&http->lock);
-	taken = http->taken;
-	pthread_mutex_unlock(&http->lock);
+	pthread_mutex_lock(&http->slots.lock);
+	taken = http->slots.taken;
+	pthread_mutex_unlock(&http->slots.lock);
 	return taken == count;
 }
 

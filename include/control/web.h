@@ -1,0 +1,51 @@
+/* The admin server: the HTTP face of the control plane, on a port of its own, or on a unix socket.
+ * On libmicrohttpd, with a thread for each connection, all of them of the I/O thread's side: an
+ * admin's query may take seconds, and nothing of it is on the broker's thread. Started and stopped
+ * on the I/O thread (base/io_thread.h). */
+#ifndef FW_CONTROL_WEB_H
+#define FW_CONTROL_WEB_H
+
+#include "control/commands.h"
+
+struct fw_web;
+
+/* A file of the page, embedded. Static. */
+struct fw_web_asset {
+	const void *bytes;
+	size_t len;
+	const char *type;     /* Content-Type */
+	const char *encoding; /* Content-Encoding, such as gzip; NULL: none */
+	const char *etag;     /* with its quotes */
+};
+
+/* Borrowed for the life of the server. */
+struct fw_web_config {
+	const char *listen;                             /* address:port or unix:path */
+	const char *password_file, *certfile, *keyfile; /* NULL: none */
+	char **hosts, **admins, **viewers;              /* NULL-terminated; NULL: none */
+	bool behind_proxy;
+	int64_t upload_max; /* bytes */
+	const char *db_file, *files_dir;
+	unsigned timeout_seconds; /* in which a request comes in whole; 0: 30 */
+
+	/* All of these are called on the server's threads, several at a time, and may be NULL. */
+	void *context;
+	void (*log)(void *context, enum fw_log_level level, const char *line);
+	/* A command ended, as in struct fw_commands_config. */
+	void (*done)(void *context, const struct fw_asker *asker, const char *outcome);
+	/* The metrics, malloc'd, with *len and *type (a static Content-Type) for an Accept header
+	 * (NULL: absent). NULL when out of memory, or busy. */
+	char *(*metrics)(void *context, const char *accept, size_t *len, const char **type);
+	/* A file of the page by its path ("/" is one); NULL: there is none. */
+	const struct fw_web_asset *(*asset)(void *context, const char *path);
+};
+
+/* FW_OK with the server running; FW_INVALID with a message that says what to change; FW_NOMEM. The
+ * caller owns *out. */
+enum fw_status fw_web_start(
+	const struct fw_web_config *config, struct fw_web **out, struct fw_error *error);
+void fw_web_stop(struct fw_web *web); /* ends what is under way; NULL is fine */
+
+int fw_web_port(const struct fw_web *web); /* 0: a unix socket */
+
+#endif

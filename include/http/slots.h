@@ -1,0 +1,56 @@
+/* The places of a server that its clients share: so many in all, so many an address. Pure but for
+ * its lock; any thread.
+ *
+ * A slot is embedded in what a server keeps of a connection. It is in the list from
+ * fw_http_slots_take to fw_http_slots_leave, and the server holds its socket open in between, so
+ * whoever holds the lock may use the sockets of the list. */
+#ifndef FW_HTTP_SLOTS_H
+#define FW_HTTP_SLOTS_H
+
+#include <pthread.h>
+
+#include <sys/socket.h>
+
+#include "base/table.h"
+
+/* A client's network address: all of an IPv4 one, the half of an IPv6 one that a site is given. All
+ * zero: a unix socket. */
+struct fw_http_address {
+	char bytes[9];
+	bool loopback;
+};
+
+struct fw_http_slot {
+	struct fw_http_slot *next, *previous;
+	struct fw_http_address address;
+	int socket;
+	int64_t since; /* boot ms: when what it does now began. Guarded by the lock */
+};
+
+/* Embedded. The limits are set before the first client. */
+struct fw_http_slots {
+	pthread_mutex_t lock; /* guards what follows, and what in it changes */
+	struct fw_http_slot *first;
+	unsigned taken;
+	struct fw_table *addresses; /* to a count of places, as a pointer */
+	unsigned most, per_address;
+	unsigned loopback; /* instead of per_address for loopback addresses */
+};
+
+/* FW_OK: close it with fw_http_slots_close. FW_NOMEM: closing it is fine, too. */
+enum fw_status fw_http_slots_init(struct fw_http_slots *slots);
+void fw_http_slots_close(struct fw_http_slots *slots); /* all places must have been left */
+
+struct fw_http_address fw_http_address_of(const struct sockaddr *address);
+
+/* Is there a place for one more client from there? */
+bool fw_http_slots_admit(struct fw_http_slots *slots, const struct sockaddr *address);
+
+/* Takes a place for `slot`, whose address and socket are set. FW_OK, FW_NOMEM. */
+enum fw_status fw_http_slots_take(struct fw_http_slots *slots, struct fw_http_slot *slot);
+void fw_http_slots_leave(struct fw_http_slots *slots, struct fw_http_slot *slot);
+
+/* With the lock held: are most places taken? Then less is waited for. */
+bool fw_http_slots_crowded(const struct fw_http_slots *slots);
+
+#endif

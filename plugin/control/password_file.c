@@ -1,0 +1,357 @@
+/* Reads the file whole, into a table of its users. Each question looks at the file's stamp first:
+ * one that differs, or that is too young to tell one state from the next (files/folder.h), makes it
+ * read again. While it is no good nobody can log in. */
+#include "control/password_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "base/table.h"
+#include "base/text.h"
+#include "files/folder.h"
+
+#define HASH_BYTES 64u /* of SHA-512 */
+#define SALT_MOST 64u
+#define FILE_MOST (4u << 20)     /* bytes */
+#define ITERATIONS_MOST 10000000 /* some seconds of a processor */
+
+enum kind { KIND_UNKNOWN, KIND_SHA512 = 6, KIND_PBKDF2 = 7 };
+
+struct entry {
+	enum kind kind;
+	int iterations;
+	unsigned char salt[SALT_MOST], hash[HASH_BYTES];
+	size_t salt_len;
+	uint64_t mark;
+};
+
+struct fw_password_file {
+	char *path;
+	uint64_t seed;
+	pthread_mutex_t lock;   /* guards what follows */
+	struct fw_table *users; /* to struct entry */
+	struct fw_file_stamp stamp;
+	bool settled;          /* the stamp was old enough when it was taken */
+	bool good;             /* what was read last */
+	struct fw_error fault; /* why not; empty: it was told */
+};
+
+/* --- one line --- */
+
+/* At most `most` bytes of base64; 0: it is none. */
+static size_t decode(struct fw_slice text, unsigned char *out, size_t most)
+{
+	unsigned char whole[(SALT_MOST + HASH_BYTES) / 3 * 3 + 3];
+	int len;
+
+	if (text.len == 0 || text.len % 4 != 0 || text.len / 4 * 3 > sizeof(whole))
+		return 0;
+	len = EVP_DecodeBlock(whole, (const unsigned char *)text.at, (int)text.len);
+	for (size_t i = 1; len > 0 && i <= 2 && text.at[text.len - i] == '='; i++)
+		len--;
+	if (len <= 0 || (size_t)len > most)
+		return 0;
+	memcpy(out, whole, (size_t)len);
+	return (size_t)len;
+}
+
+/* The part up to the next dollar sign, which is taken off *rest. */
+static struct fw_slice next_part(struct fw_slice *rest)
+{
+	const char *end = rest->len ? memchr(rest->at, '$', rest->len) : NULL;
+	struct fw_slice part = {rest->at, end ? (size_t)(end - rest->at) : rest->len};
+
+	rest->at += part.len + (end != NULL);
+	rest->len -= part.len + (end != NULL);
+	return part;
+}
+
+static bool read_iterations(struct fw_slice text, int *out)
+{
+	long number = 0;
+
+	if (text.len == 0 || text.len > 8)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return false;
+		number = number * 10 + (text.at[i] - '0');
+	}
+	*out = (int)number;
+	return number >= 1 && number <= ITERATIONS_MOST;
+}
+
+/* What is of another kind, or no good, is kept as unknown: its user is told so. */
+static void read_hash(struct fw_slice text, struct entry *entry)
+{
+	struct fw_slice kind;
+
+	entry->kind = KIND_UNKNOWN;
+	if (text.len == 0 || text.at[0] != '$')
+		return;
+	text = (struct fw_slice){text.at + 1, text.len - 1};
+	kind = next_part(&text);
+	if (fw_slice_equal(kind, FW_SLICE("7"))) {
+		if (!read_iterations(next_part(&text), &entry->iterations))
+			return;
+	} else if (!fw_slice_equal(kind, FW_SLICE("6"))) {
+		return;
+	}
+	entry->salt_len = decode(next_part(&text), entry->salt, SALT_MOST);
+	if (entry->salt_len && decode(text, entry->hash, HASH_BYTES) == HASH_BYTES)
+		entry->kind = kind.at[0] == '7' ? KIND_PBKDF2 : KIND_SHA512;
+}
+
+static enum fw_status read_line(struct fw_table *users, uint64_t seed, struct fw_slice line)
+{
+	const char *colon = line.len ? memchr(line.at, ':', line.len) : NULL;
+	size_t len = colon ? (size_t)(colon - line.at) : 0;
+	struct entry *entry;
+	void *before = NULL;
+
+	if (!colon || len == 0 || len > FW_PASSWORD_USER_MAX || line.at[0] == '#')
+		return FW_OK;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return FW_NOMEM;
+	entry->mark = fw_hash(seed, line.at, line.len) | 1;
+	read_hash((struct fw_slice){colon + 1, line.len - len - 1}, entry);
+	if (fw_table_put(users, (struct fw_slice){line.at, len}, entry, &before) != FW_OK) {
+		free(entry);
+		return FW_NOMEM;
+	}
+	free(before);
+	return FW_OK;
+}
+
+static enum fw_status read_lines(
+	struct fw_table *users, uint64_t seed, const char *text, size_t len)
+{
+	enum fw_status status = FW_OK;
+
+	while (len && status == FW_OK) {
+		const char *end = memchr(text, '\n', len);
+		size_t line = end ? (size_t)(end - text) : len;
+
+		status = read_line(
+			users, seed, fw_text_trim((struct fw_slice){text, line}, FW_TEXT_UNSEEN));
+		text += line + (end != NULL);
+		len -= line + (end != NULL);
+	}
+	return status;
+}
+
+/* --- the file --- */
+
+static enum fw_status refuse(struct fw_error *error, const char *path, const char *reason)
+{
+	fw_error_set(error, "plugin_opt_admin_password_file: cannot use '%s': %s", path, reason);
+	return FW_FAILED;
+}
+
+static enum fw_status check_file(
+	const char *path, const struct stat *status, struct fw_error *error)
+{
+	if (!S_ISREG(status->st_mode))
+		return refuse(error, path, "it is no file");
+	if (status->st_mode & (S_IROTH | S_IWOTH)) {
+		fw_error_set(error,
+			"plugin_opt_admin_password_file: cannot use '%s': others may read or "
+			"write it: run 'chmod o= %s'",
+			path, path);
+		return FW_FAILED;
+	}
+	if (status->st_size > (off_t)FILE_MOST)
+		return refuse(error, path, "it is larger than 4 MiB");
+	return FW_OK;
+}
+
+/* The file's text, malloc'd, or NULL with a message. */
+static char *read_text(
+	const char *path, size_t *len, struct fw_file_stamp *stamp, struct fw_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+	char *text = NULL;
+	ssize_t got = -1;
+
+	if (fd < 0 || fstat(fd, &status) != 0) {
+		refuse(error, path, strerror(errno));
+	} else if (check_file(path, &status, error) == FW_OK) {
+		*stamp = fw_file_stamp_of(&status);
+		text = malloc((size_t)status.st_size + 1);
+		got = text ? read(fd, text, (size_t)status.st_size) : -1;
+		if (got < 0)
+			refuse(error, path, strerror(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+	if (got < 0) {
+		free(text);
+		return NULL;
+	}
+	*len = (size_t)got;
+	return text;
+}
+
+/* With the lock held. */
+static void read_again(struct fw_password_file *file, const struct fw_file_stamp *seen)
+{
+	size_t len = 0;
+	char *text;
+
+	file->fault.text[0] = '\0';
+	file->stamp = *seen;
+	fw_table_clear(file->users, free);
+	text = read_text(file->path, &len, &file->stamp, &file->fault);
+	file->settled = fw_file_settled(&file->stamp, fw_now_ms(), FW_FILE_SETTLE_MS);
+	file->good = text && read_lines(file->users, file->seed, text, len) == FW_OK;
+	if (text)
+		OPENSSL_cleanse(text, len);
+	free(text);
+	if (!file->good)
+		fw_error_set(&file->fault, "out of memory");
+}
+
+/* With the lock held: it is what the disk has. */
+static void refresh(struct fw_password_file *file)
+{
+	struct fw_file_stamp now = {0};
+	struct stat status;
+
+	if (stat(file->path, &status) == 0)
+		now = fw_file_stamp_of(&status);
+	if (!fw_file_stamp_equal(&now, &file->stamp) || (file->good && !file->settled))
+		read_again(file, &now);
+}
+
+enum fw_status fw_password_file_open(
+	const char *path, struct fw_password_file **out, struct fw_error *error)
+{
+	struct fw_password_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return FW_NOMEM;
+	pthread_mutex_init(&file->lock, NULL);
+	file->seed = fw_random();
+	file->path = strdup(path);
+	file->users = fw_table_new(0);
+	if (!file->path || !file->users) {
+		fw_password_file_close(file);
+		return FW_NOMEM;
+	}
+	read_again(file, &file->stamp);
+	if (!file->good) {
+		*error = file->fault;
+		fw_password_file_close(file);
+		return FW_INVALID;
+	}
+	*out = file;
+	return FW_OK;
+}
+
+void fw_password_file_close(struct fw_password_file *file)
+{
+	if (!file)
+		return;
+	fw_table_clear(file->users, free);
+	fw_table_free(file->users);
+	pthread_mutex_destroy(&file->lock);
+	free(file->path);
+	free(file);
+}
+
+/* --- questions --- */
+
+/* With the lock held. FW_OK, FW_NOT_FOUND, FW_FAILED. */
+static enum fw_status find(struct fw_password_file *file, struct fw_slice user, struct entry *out,
+	struct fw_error *error)
+{
+	const struct entry *entry;
+
+	refresh(file);
+	if (!file->good) {
+		if (file->fault.text[0])
+			*error = file->fault;
+		file->fault.text[0] = '\0';
+		return FW_FAILED;
+	}
+	entry = fw_table_get(file->users, user);
+	if (!entry)
+		return FW_NOT_FOUND;
+	*out = *entry;
+	return FW_OK;
+}
+
+static bool hash_password(
+	const struct entry *entry, struct fw_slice password, unsigned char out[HASH_BYTES])
+{
+	unsigned char salted[FW_PASSWORD_MAX + SALT_MOST];
+	unsigned len = 0;
+	bool done;
+
+	if (password.len > FW_PASSWORD_MAX)
+		return false;
+	if (entry->kind == KIND_PBKDF2)
+		return PKCS5_PBKDF2_HMAC(password.at, (int)password.len, entry->salt,
+			       (int)entry->salt_len, entry->iterations, EVP_sha512(), HASH_BYTES,
+			       out) == 1;
+	memcpy(salted, password.at, password.len);
+	memcpy(salted + password.len, entry->salt, entry->salt_len);
+	done = EVP_Digest(salted, password.len + entry->salt_len, out, &len, EVP_sha512(), NULL) ==
+		1;
+	OPENSSL_cleanse(salted, sizeof(salted));
+	return done;
+}
+
+/* Who asks about a name that is not there learns nothing from the time it takes: what
+ * mosquitto_passwd makes if nobody asks for more. */
+static const struct entry nobody = {.kind = KIND_PBKDF2, .iterations = 101, .salt_len = 12};
+
+enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_slice user,
+	struct fw_slice password, struct fw_error *error)
+{
+	struct entry entry = nobody;
+	unsigned char hash[HASH_BYTES];
+	enum fw_status found;
+	bool same;
+
+	pthread_mutex_lock(&file->lock);
+	found = find(file, user, &entry, error);
+	pthread_mutex_unlock(&file->lock);
+	if (found == FW_FAILED)
+		return found;
+	if (entry.kind == KIND_UNKNOWN) {
+		fw_error_set(error,
+			"plugin_opt_admin_password_file: the password of '%.*s' is of a kind that "
+			"is not known here: make it by 'mosquitto_passwd -H sha512-pbkdf2'",
+			(int)(user.len < 64 ? user.len : 64), user.at);
+		return FW_FAILED;
+	}
+	same = hash_password(&entry, password, hash) &&
+		CRYPTO_memcmp(hash, entry.hash, HASH_BYTES) == 0;
+	OPENSSL_cleanse(hash, sizeof(hash));
+	return same && found == FW_OK ? FW_OK : FW_INVALID;
+}
+
+uint64_t fw_password_file_mark(struct fw_password_file *file, struct fw_slice user)
+{
+	struct fw_error unsaid = {""};
+	struct entry entry = {.mark = 0};
+	bool told;
+
+	pthread_mutex_lock(&file->lock);
+	/* whoever logs in is told what is wrong */
+	told = find(file, user, &entry, &unsaid) == FW_FAILED && unsaid.text[0];
+	if (told)
+		file->fault = unsaid;
+	pthread_mutex_unlock(&file->lock);
+	return entry.mark;
+}

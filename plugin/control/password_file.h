@@ -1,0 +1,33 @@
+/* A password file as mosquitto_passwd makes it, of Mosquitto's two kinds of SHA-512:
+ *
+ *	name:$7$ITERATIONS$SALT$HASH	PBKDF2-HMAC-SHA512
+ *	name:$6$SALT$HASH		SHA-512 of the password and then the salt
+ *
+ * SALT and HASH are base64, of the hash 64 bytes. Read again when it changes. Any thread. */
+#ifndef FW_CONTROL_PASSWORD_FILE_H
+#define FW_CONTROL_PASSWORD_FILE_H
+
+#include "base/fw.h"
+
+#define FW_PASSWORD_USER_MAX 256u /* bytes of a user name */
+#define FW_PASSWORD_MAX 1024u     /* bytes of a password */
+
+struct fw_password_file;
+
+/* FW_OK: the caller owns *out. FW_INVALID with a message that says what to change: not to be read,
+ * or others may read it. FW_NOMEM. `path` is copied. */
+enum fw_status fw_password_file_open(
+	const char *path, struct fw_password_file **out, struct fw_error *error);
+void fw_password_file_close(struct fw_password_file *file); /* NULL is fine */
+
+/* Is it the user's password? FW_OK. FW_INVALID: no, or there is no such user, which takes as long.
+ * FW_FAILED: the file, or the user's line, is no good now; `error` has a message, once for each
+ * state of the file. */
+enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_slice user,
+	struct fw_slice password, struct fw_error *error);
+
+/* Tells one line of a user from any other: a login is over when it changes. 0: there is no such
+ * user, or the file is no good now. */
+uint64_t fw_password_file_mark(struct fw_password_file *file, struct fw_slice user);
+
+#endif

@@ -1,0 +1,40 @@
+/* A firmware file on its way into files_dir: a dot-file that grows, with its SHA-256 computed on
+ * the way, and takes its name when it is whole and on the disk. What breaks off leaves nothing;
+ * what a crash left is removed by fw_upload_sweep. One thread at a time for each object. */
+#ifndef FW_CONTROL_UPLOAD_H
+#define FW_CONTROL_UPLOAD_H
+
+#include "base/fw.h"
+#include "files/digest.h"
+
+struct fw_upload;
+
+enum fw_upload_status {
+	FW_UPLOAD_OK,
+	FW_UPLOAD_BAD_NAME, /* not plain: files/folder.h */
+	FW_UPLOAD_EXISTS,   /* there is a file of that name */
+	FW_UPLOAD_NO_SPACE, /* the disk has no room for it */
+	FW_UPLOAD_SHORT,    /* fewer or more bytes came than were told */
+	FW_UPLOAD_FAILED,   /* the system refuses, or out of memory */
+};
+
+/* Each leaves a sentence in `error` unless it is FW_UPLOAD_OK. */
+
+/* `size`: bytes that will come. Takes the room on the disk for them where the file system can. */
+enum fw_upload_status fw_upload_begin(const char *folder, const char *name, int64_t size,
+	struct fw_upload **out, struct fw_error *error);
+
+enum fw_upload_status fw_upload_write(
+	struct fw_upload *upload, const void *bytes, size_t len, struct fw_error *error);
+
+/* All has come: syncs it, and gives it its name, unless there is a file of that name now. */
+enum fw_upload_status fw_upload_finish(
+	struct fw_upload *upload, char sha256[FW_SHA256_TEXT], struct fw_error *error);
+
+/* Removes what is not finished. NULL is fine. */
+void fw_upload_free(struct fw_upload *upload);
+
+/* Removes what uploads of a process that is gone left in the folder. */
+void fw_upload_sweep(const char *folder);
+
+#endif

@@ -1,0 +1,325 @@
+/* A request's body, and what is done when all of it is in. A file is written as it comes;
+ * everything else is small and kept in memory. */
+#include "control/web_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/openapi.h"
+
+#define UPLOAD_SECONDS 60u /* in which an upload must bring UPLOAD_LEAST bytes */
+#define UPLOAD_LEAST 4096
+#define HEALTH_MS 1000 /* for so long what was seen of the catalog's health is told again */
+
+static struct fw_api_commands commands_of(struct fw_web_request *request)
+{
+	return (struct fw_api_commands){.context = &request->web->pool,
+		.run = fw_web_pool_run,
+		.request = fw_web_pool_request};
+}
+
+/* --- uploads --- */
+
+static unsigned status_of(enum fw_upload_status status)
+{
+	switch (status) {
+	case FW_UPLOAD_BAD_NAME:
+	case FW_UPLOAD_SHORT:
+		return 400;
+	case FW_UPLOAD_EXISTS:
+		return 409;
+	case FW_UPLOAD_NO_SPACE:
+		return 507;
+	default:
+		return 500;
+	}
+}
+
+static const char *file_of(const struct fw_web_request *request)
+{
+	return request->match.value[0];
+}
+
+/* Names the command that an upload is in the log. */
+static void note_upload(struct fw_web_request *request, const char *outcome)
+{
+	fw_web_pool_note(
+		&request->web->pool, &request->asker, "uploadFile", file_of(request), outcome);
+}
+
+static enum MHD_Result refuse_upload(
+	struct fw_web_request *request, enum fw_upload_status status, const struct fw_error *error)
+{
+	char outcome[sizeof(error->text) + 32];
+
+	snprintf(outcome, sizeof(outcome), "%s: %s", fw_api_code(status_of(status)), error->text);
+	note_upload(request, outcome);
+	fw_upload_free(request->upload);
+	request->upload = NULL;
+	return fw_web_refuse(request, status_of(status), NULL, error->text);
+}
+
+static enum MHD_Result begin_upload(struct fw_web_request *request, enum fw_guard_type type)
+{
+	const struct fw_web_config *config = &request->web->config;
+	struct fw_error error = {""};
+	enum fw_upload_status status;
+
+	if (request->asker.right != FW_RIGHT_ADMIN)
+		return fw_web_refuse(request, 403, NULL, "viewers change nothing");
+	if (type != FW_TYPE_BYTES)
+		return fw_web_refuse(
+			request, 415, NULL, "a file has Content-Type application/octet-stream");
+	if (!request->has_length)
+		return fw_web_refuse(request, 411, NULL, "an upload needs Content-Length");
+	if (request->length > config->upload_max)
+		return fw_web_refuse(request, 413, NULL,
+			"the file is larger than plugin_opt_admin_upload_max_bytes");
+	status = fw_upload_begin(
+		config->files_dir, file_of(request), request->length, &request->upload, &error);
+	if (status != FW_UPLOAD_OK)
+		return refuse_upload(request, status, &error);
+	fw_web_patience(request->web, request->connection, UPLOAD_SECONDS);
+	return MHD_YES;
+}
+
+static void take_upload(struct fw_web_request *request, const char *bytes, size_t len)
+{
+	struct fw_error error = {""};
+	enum fw_upload_status status = fw_upload_write(request->upload, bytes, len, &error);
+
+	if (status != FW_UPLOAD_OK) {
+		refuse_upload(request, status, &error);
+	} else if (request->received - request->renewed_at >= UPLOAD_LEAST) {
+		request->renewed_at = request->received;
+		fw_web_patience(request->web, request->connection, UPLOAD_SECONDS);
+	}
+}
+
+static enum MHD_Result end_upload(struct fw_web_request *request)
+{
+	struct fw_api_answer answer = {0};
+	struct fw_error error = {""};
+	char sha256[FW_SHA256_TEXT];
+	enum fw_upload_status status = fw_upload_finish(request->upload, sha256, &error);
+
+	if (status != FW_UPLOAD_OK)
+		return refuse_upload(request, status, &error);
+	fw_upload_free(request->upload);
+	request->upload = NULL;
+	note_upload(request, "ok");
+	fw_api_say(&answer, request->match.route->created,
+		json_pack("{s:s, s:I, s:s}", "file", file_of(request), "size",
+			(json_int_t)request->length, "sha256", sha256));
+	return fw_web_answer(request, &answer);
+}
+
+/* --- sessions --- */
+
+static json_t *who(const struct fw_web_request *request)
+{
+	const struct fw_session *session = &request->login.session;
+
+	return json_pack("{s:s, s:s, s:i}", "username", session->user, "role",
+		session->right == FW_RIGHT_ADMIN ? "admin" : "viewer", "idleSeconds",
+		(int)(FW_SESSION_IDLE_MS / 1000));
+}
+
+static enum MHD_Result begin_session(struct fw_web_request *request)
+{
+	struct fw_api_answer answer = {0};
+	char token[FW_SESSION_TOKEN];
+
+	if (!fw_login_begin(request->web->login, &request->login.session, token))
+		fw_api_refuse(&answer, 500, NULL, "the system has no random bytes to give");
+	else
+		fw_api_say(&answer, request->match.route->created, who(request));
+	if (answer.status >= 400)
+		return fw_web_answer(request, &answer);
+	fw_web_log(request->web, FW_LOG_NOTICE, "admin: '%s' logged in from %s",
+		request->login.session.user, request->connection->from);
+	return fw_web_answer_cookie(request, &answer, token);
+}
+
+static enum MHD_Result log_in(struct fw_web_request *request)
+{
+	struct fw_error error = {""};
+	const char *user = NULL, *password = NULL;
+	enum MHD_Result result = MHD_NO;
+	struct fw_slice from = {request->connection->slot.address.bytes,
+		sizeof(request->connection->slot.address.bytes)};
+	bool none;
+	json_t *body =
+		fw_api_parse((struct fw_slice){request->body, request->body_len}, &none, &error);
+
+	if (none)
+		fw_error_set(&error, "the body must be a JSON object");
+	if (!body || json_unpack(body, "{s:s, s:s!}", "username", &user, "password", &password)) {
+		json_decref(body);
+		return fw_web_refuse(request, 400, NULL,
+			body ? "the body must have username and password, and nothing else"
+			     : error.text);
+	}
+	fw_login_check(request->web->login, fw_slice_of(user), fw_slice_of(password), from,
+		&request->login);
+	json_decref(body);
+	return fw_web_is_known(request, &result) ? begin_session(request) : result;
+}
+
+static enum MHD_Result log_out(struct fw_web_request *request)
+{
+	struct fw_api_answer answer = {0};
+
+	fw_login_end(request->web->login, fw_web_header(request, MHD_HTTP_HEADER_COOKIE));
+	fw_api_say(&answer, 200, json_object());
+	return fw_web_answer_cookie(request, &answer, "");
+}
+
+/* --- what is no command --- */
+
+/* Asks the catalog, but no more often than once in HEALTH_MS, since anybody may ask. */
+static bool is_healthy(struct fw_web *web)
+{
+	static const struct fw_asker nobody = {.face = "http", .right = FW_RIGHT_VIEW};
+	int64_t now = fw_boot_ms();
+	json_t *command, *response;
+	bool healthy, known;
+
+	pthread_mutex_lock(&web->slots.lock);
+	known = web->health_at && now - web->health_at < HEALTH_MS;
+	healthy = web->healthy;
+	if (!known)
+		web->health_at = now;
+	pthread_mutex_unlock(&web->slots.lock);
+	if (known)
+		return healthy;
+	command = json_pack("{s:s}", "command", "getDetails");
+	response = command ? fw_web_pool_run(&web->pool, &nobody, command) : NULL;
+	healthy = json_object_get(response, "data") != NULL;
+	json_decref(command);
+	json_decref(response);
+	pthread_mutex_lock(&web->slots.lock);
+	web->healthy = healthy;
+	pthread_mutex_unlock(&web->slots.lock);
+	return healthy;
+}
+
+static enum MHD_Result answer_health(struct fw_web_request *request)
+{
+	struct fw_api_answer answer = {0};
+
+	if (is_healthy(request->web))
+		fw_api_say(&answer, 200, json_pack("{s:s}", "status", "ok"));
+	else
+		fw_api_refuse(&answer, 503, NULL, "the catalog cannot be read now");
+	return fw_web_answer(request, &answer);
+}
+
+static enum MHD_Result answer_metrics(struct fw_web_request *request)
+{
+	const struct fw_web_config *config = &request->web->config;
+	const char *type = "text/plain";
+	size_t len = 0;
+	char *text;
+
+	if (!config->metrics)
+		return fw_web_refuse(request, 404, NULL, "there are no metrics");
+	text = config->metrics(
+		config->context, fw_web_header(request, MHD_HTTP_HEADER_ACCEPT), &len, &type);
+	return text ? fw_web_answer_bytes(request, text, len, type)
+		    : fw_web_refuse(request, 503, NULL, "the metrics cannot be read now");
+}
+
+static enum MHD_Result answer_object(struct fw_web_request *request, json_t *object)
+{
+	struct fw_api_answer answer = {0};
+
+	fw_api_say(&answer, 200, object);
+	fw_api_tag(&answer, fw_web_header(request, MHD_HTTP_HEADER_IF_MATCH),
+		fw_web_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH));
+	return fw_web_answer(request, &answer);
+}
+
+/* --- any --- */
+
+enum MHD_Result fw_web_body_begin(struct fw_web_request *request)
+{
+	const struct fw_route *route = request->match.route;
+	enum fw_guard_type type =
+		fw_guard_type(fw_web_header(request, MHD_HTTP_HEADER_CONTENT_TYPE));
+
+	if (route->kind == FW_ROUTE_UPLOAD)
+		return begin_upload(request, type);
+	if (fw_route_takes_body(route) && type != FW_TYPE_JSON)
+		return fw_web_refuse(
+			request, 415, NULL, "the body has Content-Type application/json");
+	if (request->length > (int64_t)FW_COMMANDS_BYTES_MAX)
+		return fw_web_refuse(request, 413, NULL, "the body is larger than 1 MiB");
+	return MHD_YES;
+}
+
+void fw_web_body_take(struct fw_web_request *request, const char *bytes, size_t len)
+{
+	size_t room = request->body_room;
+	char *larger;
+
+	if (request->upload) {
+		take_upload(request, bytes, len);
+		return;
+	}
+	if (len > FW_COMMANDS_BYTES_MAX - request->body_len) {
+		fw_web_refuse(request, 413, NULL, "the body is larger than 1 MiB");
+		return;
+	}
+	while (room < request->body_len + len)
+		room = room ? room * 2 : 4096;
+	larger = room == request->body_room ? request->body : realloc(request->body, room);
+	if (!larger) {
+		fw_web_refuse(request, 503, NULL, "out of memory");
+		return;
+	}
+	request->body = larger;
+	request->body_room = room;
+	memcpy(request->body + request->body_len, bytes, len);
+	request->body_len += len;
+}
+
+static enum MHD_Result run_command(struct fw_web_request *request)
+{
+	struct fw_api_commands commands = commands_of(request);
+	struct fw_api_answer answer;
+	struct fw_api_request asked = {.match = &request->match,
+		.query = request->query,
+		.body = {request->body, request->body_len},
+		.asker = &request->asker,
+		.if_match = fw_web_header(request, MHD_HTTP_HEADER_IF_MATCH),
+		.if_none_match = fw_web_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH)};
+
+	fw_api_answer(&commands, &asked, &answer);
+	return fw_web_answer(request, &answer);
+}
+
+enum MHD_Result fw_web_body_end(struct fw_web_request *request)
+{
+	/* the client has done its part; what follows takes as long as it takes */
+	fw_web_patience(request->web, request->connection, 0);
+	switch (request->match.route->kind) {
+	case FW_ROUTE_UPLOAD:
+		return end_upload(request);
+	case FW_ROUTE_LOGIN:
+		return log_in(request);
+	case FW_ROUTE_SESSION:
+		return answer_object(request, who(request));
+	case FW_ROUTE_LOGOUT:
+		return log_out(request);
+	case FW_ROUTE_HEALTH:
+		return answer_health(request);
+	case FW_ROUTE_METRICS:
+		return answer_metrics(request);
+	case FW_ROUTE_OPENAPI:
+		return answer_object(request, fw_openapi_new());
+	default:
+		return run_command(request);
+	}
+}

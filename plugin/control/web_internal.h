@@ -1,0 +1,158 @@
+/* What the parts of the admin server share: web.c starts and stops it, web_connection.c keeps
+ * its connections in bounds, web_request.c takes requests and decides who may ask, web_body.c
+ * takes their bodies and carries them out, web_answer.c writes answers, web_pool.c lends the
+ * objects that carry out commands. */
+#ifndef FW_CONTROL_WEB_INTERNAL_H
+#define FW_CONTROL_WEB_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "control/web.h"
+#include "control/api.h"
+#include "control/guard.h"
+#include "control/login.h"
+#include "control/upload.h"
+#include "http/listen.h"
+#include "http/slots.h"
+
+#define FW_WEB_CONNECTIONS 32u
+#define FW_WEB_PER_ADDRESS 8u
+#define FW_WEB_COMMANDS 4u /* that are carried out at once */
+#define FW_WEB_FROM 64u    /* bytes of an address as text */
+
+/* Lends objects that carry out commands, one thread at a time each. */
+struct fw_web_pool {
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t given_back;
+	struct fw_commands *all[FW_WEB_COMMANDS]; /* never changes while the server runs */
+	struct fw_commands *idle[FW_WEB_COMMANDS];
+	unsigned count; /* of them */
+};
+
+struct fw_web {
+	struct fw_web_config config;
+	struct fw_guard guard;
+	bool is_unix;
+	char *certificate, *key; /* PEM, for the life of the daemons; NULL: none */
+	struct MHD_Daemon *daemons[FW_LISTEN_MOST];
+	unsigned listening;
+	struct fw_http_slots slots; /* each in a struct fw_web_connection */
+	struct fw_login *login;
+	struct fw_web_pool pool;
+	pthread_t keeper; /* ends connections that take too long */
+	bool has_keeper;
+	pthread_cond_t changed; /* with the lock of the slots: a first connection, or the end */
+	bool stopping;
+	int64_t health_at; /* boot ms of the last look, with the lock of the slots; 0: none */
+	bool healthy;
+};
+
+/* A place that a client holds. */
+struct fw_web_connection {
+	struct fw_http_slot slot;
+	int patience_ms; /* from slot.since; 0: without end. Guarded by the lock of the slots */
+	char from[FW_WEB_FROM];  /* the client's address, or its user id */
+	char local[FW_WEB_FROM]; /* what it connected to; empty: a unix socket */
+};
+
+/* From its first line to its end. */
+struct fw_web_request {
+	struct fw_web *web;
+	struct MHD_Connection *mhd;
+	struct fw_web_connection *connection;
+	char *path, *query; /* one allocation; query NULL: none */
+	bool begun, whole;  /* its head is in; all of it is */
+	struct fw_route_match match;
+	struct fw_login_result login;
+	struct fw_asker asker; /* its texts are of login and connection */
+	bool has_length;
+	int64_t length; /* of the body, as told */
+	char *body;
+	size_t body_len, body_room;
+	struct fw_upload *upload;
+	int64_t received, renewed_at; /* bytes; of an upload those when its time began anew */
+	struct fw_api_answer refusal; /* status 0: none. What is left of the body is not wanted */
+	unsigned sent;                /* the status that was answered */
+};
+
+/* --- web_connection.c --- */
+
+enum MHD_Result fw_web_admit(void *context, const struct sockaddr *address, socklen_t len);
+void fw_web_on_connection(void *context, struct MHD_Connection *mhd, void **connection,
+	enum MHD_ConnectionNotificationCode code);
+struct fw_web_connection *fw_web_connection_of(struct MHD_Connection *mhd);
+
+/* So long may what begins now take; 0: without end. */
+void fw_web_patience(struct fw_web *web, struct fw_web_connection *connection, unsigned seconds);
+
+/* The thread that ends what takes too long. */
+void *fw_web_keep(void *web);
+
+/* --- web_request.c, callbacks of the library --- */
+
+void *fw_web_on_uri(void *context, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result fw_web_on_request(void *context, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **closure);
+void fw_web_on_completed(void *context, struct MHD_Connection *mhd, void **closure,
+	enum MHD_RequestTerminationCode code);
+
+/* The value of a header; NULL: absent. */
+const char *fw_web_header(const struct fw_web_request *request, const char *name);
+
+/* Does request->login say who it is? Else answers, with *result, and logs a failure. */
+bool fw_web_is_known(struct fw_web_request *request, enum MHD_Result *result);
+
+/* --- web_body.c --- */
+
+/* The head is in, and whoever asks may: MHD_YES without an answer, or answers. */
+enum MHD_Result fw_web_body_begin(struct fw_web_request *request);
+void fw_web_body_take(struct fw_web_request *request, const char *bytes, size_t len);
+enum MHD_Result fw_web_body_end(struct fw_web_request *request); /* carries it out, answers */
+
+/* --- web_answer.c --- */
+
+/* Takes over the answer's text. */
+enum MHD_Result fw_web_answer(struct fw_web_request *request, struct fw_api_answer *answer);
+
+/* {"code","message"}: at once, or, when a body is on its way that is worth to be read to its end,
+ * then. `code` NULL: that of the status. */
+enum MHD_Result fw_web_refuse(
+	struct fw_web_request *request, unsigned status, const char *code, const char *message);
+
+/* With a cookie, which ends the session when `token` is empty. Takes over the answer's text. */
+enum MHD_Result fw_web_answer_cookie(
+	struct fw_web_request *request, struct fw_api_answer *answer, const char *token);
+
+/* Malloc'd bytes of a type, which it takes over; and a file of the page. */
+enum MHD_Result fw_web_answer_bytes(
+	struct fw_web_request *request, char *bytes, size_t len, const char *type);
+enum MHD_Result fw_web_answer_asset(
+	struct fw_web_request *request, const struct fw_web_asset *asset);
+
+/* --- web_pool.c --- */
+
+void fw_web_pool_init(struct fw_web_pool *pool); /* before all others */
+enum fw_status fw_web_pool_open(
+	struct fw_web_pool *pool, const struct fw_commands_config *config, struct fw_error *error);
+void fw_web_pool_close(struct fw_web_pool *pool); /* also if it did not open */
+
+/* fw_commands_run and fw_commands_request by an object of the pool; "busy" when none comes free in
+ * time. A new reference. `context`: the pool. */
+json_t *fw_web_pool_run(void *context, const struct fw_asker *asker, const json_t *command);
+json_t *fw_web_pool_request(void *context, const struct fw_asker *asker, struct fw_slice body);
+
+/* fw_commands_note by an object of the pool. */
+void fw_web_pool_note(struct fw_web_pool *pool, const struct fw_asker *asker, const char *name,
+	const char *subject, const char *outcome);
+
+/* Ends the commands under way, and each later one. */
+void fw_web_pool_stop(struct fw_web_pool *pool);
+
+/* --- web.c --- */
+
+/* A line of the log; `format` as printf's. */
+void fw_web_log(const struct fw_web *web, enum fw_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# A broker with the admin server, and people who log in: ann may change things, old too (by a password file's older kind), vic may
+# look, and dev is a device.
+
+load ../files_helper
+
+JSON='Content-Type: application/json'
+BYTES='Content-Type: application/octet-stream'
+# shellcheck disable=SC2034 # for the tests
+ETAG_OF_NOTHING='"0123456789abcdef0123456789abcdef"'
+
+make_passwords() {
+	touch "$1"
+	chmod 600 "$1"
+	mosquitto_passwd -b "$1" ann 'se:cret'
+	mosquitto_passwd -H sha512 -b "$1" old sechs
+	mosquitto_passwd -b "$1" vic look
+	mosquitto_passwd -b "$1" dev ice
+}
+
+# LINE...: a broker with the admin server and these options, and the usual catalog; $API is its address.
+start_admin() {
+	PORT=$(free_port)
+	ADMIN=http://127.0.0.1:$PORT
+	API=$ADMIN/api/v1
+	# shellcheck disable=SC2034 # for the tests
+	FILES=$BATS_TEST_TMPDIR/firmware
+	PASSWORDS=$BATS_TEST_TMPDIR/passwords
+	make_passwords "$PASSWORDS"
+	start_broker 'plugin_opt_admins ann,old' 'plugin_opt_admin_viewers vic' "plugin_opt_admin_password_file $PASSWORDS" \
+		"plugin_opt_admin_listen 127.0.0.1:$PORT" "$@"
+	catalog
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# PATH [OPTION of curl...]: as ann; prints the status, the body is in the file body, and the head in the file head.
+as_ann() { status_of -m 20 -D head -u 'ann:se:cret' "${@:2}" "$API$1"; }
+
+# METHOD PATH [JSON]: as ann, a write with this body. Prints the status.
+send() { as_ann "$2" -X "$1" -H "$JSON" -d "${3:-}"; }
+
+# PATH FILTER: the answer to a GET as ann must fulfil the jq filter.
+shows() {
+	assert_equal "$(as_ann "$1")" 200
+	assert_json "$(<body)" "$2"
+}
+
+header() { sed -n "s/^$1: \(.*\)\r$/\1/Ip" head; } # NAME: of the last answer
+
+# STATUS CODE: the last answer was this error, told as one.
+is_error() { assert_json "$(<body)" ".code == \"$1\" and (.message | length > 5)"; }
+
+upload() { as_ann "/files/$2" -H "$BYTES" -T "$1" "${@:3}"; } # FILE NAME [OPTION of curl...]
