@@ -26,6 +26,7 @@ struct fw_options {
 	enum fw_identity identity;
 	char **operators;     /* NULL-terminated list of user names; NULL for none */
 	char *http_listen;    /* NULL: off */
+	char *metrics_listen; /* NULL: off */
 	char *url_base;       /* NULL: none can be made */
 	long url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;

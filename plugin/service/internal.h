@@ -8,7 +8,9 @@
 #include "base/text.h"
 #include "catalog/pull_reader.h"
 #include "catalog/vfs.h"
+#include "control/metrics.h"
 #include "download/download.h"
+#include "http/scrape.h"
 #include "protocol/topic.h"
 #include "protocol/uplink.h"
 #include "service/device_rate.h"
@@ -41,6 +43,8 @@ struct fw_service {
 	struct fw_takeovers *takeovers;
 	struct fw_refusal_log *refusal_log;
 	struct fw_download *download;
+	struct fw_metrics *metrics;
+	struct fw_scrape *scrape; /* NULL: metrics_listen is off */
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed;            /* in a row */
@@ -51,9 +55,10 @@ struct fw_service {
 	bool retain_told; /* the log says that firmware topics are never retained */
 	/* the log says that uplinks cannot be kept, and not yet that it is over */
 	bool unsaved_told;
-	uint64_t unsaved;                /* how many since then */
-	int64_t unsaved_at;              /* boot ms of the last one */
-	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
+	uint64_t unsaved;   /* how many since then */
+	int64_t unsaved_at; /* boot ms of the last one */
+	/* the value last published + 1, 0: never */
+	uint64_t published[FW_COUNTERS_PUBLISHED];
 	unsigned char record[FW_UPLINK_MAX];
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
