@@ -241,18 +241,27 @@ static void test_the_20_largest_versions_and_the_others(void **state)
 	assert_int_equal(count_of(P "devices_by_version{"), 21);
 }
 
-/* The number of devices is counted anew at once while that is cheap, that of versions is not. */
+/* A count that takes long on a busy machine is not repeated at once. */
+static void render_until(const char *line)
+{
+	for (int i = 0; i < 500; i++) {
+		render(false);
+		if (has_line(line))
+			return;
+		usleep(20000);
+	}
+	assert_line(line);
+}
+
+/* The number of devices is counted anew soon while that is cheap, that of versions is not. */
 static void test_versions_are_recounted_each_minute_at_most(void **state)
 {
 	(void)state;
 	render(false);
 	exec("INSERT INTO device (product_id, device_id, version) VALUES ('lamp', 'd1', '1.0')");
-	render(false);
-	assert_line(P "devices_by_version{product=\"lamp\",version=\"1.0\"} 1");
+	render_until(P "devices_by_version{product=\"lamp\",version=\"1.0\"} 1");
 	exec("INSERT INTO device (product_id, device_id, version) VALUES ('lamp', 'd2', '1.0')");
-	usleep(300000);
-	render(false);
-	assert_line(P "devices{product=\"lamp\"} 2");
+	render_until(P "devices{product=\"lamp\"} 2");
 	assert_line(P "devices_by_version{product=\"lamp\",version=\"1.0\"} 1");
 }
 
