@@ -74,7 +74,7 @@ static uint64_t value_of(const struct fw_metrics *metrics, unsigned counter)
 static void put_info(struct fw_metrics_text *text)
 {
 	fw_metrics_family(text, "info", FW_METRICS_INFO, "The version of the plugin.");
-	fw_metrics_sample(text, 1, "version", FW_VERSION_TEXT, NULL);
+	fw_metrics_sample(text, 1, "version", FW_VERSION_TEXT, FW_LABELS_END);
 }
 
 static void put_pulls(const struct fw_metrics *metrics, struct fw_metrics_text *text)
@@ -94,8 +94,8 @@ static void put_pulls(const struct fw_metrics *metrics, struct fw_metrics_text *
 	fw_metrics_family(text, "pulls", FW_METRICS_COUNTER,
 		"Requests for firmware, by the code of the answer; ok: firmware was offered.");
 	for (size_t i = 0; i < sizeof(pulls) / sizeof(pulls[0]); i++)
-		fw_metrics_sample(
-			text, value_of(metrics, pulls[i].counter), "code", pulls[i].code, NULL);
+		fw_metrics_sample(text, value_of(metrics, pulls[i].counter), "code", pulls[i].code,
+			FW_LABELS_END);
 }
 
 static void put_messages(const struct fw_metrics *metrics, struct fw_metrics_text *text)
@@ -116,7 +116,7 @@ static void put_messages(const struct fw_metrics *metrics, struct fw_metrics_tex
 
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
 		fw_metrics_family(text, messages[i].name, FW_METRICS_COUNTER, messages[i].help);
-		fw_metrics_sample(text, value_of(metrics, messages[i].counter), NULL);
+		fw_metrics_sample(text, value_of(metrics, messages[i].counter), FW_LABELS_END);
 	}
 }
 
@@ -139,8 +139,10 @@ static void put_downloads(const struct fw_metrics *metrics, struct fw_metrics_te
 
 	for (size_t i = 0; i < sizeof(downloads) / sizeof(downloads[0]); i++) {
 		fw_metrics_family(text, downloads[i].name, FW_METRICS_COUNTER, downloads[i].help);
-		fw_metrics_sample(text, value_of(metrics, downloads[i].http), "via", "http", NULL);
-		fw_metrics_sample(text, value_of(metrics, downloads[i].mqtt), "via", "mqtt", NULL);
+		fw_metrics_sample(
+			text, value_of(metrics, downloads[i].http), "via", "http", FW_LABELS_END);
+		fw_metrics_sample(
+			text, value_of(metrics, downloads[i].mqtt), "via", "mqtt", FW_LABELS_END);
 	}
 }
 
@@ -151,7 +153,7 @@ static void put_spool(const struct fw_metrics *metrics, struct fw_metrics_text *
 	fw_metrics_sample(text,
 		metrics->spool ? fw_spool_bytes(metrics->spool)
 			       : value_of(metrics, FW_COUNT_SPOOL_BYTES),
-		NULL);
+		FW_LABELS_END);
 	fw_metrics_family(text, "spool_oldest_timestamp_seconds", FW_METRICS_GAUGE,
 		"When the oldest message came that is not yet in the catalog; 0: there is none.");
 	fw_metrics_seconds(text, "", (int64_t)value_of(metrics, FW_COUNT_SPOOL_OLDEST));
@@ -165,7 +167,7 @@ static void put_size(struct fw_metrics_text *text, const char *path, const char 
 	if (stat(path, &status) != 0 && !always)
 		return;
 	fw_metrics_family(text, name, FW_METRICS_GAUGE, help);
-	fw_metrics_sample(text, (uint64_t)status.st_size, NULL);
+	fw_metrics_sample(text, (uint64_t)status.st_size, FW_LABELS_END);
 }
 
 static void put_finished(const struct fw_metrics *metrics, struct fw_metrics_text *text)
@@ -173,13 +175,13 @@ static void put_finished(const struct fw_metrics *metrics, struct fw_metrics_tex
 	fw_metrics_family(text, "task_devices_finished", FW_METRICS_COUNTER,
 		"Devices whose row of a task ended, by its state and the kind of the failure.");
 	fw_metrics_sample(text, value_of(metrics, FW_COUNT_ENDED_SUCCESS), "result", "success",
-		"failure", "", NULL);
+		"failure", "", FW_LABELS_END);
 	for (unsigned i = FW_FAILURE_NONE + 1; i < FW_FAILURES; i++)
 		fw_metrics_sample(text, value_of(metrics, FW_COUNT_ENDED_FAILED + i), "result",
 			"failed", "failure", fw_state_machine_failure_name((enum fw_failure)i),
-			NULL);
+			FW_LABELS_END);
 	fw_metrics_sample(text, value_of(metrics, FW_COUNT_ENDED_CANCELED), "result", "canceled",
-		"failure", "", NULL);
+		"failure", "", FW_LABELS_END);
 }
 
 /* The count is the sum of the buckets as they were read: an upgrade that ends meanwhile is in both,
@@ -207,7 +209,7 @@ static void put_requests(const struct fw_metrics *metrics, struct fw_metrics_tex
 			fw_metrics_sample(text,
 				value_of(metrics, FW_COUNT_REQUESTS + face * FW_COUNT_OUTCOMES + i),
 				"face", fw_counter_face(face), "outcome", fw_counter_outcome(i),
-				NULL);
+				FW_LABELS_END);
 	}
 }
 
@@ -235,9 +237,9 @@ static void put_firmware(struct fw_metrics *metrics, struct fw_metrics_text *tex
 	if (fw_metrics_reader_firmware(metrics->reader, counts) != FW_OK)
 		return;
 	fw_metrics_family(text, "firmware", FW_METRICS_GAUGE, "Firmware, by its state.");
-	fw_metrics_sample(text, counts[FW_METRICS_PENDING], "state", "pending", NULL);
-	fw_metrics_sample(text, counts[FW_METRICS_READY], "state", "ready", NULL);
-	fw_metrics_sample(text, counts[FW_METRICS_REJECTED], "state", "rejected", NULL);
+	fw_metrics_sample(text, counts[FW_METRICS_PENDING], "state", "pending", FW_LABELS_END);
+	fw_metrics_sample(text, counts[FW_METRICS_READY], "state", "ready", FW_LABELS_END);
+	fw_metrics_sample(text, counts[FW_METRICS_REJECTED], "state", "rejected", FW_LABELS_END);
 }
 
 static void put_tasks(struct fw_metrics *metrics, struct fw_metrics_text *text)
@@ -253,23 +255,25 @@ static void put_tasks(struct fw_metrics *metrics, struct fw_metrics_text *text)
 		for (unsigned state = 0; state < FW_UPGRADE_STATES; state++)
 			fw_metrics_sample(text, tasks[i].rows[state], "task", tasks[i].task_id,
 				"product", tasks[i].product_id, "state",
-				fw_state_machine_state_name((enum fw_upgrade_state)state), NULL);
+				fw_state_machine_state_name((enum fw_upgrade_state)state),
+				FW_LABELS_END);
 	}
 	fw_metrics_family(
 		text, "task_paused", FW_METRICS_GAUGE, "1 for an open task that is paused.");
 	for (size_t i = 0; i < count; i++)
 		fw_metrics_sample(text, tasks[i].paused, "task", tasks[i].task_id, "product",
-			tasks[i].product_id, NULL);
+			tasks[i].product_id, FW_LABELS_END);
 }
 
 static void put_versions(struct fw_metrics_text *text, const struct fw_metrics_product *product)
 {
 	for (size_t i = 0; i < product->version_count; i++)
 		fw_metrics_sample(text, product->versions[i].devices, "product",
-			product->product_id, "version", product->versions[i].version, NULL);
+			product->product_id, "version", product->versions[i].version,
+			FW_LABELS_END);
 	if (product->other)
 		fw_metrics_sample(text, product->other, "product", product->product_id, "version",
-			"other", NULL);
+			"other", FW_LABELS_END);
 }
 
 static void put_devices(struct fw_metrics *metrics, struct fw_metrics_text *text)
@@ -281,13 +285,13 @@ static void put_devices(struct fw_metrics *metrics, struct fw_metrics_text *text
 		return;
 	fw_metrics_family(text, "devices", FW_METRICS_GAUGE, "Devices of a product.");
 	for (size_t i = 0; i < count; i++)
-		fw_metrics_sample(
-			text, products[i].devices, "product", products[i].product_id, NULL);
+		fw_metrics_sample(text, products[i].devices, "product", products[i].product_id,
+			FW_LABELS_END);
 	fw_metrics_family(
 		text, "devices_online", FW_METRICS_GAUGE, "Of these, those that are online.");
 	for (size_t i = 0; i < count; i++)
 		fw_metrics_sample(
-			text, products[i].online, "product", products[i].product_id, NULL);
+			text, products[i].online, "product", products[i].product_id, FW_LABELS_END);
 	fw_metrics_family(text, "devices_by_version", FW_METRICS_GAUGE,
 		"Devices of a product by version: the 20 largest and other; empty: not known.");
 	for (size_t i = 0; i < count; i++)

@@ -28,8 +28,10 @@ struct fw_metrics_text {
 void fw_metrics_family(struct fw_metrics_text *text, const char *name, enum fw_metrics_type type,
 	const char *help);
 
-/* A sample with these labels: names and values by turns, behind them NULL. Values are terminated;
- * bytes that are no UTF-8 are written as \xHH. */
+#define FW_LABELS_END ((const char *)NULL)
+
+/* A sample with these labels: names and values by turns, behind them FW_LABELS_END. Values are
+ * terminated; bytes that are no UTF-8 are written as \xHH. */
 void fw_metrics_sample(struct fw_metrics_text *text, uint64_t value, ...) __attribute__((sentinel));
 
 /* A gauge of seconds, or the sum of a histogram, which is given in milliseconds. `suffix`: behind

@@ -175,7 +175,7 @@ static void test_label_values_are_escaped(void **state)
 	(void)state;
 	out.out = open_memstream(&written, &len);
 	fw_metrics_family(&out, "x", FW_METRICS_GAUGE, "Help.");
-	fw_metrics_sample(&out, 1, "a", "q\" b\\ n\n \xc3\xa4 \xff\xc3", "b", "", NULL);
+	fw_metrics_sample(&out, 1, "a", "q\" b\\ n\n \xc3\xa4 \xff\xc3", "b", "", FW_LABELS_END);
 	fclose(out.out);
 	assert_non_null(
 		strstr(written, P "x{a=\"q\\\" b\\\\ n\\n \xc3\xa4 \\\\xff\\\\xc3\",b=\"\"} 1\n"));
