@@ -1,10 +1,16 @@
-/* The counters published under $SYS/broker/firmware/. Any thread: each is one relaxed atomic. */
+/* What is counted since the start: published under $SYS/broker/firmware/, and told by the metrics.
+ * Any thread: each is one relaxed atomic. */
 #ifndef FW_BASE_COUNTER_H
 #define FW_BASE_COUNTER_H
 
 #include <stdatomic.h>
 
 #include "base/fw.h"
+
+#define FW_COUNT_FAILURES 9u   /* kinds of failure: upgrade/state_machine.h */
+#define FW_COUNT_DURATIONS 14u /* spans that upgrades are counted by; the last one has no end */
+#define FW_COUNT_FACES 2u
+#define FW_COUNT_OUTCOMES 8u
 
 enum fw_counter {
 	FW_COUNT_PULLS_ANSWERED,
@@ -32,7 +38,23 @@ enum fw_counter {
 	FW_COUNT_CHUNKS_BYTES,
 	FW_COUNT_CHUNKS_REFUSED, /* answered on chunk/error */
 	FW_COUNT_SPOOL_BYTES,    /* a gauge */
-	FW_COUNTERS
+	FW_COUNTERS_PUBLISHED,
+
+	/* what only the metrics tell */
+	FW_COUNT_CHUNKS_BEGUN = FW_COUNTERS_PUBLISHED, /* chunks from the beginning of a file */
+	FW_COUNT_CHUNKS_FINISHED,                      /* chunks that reach its end */
+	/* Unix ms when the oldest uplink came that the catalog does not have; 0: there is none. A
+	 * gauge */
+	FW_COUNT_SPOOL_OLDEST,
+	FW_COUNT_ENDED_SUCCESS, /* rows of tasks */
+	FW_COUNT_ENDED_CANCELED,
+	FW_COUNT_ENDED_FAILED, /* by the kind of the failure */
+	FW_COUNT_TOOK = FW_COUNT_ENDED_FAILED + FW_COUNT_FAILURES,
+	/* upgrades, by how long they took: fw_counter_took */
+	FW_COUNT_TOOK_MS = FW_COUNT_TOOK + FW_COUNT_DURATIONS, /* all of them together */
+	/* requests for commands, by face and outcome: fw_count_request */
+	FW_COUNT_REQUESTS,
+	FW_COUNTERS = FW_COUNT_REQUESTS + FW_COUNT_FACES * FW_COUNT_OUTCOMES
 };
 
 struct fw_counters {
@@ -62,7 +84,19 @@ static inline uint64_t fw_count_get(const struct fw_counters *counters, enum fw_
 	return atomic_load_explicit(&counters->value[counter], memory_order_relaxed);
 }
 
-/* The topic after "$SYS/broker/firmware/", such as "pulls/answered". Static. */
+/* The topic after "$SYS/broker/firmware/", such as "pulls/answered", of one below
+ * FW_COUNTERS_PUBLISHED. Static. */
 const char *fw_counter_topic(enum fw_counter counter);
+
+/* The seconds up to which an upgrade is counted by FW_COUNT_TOOK + `index`; 0: it has no end. */
+unsigned fw_counter_took(size_t index);
+
+/* Counts a request for a command. `face`: "control" or "http"; `outcome`: "ok" or the code of the
+ * error. What is neither counts as the face "http", as the outcome "failed". */
+void fw_count_request(struct fw_counters *counters, const char *face, const char *outcome);
+
+/* Names of FW_COUNT_REQUESTS + `face` * FW_COUNT_OUTCOMES + `outcome`. Static. */
+const char *fw_counter_face(size_t face);
+const char *fw_counter_outcome(size_t outcome);
 
 #endif

@@ -27,6 +27,7 @@ struct fw_options {
 	/* NULL-terminated lists of user names; NULL for none */
 	char **operators, **admins, **admin_viewers;
 	char *http_listen;    /* NULL: off */
+	char *metrics_listen; /* NULL: off */
 	char *url_base;       /* NULL: none can be made */
 	long url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;

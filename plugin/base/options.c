@@ -240,6 +240,8 @@ static const struct option options[] = {
 		"user names, separated by commas"},
 	{"http_listen", parse_listen, FIELD(http_listen), 0, 0,
 		"address:port, such as 0.0.0.0:8080"},
+	{"metrics_listen", parse_listen, FIELD(metrics_listen), 0, 0,
+		"address:port, such as 127.0.0.1:9091"},
 	{"url_base", parse_url_base, FIELD(url_base), 0, 0,
 		"the beginning of a URL of at most 1024 bytes, without spaces, ? and #, such as "
 		"https://firmware.example.com"},
@@ -415,6 +417,7 @@ void fw_options_clear(struct fw_options *out)
 	free(out->db_file);
 	free(out->files_dir);
 	free(out->http_listen);
+	free(out->metrics_listen);
 	free(out->url_base);
 	free(out->url_secret_file);
 	free_list(out->operators);

@@ -109,6 +109,8 @@ static bool send_bytes(struct fw_chunks *chunks, struct fw_chunk_wait *request,
 	tell_access(chunks, request, file, len);
 	count(chunks, FW_COUNT_CHUNKS_SENT, 1);
 	count(chunks, FW_COUNT_CHUNKS_BYTES, len);
+	count(chunks, FW_COUNT_CHUNKS_BEGUN, request->offset == 0);
+	count(chunks, FW_COUNT_CHUNKS_FINISHED, len > 0 && left == (int64_t)len);
 	return out->topic != NULL;
 }
 

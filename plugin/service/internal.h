@@ -8,9 +8,11 @@
 #include "base/text.h"
 #include "catalog/pull_reader.h"
 #include "catalog/vfs.h"
+#include "control/metrics.h"
 #include "control/mqtt.h"
 #include "control/web.h"
 #include "download/download.h"
+#include "http/scrape.h"
 #include "protocol/topic.h"
 #include "protocol/uplink.h"
 #include "service/device_rate.h"
@@ -46,6 +48,8 @@ struct fw_service {
 	struct fw_control *control;  /* NULL: nobody may use it */
 	struct fw_web *web;          /* NULL: admin_listen is off */
 	struct fw_outbox *web_lines; /* what it logs; NULL likewise */
+	struct fw_metrics *metrics;
+	struct fw_scrape *scrape; /* NULL: metrics_listen is off */
 	uint64_t first_connection;
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed;            /* in a row */
@@ -56,9 +60,10 @@ struct fw_service {
 	bool retain_told; /* the log says that firmware topics are never retained */
 	/* the log says that uplinks cannot be kept, and not yet that it is over */
 	bool unsaved_told;
-	uint64_t unsaved;                /* how many since then */
-	int64_t unsaved_at;              /* boot ms of the last one */
-	uint64_t published[FW_COUNTERS]; /* the value last published + 1, 0: never */
+	uint64_t unsaved;   /* how many since then */
+	int64_t unsaved_at; /* boot ms of the last one */
+	/* the value last published + 1, 0: never */
+	uint64_t published[FW_COUNTERS_PUBLISHED];
 	unsigned char record[FW_UPLINK_MAX];
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
@@ -80,6 +85,9 @@ bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
 /* Publishes answers to commands, and logs their lines, until `until` (boot ms). True when anything
  * was published. */
 bool fw_service_drain_control(struct fw_service *service, int64_t until);
+/* A fw_commands_config.done: counts the command for the metrics. `context` is the service. Any
+ * thread. */
+void fw_service_count_request(void *context, const struct fw_asker *asker, const char *outcome);
 /* The admin server, when the options ask for it. These two on the I/O thread. */
 enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error *error);
 void fw_service_web_stop(struct fw_service *service);

@@ -75,6 +75,36 @@ struct opening {
 	struct fw_error *error;
 };
 
+void fw_service_count_request(void *context, const struct fw_asker *asker, const char *outcome)
+{
+	struct fw_service *service = context;
+
+	fw_count_request(&service->counters, asker->face, outcome);
+}
+
+static enum fw_status render(void *context, bool openmetrics, char **out, size_t *length)
+{
+	return fw_metrics_render(context, openmetrics, out, length);
+}
+
+/* The metrics are there for whoever serves them; their own server only where it is asked for. */
+static enum fw_status open_metrics(struct fw_service *service, struct fw_error *error)
+{
+	struct fw_metrics_config config = {.db_file = service->options->db_file,
+		.counters = &service->counters,
+		.spool = fw_store_spool(service->store),
+		.own_table = fw_io_thread_apart(service->io_thread)};
+	enum fw_status status = fw_metrics_open(&config, &service->metrics);
+
+	if (status != FW_OK || !service->options->metrics_listen)
+		return status;
+	return fw_scrape_start(
+		&(struct fw_scrape_config){.listen = service->options->metrics_listen,
+			.context = service->metrics,
+			.render = render},
+		&service->scrape, error);
+}
+
 static enum fw_status open_on_io_thread(void *context)
 {
 	struct fw_service *service = ((struct opening *)context)->service;
@@ -95,13 +125,17 @@ static enum fw_status open_on_io_thread(void *context)
 	status = fw_store_open(&config, &service->store, error);
 	if (status == FW_OK)
 		status = fw_download_start(service->download, error);
+	if (status == FW_OK)
+		status = open_metrics(service, error);
 	return status == FW_OK ? note_spooled(service) : status;
 }
 
 static enum fw_status start_control(struct fw_service *service, struct fw_error *error)
 {
-	struct fw_control_config config = {
-		.db_file = service->options->db_file, .files_dir = service->options->files_dir};
+	struct fw_control_config config = {.db_file = service->options->db_file,
+		.files_dir = service->options->files_dir,
+		.done = fw_service_count_request,
+		.context = service};
 
 	if (!fw_options_have_admins(service->options))
 		return FW_OK;
@@ -124,6 +158,8 @@ static enum fw_status stop_on_io_thread(void *context)
 
 	fw_control_stop(service->control);
 	fw_service_web_stop(service);
+	fw_scrape_stop(service->scrape);
+	service->scrape = NULL;
 	fw_download_stop(service->download);
 	fw_store_stop(service->store);
 	return FW_OK;
@@ -134,6 +170,7 @@ static enum fw_status close_on_io_thread(void *context)
 	struct fw_service *service = context;
 
 	fw_control_close(service->control);
+	fw_metrics_close(service->metrics);
 	fw_store_close(service->store);
 	fw_download_free(service->download);
 	return FW_OK;

@@ -69,7 +69,7 @@ bool fw_service_drain_outbox(struct fw_service *service, int64_t until)
 /* Each counter when it changed, and all of them once. */
 static void publish_counters(struct fw_service *service)
 {
-	for (size_t i = 0; i < FW_COUNTERS; i++) {
+	for (size_t i = 0; i < FW_COUNTERS_PUBLISHED; i++) {
 		uint64_t value = fw_count_get(&service->counters, (enum fw_counter)i);
 		char topic[96], payload[24];
 		int len;

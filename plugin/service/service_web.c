@@ -21,6 +21,17 @@ static void log_line(void *context, enum fw_log_level level, const char *line)
 				.qos = (int)level});
 }
 
+/* Any thread of the server's. */
+static char *render_metrics(void *context, const char *accept, size_t *len, const char **type)
+{
+	struct fw_service *service = context;
+	bool openmetrics = fw_scrape_wants_openmetrics(accept);
+	char *text = NULL;
+
+	*type = fw_scrape_type(openmetrics);
+	return fw_metrics_render(service->metrics, openmetrics, &text, len) == FW_OK ? text : NULL;
+}
+
 enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error *error)
 {
 	const struct fw_options *options = service->options;
@@ -36,7 +47,9 @@ enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error 
 		.db_file = options->db_file,
 		.files_dir = options->files_dir,
 		.context = service,
-		.log = log_line};
+		.log = log_line,
+		.done = fw_service_count_request,
+		.metrics = render_metrics};
 
 	if (!config.listen)
 		return FW_OK;

@@ -17,6 +17,7 @@
 #define BATCH_MS 40
 #define BATCH_RECORDS 20000
 #define LEFT_OUT_EVERY_MS 60000
+#define OLDEST_EVERY_MS 1000
 #define CAREFUL_MS 60000 /* after an uplink was refused, others of its kind may be */
 
 /* Records up to the batch's limits. *applied is the sequence of the last one. */
@@ -274,6 +275,31 @@ static void note_heard(struct fw_ingest *ingest, uint64_t last, int64_t now)
 			waiting->boot_ms + ingest->transaction->clock.offset;
 	ingest->mark = last;
 	ingest->mark_ms = now;
+}
+
+/* When the next record came. Reading it leaves no trace but the damage before it. */
+static void look_at_oldest(struct fw_ingest *ingest)
+{
+	const unsigned char *payload;
+	struct fw_uplink uplink;
+	uint64_t sequence;
+	size_t len;
+
+	if (fw_spool_read(ingest->spool, &payload, &len, &sequence) == FW_OK &&
+		fw_uplink_decode(payload, len, &uplink) == FW_OK)
+		ingest->oldest_at = uplink.received_at;
+	fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
+}
+
+int64_t fw_ingest_oldest(struct fw_ingest *ingest)
+{
+	if (fw_spool_last(ingest->spool) <= atomic_load(&ingest->applied)) {
+		ingest->oldest_at = 0;
+	} else if (fw_boot_ms() >= ingest->next_oldest_look) {
+		ingest->next_oldest_look = fw_boot_ms() + OLDEST_EVERY_MS;
+		look_at_oldest(ingest);
+	}
+	return ingest->oldest_at;
 }
 
 bool fw_ingest_crowded(const struct fw_ingest *ingest)

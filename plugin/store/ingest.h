@@ -33,8 +33,10 @@ struct fw_ingest {
 	/* the sequence of an uplink that ends the transaction, by a trigger of the operator's;
 	 * 0: none */
 	uint64_t poison_sequence;
-	uint64_t mark;   /* a sequence: when it is applied, */
-	int64_t mark_ms; /* all that devices said until this steady time is */
+	int64_t oldest_at;        /* Unix ms: when the next record came; 0: there is none */
+	int64_t next_oldest_look; /* boot ms */
+	uint64_t mark;            /* a sequence: when it is applied, */
+	int64_t mark_ms;          /* all that devices said until this steady time is */
 };
 
 /* Is there anything to apply? */
@@ -42,6 +44,10 @@ bool fw_ingest_waits(const struct fw_ingest *ingest);
 
 /* Are there more uplinks than one transaction takes? */
 bool fw_ingest_crowded(const struct fw_ingest *ingest);
+
+/* Unix ms when the oldest uplink came that is not in the catalog, as it was at most a second ago; 0
+ * when there is none. Between two batches. */
+int64_t fw_ingest_oldest(struct fw_ingest *ingest);
 
 /* One transaction, if there is anything to apply; moves the writer's heard_ms on. Sets *more when
  * there is more to do at once. FW_OK, or the an error for which it was rolled back: to be tried

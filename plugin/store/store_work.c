@@ -147,17 +147,24 @@ static enum fw_status run_jobs(struct fw_store *store, bool *more)
 	return FW_OK;
 }
 
+/* What waits in the spool. */
+static void count_spooled(struct fw_store *store)
+{
+	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
+	fw_count_set(store->config.counters, FW_COUNT_SPOOL_OLDEST,
+		(uint64_t)fw_ingest_oldest(&store->ingest));
+}
+
 enum fw_status fw_store_work(struct fw_store *store, bool *more)
 {
-	enum fw_status status;
+	enum fw_status status = FW_OK;
 
 	*more = false;
 	fw_health_look(&store->health);
 	fw_firmware_files_guard(store->files);
-	if (store->health.lost)
-		return FW_OK;
-	status = run_jobs(store, more);
-	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
+	if (!store->health.lost)
+		status = run_jobs(store, more);
+	count_spooled(store);
 	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
 	return status;
 }

@@ -166,6 +166,8 @@ static enum fw_status take_change(
 	status = fw_db_run(forget);
 	if (status != FW_OK || !has_state || !change->product_id[0])
 		return status;
+	/* no operator makes a row fail */
+	fw_outcomes_note(&events->transaction->outcomes, notice.state, FW_FAILURE_NONE);
 	return queue_or_mark(events, &notice);
 }
 

@@ -273,6 +273,7 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 	for (size_t i = 0; i < transaction->queued_count; i++)
 		fw_outbox_put(transaction->outbox, transaction->queued[i]);
 	transaction->queued_count = 0;
+	fw_outcomes_count(&transaction->outcomes, transaction->counters);
 	fw_places_transaction_ended(transaction->places, true);
 	checkpoint_when_due(transaction);
 	return FW_OK;
@@ -283,6 +284,7 @@ void fw_transaction_rollback(struct fw_transaction *transaction)
 	snprintf(transaction->trouble, sizeof(transaction->trouble), "%s",
 		sqlite3_errmsg(transaction->db));
 	drop_queued(transaction, 0);
+	transaction->outcomes = (struct fw_outcomes){.any = false};
 	fw_places_transaction_ended(transaction->places, false);
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_db_exec(transaction->db, "ROLLBACK", NULL);
@@ -300,12 +302,14 @@ enum fw_status fw_transaction_end(
 enum fw_status fw_transaction_save(struct fw_transaction *transaction)
 {
 	transaction->queued_before = transaction->queued_count;
+	transaction->outcomes_before = transaction->outcomes;
 	return fw_db_exec(transaction->db, "SAVEPOINT uplink", NULL);
 }
 
 enum fw_status fw_transaction_restore(struct fw_transaction *transaction)
 {
 	drop_queued(transaction, transaction->queued_before);
+	transaction->outcomes = transaction->outcomes_before;
 	return fw_db_exec(transaction->db, "ROLLBACK TO uplink", NULL);
 }
 

@@ -12,6 +12,7 @@
 #include "files/hosting.h"
 #include "protocol/topic.h"
 #include "store/outbox.h"
+#include "store/outcomes.h"
 #include "upgrade/places.h"
 
 /* Room of the outbox that dispatch leaves free, for events and log lines. */
@@ -40,8 +41,10 @@ struct fw_transaction {
 	 * rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
-	uint64_t transaction;                            /* counts them */
-	int64_t wall_ms, steady_ms;                      /* the time of the open transaction */
+	/* what ended in it, and at the savepoint: counted when it is committed */
+	struct fw_outcomes outcomes, outcomes_before;
+	uint64_t transaction;       /* counts them */
+	int64_t wall_ms, steady_ms; /* the time of the open transaction */
 	/* steady time: what devices said until then is in the catalog; no timeout is decided
 	 * beyond it */
 	int64_t heard_ms;

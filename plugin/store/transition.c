@@ -277,6 +277,15 @@ static enum fw_status tell_rollout(
 		       : fw_rollouts_watch(rows->rollouts, task_id);
 }
 
+/* Of an attempt that succeeded is counted how long it took, if it is known when it was sent. */
+static void count_end(struct fw_transaction *transaction, const struct fw_task_device *row)
+{
+	fw_outcomes_note(&transaction->outcomes, row->state, row->failure);
+	if (row->state == FW_UPGRADE_SUCCESS && row->attempts && row->pushed_clock)
+		fw_outcomes_note_duration(
+			&transaction->outcomes, transaction->steady_ms - row->pushed_clock);
+}
+
 /* The row has another state, which the catalog has: its task's status follows, and an event
  * tells of it. */
 static enum fw_status tell_state(
@@ -285,6 +294,7 @@ static enum fw_status tell_state(
 	enum fw_status status =
 		fw_task_status_note(rows->transaction->status, fw_slice_of(row->task_id));
 
+	count_end(rows->transaction, row);
 	if (status != FW_OK)
 		return status;
 	rows->transaction->untold |= row->untold;

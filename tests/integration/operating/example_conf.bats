@@ -91,7 +91,7 @@ as() { # USER COMMAND...
 }
 
 @test "every option of the plugin is there" {
-	for option in db_file files_dir identity operators http_listen url_base url_ttl_seconds url_secret_file chunk_max_bytes read_source sync log_retention_days registration device_rate_per_minute; do
+	for option in db_file files_dir identity operators http_listen metrics_listen url_base url_ttl_seconds url_secret_file chunk_max_bytes read_source sync log_retention_days registration device_rate_per_minute; do
 		grep -qE "^#?plugin_opt_$option " "$EXAMPLE"
 	done
 }

@@ -52,6 +52,7 @@ static void test_defaults(void **state)
 	assert_null(options.operators);
 	assert_false(fw_options_have_admins(&options));
 	assert_null(options.http_listen);
+	assert_null(options.metrics_listen);
 	assert_null(options.url_base);
 	assert_int_equal(options.url_ttl_seconds, 0);
 	assert_int_equal(options.chunk_max_bytes, 65536);
@@ -173,6 +174,9 @@ static void test_good_values(void **state)
 	assert_int_equal(parse("http_listen", "127.0.0.1:8080"), FW_OK);
 	assert_string_equal(options.url_base, "http://127.0.0.1:8080");
 	assert_int_equal(parse("http_listen", "[::1]:65535"), FW_OK);
+	assert_int_equal(parse("metrics_listen", "[::]:9091"), FW_OK);
+	assert_string_equal(options.metrics_listen, "[::]:9091");
+	assert_null(options.http_listen);
 	assert_int_equal(parse("url_base", "https://cdn.example.com/x/"), FW_OK);
 	assert_string_equal(options.url_base, "https://cdn.example.com/x");
 	assert_int_equal(parse("url_ttl_seconds", "3600"), FW_OK);
@@ -214,6 +218,8 @@ static void test_bad_values(void **state)
 		{"http_listen", "host:0"},
 		{"http_listen", "host:65536"},
 		{"http_listen", "host:80x"},
+		{"metrics_listen", "9091"},
+		{"metrics_listen", "host:0"},
 		{"url_base", "cdn.example.com"},
 		{"url_base", "ftp://x"},
 		{"url_base", "http://"},
@@ -265,7 +271,7 @@ static void test_bad_values(void **state)
 static void test_an_unknown_option_names_those_there_are(void **state)
 {
 	static const char *const all[] = {"db_file", "files_dir", "identity", "operators",
-		"http_listen", "url_base", "url_ttl_seconds", "url_secret_file", "chunk_max_bytes",
+		"http_listen", "metrics_listen", "url_base", "url_ttl_seconds", "url_secret_file", "chunk_max_bytes",
 		"read_source", "sync", "log_retention_days", "admins", "admin_viewers",
 		"admin_listen", "admin_password_file", "admin_certfile", "admin_keyfile",
 		"admin_hosts", "admin_behind_proxy", "admin_upload_max_bytes"};

@@ -114,6 +114,25 @@ static void uplinks_that_wait_share_a_transaction(void **state)
 	assert_false(fw_ingest_waits(&ingest));
 }
 
+/* Looking leaves the spool as it was. */
+static void the_oldest_that_waits_is_known(void **state)
+{
+	int64_t before = fw_now_ms(), oldest;
+
+	(void)state;
+	assert_int_equal(fw_ingest_oldest(&ingest), 0);
+	append_report("d1", "2.0");
+	oldest = fw_ingest_oldest(&ingest);
+	assert_true(oldest >= before && oldest <= fw_now_ms());
+	usleep(5000);
+	append_report("d1", "3.0");
+	now_ms += 1000;
+	assert_int_equal(fw_ingest_oldest(&ingest), oldest);
+	assert_false(work());
+	assert_versions("d1|2.0\nd1|3.0");
+	assert_int_equal(fw_ingest_oldest(&ingest), 0);
+}
+
 static void without_anything_there_is_no_transaction(void **state)
 {
 	uint64_t before = catalog.transaction.transaction;
@@ -372,6 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		INGEST_TEST(uplinks_that_wait_share_a_transaction),
+		INGEST_TEST(the_oldest_that_waits_is_known),
 		INGEST_TEST(without_anything_there_is_no_transaction),
 		INGEST_TEST(presence_takes_its_place_among_the_uplinks),
 		INGEST_TEST(presence_alone_is_applied_too),

@@ -1,0 +1,29 @@
+/* How rows of tasks ended in the open transaction, for the counters. For the store's own files;
+ * store thread only.
+ *
+ * A transaction may be rolled back and done again, so what ended is counted when it is committed.
+ * Embedded; all zero when nothing ended. */
+#ifndef FW_STORE_OUTCOMES_H
+#define FW_STORE_OUTCOMES_H
+
+#include "base/counter.h"
+#include "upgrade/state_machine.h"
+
+struct fw_outcomes {
+	uint32_t success, canceled, failed[FW_FAILURES];
+	uint32_t took[FW_COUNT_DURATIONS];
+	int64_t took_ms;
+	bool any;
+};
+
+/* A row has come to `state`; one that is no end is not counted. */
+void fw_outcomes_note(
+	struct fw_outcomes *outcomes, enum fw_upgrade_state state, enum fw_failure failure);
+
+/* An upgrade succeeded `ms` after it was sent. */
+void fw_outcomes_note_duration(struct fw_outcomes *outcomes, int64_t ms);
+
+/* Adds them to the counters (NULL: to none), and is all zero again. */
+void fw_outcomes_count(struct fw_outcomes *outcomes, struct fw_counters *counters);
+
+#endif
