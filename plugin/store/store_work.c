@@ -18,10 +18,15 @@
 
 /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
 #define COALESCE_MS 10
+#define APART_MS 20 /* uplinks further apart do not come together */
+/* a commit of which the first write was seen is looked for after 1, 2, 4 and so on milliseconds */
+#define LOOK_MOST_MS 64
 #define TURN_EVERY_MS 1000 /* while there is always more, an operator gets a turn so often, */
 /* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
 #define TURN_MS 110
-#define IDLE_MS 100  /* how often an idle store looks for operators' changes */
+#define IDLE_MS 100  /* how often an idle store looks for what nothing wakes it for */
+#define QUIET_MS 500 /* the same, when commits wake it, and there was nothing for so long: */
+#define QUIET_AFTER_MS 10000
 #define RETRY_MS 50  /* after an error */
 #define STOP_MS 5000 /* for what is left when the broker stops */
 #define FORGET_ROWS 2000
@@ -162,12 +167,13 @@ enum fw_status fw_store_work(struct fw_store *store, bool *more)
 	return status;
 }
 
-static int64_t idle_ms(const struct fw_store *store)
+/* At most `most`. */
+static int64_t idle_ms(const struct fw_store *store, int64_t most)
 {
 	int64_t due =
 		fw_scheduler_next_due(store->scheduler) - fw_clock_now(&store->transaction.clock);
 
-	return due > 0 && due < IDLE_MS ? due : IDLE_MS;
+	return due > 0 && due < most ? due : most;
 }
 
 /* Sleeps until there is something to do; false when the store is to stop. */
@@ -175,31 +181,76 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 {
 	struct timespec until = fw_after_ms(ms);
 	int waited = 0;
-	bool stop, woken;
+	bool stop;
 
 	pthread_mutex_lock(&store->lock);
 	atomic_store(&store->sleeping, wakeable);
 	while (!store->stop && waited != ETIMEDOUT &&
-		!(wakeable && fw_ingest_waits(&store->ingest)))
+		!(wakeable && (store->log_written || fw_ingest_waits(&store->ingest))))
 		waited = pthread_cond_timedwait(&store->wake, &store->lock, &until);
 	atomic_store(&store->sleeping, false);
+	if (store->log_written)
+		store->look_ms = 1;
+	if (store->log_written || waited != ETIMEDOUT || !wakeable)
+		store->active_ms = fw_boot_ms();
+	store->log_written = false;
 	stop = store->stop;
-	woken = waited != ETIMEDOUT;
 	pthread_mutex_unlock(&store->lock);
-	if (wakeable && woken && !stop) {
-		struct timespec pause = {0, COALESCE_MS * 1000000L};
-
-		nanosleep(&pause, NULL);
-	}
 	return !stop;
+}
+
+/* Uplinks came while the store was idle. The first one is applied at once: a device that showed
+ * itself may sleep again soon. The closer others follow, the longer they wait for each other. */
+static void await_others(struct fw_store *store)
+{
+	struct timespec pause = {0, 0};
+
+	if (fw_boot_ms() - store->woken_ms > APART_MS)
+		store->waited_ms = 0;
+	else
+		store->waited_ms = store->waited_ms ? store->waited_ms * 2 : 1;
+	if (store->waited_ms > COALESCE_MS)
+		store->waited_ms = COALESCE_MS;
+	pause.tv_nsec = store->waited_ms * 1000000L;
+	if (store->waited_ms)
+		nanosleep(&pause, NULL);
+	store->woken_ms = fw_boot_ms();
+}
+
+/* How long to sleep until the next look for an operator's commit. The watch stays armed through
+ * rounds that find nothing, so that it misses no commit between two of them. */
+static int64_t look_ms(struct fw_store *store)
+{
+	bool quiet = fw_boot_ms() - store->active_ms >= QUIET_AFTER_MS;
+	int64_t ms = store->look_ms;
+
+	if (!ms)
+		return idle_ms(store, fw_log_watch_arm(store->watch) && quiet ? QUIET_MS : IDLE_MS);
+	store->look_ms = ms < LOOK_MOST_MS ? ms * 2 : 0;
+	return idle_ms(store, ms);
 }
 
 static bool idle(struct fw_store *store)
 {
-	bool go_on = sleep_until_work(store, idle_ms(store), true);
+	bool go_on = sleep_until_work(store, look_ms(store), true);
 
+	if (go_on && fw_ingest_waits(&store->ingest)) {
+		fw_log_watch_disarm(store->watch);
+		await_others(store);
+	}
 	store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
 	return go_on;
+}
+
+/* The watch's thread. */
+static void note_written(void *context)
+{
+	struct fw_store *store = context;
+
+	pthread_mutex_lock(&store->lock);
+	store->log_written = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
 }
 
 /* Work remains. A few uplinks wait COALESCE_MS to share the next transaction. */
@@ -243,6 +294,8 @@ void *fw_store_run(void *argument)
 	struct fw_store *store = argument;
 	bool go_on = true;
 
+	/* without it commits are found by asking, every IDLE_MS */
+	fw_log_watch_open(store->config.options->db_file, note_written, store, &store->watch);
 	while (go_on) {
 		bool more;
 		enum fw_status status = fw_store_work(store, &more);
@@ -256,6 +309,7 @@ void *fw_store_run(void *argument)
 		else
 			go_on = idle(store);
 	}
+	fw_log_watch_close(store->watch);
 	finish(store);
 	return NULL;
 }
