@@ -12,6 +12,7 @@
 #include "catalog/log_watch.h"
 #include "store/apply.h"
 #include "store/device_presence.h"
+#include "store/durability.h"
 #include "store/firmware_files.h"
 #include "store/health.h"
 #include "store/history.h"
@@ -56,6 +57,7 @@ struct fw_store {
 
 	/* the store thread's own */
 	struct fw_health health;
+	struct fw_durability durability;
 	/* what is done once after the start */
 	bool presence_forgotten, audited;
 	bool busy;                  /* there is more to do than to apply uplinks */

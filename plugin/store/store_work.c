@@ -11,6 +11,8 @@
 #include "store/store_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/thread.h"
@@ -152,16 +154,30 @@ static enum fw_status run_jobs(struct fw_store *store, bool *more)
 	return FW_OK;
 }
 
+/* An error is told as the catalog's: to operators the spool is a part of it. */
+static enum fw_status make_safe(struct fw_store *store)
+{
+	enum fw_status status = fw_durability_look(&store->durability, fw_store_applied(store));
+
+	if (status != FW_OK)
+		snprintf(store->transaction.trouble, sizeof(store->transaction.trouble),
+			"the spool cannot be synced: %s", strerror(errno));
+	return status;
+}
+
 enum fw_status fw_store_work(struct fw_store *store, bool *more)
 {
-	enum fw_status status;
+	enum fw_status status, safe;
 
 	*more = false;
 	fw_health_look(&store->health);
 	fw_firmware_files_guard(store->files);
+	safe = make_safe(store);
 	if (store->health.lost)
-		return FW_OK;
+		return safe;
 	status = run_jobs(store, more);
+	if (status == FW_OK)
+		status = safe;
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
 	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
 	return status;
@@ -253,16 +269,31 @@ static void note_written(void *context)
 	pthread_mutex_unlock(&store->lock);
 }
 
+/* Sleeps for so long, whatever comes, but for what must become safe meanwhile. */
+static bool rest(struct fw_store *store, int64_t ms)
+{
+	bool go_on = true;
+
+	while (go_on && ms > 0) {
+		int64_t part = fw_durability_part(&store->durability, ms);
+
+		go_on = sleep_until_work(store, part, false);
+		ms -= part;
+		if (ms > 0)
+			make_safe(store); /* the next round tells */
+	}
+	return go_on;
+}
+
 /* Work remains. A few uplinks wait COALESCE_MS to share the next transaction. */
 static bool coalesce(struct fw_store *store)
 {
 	if (!store->busy && fw_boot_ms() >= store->next_turn) {
 		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
-		return sleep_until_work(store, TURN_MS, false);
+		return rest(store, TURN_MS);
 	}
 	/* even in a hurry an operator must find the catalog free now and then */
-	return sleep_until_work(
-		store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS, false);
+	return rest(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS);
 }
 
 static void finish(struct fw_store *store)
@@ -284,6 +315,7 @@ static void finish(struct fw_store *store)
 	/* what was downloaded in the last moment may get lost with a busy catalog */
 	if (!store->health.lost)
 		fw_firmware_files_flush(store->files);
+	fw_durability_flush(&store->durability, fw_store_applied(store));
 	if (fw_spool_last(store->spool) > fw_store_applied(store))
 		fw_transaction_log(&store->transaction, FW_LOG_NOTICE,
 			"stopping with uplinks in the spool; they are applied at the next start");
@@ -303,7 +335,7 @@ void *fw_store_run(void *argument)
 		fw_health_note(&store->health, status);
 		fw_spool_suspect(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
-			go_on = sleep_until_work(store, RETRY_MS, false);
+			go_on = rest(store, RETRY_MS);
 		else if (more)
 			go_on = coalesce(store);
 		else

@@ -56,6 +56,7 @@ static void test_defaults(void **state)
 	assert_int_equal(options.chunk_max_bytes, 65536);
 	assert_false(options.read_from_device);
 	assert_false(options.sync_full);
+	assert_int_equal(options.sync_interval_ms, 100);
 	assert_int_equal(options.log_retention_days, 0);
 }
 
@@ -77,6 +78,7 @@ static void test_what_nobody_sees_at_the_ends_is_cut_off(void **state)
 		{"chunk_max_bytes", "7"},
 		{"read_source", "device"},
 		{"sync", "full"},
+		{"sync_interval_ms", "50"},
 		{"log_retention_days", "3"},
 	};
 	char value[80];
@@ -169,6 +171,8 @@ static void test_bad_values(void **state)
 		{"identity", ""},
 		{"read_source", "both"},
 		{"sync", "off"},
+		{"sync_interval_ms", "9"},
+		{"sync_interval_ms", "60001"},
 		{"operators", ""},
 		{"operators", ","},
 		{"operators", "a,,b"},
@@ -217,7 +221,7 @@ static void test_an_unknown_option_names_those_there_are(void **state)
 {
 	static const char *const all[] = {"db_file", "files_dir", "identity", "operators",
 		"http_listen", "url_base", "url_ttl_seconds", "url_secret_file", "chunk_max_bytes",
-		"read_source", "sync", "log_retention_days"};
+		"read_source", "sync", "sync_interval_ms", "log_retention_days"};
 
 	(void)state;
 	assert_int_equal(parse("db-file", "x"), FW_INVALID);
