@@ -9,6 +9,7 @@
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
 	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
 	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
+	PACKAGES_RELEASE=(dpkg-dev file git gnupg)
 	PACKAGES_ANALYSIS=(clang clang-tidy)
 }
 

@@ -19,7 +19,7 @@ setup() {
 # shellcheck disable=SC2034 # DB is read in helper.bash
 # LINE...: a broker on a disk that forgets, and a catalog that is safe there.
 start_on_forgetful_disk() {
-	rm -rf "$POWER_DISK" "${POWER_FOLDER:?}"/*
+	rm -rf "$POWER_DISK" "${POWER_FOLDER:?}"/* "$BROKER_DIR/acknowledged"
 	mkdir -p "$POWER_DISK/names" "$POWER_DISK/content"
 	LD_PRELOAD=$BATS_FILE_TMPDIR/power.so start_broker "plugin_opt_db_file $POWER_FOLDER/firmware.db" "$@"
 	DB=$POWER_FOLDER/firmware.db
@@ -30,6 +30,7 @@ start_on_forgetful_disk() {
 talk_until_cut() { # SECONDS SEED
 	/usr/bin/python3 "$FW_SOURCE/tests/integration/power.py" say "$BROKER_DIR/acknowledged" 3>&- 2>/dev/null &
 	BACKGROUND+=($!)
+	retry 20 test -s "$BROKER_DIR/acknowledged"
 	sleep "$1"
 	CUT_AT=$(date +%s.%N)
 	kill_broker
@@ -72,16 +73,6 @@ count_losses() {
 		count_losses
 		((LOST_MS < 50 + SLACK_MS))
 	done
-}
-
-@test "the same while the spool goes from one file to the next" {
-	[[ -n ${FW_LONG:-} ]] || skip 'takes a minute: with FW_LONG'
-	start_on_forgetful_disk 'plugin_opt_sync full'
-	start_witnesses 6 1 0 1000
-	talk_until_cut 20 0
-	(($(find "$POWER_FOLDER" -name '*-spool-*' | wc -l) >= 1))
-	count_losses
-	((LOST_MS < 100 + SLACK_MS))
 }
 
 @test "with sync normal it costs more: the disk here does forget" {
