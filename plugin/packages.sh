@@ -12,6 +12,7 @@
 	# 94 MiB, and it starts a server on port 9090: nothing here installs it, and the tests that ask it are skipped
 	# where it is missing
 	PACKAGES_METRICS=(prometheus)
+	PACKAGES_RELEASE=(dpkg-dev file git gnupg)
 	PACKAGES_ANALYSIS=(clang clang-tidy)
 }
 

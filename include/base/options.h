@@ -36,6 +36,7 @@ struct fw_options {
 	long chunk_rate_total; /* bytes a second of all devices together */
 	bool read_from_device;
 	bool sync_full;
+	long sync_interval_ms;
 	long log_retention_days; /* 0: keep all */
 	enum fw_registration_mode registration;
 	long device_rate_per_minute; /* 0: no limit */

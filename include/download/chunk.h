@@ -5,6 +5,7 @@
 #define FW_DOWNLOAD_CHUNK_H
 
 #include "base/counter.h"
+#include "base/waker.h"
 #include "files/hosting.h"
 #include "files/transfers.h"
 
@@ -33,6 +34,7 @@ struct fw_chunk_config {
 		void *context, struct fw_slice firmware_id, struct fw_hosted_file *out);
 	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
 	struct fw_counters *counters;                                    /* may be NULL */
+	struct fw_waker waker; /* calls the broker thread to the first reply that waits */
 	/* bytes a second of all devices together: what is asked beyond it comes later; 0:
 	 * FW_CHUNK_RATE_TOTAL */
 	long rate_total;

@@ -16,8 +16,10 @@ enum fw_status fw_download_new(const struct fw_options *options, struct fw_count
 	struct fw_download **out, struct fw_error *error);
 void fw_download_free(struct fw_download *download); /* stops; NULL is fine */
 
-/* The catalog is there: serves chunks, and HTTP when the options say so. */
-enum fw_status fw_download_start(struct fw_download *download, struct fw_error *error);
+/* The catalog is there: serves chunks, to which `waker` calls the broker's thread, and HTTP when
+ * the options say so. */
+enum fw_status fw_download_start(
+	struct fw_download *download, struct fw_waker waker, struct fw_error *error);
 void fw_download_stop(struct fw_download *download); /* ends all transfers; NULL is fine */
 
 /* Any thread. These live as long as the courier. */

@@ -9,6 +9,7 @@
 #include "base/fw.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/waker.h"
 #include "service/takeover.h"
 
 struct fw_service;
@@ -58,6 +59,7 @@ struct fw_broker {
 	enum fw_status (*reply_to)(void *context, const void *properties, struct fw_reply_to *out);
 	/* Writes one line to the broker's log; the plugin's name is put in front of it. */
 	void (*log)(void *context, enum fw_log_level level, const char *text);
+	struct fw_waker waker; /* has fw_service_tick called soon, though the broker sleeps */
 	bool sees_connections; /* fw_service_connected is called for each client that connects */
 };
 

@@ -20,7 +20,8 @@
  * reached.
  *
  * A record is safe against the death of the process once `append` returned (it is in the kernel's
- * page cache); against loss of power once the kernel has written it. */
+ * page cache); against loss of power once fw_spool_sync, or the kernel by itself, has written it.
+ */
 #ifndef FW_SPOOL_SPOOL_H
 #define FW_SPOOL_SPOOL_H
 
@@ -93,6 +94,10 @@ void fw_spool_rewind(struct fw_spool *spool, uint64_t sequence);
 /* Store thread. All records up to `sequence` are in the catalog: deletes the segments that hold no
  * others. Records up to `sequence` that were not read yet will not be. */
 void fw_spool_release(struct fw_spool *spool, uint64_t sequence);
+
+/* Store thread. Waits until the disk has all that was appended before the call: *sequence is then
+ * the last of it. FW_OK, or FW_IO with *sequence as it was. */
+enum fw_status fw_spool_sync(struct fw_spool *spool, uint64_t *sequence);
 
 /* Any thread. Sequence of the last appended record, 0 if none ever. */
 uint64_t fw_spool_last(const struct fw_spool *spool);

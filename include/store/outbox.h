@@ -4,6 +4,7 @@
 #define FW_STORE_OUTBOX_H
 
 #include "base/fw.h"
+#include "base/waker.h"
 
 struct fw_outbox;
 
@@ -31,6 +32,12 @@ struct fw_outgoing {
 
 struct fw_outbox *fw_outbox_new(size_t most);  /* NULL when out of memory */
 void fw_outbox_free(struct fw_outbox *outbox); /* NULL is fine; what is left is dropped */
+
+/* Before there is a second thread: how fw_outbox_wake calls the broker's. */
+void fw_outbox_set_waker(struct fw_outbox *outbox, struct fw_waker waker);
+
+/* Store thread. Calls the broker's thread to what was put in before. */
+void fw_outbox_wake(const struct fw_outbox *outbox);
 
 /* Any thread. How many more messages fit now. Only the store thread adds, so room does not shrink
  * under it. */

@@ -256,6 +256,8 @@ static const struct option options[] = {
 		CHUNK_RATE_MOST, "a number of bytes a second from 1024 to 1099511627776"},
 	{"read_source", parse_read_source, FIELD(read_from_device), 0, 0, "catalog or device"},
 	{"sync", parse_sync, FIELD(sync_full), 0, 0, "normal or full"},
+	{"sync_interval_ms", parse_number, FIELD(sync_interval_ms), 10, 60000,
+		"a number of milliseconds from 10 to 60000"},
 	{"registration", parse_registration, FIELD(registration), 0, 0, "once, closed or open"},
 	{"device_rate_per_minute", parse_number, FIELD(device_rate_per_minute), 0, 1000000,
 		"a number of messages from 0 (no limit) to 1000000"},
@@ -395,6 +397,7 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 	*out = (struct fw_options){.chunk_max_bytes = 65536,
 		.chunk_rate_total = CHUNK_RATE,
 		.connection_rate = CONNECTION_RATE,
+		.sync_interval_ms = 100,
 		.device_rate_per_minute = DEVICE_RATE,
 		.admin_upload_max_bytes = ADMIN_UPLOAD};
 	for (size_t i = 0; i < count; i++) {

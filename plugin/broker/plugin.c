@@ -121,6 +121,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 	plugin->on_2_1 = dlsym(RTLD_DEFAULT, "mosquitto_client"); /* which came with it */
 	snprintf(plugin->answered_topic, sizeof(plugin->answered_topic), "$%016llx",
 		(unsigned long long)fw_random());
+	plugin->wakeup = fw_wakeup_new();
 	if (start_service(plugin, options, option_count, &error) != FW_OK) {
 		mosquitto_log_printf(MOSQ_LOG_ERR, FW_PLUGIN_NAME "%s",
 			error.text[0] ? error.text : "out of memory");
@@ -135,8 +136,6 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		plugin_free(plugin);
 		return code;
 	}
-	if (plugin->on_2_1)
-		plugin->wakeup = fw_wakeup_new();
 	*userdata = plugin;
 	greet(plugin);
 	read_conf(plugin);

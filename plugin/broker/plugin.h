@@ -30,7 +30,7 @@ struct fw_plugin {
 	mosquitto_plugin_id_t *identifier;
 	struct fw_options options;
 	struct fw_service *service;
-	struct fw_wakeup *wakeup; /* 2.1 */
+	struct fw_wakeup *wakeup; /* NULL: the broker cannot be woken */
 	bool on_2_1;
 	/* where an answered request goes: nobody can subscribe to what he cannot guess, and no
 	 * wildcard matches $ */

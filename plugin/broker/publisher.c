@@ -24,6 +24,11 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 	mosquitto_log_printf(broker_level(level), FW_PLUGIN_NAME "%s", text);
 }
 
+static void wake(void *context)
+{
+	fw_wakeup_now(context);
+}
+
 /* *out is NULL when it has none. */
 static bool make_properties(const struct fw_publication *publication, mosquitto_property **out)
 {
@@ -136,5 +141,7 @@ struct fw_broker fw_publisher_of(struct fw_plugin *plugin)
 		.sees_connections = plugin->on_2_1,
 		.publish = publish,
 		.reply_to = reply_to,
-		.log = log_line};
+		.log = log_line,
+		.waker = plugin->wakeup ? (struct fw_waker){wake, plugin->wakeup}
+					: (struct fw_waker){NULL, NULL}};
 }

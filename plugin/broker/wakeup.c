@@ -1,6 +1,13 @@
+/* A timer of the process whose signal goes to the broker's thread.
+ *
+ * Threads that arm it race with the broker's thread, which disarms it. Invariant: who wants
+ * something done has left it where the tick looks before he arms the timer, and the tick looks
+ * after it has disarmed it. So a timer that is disarmed too early was for what this tick finds, and
+ * one that `armed` does not tell of yet wakes a tick that then disarms it. */
 #include "broker/wakeup.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,12 +17,13 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
+#define NOW_NS 1 /* 0 would disarm it */
 #define SOON_NS 1000000
-#define AGAIN_NS 10000000 /* the first one may come before the thread sleeps */
+#define AGAIN_NS 5000000 /* the first one may come before the thread sleeps */
 
 struct fw_wakeup {
 	timer_t timer;
-	bool armed;
+	atomic_bool armed; /* it runs, or ran; may be late: see above */
 	struct sigaction before;
 };
 
@@ -63,20 +71,28 @@ void fw_wakeup_free(struct fw_wakeup *wakeup)
 	free(wakeup);
 }
 
+static void arm(struct fw_wakeup *wakeup, long ns)
+{
+	struct itimerspec when = {.it_value.tv_nsec = ns, .it_interval.tv_nsec = AGAIN_NS};
+
+	if (wakeup && timer_settime(wakeup->timer, 0, &when, NULL) == 0)
+		atomic_store(&wakeup->armed, true);
+}
+
+void fw_wakeup_now(struct fw_wakeup *wakeup)
+{
+	arm(wakeup, NOW_NS);
+}
+
 void fw_wakeup_soon(struct fw_wakeup *wakeup)
 {
-	struct itimerspec soon = {.it_value.tv_nsec = SOON_NS, .it_interval.tv_nsec = AGAIN_NS};
-
-	if (wakeup)
-		wakeup->armed = timer_settime(wakeup->timer, 0, &soon, NULL) == 0;
+	arm(wakeup, SOON_NS);
 }
 
 void fw_wakeup_over(struct fw_wakeup *wakeup)
 {
 	struct itimerspec never = {.it_value.tv_nsec = 0};
 
-	if (!wakeup || !wakeup->armed)
-		return;
-	timer_settime(wakeup->timer, 0, &never, NULL);
-	wakeup->armed = false;
+	if (wakeup && atomic_load(&wakeup->armed) && atomic_exchange(&wakeup->armed, false))
+		timer_settime(wakeup->timer, 0, &never, NULL);
 }

@@ -1,9 +1,12 @@
-/* Ends a sleep of the broker's thread that is of no use to anybody.
+/* Ends a sleep of the broker's thread that keeps a message from leaving.
  *
- * Mosquitto 2.1 runs its ticks before it sleeps in epoll_wait, and sends what they published after
- * it; built with websockets, as Debian's is, it then sleeps for 100 ms whatever the tick asks for
- * (src/mux_epoll.c). A timer of this thread interrupts that sleep with SIGURG, which nobody else is
- * to have: where the signal is taken, nothing is done, and the message waits for the 100 ms. */
+ * An idle Mosquitto sleeps for up to 100 ms in epoll_wait, and nothing but traffic wakes it
+ * (src/mux_epoll.c). 2.0 runs its ticks after that sleep and sends what they published at once. 2.1
+ * runs them before it, so that what they published waits for one more sleep; built with websockets,
+ * as Debian's is, it does not ask the tick how long that may be.
+ *
+ * A timer interrupts the sleep with SIGURG, which nobody else is to have: where the signal is
+ * taken, there is no wakeup, and messages wait for the 100 ms. An idle broker is not woken. */
 #ifndef FW_BROKER_WAKEUP_H
 #define FW_BROKER_WAKEUP_H
 
@@ -11,14 +14,18 @@ struct fw_wakeup;
 
 /* Main thread: the one that is to be woken. NULL when it cannot be done. */
 struct fw_wakeup *fw_wakeup_new(void);
-void fw_wakeup_free(struct fw_wakeup *wakeup); /* NULL is fine */
+void fw_wakeup_free(struct fw_wakeup *wakeup); /* NULL is fine; nobody may call the others then */
 
-/* The same thread. Interrupts the system call in which it is in a millisecond, and again every ten
- * until it is over; one that can be restarted is restarted (SA_RESTART), which epoll_wait never is
- * (signal(7)). NULL is fine. */
+/* Any thread. Interrupts the system call in which the main thread is, and again every few
+ * milliseconds until it is over, since it may just have been on its way to sleep. A call that can
+ * be restarted is restarted (SA_RESTART), which epoll_wait never is (signal(7)). NULL is fine. */
+void fw_wakeup_now(struct fw_wakeup *wakeup);
+
+/* Main thread. The same, from a millisecond on: it is yet to go to sleep. NULL is fine. */
 void fw_wakeup_soon(struct fw_wakeup *wakeup);
 
-/* The same thread: it woke up. Costs nothing when nothing is on its way. NULL is fine. */
+/* Main thread: it is awake, and looks for what it was woken for after this call. Costs nothing when
+ * nothing is on its way. NULL is fine. */
 void fw_wakeup_over(struct fw_wakeup *wakeup);
 
 #endif

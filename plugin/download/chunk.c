@@ -172,7 +172,8 @@ static void serve(struct fw_chunks *chunks, struct fw_chunk_wait *request)
 		chunks->last_answer = &made->next;
 		chunks->bytes_waiting += made->reply.len;
 		charge(chunks, made->reply.len);
-		chunks->answers++;
+		if (chunks->answers++ == 0)
+			fw_wake(chunks->config.waker);
 	} else if (made) {
 		drop_reply(&made->reply);
 		free(made);

@@ -154,12 +154,14 @@ static enum fw_status start_http(struct fw_download *download, struct fw_error *
 	return status;
 }
 
-enum fw_status fw_download_start(struct fw_download *download, struct fw_error *error)
+enum fw_status fw_download_start(
+	struct fw_download *download, struct fw_waker waker, struct fw_error *error)
 {
 	struct fw_chunk_config config = {.context = download,
 		.find = find_for_chunk,
 		.access = note_access,
 		.counters = download->counters,
+		.waker = waker,
 		.rate_total = download->options->chunk_rate_total};
 	enum fw_status status = fw_file_reader_open(
 		download->options->db_file, &download->hosting, &download->file_reader, error);

@@ -23,6 +23,7 @@ static enum fw_status make_parts(struct fw_service *service)
 	if (!service->outbox || !service->unapplied || !service->presence || !service->pull_dedup ||
 		!service->refusal_log || !service->rate || !service->takeovers)
 		return FW_NOMEM;
+	fw_outbox_set_waker(service->outbox, service->broker.waker);
 	return FW_OK;
 }
 
@@ -124,7 +125,7 @@ static enum fw_status open_on_io_thread(void *context)
 	config.access = fw_download_access(service->download);
 	status = fw_store_open(&config, &service->store, error);
 	if (status == FW_OK)
-		status = fw_download_start(service->download, error);
+		status = fw_download_start(service->download, service->broker.waker, error);
 	if (status == FW_OK)
 		status = open_metrics(service, error);
 	return status == FW_OK ? note_spooled(service) : status;

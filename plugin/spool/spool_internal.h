@@ -3,6 +3,7 @@
  *   spool.c         opens and closes it, and recovers what an earlier run left
  *   spool_append.c  the broker thread's side
  *   spool_read.c    the store thread's side
+ *   spool_sync.c    the same: safe against loss of power
  *
  * The broker thread writes, the store thread reads and deletes. They share:
  *  - the list, under `lock`, which the writer takes once a segment (4 MiB) and the reader at a
@@ -32,6 +33,7 @@ struct fw_spool_segment {
 	_Atomic uint64_t end;
 	/* the store thread's */
 	uint64_t released; /* all before this offset is in the catalog */
+	uint64_t synced;   /* all before this offset is safe against loss of power */
 	uint64_t counted;  /* damage before this offset is counted already */
 	struct fw_segment_unreadable bad;
 };
@@ -58,6 +60,7 @@ struct fw_spool {
 	struct fw_spool_segment *reading; /* NULL: to be found */
 	struct fw_segment_cursor cursor;
 	uint64_t sequence; /* of the last record read */
+	bool unnamed;      /* the name of a synced segment may get lost */
 	unsigned char *buffer;
 	struct fw_spool_damage damage;
 };

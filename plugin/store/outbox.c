@@ -7,6 +7,7 @@
 
 struct fw_outbox {
 	pthread_mutex_t lock;
+	struct fw_waker waker;
 	size_t most, head;
 	atomic_size_t count; /* written under the lock, read without it to skip an empty queue */
 	struct fw_outgoing ring[];
@@ -35,6 +36,16 @@ void fw_outbox_free(struct fw_outbox *outbox)
 	}
 	pthread_mutex_destroy(&outbox->lock);
 	free(outbox);
+}
+
+void fw_outbox_set_waker(struct fw_outbox *outbox, struct fw_waker waker)
+{
+	outbox->waker = waker;
+}
+
+void fw_outbox_wake(const struct fw_outbox *outbox)
+{
+	fw_wake(outbox->waker);
 }
 
 size_t fw_outbox_room(struct fw_outbox *outbox)

@@ -9,8 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "catalog/log_watch.h"
 #include "store/apply.h"
 #include "store/device_presence.h"
+#include "store/durability.h"
 #include "store/firmware_files.h"
 #include "store/health.h"
 #include "store/history.h"
@@ -51,13 +53,20 @@ struct fw_store {
 	pthread_cond_t wake;
 	bool stop;
 	atomic_bool sleeping; /* set under the lock, read without it */
+	bool log_written;     /* somebody may be about to commit */
 
 	/* the store thread's own */
 	struct fw_health health;
+	struct fw_durability durability;
 	/* what is done once after the start */
 	bool presence_forgotten, audited;
-	bool busy;         /* there is more to do than to apply uplinks */
-	int64_t next_turn; /* boot ms */
+	bool busy;                  /* there is more to do than to apply uplinks */
+	int64_t next_turn;          /* boot ms */
+	struct fw_log_watch *watch; /* NULL: there is none, so ask */
+	int64_t active_ms;          /* boot ms: when there was something to do last */
+	int64_t look_ms;            /* the next look for a commit under way; 0: none is */
+	int64_t woken_ms;           /* boot ms: when uplinks woke it last, */
+	int64_t waited_ms;          /* and how long it then waited for others */
 	struct fw_retention retention;
 };
 

@@ -123,6 +123,9 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 		.spool = store->spool,
 		.queue = store->presence_queue,
 		.applied = applied};
+	store->durability = (struct fw_durability){.spool = store->spool,
+		.full = store->config.options->sync_full,
+		.interval_ms = store->config.options->sync_interval_ms};
 	return status;
 }
 

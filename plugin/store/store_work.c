@@ -11,6 +11,8 @@
 #include "store/store_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/thread.h"
@@ -18,10 +20,15 @@
 
 /* uplinks that come together are applied together: a transaction costs more than a few uplinks */
 #define COALESCE_MS 10
+#define APART_MS 20 /* uplinks further apart do not come together */
+/* a commit of which the first write was seen is looked for after 1, 2, 4 and so on milliseconds */
+#define LOOK_MOST_MS 64
 #define TURN_EVERY_MS 1000 /* while there is always more, an operator gets a turn so often, */
 /* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
 #define TURN_MS 110
-#define IDLE_MS 100  /* how often an idle store looks for operators' changes */
+#define IDLE_MS 100  /* how often an idle store looks for what nothing wakes it for */
+#define QUIET_MS 500 /* the same, when commits wake it, and there was nothing for so long: */
+#define QUIET_AFTER_MS 10000
 #define RETRY_MS 50  /* after an error */
 #define STOP_MS 5000 /* for what is left when the broker stops */
 #define FORGET_ROWS 2000
@@ -155,26 +162,41 @@ static void count_spooled(struct fw_store *store)
 		(uint64_t)fw_ingest_oldest(&store->ingest));
 }
 
+/* An error is told as the catalog's: to operators the spool is a part of it. */
+static enum fw_status make_safe(struct fw_store *store)
+{
+	enum fw_status status = fw_durability_look(&store->durability, fw_store_applied(store));
+
+	if (status != FW_OK)
+		snprintf(store->transaction.trouble, sizeof(store->transaction.trouble),
+			"the spool cannot be synced: %s", strerror(errno));
+	return status;
+}
+
 enum fw_status fw_store_work(struct fw_store *store, bool *more)
 {
-	enum fw_status status = FW_OK;
+	enum fw_status status = FW_OK, safe;
 
 	*more = false;
 	fw_health_look(&store->health);
 	fw_firmware_files_guard(store->files);
+	safe = make_safe(store);
 	if (!store->health.lost)
 		status = run_jobs(store, more);
 	count_spooled(store);
+	if (status == FW_OK)
+		status = safe;
 	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
 	return status;
 }
 
-static int64_t idle_ms(const struct fw_store *store)
+/* At most `most`. */
+static int64_t idle_ms(const struct fw_store *store, int64_t most)
 {
 	int64_t due =
 		fw_scheduler_next_due(store->scheduler) - fw_clock_now(&store->transaction.clock);
 
-	return due > 0 && due < IDLE_MS ? due : IDLE_MS;
+	return due > 0 && due < most ? due : most;
 }
 
 /* Sleeps until there is something to do; false when the store is to stop. */
@@ -182,30 +204,91 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 {
 	struct timespec until = fw_after_ms(ms);
 	int waited = 0;
-	bool stop, woken;
+	bool stop;
 
 	pthread_mutex_lock(&store->lock);
 	atomic_store(&store->sleeping, wakeable);
 	while (!store->stop && waited != ETIMEDOUT &&
-		!(wakeable && fw_ingest_waits(&store->ingest)))
+		!(wakeable && (store->log_written || fw_ingest_waits(&store->ingest))))
 		waited = pthread_cond_timedwait(&store->wake, &store->lock, &until);
 	atomic_store(&store->sleeping, false);
+	if (store->log_written)
+		store->look_ms = 1;
+	if (store->log_written || waited != ETIMEDOUT || !wakeable)
+		store->active_ms = fw_boot_ms();
+	store->log_written = false;
 	stop = store->stop;
-	woken = waited != ETIMEDOUT;
 	pthread_mutex_unlock(&store->lock);
-	if (wakeable && woken && !stop) {
-		struct timespec pause = {0, COALESCE_MS * 1000000L};
-
-		nanosleep(&pause, NULL);
-	}
 	return !stop;
+}
+
+/* Uplinks came while the store was idle. The first one is applied at once: a device that showed
+ * itself may sleep again soon. The closer others follow, the longer they wait for each other. */
+static void await_others(struct fw_store *store)
+{
+	struct timespec pause = {0, 0};
+
+	if (fw_boot_ms() - store->woken_ms > APART_MS)
+		store->waited_ms = 0;
+	else
+		store->waited_ms = store->waited_ms ? store->waited_ms * 2 : 1;
+	if (store->waited_ms > COALESCE_MS)
+		store->waited_ms = COALESCE_MS;
+	pause.tv_nsec = store->waited_ms * 1000000L;
+	if (store->waited_ms)
+		nanosleep(&pause, NULL);
+	store->woken_ms = fw_boot_ms();
+}
+
+/* How long to sleep until the next look for an operator's commit. The watch stays armed through
+ * rounds that find nothing, so that it misses no commit between two of them. */
+static int64_t look_ms(struct fw_store *store)
+{
+	bool quiet = fw_boot_ms() - store->active_ms >= QUIET_AFTER_MS;
+	int64_t ms = store->look_ms;
+
+	if (!ms)
+		return idle_ms(store, fw_log_watch_arm(store->watch) && quiet ? QUIET_MS : IDLE_MS);
+	store->look_ms = ms < LOOK_MOST_MS ? ms * 2 : 0;
+	return idle_ms(store, ms);
 }
 
 static bool idle(struct fw_store *store)
 {
-	bool go_on = sleep_until_work(store, idle_ms(store), true);
+	bool go_on = sleep_until_work(store, look_ms(store), true);
 
+	if (go_on && fw_ingest_waits(&store->ingest)) {
+		fw_log_watch_disarm(store->watch);
+		await_others(store);
+	}
 	store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
+	return go_on;
+}
+
+/* The watch's thread. */
+static void note_written(void *context)
+{
+	struct fw_store *store = context;
+
+	pthread_mutex_lock(&store->lock);
+	store->log_written = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* Sleeps for so long, whatever comes, but for what must become safe meanwhile. */
+static bool rest(struct fw_store *store, int64_t ms)
+{
+	bool go_on = true;
+
+	while (go_on && ms > 0) {
+		int64_t part = fw_durability_part(&store->durability, ms);
+
+		go_on = sleep_until_work(store, part, false);
+		ms -= part;
+		if (ms > 0)
+			make_safe(store); /* the next round tells */
+	}
 	return go_on;
 }
 
@@ -214,11 +297,10 @@ static bool coalesce(struct fw_store *store)
 {
 	if (!store->busy && fw_boot_ms() >= store->next_turn) {
 		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
-		return sleep_until_work(store, TURN_MS, false);
+		return rest(store, TURN_MS);
 	}
 	/* even in a hurry an operator must find the catalog free now and then */
-	return sleep_until_work(
-		store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS, false);
+	return rest(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS);
 }
 
 static void finish(struct fw_store *store)
@@ -240,6 +322,7 @@ static void finish(struct fw_store *store)
 	/* what was downloaded in the last moment may get lost with a busy catalog */
 	if (!store->health.lost)
 		fw_firmware_files_flush(store->files);
+	fw_durability_flush(&store->durability, fw_store_applied(store));
 	if (fw_spool_last(store->spool) > fw_store_applied(store))
 		fw_transaction_log(&store->transaction, FW_LOG_NOTICE,
 			"stopping with uplinks in the spool; they are applied at the next start");
@@ -250,6 +333,8 @@ void *fw_store_run(void *argument)
 	struct fw_store *store = argument;
 	bool go_on = true;
 
+	/* without it commits are found by asking, every IDLE_MS */
+	fw_log_watch_open(store->config.options->db_file, note_written, store, &store->watch);
 	while (go_on) {
 		bool more;
 		enum fw_status status = fw_store_work(store, &more);
@@ -257,12 +342,13 @@ void *fw_store_run(void *argument)
 		fw_health_note(&store->health, status);
 		fw_spool_suspect(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
-			go_on = sleep_until_work(store, RETRY_MS, false);
+			go_on = rest(store, RETRY_MS);
 		else if (more)
 			go_on = coalesce(store);
 		else
 			go_on = idle(store);
 	}
+	fw_log_watch_close(store->watch);
 	finish(store);
 	return NULL;
 }

@@ -272,6 +272,8 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 	}
 	for (size_t i = 0; i < transaction->queued_count; i++)
 		fw_outbox_put(transaction->outbox, transaction->queued[i]);
+	if (transaction->queued_count)
+		fw_outbox_wake(transaction->outbox);
 	transaction->queued_count = 0;
 	fw_outcomes_count(&transaction->outcomes, transaction->counters);
 	fw_places_transaction_ended(transaction->places, true);

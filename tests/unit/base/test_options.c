@@ -58,6 +58,7 @@ static void test_defaults(void **state)
 	assert_int_equal(options.chunk_max_bytes, 65536);
 	assert_false(options.read_from_device);
 	assert_false(options.sync_full);
+	assert_int_equal(options.sync_interval_ms, 100);
 	assert_int_equal(options.log_retention_days, 0);
 	assert_null(options.admin_listen);
 	assert_null(options.admin_password_file);
@@ -105,6 +106,7 @@ static void test_what_nobody_sees_at_the_ends_is_cut_off(void **state)
 		{"chunk_max_bytes", "7"},
 		{"read_source", "device"},
 		{"sync", "full"},
+		{"sync_interval_ms", "50"},
 		{"log_retention_days", "3"},
 		{"admin_listen", "unix:/run/a b"},
 		{"admin_password_file", "/x/pass words"},
@@ -205,6 +207,8 @@ static void test_bad_values(void **state)
 		{"identity", ""},
 		{"read_source", "both"},
 		{"sync", "off"},
+		{"sync_interval_ms", "9"},
+		{"sync_interval_ms", "60001"},
 		{"operators", ""},
 		{"operators", ","},
 		{"operators", "a,,b"},
@@ -271,10 +275,10 @@ static void test_bad_values(void **state)
 static void test_an_unknown_option_names_those_there_are(void **state)
 {
 	static const char *const all[] = {"db_file", "files_dir", "identity", "operators",
-		"http_listen", "metrics_listen", "url_base", "url_ttl_seconds", "url_secret_file", "chunk_max_bytes",
-		"read_source", "sync", "log_retention_days", "admins", "admin_viewers",
-		"admin_listen", "admin_password_file", "admin_certfile", "admin_keyfile",
-		"admin_hosts", "admin_behind_proxy", "admin_upload_max_bytes"};
+		"http_listen", "metrics_listen", "url_base", "url_ttl_seconds", "url_secret_file",
+		"chunk_max_bytes", "read_source", "sync", "sync_interval_ms", "log_retention_days",
+		"admins", "admin_viewers", "admin_listen", "admin_password_file", "admin_certfile",
+		"admin_keyfile", "admin_hosts", "admin_behind_proxy", "admin_upload_max_bytes"};
 
 	(void)state;
 	assert_int_equal(parse("db-file", "x"), FW_INVALID);

@@ -2,6 +2,7 @@
 #include "broker/wakeup.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -39,6 +40,32 @@ static void test_wakes(void **state)
 	fw_wakeup_free(wakeup);
 }
 
+static void *call(void *wakeup)
+{
+	fw_wakeup_now(wakeup);
+	return NULL;
+}
+
+/* Each of many threads that call wakes the sleeper, whatever it was just about to disarm. */
+static void test_wakes_from_another_thread(void **state)
+{
+	struct fw_wakeup *wakeup = fw_wakeup_new();
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		pthread_t thread;
+
+		assert_int_equal(pthread_create(&thread, NULL, call, wakeup), 0);
+		assert_int_equal(sleep_ms(60000), -1);
+		fw_wakeup_over(wakeup);
+		pthread_join(thread, NULL);
+	}
+	/* what the last one armed behind our back wakes once more at most */
+	while (sleep_ms(50) == -1)
+		fw_wakeup_over(wakeup);
+	fw_wakeup_free(wakeup);
+}
+
 static void on_urgent(int number)
 {
 	(void)number;
@@ -68,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wakes),
+		cmocka_unit_test(test_wakes_from_another_thread),
 		cmocka_unit_test(test_takes_nobodys_signal),
 	};
 
