@@ -4,6 +4,9 @@
 
 bats_require_minimum_version 1.5.0
 
+# shellcheck source=tests/integration/shell.bash
+source "${BASH_SOURCE[0]%/*}/shell.bash"
+
 : "${FW_SOURCE:=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)}"
 : "${FW_PLUGIN:=$FW_SOURCE/build/mosquitto_firmware.so}"
 : "${MOSQUITTO:=/usr/sbin/mosquitto}"
@@ -31,6 +34,7 @@ start_broker() {
 	fi
 	for try in 1 2 3; do
 		launch_broker
+		start_shell
 		if retry 10 broker_decided && broker_listens; then return 0; fi
 		grep -q 'Address already in use' "$LOG" || break
 	done
@@ -59,7 +63,10 @@ launch_broker() {
 	BROKER=$!
 }
 
-broker_listens() { grep -qs 'mosquitto version .* running$' "$LOG"; }
+broker_listens() {
+	content "$LOG"
+	[[ $CONTENT =~ mosquitto\ version\ [^$'\n']*\ running$'\n' ]]
+}
 broker_lives() { kill -0 "$BROKER" 2>/dev/null; }
 broker_gone() { ! broker_lives; }
 broker_decided() { broker_listens || ! broker_lives; }
@@ -107,6 +114,7 @@ clean_up() {
 	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
 		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
 	fi
+	stop_shell
 	wait 2>/dev/null || true
 }
 
@@ -126,27 +134,44 @@ on_failure() {
 
 # SECONDS COMMAND...: repeats the command until it succeeds, at most that long.
 retry() {
-	local deadline=$((SECONDS + $1)) pause=0.05
+	local deadline=$((SECONDS + $1)) pause=0.03
 	shift
 	until "$@"; do
 		if ((SECONDS >= deadline)); then
 			echo "gave up on: $*"
 			return 1
 		fi
-		sleep $pause
-		pause=0.2 # each try costs the processor some of its time
+		pause $pause
+		pause=0.1 # each try costs the processor some of its time
 	done
+}
+
+# FILE: what is in it is $CONTENT, as $(<FILE), without a process. Nothing if there is no file.
+content() {
+	CONTENT=
+	[[ ! -e $1 ]] || IFS= read -r -d '' CONTENT <"$1" || true
 }
 
 # --- the catalog ---
 
 # SQL: runs it in a bare sqlite3 shell, as an operator does.
-db() { sqlite3 -batch -cmd '.timeout 5000' "$DB" "$@"; }
+db() {
+	local status=0
+	ask "$@" || status=$?
+	[[ -z $ANSWER ]] || printf '%s\n' "$ANSWER"
+	return "$status"
+}
 
 # Is the broker Mosquitto 2.0? It tells a plugin of no connection before that says something.
-on_2_0() { [[ $(<"$LOG") == *'mosquitto version 2.0'* ]]; }
+on_2_0() {
+	content "$LOG"
+	[[ $CONTENT == *'mosquitto version 2.0'* ]]
+}
 
-db_is() { [[ $(db "$1") == "$2" ]]; }
+db_is() {
+	ask "$1" || true
+	[[ $ANSWER == "$2" ]]
+}
 
 # SQL EXPECTED: the rows must become these; uplinks are applied shortly after they were acknowledged.
 rows() {
@@ -173,7 +198,7 @@ catalog() {
 
 pub() { timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"; }
 sub() { timeout 20 mosquitto_sub "${CONNECT[@]}" "$@"; }
-rr() { timeout 20 mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; }
+rr() { mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; } # which ends by itself then
 
 # DEVICE JSON [OPTION of mosquitto_rr...]: asks as the device; prints the reply.
 pull() {
@@ -219,11 +244,25 @@ listen() {
 	local file=$BROKER_DIR/$1.heard
 	stdbuf -oL mosquitto_sub "${CONNECT[@]}" -d -F '= %q %r %t %p' "${@:2}" >"$file" 2>&1 3>&- &
 	BACKGROUND+=($!)
-	retry 10 grep -qas '^Subscribed' "$file"
+	retry 10 subscribed "$file"
+}
+subscribed() {
+	content "$1"
+	[[ $'\n'$CONTENT == *$'\nSubscribed'* ]]
 }
 heard() { sed -n 's/^= //p' "$BROKER_DIR/$1.heard"; }
 heard_text() { [[ $(heard "$1") == *"$2"* ]]; }
-heard_count() { [[ $(heard "$1" | wc -l) == "$2" ]]; }
+heard_count() {
+	content "$BROKER_DIR/$1.heard"
+	count_of $'\n= ' $'\n'"$CONTENT"
+	[[ $COUNT == "$2" ]]
+}
+
+# WORDS TEXT: how often they are in it is $COUNT.
+count_of() {
+	local without=${2//"$1"/}
+	COUNT=$(((${#2} - ${#without}) / ${#1}))
+}
 
 # All that was published before has reached the subscribers and the catalog once this returns: a report by a device of its own
 # goes the same way, behind it.

@@ -79,7 +79,11 @@ row() { rows "SELECT state, error_reason FROM task_device WHERE task_id = '$1' A
 columns() { rows "SELECT $3 FROM task_device WHERE task_id = '$1' AND device_id = '$2'" "$4"; }
 
 # DEVICE NUMBER: so many upgrades have reached the device.
-upgrades_are() { [[ $(heard fleet | grep -c " /$PRODUCT/$1/firmware/upgrade ") == "$2" ]]; }
+upgrades_are() {
+	content "$BROKER_DIR/fleet.heard"
+	count_of " /$PRODUCT/$1/firmware/upgrade " "$CONTENT"
+	[[ $COUNT == "$2" ]]
+}
 upgrades() {
 	retry 5 upgrades_are "$@" && return
 	echo "upgrades of $1:"

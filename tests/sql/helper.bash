@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # A fresh catalog for each test, driven by nothing but the sqlite3 shell.
 
+# shellcheck source=tests/integration/shell.bash
+source "${BASH_SOURCE[0]%/*}/../integration/shell.bash"
+
 BATS_LIB_SCHEMA=$(cd "$BATS_TEST_DIRNAME/../../schema" && pwd)
 HOSTED="'http://h/x', 10, 'md5', '0123456789abcdef0123456789abcdef'"
 
@@ -22,11 +25,24 @@ catalog_setup() {
   # one for all tests of the file
   [[ -e $BATS_FILE_TMPDIR/empty.db ]] || catalog_make "$BATS_FILE_TMPDIR/empty.db"
   cp "$BATS_FILE_TMPDIR/empty.db" "$DB"
+  start_shell
+}
+
+teardown() {
+  stop_shell
 }
 
 # sql STATEMENTS: run by an operator; stops at the first error.
 sql() {
-  sqlite3 -bail "$DB" <<<"PRAGMA foreign_keys = $FK; PRAGMA recursive_triggers = $RT; $1"
+  local status=0
+  sql_ask "$1" || status=$?
+  [[ -z $ANSWER ]] || printf '%s\n' "$ANSWER"
+  return "$status"
+}
+
+# sql_ask STATEMENTS: as sql; what it prints is in $ANSWER.
+sql_ask() {
+  ask "PRAGMA foreign_keys = $FK; PRAGMA recursive_triggers = $RT; $1"
 }
 
 # plugin_sql STATEMENTS: run as the plugin does, in one transaction with its mark.
@@ -48,9 +64,8 @@ same() {
 
 # rows WANTED QUERY: rows are joined by a space.
 rows() {
-  local out
-  out=$(sql "$2") || { fail "failed: $2" || return 1; }
-  same "$1" "${out//$'\n'/ }" "$2"
+  sql_ask "$2" || { fail "failed: $2" || return 1; }
+  same "$1" "${ANSWER//$'\n'/ }" "$2"
 }
 
 each_way() {
@@ -117,11 +132,9 @@ $WRONG"; } || status=1
 
 # One shell for all ways, each on a copy of its own: what the queries give, with a line between.
 gives_at_once() {
-  local copies=("$BATS_TEST_TMPDIR"/way{1..4}.db) copy out WAYS_SQL
-  for copy in "${copies[@]}"; do
-    rm -f "$copy"-*
-    cp "$DB" "$copy"
-  done
+  local copies=("$BATS_TEST_TMPDIR"/way{1..4}.db) out WAYS_SQL
+  ! compgen -G "$BATS_TEST_TMPDIR/way*.db-*" >/dev/null || rm -f "$BATS_TEST_TMPDIR"/way*.db-*
+  tee "${copies[@]}" <"$DB" >/dev/null
   WAYS_SQL=".output /dev/null
 $2
 ;

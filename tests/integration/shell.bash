@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# One sqlite3 shell for all statements of a test: a process for each costs more than what most of them do. It opens the
+# file for each request and closes it behind, as a shell of its own does. When a statement fails the shell ends there,
+# and the next takes its place.
+
+# Starts it, once in a test. A request is a line that reads a file with SQL, the answer a line: 0 done, 1 failed. Who takes
+# the character out of `free` may ask: it is the number of the file. There are two: the shell may still look for more in the last one.
+start_shell() {
+	[[ -z ${SHELL_DIR:-} ]] || return 0
+	trace_tests_alone
+	SHELL_DIR=$BATS_TEST_TMPDIR/.shell
+	mkdir "$SHELL_DIR"
+	mkfifo "$SHELL_DIR"/{in,out,free,pause}
+	exec {SHELL_IN}<>"$SHELL_DIR/in" {SHELL_OUT}<>"$SHELL_DIR/out" {SHELL_FREE}<>"$SHELL_DIR/free" {PAUSE}<>"$SHELL_DIR/pause"
+	shell_serves <"$SHELL_DIR/in" 3>&- {SHELL_IN}>&- {SHELL_OUT}>&- {SHELL_FREE}>&- {PAUSE}>&- &
+	printf 0 >&"$SHELL_FREE"
+}
+
+# bats notes the stack before each command, which takes longer than most of them: from now on it does so in the test
+# itself, and no more in what that calls. What has failed is told with the test's line.
+trace_tests_alone() {
+	set +T
+	declare -ft "$BATS_TEST_NAME" bats_error_trap bats_check_status_from_trap 2>/dev/null || true # as they are named in this version
+}
+
+# Until it is told to quit.
+shell_serves() {
+	until sqlite3 -batch -bail >"$SHELL_DIR/out" 2>>"$SHELL_DIR/errors"; do echo 1 >"$SHELL_DIR/out"; done
+}
+
+stop_shell() {
+	[[ -z ${SHELL_DIR:-} ]] || printf '.quit\n' >&"$SHELL_IN"
+}
+
+# ARGUMENT...: is it for the one shell, and is that free? Who is in a subshell may use it, too, but one at a time.
+shell_takes() {
+	[[ -n ${SHELL_DIR:-} && $# == 1 && $1 != [-.]* && "$PWD$DB" != *\'* && -f $DB ]] && read -r -t 1 -N 1 -u "$SHELL_FREE" SHELL_FILE
+}
+
+# SQL: runs it in $DB as $(db SQL) does, without a process. What the shell prints is in $ANSWER.
+ask() {
+	local failed=1 part=''
+	if ! shell_takes "$@"; then
+		ANSWER=$(sqlite3 -batch -cmd '.timeout 5000' "$DB" "$@")
+		return
+	fi
+	printf ".cd '%s'\n.open '%s'\n.timeout 5000\n.output '%s'\n%s\n;\n.output stdout\n.open :memory:\n.print 0\n" \
+		"$PWD" "$DB" "$SHELL_DIR/said" "$1" >"$SHELL_DIR/asked$SHELL_FILE"
+	: >"$SHELL_DIR/said"
+	printf ".read '%s'\n" "$SHELL_DIR/asked$SHELL_FILE" >&"$SHELL_IN"
+	read -r -t 100 -u "$SHELL_OUT" failed || echo 'the sqlite3 shell does not answer' >&2
+	ANSWER=
+	while IFS= read -r -d '' part || [[ -n $part ]]; do ANSWER+=$part; done <"$SHELL_DIR/said"
+	while [[ $ANSWER == *$'\n' ]]; do ANSWER=${ANSWER%$'\n'}; done
+	((failed == 0)) || shell_failed
+	printf %d $((1 - SHELL_FILE)) >&"$SHELL_FREE"
+	return "$failed"
+}
+
+# What it said before it ended.
+shell_failed() {
+	printf '%s\n' "$(<"$SHELL_DIR/errors")" >&2
+	: >"$SHELL_DIR/errors"
+}
+
+# SECONDS: a while, without a process.
+pause() {
+	if [[ -n ${PAUSE:-} ]]; then read -r -t "$1" -u "$PAUSE" _ || true; else sleep "$1"; fi
+}
