@@ -135,7 +135,7 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 
 @test "what failed is retried by itself" {
 	online d1
-	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d1
+	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 4, 'any'" d1
 	row t d1 processing
 	failed_at d1
 	rows "SELECT state, retry_at > 0, waits_for FROM task_detail WHERE device_id = 'd1'" 'failed|1|retry'
@@ -331,7 +331,7 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 
 @test "a task that goes on retries, unless its limit is lower by then" {
 	online d1 d2
-	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d1
+	rollout t ', retry_limit, retry_seconds, retry_on' ", 1, 4, 'any'" d1
 	rollout u ', retry_limit, retry_seconds, retry_on' ", 1, 1, 'any'" d2
 	row t d1 processing
 	row u d2 processing
