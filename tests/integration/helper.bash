@@ -130,6 +130,9 @@ on_failure() {
 	return 0
 }
 
+# SHORT LONG: how many rounds, seconds or bytes; the long form is for `tests/run --long`.
+rounds() { if [[ -n ${FW_LONG:-} ]]; then echo "$2"; else echo "$1"; fi; }
+
 # --- waiting ---
 
 # SECONDS COMMAND...: repeats the command until it succeeds, at most that long.

@@ -3,9 +3,6 @@
 
 load ../helper
 
-# SHORT LONG: how many rounds or seconds; the long form is for `tests/run --long`.
-rounds() { if [[ -n ${FW_LONG:-} ]]; then echo "$2"; else echo "$1"; fi; }
-
 # A figure for who reads along, or for the documents: it appears in the output of a passing test too.
 figure() { echo "# $BATS_TEST_DESCRIPTION: $*" >&3; }
 

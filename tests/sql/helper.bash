@@ -68,11 +68,15 @@ rows() {
   same "$1" "${ANSWER//$'\n'/ }" "$2"
 }
 
+# The pragmas that an operator's shell may have set, foreign_keys and recursive_triggers: neither and both; with --long each alone, too.
+WAYS=('off off' 'on on')
+[[ -z ${FW_LONG:-} ]] || WAYS+=('off on' 'on off')
+
 each_way() {
-  for FK in off on; do
-    for RT in off on; do
-      "$@" || fail "with foreign_keys=$FK recursive_triggers=$RT" || return 1
-    done
+  local way
+  for way in "${WAYS[@]}"; do
+    FK=${way% *} RT=${way#* }
+    "$@" || fail "with foreign_keys=$FK recursive_triggers=$RT" || return 1
   done
   FK=off RT=off
 }
@@ -89,28 +93,26 @@ refused_once() {
   if [[ -e $DB-wal ]] || ! cmp -s "$DB" "$DB.before"; then fail "refused, yet something changed: $2"; fi
 }
 
-# FILE...: a connection to each in turn, with the pragmas in each way: the input of a shell. ways_first, ways_then: the SQL.
+# FILE...: a connection to each in turn, or to the one, with the pragmas in each way: the input of a shell. WAYS_SQL: the SQL.
 ways() {
-  local file=("$@") i=0 fk rt
-  for fk in off on; do
-    for rt in off on; do
-      printf '.open "%s"\nPRAGMA foreign_keys = %s; PRAGMA recursive_triggers = %s;\n%s\n;\n' "${file[i++]}" $fk $rt "$WAYS_SQL"
-    done
+  local i
+  for i in "${!WAYS[@]}"; do
+    printf '.open "%s"\nPRAGMA foreign_keys = %s; PRAGMA recursive_triggers = %s;\n%s\n;\n' "${@:i % $# + 1:1}" "${WAYS[i]% *}" "${WAYS[i]#* }" "$WAYS_SQL"
   done
 }
 
-# One shell for all ways, when it is one statement: four lines with the words, no other error, nothing changed.
+# One shell for all ways, when it is one statement: a line with the words for each, no other error, nothing changed.
 refused_at_once() {
   local out line IFS=$'\n' count=0 WAYS_SQL=$2
   [[ $2 != *';'*[^[:space:]]* ]] || return 1
-  ! out=$(ways "$DB" "$DB" "$DB" "$DB" | sqlite3 2>&1) || return 1
+  ! out=$(ways "$DB" | sqlite3 2>&1) || return 1
   set -f
   for line in $out; do
     [[ $line == *'error near line '*"$1"* ]] || count=9
     count=$((count + 1))
   done
   set +f
-  ((count == 4)) && [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before"
+  ((count == ${#WAYS[@]})) && [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before"
 }
 
 # refused WORDS STATEMENT: it fails with these words and changes nothing, whatever the pragmas.
@@ -132,7 +134,8 @@ $WRONG"; } || status=1
 
 # One shell for all ways, each on a copy of its own: what the queries give, with a line between.
 gives_at_once() {
-  local copies=("$BATS_TEST_TMPDIR"/way{1..4}.db) out WAYS_SQL
+  local copies=() wanted='' out WAYS_SQL way one=${1:+$1 }--end\ of\ a\ way
+  for way in "${WAYS[@]}"; do copies+=("$BATS_TEST_TMPDIR/way${way/ /-}.db"); done
   ! compgen -G "$BATS_TEST_TMPDIR/way*.db-*" >/dev/null || rm -f "$BATS_TEST_TMPDIR"/way*.db-*
   tee "${copies[@]}" <"$DB" >/dev/null
   WAYS_SQL=".output /dev/null
@@ -150,8 +153,9 @@ $WRONG
       ways "${copies[@]}"
     } | sqlite3 -bail 2>/dev/null
   ) || return 1
-  local one=${1:+$1 }--end\ of\ a\ way ways='--end of a way'
-  [[ "${out//$'\n'/ }" == "$ways $ways $ways $ways $one $one $one $one" ]]
+  for way in "${WAYS[@]}"; do wanted="$wanted --end of a way"; done
+  for way in "${WAYS[@]}"; do wanted+=" $one"; done
+  [[ " ${out//$'\n'/ }" == "$wanted" ]]
 }
 
 # gives WANTED STATEMENTS QUERY: on a copy of the catalog, whatever the pragmas.

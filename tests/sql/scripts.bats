@@ -16,9 +16,9 @@ setup() {
 # use SCRIPT [SED]: run the command in its first lines, changed by SED
 use() {
   local command
-  command=$(sed -n '/^--   /s/^-- *//p; /^\./q' "$1" | sed "${2-}")
+  command=$(sed -n -e '/^--   /{s/^-- *//' -e "${2-}" -e 'p}; /^\./q' "$1")
   [[ "$command" == sqlite3*"< $1" || "$command" == *"catalog.db < $1" ]] || fail "no use in the first lines of $1" || return 1
-  bash -c "$command" 2>&1
+  eval "$command" 2>&1
 }
 
 # says WORDS SCRIPT [SED]
@@ -31,7 +31,7 @@ says() {
 # fails WORDS COMMAND...: it fails with these words and changes nothing: not a byte, or nothing that a dump shows
 fails() {
   local out
-  cp "$DB" "$DB.before"
+  [[ $DB.before -nt $DB ]] || cp "$DB" "$DB.before"
   if out=$("${@:2}" 2>&1); then fail "did not fail: ${*:2}" "$out" || return 1; fi
   [[ "$out" == *"$1"* ]] || fail "${*:2}" "wanted: $1" "got: $out" || return 1
   [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before" && return

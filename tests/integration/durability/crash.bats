@@ -25,9 +25,9 @@ crash_loop() {
 	witness_catalog
 	start_witnesses 4 3 3
 	acknowledges 200
-	crash_loop "$(rounds 8 300)"
+	crash_loop "$(rounds 5 300)"
 	acknowledges 200
-	figure "$(rounds 8 300) kills"
+	figure "$(rounds 5 300) kills"
 	witnesses_agree
 }
 
@@ -99,7 +99,7 @@ measure_start() {
 @test "kill -9 during the first start" {
 	measure_start
 	half=0
-	for ((round = 0; round < $(rounds 8 400); round++)); do
+	for ((round = 0; round < $(rounds 5 400); round++)); do
 		killed_start "$START_MS"
 		if [[ -s $DB && $(sqlite3 "$DB" 'PRAGMA user_version') == 0 ]] || [[ -e $DB && ! -s $DB ]]; then half=$((half + 1)); fi
 		if ((round % 5 == 0)); then killed_start "$START_MS"; fi
@@ -116,7 +116,7 @@ measure_start() {
 	sqlite3 "$BROKER_DIR/old.db" <"$FW_SOURCE/tests/sql/released/schema-1.sql"
 	sqlite3 "$BROKER_DIR/old.db" "PRAGMA journal_mode = wal; INSERT INTO progress_log (received_at, product_id, device_id) SELECT value, 'lamp', 'd1' FROM generate_series(1, 1000)" >/dev/null
 	logged=$(sqlite3 "$BROKER_DIR/old.db" 'SELECT count(*) FROM progress_log')
-	for ((round = 0; round < $(rounds 8 400); round++)); do
+	for ((round = 0; round < $(rounds 5 400); round++)); do
 		cp "$BROKER_DIR/old.db" "$DB"
 		killed_start "$START_MS"
 		version=$(sqlite3 "$DB" 'PRAGMA user_version')
@@ -168,7 +168,7 @@ restore_records() {
 
 @test "a spool cut at every byte of its last record: the broker starts, says so, and has all before it" {
 	leave_records
-	for ((cut = LAST, count = 0; cut < SIZE; cut += $(rounds 13 1), count++)); do
+	for ((cut = LAST, count = 0; cut < SIZE; cut += $(rounds 19 1), count++)); do
 		restore_records
 		truncate -s "$cut" "$BROKER_DIR/$SPOOL"
 		starts_with '1 reason 1,2 reason 2,4 reason 4'
@@ -179,7 +179,7 @@ restore_records() {
 
 @test "a spool with a byte changed: the broker starts, says so, and misses no more than the record that was hit" {
 	leave_records
-	for ((at = 0, count = 0; at < SIZE; at += $(rounds 31 1), count++)); do
+	for ((at = 0, count = 0; at < SIZE; at += $(rounds 43 1), count++)); do
 		restore_records
 		value=$(od -An -tu1 -j "$at" -N 1 "$BROKER_DIR/$SPOOL")
 		printf '%b' "\\x$(printf '%02x' $((value ^ (1 << RANDOM % 8))))" | dd of="$BROKER_DIR/$SPOOL" bs=1 seek="$at" conv=notrunc status=none

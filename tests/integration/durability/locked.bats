@@ -98,7 +98,7 @@ nobody_notices() {
 @test "a transaction that is open over and over again" {
 	start_witnesses 8 4 0 10 "$RATE"
 	acknowledges 500
-	for ((round = 0; round < $(rounds 10 200); round++)); do
+	for ((round = 0; round < $(rounds 6 200); round++)); do
 		hold_catalog
 		a_moment 300
 		release_catalog

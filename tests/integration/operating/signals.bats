@@ -10,7 +10,7 @@ setup() { :; }
 	witness_catalog
 	start_witnesses 4 2 2 10 1000
 	listen other -t other
-	for ((round = 0; round < $(rounds 5 200); round++)); do
+	for ((round = 0; round < $(rounds 3 200); round++)); do
 		kill -HUP "$BROKER"
 		acknowledges 50
 		pub -t other -m "$round"
@@ -40,7 +40,7 @@ setup() { :; }
 	start_broker
 	witness_catalog
 	start_witnesses 6 3 3
-	for ((round = 0; round < $(rounds 4 60); round++)); do
+	for ((round = 0; round < $(rounds 3 60); round++)); do
 		acknowledges 1000
 		began=${EPOCHREALTIME/./}
 		stop_broker

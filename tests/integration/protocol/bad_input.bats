@@ -32,12 +32,18 @@ bad_payloads() {
 	head -c 4000 /dev/urandom >"$dir/random"
 }
 
-# TAIL QOS: publishes every bad payload as d1.
+# CLIENT TAIL QOS...: publishes every bad payload, with each QoS.
 publish_bad() {
-	local file
-	for file in "$BROKER_DIR"/bad/*; do
-		pub -q "$2" -i d1 -t "/lamp/d1/firmware/$1" -f "$file"
-	done
+	raw "$BROKER_DIR/bad" "$@" <<-'END'
+		import pathlib, sys
+		from raw import Client
+		folder, client, tail, *levels = sys.argv[1:]
+		device = Client(client)
+		for qos in levels:
+		    for file in sorted(pathlib.Path(folder).iterdir()):
+		        device.publish("/lamp/d1/firmware/" + tail, file.read_bytes(), qos=int(qos))
+		device.ping()
+	END
 }
 
 all_rows() { db "SELECT * FROM product; SELECT * FROM firmware; SELECT * FROM device WHERE device_id <> 'marker'; SELECT * FROM progress_log; SELECT * FROM version_log WHERE device_id <> 'marker'"; }
@@ -47,7 +53,7 @@ all_rows() { db "SELECT * FROM product; SELECT * FROM firmware; SELECT * FROM de
 	count=$(find "$BROKER_DIR/bad" -type f | wc -l)
 	rows_before=$(all_rows)
 	listen device -q 2 -t /lamp/d1/firmware/pull/reply
-	for qos in 0 1 2; do publish_bad pull "$qos"; done
+	publish_bad d1 pull 0 1 2
 	retry 10 heard_count device $((3 * count))
 	assert_equal "$(heard device | cut -d' ' -f4- | jq -r .code | sort | uniq -c | sed 's/^ *//')" "$((3 * count)) bad_request"
 	settle
@@ -60,7 +66,7 @@ all_rows() { db "SELECT * FROM product; SELECT * FROM firmware; SELECT * FROM de
 	count=$(find "$BROKER_DIR/bad" -type f | wc -l)
 	rows_before=$(all_rows)
 	listen others -q 1 -t /lamp/d1/firmware/# -F '= %q %r %t %l'
-	for tail in report upgrade/progress upgrade/reply read/reply; do publish_bad "$tail" 1; done
+	for tail in report upgrade/progress upgrade/reply read/reply; do publish_bad d1 "$tail" 1; done
 	retry 10 heard_count others $((4 * count))
 	settle
 	assert_equal "$(all_rows)" "$rows_before"
@@ -70,11 +76,7 @@ all_rows() { db "SELECT * FROM product; SELECT * FROM firmware; SELECT * FROM de
 @test "bad reads do not stop the broker" {
 	bad_payloads
 	say d1 report '{"version":"1.0"}'
-	for qos in 0 1 2; do
-		for file in "$BROKER_DIR"/bad/*; do
-			pub -q "$qos" -i application -t /lamp/d1/firmware/read -f "$file"
-		done
-	done
+	publish_bad application read 0 1 2
 	assert_json "$(read_version d1 '{}')" '.version == "1.0"'
 }
 

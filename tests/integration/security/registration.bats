@@ -81,17 +81,15 @@ release_catalog() {
 }
 
 @test "once: the first two messages of an id, one behind the other" {
-	for ((i = 0; i < 20; i++)); do
-		raw "d$i" <<-'END'
-			import sys
-			from raw import Client
-			name = sys.argv[1]
-			device = Client(name)
-			for mid, product in enumerate(("lamp", "tap"), 1):
-			    device.publish(f"/{product}/{name}/firmware/report", '{"version":"1.0"}', mid=mid, wait=False)
-			device.ping()
-		END
-	done
+	raw <<-'END'
+		from raw import Client
+		for name in (f"d{i}" for i in range(20)):
+		    device = Client(name)
+		    for mid, product in enumerate(("lamp", "tap"), 1):
+		        device.publish(f"/{product}/{name}/firmware/report", '{"version":"1.0"}', mid=mid, wait=False)
+		    device.ping()
+		    device.drop()
+	END
 	settle
 	assert_equal "$(db "SELECT count(*), count(*) FILTER (WHERE product_id = 'lamp') FROM device WHERE device_id <> 'marker'")" '20|20'
 }

@@ -14,7 +14,8 @@
 #include "failing.h"
 
 #define TRIES 100     /* more than fail in a row */
-#define OF_SQLITE 100 /* so many of SQLite's allocations are tried in the short form */
+#define OF_PLUGIN 150 /* so many of the plugin's allocations are tried in the short form, */
+#define OF_SQLITE 50  /* and so many of SQLite's */
 
 static const struct fw_client lamp = {&lamp, "d1", NULL}, other = {&other, "d2", NULL},
 			      console = {&console, "console", "admin"},
@@ -407,13 +408,13 @@ static bool long_form(void)
 static void test_plugin(void **state)
 {
 	(void)state;
-	try_all(FAIL_PLUGIN, long_form() ? 0 : 300, 1);
+	try_all(FAIL_PLUGIN, long_form() ? 0 : OF_PLUGIN, 1);
 }
 
 static void test_plugin_for_a_while(void **state)
 {
 	(void)state;
-	try_all(FAIL_PLUGIN, long_form() ? 0 : 100, 5);
+	try_all(FAIL_PLUGIN, long_form() ? 0 : OF_PLUGIN / 3, 5);
 }
 
 static void test_sqlite(void **state)
