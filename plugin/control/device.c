@@ -114,7 +114,7 @@ static enum fw_status make_history(
 {
 	bool has_more = json_array_size(rows) > count;
 	json_t *next = json_null();
-	int64_t last = at, same = 0;
+	int64_t last, same = 0;
 	char text[64];
 
 	if (has_more) {

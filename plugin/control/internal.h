@@ -42,7 +42,7 @@ struct fw_entity {
 	const char *keys[3];  /* columns that name a row, NULL behind the last */
 	const char *order[3]; /* expressions that order and page a list; NULL: keys */
 	bool descending;
-	bool counts; /* counting the rows is free */
+	bool counts; /* counting is free: few rows, and filters that look at e alone */
 };
 
 /* What an entity's handler is about, and what it runs around that; private to the table. */

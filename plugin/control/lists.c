@@ -234,7 +234,7 @@ static enum fw_status count_rows(struct fw_call *call, const struct fw_entity *e
 	json_t *args = json_array(), *rows = NULL;
 	enum fw_status status;
 
-	fw_text_add(&sql, "SELECT count(*) AS n FROM %s WHERE 1", entity->from);
+	fw_text_add(&sql, "SELECT count(*) AS n FROM %s AS e WHERE 1", entity->table);
 	status = add_filters(call, entity, &sql, args);
 	if (status == FW_OK)
 		status = query(call, &sql, json_incref(args), &rows);

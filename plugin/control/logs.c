@@ -109,6 +109,8 @@ const struct fw_entity fw_stuck_entity = {
 		" AND d.device_id = e.device_id",
 	.members = fw_stuck_members,
 	.keys = {"task_id", "device_id"},
+	/* a plus keeps SQLite from walking the whole table in this order */
+	.order = {"+e.task_id", "+e.device_id"},
 };
 
 enum fw_status fw_stuck_list(struct fw_call *call)

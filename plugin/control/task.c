@@ -26,6 +26,8 @@ const struct fw_command_member fw_stage_members[] = {
 	{NULL},
 };
 
+#define OF_PRODUCT "(SELECT f.product_id FROM firmware AS f WHERE f.firmware_id = e.firmware_id)"
+
 static const struct fw_command_member filter_members[] = {
 	{"version", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "devices that run it"},
 	{"presence", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL,
@@ -71,7 +73,7 @@ const struct fw_command_member fw_task_members[] = {
 		"what its devices get"},
 	TARGET(FW_USE_CREATE),
 	SHOWN("productId", "s.product_id", TEXT, "of the firmware"),
-	{"productId", "s.product_id", TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "of the firmware"},
+	{"productId", OF_PRODUCT, TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "of the firmware"},
 	SHOWN("version", "s.version", TEXT, "of the firmware"),
 	{"name", "name", TEXT, FW_USE_SET, FW_USE_CREATE, 0, 0, NULL, "for people"},
 	{"mode", "mode", TEXT, FW_USE_SET, FW_USE_CREATE, 0, 0, NULL, "push or pull"},

@@ -1,8 +1,20 @@
 /* Text of statements, in memory that grows. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "control/internal.h"
+
+static void grow(struct fw_text *text, size_t size)
+{
+	char *at = realloc(text->at, size);
+
+	if (at) {
+		text->at = at;
+		text->size = size;
+	}
+	text->failed = !at;
+}
 
 void fw_text_add(struct fw_text *text, const char *format, ...)
 {
@@ -19,17 +31,12 @@ void fw_text_add(struct fw_text *text, const char *format, ...)
 		text->failed = true;
 		return;
 	}
-	if (text->len + (size_t)len >= text->size) {
-		size_t size = 2 * (text->len + (size_t)len + 256);
-		char *at = realloc(text->at, size);
-
-		text->failed = !at;
-		text->at = at ? at : text->at;
-		text->size = at ? size : text->size;
+	if (text->len + (size_t)len >= text->size)
+		grow(text, 2 * (text->len + (size_t)len + 256));
+	if (!text->failed) {
+		memcpy(text->at + text->len, piece, (size_t)len + 1);
+		text->len += (size_t)len;
 	}
-	for (int i = 0; !text->failed && i <= len; i++)
-		text->at[text->len + (size_t)i] = piece[i];
-	text->len += text->failed ? 0 : (size_t)len;
 	free(piece);
 }
 

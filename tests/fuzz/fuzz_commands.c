@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "catalog/admin.h"
 #include "catalog/schema.h"
@@ -14,8 +15,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static char folder[] = "/tmp/fw-fuzz-commands-XXXXXX";
-static char db[64], files[64];
+/* in memory, where the machine has a place for that */
+static char folder[64];
+static char db[96], files[96];
 static struct fw_commands *commands;
 static struct fw_admin *admin;
 static unsigned requests;
@@ -73,6 +75,8 @@ static void open_all(void)
 
 static void set_up(void)
 {
+	snprintf(folder, sizeof(folder), "%s/fw-fuzz-commands-XXXXXX",
+		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	check(mkdtemp(folder) != NULL);
 	snprintf(db, sizeof(db), "%s/firmware.db", folder);
 	snprintf(files, sizeof(files), "%s/files", folder);
