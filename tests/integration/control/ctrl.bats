@@ -3,6 +3,7 @@
 
 load ../task_helper
 load ../files_helper
+load ../control_helper
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
@@ -144,8 +145,21 @@ finish_one() {
 	rows "SELECT count(*) FROM task_device" 1000
 }
 
-@test "wrong use says what to do" {
+# The manual has each of these sub-commands.
+in_manual() {
+	local name
+	for name; do
+		grep -qE "^\\.BI? (.* )?\"?$name\b|^\\.BR $name " "$FW_SOURCE/plugin/doc/mosquitto_ctrl_firmware.1" && continue
+		echo "the manual has no $name"
+		return 1
+	done
+}
+
+@test "help has all, and wrong use says what to do" {
 	catalog
+	mapfile -t names < <(ctrl help | sed -nE 's/^  ([a-z][A-Za-z]+).*/\1/p')
+	((${#names[@]} > 40))
+	in_manual "${names[@]}"
 	says 0 'createTask PRODUCT VERSION NAME' ctrl help
 	says 0 '--max-in-flight NUMBER' ctrl help createtask
 	says 0 '--max-in-flight NUMBER' ctrl createTask --help
@@ -202,6 +216,17 @@ finish_one() {
 	grep -q 'the connection broke' watched
 }
 locked() { ! sqlite3 -batch "$DB" 'BEGIN IMMEDIATE; ROLLBACK' 2>/dev/null; }
+
+@test "ten things, as SQL and with mosquitto_ctrl, leave the same rows" {
+	catalog
+	do_as_sql
+	mosquitto_ctrl() { ctrl "${@:2}"; }
+	ten_things sh | sed -e ':a' -e '/\\$/{N;s/\\\n *//;ba' -e '}' | grep '^mosquitto_ctrl' >commands
+	assert_equal "$(wc -l <commands)" 13
+	while read -r command; do eval "$command" </dev/null; done <commands
+	left_rows >by.ctrl
+	diff by.sql by.ctrl
+}
 
 # A broker with a password for ada, and a listener with TLS by a certificate or a pre-shared key.
 start_tls() {
