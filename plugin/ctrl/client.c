@@ -338,7 +338,7 @@ json_t *fw_ctrl_client_ask(struct fw_ctrl_client *client, json_t *commands, stru
 	return responses;
 }
 
-/* Adds what to do where the sentence does not say it. */
+/* The broker's sentence, and what it does not know: that no user was given. */
 static void tell_error(
 	const struct fw_ctrl_client *client, const json_t *response, struct fw_error *error)
 {
@@ -346,10 +346,8 @@ static void tell_error(
 	const char *text = json_string_value(json_object_get(response, "error"));
 	const char *what = "";
 
-	if (code && strcmp(code, "not_allowed") == 0)
-		what = client->login->shared->username
-			? ": this user is none of those that plugin_opt_admins names"
-			: ": give a user name (-u) that plugin_opt_admins names";
+	if (code && strcmp(code, "not_allowed") == 0 && !client->login->shared->username)
+		what = ": give a user name with -u";
 	fw_error_set(error, "%.380s (%.20s%s)", text ? text : "the answer has no data",
 		code ? code : "failed", what);
 }

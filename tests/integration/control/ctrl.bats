@@ -175,9 +175,9 @@ in_manual() {
 	# a terminal would obey it
 	says 13 "no such device: 'lamp/?[2J'" ctrl getDevice lamp $'\e[2J'
 	ctrl_as eve listTasks
-	says 13 'this user is none of those that plugin_opt_admins names' ctrl_as eve deleteProduct lamp
-	says 13 'this user is none of those that plugin_opt_admins names' ctrl_as mallory listTasks
-	says 13 'give a user name (-u) that plugin_opt_admins names' ctrl_with --unix "$BROKER_DIR/socket" firmware listTasks
+	says 13 '(not_allowed)' ctrl_as eve deleteProduct lamp
+	says 13 'name him in the option admins or admin_viewers (not_allowed)' ctrl_as mallory listTasks
+	says 13 '(not_allowed: give a user name with -u)' ctrl_with --unix "$BROKER_DIR/socket" firmware listTasks
 	says 13 "cannot connect to $PWD/none: No such file or directory" ctrl_with --unix "$PWD/none" firmware listTasks
 	says 13 'Connection refused: does the broker run there?' ctrl_with -p 1 firmware listTasks
 	says 13 '' ctrl_with --quiet -p 1 firmware listTasks
