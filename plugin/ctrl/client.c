@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <mqtt_protocol.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,14 @@ static void write_where(const struct fw_ctrl_login *login, char *text, size_t si
 		snprintf(text, size, "%.200s, port %d", login->shared->host, port);
 }
 
+static const char *why_not(int rc)
+{
+	if (rc != MOSQ_ERR_ERRNO)
+		return mosquitto_strerror(rc);
+	/* libmosquitto 2.1 closes the socket before it looks at errno */
+	return errno == EBADF ? "no connection" : strerror(errno);
+}
+
 static bool connect_to(struct fw_ctrl_client *client, struct fw_error *error)
 {
 	const struct fw_ctrl_shared *shared = client->login->shared;
@@ -201,7 +210,7 @@ static bool connect_to(struct fw_ctrl_client *client, struct fw_error *error)
 	if (rc != MOSQ_ERR_SUCCESS) {
 		fw_error_set(error,
 			"cannot connect to %s: %s: does the broker run there? (-h, -p, --unix)",
-			where, rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
+			where, why_not(rc));
 		return false;
 	}
 	if (!loop_until(client, CONNECT_MS, is_connected))
@@ -231,6 +240,8 @@ bool fw_ctrl_client_open(
 {
 	struct fw_ctrl_client *client = calloc(1, sizeof(*client));
 
+	/* OpenSSL writes its farewell to a socket that the broker has closed */
+	signal(SIGPIPE, SIG_IGN);
 	mosquitto_lib_init();
 	if (client) {
 		client->login = login;

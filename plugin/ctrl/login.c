@@ -85,6 +85,8 @@ static void read_words(struct fw_ctrl_rest *rest, int argc)
 
 	if (len && len < WORDS_MAX)
 		fw_ctrl_rest_of_words(rest, words, len, argc);
+	else
+		rest->unread = true;
 	free(words);
 	if (file)
 		fclose(file);
@@ -200,6 +202,12 @@ bool fw_ctrl_login_apply(
 {
 	if (login->rest.proxy[0]) {
 		fw_error_set(error, "--proxy is not for this module");
+		return false;
+	}
+	if (login->rest.unread && !fw_ctrl_login_is_private(login)) {
+		fw_error_set(error,
+			"/proc/self/cmdline cannot be read, so that --psk would be lost"
+			": mount /proc, or give --cafile");
 		return false;
 	}
 	if (login->rest.psk[0] && (login->shared->cafile || login->shared->capath)) {

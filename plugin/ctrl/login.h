@@ -28,6 +28,7 @@ struct fw_ctrl_rest {
 	char psk[FW_CTRL_REST_MAX], psk_identity[FW_CTRL_REST_MAX], keyform[FW_CTRL_REST_MAX],
 		proxy[FW_CTRL_REST_MAX];
 	bool tls_use_os_certs;
+	bool unread; /* the words of the process cannot be read: some may be missing */
 };
 
 struct fw_ctrl_login {

@@ -5,6 +5,7 @@
  * request, and its part of struct mosq_ctrl differs between 2.0 and 2.1. So the module connects by
  * itself, and returns -1, which mosquitto_ctrl takes for done (status 0), or 13, for an error that
  * is told (status 13). */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -20,7 +21,7 @@ __attribute__((visibility("default"))) int ctrl_main(
 
 static int fail(const struct fw_ctrl_shared *shared, const char *message)
 {
-	if (!shared->quiet)
+	if (!shared->quiet && message[0])
 		fprintf(stderr, "Error: %s\n", message);
 	return FAILED;
 }
@@ -49,6 +50,14 @@ static int help(const struct fw_ctrl_shared *shared, int argc, char **argv)
 	return DONE;
 }
 
+/* A pipe whose reader, such as head, had enough: nothing to tell. */
+static bool has_no_reader(FILE *out)
+{
+	struct pollfd fd = {.fd = fileno(out), .events = POLLOUT};
+
+	return poll(&fd, 1, 0) == 1 && fd.revents & POLLERR;
+}
+
 static bool carry_out(struct fw_ctrl_run *run, const struct fw_ctrl_login *login)
 {
 	bool done;
@@ -59,7 +68,8 @@ static bool carry_out(struct fw_ctrl_run *run, const struct fw_ctrl_login *login
 	fw_ctrl_client_close(run->client);
 	if (fflush(run->out) == 0 && !ferror(run->out))
 		return done;
-	fw_error_set(&run->error, "the answer cannot be written");
+	if (!has_no_reader(run->out))
+		fw_error_set(&run->error, "the answer cannot be written");
 	return false;
 }
 

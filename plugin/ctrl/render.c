@@ -243,7 +243,7 @@ static bool show_pages(struct fw_ctrl_run *run, json_t *data)
 		bool more;
 
 		show_page(run, data, &next);
-		more = next && run->asked.all;
+		more = next && run->asked.all && !ferror(run->out);
 		if (more)
 			json_object_set_new(run->asked.command, "after", json_string(next));
 		json_decref(data);

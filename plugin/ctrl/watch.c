@@ -157,7 +157,8 @@ bool fw_ctrl_watch(struct fw_ctrl_run *run)
 		}
 		if (task) {
 			show_line(run, task, line);
-			over = fw_ctrl_watch_is_over(task) && !will_retry(run, task);
+			over = ferror(run->out) ||
+				(fw_ctrl_watch_is_over(task) && !will_retry(run, task));
 			done = over && end_watch(run, task);
 		}
 		json_decref(task);
