@@ -19,7 +19,8 @@
 
 const struct fw_command_member fw_task_device_members[] = {
 	{"taskId", "task_id", TEXT, FW_USE_FILTER, FW_USE_FILTER, 0, 0, NULL, "of which task"},
-	SHOWN("deviceId", "device_id", TEXT, "which device"),
+	{"deviceId", "device_id", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
+		"which device"},
 	SHOWN("deviceName", "d.name", TEXT, "for people"),
 	{"state", "state", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
 		"waiting, processing, success, failed or canceled"},
@@ -94,7 +95,7 @@ static enum fw_status count_devices(struct fw_call *call)
 	enum fw_status status;
 
 	if (fw_call_member(call, "reason") || fw_call_member(call, "waitsFor") ||
-		fw_call_member(call, "text"))
+		fw_call_member(call, "text") || fw_call_member(call, "deviceId"))
 		return FW_OK;
 	status = fw_call_row(call,
 		"SELECT waiting, processing, success, failed, canceled FROM task_count"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # $CONTROL/firmware/v1 on a real broker, asked with mosquitto_rr as it is.
 
-load ../helper
+load ../control_helper
 
 CONTROL=\$CONTROL/firmware/v1
 
@@ -100,27 +100,8 @@ ask() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.r
 locked() { ! sqlite3 -batch "$DB" 'BEGIN IMMEDIATE; ROLLBACK' 2>/dev/null; }
 unlocked() { ! locked; }
 
-# KIND: the blocks of the ten things in control.md, one after the other.
-ten_things() {
-	sed -n '/^## Ten things/,/^## Commands/p' "$FW_SOURCE/plugin/doc/control.md" |
-		sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" | grep -v '^```'
-}
-# What both ways leave, without times, and without what the broker has sent meanwhile.
-left_rows() {
-	db "SELECT * FROM product; SELECT * FROM device_tag; SELECT product_id, device_id, name FROM device;
-		SELECT firmware_id, name, version, version_order, sign, size, url, state, state_reason FROM firmware;
-		SELECT task_id, firmware_id, name, mode, release_type, state, max_in_flight, paused_reason, stage FROM task;
-		SELECT task_id, device_id FROM task_device; SELECT task_id, what, detail, who FROM task_log"
-}
-
 @test "ten things, as SQL and as commands, leave the same rows" {
-	ten_things sql | db >/dev/null
-	left_rows >by.sql
-	(($(wc -l <by.sql) > 10))
-	stop_broker
-	rm "$DB"*
-	start_broker
-	catalog
+	do_as_sql
 	while read -r command; do
 		assert_json "$(request ada "{\"commands\":[$command]}")" '.responses[0].data | type == "object"'
 	done < <(ten_things json | jq -c .)

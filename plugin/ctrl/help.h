@@ -1,0 +1,16 @@
+/* The texts of `help`. */
+#ifndef FW_CTRL_HELP_H
+#define FW_CTRL_HELP_H
+
+#include <stdio.h>
+
+#include "ctrl/table.h"
+
+/* All sub-commands; a line each. */
+void fw_ctrl_help(FILE *out);
+/* One sub-command with its options. */
+void fw_ctrl_help_of(FILE *out, const struct fw_ctrl_command *command);
+/* "createTask PRODUCT VERSION NAME [OPTION...]" */
+void fw_ctrl_usage(FILE *out, const struct fw_ctrl_command *command);
+
+#endif
