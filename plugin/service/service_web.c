@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "web/page.h"
+
 #define LINES_MOST 512u /* that wait; further ones are lost */
 
 /* Any thread. */
@@ -36,7 +38,8 @@ enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error 
 		.db_file = options->db_file,
 		.files_dir = options->files_dir,
 		.context = service,
-		.log = log_line};
+		.log = log_line,
+		.asset = fw_page_find};
 
 	if (!config.listen)
 		return FW_OK;
