@@ -29,7 +29,7 @@ function form(product, fresh) {
   }
   ask({ title: fresh ? t('products.add') : t('product.edit', { id: f.productId }), body, run,
     label: fresh ? t('products.add') : t('save'),
-    done: t(fresh ? 'product.added' : 'saved', { id: f.productId }) })
+    done: () => t(fresh ? 'product.added' : 'saved', { id: f.productId }) })
 }
 
 function devicesCell(product) {
