@@ -9,6 +9,8 @@
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
 	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
 	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
+	# a headless browser for tests/integration/page; large, so tests/run installs it with --long alone
+	PACKAGES_PAGE=(chromium chromium-driver npm)
 	PACKAGES_ANALYSIS=(clang clang-tidy)
 }
 

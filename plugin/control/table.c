@@ -45,7 +45,7 @@ static const struct fw_command_info table[] = {
 		ENTITY(fw_entity_delete, &fw_product_entity, NULL)},
 
 	{"getProductVersions", false, false, fw_versions_members, FILTER, fw_versions_members,
-		"How many devices run which version, the most frequent first: items.",
+		"How many devices run which version: items.",
 		HANDLER(fw_product_versions)},
 
 	{"createFirmware", true, false, fw_firmware_members, CREATE, fw_firmware_members,

@@ -171,7 +171,17 @@ async function take(where, entry) {
   entry.etag = response.headers.get('ETag')
   entry.error = null
   entry.pause = entry.every
+  hurry(where.split('?')[0])
   changed()
+}
+
+/** What lies below a path that moved has moved, too: it is read at its own pace again. */
+function hurry(where) {
+  for (const [below, entry] of kept) {
+    if (!below.startsWith(`${where}/`)) continue
+    entry.pause = entry.every
+    entry.due = Math.min(entry.due, Date.now() + entry.every)
+  }
 }
 
 /** Uploads a file. told(bytes) is called on the way; the promise ends with the server's answer. */

@@ -159,7 +159,8 @@ function header() {
 }
 
 function content() {
-  if (!asked) return h('p', { class: 'loading', role: 'status' }, api.link.error ? '' : t('loading'))
+  if (!asked) return h('p', { class: 'loading', role: 'status' }, api.link.error ? ''
+    : t('loading'))
   if (!user) {
     return login({ why, redraw, done: (session) => { user = session; why = ''; go() } })
   }

@@ -40,14 +40,20 @@ export function partsBar(parts, most = 6) {
       `${p.label}: ${number(p.count)}`, style: { 'flex-grow': total ? p.count / total : 0 } }))),
     h('ul', { class: 'legend' }, shown.map((p, i) => h('li', { key: i },
       h('span', { class: `swatch part-${i}` }), h('span', { class: 'id' }, p.label), ' ',
-      h('b', null, number(p.count)), h('span', { class: 'quiet' }, ` ${percent(p.count, total)}`)))))
+      h('b', null, number(p.count)), h('span', { class: 'quiet' },
+        ` ${percent(p.count, total)}`)))))
 }
 
-const W = 720
+let W = 720 // drawn as wide as it is shown, so that its letters have their size
 const H = 200
 const LEFT = 46
 const BOTTOM = 24
 const TOP = 12
+
+function widthOf(share) {
+  const room = Math.min(window.innerWidth, 1320) - 90
+  return Math.max(260, Math.round(window.innerWidth < 1000 ? room : room * share))
+}
 
 function x(at, from, to) {
   return LEFT + (W - LEFT - 8) * (to > from ? (at - from) / (to - from) : 1)
@@ -71,13 +77,15 @@ function ticks(most) {
   return out
 }
 
-/** Done over time. points: {at, success, failed}; stages: {at, label}; aim: how many in all. */
-export function progressChart(points, stages, aim, since) {
+/** Done over time. points: {at, success, failed}; stages: {at, label}; aim: how many in all; now:
+ * how many the current stage starts, which the picture's height is made for. */
+export function progressChart(points, stages, aim, since, now = aim) {
   if (!points.length) return h('p', { class: 'quiet' }, t('task.nothingEnded'))
+  W = widthOf(0.48)
   const from = Math.min(since, points[0].at)
   const to = points.at(-1).at
   const all = [{ at: from, success: 0, failed: 0 }, ...points]
-  const most = Math.max(aim, all.at(-1).success, 1)
+  const most = Math.max(Math.min(now || aim, aim) * 1.08, all.at(-1).success, all.at(-1).failed, 1)
   const end = all.at(-1)
   const area = `${line(all, 'success', from, to, most)}L${x(to, from, to)} ${y(0, most)}` +
     `L${x(from, from, to)} ${y(0, most)}Z`
@@ -89,6 +97,9 @@ export function progressChart(points, stages, aim, since) {
         h('line', { class: 'grid', x1: LEFT, x2: W - 8, y1: y(v, most), y2: y(v, most) }),
         h('text', { class: 'axis', x: LEFT - 6, y: y(v, most) + 4, 'text-anchor': 'end' },
           number(v)))),
+      now < aim ? h('line', { class: 'aim', x1: LEFT, x2: W - 8, y1: y(now, most), y2: y(now,
+        most) })
+        : null,
       h('path', { class: 'area', d: area }),
       stages.map((s, i) => {
         const at = x(Math.max(from, s.at), from, to)
@@ -110,7 +121,7 @@ export function progressChart(points, stages, aim, since) {
 
 /** The stages as steps that rise: {until (0 to 100), count, success, hold}; current from 1. */
 export function stagesPicture(stages, current = 0, started = 0, total = 0) {
-  const width = 640
+  const width = Math.min(700, widthOf(0.5))
   const height = 120
   const step = width / stages.length
   const base = height - 22
@@ -129,23 +140,25 @@ export function stagesPicture(stages, current = 0, started = 0, total = 0) {
         width: step - 4,
         height: (base - top(s)) * Math.min(1, started / Math.max(1, s.count || total)) }) : null,
       h('text', { class: 'stage-name', x: left + step / 2, y: top(s) - 6,
-        'text-anchor': 'middle' }, stageText(s)),
+        'text-anchor': 'middle' }, stageText(s, step < 140)),
       h('text', { class: 'axis', x: left + step / 2, y: height - 6, 'text-anchor': 'middle' },
-        i + 1 < stages.length
+        step < 90 ? '' : i + 1 < stages.length
           ? t('stage.gate', { success: s.success, hold: span(1000 * s.hold) })
           : t('stage.last')))
   }))
 }
 
-function stageText(s) {
+function stageText(s, short) {
   const share = s.percent !== null && s.percent !== undefined ? `${number(s.percent)} %` : null
   const count = s.count ? t('devices', { n: s.count }) : null
+  if (share && count && short) return `${share} · ${number(s.count)}`
   return share && count ? `${share} · ${count}` : share || count || ''
 }
 
 /** What happened, on one line of time: items {at, kind, label}. */
 export function timeline(items) {
   if (!items.length) return null
+  W = widthOf(1)
   const sorted = [...items].sort((a, b) => a.at - b.at)
   const from = sorted[0].at
   const to = sorted.at(-1).at

@@ -75,7 +75,8 @@ export function device({ parts, admin }) {
     const items = history.data ? history.data.items : []
     return [
       heading(deviceId, admin ? [button(t('edit'), () => deviceForm(data)),
-        button(t('delete'), () => deleteDevice(data, () => { location.hash = '#/devices' }))] : null),
+        button(t('delete'), () => deleteDevice(data, () => { location.hash = '#/devices' }))]
+          : null),
       entry.error && entry.error.code !== 'gone' ? note('error', entry.error.message) : null,
       card(null, facts([
         [t('product'), link(`#/devices${api.query({ productId })}`, productId)],
@@ -96,7 +97,8 @@ export function device({ parts, admin }) {
           { title: t('time'), cell: (i) => when(i.at) },
           { title: t('event'), cell: what },
           { title: t('detail'), cell: detail },
-          { title: t('task'), cell: (i) => i.taskId ? link(`#/tasks/${encodeURIComponent(i.taskId)}`,
+          { title: t('task'), cell: (i) => i.taskId
+            ? link(`#/tasks/${encodeURIComponent(i.taskId)}`,
             i.taskId) : '' }], items.map((i, n) => ({ ...i, n })), (i) => i.n, { class: 'dense' })
         : h('p', { class: 'quiet' }, t('device.noHistory')),
       history.data.next ? button(t('page.next'), () => { after = history.data.next }) : null,

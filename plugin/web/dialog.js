@@ -54,7 +54,8 @@ async function confirm() {
   try {
     const result = await dialog.run()
     if (open === dialog) open = null
-    if (dialog.done) say('ok', typeof dialog.done === 'function' ? dialog.done(result) : dialog.done)
+    if (dialog.done) say('ok', typeof dialog.done === 'function' ? dialog.done(result)
+      : dialog.done)
   } catch (error) {
     dialog.error = sentence(error)
   }

@@ -12,7 +12,8 @@ import { newUpload, plainName, uploadView } from './upload.js'
 const METHODS = ['sha256', 'sha512', 'md5', 'ed25519', 'ecdsa-sha256', 'rsa-sha256']
 
 function emptyForm(query) {
-  return { productId: query.productId || '', name: '', version: '', versionOrder: '', source: 'file',
+  return { productId: query.productId || '', name: '', version: '', versionOrder: '', source:
+    'file',
     file: '', url: '', size: '', signMethod: '', sign: '', description: '', byTaskOnly: false,
     minVersionOrder: '', parameters: [] }
 }
@@ -112,7 +113,8 @@ export function firmwareForm({ parts, query, redraw, admin }) {
         (tie) => h('input', { ...tie, type: 'file', onChange: chose })),
       uploadView(uploading, redraw),
       names.length && !uploaded ? field({ id: 'field-file', label: t('firmware.there') }, (tie) =>
-        select(form.file, [['', '–'], ...names.map((f) => [f.file, `${f.file} (${bytes(f.size)})`])],
+        select(form.file, [['', '–'], ...names.map((f) => [f.file,
+          `${f.file} (${bytes(f.size)})`])],
           (v) => { form.file = v; redraw() }, tie)) : null,
     ]
   }
@@ -133,7 +135,8 @@ export function firmwareForm({ parts, query, redraw, admin }) {
         : t('firmware.methodHelp') }, [['', needed ? '–' : t('firmware.methodServer')],
         ...METHODS.map((m) => [m, m])], redraw),
       form.signMethod ? textField(form, 'sign', { label: t('firmware.sign'), wide: true,
-        help: METHODS.indexOf(form.signMethod) < 3 ? t('firmware.signHex') : t('firmware.signBase64'),
+        help: METHODS.indexOf(form.signMethod) < 3 ? t('firmware.signHex')
+          : t('firmware.signBase64'),
         required: true }, redraw, { class: 'code', spellcheck: 'false', required: true }) : null,
     ]
   }
@@ -144,7 +147,8 @@ export function firmwareForm({ parts, query, redraw, admin }) {
       form.parameters.map((p, i) => h('div', { class: 'pair', key: i },
         h('input', { value: p.key, placeholder: t('key'), 'aria-label': `${t('key')} ${i + 1}`,
           onInput: (e) => { p.key = e.target.value } }),
-        h('input', { value: p.value, placeholder: t('value'), 'aria-label': `${t('value')} ${i + 1}`,
+        h('input', { value: p.value, placeholder: t('value'), 'aria-label':
+          `${t('value')} ${i + 1}`,
           onInput: (e) => { p.value = e.target.value } }),
         button('×', () => { form.parameters.splice(i, 1); redraw() },
           { 'aria-label': t('remove'), class: 'plain' }))),

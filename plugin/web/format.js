@@ -42,7 +42,8 @@ export function span(ms) {
   if (minutes < 60) return t('span.min', { min: minutes })
   const hours = Math.floor(minutes / 60)
   if (hours < 48) {
-    return minutes % 60 ? t('span.hmin', { h: hours, min: minutes % 60 }) : t('span.h', { h: hours })
+    return minutes % 60 ? t('span.hmin', { h: hours, min: minutes % 60 }) : t('span.h', { h:
+      hours })
   }
   return t('span.d', { d: Math.floor(hours / 24) })
 }

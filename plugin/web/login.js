@@ -26,7 +26,8 @@ export function login({ why, redraw, done }) {
     redraw()
   }
   document.title = t('login')
-  return h('form', { class: 'card login', onSubmit: enter }, h('h1', { tabindex: '-1' }, t('login')),
+  return h('form', { class: 'card login', onSubmit: enter }, h('h1', { tabindex: '-1' },
+    t('login')),
     error ? note('error', error) : why ? note('info', why) : null,
     textField(form, 'username', { label: t('login.user') }, () => {},
       { autocomplete: 'username', required: true, autocapitalize: 'none', spellcheck: 'false' }),

@@ -100,12 +100,12 @@ export function overview({ admin }) {
       attention(problems(details.data, paused.data.items,
         rejected.data.items.filter((i) => !isWithdrawn(i)), stuck.data.items)),
       firstSteps(details.data, admin),
-      h('h2', null, t('overview.open', { n: open.length })),
+      details.data.tasks ? h('h2', null, t('overview.open', { n: open.length })) : null,
       open.length ? h('div', { class: 'cards' }, open.map(taskCard))
-        : h('p', { class: 'quiet' }, t('overview.noOpen')),
+        : details.data.tasks ? h('p', { class: 'quiet' }, t('overview.noOpen')) : null,
       ended.length ? [h('h2', null, t('overview.ended')),
         h('div', { class: 'cards' }, ended.map(taskCard))] : null,
-      h('h2', null, t('overview.fleet')),
+      details.data.products ? h('h2', null, t('overview.fleet')) : null,
       h('div', { class: 'cards' },
         products.data.items.slice(0, PRODUCTS_SHOWN).map(productCard)),
       products.data.items.length > PRODUCTS_SHOWN

@@ -32,7 +32,8 @@ export function taskActions(task) {
   const stages = task.stages.length
   const next = task.stages[task.stage]
   return h('div', { class: 'actions' },
-    task.state === 'paused' ? verb(task, 'resume', { n: task.waiting }, { class: 'primary' }) : null,
+    task.state === 'paused' ? verb(task, 'resume', { n: task.waiting }, { class: 'primary' })
+      : null,
     task.state === 'running' && open ? pause(task) : null,
     task.state !== 'stopped' && open && stages > task.stage
       ? verb(task, 'nextStage', { stage: next.stage, n: next.budget }) : null,

@@ -76,6 +76,7 @@ export function taskCard(task) {
     h('div', { class: 'task-bar' }, stateBar(task), h('b', { class: 'percent' },
       percent(ended, task.total - task.canceled))),
     stateLegend(task),
-    outlook(task).map((text, i) => h('p', { key: i, class: task.state === 'paused' ? 'why' : 'quiet' },
+    outlook(task).map((text, i) => h('p', { key: i, class: task.state === 'paused' ? 'why'
+      : 'quiet' },
       task.state === 'paused' ? [icon('paused'), ' '] : null, text)))
 }

@@ -93,7 +93,8 @@ export function taskDevices({ id, query, redraw, admin, setQuery }) {
   function pickedActions() {
     if (!picked.size) return null
     const fit = (verb) => [...picked].filter(([, s]) => VERBS[verb].includes(s)).map(([i]) => i)
-    return h('div', { class: 'picked', role: 'status' }, t('devices.picked', { n: picked.size }), ' ',
+    return h('div', { class: 'picked', role: 'status' }, t('devices.picked', { n: picked.size }),
+      ' ',
       Object.keys(VERBS).map((verb) => {
         const ids = fit(verb)
         return ids.length ? button(`${t(`verb.${verb}`)} (${ids.length})`, () =>

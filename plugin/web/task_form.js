@@ -99,7 +99,8 @@ export function taskForm({ query, redraw, admin }) {
           preview.data ? Math.max(0, preview.data.devices - preview.data.alreadyRunning) : 0)),
         card(`4 · ${t('rule.stop')}`, stopFields(form, changed)),
         card(`5 · ${t('task.fast')}`, paceFields(form, changed)),
-        h('details', { class: 'card' }, h('summary', null, t('task.more')), timeFields(form, changed),
+        h('details', { class: 'card' }, h('summary', null, t('task.more')), timeFields(form,
+          changed),
           h('div', { class: 'fields' },
             checkField(form, 'allowDowngrade', { label: t('task.downgrade'),
               help: t('task.downgradeHelp') }, changed),
@@ -109,7 +110,8 @@ export function taskForm({ query, redraw, admin }) {
               help: t('task.continuousHelp') }, changed) : null)),
         previewCard(form, preview),
         error ? note('error', error) : null,
-        h('div', { class: 'actions end' }, h('a', { class: 'button', href: '#/tasks' }, t('cancel')),
+        h('div', { class: 'actions end' }, h('a', { class: 'button', href: '#/tasks' },
+          t('cancel')),
           button(t('task.draftButton'), () => create(true), { disabled: busy || !admin ||
             !form.firmwareId || !form.name }),
           h('button', { type: 'submit', class: 'primary', disabled: busy || !admin ||

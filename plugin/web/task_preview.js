@@ -5,7 +5,8 @@ import { card, icon, note } from './parts.js'
 import { stagesPictured } from './task_body.js'
 
 function row(count, text, kind) {
-  return count ? h('li', { class: kind || '', key: text }, icon(kind === 'warn' ? 'warning' : 'done'),
+  return count ? h('li', { class: kind || '', key: text }, icon(kind === 'warn' ? 'warning'
+    : 'done'),
     ' ', h('b', null, number(count)), ` ${text}`) : null
 }
 

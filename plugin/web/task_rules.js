@@ -93,7 +93,8 @@ export function paceFields(form, changed) {
 }
 
 export function timeFields(form, changed) {
-  const minutes = (name, help, least = 1) => textField(form, name, { label: t(`time.${name}`), help },
+  const minutes = (name, help, least = 1) => textField(form, name, { label: t(`time.${name}`),
+    help },
     changed, { ...NUMBER, min: least, step: 'any' })
   return h('div', { class: 'fields' },
     minutes('responseMinutes', t('time.responseHelp')),

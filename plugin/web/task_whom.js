@@ -23,7 +23,8 @@ function ticks(form, redraw) {
       for (const d of items) form.devices.add(d.deviceId)
       redraw()
     }) : null,
-    form.devices.size ? button(t('whom.tickNone'), () => { form.devices.clear(); redraw() }) : null),
+    form.devices.size ? button(t('whom.tickNone'), () => { form.devices.clear(); redraw() })
+      : null),
     h('ul', { class: 'ticks', tabindex: '0', 'aria-label': t('devices.title') }, items.map((d) =>
       h('li', { key: d.deviceId }, h('label', null,
         h('input', { type: 'checkbox', checked: form.devices.has(d.deviceId),

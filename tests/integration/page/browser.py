@@ -146,6 +146,7 @@ class Browser:
     def click(self, element):
         if element is None:
             raise RuntimeError("it is not there")
+        self.run("arguments[0].scrollIntoView({block: 'center'})", element)
         self.do("POST", f"/element/{element[ELEMENT]}/click", {})
 
     def press(self, name, selector="button, a, summary", whole=True, seconds=10):
