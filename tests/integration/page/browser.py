@@ -24,7 +24,7 @@ const [selector, name, whole] = arguments
 const visible = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== 'hidden'
 const text = (e) => (e.getAttribute('aria-label') || e.innerText || e.value || '').replace(/\\s+/g, ' ').trim()
 const open = document.querySelector('dialog[open]')
-return [...(open || document).querySelectorAll(selector)].filter((e) => visible(e) && (name === null ||
+return [...(open && !open.matches(selector) ? open : document).querySelectorAll(selector)].filter((e) => visible(e) && (name === null ||
   (whole ? text(e) === name : text(e).includes(name))))[0] || null
 """
 FIELD = """

@@ -95,7 +95,7 @@ def login(b):
     b.picture("login-wrong")
     b.log_in("vic", "look")
     b.sees("may look")
-    for where, text in [("#/", "Overview"), ("#/tasks", "nightly"), ("#/tasks/nightly", "lamp-1"), ("#/firmware", "2.0"),
+    for where, text in [("#/", "Overview"), ("#/tasks", "Nightly"), ("#/tasks/nightly", "lamp-1"), ("#/firmware", "2.0"),
                         ("#/products", "lamp"), ("#/devices", "lamp-1"), ("#/devices/lamp/lamp-1", "lamp-1")]:
         b.go(where)
         b.sees(text)
