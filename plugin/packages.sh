@@ -13,6 +13,8 @@
 	# where it is missing
 	PACKAGES_METRICS=(prometheus)
 	PACKAGES_RELEASE=(dpkg-dev file git gnupg)
+	# a headless browser for tests/integration/page; large, so tests/run installs it with --long alone
+	PACKAGES_PAGE=(chromium chromium-driver npm)
 	PACKAGES_ANALYSIS=(clang clang-tidy)
 }
 

@@ -136,13 +136,15 @@ extern const struct fw_command_member fw_product_members[], fw_firmware_members[
 	fw_device_members[], fw_history_members[], fw_file_members[], fw_task_members[],
 	fw_stage_members[], fw_task_device_members[], fw_changed_members[], fw_pause_members[],
 	fw_preview_members[], fw_failure_members[], fw_progress_members[], fw_task_log_members[],
-	fw_download_members[], fw_stuck_members[], fw_admin_log_members[], fw_details_members[];
+	fw_download_members[], fw_stuck_members[], fw_admin_log_members[], fw_details_members[],
+	fw_versions_members[];
 extern const struct fw_entity fw_product_entity, fw_firmware_entity, fw_device_entity,
 	fw_task_entity, fw_task_device_entity, fw_task_log_entity, fw_download_entity,
 	fw_stuck_entity, fw_admin_log_entity;
 
 enum fw_status fw_device_tags(struct fw_call *call); /* a `more` */
 enum fw_status fw_device_history(struct fw_call *call);
+enum fw_status fw_product_versions(struct fw_call *call);
 enum fw_status fw_files_list(struct fw_call *call);
 enum fw_status fw_files_delete(struct fw_call *call);
 enum fw_status fw_task_create(struct fw_call *call);

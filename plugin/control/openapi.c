@@ -240,12 +240,23 @@ static json_t *responses_of(const struct fw_route *route, const struct fw_comman
 		"{s:o, s:{s:s}}", status, done, "default", "$ref", "#/components/responses/Error");
 }
 
+/* Is it the first path of its command? */
+static bool is_main(const struct fw_route *route)
+{
+	size_t count;
+	const struct fw_route *first = fw_routes(&count);
+
+	while (first->kind != route->kind || strcmp(first->command, route->command) != 0)
+		first++;
+	return first == route;
+}
+
 /* The command's name, or one made of method and path: each is there once. */
 static void name_operation(const struct fw_route *route, char out[OPERATION_MOST])
 {
 	size_t len = 0;
 
-	if (route->kind == FW_ROUTE_COMMAND) {
+	if (route->kind == FW_ROUTE_COMMAND && is_main(route)) {
 		snprintf(out, OPERATION_MOST, "%s", route->command);
 		return;
 	}

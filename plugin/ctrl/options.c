@@ -196,7 +196,6 @@ const struct fw_ctrl_option fw_ctrl_stuck_options[] = {
 
 const struct fw_ctrl_option fw_ctrl_admin_log_options[] = {
 	{"who", TEXT, LIST, "user name"},
-	{"command", TEXT, LIST, "its name"},
 	{"subject", TEXT, LIST, "the id that it was about"},
 	{0},
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "web/page.h"
+
 #define LINES_MOST 512u /* that wait; further ones are lost */
 
 /* Any thread. */
@@ -49,7 +51,9 @@ enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error 
 		.context = service,
 		.log = log_line,
 		.done = fw_service_count_request,
-		.metrics = render_metrics};
+		.metrics = render_metrics,
+
+		.asset = fw_page_find};
 
 	if (!config.listen)
 		return FW_OK;

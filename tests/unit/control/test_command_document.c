@@ -11,6 +11,7 @@ static const struct {
 	const char *title;
 } subjects[] = {
 	{fw_product_members, "products"},
+	{fw_versions_members, "versions"},
 	{fw_firmware_members, "firmware"},
 	{fw_device_members, "devices"},
 	{fw_history_members, "history"},

@@ -1,0 +1,40 @@
+/* Which versions the devices of a product run: the fleet at a glance. */
+#include "control/internal.h"
+
+#define VERSIONS_MAX 200
+
+const struct fw_command_member fw_versions_members[] = {
+	{"productId", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, FW_USE_FILTER, 0, 0, NULL,
+		"of which product"},
+	{"version", NULL, FW_MEMBER_TEXT, FW_USE_ANSWER, 0, 0, 0, NULL, "null: never told"},
+	{"versionOrder", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL,
+		"of the firmware; null: there is none of this version"},
+	{"devices", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "that run it"},
+	{"online", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "of them"},
+	{NULL},
+};
+
+static const char sql[] =
+	"SELECT v.version, f.version_order AS \"versionOrder\", v.devices, v.online FROM ("
+	" SELECT version, count(*) AS devices, count(*) FILTER (WHERE presence = 'online') AS online"
+	" FROM device WHERE product_id = ?1 GROUP BY version) AS v"
+	" LEFT JOIN firmware AS f ON f.product_id = ?1 AND f.version = v.version"
+	" ORDER BY v.devices DESC, v.version LIMIT ?2";
+
+enum fw_status fw_product_versions(struct fw_call *call)
+{
+	json_t *rows = NULL;
+	enum fw_status status = fw_entity_name(call, &fw_product_entity);
+
+	if (status == FW_OK)
+		status = fw_entity_read(call, &fw_product_entity);
+	if (status != FW_OK)
+		return status;
+	json_object_clear(call->data);
+	status = fw_call_query(call, sql,
+		json_pack("[O,i]", json_array_get(call->keys, 0), VERSIONS_MAX), &rows);
+	if (status == FW_OK && json_object_set(call->data, "items", rows) != 0)
+		status = FW_NOMEM;
+	json_decref(rows);
+	return status;
+}

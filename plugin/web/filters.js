@@ -1,0 +1,46 @@
+// What lists have in common: choosing a product, a text, the next page.
+import * as api from './api.js'
+import { h } from './dom.js'
+import { t } from './i18n.js'
+import { button, select } from './parts.js'
+
+/** The products as options, with `first` before them. */
+export function productOptions(first) {
+  const entry = api.get('/products?count=500', 10000)
+  const items = entry.data ? entry.data.items : []
+  return [...first, ...items.map((p) => [p.productId,
+    p.name && p.name !== p.productId ? `${p.name} (${p.productId})` : p.productId])]
+}
+
+export function productSelect(value, onChange) {
+  return h('label', null, t('product'), select(value, productOptions([['', t('all')],
+    ...(value ? [[value, value]] : [])]).filter(([v], i, all) =>
+    all.findLastIndex(([w]) => w === v) === i), onChange, { name: 'productId' }))
+}
+
+let typing = 0
+
+/** Asks when the typing pauses. */
+export function textSelect(label, value, onChange, name = 'text') {
+  return h('label', null, label, h('input', { type: 'search', name, value, autocomplete: 'off',
+    spellcheck: 'false', onInput: (event) => {
+      const text = event.target.value
+      clearTimeout(typing)
+      typing = setTimeout(() => onChange(text), 300)
+    } }))
+}
+
+const behind = new Map() // the `after` that led to a page -> that of the page before
+
+/** Pages by key: there is no "page 2000", but each page costs the same. */
+export function pager(data, filter, set) {
+  if (!data.next && !filter.after) return null
+  return h('div', { class: 'pager' },
+    filter.after ? [button(t('page.first'), () => set({ after: '' })),
+      behind.has(filter.after) ? button(t('page.back'), () =>
+        set({ after: behind.get(filter.after) })) : null] : null,
+    data.next ? button(t('page.next'), () => {
+      behind.set(data.next, filter.after)
+      set({ after: data.next })
+    }) : h('span', { class: 'quiet' }, t('page.last')))
+}

@@ -1,0 +1,82 @@
+// A task on a card: how far it is, and what it waits for.
+import { h } from './dom.js'
+import { number, t, word } from './i18n.js'
+import { clock, percent, span, time } from './format.js'
+import { icon, link, state } from './parts.js'
+import { stateBar, stateLegend } from './charts.js'
+
+export function isOpen(task) {
+  return task.waiting + task.processing > 0
+}
+
+/** running, paused, stopped, or done: nothing is open any more. */
+export function stateOf(task) {
+  return task.state === 'running' && task.total && !isOpen(task) && !task.continuous
+    ? 'done' : task.state
+}
+
+/** What the task is about to do, or waits for: sentences. */
+export function outlook(task) {
+  const out = []
+  if (task.state === 'paused' && isOpen(task)) {
+    out.push(task.pausedReason || t('task.pausedByHand'))
+  }
+  if (task.state === 'running' && isOpen(task)) {
+    const held = task.stages.length > task.stage ? nextStage(task) : null
+    if (held) out.push(held)
+    if (task.waitsFor && task.waitsFor !== 'stage') out.push(waits(task))
+    if (task.perMinute > 0) {
+      out.push(t('task.pace', { n: number(Math.round(10 * task.perMinute) / 10), span:
+        span(60000 * (task.waiting + task.processing) / task.perMinute) }))
+    }
+  }
+  return out
+}
+
+function nextStage(task) {
+  const next = task.stages[task.stage]
+  const now = task.stages[task.stage - 1]
+  const held = Math.max(0, task.total - task.canceled - now.budget)
+  if (!held) return null
+  const until = task.nextAt && task.nextAt > Date.now() ? ` ${t('task.nextAt', {
+    time: time(task.nextAt), span: span(task.nextAt - Date.now()) })}` : ''
+  return t('task.waitStage', { n: Math.min(held, task.waiting), stage: next.stage,
+    proved: Math.min(task.proved, now.budget), needed: now.needed }) + until
+}
+
+function waits(task) {
+  const text = t('task.waitsFor', { what: word('waits', task.waitsFor) })
+  return task.nextAt ? `${text} ${t('task.nextAt', { time: time(task.nextAt),
+    span: span(task.nextAt - Date.now()) })}` : text
+}
+
+export function stageText(task) {
+  return task.stages.length ? t('task.stageOf', { stage: task.stage, stages: task.stages.length })
+    : null
+}
+
+export function windowText(task) {
+  if (task.windowStart === null) return null
+  const end = (task.windowStart + task.windowMinutes) % 1440
+  const days = [0, 1, 2, 3, 4, 5, 6].filter((d) => task.windowDays >> d & 1)
+  const named = days.length === 7 ? t('day.all') : days.map((d) => t(`day.${d}`)).join(' ')
+  return `${named} ${clock(task.windowStart)}–${clock(end)} (${word('clock', task.windowClock)})`
+}
+
+export function taskCard(task) {
+  const ended = task.success + task.failed
+  const what = stateOf(task)
+  return h('article', { class: `card task task-${what}`, key: task.taskId },
+    h('div', { class: 'task-head' },
+      h('h3', null, link(`#/tasks/${encodeURIComponent(task.taskId)}`, task.name)),
+      state('taskState', what)),
+    h('p', { class: 'quiet' }, h('span', { class: 'id' }, task.productId), ' → ',
+      h('b', { class: 'id' }, task.version), ` · ${word('mode', task.mode)}`,
+      stageText(task) ? ` · ${stageText(task)}` : null),
+    h('div', { class: 'task-bar' }, stateBar(task), h('b', { class: 'percent' },
+      percent(ended, task.total - task.canceled))),
+    stateLegend(task),
+    outlook(task).map((text, i) => h('p', { key: i, class: task.state === 'paused' ? 'why'
+      : 'quiet' },
+      task.state === 'paused' ? [icon('paused'), ' '] : null, text)))
+}

@@ -1,0 +1,109 @@
+// The rules in the form of a new task: stages, the stop, pace, times.
+import { h } from './dom.js'
+import { t, word } from './i18n.js'
+import { button, checkField, choiceField, select, selectField, textField } from './parts.js'
+import { stagesPicture } from './charts.js'
+import { PLANS, stagesPictured } from './task_body.js'
+
+const NUMBER = { type: 'number', min: 1, inputmode: 'numeric' }
+
+function takePlan(form) {
+  if (form.plan in PLANS) form.stages = PLANS[form.plan].map((s) => ({ ...s }))
+  else if (!form.stages.length) form.stages = PLANS.careful.map((s) => ({ ...s }))
+}
+
+function stageRow(form, s, i, redraw) {
+  const input = (name, props) => h('input', { type: 'number', value: s[name], step: 'any',
+    onInput: (e) => { s[name] = e.target.value; form.plan = 'own'; redraw() }, ...props })
+  return h('tr', { key: i }, h('th', { scope: 'row' }, t('task.stageN', { stage: i + 1 })),
+    h('td', null, input('until', { min: 0, 'aria-label': t('stage.until') }),
+      select(s.unit, [['percent', '%'], ['count', t('stage.devices')]], (v) => {
+        s.unit = v
+        form.plan = 'own'
+        redraw()
+      }, { 'aria-label': t('stage.unit') })),
+    h('td', null, input('success', { min: 0, max: 100, 'aria-label': t('stage.success') }), ' %'),
+    h('td', null, input('hold', { min: 0, 'aria-label': t('stage.hold') }), ` ${t('minutes')}`),
+    h('td', null, h('input', { type: 'checkbox', checked: s.pause, 'aria-label': t('stage.pause'),
+      onChange: (e) => { s.pause = e.target.checked; form.plan = 'own'; redraw() } })),
+    h('td', null, button('×', () => {
+      form.stages.splice(i, 1)
+      form.plan = 'own'
+      redraw()
+    }, { class: 'plain', 'aria-label': t('stage.remove', { stage: i + 1 }) })))
+}
+
+function stageTable(form, redraw) {
+  return [h('div', { class: 'scroll' }, h('table', { class: 'stage-table' },
+    h('thead', null, h('tr', null, [t('stage'), t('stage.until'), t('stage.success'),
+      t('stage.hold'), t('stage.pause'), ''].map((c, i) => i < 5 ? h('th', { scope: 'col', key: i },
+      c) : h('td', { key: i })))),
+    h('tbody', null, form.stages.map((s, i) => stageRow(form, s, i, redraw))))),
+  button(t('stage.add'), () => {
+    form.stages.push({ unit: 'percent', until: '100', success: '90', hold: '60', pause: false })
+    form.plan = 'own'
+    redraw()
+  })]
+}
+
+export function stageFields(form, changed, redraw, devices) {
+  return [
+    choiceField(form, 'plan', t('stage.plan'), ['once', 'careful', 'quick', 'own'].map((plan) =>
+      [plan, t(`plan.${plan}`), t(`plan.${plan}.help`)]), () => { takePlan(form); redraw() }),
+    form.stages.length ? [stagesPicture(stagesPictured(form, devices)), stageTable(form, redraw)]
+      : null,
+    form.stages.length ? h('p', { class: 'help' }, t('stage.help')) : null,
+  ]
+}
+
+export function stopFields(form, changed) {
+  return [h('p', { class: 'help' }, t('stop.help')), h('div', { class: 'fields' },
+    textField(form, 'stopPercent', { label: t('stop.percent'), help: t('stop.percentHelp') },
+      changed, { ...NUMBER, max: 100 }),
+    textField(form, 'stopMin', { label: t('stop.min'), help: t('stop.minHelp') }, changed, NUMBER),
+    textField(form, 'stopCount', { label: t('stop.count'), help: t('stop.countHelp') }, changed,
+      NUMBER))]
+}
+
+function windowFields(form, changed) {
+  if (!form.windowed) return null
+  return h('div', { class: 'fields' },
+    textField(form, 'windowFrom', { label: t('window.from') }, changed, { type: 'time' }),
+    textField(form, 'windowTo', { label: t('window.to') }, changed, { type: 'time' }),
+    selectField(form, 'windowClock', { label: t('window.clock'), help: t('window.clockHelp') },
+      ['broker', 'device', 'utc'].map((c) => [c, word('clock', c)]), changed),
+    h('fieldset', { class: 'days' }, h('legend', null, t('window.days')),
+      form.windowDays.map((on, i) => h('label', { key: i }, h('input', { type: 'checkbox',
+        checked: on, onChange: (e) => { form.windowDays[i] = e.target.checked; changed() } }),
+      ` ${t(`day.${i}`)}`))))
+}
+
+export function paceFields(form, changed) {
+  return [h('div', { class: 'fields' },
+    textField(form, 'rate', { label: t('pace.rate'), help: t('pace.empty') }, changed, NUMBER),
+    textField(form, 'inFlight', { label: t('pace.inFlight'), help: t('pace.empty') }, changed,
+      NUMBER),
+    textField(form, 'startAt', { label: t('pace.startAt'), help: t('pace.startHelp') }, changed,
+      { type: 'datetime-local' }),
+    textField(form, 'endAt', { label: t('pace.endAt') }, changed, { type: 'datetime-local' }),
+    form.endAt ? selectField(form, 'endAction', { label: t('pace.endAction') },
+      ['pause', 'stop'].map((a) => [a, word('end', a)]), changed) : null,
+    checkField(form, 'windowed', { label: t('window.on'), help: t('window.help') }, changed)),
+  windowFields(form, changed)]
+}
+
+export function timeFields(form, changed) {
+  const minutes = (name, help, least = 1) => textField(form, name, { label: t(`time.${name}`),
+    help },
+    changed, { ...NUMBER, min: least, step: 'any' })
+  return h('div', { class: 'fields' },
+    minutes('responseMinutes', t('time.responseHelp')),
+    minutes('timeoutMinutes', t('time.timeoutHelp')),
+    textField(form, 'retryLimit', { label: t('time.retryLimit'), help: t('time.retryHelp') },
+      changed, { ...NUMBER, min: 0, max: 10 }),
+    form.retryLimit > 0 ? minutes('retryMinutes', '') : null,
+    minutes('trialMinutes', t('time.trialHelp'), 0),
+    minutes('lostMinutes', t('time.lostHelp')),
+    form.mode === 'push' ? textField(form, 'minOnline', { label: t('time.minOnline'),
+      help: t('time.minOnlineHelp') }, changed, { ...NUMBER, min: 0 }) : null)
+}

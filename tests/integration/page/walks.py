@@ -1,0 +1,271 @@
+"""What people do on the page, each walk a function. walks.py NAME ADDRESS [ARGUMENT...]; PICTURES is where pictures are kept.
+Whatever the browser complains of (the policy, a script's error) fails the walk."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from browser import Browser
+
+IMAGE = "/usr/share/sigrok-firmware/fx2lafw-saleae-logic.fw"
+ROLLOUT = "fx2lafw-saleae-logic 2.0"
+
+
+def players(product, count, *options):
+    """Devices that play until this program ends."""
+    script = pathlib.Path(__file__).with_name("players.py")
+    return subprocess.Popen([sys.executable, script, product, str(count), *options], stdin=subprocess.PIPE)
+
+
+def first_product(b):
+    b.press("Products", "nav a")
+    b.press("Add a product", "main button")
+    b.fill("Product id", "street")
+    b.fill("Name", "Street lamp")
+    b.picture("product-form")
+    b.press("Add a product", "dialog button")
+    b.sees("Product street is added", "Street lamp")
+
+
+def first_firmware(b):
+    b.press("Firmware", "nav a")
+    b.press("Add firmware")
+    b.fill("Image file", IMAGE, clear=False)
+    b.sees("The server's digest is that of your file")
+    b.choose("Product", "Street lamp")
+    b.fill("Version", "2.0")
+    b.picture("firmware-form")
+    b.press("Add firmware", "button")
+    b.find("td .state-ready")
+    b.picture("firmware")
+
+
+def short(b, bad):
+    """From the login to a rollout that stops, and to its end: the whole way of a newcomer."""
+    b.go()
+    b.log_in()
+    b.sees("Nothing needs your attention")
+    first_product(b)
+    pathlib.Path(bad).write_text("60")
+    playing = players("street", 60, "--bad", bad, "--pace", "0.1")
+    first_firmware(b)
+    b.press("New task", "td a")
+    b.sees("What it will touch", "60")
+    b.press("Quick: 10 %, half, all", "label", whole=False)
+    b.run("""document.querySelectorAll('[aria-label="Holds for"]').forEach((e) => {
+      e.value = '0'; e.dispatchEvent(new Event('input', {bubbles: true})) })""")
+    b.picture("task-form")
+    b.press("Start for 60 devices", "button")
+    b.sees("Paused:", "Why devices failed")
+    time.sleep(1)  # those that were under way end
+    b.picture("task-paused")
+    # why: a reason filters
+    b.click(b.find(".reasons button"))
+    b.find(".chip")
+    reason = b.run("return document.querySelector('.chip').firstChild.data")
+    b.until(lambda: len(rows(b)) > 0 and all(reason in row for row in rows(b)), what=f"rows of the reason '{reason}'")
+    assert not b.run("return document.querySelector('td script, td b b, .reasons script')"), "what a device says became markup"
+    b.press("Remove", ".chip button")
+    pathlib.Path(bad).write_text("0")
+    b.press("Retry", "main button", whole=False)
+    b.press("Retry", "dialog button", whole=False)
+    b.sees("wait for another try")
+    b.press("Resume", "main button")
+    b.press("Resume", "dialog button")
+    b.until(lambda: b.is_there(".task-header .state-done"), 40, "the end of the rollout")
+    b.sees("60 devices, 60 started, 60 proved, 0 bad")
+    b.picture("task-ended")
+    playing.kill()
+
+
+def rows(b):
+    return b.run("return [...document.querySelectorAll('#devices tbody tr')].map((r) => r.innerText)")
+
+
+def login(b):
+    """A wrong password is told in the API's words; a viewer sees no button that writes."""
+    b.go()
+    b.fill("User name", "ann")
+    b.fill("Password", "wrong")
+    b.press("Log in", "button")
+    b.sees("user name or password is wrong")
+    b.picture("login-wrong")
+    b.log_in("vic", "look")
+    b.sees("may look")
+    for where, text in [("#/", "Overview"), ("#/tasks", "Nightly"), ("#/tasks/nightly", "lamp-1"), ("#/firmware", "2.0"),
+                        ("#/products", "lamp"), ("#/devices", "lamp-1"), ("#/devices/lamp/lamp-1", "lamp-1")]:
+        b.go(where)
+        b.sees(text)
+        time.sleep(0.3)
+        writes = b.run("""return [...document.querySelectorAll('main button, main a.button')].map((e) => e.innerText.trim())
+          .filter((n) => /^(Add|New|Edit|Delete|Withdraw|Pause|Stop|Resume|Retry|Next stage|Remove)/.test(n))""")
+        assert writes == [], f"a viewer is offered {writes} on {where}"
+    b.press("Log out", "button")
+    b.sees("You are logged out")
+
+
+def gone(b, pid):
+    """The broker is gone: the page says so, and how old it is; it goes on by itself when it is back."""
+    b.go("#/tasks/nightly")
+    b.log_in()
+    b.sees("lamp-1")
+    os.kill(int(pid), signal.SIGKILL)
+    b.sees("The server does not answer.", "What you see is from", "lamp-1")
+    b.picture("gone")
+    print("gone", flush=True)
+    sys.stdin.readline()
+    b.sees("Your session has ended", seconds=20)
+    b.log_in()
+    b.sees("lamp-1")
+    b.sees_not("does not answer")
+
+
+def many(b):
+    """100,000 rows: pages by key, filters, and the page stays quick."""
+    b.go("#/tasks/nightly")
+    b.log_in()
+    b.sees("100,0", "lamp-000001")
+    begun = time.monotonic()
+    b.press("Next page", "button")
+    b.sees("lamp-000051")
+    b.press("Back", "button")
+    b.sees("lamp-000001")
+    b.fill("Id or name contains", "lamp-0999")
+    b.sees("lamp-099900")
+    b.choose("State", "failed")
+    b.until(lambda: rows(b) and all("failed" in r for r in rows(b)), what="failed rows alone")
+    print(f"four looks at 100,000 rows: {time.monotonic() - begun:.1f} s")
+    b.go("#/")
+    b.sees("devices online")
+    b.picture("many")
+
+
+def keyboard(b):
+    """From the login to a new product and a paused task, without a mouse."""
+    b.go()
+    b.field("User name")
+    tab_to(b, "username")
+    b.keys("ann", "TAB", "se:cret", "ENTER")
+    b.find("nav")
+    tab_to(b, "Products")
+    b.keys("ENTER")
+    b.sees("Product id")
+    tab_to(b, "Add a product")
+    b.keys("ENTER")
+    b.find("dialog")
+    tab_to(b, "productId")
+    b.keys("key", "ENTER")
+    b.sees("Product key is added")
+    tab_to(b, "Tasks")
+    b.keys("ENTER")
+    tab_to(b, "nightly")
+    b.keys("ENTER")
+    b.sees("Stages")
+    tab_to(b, "Pause")
+    b.keys("ENTER")
+    b.find("dialog")
+    b.keys("ESCAPE")
+    b.until(lambda: not b.is_there("dialog"), what="a dialog that Escape closes")
+    tab_to(b, "Pause")
+    b.keys("ENTER")
+    b.find("dialog")
+    tab_to(b, "reason")
+    b.keys("lunch", "ENTER")
+    b.sees("Paused:", "lunch")
+
+
+def tab_to(b, name):
+    """Presses Tab until the focus is on what has this name; it must be seen that it is there."""
+    script = """const e = document.activeElement
+      return [(e.innerText || '').trim(), e.name, e.getAttribute('aria-label'), getComputedStyle(e).outlineStyle]"""
+    for _ in range(150):
+        *names, outline = b.run(script)
+        if name in names and outline != "none":
+            return
+        b.keys("TAB")
+    raise AssertionError(f"the keyboard does not get to '{name}'")
+
+
+def languages(b):
+    """Chinese by the switch, kept; English again."""
+    b.go()
+    b.log_in()
+    b.run("""const s = document.querySelector('select[aria-label="Language"]')
+      s.value = 'zh'; s.dispatchEvent(new Event('change'))""")
+    b.sees("概览", "升级任务", "进行中")
+    b.picture("overview-zh")
+    b.go("#/tasks/nightly")
+    b.sees("升级失败", "等待升级", "批量重试", "停止", "lamp-1")
+    b.picture("task-zh")
+    b.go("#/firmware/new")
+    b.sees("新增固件", "固件文件")
+    b.do("POST", "/refresh", {})
+    b.sees("新增固件")
+    assert b.run("return document.documentElement.lang") == "zh-CN"
+    b.run("localStorage.setItem('language', 'en')")
+    b.do("POST", "/refresh", {})
+    b.sees("Add firmware")
+
+
+SCREENS = [("overview", "#/"), ("tasks", "#/tasks"), ("task", "#/tasks/nightly"), ("task-new", "#/tasks/new"), ("firmware", "#/firmware"),
+           ("firmware-new", "#/firmware/new"), ("products", "#/products"), ("devices", "#/devices"),
+           ("device", "#/devices/lamp/lamp-2"), ("log", "#/log"), ("log-tasks", "#/log?kind=tasks")]
+
+AXE = """const done = arguments[arguments.length - 1]
+  axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations.map((v) =>
+    `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`)))"""
+
+
+def pictures(b, axe=None):
+    """Each screen in both themes, on a desk and on a phone; with a path of axe.js each is held to WCAG."""
+    b.go()
+    b.picture("login")
+    findings = check(b, axe, "login")
+    b.log_in()
+    for theme in ("light", "dark"):
+        b.run("localStorage.setItem('theme', arguments[0])", theme)
+        b.do("POST", "/refresh", {})
+        b.find("nav")
+        for name, where in SCREENS:
+            b.go(where)
+            b.find("main h1")
+            time.sleep(1.2)
+            assert not b.is_there(".loading"), f"{name} loads for ever"
+            b.picture(f"{name}-{theme}")
+            findings += check(b, axe, f"{name} {theme}")
+    b.size(390, 844)
+    for name, where in SCREENS:
+        b.go(where)
+        time.sleep(1)
+        wide = b.run("return document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{name} is {wide} px wider than a phone"
+        b.picture(f"{name}-phone")
+    assert not findings, "\n".join(findings)
+
+
+def check(b, axe, name):
+    if not axe:
+        return []
+    b.run(pathlib.Path(axe).read_text())
+    return [f"{name}: {finding}" for finding in b.run_async(AXE)]
+
+
+def main():
+    name, address, *arguments = sys.argv[1:]
+    b = Browser(address)
+    try:
+        globals()[name](b, *arguments)
+        complaints = b.complaints()
+        assert not complaints, "\n".join(complaints)
+    except AssertionError:
+        b.picture(f"failed-{name}")
+        raise
+    finally:
+        b.close()
+
+
+if __name__ == "__main__":
+    main()
