@@ -15,9 +15,10 @@
 #include "base/fw.h"
 #include "base/log.h"
 
-#define FW_COMMANDS_BYTES_MAX 1048576u /* of a request */
-#define FW_COMMANDS_MAX 100u           /* commands of a request */
-#define FW_COMMANDS_COUNT 50           /* items of a list when the request does not say */
+#define FW_COMMANDS_BYTES_MAX 1048576u    /* of a request */
+#define FW_COMMANDS_ANSWER_MAX (4u << 20) /* bytes of the answers to one, as JSON */
+#define FW_COMMANDS_MAX 100u              /* commands of a request */
+#define FW_COMMANDS_COUNT 50              /* items of a list when the request does not say */
 #define FW_COMMANDS_COUNT_MAX 500
 #define FW_COMMANDS_DEVICES_MAX 10000 /* device ids of a command */
 #define FW_COMMANDS_DEADLINE_MS 2000
@@ -81,8 +82,9 @@ void fw_commands_stop(struct fw_commands *commands);
 
 /* Carries out {"commands": [...]}, each as fw_commands_run does, in order. A new reference:
  * {"responses": [...]}. A body that is no such thing, too long, or with too many commands gets one
- * response, whose command is "Unknown command", as Mosquitto's dynamic security has it. NULL only
- * without memory. */
+ * response, whose command is "Unknown command", as Mosquitto's dynamic security has it. Once the
+ * answers are longer than FW_COMMANDS_ANSWER_MAX, what only reads is "too_large". NULL only without
+ * memory. */
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body);
 

@@ -13,7 +13,7 @@
 #define FW_CONTROL_OF_CLIENT 2u /* requests of one client that wait */
 #define FW_CONTROL_IN_ALL 16u   /* requests that wait, run, or whose answers wait */
 /* bytes of an answer: more is refused, and what was to be done is done all the same */
-#define FW_CONTROL_ANSWER_MAX (4u << 20)
+#define FW_CONTROL_ANSWER_MAX FW_COMMANDS_ANSWER_MAX
 
 struct fw_control;
 

@@ -48,6 +48,9 @@ bool fw_folder_name_valid(const char *name);
 enum fw_status fw_folder_open(const char *folder, const char *name, int *fd,
 	struct fw_file_stamp *stamp, struct fw_error *error);
 
+/* Does `file`, which need not be there, lie in the folder itself? Looks at the disk; any thread. */
+bool fw_folder_holds(const char *folder, const char *file);
+
 /* How the name looks now, whatever kind of file it is; all zero when there is none. Equal to an
  * earlier look: nothing happened to it. */
 struct fw_file_stamp fw_folder_look(const char *folder, const char *name);

@@ -182,6 +182,15 @@ static enum fw_status check_right(struct fw_call *call)
 		"this user may only read: name him in the option admins to let him change things");
 }
 
+/* A hundred pages in one answer would take hundreds of megabytes. What writes answers little. */
+static enum fw_status check_room(struct fw_call *call)
+{
+	if (call->info->writes || call->commands->answered <= FW_COMMANDS_ANSWER_MAX)
+		return FW_OK;
+	return fw_call_refuse(call, "too_large",
+		"the answers before this one are longer than 4 MiB: ask for less at once");
+}
+
 /* What the command names, for the log: also of one that is refused at once. */
 static void note_subject(struct fw_call *call)
 {
@@ -201,6 +210,8 @@ static void carry_out(struct fw_call *call)
 
 	note_subject(call);
 	status = check_right(call);
+	if (status == FW_OK)
+		status = check_room(call);
 	if (status == FW_OK)
 		status = fw_members_check(call);
 	if (status == FW_OK)
@@ -302,14 +313,18 @@ static json_t *run_all(
 {
 	json_t *responses = json_array();
 
+	commands->answered = 0;
 	for (size_t i = 0; responses && i < json_array_size(list); i++) {
 		json_t *answer = fw_commands_run(commands, asker, json_array_get(list, i));
 
+		/* writes nothing: tells how long it would be */
+		commands->answered += json_dumpb(answer, NULL, 0, JSON_COMPACT);
 		if (json_array_append_new(responses, answer) != 0) {
 			json_decref(responses);
-			return NULL;
+			responses = NULL;
 		}
 	}
+	commands->answered = 0;
 	return responses ? json_pack("{s:o}", "responses", responses) : NULL;
 }
 

@@ -168,6 +168,17 @@ static enum fw_status remove_file(struct fw_call *call, const char *name)
 	return json_object_set_new(call->data, "file", json_string(name)) == 0 ? FW_OK : FW_NOMEM;
 }
 
+/* Somebody may have given files_dir the folder of the catalog: that has a log beside it, and the
+ * spool, all of which begin with its name. */
+static bool is_of_catalog(const struct fw_commands *commands, const char *name)
+{
+	const char *slash = strrchr(commands->db_file, '/');
+	const char *catalog = slash ? slash + 1 : commands->db_file;
+
+	return strncmp(name, catalog, strlen(catalog)) == 0 &&
+		fw_folder_holds(commands->files_dir, commands->db_file);
+}
+
 /* In a transaction that writes: no firmware comes to name the file meanwhile. */
 enum fw_status fw_files_delete(struct fw_call *call)
 {
@@ -178,6 +189,11 @@ enum fw_status fw_files_delete(struct fw_call *call)
 
 	if (!fw_folder_name_valid(name) || !call->commands->files_dir)
 		return fw_call_refuse(call, "not_found", "no such file: '%.200s'", name);
+	if (is_of_catalog(call->commands, name))
+		return fw_call_refuse(call, "conflict",
+			"'%.200s' is the catalog, or belongs to it: give files_dir a folder of its "
+			"own",
+			name);
 	status = firmware_of(call, name, &firmware);
 	first = json_string_value(json_array_get(firmware, 0));
 	if (status == FW_OK && first)

@@ -12,6 +12,7 @@ struct fw_commands {
 	struct fw_commands_config config;
 	char *db_file, *files_dir;
 	struct fw_admin *admin;
+	size_t answered; /* bytes of the answers to the request under way; 0: there is none */
 };
 
 /* One command that is carried out. */

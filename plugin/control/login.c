@@ -74,24 +74,38 @@ static bool right_of(const struct fw_login *login, struct fw_slice user, enum fw
 	return is_in(login->config.viewers, user);
 }
 
+/* Each of these is told in the log, too: who goes on is told to wait. */
+static bool is_failure(const struct fw_login_result *result)
+{
+	return result->verdict == FW_LOGIN_WRONG || result->verdict == FW_LOGIN_FOREIGN ||
+		(result->verdict == FW_LOGIN_FAILED && result->error.text[0]);
+}
+
+/* Of a user whose name may be one. */
+static enum fw_login_verdict verdict_of(struct fw_login *login, struct fw_slice user,
+	struct fw_slice password, struct fw_login_result *out)
+{
+	enum fw_status status = fw_password_file_check(login->file, user, password, &out->error);
+
+	if (status == FW_FAILED)
+		return FW_LOGIN_FAILED;
+	if (status != FW_OK)
+		return FW_LOGIN_WRONG;
+	return right_of(login, user, &out->session.right) ? FW_LOGIN_OK : FW_LOGIN_FOREIGN;
+}
+
 /* With the lock held. */
 static void check_password(struct fw_login *login, struct fw_slice user, struct fw_slice password,
 	struct fw_slice from, struct fw_login_result *out)
 {
 	int64_t now = fw_boot_ms();
-	enum fw_status status;
 
 	out->wait_seconds = fw_login_limit_wait(&login->limit, from, now);
-	if (out->wait_seconds) {
+	if (out->wait_seconds)
 		out->verdict = FW_LOGIN_WAIT;
-		return;
-	}
-	status = fw_password_file_check(login->file, user, password, &out->error);
-	if (status == FW_FAILED)
-		out->verdict = FW_LOGIN_FAILED;
-	else
-		out->verdict = status == FW_OK ? FW_LOGIN_OK : FW_LOGIN_WRONG;
-	if (out->verdict == FW_LOGIN_WRONG)
+	else if (fw_slice_copy(user, out->session.user, sizeof(out->session.user)))
+		out->verdict = verdict_of(login, user, password, out);
+	if (is_failure(out))
 		fw_login_limit_failed(&login->limit, from, now);
 }
 
@@ -99,14 +113,12 @@ void fw_login_check(struct fw_login *login, struct fw_slice user, struct fw_slic
 	struct fw_slice from, struct fw_login_result *out)
 {
 	*out = (struct fw_login_result){.verdict = FW_LOGIN_WRONG};
-	if (!login->file || !fw_slice_copy(user, out->session.user, sizeof(out->session.user)))
+	if (!login->file)
 		return;
 	out->session.mark = fw_password_file_mark(login->file, user);
 	pthread_mutex_lock(&login->lock);
 	check_password(login, user, password, login->config.behind_proxy ? user : from, out);
 	pthread_mutex_unlock(&login->lock);
-	if (out->verdict == FW_LOGIN_OK && !right_of(login, user, &out->session.right))
-		out->verdict = FW_LOGIN_FOREIGN;
 }
 
 /* --- headers --- */

@@ -40,7 +40,8 @@ struct fw_password_file {
 	struct fw_file_stamp stamp;
 	bool settled;          /* the stamp was old enough when it was taken */
 	bool good;             /* what was read last */
-	struct fw_error fault; /* why not; empty: it was told */
+	struct fw_error fault; /* why not */
+	struct fw_error told;  /* the last fault that was told since it was good */
 };
 
 /* --- one line --- */
@@ -216,11 +217,14 @@ static void read_again(struct fw_password_file *file, const struct fw_file_stamp
 	if (text)
 		OPENSSL_cleanse(text, len);
 	free(text);
-	if (!file->good)
+	if (file->good)
+		file->told.text[0] = '\0';
+	else
 		fw_error_set(&file->fault, "out of memory");
 }
 
-/* With the lock held: it is what the disk has. */
+/* With the lock held: it is what the disk has. A fault may pass and leave no trace in the stamp,
+ * such as too many open files: while there is one it is read again each time. */
 static void refresh(struct fw_password_file *file)
 {
 	struct fw_file_stamp now = {0};
@@ -228,7 +232,7 @@ static void refresh(struct fw_password_file *file)
 
 	if (stat(file->path, &status) == 0)
 		now = fw_file_stamp_of(&status);
-	if (!fw_file_stamp_equal(&now, &file->stamp) || (file->good && !file->settled))
+	if (!fw_file_stamp_equal(&now, &file->stamp) || !file->good || !file->settled)
 		read_again(file, &now);
 }
 
@@ -270,24 +274,18 @@ void fw_password_file_close(struct fw_password_file *file)
 
 /* --- questions --- */
 
-/* With the lock held. FW_OK, FW_NOT_FOUND, FW_FAILED. */
-static enum fw_status find(struct fw_password_file *file, struct fw_slice user, struct entry *out,
-	struct fw_error *error)
+/* With the lock held. NULL: there is no such user, or the file is no good. */
+static const struct entry *find(struct fw_password_file *file, struct fw_slice user)
 {
-	const struct entry *entry;
-
 	refresh(file);
-	if (!file->good) {
-		if (file->fault.text[0])
-			*error = file->fault;
-		file->fault.text[0] = '\0';
-		return FW_FAILED;
-	}
-	entry = fw_table_get(file->users, user);
-	if (!entry)
-		return FW_NOT_FOUND;
-	*out = *entry;
-	return FW_OK;
+	return file->good ? fw_table_get(file->users, user) : NULL;
+}
+
+/* With the lock held: the fault, if it is another one than was told. */
+static void tell_fault(struct fw_password_file *file, struct fw_error *error)
+{
+	if (strcmp(file->fault.text, file->told.text) != 0)
+		*error = file->told = file->fault;
 }
 
 static bool hash_password(
@@ -320,14 +318,20 @@ enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_s
 {
 	struct entry entry = nobody;
 	unsigned char hash[HASH_BYTES];
-	enum fw_status found;
-	bool same;
+	const struct entry *found;
+	bool known, good, same;
 
 	pthread_mutex_lock(&file->lock);
-	found = find(file, user, &entry, error);
+	found = find(file, user);
+	known = found != NULL;
+	if (known)
+		entry = *found;
+	good = file->good;
+	if (!good)
+		tell_fault(file, error);
 	pthread_mutex_unlock(&file->lock);
-	if (found == FW_FAILED)
-		return found;
+	if (!good)
+		return FW_FAILED;
 	if (entry.kind == KIND_UNKNOWN) {
 		fw_error_set(error,
 			"plugin_opt_admin_password_file: the password of '%.*s' is of a kind that "
@@ -338,20 +342,17 @@ enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_s
 	same = hash_password(&entry, password, hash) &&
 		CRYPTO_memcmp(hash, entry.hash, HASH_BYTES) == 0;
 	OPENSSL_cleanse(hash, sizeof(hash));
-	return same && found == FW_OK ? FW_OK : FW_INVALID;
+	return same && known ? FW_OK : FW_INVALID;
 }
 
 uint64_t fw_password_file_mark(struct fw_password_file *file, struct fw_slice user)
 {
-	struct fw_error unsaid = {""};
-	struct entry entry = {.mark = 0};
-	bool told;
+	const struct entry *found;
+	uint64_t mark;
 
 	pthread_mutex_lock(&file->lock);
-	/* whoever logs in is told what is wrong */
-	told = find(file, user, &entry, &unsaid) == FW_FAILED && unsaid.text[0];
-	if (told)
-		file->fault = unsaid;
+	found = find(file, user);
+	mark = found ? found->mark : 0;
 	pthread_mutex_unlock(&file->lock);
-	return entry.mark;
+	return mark;
 }

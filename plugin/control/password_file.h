@@ -21,8 +21,8 @@ enum fw_status fw_password_file_open(
 void fw_password_file_close(struct fw_password_file *file); /* NULL is fine */
 
 /* Is it the user's password? FW_OK. FW_INVALID: no, or there is no such user, which takes as long.
- * FW_FAILED: the file, or the user's line, is no good now; `error` has a message, once for each
- * state of the file. */
+ * FW_FAILED: the file, or the user's line, is no good now; `error` has a message: of the file once
+ * for each fault. */
 enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_slice user,
 	struct fw_slice password, struct fw_error *error);
 

@@ -10,6 +10,8 @@
 
 #define UPLOAD_SECONDS 60u /* in which an upload must bring UPLOAD_LEAST bytes */
 #define UPLOAD_LEAST 4096
+/* bytes of a body that anybody may send: JSON takes forty times as much memory */
+#define PUBLIC_MOST 16384
 #define HEALTH_MS 1000 /* for so long what was seen of the catalog's health is told again */
 
 static struct fw_api_commands commands_of(struct fw_web_request *request)
@@ -243,6 +245,18 @@ static enum MHD_Result answer_object(struct fw_web_request *request, json_t *obj
 
 /* --- any --- */
 
+static size_t body_most(const struct fw_web_request *request)
+{
+	return fw_route_is_public(request->match.route) ? PUBLIC_MOST : FW_COMMANDS_BYTES_MAX;
+}
+
+static enum MHD_Result refuse_large(struct fw_web_request *request)
+{
+	return fw_web_refuse(request, 413, NULL,
+		body_most(request) == PUBLIC_MOST ? "the body is larger than 16 KiB"
+						  : "the body is larger than 1 MiB");
+}
+
 enum MHD_Result fw_web_body_begin(struct fw_web_request *request)
 {
 	const struct fw_route *route = request->match.route;
@@ -254,8 +268,8 @@ enum MHD_Result fw_web_body_begin(struct fw_web_request *request)
 	if (fw_route_takes_body(route) && type != FW_TYPE_JSON)
 		return fw_web_refuse(
 			request, 415, NULL, "the body has Content-Type application/json");
-	if (request->length > (int64_t)FW_COMMANDS_BYTES_MAX)
-		return fw_web_refuse(request, 413, NULL, "the body is larger than 1 MiB");
+	if (request->length > (int64_t)body_most(request))
+		return refuse_large(request);
 	return MHD_YES;
 }
 
@@ -268,8 +282,8 @@ void fw_web_body_take(struct fw_web_request *request, const char *bytes, size_t 
 		take_upload(request, bytes, len);
 		return;
 	}
-	if (len > FW_COMMANDS_BYTES_MAX - request->body_len) {
-		fw_web_refuse(request, 413, NULL, "the body is larger than 1 MiB");
+	if (len > body_most(request) - request->body_len) {
+		refuse_large(request);
 		return;
 	}
 	while (room < request->body_len + len)

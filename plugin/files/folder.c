@@ -135,6 +135,18 @@ enum fw_status fw_folder_open(const char *folder, const char *name, int *fd,
 	return FW_OK;
 }
 
+bool fw_folder_holds(const char *folder, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	struct stat a, b;
+	char *of_file = strndup(file, slash ? (size_t)(slash - file) + 1 : 0);
+	bool same = of_file && stat(folder, &a) == 0 && stat(slash ? of_file : ".", &b) == 0 &&
+		a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+
+	free(of_file);
+	return same;
+}
+
 struct fw_file_stamp fw_folder_look(const char *folder, const char *name)
 {
 	char path[PATH_SIZE];

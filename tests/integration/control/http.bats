@@ -41,6 +41,10 @@ details() { assert_equal "$(status_of -m 20 "${@:2}" "$API/details")" "$1"; }
 		assert_equal "$(status_of -H "$JSON" -d "$body" "$API/session")" 400
 	done
 	assert_equal "$(status_of -H "$JSON" -d '{"username":"ann","password":"x"}' "$API/session")" 401
+	# who has not logged in may not have a lot of JSON taken apart
+	head -c 20000 /dev/zero | tr '\0' '[' >large
+	assert_equal "$(status_of -H "$JSON" --data-binary @large "$API/session")" 413
+	assert_equal "$(status_of -H "$JSON" -H 'Transfer-Encoding: chunked' --data-binary @large "$API/session")" 413
 	# no login at all
 	assert_json "$(curl -s "$ADMIN/healthz")" '.status == "ok"'
 }

@@ -215,6 +215,21 @@ static void test_files(void **state)
 	refused(world, "{'command':'deleteFile','file':'b.bin'}", "not_found", "no such file");
 }
 
+/* Somebody gave both one folder. */
+static void test_files_beside_the_catalog(void **state)
+{
+	struct world *world = *state;
+
+	strcpy(world->files, world->folder);
+	world_open_commands(world, 0, 0);
+	drop(world, "firmware");
+	refused(world, "{'command':'deleteFile','file':'firmware.db'}", "conflict", "the catalog");
+	refused(world, "{'command':'deleteFile','file':'firmware.db-wal'}", "conflict",
+		"belongs to it");
+	done(world, "{'command':'deleteFile','file':'firmware'}");
+	assert_int_equal(access(world->db, F_OK), 0);
+}
+
 static void test_details(void **state)
 {
 	struct world *world = *state;
@@ -238,6 +253,7 @@ int main(void)
 		FILLED(test_pages),
 		FILLED(test_history),
 		FILLED(test_files),
+		FILLED(test_files_beside_the_catalog),
 		FILLED(test_details),
 	};
 

@@ -114,6 +114,40 @@ static void test_requests(void **state)
 	json_decref(answer);
 }
 
+/* A hundred pages: the answer ends, and what writes is done all the same. */
+static void test_a_long_answer(void **state)
+{
+	struct world *world = *state;
+	json_t *list = json_array(), *answer, *last;
+	size_t length;
+	char *text;
+
+	sql(world,
+		"WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 500)"
+		" INSERT INTO device (product_id, device_id, name)"
+		" SELECT 'lamp', 'x' || n, printf('%.60c', 'n') FROM i");
+	for (int i = 0; i < 99; i++)
+		json_array_append_new(
+			list, json_pack("{s:s,s:i}", "command", "listDevices", "count", 500));
+	json_array_append_new(list,
+		json_pack("{s:s,s:s,s:s}", "command", "modifyProduct", "productId", "lamp", "name",
+			"Long"));
+	list = json_pack("{s:o}", "commands", list);
+	text = json_dumps(list, 0);
+	answer = request(world, text, strlen(text));
+	holds(answer, "responses.0.data.items.499.productId", "'lamp'");
+	holds(answer, "responses.98.code", "'too_large'");
+	last = json_array_get(json_object_get(answer, "responses"), 99);
+	holds(last, "data.name", "'Long'");
+	length = json_dumpb(answer, NULL, 0, JSON_COMPACT);
+	assert_true(length > FW_COMMANDS_ANSWER_MAX);
+	assert_true(length < FW_COMMANDS_ANSWER_MAX + (1u << 20));
+	json_decref(answer);
+	done(world, "{'command':'listDevices','count':500}");
+	free(text);
+	json_decref(list);
+}
+
 static void test_rights(void **state)
 {
 	struct world *world = *state;
@@ -198,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		FILLED(test_members),
 		FILLED(test_requests),
+		FILLED(test_a_long_answer),
 		FILLED(test_rights),
 		FILLED(test_log),
 		FILLED(test_locked),

@@ -82,6 +82,37 @@ static void test_five_failures(void **state)
 	assert_int_equal(check("ann", "secret", "b"), FW_LOGIN_OK);
 }
 
+/* Whatever is told in the log ends in a wait: nobody fills it. */
+static void test_each_kind_of_failure_counts(void **state)
+{
+	char long_name[400];
+
+	(void)state;
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(check(long_name, "x", "a"), FW_LOGIN_WRONG);
+	assert_int_equal(check(long_name, "x", "a"), FW_LOGIN_WAIT);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(check("dev", "secret", "b"), FW_LOGIN_FOREIGN);
+	assert_int_equal(check("dev", "secret", "b"), FW_LOGIN_WAIT);
+	write_users(ANN "vic:$8$of another kind\n");
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(check("vic", "x", "c"), FW_LOGIN_FAILED);
+	assert_int_equal(check("vic", "x", "c"), FW_LOGIN_WAIT);
+}
+
+/* A file that is no good is nobody's failure: it is told once. */
+static void test_a_bad_file_keeps_nobody_waiting(void **state)
+{
+	(void)state;
+	assert_int_equal(chmod("pw", 0604), 0);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(check("ann", "secret", "a"), FW_LOGIN_FAILED);
+	assert_int_equal(chmod("pw", 0600), 0);
+	assert_int_equal(check("ann", "secret", "a"), FW_LOGIN_OK);
+}
+
 static void test_five_failures_behind_a_proxy(void **state)
 {
 	(void)state;
@@ -249,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_rights),
 		TEST(test_five_failures),
+		TEST(test_each_kind_of_failure_counts),
+		TEST(test_a_bad_file_keeps_nobody_waiting),
 		cmocka_unit_test_setup_teardown(
 			test_five_failures_behind_a_proxy, open_behind_proxy, close_login),
 		TEST(test_basic),

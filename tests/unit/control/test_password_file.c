@@ -6,6 +6,7 @@
 
 #include "folder.h"
 
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "control/password_file.h"
@@ -144,6 +145,24 @@ static void test_others_may_not_read_it(void **state)
 	assert_int_equal(fw_password_file_open(".", &other, &error), FW_INVALID);
 }
 
+/* It leaves no trace in the file, and is over all the same. */
+static void test_a_fault_that_passes(void **state)
+{
+	struct rlimit limit, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+	write_users(ANN);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(check("ann", "secret"), FW_FAILED);
+	assert_non_null(strstr(error.text, "Too many open files"));
+	assert_int_equal(check("ann", "secret"), FW_FAILED);
+	assert_string_equal(error.text, "");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(check("ann", "secret"), FW_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_file, close_file)
 
 int main(void)
@@ -155,6 +174,7 @@ int main(void)
 		TEST(test_lines_that_are_no_good),
 		TEST(test_read_again_when_it_changes),
 		TEST(test_others_may_not_read_it),
+		TEST(test_a_fault_that_passes),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
