@@ -6,6 +6,7 @@ const BASE = '/api/v1'
 const FAST = 1000
 const SLOW = 8000
 const RETRY = 2000
+const SHARE = 9 // what takes a second to answer is asked for each ten: a page is no load
 export const PREVIEW = '/tasks/preview' // a POST that changes nothing
 
 const kept = new Map() // path -> what is known of it
@@ -143,16 +144,17 @@ function turn() {
 async function load(where, entry) {
   entry.busy = true
   const before = link.error
+  const begun = performance.now()
   try {
     await take(where, entry)
   } catch (error) {
     if (error.status === 401) loggedOut()
     entry.error = error
-    entry.pause = Math.max(RETRY, error.wait * 1000)
+    entry.pause = Math.max(RETRY, error.wait * 1000, error.code === 'gone' ? 0 : entry.every)
     changed()
   }
   entry.busy = false
-  entry.due = Date.now() + entry.pause
+  entry.due = Date.now() + Math.max(entry.pause, SHARE * (performance.now() - begun))
   if (before && !link.error) refresh()
   plan(Math.min(entry.pause, FAST))
 }

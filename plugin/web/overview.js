@@ -48,7 +48,7 @@ function attention(list) {
 }
 
 function productCard(product) {
-  const entry = api.get(`${api.path('products', product.productId)}/versions`, 10000)
+  const entry = api.get(`${api.path('products', product.productId)}/versions`, 20000)
   const items = entry.data ? entry.data.items : []
   const devices = items.reduce((sum, i) => sum + i.devices, 0)
   const online = items.reduce((sum, i) => sum + i.online, 0)
@@ -101,10 +101,10 @@ export function overview({ admin }) {
         rejected.data.items.filter((i) => !isWithdrawn(i)), stuck.data.items)),
       firstSteps(details.data, admin),
       details.data.tasks ? h('h2', null, t('overview.open', { n: open.length })) : null,
-      open.length ? h('div', { class: 'cards' }, open.map(taskCard))
+      open.length ? h('div', { class: 'cards' }, open.map((task) => taskCard(task)))
         : details.data.tasks ? h('p', { class: 'quiet' }, t('overview.noOpen')) : null,
       ended.length ? [h('h2', null, t('overview.ended')),
-        h('div', { class: 'cards' }, ended.map(taskCard))] : null,
+        h('div', { class: 'cards' }, ended.map((task) => taskCard(task)))] : null,
       details.data.products ? h('h2', null, t('overview.fleet')) : null,
       h('div', { class: 'cards' },
         products.data.items.slice(0, PRODUCTS_SHOWN).map(productCard)),

@@ -79,9 +79,10 @@ export function field(given, control) {
 /** A text field of form[name]. */
 export function textField(form, name, given, changed, props = {}) {
   const tag = props.rows ? 'textarea' : 'input'
+  const take = (event) => { form[name] = event.target.value; changed(name) }
   return field({ id: `field-${name}`, ...given }, (tie) => h(tag, {
-    ...tie, value: form[name] ?? '', name, autocomplete: 'off',
-    onInput: (event) => { form[name] = event.target.value; changed(name) }, ...props,
+    ...tie, value: form[name] ?? '', name, autocomplete: 'off', onInput: take, onChange: take,
+    ...props,
   }))
 }
 

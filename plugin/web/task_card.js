@@ -63,12 +63,13 @@ export function windowText(task) {
   return `${named} ${clock(task.windowStart)}–${clock(end)} (${word('clock', task.windowClock)})`
 }
 
-export function taskCard(task) {
+/** heading: h2 or h3, by what stands above the cards. */
+export function taskCard(task, heading = 'h3') {
   const ended = task.success + task.failed
   const what = stateOf(task)
   return h('article', { class: `card task task-${what}`, key: task.taskId },
     h('div', { class: 'task-head' },
-      h('h3', null, link(`#/tasks/${encodeURIComponent(task.taskId)}`, task.name)),
+      h(heading, null, link(`#/tasks/${encodeURIComponent(task.taskId)}`, task.name)),
       state('taskState', what)),
     h('p', { class: 'quiet' }, h('span', { class: 'id' }, task.productId), ' → ',
       h('b', { class: 'id' }, task.version), ` · ${word('mode', task.mode)}`,

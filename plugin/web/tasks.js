@@ -23,7 +23,7 @@ export function tasks({ query, setQuery, admin }) {
           ...['running', 'paused', 'stopped'].map((s) => [s, word('taskState', s)])],
         (v) => set({ state: v }), { name: 'state' }))),
       !entry.data ? missing(entry) : entry.data.items.length
-        ? [h('div', { class: 'cards' }, entry.data.items.map(taskCard)),
+        ? [h('div', { class: 'cards' }, entry.data.items.map((task) => taskCard(task, 'h2'))),
           pager(entry.data, filter, set)]
         : empty(filter.productId || filter.state ? t('tasks.noneFound') : t('tasks.none')),
     ]

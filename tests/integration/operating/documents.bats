@@ -419,7 +419,7 @@ targets() {
 	local document
 	while read -r document; do
 		awk '/^```/ { inside = !inside } !inside && /^#+ /' "$FW_SOURCE/$document" |
-			sed -E 's/^#+ //; s/[^A-Za-z0-9 _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]' | sed "s,^,$document#,"
+			LC_ALL=C.UTF-8 sed -E 's/^#+ //; s/[^[:alnum:] _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]' | sed "s,^,$document#,"
 	done < <(documents)
 }
 

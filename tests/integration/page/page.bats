@@ -27,7 +27,8 @@ walk() { timeout "${WALK_SECONDS:-240}" python3 "$FW_SOURCE/tests/integration/pa
 
 # A task of three devices: one done, one failed, one waiting; and what an overview has to show.
 nightly() {
-	db "INSERT INTO device (product_id, device_id, name, version) VALUES ('lamp', 'lamp-1', 'Gate', '1.0'),
+	db "BEGIN IMMEDIATE;
+		INSERT INTO device (product_id, device_id, name, version) VALUES ('lamp', 'lamp-1', 'Gate', '1.0'),
 			('lamp', 'lamp-2', '', '1.0'), ('lamp', 'lamp-3', '<img src=x onerror=alert(1)>', '2.0');
 		INSERT INTO task (task_id, firmware_id, name, mode, description)
 			SELECT 'nightly', firmware_id, 'Nightly', 'push', 'what was built' FROM firmware WHERE version = '2.0' AND product_id = 'lamp';
@@ -35,7 +36,8 @@ nightly() {
 		UPDATE catalog_state SET plugin_writing = 1;
 		UPDATE task_device SET state = 'failed', failure = 'device', error_reason = '<script>alert(1)</script> flash', attempts = 1,
 			completed_at = created_at + 5000 WHERE device_id = 'lamp-2';
-		UPDATE catalog_state SET plugin_writing = 0;"
+		UPDATE catalog_state SET plugin_writing = 0;
+		COMMIT;"
 }
 
 @test "the page is embedded, compressed, small, and has one digest and a strict policy" {
@@ -123,14 +125,16 @@ nightly() {
 	needs_chromium
 	only_long
 	start_page
-	db "INSERT INTO device (product_id, device_id, version, presence) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+	db "BEGIN IMMEDIATE;
+		INSERT INTO device (product_id, device_id, version, presence) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
 			WHERE i < 100000) SELECT 'lamp', printf('lamp-%06d', i), '1.0', 'offline' FROM n;
 		INSERT INTO task (task_id, firmware_id, name, mode) SELECT 'nightly', firmware_id, 'Nightly', 'push' FROM firmware
 			WHERE version = '2.0' AND product_id = 'lamp';
 		UPDATE catalog_state SET plugin_writing = 1;
 		UPDATE task_device SET state = 'failed', failure = 'device', error_reason = 'flash', attempts = 1,
 			completed_at = created_at + 5000 WHERE device_id LIKE '%7';
-		UPDATE catalog_state SET plugin_writing = 0;"
+		UPDATE catalog_state SET plugin_writing = 0;
+		COMMIT;"
 	walk many
 }
 

@@ -161,7 +161,7 @@ def keyboard(b):
     b.sees("Product key is added")
     tab_to(b, "Tasks")
     b.keys("ENTER")
-    tab_to(b, "nightly")
+    tab_to(b, "Nightly")
     b.keys("ENTER")
     b.sees("Stages")
     tab_to(b, "Pause")
