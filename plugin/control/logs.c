@@ -37,7 +37,7 @@ const struct fw_command_member fw_admin_log_members[] = {
 	SHOWN("at", "at", INTEGER, "Unix ms"),
 	CHOSEN("who", "who", TEXT, "user name"),
 	SHOWN("from", "from_", TEXT, "the face, and the client or address"),
-	CHOSEN("command", "command", TEXT, "its name"),
+	SHOWN("command", "command", TEXT, "its name"),
 	CHOSEN("subject", "subject", TEXT, "the id that it was about"),
 	SHOWN("outcome", "outcome", TEXT, "ok, or the code and the sentence of the error"),
 	{NULL},

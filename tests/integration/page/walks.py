@@ -236,6 +236,12 @@ def pictures(b, axe=None):
             assert not b.is_there(".loading"), f"{name} loads for ever"
             b.picture(f"{name}-{theme}")
             findings += check(b, axe, f"{name} {theme}")
+        b.go("#/products")
+        b.press("Add a product", "main button")
+        b.find("dialog")
+        b.picture(f"dialog-{theme}")
+        findings += check(b, axe, f"dialog {theme}")
+        b.press("Cancel", "dialog button")
     b.size(390, 844)
     for name, where in SCREENS:
         b.go(where)
