@@ -78,6 +78,9 @@ def short(b, bad):
     b.until(lambda: b.is_there(".task-header .state-done"), 40, "the end of the rollout")
     b.sees("60 devices, 60 started, 60 proved, 0 bad")
     b.picture("task-ended")
+    b.press("Log", "nav a")
+    b.sees("createTask", "resumeTask", "uploadFile")
+    b.picture("log")
     playing.kill()
 
 
