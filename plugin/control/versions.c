@@ -16,7 +16,8 @@ const struct fw_command_member fw_versions_members[] = {
 
 static const char sql[] =
 	"SELECT v.version, f.version_order AS \"versionOrder\", v.devices, v.online FROM ("
-	" SELECT version, count(*) AS devices, count(*) FILTER (WHERE presence = 'online') AS online"
+	" SELECT version, count(*) AS devices, count(*) FILTER (WHERE presence = 'online') AS "
+	"online"
 	" FROM device WHERE product_id = ?1 GROUP BY version) AS v"
 	" LEFT JOIN firmware AS f ON f.product_id = ?1 AND f.version = v.version"
 	" ORDER BY v.devices DESC, v.version LIMIT ?2";
@@ -31,8 +32,8 @@ enum fw_status fw_product_versions(struct fw_call *call)
 	if (status != FW_OK)
 		return status;
 	json_object_clear(call->data);
-	status = fw_call_query(call, sql,
-		json_pack("[O,i]", json_array_get(call->keys, 0), VERSIONS_MAX), &rows);
+	status = fw_call_query(
+		call, sql, json_pack("[O,i]", json_array_get(call->keys, 0), VERSIONS_MAX), &rows);
 	if (status == FW_OK && json_object_set(call->data, "items", rows) != 0)
 		status = FW_NOMEM;
 	json_decref(rows);

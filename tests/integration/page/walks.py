@@ -78,6 +78,9 @@ def short(b, bad):
     b.until(lambda: b.is_there(".task-header .state-done"), 40, "the end of the rollout")
     b.sees("60 devices, 60 started, 60 proved, 0 bad")
     b.picture("task-ended")
+    b.press("Log", "nav a")
+    b.sees("createTask", "resumeTask", "uploadFile")
+    b.picture("log")
     playing.kill()
 
 
@@ -236,6 +239,12 @@ def pictures(b, axe=None):
             assert not b.is_there(".loading"), f"{name} loads for ever"
             b.picture(f"{name}-{theme}")
             findings += check(b, axe, f"{name} {theme}")
+        b.go("#/products")
+        b.press("Add a product", "main button")
+        b.find("dialog")
+        b.picture(f"dialog-{theme}")
+        findings += check(b, axe, f"dialog {theme}")
+        b.press("Cancel", "dialog button")
     b.size(390, 844)
     for name, where in SCREENS:
         b.go(where)
