@@ -168,8 +168,7 @@ SELECT
         AND local_ms / 60000 % 1440 + 1440 < window_start + window_minutes)) THEN 'window'
     WHEN firmware_state <> 'ready' OR firmware_enabled = 0 THEN 'firmware'
     WHEN push AND presence IS NOT 'online' THEN 'device offline'
-    WHEN push AND (settles_at > steady_ms
-      OR coalesce(steady_ms - online_clock, 0) < 1000 * min_online_seconds)
+    WHEN push AND coalesce(steady_ms - online_clock, 0) < 1000 * min_online_seconds
       THEN 'device unsettled'
     WHEN EXISTS (
       SELECT 1 FROM task_device AS r
@@ -187,6 +186,8 @@ SELECT
     -- by the steady clock, whose wake-up takes it away
     WHEN deferred_until IS NOT NULL THEN 'deferred'
     WHEN row_state = 'failed' THEN 'retry'
+    -- its last upgrade has ended, and it has not said since what it runs
+    WHEN push AND settles_at > steady_ms THEN 'device unsettled'
     WHEN attempts = 0 AND started >= (
       SELECT b.budget FROM task_stage_budget AS b WHERE b.task_id = w.task_id AND b.stage = w.stage)
       THEN 'stage'

@@ -35,6 +35,8 @@ const struct fw_ctrl_command fw_ctrl_commands[] = {
 		"productId name firmwareEnabled pullPolicy", "Products by their ids.", NULL},
 	{"deleteProduct", "productId", PRODUCTS, NAME, false, NULL, NULL,
 		"Deletes one without firmware and devices; answers its id.", NULL},
+	{"getProductVersions", "productId", PRODUCTS, NAME, false, NULL, "version devices online",
+		"How many devices run which version: items.", NULL},
 
 	{"createFirmware", "productId version versionOrder [name]", FIRMWARE, CREATE, false,
 		"name=@version", NULL, "New firmware, hosted elsewhere or as a file in files_dir.",

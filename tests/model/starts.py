@@ -97,7 +97,7 @@ class Starts:
         yield None if self.enabled else "firmware"
         if push and device.presence != "online":
             yield "device offline"
-        if push and ((device.settle or 0) > self.clock or not self.is_steady(row)):
+        if push and not self.is_steady(row):
             yield "device unsettled"
         yield "other task" if self.has_other(row, asking) else None
 
@@ -129,6 +129,9 @@ class Starts:
             return "deferred"
         if row.state == "failed":
             return "retry"
+        push = row.task.mode == "push" and not asking
+        if push and (row.device.settle or 0) > self.clock:
+            return "device unsettled"
         return next(self.waits_of_places(row), None)
 
     # --- starting ---

@@ -16,17 +16,17 @@ setup() {
 request() { rr -i "ctrl-$1" -u "$1" -q 1 -t "$CONTROL" -e "$CONTROL/response" -m "$2" "${@:3}"; }
 
 # COMMAND [MEMBERS]: one command as ada; prints its response.
-ask() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.responses[0]'; }
+do_command() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.responses[0]'; }
 
 @test "a task is made, stopped and continued, and the device is told of it" {
-	ask createDevice '"productId":"lamp","deviceId":"d1","version":"1.0"'
+	do_command createDevice '"productId":"lamp","deviceId":"d1","version":"1.0"'
 	listen d1 -i d1 -t '/lamp/d1/firmware/upgrade'
-	answer=$(ask createTask '"productId":"lamp","version":"2.0","name":"Spring","mode":"push"')
+	answer=$(do_command createTask '"productId":"lamp","version":"2.0","name":"Spring","mode":"push"')
 	assert_json "$answer" '.command == "createTask" and .data.total == 1 and .data.state == "running"'
 	task=$(jq -r .data.taskId <<<"$answer")
 	retry 10 heard_text d1 '"version":"2.0"'
-	assert_json "$(ask stopTask "\"taskId\":\"$task\"")" '.data.state == "stopped"'
-	assert_json "$(ask continueTask "\"taskId\":\"$task\"")" '.data.state == "running"'
+	assert_json "$(do_command stopTask "\"taskId\":\"$task\"")" '.data.state == "stopped"'
+	assert_json "$(do_command continueTask "\"taskId\":\"$task\"")" '.data.state == "running"'
 	rows "SELECT DISTINCT subject FROM admin_log WHERE command LIKE '%Task'" "$task"
 	rows "SELECT command || ' ' || outcome FROM admin_log ORDER BY log_id" \
 		$'createDevice ok\ncreateTask ok\nstopTask ok\ncontinueTask ok'
@@ -89,13 +89,13 @@ ask() { request ada "{\"commands\":[{\"command\":\"$1\"${2:+,$2}}]}" | jq -c '.r
 	exec 5>"$BROKER_DIR/shell"
 	echo "BEGIN IMMEDIATE; UPDATE product SET name = 'held' WHERE product_id = 'oven';" >&5
 	retry 10 locked
-	assert_json "$(ask modifyProduct '"productId":"lamp","name":"x"')" '.code == "busy"'
-	assert_json "$(ask getProduct '"productId":"lamp"')" '.data.name == "Lamp"'
+	assert_json "$(do_command modifyProduct '"productId":"lamp","name":"x"')" '.code == "busy"'
+	assert_json "$(do_command getProduct '"productId":"lamp"')" '.data.name == "Lamp"'
 	assert_json "$(pull d1 '{"messageId":"1"}')" '.version == "2.0"'
 	echo 'ROLLBACK;' >&5
 	exec 5>&-
 	retry 10 unlocked
-	assert_json "$(ask modifyProduct '"productId":"lamp","name":"x"')" '.data.name == "x"'
+	assert_json "$(do_command modifyProduct '"productId":"lamp","name":"x"')" '.data.name == "x"'
 }
 locked() { ! sqlite3 -batch "$DB" 'BEGIN IMMEDIATE; ROLLBACK' 2>/dev/null; }
 unlocked() { ! locked; }

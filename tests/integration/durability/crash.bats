@@ -120,7 +120,7 @@ measure_start() {
 		cp "$BROKER_DIR/old.db" "$DB"
 		killed_start "$START_MS"
 		version=$(sqlite3 "$DB" 'PRAGMA user_version')
-		[[ $version == [16] ]]
+		[[ $version == [17] ]]
 		if [[ $version == 1 ]]; then half=$((half + 1)); fi
 		fresh_after_kills "$BROKER_DIR/schema"
 		assert_equal "$(db 'SELECT count(*) FROM progress_log')" "$logged"
