@@ -11,6 +11,7 @@ source "${BASH_SOURCE[0]%/*}/shell.bash"
 : "${FW_PLUGIN:=$FW_SOURCE/build/mosquitto_firmware.so}"
 : "${MOSQUITTO:=/usr/sbin/mosquitto}"
 
+FUNCNEST=300      # a function that calls itself for ever ends
 PRODUCT=lamp      # the product that pull, say and others speak for
 BACKGROUND=()     # processes to end with the test, with their process group if they lead one
 
@@ -201,7 +202,7 @@ catalog() {
 
 pub() { timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"; }
 sub() { timeout 20 mosquitto_sub "${CONNECT[@]}" "$@"; }
-rr() { mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; } # which ends by itself then
+rr() { command mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; } # which ends by itself then
 
 # DEVICE JSON [OPTION of mosquitto_rr...]: asks as the device; prints the reply.
 pull() {

@@ -23,7 +23,8 @@ start_on_forgetful_disk() {
 	mkdir -p "$POWER_DISK/names" "$POWER_DISK/content"
 	LD_PRELOAD=$BATS_FILE_TMPDIR/power.so start_broker "plugin_opt_db_file $POWER_FOLDER/firmware.db" "$@"
 	DB=$POWER_FOLDER/firmware.db
-	LD_PRELOAD=$BATS_FILE_TMPDIR/power.so catalog
+	# by a shell of its own, whose writes are remembered, too
+	SHELL_DIR='' LD_PRELOAD=$BATS_FILE_TMPDIR/power.so catalog
 }
 
 # A device talks until the power is gone, $1 seconds later. Sets CUT_AT.
