@@ -67,7 +67,7 @@ scratch_folders() { find "$TMPDIR" -mindepth 1 -maxdepth 1 -name 'mosquitto-firm
 	# the page, and its login
 	read -r address password < <(sed -n 's|^The page is on \(http://[0-9.:]*\)/ (demo, \(.*\)): make.*|\1 \2|p' "$BROKER_DIR/output")
 	assert_equal "$(curl -s -o /dev/null -w "%{http_code} %{content_type}" "$address/")" "200 text/html; charset=utf-8"
-	assert_equal "$(curl -sf -u "demo:$password" "$address/api/v1/tasks" | jq '.items | length')" 2
+	assert_equal "$(curl -sf -u "demo:$password" "$address/api/v1/tasks" | jq '.items | length')" 3
 	assert_equal "$(curl -s -o /dev/null -w '%{http_code}' -u "demo:x$password" "$address/api/v1/tasks")" 401
 	assert_equal "$(scratch_folders)" 1
 	kill -INT "$run"
