@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
+/* After the start, until devices that are not known to be there are pushed all the same: who comes
+ * back shows himself in this time, and is sent it by his connection. */
+#define COME_BACK_MS 3000
 
 enum fw_status fw_scheduler_open(
 	const struct fw_scheduler_parts *parts, struct fw_scheduler **out, struct fw_error *error)
@@ -34,8 +37,8 @@ enum fw_status fw_scheduler_open(
 		status = fw_start_lines_open(transaction, &scheduler->lines, error);
 	if (status == FW_OK)
 		status = fw_waiting_rows_open(transaction, &scheduler->waiting_rows, error);
-	if (status == FW_OK)
-		status = fw_waiting_rows_request_running(scheduler->waiting_rows);
+	scheduler->first_sweep_at =
+		transaction->started_ms + (transaction->sees_connections ? 0 : COME_BACK_MS);
 	if (status != FW_OK) {
 		fw_error_set(error, "cannot read the tasks: %s", sqlite3_errmsg(transaction->db));
 		fw_scheduler_close(scheduler);
@@ -81,6 +84,19 @@ static enum fw_status sweep_step(
 			scheduler, fw_slice_of(found[i].product), fw_slice_of(found[i].device));
 		memcpy(last, found[i].device, sizeof(found[i].device));
 	}
+	return status;
+}
+
+/* The rows that wait at the start. */
+static enum fw_status begin_first_sweep(struct fw_scheduler *scheduler)
+{
+	enum fw_status status = FW_OK;
+
+	if (scheduler->first_sweep_at > fw_clock_now(&scheduler->transaction->clock))
+		return FW_OK;
+	status = fw_waiting_rows_request_running(scheduler->waiting_rows);
+	if (status == FW_OK)
+		scheduler->first_sweep_at = INT64_MAX;
 	return status;
 }
 
@@ -134,15 +150,19 @@ enum fw_status fw_scheduler_work(struct fw_scheduler *scheduler, bool *more)
 	if (status == FW_OK)
 		status = fw_scheduler_rollouts_work(scheduler, more);
 	if (status == FW_OK)
+		status = begin_first_sweep(scheduler);
+	if (status == FW_OK)
 		status = sweep_some(scheduler, more);
 	return status == FW_OK ? tell_untold(scheduler, more) : status;
 }
 
 int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler)
 {
-	int64_t of_tasks = fw_rollouts_next_due(scheduler->rollouts);
+	int64_t due = fw_rollouts_next_due(scheduler->rollouts);
 
-	return of_tasks < scheduler->next_due ? of_tasks : scheduler->next_due;
+	if (scheduler->next_due < due)
+		due = scheduler->next_due;
+	return scheduler->first_sweep_at < due ? scheduler->first_sweep_at : due;
 }
 
 void fw_scheduler_changed(struct fw_scheduler *scheduler)

@@ -34,8 +34,9 @@ struct fw_scheduler {
 	char full_task[FW_ID_MAX + 1];
 	/* the task whose line is being started; "": none */
 	char line_task[FW_ID_MAX + 1];
-	int64_t next_due;     /* steady ms */
-	int64_t data_version; /* at which task_change was last read */
+	int64_t next_due;       /* steady ms */
+	int64_t first_sweep_at; /* steady ms; INT64_MAX: it has begun */
+	int64_t data_version;   /* at which task_change was last read */
 };
 
 /* Is there room in this transaction for another row? What operators made of the row before is

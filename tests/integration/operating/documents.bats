@@ -269,7 +269,7 @@ add_documents_file() {
 	while read -r document; do
 		for ((n = 1; n <= $(block_count "$document" sql); n++)); do
 			count=$((count + 1))
-			[[ $document != "$OPERATE" || $n -gt 2 ]] || continue # add_documents_file
+			[[ $document != plugin/doc/operate*.md || $n -gt 2 ]] || continue # add_documents_file
 			sql_block "$document" "$n" >block.sql
 			[[ -s block.sql ]]
 			sqlite3 -batch -bail -cmd '.timeout 5000' "$DB" <block.sql >/dev/null || {

@@ -223,9 +223,25 @@ static void who_came_back_without_an_answer_is_sent_it_again(void **state)
 	assert_published(TASK "\n" TASK "\n" UPGRADE);
 }
 
+/* Who comes back after a restart shows himself before a push goes to who knows whom. */
+static void what_waits_at_the_start_is_pushed_a_moment_later(void **state)
+{
+	(void)state;
+	prepare(both_rows);
+	work();
+	assert_published("");
+	pass_ms(3000);
+	work();
+	assert_published(TASK "\nblind " UPGRADE);
+}
+
 static void the_next_time_is_the_earliest(void **state)
 {
 	(void)state;
+	work();
+	assert_int_equal(
+		fw_scheduler_next_due(catalog.scheduler), catalog.transaction.started_ms + 3000);
+	pass_ms(3000);
 	work();
 	assert_true(fw_scheduler_next_due(catalog.scheduler) == INT64_MAX);
 	push();
@@ -412,6 +428,7 @@ int main(void)
 		CATALOG_TEST(nobody_is_blamed_for_what_was_not_heard_yet),
 		CATALOG_TEST(an_upgrade_takes_too_long),
 		CATALOG_TEST(who_came_back_without_an_answer_is_sent_it_again),
+		CATALOG_TEST(what_waits_at_the_start_is_pushed_a_moment_later),
 		CATALOG_TEST(the_next_time_is_the_earliest),
 		CATALOG_TEST(a_row_that_may_not_end_holds_up_no_other),
 		CATALOG_TEST(an_operators_row_is_pushed),
