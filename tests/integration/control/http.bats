@@ -386,12 +386,12 @@ by() {
 	'sql continue') db "UPDATE task SET state = 'running' WHERE task_id = '$3' AND state = 'stopped'" ;;
 	'sql retry') db "UPDATE task_device SET state = 'waiting' WHERE task_id = '$3' AND state = 'failed'" ;;
 	http*) assert_equal "$(send POST "/tasks/$3/$2")" 200 ;;
-	control*) assert_json "$(command "{\"command\":\"$2Task\",\"taskId\":\"$3\"}")" '.responses[0].data' ;;
+	control*) assert_json "$(by_control "{\"command\":\"$2Task\",\"taskId\":\"$3\"}")" '.responses[0].data' ;;
 	esac
 }
 
 # shellcheck disable=SC2016 # the topic
-command() { rr -V mqttv5 -u ann -t '$CONTROL/firmware/v1' -e answer -m "{\"commands\":[$1]}"; } # JSON: as ann, by $CONTROL
+by_control() { rr -V mqttv5 -u ann -t '$CONTROL/firmware/v1' -e answer -m "{\"commands\":[$1]}"; } # JSON: as ann, by $CONTROL
 
 # DEVICE: its upgrade has failed.
 fails() { say "$1" upgrade/progress '{"timestamp":1,"firmwareId":"lamp-2.0","complete":true,"success":false,"errorReason":"flash"}'; }
@@ -405,7 +405,7 @@ fails() { say "$1" upgrade/progress '{"timestamp":1,"firmwareId":"lamp-2.0","com
 	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type) VALUES ('sql', 'lamp-2.0', 'T', 'pull', 'part');
 		INSERT INTO task_device (task_id, device_id) VALUES ('sql', 'd-sql')"
 	assert_equal "$(send POST /tasks "{\"taskId\":\"http\",$task,\"devices\":[\"d-http\"]}")" 201
-	assert_json "$(command "{\"command\":\"createTask\",\"taskId\":\"control\",$task,\"devices\":[\"d-control\"]}")" '.responses[0].data.taskId == "control"'
+	assert_json "$(by_control "{\"command\":\"createTask\",\"taskId\":\"control\",$task,\"devices\":[\"d-control\"]}")" '.responses[0].data.taskId == "control"'
 	for step in created stop continue failed retry; do
 		for face in sql http control; do
 			case $step in
@@ -427,7 +427,7 @@ fails() { say "$1" upgrade/progress '{"timestamp":1,"firmwareId":"lamp-2.0","com
 	sentence=$(db "UPDATE task SET state = 'paused' WHERE task_id = 'sql'; UPDATE task SET stage = 7 WHERE task_id = 'sql'" 2>&1) || true
 	assert_equal "$(send POST /tasks/http/nextStage)" 409
 	[[ $sentence == *"$(jq -r .message body)"* ]]
-	assert_equal "$(command '{"command":"nextStage","taskId":"http"}' | jq -r '.responses[0].error')" "$(jq -r .message body)"
+	assert_equal "$(by_control '{"command":"nextStage","taskId":"http"}' | jq -r '.responses[0].error')" "$(jq -r .message body)"
 }
 
 # KIND NUMBER: one of the fenced blocks of http-api.md.
