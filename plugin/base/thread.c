@@ -55,8 +55,12 @@ struct timespec fw_after_ms(int64_t ms)
 
 void fw_thread_step_behind(void)
 {
+	static _Thread_local bool done;
 	struct sched_param none = {0};
 
+	if (done)
+		return;
+	done = true;
 	sched_setscheduler(0, SCHED_BATCH, &none);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND_BROKER);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "http/asked.h"
 
 #define CROWDED_MS 5000 /* when most places are taken, less is waited for */
 #define LOOK_MS 500
@@ -19,25 +20,6 @@ enum MHD_Result fw_web_admit(void *context, const struct sockaddr *address, sock
 
 	(void)len;
 	return fw_http_slots_admit(&web->slots, address) ? MHD_YES : MHD_NO;
-}
-
-/* The library starts the threads; those that it starts from this one inherit it. */
-static void step_behind(void)
-{
-	static _Thread_local bool done;
-
-	if (done)
-		return;
-	done = true;
-	fw_thread_step_behind();
-}
-
-static int socket_of(struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info ? info->connect_fd : -1;
 }
 
 static void write_address(const struct sockaddr *address, socklen_t len, char out[FW_WEB_FROM])
@@ -74,7 +56,7 @@ static struct fw_web_connection *take_place(struct fw_web *web, struct MHD_Conne
 
 	if (!connection)
 		return NULL;
-	connection->slot.socket = socket_of(mhd);
+	connection->slot.socket = fw_http_socket_of(mhd);
 	getpeername(connection->slot.socket, (struct sockaddr *)&address, &len);
 	connection->slot.address = fw_http_address_of((const struct sockaddr *)&address);
 	connection->patience_ms = (int)web->config.timeout_seconds * 1000;
@@ -94,11 +76,12 @@ void fw_web_on_connection(void *context, struct MHD_Connection *mhd, void **conn
 {
 	struct fw_web *web = context;
 
-	step_behind();
+	/* the library started this thread; those that it starts from it inherit it */
+	fw_thread_step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*connection = take_place(web, mhd);
 		if (!*connection)
-			shutdown(socket_of(mhd), SHUT_RDWR);
+			shutdown(fw_http_socket_of(mhd), SHUT_RDWR);
 	} else if (*connection) {
 		fw_http_slots_leave(&web->slots, &((struct fw_web_connection *)*connection)->slot);
 		free(*connection);
@@ -108,10 +91,7 @@ void fw_web_on_connection(void *context, struct MHD_Connection *mhd, void **conn
 
 struct fw_web_connection *fw_web_connection_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info ? info->socket_context : NULL;
+	return fw_http_context_of(mhd);
 }
 
 void fw_web_patience(struct fw_web *web, struct fw_web_connection *connection, unsigned seconds)

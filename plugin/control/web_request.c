@@ -8,21 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "http/asked.h"
 
 const char *fw_web_header(const struct fw_web_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
-}
-
-/* What proxies send is "http://host/path": RFC 9112, section 3.2.2. */
-static const char *path_of(const char *uri)
-{
-	size_t scheme = strncasecmp(uri, "http://", 7) == 0 ? 7
-		: strncasecmp(uri, "https://", 8) == 0      ? 8
-							    : 0;
-
-	return scheme ? strchrnul(uri + scheme, '/') : uri;
 }
 
 /* The library does not answer at all when a query has more parameters than it has memory for. So
@@ -36,7 +27,7 @@ void *fw_web_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 		return NULL;
 	request->web = context;
 	request->mhd = mhd;
-	request->path = strdup(path_of(uri));
+	request->path = strdup(fw_http_path_of(uri));
 	if (!request->path) {
 		free(request);
 		return NULL;
@@ -52,22 +43,11 @@ void *fw_web_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 
 /* --- the head --- */
 
-static enum MHD_Result count_host(
-	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	(void)kind;
-	(void)value;
-	*(unsigned *)context += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
-	return MHD_YES;
-}
-
 static bool is_own_host(const struct fw_web_request *request, const char *host)
 {
-	unsigned hosts = 0;
 	const char *local = request->connection->local;
 
-	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_host, &hosts);
-	return hosts == 1 &&
+	return fw_http_count_hosts(request->mhd) == 1 &&
 		fw_guard_host(&request->web->guard, fw_slice_of(host), local[0] ? local : NULL);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/thread.h"
+#include "http/asked.h"
 
 /* When most places are taken, less is waited for. */
 #define CROWDED_REQUEST_MS 5000
@@ -21,25 +22,6 @@ enum MHD_Result fw_http_admit(void *context, const struct sockaddr *address, soc
 	if (!room)
 		fw_count(http->config.counters, FW_COUNT_DOWNLOADS_REFUSED);
 	return room ? MHD_YES : MHD_NO;
-}
-
-/* The library starts the threads. */
-static void step_behind(void)
-{
-	static _Thread_local bool done;
-
-	if (done)
-		return;
-	done = true;
-	fw_thread_step_behind();
-}
-
-static int socket_of(struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info ? info->connect_fd : -1;
 }
 
 static struct fw_http_connection *connection_at(struct fw_http_slot *slot)
@@ -57,7 +39,7 @@ static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Co
 	if (!connection)
 		return NULL;
 	connection->slot.address = fw_http_address_of(address->client_addr);
-	connection->slot.socket = socket_of(mhd);
+	connection->slot.socket = fw_http_socket_of(mhd);
 	if (fw_http_slots_take(&http->slots, &connection->slot) == FW_OK)
 		return connection;
 	free(connection);
@@ -73,11 +55,12 @@ static void leave_place(struct fw_http *http, struct fw_http_connection *connect
 void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **connection,
 	enum MHD_ConnectionNotificationCode code)
 {
-	step_behind();
+	/* the library started this thread */
+	fw_thread_step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*connection = take_place(context, mhd);
 		if (!*connection)
-			shutdown(socket_of(mhd), SHUT_RDWR);
+			shutdown(fw_http_socket_of(mhd), SHUT_RDWR);
 	} else if (*connection) {
 		leave_place(context, *connection);
 		*connection = NULL;
@@ -86,10 +69,7 @@ void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **con
 
 struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info ? info->socket_context : NULL;
+	return fw_http_context_of(mhd);
 }
 
 void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection,

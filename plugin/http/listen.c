@@ -26,11 +26,21 @@ static enum fw_status refuse(
 	return FW_INVALID;
 }
 
+/* Closes it, and returns -1 with errno as it was. */
+static int give_up(int fd)
+{
+	int reason = errno;
+
+	close(fd);
+	errno = reason;
+	return -1;
+}
+
 /* A socket that listens there; -1 with errno. `alone`: an IPv6 address that is all of them takes
  * IPv4 clients too. */
 static int listen_on(const struct addrinfo *address, bool alone)
 {
-	int yes = 1, only = !alone, unsent = UNSENT_MOST, reason;
+	int yes = 1, only = !alone, unsent = UNSENT_MOST;
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -42,10 +52,7 @@ static int listen_on(const struct addrinfo *address, bool alone)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
 	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 1024) == 0)
 		return fd;
-	reason = errno;
-	close(fd);
-	errno = reason;
-	return -1;
+	return give_up(fd);
 }
 
 /* The addresses of `text`, to be freed by freeaddrinfo; NULL with a static sentence. */
@@ -172,7 +179,7 @@ static bool clear_path(const struct sockaddr_un *address)
 /* It is nobody's before it has its mode: nobody is answered before listen(). */
 static int listen_at(const struct sockaddr_un *address)
 {
-	int fd, reason;
+	int fd;
 
 	if (!clear_path(address))
 		return -1;
@@ -182,10 +189,7 @@ static int listen_at(const struct sockaddr_un *address)
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
 		chmod(address->sun_path, UNIX_MODE) == 0 && listen(fd, 1024) == 0)
 		return fd;
-	reason = errno;
-	close(fd);
-	errno = reason;
-	return -1;
+	return give_up(fd);
 }
 
 enum fw_status fw_listen_open_unix(

@@ -1,10 +1,10 @@
 #include "http/answer.h"
 
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "files/url.h"
+#include "http/asked.h"
 
 #define PARAMETERS_MAX 32u /* of a query; each takes much of the memory of a connection */
 
@@ -32,20 +32,10 @@ static bool take_part(struct fw_slice raw, char *out, struct fw_slice *part)
 	return true;
 }
 
-/* What proxies send is "http://host/path": RFC 9112, section 3.2.2. */
-static const char *path_of(const char *url)
-{
-	size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7
-		: strncasecmp(url, "https://", 8) == 0      ? 8
-							    : 0;
-
-	return scheme ? strchrnul(url + scheme, '/') : url;
-}
-
 static bool parse_path(struct fw_http_request *request, const char *uri)
 {
 	static const char prefix[] = "/firmware/";
-	const char *url = path_of(uri), *id = url + sizeof(prefix) - 1, *slash;
+	const char *url = fw_http_path_of(uri), *id = url + sizeof(prefix) - 1, *slash;
 
 	if (strncmp(url, prefix, sizeof(prefix) - 1) != 0 || !(slash = strchr(id, '/')) ||
 		strchr(slash + 1, '/'))
@@ -93,21 +83,11 @@ static enum MHD_Result answer(struct fw_http_request *request, const char *url)
 	return fw_http_answer_file(request, device);
 }
 
-static enum MHD_Result count_host(
-	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	(void)kind;
-	(void)value;
-	*(unsigned *)context += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
-	return MHD_YES;
-}
-
 /* RFC 9112, section 3.2: HTTP/1.1 names the host, and once. */
 static bool names_host(const struct fw_http_request *request, const char *version)
 {
-	unsigned hosts = 0;
+	unsigned hosts = fw_http_count_hosts(request->mhd);
 
-	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_host, &hosts);
 	return hosts == 1 || (hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) != 0);
 }
 

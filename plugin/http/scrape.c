@@ -112,16 +112,6 @@ static enum MHD_Result answer_text(struct MHD_Connection *mhd, unsigned code, co
 	return answer(mhd, code, response, name, value);
 }
 
-/* The library starts the threads. */
-static void step_behind(void)
-{
-	static _Thread_local bool done;
-
-	if (!done)
-		fw_thread_step_behind();
-	done = true;
-}
-
 static enum MHD_Result answer_metrics(
 	const struct fw_scrape_config *config, struct MHD_Connection *mhd)
 {
@@ -132,7 +122,7 @@ static enum MHD_Result answer_metrics(
 	size_t len = 0;
 	enum fw_status status;
 
-	step_behind();
+	fw_thread_step_behind();
 	status = config->render(config->context, openmetrics, &body, &len);
 	if (status == FW_BUSY)
 		return answer_text(mhd, MHD_HTTP_SERVICE_UNAVAILABLE, "Try again later.\n",
