@@ -5,13 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "control/internal.h"
-
-#define SHOWN(name, column, type, help)                                                            \
-	{                                                                                          \
-		name, column, type, FW_USE_ANSWER, 0, 0, 0, NULL, help                             \
-	}
-#define TEXT FW_MEMBER_TEXT
-#define INTEGER FW_MEMBER_INTEGER
+#include "control/member_rows.h"
 
 const struct fw_command_member fw_details_members[] = {
 	SHOWN("version", NULL, TEXT, "of the plugin"),

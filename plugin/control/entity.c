@@ -46,14 +46,18 @@ static void note_subject(struct fw_call *call)
 		json_string_value(json_array_get(call->keys, 1)));
 }
 
-enum fw_status fw_entity_name(struct fw_call *call, const struct fw_entity *entity)
+/* The command is about the row with the keys of `from`: `by_member` the command's members, else a
+ * row's columns. */
+static enum fw_status take_keys(
+	struct fw_call *call, const struct fw_entity *entity, const json_t *from, bool by_member)
 {
 	json_t *keys = json_array();
 
 	for (size_t i = 0; i < key_count(entity); i++) {
-		const char *name = member_of(entity, entity->keys[i])->name;
+		const char *key = entity->keys[i];
+		const char *name = by_member ? member_of(entity, key)->name : key;
 
-		if (json_array_append(keys, json_object_get(call->args, name)) != 0) {
+		if (json_array_append(keys, json_object_get(from, name)) != 0) {
 			json_decref(keys);
 			return FW_NOMEM;
 		}
@@ -62,6 +66,11 @@ enum fw_status fw_entity_name(struct fw_call *call, const struct fw_entity *enti
 	call->keys = keys;
 	note_subject(call);
 	return keys ? FW_OK : FW_NOMEM;
+}
+
+enum fw_status fw_entity_name(struct fw_call *call, const struct fw_entity *entity)
+{
+	return take_keys(call, entity, call->args, true);
 }
 
 /* " WHERE ..." for the keys, whose first parameter is ?`first`. */
@@ -163,22 +172,6 @@ static enum fw_status add_given(struct fw_call *call, const struct fw_entity *en
 	return args ? FW_OK : FW_NOMEM;
 }
 
-static enum fw_status take_keys(struct fw_call *call, const struct fw_entity *entity, json_t *row)
-{
-	json_t *keys = json_array();
-
-	for (size_t i = 0; i < key_count(entity); i++) {
-		if (json_array_append(keys, json_object_get(row, entity->keys[i])) != 0) {
-			json_decref(keys);
-			return FW_NOMEM;
-		}
-	}
-	json_decref(call->keys);
-	call->keys = keys;
-	note_subject(call);
-	return keys ? FW_OK : FW_NOMEM;
-}
-
 enum fw_status fw_entity_insert(struct fw_call *call, const struct fw_entity *entity)
 {
 	struct fw_text sql = {NULL};
@@ -200,7 +193,7 @@ enum fw_status fw_entity_insert(struct fw_call *call, const struct fw_entity *en
 		free(fw_text_end(&sql));
 	}
 	if (status == FW_OK)
-		status = take_keys(call, entity, row);
+		status = take_keys(call, entity, row, false);
 	json_decref(row);
 	return status;
 }

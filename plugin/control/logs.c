@@ -1,16 +1,11 @@
 /* The logs of tasks and of the control plane, downloads, and devices that fell silent. */
 #include "control/internal.h"
+#include "control/member_rows.h"
 
-#define SHOWN(name, column, type, help)                                                            \
-	{                                                                                          \
-		name, column, type, FW_USE_ANSWER, 0, 0, 0, NULL, help                             \
-	}
 #define CHOSEN(name, column, type, help)                                                           \
 	{                                                                                          \
 		name, column, type, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL, help             \
 	}
-#define TEXT FW_MEMBER_TEXT
-#define INTEGER FW_MEMBER_INTEGER
 
 const struct fw_command_member fw_task_log_members[] = {
 	SHOWN("logId", "log_id", INTEGER, "rises"),

@@ -45,8 +45,7 @@ static const struct fw_command_info table[] = {
 		ENTITY(fw_entity_delete, &fw_product_entity, NULL)},
 
 	{"getProductVersions", false, false, fw_versions_members, FILTER, fw_versions_members,
-		"How many devices run which version: items.",
-		HANDLER(fw_product_versions)},
+		"How many devices run which version: items.", HANDLER(fw_product_versions)},
 
 	{"createFirmware", true, false, fw_firmware_members, CREATE, fw_firmware_members,
 		"New firmware, hosted elsewhere or as a file in files_dir.",

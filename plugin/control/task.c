@@ -1,6 +1,7 @@
 /* Tasks: the columns that commands see, and what a preview counts. */
 
 #include "control/internal.h"
+#include "control/member_rows.h"
 
 #define STAGES                                                                                     \
 	"(SELECT json_group_array(json_object('stage', b.stage, 'untilPercent', b.until_percent,"  \
@@ -58,13 +59,6 @@ static const struct fw_command_member filter_members[] = {
 	{                                                                                          \
 		name, column, type, FW_USE_SET, 0, 0, 0, NULL, help                                \
 	}
-#define SHOWN(name, column, type, help)                                                            \
-	{                                                                                          \
-		name, column, type, FW_USE_ANSWER, 0, 0, 0, NULL, help                             \
-	}
-#define TEXT FW_MEMBER_TEXT
-#define INTEGER FW_MEMBER_INTEGER
-#define BOOLEAN FW_MEMBER_BOOLEAN
 
 const struct fw_command_member fw_task_members[] = {
 	{"taskId", "task_id", TEXT, FW_USE_CREATE | FW_USE_NAMED, FW_USE_NAME, 0, 0, NULL,

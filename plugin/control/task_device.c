@@ -6,13 +6,8 @@
 #include <string.h>
 
 #include "control/internal.h"
+#include "control/member_rows.h"
 
-#define SHOWN(name, column, type, help)                                                            \
-	{                                                                                          \
-		name, column, type, FW_USE_ANSWER, 0, 0, 0, NULL, help                             \
-	}
-#define TEXT FW_MEMBER_TEXT
-#define INTEGER FW_MEMBER_INTEGER
 #define WAITS                                                                                      \
 	"(SELECT w.waits_for FROM task_device_waits AS w"                                          \
 	" WHERE w.task_id = e.task_id AND w.device_id = e.device_id)"
