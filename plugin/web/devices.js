@@ -6,7 +6,7 @@ import { t, word } from './i18n.js'
 import { ago } from './format.js'
 import { button, empty, heading, link, missing, presence, select, selectField, table,
   textField } from './parts.js'
-import { pager, productOptions, productSelect, textSelect } from './filters.js'
+import { addressFilter, pager, productOptions, productSelect, textSelect } from './filters.js'
 
 const NAMES = ['productId', 'text', 'version', 'presence', 'tag', 'after']
 
@@ -41,11 +41,7 @@ export function deleteDevice(device, after) {
 }
 
 export function devices({ query, setQuery, admin }) {
-  const filter = Object.fromEntries(NAMES.map((name) => [name, query[name] || '']))
-  function set(members) {
-    Object.assign(filter, { after: '' }, members)
-    setQuery(filter)
-  }
+  const { filter, set } = addressFilter(NAMES, query, setQuery)
   function tagList(device) {
     return device.tags.map((tag) => h('button', { key: tag, type: 'button', class: 'tag',
       'aria-label': t('tags.filter', { tag }), onClick: () => set({ tag }) }, tag))

@@ -18,6 +18,12 @@ export function productSelect(value, onChange) {
     all.findLastIndex(([w]) => w === v) === i), onChange, { name: 'productId' }))
 }
 
+/** What a list shows, by `names`, from its address: `set` changes it there, from the first page. */
+export function addressFilter(names, query, setQuery) {
+  const filter = Object.fromEntries(names.map((name) => [name, query[name] || '']))
+  return { filter, set: (members) => setQuery(Object.assign(filter, { after: '' }, members)) }
+}
+
 let typing = 0
 
 /** Asks when the typing pauses. */

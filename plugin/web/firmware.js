@@ -7,7 +7,7 @@ import { bytes } from './format.js'
 import { button, empty, heading, icon, link, missing, offButton, select, state, table,
   when } from './parts.js'
 import { isWithdrawn } from './overview.js'
-import { pager, productSelect } from './filters.js'
+import { addressFilter, pager, productSelect } from './filters.js'
 
 const WITHDRAWN = 'withdrawn by an operator'
 
@@ -59,12 +59,7 @@ function actions(firmware) {
 }
 
 export function firmware({ query, setQuery, admin }) {
-  const filter = { productId: query.productId || '', state: query.state || '',
-    after: query.after || '' }
-  function set(members) {
-    Object.assign(filter, { after: '' }, members)
-    setQuery(filter)
-  }
+  const { filter, set } = addressFilter(['productId', 'state', 'after'], query, setQuery)
   function view() {
     const entry = api.get(`/firmware${api.query({ count: 100, ...filter })}`, 2000)
     const columns = [

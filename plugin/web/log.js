@@ -3,7 +3,7 @@ import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { empty, heading, link, missing, state, table, when } from './parts.js'
-import { pager, textSelect } from './filters.js'
+import { addressFilter, pager, textSelect } from './filters.js'
 
 const NAMES = ['kind', 'who', 'subject', 'after']
 
@@ -26,11 +26,7 @@ const taskColumns = () => [
 ]
 
 export function log({ query, setQuery }) {
-  const filter = Object.fromEntries(NAMES.map((name) => [name, query[name] || '']))
-  function set(members) {
-    Object.assign(filter, { after: '' }, members)
-    setQuery(filter)
-  }
+  const { filter, set } = addressFilter(NAMES, query, setQuery)
   function view() {
     const tasks = filter.kind === 'tasks'
     const entry = api.get(tasks

@@ -5,7 +5,7 @@ import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { ago, bytes } from './format.js'
 import { button, empty, link, missing, presence, select, state, STATES, table } from './parts.js'
-import { pager, textSelect } from './filters.js'
+import { addressFilter, pager, textSelect } from './filters.js'
 
 const NAMES = ['state', 'waitsFor', 'reason', 'text', 'after']
 const WAITS = ['device offline', 'stage', 'rate', 'in flight', 'window', 'other task', 'retry',
@@ -16,14 +16,11 @@ const VERBS = { retry: ['failed'], stop: ['waiting'], continue: ['canceled'],
 
 export function taskDevices({ id, query, redraw, admin, setQuery }) {
   const where = `${api.path('tasks', id)}/devices`
-  const filter = Object.fromEntries(NAMES.map((name) => [name, query[name] || '']))
   const picked = new Map() // id -> its state, when it was picked
-
-  function set(members) {
-    Object.assign(filter, { after: '' }, members)
+  const { filter, set } = addressFilter(NAMES, query, (changed) => {
     picked.clear()
-    setQuery(filter)
-  }
+    setQuery(changed)
+  })
 
   function run(verb, ids) {
     return act(() => api.send('POST', `${where}/${verb}`, { devices: ids }), (result) => {

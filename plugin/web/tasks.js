@@ -3,16 +3,11 @@ import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { empty, heading, missing, select } from './parts.js'
-import { pager, productSelect } from './filters.js'
+import { addressFilter, pager, productSelect } from './filters.js'
 import { taskCard } from './task_card.js'
 
 export function tasks({ query, setQuery, admin }) {
-  const filter = { productId: query.productId || '', state: query.state || '',
-    after: query.after || '' }
-  function set(members) {
-    Object.assign(filter, { after: '' }, members)
-    setQuery(filter)
-  }
+  const { filter, set } = addressFilter(['productId', 'state', 'after'], query, setQuery)
   function view() {
     const entry = api.get(`/tasks${api.query({ count: 24, ...filter })}`)
     return [
