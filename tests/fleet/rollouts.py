@@ -5,13 +5,10 @@ the devices, is stopped. Prints how far each came, as a table, and judges each r
 import argparse
 import collections
 import os
-import shutil
-import signal
 import sys
-import tempfile
 import time
 
-from simulate import SOURCE, tell_kinds
+from simulate import SOURCE, play, tell_kinds
 
 from link import Loop
 from rollout_oracle import RolloutOracle, waits
@@ -175,30 +172,25 @@ def judge(chosen, worlds, broken):
     return not broken and untrue <= count * (1 - chosen.enough / 100)
 
 
-def main():
-    chosen = options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # not without ending the brokers
-    folder, loop = chosen.keep or tempfile.mkdtemp(), Loop()
-    paths = (os.path.abspath(chosen.plugin), chosen.broker)
-    worlds = [
+def make_worlds(chosen, folder):
+    loop, paths = Loop(), (os.path.abspath(chosen.plugin), chosen.broker)
+    return loop, [
         RolloutWorld(loop, plan, folder, chosen.seed, chosen.devices, not chosen.short, *paths)
         for plan in chosen_plans(chosen)
     ]
-    try:
-        broken = run(chosen, loop, worlds)
-        settle(loop, worlds)
-        for world in worlds:
-            world.look()
-        tell_table(worlds)
-        return 0 if judge(chosen, worlds, broken) else 1
-    except RuntimeError as trouble:
-        print(f"seed {chosen.seed}: {trouble}")
-        return 2
-    finally:
-        for world in worlds:
-            world.broker.end(signal.SIGKILL)
-        if not chosen.keep:
-            shutil.rmtree(folder)
+
+
+def passes(chosen, loop, worlds):
+    broken = run(chosen, loop, worlds)
+    settle(loop, worlds)
+    for world in worlds:
+        world.look()
+    tell_table(worlds)
+    return judge(chosen, worlds, broken)
+
+
+def main():
+    return play(options(), make_worlds, passes)
 
 
 if __name__ == "__main__":

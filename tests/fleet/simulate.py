@@ -208,21 +208,13 @@ def judge(chosen, worlds):
     return not broken and max(untrue, needless) <= count * (1 - chosen.enough / 100)
 
 
-def main():
-    chosen = options()
-    if chosen.list:
-        list_habits()
-        return 0
+def play(chosen, make, passes):
+    """Plays in the worlds that `make` makes in a folder, which end with their brokers, however it goes. The exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # not without ending the brokers
     folder = chosen.keep or tempfile.mkdtemp()
-    loop, worlds = make_worlds(chosen, folder)
-    print(f"seed {chosen.seed}, {chosen.devices} devices")
-    tell_habits(worlds)
-    sys.stdout.flush()
+    loop, worlds = make(chosen, folder)
     try:
-        seconds = run(chosen, loop, worlds)
-        print(f"settled after {seconds:.0f} s")
-        return 0 if judge(chosen, worlds) else 1
+        return 0 if passes(chosen, loop, worlds) else 1
     except RuntimeError as trouble:
         print(f"seed {chosen.seed}: {trouble}")
         return 2
@@ -231,6 +223,23 @@ def main():
             world.broker.end(signal.SIGKILL)
         if not chosen.keep:
             shutil.rmtree(folder)
+
+
+def passes(chosen, loop, worlds):
+    print(f"seed {chosen.seed}, {chosen.devices} devices")
+    tell_habits(worlds)
+    sys.stdout.flush()
+    seconds = run(chosen, loop, worlds)
+    print(f"settled after {seconds:.0f} s")
+    return judge(chosen, worlds)
+
+
+def main():
+    chosen = options()
+    if chosen.list:
+        list_habits()
+        return 0
+    return play(chosen, make_worlds, passes)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "folder.h"
+#include "password_fixture.h"
 
 #include "control/login.h"
 #include "control/login_limit.h"
@@ -18,16 +19,6 @@
 static struct fw_login *login;
 static struct fw_login_result result;
 static bool behind_proxy;
-
-static void write_users(const char *text)
-{
-	FILE *out = fopen("pw", "w");
-
-	assert_non_null(out);
-	assert_true(fputs(text, out) >= 0);
-	assert_int_equal(fclose(out), 0);
-	assert_int_equal(chmod("pw", 0600), 0);
-}
 
 static int open_login(void **state)
 {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "folder.h"
+#include "password_fixture.h"
 
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -23,16 +24,6 @@
 
 static struct fw_password_file *file;
 static struct fw_error error;
-
-static void write_users(const char *text)
-{
-	FILE *out = fopen("pw", "w");
-
-	assert_non_null(out);
-	assert_true(fputs(text, out) >= 0);
-	assert_int_equal(fclose(out), 0);
-	assert_int_equal(chmod("pw", 0600), 0);
-}
 
 static enum fw_status check(const char *user, const char *password)
 {

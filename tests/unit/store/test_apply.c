@@ -1,100 +1,7 @@
 /* What each kind of uplink does to the rows of the catalog. */
-#include "catalog_fixture.h"
+#include "apply_fixture.h"
 
 #define NOW INT64_C(1700000000000)
-
-static const char rows_of_d1[] =
-	"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1'), ('t3', 'd1');";
-
-/* By the first connection of this run of the broker, unless the test says otherwise. */
-static struct fw_uplink from_d1(enum fw_uplink_kind kind)
-{
-	return (struct fw_uplink){.kind = kind,
-		.received_at = catalog.transaction.wall_ms,
-		.connection = FIRST_CONNECTION + 1,
-		.product = LAMP,
-		.device = D1};
-}
-
-static void apply(struct fw_uplink uplink)
-{
-	assert_int_equal(fw_apply_uplink(catalog.apply, &uplink), FW_OK);
-}
-
-static void report(const char *version)
-{
-	struct fw_uplink uplink = from_d1(FW_UPLINK_REPORT);
-
-	uplink.version = fw_slice_of(version);
-	apply(uplink);
-}
-
-/* With the id of the firmware, "" for none. */
-static void progress(const char *firmware_id, int percent)
-{
-	struct fw_uplink uplink = from_d1(FW_UPLINK_PROGRESS);
-
-	uplink.firmware_id = fw_slice_of(firmware_id);
-	uplink.has_progress = true;
-	uplink.progress = percent;
-	apply(uplink);
-}
-
-static void complete(const char *firmware_id, bool success, const char *reason)
-{
-	struct fw_uplink uplink = from_d1(FW_UPLINK_PROGRESS);
-
-	uplink.firmware_id = fw_slice_of(firmware_id);
-	uplink.complete = true;
-	uplink.success = success;
-	uplink.error_reason = fw_slice_of(reason);
-	apply(uplink);
-}
-
-static void reply(const char *firmware_id, bool success, const char *reason)
-{
-	struct fw_uplink uplink = from_d1(FW_UPLINK_REPLY);
-
-	uplink.firmware_id = fw_slice_of(firmware_id);
-	uplink.success = success;
-	uplink.error_reason = fw_slice_of(reason);
-	apply(uplink);
-}
-
-static void pull(const char *version, const char *offered)
-{
-	struct fw_uplink uplink = from_d1(FW_UPLINK_PULL);
-
-	uplink.version = fw_slice_of(version);
-	uplink.firmware_id = fw_slice_of(offered);
-	apply(uplink);
-}
-
-/* verified_at, proved and bad of the row of t2. */
-static void assert_outcome(const char *expected)
-{
-	assert_rows("SELECT state, verified_at IS NOT NULL, proved_epoch IS NOT NULL,"
-		    " bad_epoch IS NOT NULL FROM task_device WHERE task_id = 't2'",
-		expected);
-}
-
-/* The row of the task is sent to d1, whatever the scheduler would do. */
-static void push(const char *task_id)
-{
-	const struct fw_upgrade_input input = {.connection = FIRST_CONNECTION + 1};
-	struct fw_task_device row = row_of(task_id, "d1");
-
-	assert_int_equal(
-		fw_transition_apply(catalog.rows, &row, FW_EVENT_PUSHED, &input, NULL), FW_OK);
-}
-
-static void online_with_rows(void)
-{
-	prepare_rows(rows_of_d1);
-	prepare_rows("UPDATE device SET presence = 'online', connection = 1001, "
-		     "oldest_connection = 1001");
-	begin();
-}
 
 static void a_report_is_recorded(void **state)
 {
@@ -465,50 +372,6 @@ static void an_operators_change_of_a_version_is_seen(void **state)
 	assert_rows("SELECT version FROM progress_log ORDER BY log_id", "2.0\n2.1");
 }
 
-/* The device says it before its restart, where an image that does not come up is not noticed. */
-static void a_completion_proves_nothing_before_the_report(void **state)
-{
-	(void)state;
-	prepare_rows(rows_of_d1);
-	begin();
-	push("t2");
-	complete("f2", true, "");
-	assert_outcome("success|0|0|0");
-	report("2.0");
-	assert_outcome("success|1|1|0");
-	commit();
-}
-
-static void a_completion_proves_where_the_gate_asks_for_no_more(void **state)
-{
-	(void)state;
-	prepare_rows(rows_of_d1);
-	prepare_rows("UPDATE task SET gate = 'complete'");
-	begin();
-	push("t2");
-	complete("f2", true, "");
-	assert_outcome("success|0|1|0");
-	commit();
-}
-
-static void who_succeeds_at_last_is_not_bad(void **state)
-{
-	struct fw_task_device row;
-
-	(void)state;
-	prepare_rows(rows_of_d1);
-	begin();
-	push("t2");
-	row = row_of("t2", "d1");
-	assert_int_equal(
-		fw_transition_apply(catalog.rows, &row, FW_EVENT_TIMEOUT, NULL, NULL), FW_OK);
-	assert_outcome("failed|0|0|1");
-	complete("f2", true, "");
-	assert_outcome("success|0|0|0");
-	assert_rows("SELECT bad, epoch_bad FROM task_count WHERE task_id = 't2'", "0|0");
-	commit();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,9 +399,6 @@ int main(void)
 		CATALOG_TEST(what_the_rules_refuse_is_no_error_of_the_catalog),
 		CATALOG_TEST(the_version_of_firmware_is_had_without_a_transaction),
 		CATALOG_TEST(an_operators_change_of_a_version_is_seen),
-		CATALOG_TEST(a_completion_proves_nothing_before_the_report),
-		CATALOG_TEST(a_completion_proves_where_the_gate_asks_for_no_more),
-		CATALOG_TEST(who_succeeds_at_last_is_not_bad),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, open_folder, close_folder);

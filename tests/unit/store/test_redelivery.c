@@ -1,21 +1,18 @@
 /* Which reports are deliveries of ones that were applied before. */
-#include "catalog_fixture.h"
+#include "apply_fixture.h"
 
 #define NOW INT64_C(1700000000000)
 
 /* A report of d1, with a timestamp, by its so-manieth connection. */
 static void report_by(int connection, int64_t reported_at, const char *version)
 {
-	struct fw_uplink uplink = {.kind = FW_UPLINK_REPORT,
-		.received_at = catalog.transaction.wall_ms,
-		.connection = (uint64_t)(FIRST_CONNECTION + connection),
-		.product = LAMP,
-		.device = D1,
-		.has_reported_at = true,
-		.reported_at = reported_at,
-		.version = fw_slice_of(version)};
+	struct fw_uplink uplink = from_d1(FW_UPLINK_REPORT);
 
-	assert_int_equal(fw_apply_uplink(catalog.apply, &uplink), FW_OK);
+	uplink.connection = (uint64_t)(FIRST_CONNECTION + connection);
+	uplink.has_reported_at = true;
+	uplink.reported_at = reported_at;
+	uplink.version = fw_slice_of(version);
+	apply(uplink);
 }
 
 /* Six reports by one connection; the next ones break while they deliver them again. */

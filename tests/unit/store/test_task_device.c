@@ -1,34 +1,6 @@
 /* Rows of tasks: how they are found, what is read of them, and what their transitions do to them.
  */
-#include "catalog_fixture.h"
-
-static const char two_rows[] = "INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1'), "
-			       "('t3', 'd1');";
-static const char online[] =
-	"UPDATE device SET presence = 'online', connection = 1001, oldest_connection = 1001";
-
-static bool apply(struct fw_task_device *row, enum fw_upgrade_event event,
-	const struct fw_upgrade_input *input)
-{
-	bool changed = false;
-
-	assert_int_equal(fw_transition_apply(catalog.rows, row, event, input, &changed), FW_OK);
-	return changed;
-}
-
-/* A row of t2 that was sent to d1, which is online. */
-static struct fw_task_device pushed_row(void)
-{
-	const struct fw_upgrade_input input = {.connection = 1001};
-	struct fw_task_device row;
-
-	prepare_rows(two_rows);
-	prepare_rows(online);
-	begin();
-	row = row_of("t2", "d1");
-	assert_true(apply(&row, FW_EVENT_PUSHED, &input));
-	return row;
-}
+#include "task_device_fixture.h"
 
 static void a_row_is_read_with_what_belongs_to_it(void **state)
 {
@@ -241,65 +213,6 @@ static void the_reason_names_the_version(void **state)
 		&row, FW_EVENT_OVERTAKEN, &(struct fw_upgrade_input){.version = FW_SLICE("3.0")}));
 	assert_rows("SELECT state, error_reason FROM task_device WHERE task_id = 't2'",
 		"canceled|runs 3.0, which is newer");
-	commit();
-}
-
-static void what_was_superseded_does_not_wait_again(void **state)
-{
-	struct fw_task_device row = pushed_row();
-
-	(void)state;
-	commit();
-	prepare_rows("UPDATE task SET supersede = 1 WHERE task_id = 't3'");
-	begin();
-	assert_true(apply(&row, FW_EVENT_INTERRUPTED, NULL));
-	assert_int_equal(row.state, FW_UPGRADE_CANCELED);
-	assert_rows("SELECT state, error_reason FROM task_device ORDER BY task_id",
-		"canceled|superseded by t3\nwaiting|-");
-	commit();
-}
-
-static void who_goes_on_after_all_is_put_off_no_more(void **state)
-{
-	struct fw_task_device row = pushed_row();
-
-	(void)state;
-	assert_true(apply(&row, FW_EVENT_DEFERRED, &(struct fw_upgrade_input){.after = 60000}));
-	assert_true(apply(&row, FW_EVENT_PROGRESS, &(struct fw_upgrade_input){.progress = 10}));
-	assert_true(apply(&row, FW_EVENT_INTERRUPTED, NULL));
-	assert_rows("SELECT state, deferred_until, wake_clock FROM task_device WHERE task_id = "
-		    "'t2'",
-		"waiting|-|-");
-	commit();
-}
-
-static void who_is_canceled_is_bad_no_more(void **state)
-{
-	struct fw_task_device row = pushed_row();
-
-	(void)state;
-	assert_true(apply(&row, FW_EVENT_TIMEOUT, NULL));
-	assert_true(apply(&row, FW_EVENT_RETRY, NULL));
-	assert_rows("SELECT bad, epoch_bad FROM task_count WHERE task_id = 't2'", "1|1");
-	assert_true(apply(&row, FW_EVENT_OVERTAKEN, NULL));
-	assert_rows("SELECT bad, epoch_bad FROM task_count WHERE task_id = 't2'", "0|0");
-	commit();
-}
-
-static void what_is_put_off_leaves_its_place_to_what_superseded_it(void **state)
-{
-	struct fw_task_device row = pushed_row();
-
-	(void)state;
-	commit();
-	prepare_rows("UPDATE task SET supersede = 1 WHERE task_id = 't3'");
-	begin();
-	assert_true(apply(&row, FW_EVENT_DEFERRED, &(struct fw_upgrade_input){.after = 60000}));
-	assert_rows("SELECT state, error_reason, wake_clock, deferred_until FROM task_device"
-		    " WHERE task_id = 't2'",
-		"canceled|superseded by t3|-|-");
-	assert_rows("SELECT canceled, waiting, started FROM task_count ORDER BY task_id",
-		"1|0|0\n0|1|0");
 	commit();
 }
 
@@ -540,10 +453,6 @@ int main(void)
 		CATALOG_TEST(the_device_or_the_broker_says_why_it_failed),
 		CATALOG_TEST(a_device_that_gives_no_reason),
 		CATALOG_TEST(the_reason_names_the_version),
-		CATALOG_TEST(what_was_superseded_does_not_wait_again),
-		CATALOG_TEST(who_goes_on_after_all_is_put_off_no_more),
-		CATALOG_TEST(who_is_canceled_is_bad_no_more),
-		CATALOG_TEST(what_is_put_off_leaves_its_place_to_what_superseded_it),
 		CATALOG_TEST(an_interrupted_attempt_is_repeated_up_to_the_limit),
 		CATALOG_TEST(what_nobody_may_have_heard_counts_for_no_interruption),
 		CATALOG_TEST(who_was_there_all_the_time_has_not_answered),
