@@ -253,10 +253,15 @@ start_tls() {
 	# from the input, and from a terminal
 	says 0 none ctrl_with --unix "$BROKER_DIR/socket" -u ada firmware listProducts <<<'a secret'
 	says 13 'no password' ctrl_with --unix "$BROKER_DIR/socket" -u ada firmware listProducts </dev/null
-	export -f ctrl_with
-	export FW_CTRL FW_SOURCE BROKER_DIR
-	# the tool asks before it is told, or it would be the terminal that echoes
-	{ sleep 1 && echo 'a secret' && sleep 1; } | timeout 20 script -qec "bash -c 'ctrl_with --unix $BROKER_DIR/socket -u ada firmware listProducts'" /dev/null >typed
+	# typed only when it is asked for, or the terminal would echo it; `script` asks $SHELL, and dash passes no function on
+	export LD_LIBRARY_PATH=${FW_CTRL:-$FW_SOURCE/build}
+	mkfifo keyboard
+	timeout 30 script -qec "mosquitto_ctrl --unix '$BROKER_DIR/socket' -u ada firmware listProducts" /dev/null <keyboard >typed &
+	exec {KEYS}>keyboard
+	retry 20 grep -q 'Password for ada: ' typed
+	echo 'a secret' >&"$KEYS"
+	wait $!
+	exec {KEYS}>&-
 	[[ $(<typed) == *'Password for ada: '*none* && $(<typed) != *secret* ]]
 }
 

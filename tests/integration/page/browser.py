@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+PATIENCE = 60  # seconds: a browser that starts beside other tests on two cores took 14 to show the login
 ARGUMENTS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
@@ -111,7 +112,7 @@ class Browser:
 
     # --- what a person does ---
 
-    def until(self, condition, seconds=10, what="a condition"):
+    def until(self, condition, seconds=PATIENCE, what="a condition"):
         deadline, trouble = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
             try:
@@ -122,7 +123,8 @@ class Browser:
                 trouble = error
             time.sleep(0.1)
         shown = self.text()[:3000] if self.session else ""
-        raise AssertionError(f"gave up on {what} ({trouble})\n--- the page:\n{shown}")
+        told = [e["message"] for e in self.do("POST", "/se/log", {"type": "browser"})] if self.session else []
+        raise AssertionError(f"gave up on {what} ({trouble})\n--- the page:\n{shown}\n--- its console:\n" + "\n".join(told))
 
     def text(self):
         return self.run("return document.body ? document.body.innerText : ''")
@@ -130,14 +132,14 @@ class Browser:
     def go(self, where="#/"):
         self.do("POST", "/url", {"url": f"{self.address}/{where}"})
 
-    def sees(self, *texts, seconds=15):
+    def sees(self, *texts, seconds=PATIENCE):
         for text in texts:
             self.until(lambda text=text: text in self.text(), seconds, f"the text '{text}'")
 
-    def sees_not(self, text, seconds=10):
+    def sees_not(self, text, seconds=PATIENCE):
         self.until(lambda: text not in self.text(), seconds, f"no text '{text}'")
 
-    def find(self, selector, name=None, whole=False, seconds=10):
+    def find(self, selector, name=None, whole=False, seconds=PATIENCE):
         return self.until(lambda: self.run(FIND, selector, name, whole), seconds, f"{selector} '{name}'")
 
     def is_there(self, selector, name=None, whole=False):
@@ -149,21 +151,23 @@ class Browser:
         self.run("arguments[0].scrollIntoView({block: 'center'})", element)
         self.do("POST", f"/element/{element[ELEMENT]}/click", {})
 
-    def press(self, name, selector="button, a, summary", whole=True, seconds=10):
+    def press(self, name, selector="button, a, summary", whole=True, seconds=PATIENCE):
         """A button or link of this name."""
         self.until(lambda: self.click(self.run(FIND, selector, name, whole)) is None, seconds, f"to press '{name}'")
 
-    def field(self, label, seconds=10):
+    def field(self, label, seconds=PATIENCE):
         return self.until(lambda: self.run(FIELD, label), seconds, f"the field '{label}'")
 
     def fill(self, label, value, clear=True):
-        element = self.field(label)
+        self.until(lambda: self.type(self.field(label), value, clear) is None, what=f"to fill '{label}'")
+
+    def type(self, element, value, clear):
         if clear:
             self.do("POST", f"/element/{element[ELEMENT]}/clear", {})
         self.do("POST", f"/element/{element[ELEMENT]}/value", {"text": str(value)})
 
     def tick(self, label):
-        self.click(self.field(label))
+        self.until(lambda: self.click(self.field(label)) is None, what=f"to tick '{label}'")
 
     def choose(self, label, option):
         """An option that contains this text."""
@@ -173,7 +177,7 @@ class Browser:
           select.value = option.value
           select.dispatchEvent(new Event('change', {bubbles: true}))
           return true"""
-        self.until(lambda: self.run(script, self.field(label), option), 10, f"the option '{option}' of '{label}'")
+        self.until(lambda: self.run(script, self.field(label), option), PATIENCE, f"the option '{option}' of '{label}'")
 
     def keys(self, *keys):
         actions = []
