@@ -1,19 +1,153 @@
 /* Is the loss of a device the upgrade's doing? A power cut takes devices away that were not
- * upgraded, too: a sample of each kind is compared (upgrade/trial.h). */
+ * upgraded, too: a sample of each kind is compared (upgrade/trial.h).
+ *
+ * A power cut loses thousands at once, and the samples take some ten thousand rows to read. They
+ * are read once a transaction, for all the rows of a task that it gives up. */
 #include "store/rollouts_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 #include "store/task_device.h"
 #include "upgrade/trial.h"
 
-static enum fw_status count_two(sqlite3_stmt *statement, int64_t *all, int64_t *some)
+#define NOT_AWAY (-1)
+
+/* A row that was started. Steady milliseconds. */
+struct started {
+	int64_t pushed_clock;
+	bool lost;
+};
+
+struct fw_loss_sample {
+	char task_id[FW_ID_MAX + 1];
+	uint64_t transaction; /* that read it; 0: none */
+	struct started *started;
+	size_t started_count, started_room;
+	int64_t *away; /* of devices that have not started: since when, or NOT_AWAY */
+	size_t idle_count, idle_room;
+};
+
+void fw_loss_sample_free(struct fw_loss_sample *sample)
+{
+	if (!sample)
+		return;
+	free(sample->started);
+	free(sample->away);
+	free(sample);
+}
+
+/* Room for one more entry of `size` bytes. */
+static bool grow(void **entries, size_t count, size_t *room, size_t size)
+{
+	size_t more = *room ? *room * 2 : 256;
+	void *grown = count < *room ? *entries : realloc(*entries, more * size);
+
+	if (!grown)
+		return false;
+	if (count == *room)
+		*room = more;
+	*entries = grown;
+	return true;
+}
+
+static bool add_started(struct fw_loss_sample *sample, sqlite3_stmt *row)
+{
+	void *entries = sample->started;
+
+	if (!grow(&entries, sample->started_count, &sample->started_room, sizeof(struct started)))
+		return false;
+	sample->started = entries;
+	sample->started[sample->started_count++] =
+		(struct started){sqlite3_column_int64(row, 0), sqlite3_column_int(row, 1) != 0};
+	return true;
+}
+
+static bool add_idle(struct fw_loss_sample *sample, sqlite3_stmt *row)
+{
+	void *entries = sample->away;
+
+	if (!grow(&entries, sample->idle_count, &sample->idle_room, sizeof(int64_t)))
+		return false;
+	sample->away = entries;
+	sample->away[sample->idle_count++] = sqlite3_column_int64(row, 0);
+	return true;
+}
+
+/* Resets the statement. */
+static enum fw_status add_all(struct fw_loss_sample *sample, sqlite3_stmt *statement,
+	bool (*add)(struct fw_loss_sample *sample, sqlite3_stmt *row))
 {
 	enum fw_status status = fw_db_step(statement);
 
-	if (status == FW_OK) {
-		*all = sqlite3_column_int64(statement, 0);
-		*some = sqlite3_column_int64(statement, 1);
-	}
+	while (status == FW_OK)
+		status = add(sample, statement) ? fw_db_step(statement) : FW_NOMEM;
 	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static enum fw_status read_sample(struct fw_rollouts *rollouts, struct fw_loss_sample *sample,
+	const struct fw_task_device *row)
+{
+	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_STARTED_LATELY];
+	enum fw_status status;
+
+	sample->transaction = 0;
+	sample->started_count = sample->idle_count = 0;
+	memcpy(sample->task_id, row->task_id, sizeof(sample->task_id));
+	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
+	status = add_all(sample, statement, add_started);
+	statement = rollouts->statements[FW_ROLLOUTS_NOT_STARTED];
+	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
+	fw_db_bind_text(statement, 2, fw_slice_of(row->product_id));
+	if (status == FW_OK)
+		status = add_all(sample, statement, add_idle);
+	if (status == FW_OK)
+		sample->transaction = rollouts->transaction->transaction;
 	return status;
+}
+
+static enum fw_status find_sample(struct fw_rollouts *rollouts, const struct fw_task_device *row)
+{
+	struct fw_loss_sample *sample = rollouts->loss_sample;
+
+	if (!sample)
+		sample = rollouts->loss_sample = calloc(1, sizeof(*sample));
+	if (!sample)
+		return FW_NOMEM;
+	if (sample->transaction == rollouts->transaction->transaction &&
+		strcmp(sample->task_id, row->task_id) == 0)
+		return FW_OK;
+	return read_sample(rollouts, sample, row);
+}
+
+static int64_t count_started(const struct fw_loss_sample *sample, int64_t since, int64_t *lost)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < sample->started_count; i++) {
+		const struct started *one = &sample->started[i];
+
+		count += one->pushed_clock >= since;
+		*lost += one->pushed_clock >= since && one->lost;
+	}
+	return count;
+}
+
+/* Who was lost before `known` went for another reason, and is no witness. *away: who went at
+ * `until` at the latest. */
+static int64_t count_idle(
+	const struct fw_loss_sample *sample, int64_t known, int64_t until, int64_t *away)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < sample->idle_count; i++) {
+		int64_t since = sample->away[i];
+
+		count += since == NOT_AWAY || since >= known;
+		*away += since != NOT_AWAY && since >= known && since <= until;
+	}
+	return count;
 }
 
 enum fw_status fw_rollouts_loss_is_common(
@@ -21,25 +155,19 @@ enum fw_status fw_rollouts_loss_is_common(
 {
 	int64_t now = rollouts->transaction->steady_ms;
 	int64_t since = now - fw_trial_lookback_ms(row->lost_ms, row->trial_ms);
-	int64_t started = 0, lost = 0, idle = 0, away = 0;
-	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_STARTED_LATELY];
-	enum fw_status status;
+	int64_t started, lost = 0, idle, away = 0;
+	enum fw_status status = find_sample(rollouts, row);
 
-	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
+	if (status != FW_OK)
+		return status;
 	/* the one in question is of them, however long its absence was waited for */
-	fw_db_bind_integer(statement, 2, row->pushed_clock < since ? row->pushed_clock : since);
-	status = count_two(statement, &started, &lost);
-	statement = rollouts->statements[FW_ROLLOUTS_NOT_STARTED];
-	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
-	fw_db_bind_integer(statement, 2, now - row->lost_ms);
-	fw_db_bind_text(statement, 3, fw_slice_of(row->product_id));
-	/* who was lost before this row started went for another reason, and is no witness */
-	fw_db_bind_integer(statement, 4, row->pushed_clock - row->lost_ms);
-	if (status == FW_OK)
-		status = count_two(statement, &idle, &away);
+	started = count_started(rollouts->loss_sample,
+		row->pushed_clock < since ? row->pushed_clock : since, &lost);
+	idle = count_idle(rollouts->loss_sample, row->pushed_clock - row->lost_ms,
+		now - row->lost_ms, &away);
 	/* the device in question is not written down yet */
-	*common = status == FW_OK && !fw_trial_is_remarkable(lost + 1, started, away, idle);
-	return status;
+	*common = !fw_trial_is_remarkable(lost + 1, started, away, idle);
+	return FW_OK;
 }
 
 enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts)

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLE "2000" /* rows that a control group is judged by */
+#define SAMPLE_ROWS "20000" /* that are read for the two groups that a loss is judged by, */
+#define SAMPLE_IDLE "2000"  /* and devices that have not started */
 #define STEPS_MAX 64u /* of one review: more stages than that pass at the next one */
 
 static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
@@ -47,21 +48,26 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		" WHERE o.task_id = ?1"
 		" AND (t.created_at, t.position) > (o.created_at, o.position)"
 		" ORDER BY t.created_at DESC, t.position DESC",
-	/* samples: a bounded part of the rows */
+	/* samples: a bounded part of the rows. Without stages rows start in the order of their ids, so
+	 * the first ones have started and the last ones have not. With stages the order is that of
+	 * their turns, which are drawn. */
 	[FW_ROLLOUTS_STARTED_LATELY] =
-		"SELECT count(*), count(*) FILTER (WHERE failure = 'lost') FROM ("
+		"SELECT pushed_clock, failure IS 'lost' FROM ("
 		"SELECT failure, attempts, pushed_clock FROM task_device"
-		" WHERE task_id = ?1 LIMIT " SAMPLE "0)"
-		" WHERE attempts > 0 AND pushed_clock >= ?2",
-	[FW_ROLLOUTS_NOT_STARTED] = "SELECT count(*), count(*) FILTER (WHERE d.presence = 'offline'"
-				    " AND d.away_clock <= ?2) FROM ("
-				    "SELECT device_id, state, attempts FROM task_device"
-				    " WHERE task_id = ?1 LIMIT " SAMPLE "0) AS r"
-				    " CROSS JOIN device AS d ON d.product_id = ?3"
-				    " AND d.device_id = r.device_id"
-				    " WHERE r.state = 'waiting' AND r.attempts = 0"
-				    " AND NOT (d.presence IS 'offline'"
-				    " AND coalesce(d.away_clock, 0) < ?4)",
+		" WHERE task_id = ?1 ORDER BY device_id LIMIT " SAMPLE_ROWS ")"
+		" WHERE attempts > 0 AND pushed_clock IS NOT NULL",
+	[FW_ROLLOUTS_NOT_STARTED] =
+		"SELECT iif(d.presence = 'offline', coalesce(d.away_clock, 0), -1)"
+		" FROM (SELECT device_id FROM ("
+		"SELECT device_id, attempts FROM (SELECT device_id, attempts FROM task_device"
+		" WHERE task_id = ?1 AND state = 'waiting' AND lined = 1"
+		" ORDER BY turn DESC LIMIT " SAMPLE_ROWS ") UNION ALL "
+		"SELECT device_id, attempts FROM ("
+		"SELECT device_id, attempts, state, lined FROM task_device"
+		" WHERE task_id = ?1 ORDER BY device_id DESC LIMIT " SAMPLE_ROWS ")"
+		" WHERE state = 'waiting' AND lined = 0)"
+		" WHERE attempts = 0 LIMIT " SAMPLE_IDLE ") AS r"
+		" CROSS JOIN device AS d ON d.product_id = ?2 AND d.device_id = r.device_id",
 	[FW_ROLLOUTS_BEGIN_ABSENCES] =
 		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
 		" SELECT ?1 + patience, min(coalesce(r.trial_clock, ?1 + patience), ?1 + patience)"
@@ -120,6 +126,7 @@ void fw_rollouts_close(struct fw_rollouts *rollouts)
 	fw_table_clear(rollouts->watches, free);
 	fw_table_free(rollouts->watches);
 	fw_db_finalize(rollouts->statements, FW_ROLLOUTS_STATEMENTS);
+	fw_loss_sample_free(rollouts->loss_sample);
 	free(rollouts);
 }
 

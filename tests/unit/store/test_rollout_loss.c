@@ -35,17 +35,22 @@ static void go_away(const char *first, const char *last, int64_t ms)
 	prepare_rows(sql);
 }
 
-/* Of x01, of which nobody has heard for a minute. */
-static bool loss_is_common(void)
+/* Of a device of which nobody has heard for a minute. */
+static bool loss_is_common_of(const char *device)
 {
 	struct fw_task_device row;
 	bool common = false;
 
 	begin();
-	row = row_of("t2", "x01");
+	row = row_of("t2", device);
 	assert_int_equal(fw_rollouts_loss_is_common(catalog.rollouts, &row, &common), FW_OK);
 	commit();
 	return common;
+}
+
+static bool loss_is_common(void)
+{
+	return loss_is_common_of("x01");
 }
 
 static void a_loss_among_many_who_stay_is_the_upgrades(void **state)
@@ -91,6 +96,27 @@ static void the_group_is_of_the_same_time(void **state)
 	assert_true(loss_is_common());
 }
 
+/* A task without stages, of more rows than are read: those of the lowest ids have started. */
+static void the_group_is_found_behind_many_who_started(void **state)
+{
+	char sql[512];
+
+	(void)state;
+	snprintf(sql, sizeof(sql),
+		"UPDATE task_device SET state = 'processing', attempts = 1, pushed_clock = %lld"
+		" WHERE device_id <= 'x20999'",
+		(long long)(fw_clock_now(&catalog.transaction.clock) - 10 * MINUTE));
+	prepare_rows("UPDATE task SET lost_seconds = 60;"
+		     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 21100)"
+		     " INSERT INTO device (product_id, device_id, version, presence)"
+		     " SELECT 'lamp', printf('x%05d', i), '1.0', 'online' FROM n;"
+		     "INSERT INTO task_device (task_id, device_id)"
+		     " SELECT 't2', device_id FROM device WHERE device_id LIKE 'x%'");
+	prepare_rows(sql);
+	go_away("x21000", "x21050", 2 * MINUTE);
+	assert_true(loss_is_common_of("x00001"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +124,7 @@ int main(void)
 		CATALOG_TEST(a_power_cut_is_not),
 		CATALOG_TEST(who_was_off_before_excuses_nothing),
 		CATALOG_TEST(the_group_is_of_the_same_time),
+		CATALOG_TEST(the_group_is_found_behind_many_who_started),
 	};
 
 	return cmocka_run_group_tests_name("rollout_loss", tests, open_folder, close_folder);
