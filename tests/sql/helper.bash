@@ -85,82 +85,46 @@ dump() {
   sqlite3 "$DB" .dump
 }
 
+# The last connection that leaves the catalog takes its log away, so the file alone tells whether anything changed.
+# It was older than the stamp when that was made.
+note_unchanged() {
+  until unchanged; do : >"$DB.stamp"; done
+}
+
+unchanged() { [[ $DB -ot $DB.stamp && ! -e $DB-wal ]]; }
+
 refused_once() {
-  local out status=0
-  out=$(sql "$2" 2>&1) || status=$?
-  [[ $status -ne 0 ]] || { fail "not refused: $2" "$out" || return 1; }
-  [[ "$out" == *"$1"* ]] || { fail "wrong words for: $2" "wanted: $1" "got:    $out" || return 1; }
-  if [[ -e $DB-wal ]] || ! cmp -s "$DB" "$DB.before"; then fail "refused, yet something changed: $2"; fi
-}
-
-# FILE...: a connection to each in turn, or to the one, with the pragmas in each way: the input of a shell. WAYS_SQL: the SQL.
-ways() {
-  local i
-  for i in "${!WAYS[@]}"; do
-    printf '.open "%s"\nPRAGMA foreign_keys = %s; PRAGMA recursive_triggers = %s;\n%s\n;\n' "${@:i % $# + 1:1}" "${WAYS[i]% *}" "${WAYS[i]#* }" "$WAYS_SQL"
-  done
-}
-
-# One shell for all ways, when it is one statement: a line with the words for each, no other error, nothing changed.
-refused_at_once() {
-  local out line IFS=$'\n' count=0 WAYS_SQL=$2
-  [[ $2 != *';'*[^[:space:]]* ]] || return 1
-  ! out=$(ways "$DB" | sqlite3 2>&1) || return 1
-  set -f
-  for line in $out; do
-    [[ $line == *'error near line '*"$1"* ]] || count=9
-    count=$((count + 1))
-  done
-  set +f
-  ((count == ${#WAYS[@]})) && [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before"
+  note_unchanged
+  if sql_ask "$2" 2>/dev/null; then fail "not refused: $2" "$ANSWER" || return 1; fi
+  [[ $ERRORS == *"$1"* ]] || { fail "wrong words for: $2" "wanted: $1" "got:    $ERRORS" || return 1; }
+  unchanged || fail "refused, yet something changed: $2"
 }
 
 # refused WORDS STATEMENT: it fails with these words and changes nothing, whatever the pragmas.
-# The last shell that leaves the catalog takes its log away, so the file alone tells whether anything changed.
 refused() {
-  [[ $DB.before -nt $DB ]] || cp "$DB" "$DB.before"
-  refused_at_once "$@" || each_way refused_once "$@"
+  each_way refused_once "$@"
 }
 
+# What the catalog is, in memory; the statements; and what the query gives.
 gives_once() {
-  local kept=$DB status=0
-  DB=$BATS_TEST_TMPDIR/copy.db
-  cp "$kept" "$DB"
-  { sql "$2" >/dev/null && rows "$1" "$3
-$WRONG"; } || status=1
-  DB=$kept
-  return $status
-}
-
-# One shell for all ways, each on a copy of its own: what the queries give, with a line between.
-gives_at_once() {
-  local copies=() wanted='' out WAYS_SQL way one=${1:+$1 }--end\ of\ a\ way
-  for way in "${WAYS[@]}"; do copies+=("$BATS_TEST_TMPDIR/way${way/ /-}.db"); done
-  ! compgen -G "$BATS_TEST_TMPDIR/way*.db-*" >/dev/null || rm -f "$BATS_TEST_TMPDIR"/way*.db-*
-  tee "${copies[@]}" <"$DB" >/dev/null
-  WAYS_SQL=".output /dev/null
+  local status=0
+  shell_takes '' || fail 'the shell does not answer' || return 1
+  shell_reads ".open :memory:
+.restore '$DB'
+PRAGMA foreign_keys = $FK; PRAGMA recursive_triggers = $RT;
+.output /dev/null
 $2
 ;
-.output stdout
-.print --end of a way"
-  out=$(
-    {
-      ways "${copies[@]}"
-      WAYS_SQL="$3
-$WRONG
-;
-.print --end of a way"
-      ways "${copies[@]}"
-    } | sqlite3 -bail 2>/dev/null
-  ) || return 1
-  for way in "${WAYS[@]}"; do wanted="$wanted --end of a way"; done
-  for way in "${WAYS[@]}"; do wanted+=" $one"; done
-  [[ " ${out//$'\n'/ }" == "$wanted" ]]
+.output '$SHELL_DIR/said'
+$3
+$WRONG" || status=$?
+  ((status == 0)) || { shell_failed && return 1; }
+  same "$1" "${ANSWER//$'\n'/ }" "$3"
 }
 
 # gives WANTED STATEMENTS QUERY: on a copy of the catalog, whatever the pragmas.
 gives() {
-  gives_at_once "$@" || each_way gives_once "$@"
+  each_way gives_once "$@"
 }
 
 # What must hold at any moment; a row for each thing that is wrong.

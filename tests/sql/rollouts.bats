@@ -62,7 +62,6 @@ moves_generation() {
   push_task
   local set words
   # the pragmas make no difference to these
-  cp "$DB" "$DB.before"
   while IFS='~' read -r set words; do
     refused_once "$words" "UPDATE task SET $set;"
   done <<'END'
