@@ -251,6 +251,7 @@ enum fw_status fw_web_start(
 	if (!web->config.timeout_seconds)
 		web->config.timeout_seconds = TIMEOUT_SECONDS;
 	fw_cond_init(&web->changed);
+	pthread_mutex_init(&web->looking, NULL);
 	fw_web_pool_init(&web->pool);
 	status = fw_http_slots_init(&web->slots);
 	if (status == FW_OK)
@@ -288,6 +289,7 @@ void fw_web_stop(struct fw_web *web)
 	fw_web_pool_close(&web->pool);
 	fw_login_close(web->login);
 	pthread_cond_destroy(&web->changed);
+	pthread_mutex_destroy(&web->looking);
 	if (web->key)
 		OPENSSL_cleanse(web->key, strlen(web->key));
 	free(web->key);

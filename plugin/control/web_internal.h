@@ -43,7 +43,8 @@ struct fw_web {
 	bool has_keeper;
 	pthread_cond_t changed; /* with the lock of the slots: a first connection, or the end */
 	bool stopping;
-	int64_t health_at; /* boot ms of the last look, with the lock of the slots; 0: none */
+	pthread_mutex_t looking; /* at the catalog's health; guards what follows */
+	int64_t health_at;       /* boot ms of the last look; 0: none */
 	bool healthy;
 };
 

@@ -245,6 +245,30 @@ dot_file_is_there() { compgen -G "$FILES/.firmware-upload-*" >/dev/null; }
 	assert_json "$(pull lamp-1 '{"version":"1.0"}')" '.version == "2.0"'
 }
 
+@test "/healthz: who asks while the first look takes its time is told what that sees" {
+	start_admin
+	timeout 60 /usr/bin/python3 - "$PORT" "$DB" <<-'END'
+		import socket, sqlite3, sys, time
+		port = int(sys.argv[1])
+		catalog = sqlite3.connect(sys.argv[2], isolation_level=None)
+		def send(head, body=""):
+		    s = socket.create_connection(("127.0.0.1", port), timeout=20)
+		    s.sendall(("%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n" % (head, port, body)).encode())
+		    return s
+		# all that carry out commands wait for the catalog, for a second
+		catalog.execute("BEGIN IMMEDIATE")
+		body = '{"productId":"new"}'
+		post = "Authorization: Basic YW5uOnNlOmNyZXQ=\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+		busy = [send("POST /api/v1/products", post % (len(body), body)) for _ in range(4)]
+		time.sleep(.4)
+		many = [send("GET /healthz") for _ in range(3)]
+		answers = [s.recv(12) for s in many]
+		assert answers == [b"HTTP/1.1 200"] * 3, answers
+		answers = [s.recv(12) for s in busy]
+		assert answers == [b"HTTP/1.1 503"] * 4, answers
+	END
+}
+
 @test "half and slow requests lose their places; many connections keep nobody else waiting" {
 	start_admin
 	timeout 60 /usr/bin/python3 - "$PORT" <<-'END'
