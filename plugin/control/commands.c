@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/body.h"
 #include "control/internal.h"
 
 #define BUSY_MS 1000
@@ -331,15 +332,15 @@ static json_t *run_all(
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body)
 {
-	json_error_t where;
+	struct fw_error error = {""};
 	json_t *request, *list, *answer;
 
 	if (body.len > FW_COMMANDS_BYTES_MAX)
 		return fw_commands_refusal("too_large", "a request has at most 1048576 bytes");
-	request = json_loadb(body.len ? body.at : "", body.len, JSON_REJECT_DUPLICATES, &where);
+	request = fw_body_parse(body, &error);
 	list = json_object_get(request, "commands");
 	if (!request)
-		answer = fw_commands_refusal("bad_request", where.text);
+		answer = fw_commands_refusal("bad_request", error.text);
 	else if (!json_is_array(list) || json_object_size(request) != 1)
 		answer = fw_commands_refusal("bad_request",
 			"a request is an object with one member, commands: an array of commands");

@@ -84,6 +84,7 @@ static void test_members(void **state)
 static void test_requests(void **state)
 {
 	struct world *world = *state;
+	static const char brackets[] = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[";
 	static const char two[] = "{\"commands\":[{\"command\":\"listProducts\"},{}]}";
 	size_t len = FW_COMMANDS_BYTES_MAX + 1;
 	char *text = malloc(len);
@@ -101,6 +102,9 @@ static void test_requests(void **state)
 	code_of_request(world, "{\"commands\":[],\"more\":1}", "'bad_request'");
 	code_of_request(world, "{\"commands\":[],\"commands\":[]}", "'bad_request'");
 	code_of_request(world, "{\"commands\":[\"\\u0000\"]}", "'bad_request'");
+	answer = request(world, brackets, sizeof(brackets) - 1);
+	holds(answer, "responses.0.error", "'the body is nested too deep: at most 32 brackets'");
+	json_decref(answer);
 	for (int i = 0; i <= 100; i++)
 		json_array_append_new(many, json_object());
 	many = json_pack("{s:o}", "commands", many);
