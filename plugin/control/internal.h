@@ -12,7 +12,12 @@ struct fw_commands {
 	struct fw_commands_config config;
 	char *db_file, *files_dir;
 	struct fw_admin *admin;
-	size_t answered; /* bytes of the answers to the request under way; 0: there is none */
+	int64_t reading_ms;   /* that the reads of a request have; writes are not counted */
+	int64_t minute;       /* boot ms when it began */
+	unsigned not_allowed; /* commands in that minute */
+	/* of the request under way */
+	size_t answered; /* bytes of the answers */
+	int64_t read_ms; /* that its reads took */
 };
 
 /* One command that is carried out. */
