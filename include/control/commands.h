@@ -92,6 +92,11 @@ void fw_commands_stop(struct fw_commands *commands);
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body);
 
+/* Why a file that is the catalog's own can be neither uploaded nor deleted: printf's, of its name.
+ */
+#define FW_FILE_OF_CATALOG                                                                         \
+	"'%.200s' is the catalog, or belongs to it: give files_dir a folder of its own"
+
 /* {"responses": [one error]}, a new reference: for what a face refuses by itself. */
 json_t *fw_commands_refusal(const char *code, const char *message);
 

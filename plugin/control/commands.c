@@ -191,6 +191,8 @@ static enum fw_status transact(struct fw_call *call)
 		status = ended;
 		complete_error(call, status);
 	}
+	if (call->ended)
+		call->ended(call, status == FW_OK);
 	if (!writes)
 		call->commands->read_ms += fw_boot_ms() - begun;
 	return status;

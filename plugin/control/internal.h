@@ -6,6 +6,8 @@
 #include "catalog/admin.h"
 #include "control/commands.h"
 
+struct fw_removal;
+
 #define FW_SUBJECT_MAX 160u /* bytes of what a command was about, in the log */
 
 struct fw_commands {
@@ -32,6 +34,9 @@ struct fw_call {
 	const char *code;   /* of the error; NULL: by the status */
 	struct fw_error error;
 	char subject[FW_SUBJECT_MAX];
+	/* what the handler did beside the catalog is completed, or undone; NULL: nothing */
+	void (*ended)(struct fw_call *call, bool committed);
+	struct fw_removal *removal; /* for deleteFile; until `ended` */
 };
 
 #define FW_USE_NAMED (FW_USE_NAME | FW_USE_ANSWER)

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "control/removal.h"
 
 #define LINES_MAX 256u
 
@@ -203,6 +204,8 @@ enum fw_status fw_control_open(
 	control->last_waiting = &control->waiting;
 	control->last_answered = &control->answered;
 	control->last_line = &control->first_line;
+	if (config->files_dir)
+		fw_removal_sweep(config->files_dir);
 	status = fw_commands_open(&commands, &control->commands, error);
 	if (status == FW_OK)
 		status = fw_thread_start(

@@ -15,6 +15,7 @@
 #include <openssl/crypto.h>
 
 #include "base/thread.h"
+#include "control/removal.h"
 
 #define TIMEOUT_SECONDS 30u
 #define MEMORY_OF_CONNECTION (32u * 1024)
@@ -233,8 +234,10 @@ static enum fw_status start(struct fw_web *web, struct fw_error *error)
 	web->has_keeper = status == FW_OK;
 	if (status == FW_OK)
 		status = listen_and_serve(web, error);
-	if (status == FW_OK && web->config.files_dir)
+	if (status == FW_OK && web->config.files_dir) {
 		fw_upload_sweep(web->config.files_dir);
+		fw_removal_sweep(web->config.files_dir);
+	}
 	return status;
 }
 

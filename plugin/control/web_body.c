@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/openapi.h"
+#include "files/folder.h"
 
 #define UPLOAD_SECONDS 60u /* in which an upload must bring UPLOAD_LEAST bytes */
 #define UPLOAD_LEAST 4096
@@ -78,6 +79,10 @@ static enum MHD_Result begin_upload(struct fw_web_request *request, enum fw_guar
 	if (request->length > config->upload_max)
 		return fw_web_refuse(request, 413, NULL,
 			"the file is larger than plugin_opt_admin_upload_max_bytes");
+	if (fw_folder_belongs(config->files_dir, file_of(request), config->db_file)) {
+		fw_error_set(&error, FW_FILE_OF_CATALOG, file_of(request));
+		return refuse_upload(request, FW_UPLOAD_EXISTS, &error);
+	}
 	status = fw_upload_begin(
 		config->files_dir, file_of(request), request->length, &request->upload, &error);
 	if (status != FW_UPLOAD_OK)

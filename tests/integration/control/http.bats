@@ -199,6 +199,22 @@ nothing_left() { [[ -z $(ls -A "$FILES") ]]; }
 	assert_equal "$(sort first second | tr '\n' ' ' | sed 's/201409/201 409/; s/409201/201 409/')" '201 409 '
 }
 
+@test "files_dir is the catalog's folder: no upload takes a name of the catalog's, no delete its files" {
+	start_admin "plugin_opt_files_dir $BATS_TEST_TMPDIR"
+	echo image >image
+	for name in firmware.db firmware.db-journal firmware.db-wal firmware.db-spool firmware.db-lock FIRMWARE.DB-x; do
+		assert_equal "$(upload image "$name")" 409
+		assert_json "$(<body)" '.message | test("is the catalog, or belongs to it")'
+		assert_equal "$(as_ann "/files/$name" -X DELETE)" 409
+	done
+	[[ ! -e firmware.db-journal && ! -e FIRMWARE.DB-x ]]
+	ln firmware.db other
+	assert_equal "$(as_ann /files/other -X DELETE)" 409
+	assert_equal "$(upload image firmware.bin)" 201
+	assert_equal "$(as_ann /files/firmware.bin -X DELETE)" 200
+	rows "SELECT count(*) FROM product" 2
+}
+
 # TOLD SENT: an upload of this many bytes, of which so many are sent; then the connection ends.
 raw_upload() {
 	timeout 20 /usr/bin/python3 - "$PORT" "$@" <<-'END'

@@ -1,6 +1,8 @@
 /* The queue of $CONTROL: order, limits, who is answered, the end in the middle of work. */
 #include "control/commands_fixture.h"
 
+#include <fcntl.h>
+
 #include "control/mqtt.h"
 
 static struct fw_control *open_control(struct world *world)
@@ -73,6 +75,21 @@ static void test_answers(void **state)
 	assert_string_equal(line, "modifyProduct 'lamp' by 'ada' (control one): ok");
 	assert_int_equal(level, FW_LOG_NOTICE);
 	free(line);
+	fw_control_stop(control);
+	fw_control_close(control);
+}
+
+/* A crash between the removal of a file and the commit of that leaves a dot-file. */
+static void test_sweep(void **state)
+{
+	struct world *world = *state;
+	struct fw_control *control;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/.firmware-deleted-0123456789abcdef", world->files);
+	assert_int_equal(close(creat(path, 0644)), 0);
+	control = open_control(world);
+	assert_int_equal(access(path, F_OK), -1);
 	fw_control_stop(control);
 	fw_control_close(control);
 }
@@ -219,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FILLED(test_answers),
+		FILLED(test_sweep),
 		FILLED(test_limits),
 		FILLED(test_turns),
 		FILLED(test_gone),
