@@ -8,7 +8,7 @@ CONTROL=\$CONTROL/firmware/v1
 setup() {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	cd "$BROKER_DIR" || return 1
-	start_broker 'plugin_opt_admins ada, ops team' 'plugin_opt_admin_viewers eve' "$@"
+	start_broker 'plugin_opt_admins ada, ops team' 'plugin_opt_admin_viewers eve'
 	catalog
 }
 
