@@ -22,6 +22,9 @@
 #define FW_COMMANDS_COUNT_MAX 500
 #define FW_COMMANDS_DEVICES_MAX 10000 /* device ids of a command */
 #define FW_COMMANDS_DEADLINE_MS 2000
+#define FW_COMMANDS_READS 2 /* the reads of a request have so many deadlines together */
+
+#define FW_COMMANDS_NOT_ALLOWED 60 /* in a minute, that are written down */
 
 /* ---- Carrying out */
 
@@ -65,7 +68,8 @@ void fw_commands_close(struct fw_commands *commands); /* NULL is fine */
  * `data` is always an object. `error` is a sentence for a person. `code`: "bad_request" (not as the
  * table says), "not_found", "conflict" (a rule of the catalog refuses), "not_allowed", "busy" (the
  * catalog is locked, or a read took too long), "too_large", "failed". A write is a line of the log
- * and a row of admin_log, whatever its outcome. NULL only without memory.
+ * and a row of admin_log, whatever its outcome; of those that are not allowed the first in each
+ * minute. NULL only without memory.
  *
  * May take seconds: never on the broker's thread. */
 json_t *fw_commands_run(
@@ -83,10 +87,15 @@ void fw_commands_stop(struct fw_commands *commands);
 /* Carries out {"commands": [...]}, each as fw_commands_run does, in order. A new reference:
  * {"responses": [...]}. A body that is no such thing, too long, or with too many commands gets one
  * response, whose command is "Unknown command", as Mosquitto's dynamic security has it. Once the
- * answers are longer than FW_COMMANDS_ANSWER_MAX, what only reads is "too_large". NULL only without
- * memory. */
+ * answers are longer than FW_COMMANDS_ANSWER_MAX, what only reads is "too_large"; once its reads
+ * took FW_COMMANDS_READS deadlines, it is "busy". NULL only without memory. */
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body);
+
+/* Why a file that is the catalog's own can be neither uploaded nor deleted: printf's, of its name.
+ */
+#define FW_FILE_OF_CATALOG                                                                         \
+	"'%.200s' is the catalog, or belongs to it: give files_dir a folder of its own"
 
 /* {"responses": [one error]}, a new reference: for what a face refuses by itself. */
 json_t *fw_commands_refusal(const char *code, const char *message);

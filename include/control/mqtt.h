@@ -10,8 +10,9 @@
 
 #define FW_CONTROL_TOPIC "$CONTROL/firmware/v1"
 #define FW_CONTROL_RESPONSE_TOPIC FW_CONTROL_TOPIC "/response"
-#define FW_CONTROL_OF_CLIENT 2u /* requests of one client that wait */
-#define FW_CONTROL_IN_ALL 16u   /* requests that wait, run, or whose answers wait */
+#define FW_CONTROL_OF_CLIENT 2u   /* requests of one client that wait */
+#define FW_CONTROL_IN_ALL 16u     /* requests that wait, run, or whose answers wait */
+#define FW_CONTROL_OF_VIEWERS 12u /* of these, by who may only read */
 /* bytes of an answer: more is refused, and what was to be done is done all the same */
 #define FW_CONTROL_ANSWER_MAX FW_COMMANDS_ANSWER_MAX
 
@@ -53,8 +54,8 @@ enum fw_status fw_control_open(
 void fw_control_stop(struct fw_control *control);
 void fw_control_close(struct fw_control *control); /* after the stop; NULL is fine */
 
-/* Broker thread. Queues the request. FW_OK; FW_FULL: the client has too many that wait, or all
- * have; FW_NOMEM. */
+/* Broker thread. Queues the request. FW_OK; FW_FULL: the client has too many that wait, or viewers,
+ * or all have; FW_NOMEM. Requests of one user run in their order, in turn with those of others. */
 enum fw_status fw_control_ask(struct fw_control *control, const struct fw_control_request *request);
 
 /* Broker thread. The next answer; its parts are the caller's. False when there is none; then it

@@ -51,6 +51,16 @@ enum fw_status fw_folder_open(const char *folder, const char *name, int *fd,
 /* Does `file`, which need not be there, lie in the folder itself? Looks at the disk; any thread. */
 bool fw_folder_holds(const char *folder, const char *file);
 
+/* Is this name in the folder, whether it is there or not, that of `file` or of what lies beside it
+ * under its name, such as a catalog's log? Or is it the same file by another name? Any thread. */
+bool fw_folder_belongs(const char *folder, const char *name, const char *file);
+
+/* Renames, in the open folder, but never over another file. False: errno says why. */
+bool fw_folder_rename(int folder, const char *from, const char *to);
+
+/* Deletes the files whose names begin with `prefix` and that nobody has locked (flock). */
+void fw_folder_sweep(const char *folder, const char *prefix);
+
 /* How the name looks now, whatever kind of file it is; all zero when there is none. Equal to an
  * earlier look: nothing happened to it. */
 struct fw_file_stamp fw_folder_look(const char *folder, const char *name);

@@ -9,6 +9,7 @@
 
 #include <openssl/evp.h>
 
+#include "control/body.h"
 #include "http/condition.h"
 
 #define ETAG_BYTES 16u
@@ -76,44 +77,14 @@ void fw_api_refuse(
 
 /* --- the body --- */
 
-/* jansson descends by recursion, and its bound is for larger stacks than a thread's of ours. */
-static bool is_too_deep(struct fw_slice body)
-{
-	unsigned depth = 0;
-	bool quoted = false;
-
-	for (size_t i = 0; i < body.len; i++) {
-		char c = body.at[i];
-
-		if (quoted && c == '\\')
-			i++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (!quoted && (c == '{' || c == '['))
-			depth++;
-		else if (!quoted && depth && (c == '}' || c == ']'))
-			depth--;
-		if (depth > FW_API_DEPTH)
-			return true;
-	}
-	return false;
-}
-
 json_t *fw_api_parse(struct fw_slice body, bool *none, struct fw_error *error)
 {
-	json_error_t fault;
 	json_t *parsed;
 
 	*none = body.len == 0;
 	if (*none)
 		return NULL;
-	if (is_too_deep(body)) {
-		fw_error_set(error, "the body is nested too deep");
-		return NULL;
-	}
-	parsed = json_loadb(body.at, body.len, JSON_REJECT_DUPLICATES, &fault);
-	if (!parsed)
-		fw_error_set(error, "the body is no JSON: %s", fault.text);
+	parsed = fw_body_parse(body, error);
 	if (parsed && !json_is_object(parsed)) {
 		fw_error_set(error, "the body must be a JSON object");
 		json_decref(parsed);
@@ -320,12 +291,8 @@ void fw_api_answer(const struct fw_api_commands *commands, const struct fw_api_r
 
 	*out = (struct fw_api_answer){.status = 500};
 	if (request->match->route->kind == FW_ROUTE_COMMANDS) {
-		if (is_too_deep(request->body))
-			fw_api_refuse(out, 400, NULL, "the body is nested too deep");
-		else
-			fw_api_say(out, 200,
-				commands->request(
-					commands->context, request->asker, request->body));
+		fw_api_say(out, 200,
+			commands->request(commands->context, request->asker, request->body));
 		return;
 	}
 	body = fw_api_parse(request->body, &none, &error);

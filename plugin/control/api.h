@@ -6,8 +6,7 @@
 #include "control/commands.h"
 #include "control/routes.h"
 
-#define FW_API_ETAG 36u  /* bytes of one, with its quotes and terminator */
-#define FW_API_DEPTH 32u /* brackets around a value of a body */
+#define FW_API_ETAG 36u /* bytes of one, with its quotes and terminator */
 
 /* Carries out a command: fw_commands_run, or who stands in for it. */
 struct fw_api_commands {
@@ -49,7 +48,7 @@ void fw_api_say(struct fw_api_answer *out, unsigned status, json_t *body);
 void fw_api_tag(struct fw_api_answer *out, const char *if_match, const char *if_none_match);
 
 /* The body as an object, a new reference; empty: NULL with *none. NULL with a sentence for what is
- * none, is too deep or names a member twice. */
+ * none, or is refused by fw_body_parse. */
 json_t *fw_api_parse(struct fw_slice body, bool *none, struct fw_error *error);
 
 /* The status of an error's code, such as 404 of "not_found". */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/body.h"
 #include "control/internal.h"
 
 #define BUSY_MS 1000
@@ -28,17 +29,18 @@ enum fw_status fw_commands_open(
 	const struct fw_commands_config *config, struct fw_commands **out, struct fw_error *error)
 {
 	struct fw_commands *commands = calloc(1, sizeof(*commands));
+	int deadline_ms = config->deadline_ms ? config->deadline_ms : FW_COMMANDS_DEADLINE_MS;
 	enum fw_status status;
 
 	if (!commands)
 		return FW_NOMEM;
 	commands->config = *config;
+	commands->reading_ms = FW_COMMANDS_READS * deadline_ms;
 	status = copy_paths(commands, config);
 	if (status == FW_OK)
 		status = fw_admin_open(commands->db_file,
-			config->busy_ms ? config->busy_ms : BUSY_MS,
-			config->deadline_ms ? config->deadline_ms : FW_COMMANDS_DEADLINE_MS,
-			&commands->admin, error);
+			config->busy_ms ? config->busy_ms : BUSY_MS, deadline_ms, &commands->admin,
+			error);
 	if (status != FW_OK) {
 		fw_commands_close(commands);
 		return status;
@@ -116,12 +118,29 @@ static enum fw_status insert_outcome(struct fw_call *call, const char *outcome)
 	return status;
 }
 
+/* A viewer must not fill the disk, or keep the catalog busy, by what he may not do. */
+static bool is_noted(struct fw_call *call)
+{
+	struct fw_commands *commands = call->commands;
+	int64_t now = fw_boot_ms();
+
+	if (strcmp(call->code, "not_allowed") != 0)
+		return true;
+	if (now - commands->minute >= 60000) {
+		commands->minute = now;
+		commands->not_allowed = 0;
+	}
+	return ++commands->not_allowed <= FW_COMMANDS_NOT_ALLOWED;
+}
+
 /* A refusal is written down in a transaction of its own. While the catalog is locked there is only
  * the line of the log. */
 static void record_refusal(struct fw_call *call)
 {
 	char outcome[600];
 
+	if (!is_noted(call))
+		return;
 	snprintf(outcome, sizeof(outcome), "%s: %s", call->code, call->error.text);
 	log_outcome(call, outcome);
 	if (strcmp(call->code, "busy") == 0 || fw_admin_begin(call->admin, true) != FW_OK)
@@ -158,6 +177,7 @@ static void complete_error(struct fw_call *call, enum fw_status status)
 static enum fw_status transact(struct fw_call *call)
 {
 	bool writes = call->info->writes;
+	int64_t begun = fw_boot_ms();
 	enum fw_status status = fw_admin_begin(call->admin, writes), ended;
 
 	if (status == FW_OK)
@@ -171,6 +191,10 @@ static enum fw_status transact(struct fw_call *call)
 		status = ended;
 		complete_error(call, status);
 	}
+	if (call->ended)
+		call->ended(call, status == FW_OK);
+	if (!writes)
+		call->commands->read_ms += fw_boot_ms() - begun;
 	return status;
 }
 
@@ -182,13 +206,21 @@ static enum fw_status check_right(struct fw_call *call)
 		"this user may only read: name him in the option admins to let him change things");
 }
 
-/* A hundred pages in one answer would take hundreds of megabytes. What writes answers little. */
+/* A hundred pages in one answer would take hundreds of megabytes, and a hundred slow reads would
+ * keep others waiting for minutes. What writes answers little. */
 static enum fw_status check_room(struct fw_call *call)
 {
-	if (call->info->writes || call->commands->answered <= FW_COMMANDS_ANSWER_MAX)
+	const struct fw_commands *commands = call->commands;
+
+	if (call->info->writes)
 		return FW_OK;
-	return fw_call_refuse(call, "too_large",
-		"the answers before this one are longer than 4 MiB: ask for less at once");
+	if (commands->answered > FW_COMMANDS_ANSWER_MAX)
+		return fw_call_refuse(call, "too_large",
+			"the answers before this one are longer than 4 MiB: ask for less at once");
+	if (commands->read_ms >= commands->reading_ms)
+		return fw_call_refuse(call, "busy",
+			"the reads before this one took too long: ask for less at once");
+	return FW_OK;
 }
 
 /* What the command names, for the log: also of one that is refused at once. */
@@ -259,7 +291,7 @@ static void find_command(struct fw_call *call, const json_t *command, const char
 			"there is no command '%.64s': see the table of commands", name ? name : "");
 }
 
-json_t *fw_commands_run(
+static json_t *run_one(
 	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command)
 {
 	const char *name = json_string_value(json_object_get(command, "command"));
@@ -282,6 +314,19 @@ json_t *fw_commands_run(
 	json_decref(call.data);
 	json_decref(call.keys);
 	return answer;
+}
+
+static void begin_request(struct fw_commands *commands)
+{
+	commands->answered = 0;
+	commands->read_ms = 0;
+}
+
+json_t *fw_commands_run(
+	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command)
+{
+	begin_request(commands);
+	return run_one(commands, asker, command);
 }
 
 void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
@@ -313,9 +358,9 @@ static json_t *run_all(
 {
 	json_t *responses = json_array();
 
-	commands->answered = 0;
+	begin_request(commands);
 	for (size_t i = 0; responses && i < json_array_size(list); i++) {
-		json_t *answer = fw_commands_run(commands, asker, json_array_get(list, i));
+		json_t *answer = run_one(commands, asker, json_array_get(list, i));
 
 		/* writes nothing: tells how long it would be */
 		commands->answered += json_dumpb(answer, NULL, 0, JSON_COMPACT);
@@ -324,22 +369,21 @@ static json_t *run_all(
 			responses = NULL;
 		}
 	}
-	commands->answered = 0;
 	return responses ? json_pack("{s:o}", "responses", responses) : NULL;
 }
 
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body)
 {
-	json_error_t where;
+	struct fw_error error = {""};
 	json_t *request, *list, *answer;
 
 	if (body.len > FW_COMMANDS_BYTES_MAX)
 		return fw_commands_refusal("too_large", "a request has at most 1048576 bytes");
-	request = json_loadb(body.len ? body.at : "", body.len, JSON_REJECT_DUPLICATES, &where);
+	request = fw_body_parse(body, &error);
 	list = json_object_get(request, "commands");
 	if (!request)
-		answer = fw_commands_refusal("bad_request", where.text);
+		answer = fw_commands_refusal("bad_request", error.text);
 	else if (!json_is_array(list) || json_object_size(request) != 1)
 		answer = fw_commands_refusal("bad_request",
 			"a request is an object with one member, commands: an array of commands");

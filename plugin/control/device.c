@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "control/body.h"
 #include "control/internal.h"
 
 #define TAGS                                                                                       \
@@ -96,7 +97,7 @@ const struct fw_command_member fw_history_members[] = {
 static enum fw_status read_after(struct fw_call *call, int64_t *at, int64_t *told)
 {
 	const char *after = fw_call_text(call, "after");
-	json_t *value = after ? json_loads(after, 0, NULL) : NULL;
+	json_t *value = after ? fw_body_parse(fw_slice_of(after), NULL) : NULL;
 	json_t *moment = json_array_get(value, 0), *count = json_array_get(value, 1);
 	bool good = !after || (json_is_integer(moment) && json_is_integer(count));
 

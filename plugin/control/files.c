@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "control/internal.h"
+#include "control/removal.h"
 #include "files/folder.h"
 
 #define FILES_MAX 100000u
@@ -151,32 +150,28 @@ enum fw_status fw_files_list(struct fw_call *call)
 	return status;
 }
 
-static enum fw_status remove_file(struct fw_call *call, const char *name)
+static void end_removal(struct fw_call *call, bool committed)
 {
-	char *path;
-	int code;
+	const struct fw_commands_config *config = &call->commands->config;
+	struct fw_error error = {""};
 
-	if (asprintf(&path, "%s/%s", call->commands->files_dir, name) < 0)
-		return FW_NOMEM;
-	code = unlink(path) == 0 ? 0 : errno;
-	free(path);
-	if (code == ENOENT)
-		return fw_call_refuse(call, "not_found", "no such file: '%.200s'", name);
-	if (code)
-		return fw_call_refuse(
-			call, "failed", "cannot delete '%.200s': %s", name, strerror(code));
-	return json_object_set_new(call->data, "file", json_string(name)) == 0 ? FW_OK : FW_NOMEM;
+	if (fw_removal_end(call->removal, committed, &error) != FW_OK && config->log)
+		config->log(config->context, FW_LOG_WARNING, error.text);
 }
 
-/* Somebody may have given files_dir the folder of the catalog: that has a log beside it, and the
- * spool, all of which begin with its name. */
-static bool is_of_catalog(const struct fw_commands *commands, const char *name)
+static enum fw_status remove_file(struct fw_call *call, const char *name)
 {
-	const char *slash = strrchr(commands->db_file, '/');
-	const char *catalog = slash ? slash + 1 : commands->db_file;
+	struct fw_error error = {""};
+	enum fw_status status =
+		fw_removal_begin(call->commands->files_dir, name, &call->removal, &error);
 
-	return strncmp(name, catalog, strlen(catalog)) == 0 &&
-		fw_folder_holds(commands->files_dir, commands->db_file);
+	if (status == FW_NOMEM)
+		return status;
+	if (status != FW_OK)
+		return fw_call_refuse(
+			call, status == FW_NOT_FOUND ? "not_found" : "failed", "%s", error.text);
+	call->ended = end_removal;
+	return json_object_set_new(call->data, "file", json_string(name)) == 0 ? FW_OK : FW_NOMEM;
 }
 
 /* In a transaction that writes: no firmware comes to name the file meanwhile. */
@@ -189,11 +184,8 @@ enum fw_status fw_files_delete(struct fw_call *call)
 
 	if (!fw_folder_name_valid(name) || !call->commands->files_dir)
 		return fw_call_refuse(call, "not_found", "no such file: '%.200s'", name);
-	if (is_of_catalog(call->commands, name))
-		return fw_call_refuse(call, "conflict",
-			"'%.200s' is the catalog, or belongs to it: give files_dir a folder of its "
-			"own",
-			name);
+	if (fw_folder_belongs(call->commands->files_dir, name, call->commands->db_file))
+		return fw_call_refuse(call, "conflict", FW_FILE_OF_CATALOG, name);
 	status = firmware_of(call, name, &firmware);
 	first = json_string_value(json_array_get(firmware, 0));
 	if (status == FW_OK && first)

@@ -6,13 +6,20 @@
 #include "catalog/admin.h"
 #include "control/commands.h"
 
+struct fw_removal;
+
 #define FW_SUBJECT_MAX 160u /* bytes of what a command was about, in the log */
 
 struct fw_commands {
 	struct fw_commands_config config;
 	char *db_file, *files_dir;
 	struct fw_admin *admin;
-	size_t answered; /* bytes of the answers to the request under way; 0: there is none */
+	int64_t reading_ms;   /* that the reads of a request have; writes are not counted */
+	int64_t minute;       /* boot ms when it began */
+	unsigned not_allowed; /* commands in that minute */
+	/* of the request under way */
+	size_t answered; /* bytes of the answers */
+	int64_t read_ms; /* that its reads took */
 };
 
 /* One command that is carried out. */
@@ -27,6 +34,9 @@ struct fw_call {
 	const char *code;   /* of the error; NULL: by the status */
 	struct fw_error error;
 	char subject[FW_SUBJECT_MAX];
+	/* what the handler did beside the catalog is completed, or undone; NULL: nothing */
+	void (*ended)(struct fw_call *call, bool committed);
+	struct fw_removal *removal; /* for deleteFile; until `ended` */
 };
 
 #define FW_USE_NAMED (FW_USE_NAME | FW_USE_ANSWER)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/body.h"
 #include "control/internal.h"
 
 static const char *const *order_of(const struct fw_entity *entity)
@@ -135,7 +136,7 @@ static enum fw_status add_after(
 
 	if (!after)
 		return FW_OK;
-	keys = json_loads(after, 0, NULL);
+	keys = fw_body_parse(fw_slice_of(after), NULL);
 	if (!are_keys(keys, order_count(entity)))
 		status = fw_call_refuse(
 			call, "bad_request", "after must be the next of the page before");

@@ -2,7 +2,10 @@
  *
  * A request is in one of three places: it waits, the thread has it, or its answer waits. `requests`
  * counts all of them, and never is more than FW_CONTROL_IN_ALL. One lock guards the lists; the
- * thread holds it only to take from them and to put into them. */
+ * thread holds it only to take from them and to put into them.
+ *
+ * Nobody keeps others waiting for long: a request reads for some seconds at most (commands.c), the
+ * next one is another user's where there is one, and viewers leave places for admins. */
 #include "control/mqtt.h"
 
 #include <pthread.h>
@@ -12,6 +15,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "control/removal.h"
 
 #define LINES_MAX 256u
 
@@ -43,6 +47,8 @@ struct fw_control {
 	struct request *running;
 	struct request *answered, **last_answered;
 	atomic_uint requests, replies, lines; /* lengths; written under the lock */
+	unsigned viewers;                     /* of the requests */
+	uint64_t served;                      /* hash of the user whose request ran last */
 	struct line *first_line, **last_line;
 	unsigned lines_lost;
 };
@@ -98,13 +104,20 @@ static void answer(struct fw_control *control, struct request *request)
 	request->body = NULL;
 }
 
+/* Under the lock. It is in none of the lists any more. */
+static void leave(struct fw_control *control, struct request *request)
+{
+	control->requests--;
+	control->viewers -= request->right == FW_RIGHT_VIEW;
+	request_free(request);
+}
+
 /* Under the lock. Nobody is answered who is gone, and nothing without memory. */
 static void put_answer(struct fw_control *control, struct request *request)
 {
 	control->running = NULL;
 	if (!request->client || !request->reply.payload) {
-		request_free(request);
-		control->requests--;
+		leave(control, request);
 		return;
 	}
 	request->next = NULL;
@@ -113,13 +126,25 @@ static void put_answer(struct fw_control *control, struct request *request)
 	control->replies++;
 }
 
+static uint64_t hash_of(const struct request *request)
+{
+	return fw_hash(0, request->user, strlen(request->user));
+}
+
+/* Under the lock. The first one of another user than the last, or the first. */
 static void take_waiting(struct fw_control *control)
 {
-	struct request *request = control->waiting;
+	struct request **at = &control->waiting, *request;
 
-	control->waiting = request->next;
-	if (!control->waiting)
-		control->last_waiting = &control->waiting;
+	while (*at && hash_of(*at) == control->served)
+		at = &(*at)->next;
+	if (!*at)
+		at = &control->waiting;
+	request = *at;
+	*at = request->next;
+	if (!*at)
+		control->last_waiting = at;
+	control->served = hash_of(request);
 	control->running = request;
 }
 
@@ -179,6 +204,8 @@ enum fw_status fw_control_open(
 	control->last_waiting = &control->waiting;
 	control->last_answered = &control->answered;
 	control->last_line = &control->first_line;
+	if (config->files_dir)
+		fw_removal_sweep(config->files_dir);
 	status = fw_commands_open(&commands, &control->commands, error);
 	if (status == FW_OK)
 		status = fw_thread_start(
@@ -267,13 +294,14 @@ static struct request *make_request(const struct fw_control_request *asked)
 }
 
 /* Under the lock. */
-static bool is_full(const struct fw_control *control, const void *client)
+static bool is_full(const struct fw_control *control, const struct fw_control_request *asked)
 {
 	unsigned own = 0;
 
 	for (const struct request *request = control->waiting; request; request = request->next)
-		own += request->client == client;
-	return own >= FW_CONTROL_OF_CLIENT || control->requests >= FW_CONTROL_IN_ALL;
+		own += request->client == asked->client;
+	return own >= FW_CONTROL_OF_CLIENT || control->requests >= FW_CONTROL_IN_ALL ||
+		(asked->right == FW_RIGHT_VIEW && control->viewers >= FW_CONTROL_OF_VIEWERS);
 }
 
 enum fw_status fw_control_ask(struct fw_control *control, const struct fw_control_request *asked)
@@ -282,7 +310,7 @@ enum fw_status fw_control_ask(struct fw_control *control, const struct fw_contro
 	bool full;
 
 	pthread_mutex_lock(&control->lock);
-	full = is_full(control, asked->client);
+	full = is_full(control, asked);
 	pthread_mutex_unlock(&control->lock);
 	if (full)
 		return FW_FULL;
@@ -293,6 +321,7 @@ enum fw_status fw_control_ask(struct fw_control *control, const struct fw_contro
 	*control->last_waiting = request;
 	control->last_waiting = &request->next;
 	control->requests++;
+	control->viewers += request->right == FW_RIGHT_VIEW;
 	pthread_cond_signal(&control->wake);
 	pthread_mutex_unlock(&control->lock);
 	return FW_OK;
@@ -310,11 +339,10 @@ bool fw_control_take(struct fw_control *control, struct fw_control_reply *out)
 	if (!control->answered)
 		control->last_answered = &control->answered;
 	control->replies--;
-	control->requests--;
-	pthread_mutex_unlock(&control->lock);
 	*out = request->reply;
 	request->reply = (struct fw_control_reply){NULL};
-	request_free(request);
+	leave(control, request);
+	pthread_mutex_unlock(&control->lock);
 	return true;
 }
 
@@ -339,8 +367,7 @@ static void drop_answers(struct fw_control *control, const void *client)
 		}
 		*at = request->next;
 		control->replies--;
-		control->requests--;
-		request_free(request);
+		leave(control, request);
 	}
 	control->last_answered = at;
 }

@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
 #include "base/table.h"
 #include "base/text.h"
@@ -22,11 +25,14 @@
 #define FILE_MOST (4u << 20)     /* bytes */
 #define ITERATIONS_MOST 10000000 /* some seconds of a processor */
 
-enum kind { KIND_UNKNOWN, KIND_SHA512 = 6, KIND_PBKDF2 = 7 };
+#define MEMORY_MOST (256u * 1024)     /* KiB: of Argon2; mosquitto_passwd asks for 46 MiB */
+#define WORK_MOST (16u * MEMORY_MOST) /* KiB, times iterations: some seconds of a processor */
+
+enum kind { KIND_UNKNOWN, KIND_SHA512, KIND_PBKDF2, KIND_ARGON2ID };
 
 struct entry {
 	enum kind kind;
-	int iterations;
+	uint32_t iterations, memory, lanes; /* memory in KiB; these two of Argon2 */
 	unsigned char salt[SALT_MOST], hash[HASH_BYTES];
 	size_t salt_len;
 	uint64_t mark;
@@ -37,6 +43,7 @@ struct fw_password_file {
 	uint64_t seed;
 	pthread_mutex_t lock;   /* guards what follows */
 	struct fw_table *users; /* to struct entry */
+	struct entry stand_in;  /* takes as long as one of them: for who is not there */
 	struct fw_file_stamp stamp;
 	bool settled;          /* the stamp was old enough when it was taken */
 	bool good;             /* what was read last */
@@ -46,16 +53,20 @@ struct fw_password_file {
 
 /* --- one line --- */
 
-/* At most `most` bytes of base64; 0: it is none. */
+/* At most `most` bytes of base64, with its padding or without; 0: it is none. */
 static size_t decode(struct fw_slice text, unsigned char *out, size_t most)
 {
 	unsigned char whole[(SALT_MOST + HASH_BYTES) / 3 * 3 + 3];
+	char padded[sizeof(whole) / 3 * 4 + 1];
 	int len;
 
-	if (text.len == 0 || text.len % 4 != 0 || text.len / 4 * 3 > sizeof(whole))
+	if (text.len == 0 || text.len % 4 == 1 || text.len + 3 > sizeof(padded))
 		return 0;
-	len = EVP_DecodeBlock(whole, (const unsigned char *)text.at, (int)text.len);
-	for (size_t i = 1; len > 0 && i <= 2 && text.at[text.len - i] == '='; i++)
+	memcpy(padded, text.at, text.len);
+	memcpy(padded + text.len, "==", 2);
+	text.len = (text.len + 3) / 4 * 4;
+	len = EVP_DecodeBlock(whole, (const unsigned char *)padded, (int)text.len);
+	for (size_t i = 1; len > 0 && i <= 2 && padded[text.len - i] == '='; i++)
 		len--;
 	if (len <= 0 || (size_t)len > most)
 		return 0;
@@ -74,43 +85,81 @@ static struct fw_slice next_part(struct fw_slice *rest)
 	return part;
 }
 
-static bool read_iterations(struct fw_slice text, int *out)
+static bool read_number(struct fw_slice text, uint32_t most, uint32_t *out)
 {
-	long number = 0;
+	uint32_t number = 0;
 
 	if (text.len == 0 || text.len > 8)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.at[i] < '0' || text.at[i] > '9')
 			return false;
-		number = number * 10 + (text.at[i] - '0');
+		number = number * 10 + (uint32_t)(text.at[i] - '0');
 	}
-	*out = (int)number;
-	return number >= 1 && number <= ITERATIONS_MOST;
+	*out = number;
+	return number >= 1 && number <= most;
+}
+
+/* "m=47104,t=1,p=1" */
+static bool read_costs(struct fw_slice text, struct entry *entry)
+{
+	char copy[48];
+	unsigned memory, iterations, lanes;
+	int end = 0;
+
+	if (!fw_slice_copy(text, copy, sizeof(copy)) ||
+		sscanf(copy, "m=%9u,t=%9u,p=%9u%n", &memory, &iterations, &lanes, &end) != 3 ||
+		copy[end])
+		return false;
+	entry->memory = memory;
+	entry->iterations = iterations;
+	entry->lanes = lanes;
+	return lanes >= 1 && lanes <= 64 && iterations >= 1 && memory >= 8 * lanes &&
+		memory <= MEMORY_MOST && iterations <= WORK_MOST / memory;
+}
+
+/* OpenSSL knows Argon2 from 3.2 on, and the one that this runs with decides. */
+static bool has_argon2id(void)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "ARGON2ID", NULL);
+
+	EVP_KDF_free(kdf);
+	return kdf != NULL;
+}
+
+/* The kind, with its costs, that *text begins with; they are taken off it. */
+static enum kind read_kind(struct fw_slice *text, struct entry *entry)
+{
+	struct fw_slice kind = next_part(text);
+
+	if (fw_slice_equal(kind, FW_SLICE("6")))
+		return KIND_SHA512;
+	if (fw_slice_equal(kind, FW_SLICE("7")))
+		return read_number(next_part(text), ITERATIONS_MOST, &entry->iterations)
+			? KIND_PBKDF2
+			: KIND_UNKNOWN;
+	if (fw_slice_equal(kind, FW_SLICE("argon2id")) &&
+		fw_slice_equal(next_part(text), FW_SLICE("v=19")) &&
+		read_costs(next_part(text), entry) && has_argon2id())
+		return KIND_ARGON2ID;
+	return KIND_UNKNOWN;
 }
 
 /* What is of another kind, or no good, is kept as unknown: its user is told so. */
 static void read_hash(struct fw_slice text, struct entry *entry)
 {
-	struct fw_slice kind;
+	enum kind kind;
 
-	entry->kind = KIND_UNKNOWN;
 	if (text.len == 0 || text.at[0] != '$')
 		return;
 	text = (struct fw_slice){text.at + 1, text.len - 1};
-	kind = next_part(&text);
-	if (fw_slice_equal(kind, FW_SLICE("7"))) {
-		if (!read_iterations(next_part(&text), &entry->iterations))
-			return;
-	} else if (!fw_slice_equal(kind, FW_SLICE("6"))) {
-		return;
-	}
+	kind = read_kind(&text, entry);
 	entry->salt_len = decode(next_part(&text), entry->salt, SALT_MOST);
 	if (entry->salt_len && decode(text, entry->hash, HASH_BYTES) == HASH_BYTES)
-		entry->kind = kind.at[0] == '7' ? KIND_PBKDF2 : KIND_SHA512;
+		entry->kind = kind;
 }
 
-static enum fw_status read_line(struct fw_table *users, uint64_t seed, struct fw_slice line)
+static enum fw_status read_line(struct fw_password_file *file, struct fw_slice line)
 {
 	const char *colon = line.len ? memchr(line.at, ':', line.len) : NULL;
 	size_t len = colon ? (size_t)(colon - line.at) : 0;
@@ -122,9 +171,11 @@ static enum fw_status read_line(struct fw_table *users, uint64_t seed, struct fw
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return FW_NOMEM;
-	entry->mark = fw_hash(seed, line.at, line.len) | 1;
+	entry->mark = fw_hash(file->seed, line.at, line.len) | 1;
 	read_hash((struct fw_slice){colon + 1, line.len - len - 1}, entry);
-	if (fw_table_put(users, (struct fw_slice){line.at, len}, entry, &before) != FW_OK) {
+	if (entry->kind != KIND_UNKNOWN)
+		file->stand_in = *entry;
+	if (fw_table_put(file->users, (struct fw_slice){line.at, len}, entry, &before) != FW_OK) {
 		free(entry);
 		return FW_NOMEM;
 	}
@@ -132,8 +183,7 @@ static enum fw_status read_line(struct fw_table *users, uint64_t seed, struct fw
 	return FW_OK;
 }
 
-static enum fw_status read_lines(
-	struct fw_table *users, uint64_t seed, const char *text, size_t len)
+static enum fw_status read_lines(struct fw_password_file *file, const char *text, size_t len)
 {
 	enum fw_status status = FW_OK;
 
@@ -142,7 +192,7 @@ static enum fw_status read_lines(
 		size_t line = end ? (size_t)(end - text) : len;
 
 		status = read_line(
-			users, seed, fw_text_trim((struct fw_slice){text, line}, FW_TEXT_UNSEEN));
+			file, fw_text_trim((struct fw_slice){text, line}, FW_TEXT_UNSEEN));
 		text += line + (end != NULL);
 		len -= line + (end != NULL);
 	}
@@ -202,6 +252,10 @@ static char *read_text(
 	return text;
 }
 
+/* Who asks about a name that is not there learns nothing from the time it takes: that of the last
+ * line, and while there is none, of what mosquitto_passwd 2.0 makes. */
+static const struct entry nobody = {.kind = KIND_PBKDF2, .iterations = 101, .salt_len = 12};
+
 /* With the lock held. */
 static void read_again(struct fw_password_file *file, const struct fw_file_stamp *seen)
 {
@@ -210,10 +264,11 @@ static void read_again(struct fw_password_file *file, const struct fw_file_stamp
 
 	file->fault.text[0] = '\0';
 	file->stamp = *seen;
+	file->stand_in = nobody;
 	fw_table_clear(file->users, free);
 	text = read_text(file->path, &len, &file->stamp, &file->fault);
 	file->settled = fw_file_settled(&file->stamp, fw_now_ms(), FW_FILE_SETTLE_MS);
-	file->good = text && read_lines(file->users, file->seed, text, len) == FW_OK;
+	file->good = text && read_lines(file, text, len) == FW_OK;
 	if (text)
 		OPENSSL_cleanse(text, len);
 	free(text);
@@ -288,6 +343,30 @@ static void tell_fault(struct fw_password_file *file, struct fw_error *error)
 		*error = file->told = file->fault;
 }
 
+static bool hash_argon2id(
+	const struct entry *entry, struct fw_slice password, unsigned char out[HASH_BYTES])
+{
+	uint32_t iterations = entry->iterations, memory = entry->memory, lanes = entry->lanes;
+	/* by name: the headers of OpenSSL 3.0 do not have them */
+	OSSL_PARAM costs[] = {
+		OSSL_PARAM_construct_octet_string(
+			"pass", (void *)(uintptr_t)password.at, password.len),
+		OSSL_PARAM_construct_octet_string(
+			"salt", (void *)(uintptr_t)entry->salt, entry->salt_len),
+		OSSL_PARAM_construct_uint32("iter", &iterations),
+		OSSL_PARAM_construct_uint32("memcost", &memory),
+		OSSL_PARAM_construct_uint32("lanes", &lanes),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "ARGON2ID", NULL);
+	EVP_KDF_CTX *context = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+	bool done = context && EVP_KDF_derive(context, out, HASH_BYTES, costs) == 1;
+
+	EVP_KDF_CTX_free(context);
+	EVP_KDF_free(kdf);
+	return done;
+}
+
 static bool hash_password(
 	const struct entry *entry, struct fw_slice password, unsigned char out[HASH_BYTES])
 {
@@ -297,10 +376,12 @@ static bool hash_password(
 
 	if (password.len > FW_PASSWORD_MAX)
 		return false;
+	if (entry->kind == KIND_ARGON2ID)
+		return hash_argon2id(entry, password, out);
 	if (entry->kind == KIND_PBKDF2)
 		return PKCS5_PBKDF2_HMAC(password.at, (int)password.len, entry->salt,
-			       (int)entry->salt_len, entry->iterations, EVP_sha512(), HASH_BYTES,
-			       out) == 1;
+			       (int)entry->salt_len, (int)entry->iterations, EVP_sha512(),
+			       HASH_BYTES, out) == 1;
 	memcpy(salted, password.at, password.len);
 	memcpy(salted + password.len, entry->salt, entry->salt_len);
 	done = EVP_Digest(salted, password.len + entry->salt_len, out, &len, EVP_sha512(), NULL) ==
@@ -309,14 +390,10 @@ static bool hash_password(
 	return done;
 }
 
-/* Who asks about a name that is not there learns nothing from the time it takes: what
- * mosquitto_passwd makes if nobody asks for more. */
-static const struct entry nobody = {.kind = KIND_PBKDF2, .iterations = 101, .salt_len = 12};
-
 enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_slice user,
 	struct fw_slice password, struct fw_error *error)
 {
-	struct entry entry = nobody;
+	struct entry entry;
 	unsigned char hash[HASH_BYTES];
 	const struct entry *found;
 	bool known, good, same;
@@ -324,8 +401,7 @@ enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_s
 	pthread_mutex_lock(&file->lock);
 	found = find(file, user);
 	known = found != NULL;
-	if (known)
-		entry = *found;
+	entry = known ? *found : file->stand_in;
 	good = file->good;
 	if (!good)
 		tell_fault(file, error);

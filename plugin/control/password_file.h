@@ -1,7 +1,9 @@
-/* A password file as mosquitto_passwd makes it, of Mosquitto's two kinds of SHA-512:
+/* A password file as mosquitto_passwd makes it:
  *
  *	name:$7$ITERATIONS$SALT$HASH	PBKDF2-HMAC-SHA512
  *	name:$6$SALT$HASH		SHA-512 of the password and then the salt
+ *	name:$argon2id$v=19$m=KIB,t=ITERATIONS,p=LANES$SALT$HASH
+ *					Argon2id, of Mosquitto 2.1, where OpenSSL has it (3.2)
  *
  * SALT and HASH are base64, of the hash 64 bytes. Read again when it changes. Any thread. */
 #ifndef FW_CONTROL_PASSWORD_FILE_H

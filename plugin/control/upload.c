@@ -2,7 +2,6 @@
  * way from what a crash left. */
 #include "control/upload.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -18,6 +18,8 @@
 
 #define PREFIX ".firmware-upload-"
 #define FILE_MODE 0644 /* less the umask: a web server may have to read it */
+/* bytes of the disk that no upload takes: the catalog and the spool may be on it, too */
+#define ROOM_LEFT (INT64_C(16) << 20)
 
 struct fw_upload {
 	int folder, fd;
@@ -55,6 +57,15 @@ static bool exists(int folder, const char *name)
 	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Where the system does not tell, the writes do. */
+static bool has_room(int fd, int64_t size)
+{
+	struct statvfs disk;
+
+	return fstatvfs(fd, &disk) != 0 || !disk.f_blocks ||
+		(double)disk.f_bavail * (double)disk.f_frsize >= (double)size + ROOM_LEFT;
+}
+
 static enum fw_upload_status create(struct fw_upload *upload, struct fw_error *error)
 {
 	snprintf(upload->dot_name, sizeof(upload->dot_name), PREFIX "%016llx",
@@ -64,6 +75,9 @@ static enum fw_upload_status create(struct fw_upload *upload, struct fw_error *e
 	if (upload->fd < 0)
 		return refuse_errno(error, upload->name);
 	(void)!flock(upload->fd, LOCK_EX | LOCK_NB);
+	if (!has_room(upload->fd, upload->size))
+		return refuse(error, FW_UPLOAD_NO_SPACE, upload->name,
+			"it would leave less than 16 MiB of the disk");
 	/* where the file system cannot take the room, the writes tell */
 	if (upload->size && fallocate(upload->fd, 0, 0, upload->size) != 0 &&
 		(errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
@@ -127,22 +141,6 @@ enum fw_upload_status fw_upload_write(
 	return FW_UPLOAD_OK;
 }
 
-/* Never over a file that came there meanwhile. Where the file system cannot do that in one step, by
- * a second link. */
-static bool take_name(struct fw_upload *upload)
-{
-	int folder = upload->folder;
-
-	if (renameat2(folder, upload->dot_name, folder, upload->name, RENAME_NOREPLACE) == 0)
-		return true;
-	if (errno != EINVAL && errno != ENOSYS)
-		return false;
-	if (linkat(folder, upload->dot_name, folder, upload->name, 0) != 0)
-		return false;
-	unlinkat(folder, upload->dot_name, 0);
-	return true;
-}
-
 enum fw_upload_status fw_upload_finish(
 	struct fw_upload *upload, char sha256[FW_SHA256_TEXT], struct fw_error *error)
 {
@@ -155,7 +153,7 @@ enum fw_upload_status fw_upload_finish(
 		return refuse(error, FW_UPLOAD_FAILED, upload->name, "no SHA-256");
 	if (fsync(upload->fd) != 0)
 		return refuse_errno(error, upload->name);
-	if (!take_name(upload))
+	if (!fw_folder_rename(upload->folder, upload->dot_name, upload->name))
 		return errno == EEXIST ? refuse_existing(error, upload->name)
 				       : refuse_errno(error, upload->name);
 	upload->finished = true;
@@ -179,27 +177,7 @@ void fw_upload_free(struct fw_upload *upload)
 	free(upload);
 }
 
-static void sweep_one(int folder, const char *name)
-{
-	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	if (fd < 0)
-		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		unlinkat(folder, name, 0);
-	close(fd);
-}
-
 void fw_upload_sweep(const char *folder)
 {
-	DIR *entries = opendir(folder);
-	struct dirent *entry;
-
-	if (!entries)
-		return;
-	while ((entry = readdir(entries))) {
-		if (strncmp(entry->d_name, PREFIX, sizeof(PREFIX) - 1) == 0)
-			sweep_one(dirfd(entries), entry->d_name);
-	}
-	closedir(entries);
+	fw_folder_sweep(folder, PREFIX);
 }

@@ -20,7 +20,8 @@ enum fw_upload_status {
 
 /* Each leaves a sentence in `error` unless it is FW_UPLOAD_OK. */
 
-/* `size`: bytes that will come. Takes the room on the disk for them where the file system can. */
+/* `size`: bytes that will come. Takes the room on the disk for them where the file system can, but
+ * never its last 16 MiB. */
 enum fw_upload_status fw_upload_begin(const char *folder, const char *name, int64_t size,
 	struct fw_upload **out, struct fw_error *error);
 

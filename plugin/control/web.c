@@ -15,6 +15,7 @@
 #include <openssl/crypto.h>
 
 #include "base/thread.h"
+#include "control/removal.h"
 
 #define TIMEOUT_SECONDS 30u
 #define MEMORY_OF_CONNECTION (32u * 1024)
@@ -233,8 +234,10 @@ static enum fw_status start(struct fw_web *web, struct fw_error *error)
 	web->has_keeper = status == FW_OK;
 	if (status == FW_OK)
 		status = listen_and_serve(web, error);
-	if (status == FW_OK && web->config.files_dir)
+	if (status == FW_OK && web->config.files_dir) {
 		fw_upload_sweep(web->config.files_dir);
+		fw_removal_sweep(web->config.files_dir);
+	}
 	return status;
 }
 
@@ -251,6 +254,7 @@ enum fw_status fw_web_start(
 	if (!web->config.timeout_seconds)
 		web->config.timeout_seconds = TIMEOUT_SECONDS;
 	fw_cond_init(&web->changed);
+	pthread_mutex_init(&web->looking, NULL);
 	fw_web_pool_init(&web->pool);
 	status = fw_http_slots_init(&web->slots);
 	if (status == FW_OK)
@@ -288,6 +292,7 @@ void fw_web_stop(struct fw_web *web)
 	fw_web_pool_close(&web->pool);
 	fw_login_close(web->login);
 	pthread_cond_destroy(&web->changed);
+	pthread_mutex_destroy(&web->looking);
 	if (web->key)
 		OPENSSL_cleanse(web->key, strlen(web->key));
 	free(web->key);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/openapi.h"
+#include "files/folder.h"
 
 #define UPLOAD_SECONDS 60u /* in which an upload must bring UPLOAD_LEAST bytes */
 #define UPLOAD_LEAST 4096
@@ -78,6 +79,10 @@ static enum MHD_Result begin_upload(struct fw_web_request *request, enum fw_guar
 	if (request->length > config->upload_max)
 		return fw_web_refuse(request, 413, NULL,
 			"the file is larger than plugin_opt_admin_upload_max_bytes");
+	if (fw_folder_belongs(config->files_dir, file_of(request), config->db_file)) {
+		fw_error_set(&error, FW_FILE_OF_CATALOG, file_of(request));
+		return refuse_upload(request, FW_UPLOAD_EXISTS, &error);
+	}
 	status = fw_upload_begin(
 		config->files_dir, file_of(request), request->length, &request->upload, &error);
 	if (status != FW_UPLOAD_OK)
@@ -180,30 +185,32 @@ static enum MHD_Result log_out(struct fw_web_request *request)
 
 /* --- what is no command --- */
 
-/* Asks the catalog, but no more often than once in HEALTH_MS, since anybody may ask. */
-static bool is_healthy(struct fw_web *web)
+/* With the lock held. Nobody's command comes before this one. */
+static bool look_at_catalog(struct fw_web *web)
 {
-	static const struct fw_asker nobody = {.face = "http", .right = FW_RIGHT_VIEW};
-	int64_t now = fw_boot_ms();
-	json_t *command, *response;
-	bool healthy, known;
+	static const struct fw_asker server = {.face = "http", .right = FW_RIGHT_ADMIN};
+	json_t *command = json_pack("{s:s}", "command", "getDetails");
+	json_t *response = command ? fw_web_pool_run(&web->pool, &server, command) : NULL;
+	bool healthy = json_object_get(response, "data") != NULL;
 
-	pthread_mutex_lock(&web->slots.lock);
-	known = web->health_at && now - web->health_at < HEALTH_MS;
-	healthy = web->healthy;
-	if (!known)
-		web->health_at = now;
-	pthread_mutex_unlock(&web->slots.lock);
-	if (known)
-		return healthy;
-	command = json_pack("{s:s}", "command", "getDetails");
-	response = command ? fw_web_pool_run(&web->pool, &nobody, command) : NULL;
-	healthy = json_object_get(response, "data") != NULL;
 	json_decref(command);
 	json_decref(response);
-	pthread_mutex_lock(&web->slots.lock);
-	web->healthy = healthy;
-	pthread_mutex_unlock(&web->slots.lock);
+	return healthy;
+}
+
+/* Asks the catalog, but no more often than once in HEALTH_MS, since anybody may ask. Who comes
+ * while it is asked waits for what it says. */
+static bool is_healthy(struct fw_web *web)
+{
+	bool healthy;
+
+	pthread_mutex_lock(&web->looking);
+	if (!web->health_at || fw_boot_ms() - web->health_at >= HEALTH_MS) {
+		web->healthy = look_at_catalog(web);
+		web->health_at = fw_boot_ms();
+	}
+	healthy = web->healthy;
+	pthread_mutex_unlock(&web->looking);
 	return healthy;
 }
 

@@ -17,8 +17,9 @@
 
 #define FW_WEB_CONNECTIONS 32u
 #define FW_WEB_PER_ADDRESS 8u
-#define FW_WEB_COMMANDS 4u /* that are carried out at once */
-#define FW_WEB_FROM 64u    /* bytes of an address as text */
+#define FW_WEB_COMMANDS 4u   /* that are carried out at once */
+#define FW_WEB_FOR_ADMINS 1u /* of these, that viewers do not get */
+#define FW_WEB_FROM 64u      /* bytes of an address as text */
 
 /* Lends objects that carry out commands, one thread at a time each. */
 struct fw_web_pool {
@@ -43,7 +44,8 @@ struct fw_web {
 	bool has_keeper;
 	pthread_cond_t changed; /* with the lock of the slots: a first connection, or the end */
 	bool stopping;
-	int64_t health_at; /* boot ms of the last look, with the lock of the slots; 0: none */
+	pthread_mutex_t looking; /* at the catalog's health; guards what follows */
+	int64_t health_at;       /* boot ms of the last look; 0: none */
 	bool healthy;
 };
 

@@ -1,5 +1,6 @@
 /* Each object has a connection to the catalog, and carries out one command at a time. A few are
- * enough: an admin's commands are short, and each connection has a page cache. */
+ * enough: an admin's commands are short, and each connection has a page cache. One is left for
+ * admins, whatever viewers read. */
 #include "control/web_internal.h"
 
 #include <string.h>
@@ -40,16 +41,17 @@ void fw_web_pool_close(struct fw_web_pool *pool)
 }
 
 /* NULL: none came free. */
-static struct fw_commands *borrow(struct fw_web_pool *pool)
+static struct fw_commands *borrow(struct fw_web_pool *pool, enum fw_right right)
 {
+	size_t left = right == FW_RIGHT_ADMIN ? 0 : FW_WEB_FOR_ADMINS;
 	struct timespec deadline = fw_after_ms(WAIT_MS);
 	struct fw_commands *commands = NULL;
 	int waited = 0;
 
 	pthread_mutex_lock(&pool->lock);
-	while (!pool->count && waited == 0)
+	while (pool->count <= left && waited == 0)
 		waited = pthread_cond_timedwait(&pool->given_back, &pool->lock, &deadline);
-	if (pool->count)
+	if (pool->count > left)
 		commands = pool->idle[--pool->count];
 	pthread_mutex_unlock(&pool->lock);
 	return commands;
@@ -59,7 +61,8 @@ static void give_back(struct fw_web_pool *pool, struct fw_commands *commands)
 {
 	pthread_mutex_lock(&pool->lock);
 	pool->idle[pool->count++] = commands;
-	pthread_cond_signal(&pool->given_back);
+	/* all of them: who is woken may have to leave it to an admin */
+	pthread_cond_broadcast(&pool->given_back);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -67,7 +70,7 @@ static const char too_many[] = "too many commands are under way: try again";
 
 json_t *fw_web_pool_run(void *context, const struct fw_asker *asker, const json_t *command)
 {
-	struct fw_commands *commands = borrow(context);
+	struct fw_commands *commands = borrow(context, asker->right);
 	json_t *response;
 
 	if (!commands)
@@ -79,7 +82,7 @@ json_t *fw_web_pool_run(void *context, const struct fw_asker *asker, const json_
 
 json_t *fw_web_pool_request(void *context, const struct fw_asker *asker, struct fw_slice body)
 {
-	struct fw_commands *commands = borrow(context);
+	struct fw_commands *commands = borrow(context, asker->right);
 	json_t *response;
 
 	if (!commands)
@@ -92,7 +95,7 @@ json_t *fw_web_pool_request(void *context, const struct fw_asker *asker, struct 
 void fw_web_pool_note(struct fw_web_pool *pool, const struct fw_asker *asker, const char *name,
 	const char *subject, const char *outcome)
 {
-	struct fw_commands *commands = borrow(pool);
+	struct fw_commands *commands = borrow(pool, asker->right);
 
 	if (!commands)
 		return;

@@ -1,5 +1,6 @@
 #include "files/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -7,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -145,6 +148,55 @@ bool fw_folder_holds(const char *folder, const char *file)
 
 	free(of_file);
 	return same;
+}
+
+bool fw_folder_belongs(const char *folder, const char *name, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	const char *base = slash ? slash + 1 : file;
+	char path[PATH_SIZE];
+	struct stat a, b;
+
+	if (strncasecmp(name, base, strlen(base)) == 0 && fw_folder_holds(folder, file))
+		return true;
+	return make_path(path, folder, name) && stat(path, &a) == 0 && stat(file, &b) == 0 &&
+		a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Where the file system cannot do it in one step, by a second link. */
+bool fw_folder_rename(int folder, const char *from, const char *to)
+{
+	if (renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0)
+		return true;
+	if ((errno != EINVAL && errno != ENOSYS) || linkat(folder, from, folder, to, 0) != 0)
+		return false;
+	unlinkat(folder, from, 0);
+	return true;
+}
+
+static void sweep_one(int folder, const char *name)
+{
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(folder, name, 0);
+	close(fd);
+}
+
+void fw_folder_sweep(const char *folder, const char *prefix)
+{
+	DIR *entries = opendir(folder);
+	struct dirent *entry;
+
+	if (!entries)
+		return;
+	while ((entry = readdir(entries))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			sweep_one(dirfd(entries), entry->d_name);
+	}
+	closedir(entries);
 }
 
 struct fw_file_stamp fw_folder_look(const char *folder, const char *name)

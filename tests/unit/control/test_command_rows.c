@@ -1,6 +1,9 @@
 /* Products, firmware, devices, files: each command, and the lists a page at a time. */
 #include "control/commands_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static void test_products(void **state)
 {
 	struct world *world = *state;
@@ -214,10 +217,34 @@ static void test_files(void **state)
 	refused(world, "{'command':'deleteFile','file':'b.bin'}", "not_found", "no such file");
 }
 
+/* The commit fails: the file is where it was. */
+static void test_a_delete_that_fails(void **state)
+{
+	struct world *world = *state;
+	struct rlimit limit, none;
+	char path[160];
+
+	drop(world, "a.bin");
+	snprintf(path, sizeof(path), "%s/a.bin", world->files);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = 1, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	refused(world, "{'command':'deleteFile','file':'a.bin'}", "failed", "disk");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	done(world, "{'command':'deleteFile','file':'a.bin'}");
+	assert_int_equal(access(path, F_OK), -1);
+	/* and no other name is left of it */
+	assert_int_equal(rmdir(world->files), 0);
+	assert_int_equal(mkdir(world->files, 0755), 0);
+}
+
 /* Somebody gave both one folder. */
 static void test_files_beside_the_catalog(void **state)
 {
 	struct world *world = *state;
+	char other[160];
 
 	strcpy(world->files, world->folder);
 	world_open_commands(world, 0, 0);
@@ -225,6 +252,10 @@ static void test_files_beside_the_catalog(void **state)
 	refused(world, "{'command':'deleteFile','file':'firmware.db'}", "conflict", "the catalog");
 	refused(world, "{'command':'deleteFile','file':'firmware.db-wal'}", "conflict",
 		"belongs to it");
+	snprintf(other, sizeof(other), "%s/other.bin", world->folder);
+	assert_int_equal(link(world->db, other), 0);
+	refused(world, "{'command':'deleteFile','file':'other.bin'}", "conflict", "the catalog");
+	assert_int_equal(unlink(other), 0);
 	done(world, "{'command':'deleteFile','file':'firmware'}");
 	assert_int_equal(access(world->db, F_OK), 0);
 }
@@ -252,6 +283,7 @@ int main(void)
 		FILLED(test_pages),
 		FILLED(test_history),
 		FILLED(test_files),
+		FILLED(test_a_delete_that_fails),
 		FILLED(test_files_beside_the_catalog),
 		FILLED(test_details),
 	};

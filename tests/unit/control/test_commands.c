@@ -18,6 +18,15 @@ static void code_of_request(struct world *world, const char *body, const char *c
 	json_decref(answer);
 }
 
+static const char *error_of(const json_t *answer, size_t index)
+{
+	const json_t *response = json_array_get(json_object_get(answer, "responses"), index);
+	const char *error = json_string_value(json_object_get(response, "error"));
+
+	assert_non_null(error);
+	return error;
+}
+
 static void test_table(void **state)
 {
 	size_t count;
@@ -84,6 +93,7 @@ static void test_members(void **state)
 static void test_requests(void **state)
 {
 	struct world *world = *state;
+	static const char brackets[] = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[";
 	static const char two[] = "{\"commands\":[{\"command\":\"listProducts\"},{}]}";
 	size_t len = FW_COMMANDS_BYTES_MAX + 1;
 	char *text = malloc(len);
@@ -101,6 +111,9 @@ static void test_requests(void **state)
 	code_of_request(world, "{\"commands\":[],\"more\":1}", "'bad_request'");
 	code_of_request(world, "{\"commands\":[],\"commands\":[]}", "'bad_request'");
 	code_of_request(world, "{\"commands\":[\"\\u0000\"]}", "'bad_request'");
+	answer = request(world, brackets, sizeof(brackets) - 1);
+	holds(answer, "responses.0.error", "'the body is nested too deep: at most 32 brackets'");
+	json_decref(answer);
 	for (int i = 0; i <= 100; i++)
 		json_array_append_new(many, json_object());
 	many = json_pack("{s:o}", "commands", many);
@@ -169,6 +182,19 @@ static void test_rights(void **state)
 		"24");
 }
 
+/* A viewer fills no disk with what he may not do. */
+static void test_many_not_allowed(void **state)
+{
+	struct world *world = *state;
+
+	for (int i = 0; i < 100; i++)
+		json_decref(ask_as(world, FW_RIGHT_VIEW, PRODUCT));
+	sql_gives(world, "SELECT count(*) AS v FROM admin_log WHERE outcome LIKE 'not_allowed: %'",
+		"60");
+	done(world, "{'command':'modifyProduct','productId':'lamp','name':'x'}");
+	sql_gives(world, "SELECT outcome AS v FROM admin_log ORDER BY log_id DESC LIMIT 1", "'ok'");
+}
+
 static void test_log(void **state)
 {
 	struct world *world = *state;
@@ -206,9 +232,35 @@ static void test_locked(void **state)
 	done(world, "{'command':'modifyProduct','productId':'lamp','name':'x'}");
 }
 
+/* A request of a hundred takes as long as two of them; what writes is done all the same. */
+static void check_many_slow_reads(struct world *world)
+{
+	static const char slow[] = "{\"command\":\"listDevices\",\"text\":\"nowhere\"},";
+	static const char write[] =
+		"{\"command\":\"modifyProduct\",\"productId\":\"lamp\",\"name\":\"slow\"}]}";
+	char body[100 * sizeof(slow) + sizeof(write)] = "{\"commands\":[";
+	json_t *answer;
+	unsigned waited = 0;
+
+	for (int i = 0; i < 99; i++)
+		strcat(body, slow);
+	strcat(body, write);
+	answer = request(world, body, strlen(body));
+	for (size_t i = 0; i < 99; i++)
+		waited += strstr(error_of(answer, i), "before this one") == NULL;
+	/* each takes a deadline at least */
+	assert_in_range(waited, 1, 2);
+	holds(answer, "responses.98.code", "'busy'");
+	holds(json_array_get(json_object_get(answer, "responses"), 99), "data.name", "'slow'");
+	json_decref(answer);
+	/* the next request is another one */
+	done(world, "{'command':'getProduct','productId':'lamp'}");
+}
+
 static void test_deadline(void **state)
 {
 	struct world *world = *state;
+	json_t *rows = NULL;
 
 	sql(world, "BEGIN; ");
 	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
@@ -220,6 +272,13 @@ static void test_deadline(void **state)
 	sql(world, "COMMIT");
 	world_open_commands(world, 1, 0);
 	refused(world, "{'command':'listDevices','text':'nowhere'}", "busy", "took too long");
+	/* SQLite's log can begin anew: nobody reads */
+	assert_int_equal(
+		fw_admin_query(world->sql, "PRAGMA wal_checkpoint(TRUNCATE)", json_array(), &rows),
+		FW_OK);
+	holds(rows, "0.busy", "0");
+	json_decref(rows);
+	check_many_slow_reads(world);
 	world_open_commands(world, 0, 0);
 	done(world, "{'command':'listDevices','text':'nowhere'}");
 	fw_commands_stop(world->commands);
@@ -234,6 +293,7 @@ int main(void)
 		FILLED(test_requests),
 		FILLED(test_a_long_answer),
 		FILLED(test_rights),
+		FILLED(test_many_not_allowed),
 		FILLED(test_log),
 		FILLED(test_locked),
 		FILLED(test_deadline),

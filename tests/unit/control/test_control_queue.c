@@ -1,6 +1,8 @@
 /* The queue of $CONTROL: order, limits, who is answered, the end in the middle of work. */
 #include "control/commands_fixture.h"
 
+#include <fcntl.h>
+
 #include "control/mqtt.h"
 
 static struct fw_control *open_control(struct world *world)
@@ -13,17 +15,23 @@ static struct fw_control *open_control(struct world *world)
 	return control;
 }
 
-static enum fw_status ask(struct fw_control *control, const void *client, const char *body)
+static enum fw_status ask_as_user(struct fw_control *control, const void *client, const char *user,
+	enum fw_right right, const char *body)
 {
 	return fw_control_ask(control,
 		&(struct fw_control_request){.client = client,
 			.client_id = client,
-			.user = "ada",
-			.right = FW_RIGHT_ADMIN,
+			.user = user,
+			.right = right,
 			.body = fw_slice_of(body),
 			.qos = 1,
 			.correlation = "c",
 			.correlation_len = 1});
+}
+
+static enum fw_status ask(struct fw_control *control, const void *client, const char *body)
+{
+	return ask_as_user(control, client, "ada", FW_RIGHT_ADMIN, body);
 }
 
 static void await(struct fw_control *control, struct fw_control_reply *reply)
@@ -71,6 +79,21 @@ static void test_answers(void **state)
 	fw_control_close(control);
 }
 
+/* A crash between the removal of a file and the commit of that leaves a dot-file. */
+static void test_sweep(void **state)
+{
+	struct world *world = *state;
+	struct fw_control *control;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/.firmware-deleted-0123456789abcdef", world->files);
+	assert_int_equal(close(creat(path, 0644)), 0);
+	control = open_control(world);
+	assert_int_equal(access(path, F_OK), -1);
+	fw_control_stop(control);
+	fw_control_close(control);
+}
+
 /* While the catalog is locked the first request runs, and others wait. */
 static void test_limits(void **state)
 {
@@ -99,6 +122,46 @@ static void test_limits(void **state)
 	assert_int_equal(ask(control, "a", DETAILS), FW_OK);
 	await(control, &reply);
 	fw_control_reply_clear(&reply);
+	fw_control_stop(control);
+	fw_control_close(control);
+}
+
+static void answers(struct fw_control *control, const char *client)
+{
+	struct fw_control_reply reply;
+
+	await(control, &reply);
+	assert_string_equal(reply.client_id, client);
+	fw_control_reply_clear(&reply);
+}
+
+/* A user with many connections waits in turn with others, and viewers leave places for admins. */
+static void test_turns(void **state)
+{
+	struct world *world = *state;
+	struct fw_control *control = open_control(world);
+	static const char *const clients[] = {"a", "b", "c", "d", "e", "f", "g"};
+
+	sql(world, "BEGIN IMMEDIATE");
+	assert_int_equal(ask_as_user(control, "first", "bob", FW_RIGHT_ADMIN, RENAME), FW_OK);
+	usleep(200000); /* it has begun, and waits for the lock */
+	for (size_t i = 0; i < 12; i++)
+		assert_int_equal(
+			ask_as_user(control, clients[i / 2], "eve", FW_RIGHT_VIEW, DETAILS), FW_OK);
+	assert_int_equal(ask_as_user(control, "g", "vic", FW_RIGHT_VIEW, DETAILS), FW_FULL);
+	assert_int_equal(ask_as_user(control, "h", "ada", FW_RIGHT_ADMIN, DETAILS), FW_OK);
+	assert_int_equal(ask_as_user(control, "h", "ada", FW_RIGHT_ADMIN, DETAILS), FW_OK);
+	sql(world, "ROLLBACK");
+	answers(control, "first");
+	answers(control, "a");
+	answers(control, "h");
+	answers(control, "a");
+	answers(control, "h");
+	for (size_t i = 2; i < 12; i++)
+		answers(control, clients[i / 2]);
+	/* the places are free again, and the list's end is right */
+	assert_int_equal(ask_as_user(control, "g", "vic", FW_RIGHT_VIEW, DETAILS), FW_OK);
+	answers(control, "g");
 	fw_control_stop(control);
 	fw_control_close(control);
 }
@@ -173,7 +236,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FILLED(test_answers),
+		FILLED(test_sweep),
 		FILLED(test_limits),
+		FILLED(test_turns),
 		FILLED(test_gone),
 		FILLED(test_end),
 		FILLED(test_lines),

@@ -10,6 +10,9 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+
 #include "control/password_file.h"
 
 /* Made by mosquitto_passwd 2.0.11 -H sha512-pbkdf2 and -H sha512. */
@@ -21,6 +24,17 @@
 	"bob:$7$101$giyyvTif4a+tC8bK$StSb06C0EwIzU4uaEQzStAUpJ4wcxf4jsQycmIT+"                     \
 	"Iw0KzEdNr1SC5IClZWNjy"                                                                    \
 	"Xe97ptGncH/jdDxvOvpDvNDpw==\r\n"
+
+/* Made by the argon2 tool of libargon2, which Mosquitto 2.1 has its passwords made by, the first
+ * with Mosquitto's costs. The tool of Debian's Mosquitto 2.1 makes none. */
+#define ARGON2_SALT                                                                                \
+	"S1FsV3ZPZjJTOHI4VG5OVW5QVTRZbVdaK3l2czlOMkhMUHUwTU1UUzVxVmdSL2dyanE2bGh5emE0QWhxdjZrRg$"
+#define CY_HASH                                                                                    \
+	"fZWOT/H8b0nXHdcTvhv6UkhSEaUxSBDtL4T+s1DzTdodPPL5ywvKtaG/rOw0yo+d6FSzvfolwytxoKWmTuG6MQ"
+#define CY "cy:$argon2id$v=19$m=47104,t=1,p=1$" ARGON2_SALT CY_HASH "\n"
+#define DI                                                                                         \
+	"di:$argon2id$v=19$m=64,t=2,p=4$" ARGON2_SALT "E6HoZXq/xtQM3FjMehBzx7T/2OtUSCYdw1izyfB"    \
+	"JpZ9xkK+JvHl+HppYqSjK4S3DRkDQMKiTNqoZIrH9q46dJw\n"
 
 static struct fw_password_file *file;
 static struct fw_error error;
@@ -89,7 +103,18 @@ static void test_lines_that_are_no_good(void **state)
 	static const char *const lines[] = {"x:plain", "x:$7$101$AAAA", "x:$7$$AAAA$BBBB",
 		"x:$7$0$AAAA$BBBB", "x:$7$99999999$AAAA$BBBB", "x:$6$AAAA$BBBB", "x:$6$AAAA",
 		"x:$7$1x1$AAAA$BBBB", "x:$argon2id$v=19$m=65536,t=3,p=4$AAAA$BBBB", "x:", "x:$",
-		"x:$6$", "x:$6$$", "x:$6$====$===="};
+		"x:$6$", "x:$6$$", "x:$6$====$====",
+		/* costs that are none, or too high */
+		"x:$argon2id$v=16$m=64,t=1,p=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=262145,t=1,p=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=262144,t=17,p=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=7,t=1,p=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=64,t=1,p=0$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=64,t=0,p=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=64,t=1,p=1,x$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$v=19$m=64,t=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2id$m=64,t=1,p=1$" ARGON2_SALT CY_HASH,
+		"x:$argon2i$v=19$m=64,t=1,p=1$" ARGON2_SALT CY_HASH};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -98,6 +123,31 @@ static void test_lines_that_are_no_good(void **state)
 		assert_non_null(strstr(error.text, "mosquitto_passwd -H sha512-pbkdf2"));
 		assert_int_equal(fw_password_file_mark(file, FW_SLICE("y")), 0);
 	}
+}
+
+/* Where OpenSSL has it; elsewhere the user is told what to do. */
+static void test_argon2id(void **state)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "ARGON2ID", NULL);
+
+	(void)state;
+	write_users(ANN CY DI);
+	if (kdf) {
+		assert_int_equal(check("cy", "secret"), FW_OK);
+		assert_int_equal(check("di", "x:y"), FW_OK);
+		assert_int_equal(check("cy", "secre"), FW_INVALID);
+		assert_int_equal(check("cy", ""), FW_INVALID);
+		assert_int_equal(check("di", "secret"), FW_INVALID);
+		/* its hash is that of the last line, which is whose it is not */
+		assert_int_equal(check("nobody", "x:y"), FW_INVALID);
+	} else {
+		assert_int_equal(check("cy", "secret"), FW_FAILED);
+		assert_non_null(strstr(error.text, "mosquitto_passwd -H sha512-pbkdf2"));
+	}
+	EVP_KDF_free(kdf);
+	assert_int_equal(check("ann", "secret"), FW_OK);
+	write_users(CY ANN);
+	assert_int_equal(check("nobody", "secret"), FW_INVALID);
 }
 
 static void test_read_again_when_it_changes(void **state)
@@ -163,6 +213,7 @@ int main(void)
 		TEST(test_a_password_of_any_length),
 		TEST(test_the_tool_itself),
 		TEST(test_lines_that_are_no_good),
+		TEST(test_argon2id),
 		TEST(test_read_again_when_it_changes),
 		TEST(test_others_may_not_read_it),
 		TEST(test_a_fault_that_passes),

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 
 #include "control/upload.h"
 
@@ -136,9 +137,16 @@ static void test_no_folder(void **state)
 static void test_no_space(void **state)
 {
 	struct rlimit before, small;
+	struct statvfs disk;
 
 	(void)state;
 	assert_int_equal(begin("a.bin", INT64_C(1) << 60), FW_UPLOAD_NO_SPACE);
+	assert_int_equal(files(), 0);
+	/* some is left for others */
+	assert_int_equal(statvfs("d", &disk), 0);
+	assert_int_equal(begin("a.bin", (int64_t)(disk.f_bavail * disk.f_frsize) - (1 << 20)),
+		FW_UPLOAD_NO_SPACE);
+	assert_non_null(strstr(error.text, "16 MiB"));
 	assert_int_equal(files(), 0);
 	/* where it cannot be taken, a write tells */
 	assert_int_equal(begin("a.bin", 10), FW_UPLOAD_OK);
