@@ -98,6 +98,8 @@ nightly() {
 	walk short "$BATS_TEST_TMPDIR/bad"
 	db_is "SELECT count(*) FROM task_device WHERE state = 'success'" 60
 	db_is "SELECT count(*) > 4 FROM admin_log WHERE who = 'ann' AND outcome = 'ok'" 1
+	db_is "SELECT stop_failed_percent, stop_failed_min, response_timeout_seconds = (SELECT dflt_value FROM pragma_table_info('task')
+		WHERE name = 'response_timeout_seconds') FROM task" '90|5|1'
 }
 
 @test "a wrong password, and a viewer who may only look" {
