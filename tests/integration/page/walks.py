@@ -281,6 +281,8 @@ def pictures(b, axe=None):
         time.sleep(1)
         wide = b.run("return document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is {wide} px wider than a phone"
+        hidden = b.run("const n = document.querySelector('nav'); return n.scrollWidth - n.clientWidth")
+        assert hidden <= 0, f"{name}: {hidden} px of the screens' names do not fit on a phone"
         b.picture(f"{name}-phone")
     assert not findings, "\n".join(findings)
 
