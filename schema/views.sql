@@ -58,6 +58,14 @@ SELECT
 FROM task_count AS c LEFT JOIN task_device AS r ON r.task_id = c.task_id
 GROUP BY c.task_id;
 
+-- The waiting rows whose device is not online: task_count.offline, one by one.
+CREATE VIEW waiting_offline AS
+SELECT r.task_id, r.device_id
+FROM task_count AS c
+CROSS JOIN task_device AS r ON r.task_id = c.task_id AND r.state = 'waiting'
+CROSS JOIN device AS d ON d.product_id = c.product_id AND d.device_id = r.device_id
+  AND d.presence IS NOT 'online';
+
 -- The rows that those of a newer task of the product take the place of. A stopped one brings its
 -- devices nothing.
 CREATE VIEW superseded AS
@@ -231,7 +239,9 @@ SELECT
     SELECT count(*) FROM task_device AS r
     WHERE r.task_id = t.task_id AND r.completed_at > now.ms - 600000
       AND r.state IN ('success', 'failed') AND r.completed_at > r.created_at) / 10.0
-    AS per_minute
+    AS per_minute,
+  -- of the waiting ones
+  c.offline
 FROM now
 CROSS JOIN task AS t
 CROSS JOIN task_count AS c ON c.task_id = t.task_id

@@ -114,6 +114,7 @@ const struct fw_command_member fw_task_members[] = {
 		"in their order; they replace those that have not begun"},
 	SHOWN("total", "s.total", INTEGER, "devices"),
 	SHOWN("waiting", "s.waiting", INTEGER, "of them"),
+	SHOWN("offline", "s.offline", INTEGER, "of the waiting ones: not online, as far as known"),
 	SHOWN("processing", "s.processing", INTEGER, "of them"),
 	SHOWN("success", "s.success", INTEGER, "of them"),
 	SHOWN("failed", "s.failed", INTEGER, "of them"),

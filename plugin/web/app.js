@@ -15,6 +15,7 @@ import { products } from './products.js'
 import { tasks } from './tasks.js'
 import { taskForm } from './task_form.js'
 import { task } from './task.js'
+import { taskEdit } from './task_edit.js'
 import { devices } from './devices.js'
 import { device } from './device.js'
 import { log } from './log.js'
@@ -28,6 +29,7 @@ const screens = [
   [/^\/tasks$/, tasks, 'tasks'],
   [/^\/tasks\/new$/, taskForm, 'tasks'],
   [/^\/tasks\/([^/]+)$/, task, 'tasks'],
+  [/^\/tasks\/([^/]+)\/edit$/, taskEdit, 'tasks'],
   [/^\/devices$/, devices, 'devices'],
   [/^\/devices\/([^/]+)\/([^/]+)$/, device, 'devices'],
   [/^\/log$/, log, 'log'],
@@ -104,10 +106,11 @@ function setTheme(name) {
   redraw()
 }
 
+const systemIsDark = matchMedia('(prefers-color-scheme: dark)')
+
 function applyTheme() {
-  const name = theme()
-  if (name === 'auto') delete document.documentElement.dataset.theme
-  else document.documentElement.dataset.theme = name
+  const system = systemIsDark.matches ? 'dark' : 'light'
+  document.documentElement.dataset.theme = theme() === 'auto' ? system : theme()
 }
 
 function switches() {
@@ -189,6 +192,7 @@ async function whoIs() {
 }
 
 applyTheme()
+systemIsDark.addEventListener('change', applyTheme)
 dialog.init(redraw)
 api.onChange(redraw, logout)
 window.addEventListener('hashchange', go)

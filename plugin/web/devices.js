@@ -43,6 +43,7 @@ export function deleteDevice(device, after) {
 export function devices({ query, setQuery, admin }) {
   const { filter, set } = addressFilter(NAMES, query, setQuery)
   function tagList(device) {
+    if (!device.tags.length) return '–'
     return device.tags.map((tag) => h('button', { key: tag, type: 'button', class: 'tag',
       'aria-label': t('tags.filter', { tag }), onClick: () => set({ tag }) }, tag))
   }

@@ -12,7 +12,7 @@ import { addressFilter, pager, productSelect } from './filters.js'
 const WITHDRAWN = 'withdrawn by an operator'
 
 function runs(firmware) {
-  const entry = api.get(`${api.path('products', firmware.productId)}/versions`, 20000)
+  const entry = api.get(`${api.path('products', firmware.productId)}/versions`, 5000)
   if (!entry.data) return '…'
   const found = entry.data.items.find((i) => i.version === firmware.version)
   return found ? link(`#/devices${api.query({ productId: firmware.productId,

@@ -48,7 +48,7 @@ function attention(list) {
 }
 
 function productCard(product) {
-  const entry = api.get(`${api.path('products', product.productId)}/versions`, 20000)
+  const entry = api.get(`${api.path('products', product.productId)}/versions`, 5000)
   const items = entry.data ? entry.data.items : []
   const devices = items.reduce((sum, i) => sum + i.devices, 0)
   const online = items.reduce((sum, i) => sum + i.online, 0)

@@ -34,7 +34,7 @@ function form(product, fresh) {
 }
 
 function devicesCell(product) {
-  const entry = api.get(`${api.path('products', product.productId)}/versions`, 20000)
+  const entry = api.get(`${api.path('products', product.productId)}/versions`, 5000)
   if (!entry.data) return '…'
   const devices = entry.data.items.reduce((sum, i) => sum + i.devices, 0)
   const online = entry.data.items.reduce((sum, i) => sum + i.online, 0)

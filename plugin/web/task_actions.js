@@ -41,6 +41,7 @@ export function taskActions(task) {
     task.state === 'stopped' ? verb(task, 'continue', { n: task.canceled }) : null,
     task.state !== 'stopped' && open
       ? verb(task, 'stop', { n: task.waiting, m: task.processing }, { danger: true }) : null,
+    h('a', { class: 'button', href: `#${api.path('tasks', task.taskId)}/edit` }, t('edit')),
     !open ? button(t('do.delete'), () => ask({ title: t('do.delete.title', { task: task.name }),
       text: t('do.delete.text'), label: t('do.delete'), danger: true,
       run: async () => {

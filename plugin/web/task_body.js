@@ -1,5 +1,5 @@
-// What the form of a new task holds, and the command that it becomes. No document here: pure.
-import { minuteOf } from './format.js'
+// What the form of a task holds, and the command that it becomes. No document here: pure.
+import { clock, minuteOf } from './format.js'
 
 export const PLANS = {
   once: [],
@@ -44,19 +44,35 @@ export function chosen(form) {
   return {}
 }
 
-/** A number of the form; what is empty is left to the catalog. */
-function put(body, name, text, factor = 1) {
-  if (text !== '' && text !== null && text !== undefined) {
-    body[name] = Math.round(Number(text) * factor)
-  }
+/** A number of the form; null: it is empty. */
+function numberOf(text, factor = 1) {
+  return text === '' || text === null || text === undefined ? null
+    : Math.round(Number(text) * factor)
 }
 
-function putWindow(body, form) {
-  if (!form.windowed) return
+function windowOf(form) {
+  if (!form.windowed) return { windowStart: null, windowMinutes: null }
   const from = minuteOf(form.windowFrom)
-  const length = (minuteOf(form.windowTo) - from + 1440) % 1440 || 1440
-  Object.assign(body, { windowStart: from, windowMinutes: length, windowClock: form.windowClock,
-    windowDays: form.windowDays.reduce((bits, on, i) => bits | (on ? 1 << i : 0), 0) })
+  return { windowStart: from, windowClock: form.windowClock,
+    windowMinutes: (minuteOf(form.windowTo) - from + 1440) % 1440 || 1440,
+    windowDays: form.windowDays.reduce((bits, on, i) => bits | (on ? 1 << i : 0), 0) }
+}
+
+/** What a task goes by, in the API's words; null: the field is empty. */
+function settings(form) {
+  return { name: form.name, description: form.description,
+    stopFailedPercent: numberOf(form.stopPercent),
+    stopFailedMin: form.stopPercent === '' ? null : numberOf(form.stopMin),
+    stopFailedCount: numberOf(form.stopCount), ratePerMinute: numberOf(form.rate),
+    maxInFlight: numberOf(form.inFlight), minOnlineSeconds: numberOf(form.minOnline),
+    responseTimeoutSeconds: numberOf(form.responseMinutes, 60),
+    timeoutSeconds: numberOf(form.timeoutMinutes, 60), retryLimit: numberOf(form.retryLimit),
+    retrySeconds: numberOf(form.retryMinutes, 60), trialSeconds: numberOf(form.trialMinutes, 60),
+    lostSeconds: numberOf(form.lostMinutes, 60), ...windowOf(form),
+    startAt: form.startAt ? new Date(form.startAt).getTime() : null,
+    endAt: form.endAt ? new Date(form.endAt).getTime() : null,
+    endAction: form.endAt ? form.endAction : null, allowDowngrade: form.allowDowngrade,
+    supersede: form.supersede, continuous: form.whom === 'all' && form.continuous }
 }
 
 export function stagesBody(form) {
@@ -67,31 +83,73 @@ export function stagesBody(form) {
   }))
 }
 
+/** What is empty is left to the catalog. */
 export function taskBody(form) {
-  const body = { firmwareId: form.firmwareId, name: form.name, mode: form.mode,
-    description: form.description }
-  Object.assign(body, chosen(form))
+  const given = Object.entries(settings(form)).filter(([, value]) => value !== null)
+  const body = { firmwareId: form.firmwareId, mode: form.mode, ...Object.fromEntries(given),
+    ...chosen(form) }
   if (form.whom !== 'all') body.releaseType = 'part'
   if (form.stages.length) body.stages = stagesBody(form)
-  put(body, 'stopFailedPercent', form.stopPercent)
-  if (form.stopPercent !== '') put(body, 'stopFailedMin', form.stopMin)
-  put(body, 'stopFailedCount', form.stopCount)
-  put(body, 'ratePerMinute', form.rate)
-  put(body, 'maxInFlight', form.inFlight)
-  put(body, 'minOnlineSeconds', form.minOnline)
-  put(body, 'responseTimeoutSeconds', form.responseMinutes, 60)
-  put(body, 'timeoutSeconds', form.timeoutMinutes, 60)
-  put(body, 'retryLimit', form.retryLimit)
-  put(body, 'retrySeconds', form.retryMinutes, 60)
-  put(body, 'trialSeconds', form.trialMinutes, 60)
-  put(body, 'lostSeconds', form.lostMinutes, 60)
-  putWindow(body, form)
-  if (form.startAt) body.startAt = new Date(form.startAt).getTime()
-  if (form.endAt) Object.assign(body, { endAt: new Date(form.endAt).getTime(),
-    endAction: form.endAction })
-  for (const name of ['allowDowngrade', 'supersede']) if (form[name]) body[name] = true
-  if (form.continuous && form.whom === 'all') body.continuous = true
   return body
+}
+
+// --- a task that is there ---
+
+// of the others an empty field leaves what there is
+const MAY_BE_NULL = ['stopFailedPercent', 'stopFailedCount', 'ratePerMinute', 'maxInFlight',
+  'lostSeconds', 'windowStart', 'windowMinutes', 'startAt', 'endAt']
+
+/** Exact to the second, and no longer than it must be. */
+function minutes(seconds) {
+  return seconds === null ? '' : String(Math.round(100 * seconds / 60) / 100)
+}
+
+/** As a field of the browser's own time zone wants it. */
+function localTime(ms) {
+  return ms ? new Date(ms - 60000 * new Date(ms).getTimezoneOffset()).toISOString().slice(0, 16)
+    : ''
+}
+
+function stageOf(s, task) {
+  return { unit: s.untilPercent === null ? 'count' : 'percent',
+    until: String(s.untilPercent ?? s.untilCount), success: String(s.successPercent),
+    hold: minutes(s.holdSeconds), pause: s.onSuccess === 'pause',
+    begun: s.stage < task.stage || (s.stage === task.stage && task.started > 0) }
+}
+
+/** The form of a task that is there. */
+export function formOf(task) {
+  const text = (value) => value === null ? '' : String(value)
+  const window = task.windowStart === null ? {} : { windowed: true,
+    windowFrom: clock(task.windowStart),
+    windowTo: clock((task.windowStart + task.windowMinutes) % 1440),
+    windowClock: task.windowClock,
+    windowDays: [0, 1, 2, 3, 4, 5, 6].map((d) => Boolean(task.windowDays >> d & 1)) }
+  return { ...emptyTask({}), ...window, editing: true, plan: task.stages.length ? 'own' : 'once',
+    taskId: task.taskId, name: task.name, description: task.description, mode: task.mode,
+    whom: task.releaseType === 'all' ? 'all' : 'devices',
+    stages: task.stages.map((s) => stageOf(s, task)),
+    stopPercent: text(task.stopFailedPercent), stopMin: text(task.stopFailedMin),
+    stopCount: text(task.stopFailedCount), rate: text(task.ratePerMinute),
+    inFlight: text(task.maxInFlight), minOnline: text(task.minOnlineSeconds),
+    startAt: localTime(task.startAt), endAt: localTime(task.endAt), endAction: task.endAction,
+    responseMinutes: minutes(task.responseTimeoutSeconds),
+    timeoutMinutes: minutes(task.timeoutSeconds), retryLimit: text(task.retryLimit),
+    retryMinutes: minutes(task.retrySeconds), trialMinutes: minutes(task.trialSeconds),
+    lostMinutes: minutes(task.lostSeconds), allowDowngrade: task.allowDowngrade,
+    supersede: task.supersede, continuous: task.continuous }
+}
+
+/** What was changed since the form was formOf(task). */
+export function taskChanges(form, task) {
+  const before = formOf(task)
+  const was = settings(before)
+  const changes = Object.fromEntries(Object.entries(settings(form)).filter(([name, value]) =>
+    value !== was[name] && (value !== null || MAY_BE_NULL.includes(name))))
+  if (JSON.stringify(stagesBody(form)) !== JSON.stringify(stagesBody(before))) {
+    changes.stages = stagesBody(form)
+  }
+  return changes
 }
 
 /** The stages as the picture wants them, of n devices. */

@@ -22,6 +22,7 @@ export function outlook(task) {
     out.push(task.pausedReason || t('task.pausedByHand'))
   }
   if (task.state === 'running' && isOpen(task)) {
+    if (task.offline > 0) out.push(t('task.offline', { n: task.offline }))
     const held = task.stages.length > task.stage ? nextStage(task) : null
     if (held) out.push(held)
     if (task.waitsFor && task.waitsFor !== 'stage') out.push(waits(task))

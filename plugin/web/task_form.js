@@ -3,10 +3,10 @@ import * as api from './api.js'
 import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
-import { button, card, checkField, choiceField, heading, missing, note, selectField,
+import { button, card, choiceField, heading, missing, note, selectField,
   textField } from './parts.js'
 import { emptyTask, taskBody, chosen } from './task_body.js'
-import { paceFields, stageFields, stopFields, timeFields } from './task_rules.js'
+import { moreFields, paceFields, stageFields, stopFields } from './task_rules.js'
 import { whomFields } from './task_whom.js'
 import { previewCard } from './task_preview.js'
 
@@ -99,15 +99,8 @@ export function taskForm({ query, redraw, admin }) {
           preview.data ? Math.max(0, preview.data.devices - preview.data.alreadyRunning) : 0)),
         card(`4 · ${t('rule.stop')}`, stopFields(form, changed)),
         card(`5 · ${t('task.fast')}`, paceFields(form, changed)),
-        h('details', { class: 'card' }, h('summary', null, t('task.more')), timeFields(form,
-          changed),
-          h('div', { class: 'fields' },
-            checkField(form, 'allowDowngrade', { label: t('task.downgrade'),
-              help: t('task.downgradeHelp') }, changed),
-            checkField(form, 'supersede', { label: t('task.supersede'),
-              help: t('task.supersedeHelp') }, changed),
-            form.whom === 'all' ? checkField(form, 'continuous', { label: t('task.continuous'),
-              help: t('task.continuousHelp') }, changed) : null)),
+        h('details', { class: 'card' }, h('summary', null, t('task.more')),
+          moreFields(form, changed)),
         previewCard(form, preview),
         error ? note('error', error) : null,
         h('div', { class: 'actions end' }, h('a', { class: 'button', href: '#/tasks' },

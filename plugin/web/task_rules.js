@@ -1,4 +1,4 @@
-// The rules in the form of a new task: stages, the stop, pace, times.
+// The rules in the form of a task: stages, the stop, pace, times.
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { button, checkField, choiceField, select, selectField, textField } from './parts.js'
@@ -12,8 +12,11 @@ function takePlan(form) {
   else if (!form.stages.length) form.stages = PLANS.careful.map((s) => ({ ...s }))
 }
 
+/** What has begun stays as it is; the last one cannot be taken from a task that is there. */
 function stageRow(form, s, i, redraw) {
-  const input = (name, props) => h('input', { type: 'number', value: s[name], step: 'any',
+  const disabled = Boolean(s.begun)
+  const stays = disabled || (form.editing && form.stages.length === 1)
+  const input = (name, props) => h('input', { type: 'number', value: s[name], step: 'any', disabled,
     onInput: (e) => { s[name] = e.target.value; form.plan = 'own'; redraw() }, ...props })
   return h('tr', { key: i }, h('th', { scope: 'row' }, t('task.stageN', { stage: i + 1 })),
     h('td', null, input('until', { min: 0, 'aria-label': t('stage.until') }),
@@ -21,12 +24,13 @@ function stageRow(form, s, i, redraw) {
         s.unit = v
         form.plan = 'own'
         redraw()
-      }, { 'aria-label': t('stage.unit') })),
+      }, { 'aria-label': t('stage.unit'), disabled })),
     h('td', null, input('success', { min: 0, max: 100, 'aria-label': t('stage.success') }), ' %'),
     h('td', null, input('hold', { min: 0, 'aria-label': t('stage.hold') }), ` ${t('minutes')}`),
-    h('td', null, h('input', { type: 'checkbox', checked: s.pause, 'aria-label': t('stage.pause'),
+    h('td', null, h('input', { type: 'checkbox', checked: s.pause, disabled,
+      'aria-label': t('stage.pause'),
       onChange: (e) => { s.pause = e.target.checked; form.plan = 'own'; redraw() } })),
-    h('td', null, button('×', () => {
+    h('td', null, stays ? null : button('×', () => {
       form.stages.splice(i, 1)
       form.plan = 'own'
       redraw()
@@ -47,12 +51,15 @@ function stageTable(form, redraw) {
 }
 
 export function stageFields(form, changed, redraw, devices) {
+  const chosen = form.editing && form.stages.length
   return [
-    choiceField(form, 'plan', t('stage.plan'), ['once', 'careful', 'quick', 'own'].map((plan) =>
-      [plan, t(`plan.${plan}`), t(`plan.${plan}.help`)]), () => { takePlan(form); redraw() }),
+    chosen ? null : choiceField(form, 'plan', t('stage.plan'),
+      ['once', 'careful', 'quick', 'own'].map((plan) => [plan, t(`plan.${plan}`),
+        t(`plan.${plan}.help`)]), () => { takePlan(form); redraw() }),
     form.stages.length ? [stagesPicture(stagesPictured(form, devices)), stageTable(form, redraw)]
       : null,
-    form.stages.length ? h('p', { class: 'help' }, t('stage.help')) : null,
+    form.stages.length ? h('p', { class: 'help' }, t('stage.help'),
+      form.stages.some((s) => s.begun) ? ` ${t('stage.begun')}` : null) : null,
   ]
 }
 
@@ -92,18 +99,29 @@ export function paceFields(form, changed) {
   windowFields(form, changed)]
 }
 
-export function timeFields(form, changed) {
-  const minutes = (name, help, least = 1) => textField(form, name, { label: t(`time.${name}`),
-    help },
-    changed, { ...NUMBER, min: least, step: 'any' })
+function timeFields(form, changed) {
+  // a task that is there has a value for each that cannot be empty
+  const required = Boolean(form.editing)
+  const minutes = (name, help, props = { required }) => textField(form, name, {
+    label: t(`time.${name}`), help }, changed, { ...NUMBER, min: 0, step: 'any', ...props })
   return h('div', { class: 'fields' },
     minutes('responseMinutes', t('time.responseHelp')),
     minutes('timeoutMinutes', t('time.timeoutHelp')),
     textField(form, 'retryLimit', { label: t('time.retryLimit'), help: t('time.retryHelp') },
-      changed, { ...NUMBER, min: 0, max: 10 }),
+      changed, { ...NUMBER, min: 0, max: 10, required }),
     form.retryLimit > 0 ? minutes('retryMinutes', '') : null,
-    minutes('trialMinutes', t('time.trialHelp'), 0),
-    minutes('lostMinutes', t('time.lostHelp')),
+    minutes('trialMinutes', t('time.trialHelp')),
+    minutes('lostMinutes', t('time.lostHelp'), { min: 1 }),
     form.mode === 'push' ? textField(form, 'minOnline', { label: t('time.minOnline'),
-      help: t('time.minOnlineHelp') }, changed, { ...NUMBER, min: 0 }) : null)
+      help: t('time.minOnlineHelp') }, changed, { ...NUMBER, min: 0, required }) : null)
+}
+
+export function moreFields(form, changed) {
+  return [timeFields(form, changed), h('div', { class: 'fields' },
+    checkField(form, 'allowDowngrade', { label: t('task.downgrade'),
+      help: t('task.downgradeHelp') }, changed),
+    checkField(form, 'supersede', { label: t('task.supersede'),
+      help: t('task.supersedeHelp') }, changed),
+    form.whom === 'all' ? checkField(form, 'continuous', { label: t('task.continuous'),
+      help: t('task.continuousHelp') }, changed) : null)]
 }

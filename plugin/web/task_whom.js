@@ -37,7 +37,7 @@ function ticks(form, redraw) {
 
 function versionOptions(form) {
   const entry = form.productId
-    ? api.get(`${api.path('products', form.productId)}/versions`, 20000) : { data: null }
+    ? api.get(`${api.path('products', form.productId)}/versions`, 5000) : { data: null }
   const items = entry.data ? entry.data.items.filter((i) => i.version !== null) : []
   return [['', t('any')], ...items.map((i) => [i.version, `${i.version} (${i.devices})`])]
 }

@@ -91,7 +91,8 @@ BEGIN
     SELECT
       0, count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'success'),
       count(*) FILTER (WHERE state = 'canceled'), count(*) FILTER (WHERE state = 'success')
-    FROM task_device WHERE task_id = NEW.task_id)
+    FROM task_device WHERE task_id = NEW.task_id),
+    offline = (SELECT count(*) FROM waiting_offline WHERE task_id = NEW.task_id)
   WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
@@ -110,7 +111,8 @@ BEGIN
     (settling, waiting, canceled, started, proved, bad, epoch_good, epoch_bad) = (
       SELECT 0, waiting, canceled, started, proved, bad, epoch_good, epoch_bad
       FROM task_recount AS n
-      WHERE n.task_id = task_count.task_id)
+      WHERE n.task_id = task_count.task_id),
+    offline = (SELECT count(*) FROM waiting_offline AS w WHERE w.task_id = task_count.task_id)
   WHERE settling = 1 AND NEW.supersede = 1;
 END;
 
@@ -231,7 +233,8 @@ BEGIN
   UPDATE task_count SET
     (settling, running, waiting, canceled, started, proved, bad, bad_final, retrying) = (
       SELECT 0, 0, waiting, canceled, started, proved, bad, bad_final, retrying
-      FROM task_recount WHERE task_id = NEW.task_id)
+      FROM task_recount WHERE task_id = NEW.task_id),
+    offline = 0
   WHERE task_id = NEW.task_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
@@ -270,6 +273,7 @@ BEGIN
     (settling, running, waiting, success, canceled, started, proved, bad, spared) = (
       SELECT 0, 1, waiting, success, canceled, started, proved, bad, spared
       FROM task_recount WHERE task_id = NEW.task_id),
+    offline = (SELECT count(*) FROM waiting_offline WHERE task_id = NEW.task_id),
     epoch = epoch + 1, epoch_good = 0, epoch_bad = 0, hold_since = NULL
   WHERE task_id = NEW.task_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);

@@ -66,7 +66,10 @@ BEGIN
     SELECT
       0, waiting + (state = 'waiting'), success + (state = 'success'),
       canceled + (state = 'canceled'), spared + (state = 'success')
-    FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
+    FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id),
+    offline = offline + (
+      SELECT count(*) FROM waiting_offline
+      WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
   WHERE task_id = NEW.task_id;
 END;
 
@@ -81,6 +84,9 @@ BEGIN
   UPDATE task_count SET
     settling = 1,
     waiting = waiting - 1,
+    offline = offline - (
+      SELECT count(*) FROM waiting_offline AS w
+      WHERE w.task_id = r.task_id AND w.device_id = r.device_id),
     canceled = canceled + 1,
     started = started - (r.attempts > 0),
     proved = proved - (r.attempts > 0 AND r.proved_epoch IS NOT NULL),
@@ -177,6 +183,11 @@ BEGIN
   UPDATE task_count SET
     settling = 0,
     waiting = waiting - 1,
+    -- the row is canceled by now
+    offline = offline - (
+      SELECT count(*) FROM device
+      WHERE product_id = task_count.product_id AND device_id = NEW.device_id
+        AND presence IS NOT 'online'),
     canceled = canceled + 1,
     started = started - (NEW.attempts > 0),
     proved = proved - (NEW.attempts > 0 AND NEW.proved_epoch IS NOT NULL),
@@ -221,6 +232,9 @@ BEGIN
   -- what it was, failed or canceled, goes; what it is by now comes
   UPDATE task_count SET
     waiting = waiting + (r.state = 'waiting'),
+    offline = offline + (
+      SELECT count(*) FROM waiting_offline AS w
+      WHERE w.task_id = r.task_id AND w.device_id = r.device_id),
     success = success + (r.state = 'success'),
     failed = failed - (OLD.state = 'failed'),
     canceled = canceled + (r.state = 'canceled') - (OLD.state = 'canceled'),
@@ -258,6 +272,10 @@ WHEN (NEW.state <> OLD.state
 BEGIN
   UPDATE task_count SET
     waiting = waiting + (NEW.state = 'waiting') - (OLD.state = 'waiting'),
+    offline = offline + iif((NEW.state = 'waiting') = (OLD.state = 'waiting'), 0, (
+      SELECT count(*) * ((NEW.state = 'waiting') - (OLD.state = 'waiting')) FROM device
+      WHERE product_id = task_count.product_id AND device_id = NEW.device_id
+        AND presence IS NOT 'online')),
     processing = processing + (NEW.state = 'processing') - (OLD.state = 'processing'),
     success = success + (NEW.state = 'success') - (OLD.state = 'success'),
     failed = failed + (NEW.state = 'failed') - (OLD.state = 'failed'),

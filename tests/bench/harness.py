@@ -149,6 +149,7 @@ def devices_sql(product, first, count, version="1.0.0"):
 class Bench:
     def __init__(self, arguments, scratch):
         self.quick = arguments.quick
+        self.strangers = arguments.strangers
         self.rounds = arguments.rounds or (3 if arguments.quick else 7)
         self.seconds = 0.5 if arguments.quick else 1.5
         self.scratch = scratch

@@ -27,6 +27,7 @@ RECOUNT = (
     " r.bad_final, r.spared, r.retrying,"
     " iif(t.state = 'stopped', 0, r.epoch_good), iif(t.state = 'stopped', 0, r.epoch_bad))"
     " OR c.settling <> 0"
+    " OR c.offline <> (SELECT count(*) FROM waiting_offline AS w WHERE w.task_id = c.task_id)"
 )
 WAITS = "SELECT task_id, device_id, waits_for FROM task_device_waits"
 

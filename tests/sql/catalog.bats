@@ -418,3 +418,30 @@ bumps() {
   sql "UPDATE firmware SET url = 'http://mine' WHERE firmware_id = 'own';"
   refused 'firmware_file cannot be changed' "UPDATE firmware_file SET url_made = 1 WHERE firmware_id = 'own';"
 }
+
+@test "devices are counted by version and presence, and of a task those that are away, whatever the statement" {
+  local counts="SELECT group_concat(iif(version = '', '-', version) || ':' || devices || ':' || online, ' ') FROM device_count
+    WHERE product_id = 'p'; SELECT waiting || '/' || offline FROM task_count;"
+  sql "INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'T', 'push');"
+  rows '-:1:0 1.0:2:0 2.0:1:0 3/3' "$counts"
+  gives '-:1:0 1.0:2:2 2.0:1:1 3/1' "UPDATE device SET presence = 'online' WHERE product_id = 'p' AND device_id <> 'd3';" "$counts"
+  gives '-:1:1 1.0:2:0 2.0:1:0 3/2' "UPDATE device SET presence = 'offline' WHERE product_id = 'p';
+    UPDATE device SET presence = 'online' WHERE device_id = 'd3';" "$counts"
+  gives '1.0:2:0 2.0:1:0 3.0:1:1 3/2' "UPDATE device SET presence = 'online', version = '3.0' WHERE device_id = 'd3';" "$counts"
+  gives '-:1:0 1.0:2:0 2.0:1:0 3/3' "INSERT OR IGNORE INTO device (product_id, device_id, presence) VALUES ('p', 'd1', 'online');" "$counts"
+  gives '-:1:0 1.0:2:1 2.0:1:0 3/2' "INSERT INTO device (product_id, device_id) VALUES ('p', 'd1')
+    ON CONFLICT DO UPDATE SET presence = 'online';" "$counts"
+  gives '-:2:0 1.0:2:0 2.0:1:0 3/3' "INSERT INTO device (product_id, device_id) VALUES ('p', 'd9');" "$counts"
+  # without recursive_triggers, which would refuse to delete a device of a task
+  sql "INSERT OR REPLACE INTO device (product_id, device_id, version, presence) VALUES ('p', 'd1', '7.0', 'online');"
+  rows '-:1:0 1.0:1:0 2.0:1:0 7.0:1:1 3/2' "$counts"
+  sql "UPDATE device SET presence = 'online' WHERE device_id = 'd2';
+    INSERT OR IGNORE INTO device (product_id, device_id) VALUES ('p', 'd2'), ('p', 'd1');
+    INSERT OR REPLACE INTO device (product_id, device_id, version) VALUES ('p', 'd2', '1.0'), ('p', 'd1', '7.0');"
+  rows '-:1:0 1.0:1:0 2.0:1:0 7.0:1:0 3/3' "$counts"
+  sql "UPDATE task SET state = 'stopped';"
+  rows '-:1:0 1.0:1:0 2.0:1:0 7.0:1:0 0/0' "$counts"
+  gives '-:1:0 1.0:1:1 2.0:1:0 7.0:1:0 3/2' "UPDATE device SET presence = 'online' WHERE device_id = 'd2';
+    UPDATE task SET state = 'running', allow_downgrade = 1;" "$counts"
+  gives '1.0:1:0 2.0:1:0 7.0:1:0 0/0' "DELETE FROM task_device WHERE device_id = 'd3'; DELETE FROM device WHERE device_id = 'd3';" "$counts"
+}

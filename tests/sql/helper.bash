@@ -135,6 +135,14 @@ WHERE (waiting, processing, success, failed, canceled, settling) IS NOT (
     count(*) FILTER (WHERE r.state = 'success'), count(*) FILTER (WHERE r.state = 'failed'),
     count(*) FILTER (WHERE r.state = 'canceled'), 0
   FROM task_device AS r WHERE r.task_id = c.task_id)
+UNION ALL SELECT 'offline', task_id, offline, 0, 0, 0, 0, 0, 0 FROM task_count AS c WHERE offline <> (
+  SELECT count(*) FROM task_device AS r JOIN device AS d ON d.product_id = c.product_id AND d.device_id = r.device_id
+  WHERE r.task_id = c.task_id AND r.state = 'waiting' AND d.presence IS NOT 'online')
+UNION ALL SELECT 'devices', product_id, version, devices, online, 0, 0, 0, 0 FROM device_count AS n
+WHERE devices = 0 OR (devices, online) IS NOT (SELECT count(*), count(*) FILTER (WHERE presence = 'online') FROM device AS d
+  WHERE d.product_id = n.product_id AND coalesce(d.version, '') = n.version)
+UNION ALL SELECT 'devices without count', product_id, device_id, version, 0, 0, 0, 0, 0 FROM device
+WHERE (product_id, coalesce(version, '')) NOT IN (SELECT product_id, version FROM device_count)
 UNION ALL SELECT 'rollout', task_id, started, proved, bad, bad_final, spared || ':' || retrying, epoch_good, epoch_bad FROM task_count AS c
 WHERE (started, proved, bad, bad_final, spared, retrying, epoch_good, epoch_bad) IS NOT (
   SELECT coalesce(sum(began), 0), coalesce(sum(began AND proved_epoch IS NOT NULL), 0), coalesce(sum(began AND bad_epoch IS NOT NULL), 0),

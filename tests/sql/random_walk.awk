@@ -18,6 +18,12 @@ function rollout(t,   r) {
   return "UPDATE task SET " pick("continuous=1 continuous=0 supersede=1 supersede=0 paused_reason='x' rate_per_minute=7") " WHERE task_id = '" t "';"
 }
 
+function put_device(   end) {
+  end = pick("; ; _ON_CONFLICT_DO_UPDATE_SET_presence='online';")
+  gsub(/_/, " ", end)
+  return "INSERT" (end == ";" ? " OR " pick("IGNORE REPLACE") : "") " INTO device (product_id, device_id, presence) VALUES ('p', '" device() "', " pick("NULL 'online'") ")" end
+}
+
 function operator(   r, t) {
   if (chance(12)) return rollout(task())
   r = rand() * 100; t = task()
@@ -33,8 +39,9 @@ function operator(   r, t) {
   if (r < 79) return "DELETE FROM task_device WHERE " row() (chance(60) ? " AND state NOT IN ('waiting', 'processing');" : ";")
   if (r < 81) return verb("UPDATE") " task_device SET device_id = '" device() "' WHERE " row() ";"
   if (r < 84) return "UPDATE task_count SET waiting = waiting + 1 WHERE task_id = '" t "';"
+  if (r < 87) return verb("UPDATE") " device SET presence = " pick("NULL 'online' 'online' 'offline'") (chance(30) ? ", version = '2.0'" : "") " WHERE device_id " pick("= <= >") " '" device() "';"
   if (r < 89) return "UPDATE device SET version = '" pick("1.0 2.0 3.0") "' WHERE device_id = '" device() "';"
-  if (r < 92) return "INSERT OR " pick("IGNORE REPLACE") " INTO device (product_id, device_id) VALUES ('p', '" device() "');"
+  if (r < 92) return put_device()
   if (r < 94) return "DELETE FROM device WHERE device_id = '" device() "';"
   if (r < 96) return "UPDATE firmware SET state = '" pick("ready ready rejected") "' WHERE firmware_id = '" pick("f1 f2") "';"
   if (r < 97) return verb("UPDATE") " firmware SET version = '" pick("1.0 2.0 2.1") "' WHERE firmware_id = '" pick("f1 f2") "';"
@@ -54,6 +61,8 @@ function move(   to, set) {
     ", attempts = attempts + " (to == "processing") ", retry_at = " (to == "failed" ? pick("NULL 8") : "NULL") ", " set " WHERE " row() ";"
 }
 
+function connect() { return "UPDATE device SET presence = '" pick("online offline") "', version = " pick("version '1.0' '2.0'") " WHERE device_id = '" device() "';" }
+
 # of a task: a stop_window is full, a stage is done, the stop, the end
 function move_task(   t) {
   t = " WHERE task_id = '" task() "'"
@@ -64,7 +73,7 @@ function move_task(   t) {
 
 function plugin(   text, n) {
   text = "BEGIN IMMEDIATE; UPDATE catalog_state SET plugin_writing = 1;"
-  for (n = 1 + int(rand() * 4); n > 0; n--) text = text "\n" (chance(12) ? move_task() : move())
+  for (n = 1 + int(rand() * 4); n > 0; n--) text = text "\n" (chance(12) ? move_task() : chance(15) ? connect() : move())
   return text "\nDELETE FROM task_change;\nUPDATE catalog_state SET plugin_writing = 0; " (chance(90) ? "COMMIT;" : "ROLLBACK;")
 }
 
@@ -75,13 +84,16 @@ BEGIN {
     else if (chance(10)) print "BEGIN; " operator() "\n" operator() "\n" pick("COMMIT; ROLLBACK;")
     else print operator()
     print "SELECT 'seed " seed " step " step ": counts off', c.* FROM task_count AS c WHERE (waiting, processing, success, failed, canceled, settling," \
-      " started, proved, bad, bad_final, spared, retrying, epoch_good, epoch_bad) IS NOT (" \
+      " started, proved, bad, bad_final, spared, retrying, epoch_good, epoch_bad, offline) IS NOT (" \
       "SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'processing'), count(*) FILTER (WHERE state = 'success'), " \
       "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'canceled'), 0, " \
       "count(*) FILTER (WHERE began), count(*) FILTER (WHERE began AND proved_epoch IS NOT NULL), count(*) FILTER (WHERE began AND bad_epoch IS NOT NULL), " \
       "count(*) FILTER (WHERE began AND bad_epoch IS NOT NULL AND state = 'failed' AND retry_at IS NULL), " \
       "count(*) FILTER (WHERE state = 'success' AND attempts = 0), count(*) FILTER (WHERE state = 'failed' AND retry_at IS NOT NULL), " \
-      "count(*) FILTER (WHERE proved_epoch = c.epoch), count(*) FILTER (WHERE bad_epoch = c.epoch) " \
-      "FROM (SELECT *, attempts >= 1 AND state <> 'canceled' AS began FROM task_device AS r WHERE r.task_id = c.task_id));"
+      "count(*) FILTER (WHERE proved_epoch = c.epoch), count(*) FILTER (WHERE bad_epoch = c.epoch), " \
+      "count(*) FILTER (WHERE state = 'waiting' AND (SELECT presence IS NOT 'online' FROM device AS d WHERE d.product_id = c.product_id AND d.device_id = r.device_id)) " \
+      "FROM (SELECT *, attempts >= 1 AND state <> 'canceled' AS began FROM task_device AS r WHERE r.task_id = c.task_id) AS r);"
+    print "SELECT 'seed " seed " step " step ": devices off', * FROM (SELECT * FROM device_count EXCEPT SELECT product_id, coalesce(version, ''), count(*), count(*) FILTER (WHERE presence = 'online') FROM device GROUP BY 1, 2" \
+      " UNION ALL SELECT * FROM (SELECT product_id, coalesce(version, ''), count(*), count(*) FILTER (WHERE presence = 'online') FROM device GROUP BY 1, 2 EXCEPT SELECT * FROM device_count));"
   }
 }

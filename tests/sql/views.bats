@@ -10,13 +10,13 @@ setup() {
 
 @test "task_summary counts, and is zero per cent when empty" {
   sql "INSERT INTO task (task_id, firmware_id, name, mode, release_type, created_at) VALUES ('e', 'f1', 'empty', 'pull', 'part', 5);"
-  rows 'e|empty|p|f1|1.0|pull|part|running|5|0|0|0|0|0|0|0|1|1|0|0|0|||0.0' 'SELECT * FROM task_summary;'
+  rows 'e|empty|p|f1|1.0|pull|part|running|5|0|0|0|0|0|0|0|1|1|0|0|0|||0.0|0' 'SELECT * FROM task_summary;'
   sql "DELETE FROM task; INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'n', 'push');"
   rows '4|3|0|1|0|0|25' 'SELECT total, waiting, processing, success, failed, canceled, percent FROM task_summary;'
   plugin_sql "UPDATE task_device SET state = 'failed', completed_at = 1 WHERE device_id = 'd1'; UPDATE task_device SET state = 'processing' WHERE device_id = 'd2';"
   sql "INSERT INTO device (product_id, device_id) VALUES ('p', 'd5'), ('p', 'd6'); INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd5'), ('t', 'd6');"
   rows '6|3|1|1|1|0|33' 'SELECT total, waiting, processing, success, failed, canceled, percent FROM task_summary;'
-  rows 'task_id,name,product_id,firmware_id,version,mode,release_type,state,created_at,total,waiting,processing,success,failed,canceled,percent,stage,stages,started,proved,bad,paused_reason,next_at,per_minute' \
+  rows 'task_id,name,product_id,firmware_id,version,mode,release_type,state,created_at,total,waiting,processing,success,failed,canceled,percent,stage,stages,started,proved,bad,paused_reason,next_at,per_minute,offline' \
     "SELECT group_concat(name) FROM pragma_table_info('task_summary');"
 }
 

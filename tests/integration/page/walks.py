@@ -69,6 +69,7 @@ def short(b, bad):
     b.until(lambda: len(rows(b)) > 0 and all(reason in row for row in rows(b)), what=f"rows of the reason '{reason}'")
     assert not b.run("return document.querySelector('td script, td b b, .reasons script')"), "what a device says became markup"
     b.press("Remove", ".chip button")
+    change_stop(b)
     pathlib.Path(bad).write_text("0")
     b.press("Retry", "main button", whole=False)
     b.press("Retry", "dialog button", whole=False)
@@ -82,6 +83,18 @@ def short(b, bad):
     b.sees("createTask", "resumeTask", "uploadFile")
     b.picture("log")
     playing.kill()
+
+
+def change_stop(b):
+    """What a task goes by is changed while it is paused; what has begun is not offered."""
+    b.press("Edit", ".task-header a")
+    b.sees("Its firmware, mode and devices stay as they are")
+    assert b.run("return document.querySelectorAll('.stage-table tbody tr')[0].querySelectorAll('input:disabled').length") == 4
+    assert not b.run("return document.querySelectorAll('.stage-table tbody tr')[1].querySelector('input:disabled')")
+    b.fill("Per cent failed", "90")
+    b.picture("task-edit")
+    b.press("Save", "button")
+    b.sees("Saved.", "90 % failed of at least 5")
 
 
 def rows(b):
@@ -199,10 +212,14 @@ def languages(b):
     b.run("""const s = document.querySelector('select[aria-label="Language"]')
       s.value = 'zh'; s.dispatchEvent(new Event('change'))""")
     b.sees("概览", "升级任务", "进行中")
-    b.picture("overview-zh")
+    b.sees("1 台等待升级的设备离线")
     b.go("#/tasks/nightly")
     b.sees("升级失败", "等待升级", "批量重试", "停止", "lamp-1")
-    b.picture("task-zh")
+    for name, where in SCREENS:
+        b.go(where)
+        b.find("main h1")
+        b.until(lambda: not b.is_there(".loading"), what=f"all of {name}")
+        b.picture(f"{name}-zh")
     b.go("#/firmware/new")
     b.sees("新增固件", "固件文件")
     b.do("POST", "/refresh", {})
@@ -213,13 +230,25 @@ def languages(b):
     b.sees("Add firmware")
 
 
-SCREENS = [("overview", "#/"), ("tasks", "#/tasks"), ("task", "#/tasks/nightly"), ("task-new", "#/tasks/new"), ("firmware", "#/firmware"),
+SCREENS = [("overview", "#/"), ("tasks", "#/tasks"), ("task", "#/tasks/nightly"), ("task-new", "#/tasks/new"), ("task-change", "#/tasks/nightly/edit"),
+           ("firmware", "#/firmware"),
            ("firmware-new", "#/firmware/new"), ("products", "#/products"), ("devices", "#/devices"),
            ("device", "#/devices/lamp/lamp-2"), ("log", "#/log"), ("log-tasks", "#/log?kind=tasks")]
 
 AXE = """const done = arguments[arguments.length - 1]
   axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations.map((v) =>
     `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`)))"""
+
+
+def follows_the_system(b):
+    """Whoever chose no theme has that of the system, also when it changes."""
+    b.run("localStorage.removeItem('theme')")
+    b.do("POST", "/refresh", {})
+    b.find("nav")
+    for theme in ("dark", "light"):
+        b.do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia",
+                                           "params": {"features": [{"name": "prefers-color-scheme", "value": theme}]}})
+        b.until(lambda t=theme: b.run("return getComputedStyle(document.documentElement).colorScheme") == t, what=f"the system's theme, {theme}")
 
 
 def pictures(b, axe=None):
@@ -245,12 +274,15 @@ def pictures(b, axe=None):
         b.picture(f"dialog-{theme}")
         findings += check(b, axe, f"dialog {theme}")
         b.press("Cancel", "dialog button")
+    follows_the_system(b)
     b.size(390, 844)
     for name, where in SCREENS:
         b.go(where)
         time.sleep(1)
         wide = b.run("return document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is {wide} px wider than a phone"
+        hidden = b.run("const n = document.querySelector('nav'); return n.scrollWidth - n.clientWidth")
+        assert hidden <= 0, f"{name}: {hidden} px of the screens' names do not fit on a phone"
         b.picture(f"{name}-phone")
     assert not findings, "\n".join(findings)
 

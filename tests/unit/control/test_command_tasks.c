@@ -107,6 +107,32 @@ static void test_preview(void **state)
 	sql_gives(world, "SELECT count(*) AS v FROM task", "0");
 }
 
+/* What a card shows: how many of the waiting devices are away, and what the fleet runs. */
+static void test_counts(void **state)
+{
+	struct world *world = *state;
+	json_t *data;
+
+	sql(world, "UPDATE device SET presence = 'online' WHERE device_id IN ('d1', 'd2')");
+	sql(world, "UPDATE device SET version = '2.0' WHERE device_id = 'd1'");
+	data = good(world, TASK(""));
+	holds(data, "waiting", "4");
+	holds(data, "offline", "3");
+	json_decref(data);
+	sql(world, "UPDATE device SET presence = 'offline' WHERE device_id = 'd2'");
+	sql(world, "UPDATE device SET presence = 'online' WHERE device_id = 'd3'");
+	sql(world, "UPDATE device SET presence = 'online' WHERE device_id = 'd4'");
+	data = good(world, "{'command':'getTask','taskId':'t'}");
+	holds(data, "offline", "2");
+	json_decref(data);
+	data = good(world, "{'command':'getProductVersions','productId':'lamp'}");
+	holds(data, "items.1",
+		"{'version':'2.0','versionOrder':2,'devices':1,'online':1}");
+	holds(data, "items.0.devices", "4");
+	holds(data, "items.0.online", "2");
+	json_decref(data);
+}
+
 static void test_verbs(void **state)
 {
 	struct world *world = *state;
@@ -291,6 +317,7 @@ int main(void)
 		FILLED(test_create),
 		FILLED(test_choose),
 		FILLED(test_preview),
+		FILLED(test_counts),
 		FILLED(test_verbs),
 		FILLED(test_modify),
 		FILLED(test_devices),
