@@ -74,6 +74,10 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	if (status == FW_OK && !*left)
 		status = in_transaction(store, begin_absences, left);
 	store->presence_forgotten = status == FW_OK && !*left;
+	/* what an earlier run applied and did not delete: with `sync full` the disk has its log
+	 * only since this run's first commit */
+	if (store->presence_forgotten)
+		fw_spool_release(store->spool, fw_store_applied(store));
 	return status;
 }
 
@@ -162,10 +166,17 @@ static void count_spooled(struct fw_store *store)
 		(uint64_t)fw_ingest_oldest(&store->ingest));
 }
 
+/* Up to which uplink the catalog's log is synced: not what an earlier run applied, before this
+ * one's first commit. */
+static uint64_t safely_applied(const struct fw_store *store)
+{
+	return store->presence_forgotten ? fw_store_applied(store) : 0;
+}
+
 /* An error is told as the catalog's: to operators the spool is a part of it. */
 static enum fw_status make_safe(struct fw_store *store)
 {
-	enum fw_status status = fw_durability_look(&store->durability, fw_store_applied(store));
+	enum fw_status status = fw_durability_look(&store->durability, safely_applied(store));
 
 	if (status != FW_OK)
 		snprintf(store->transaction.trouble, sizeof(store->transaction.trouble),
@@ -322,7 +333,7 @@ static void finish(struct fw_store *store)
 	/* what was downloaded in the last moment may get lost with a busy catalog */
 	if (!store->health.lost)
 		fw_firmware_files_flush(store->files);
-	fw_durability_flush(&store->durability, fw_store_applied(store));
+	fw_durability_flush(&store->durability, safely_applied(store));
 	if (fw_spool_last(store->spool) > fw_store_applied(store))
 		fw_transaction_log(&store->transaction, FW_LOG_NOTICE,
 			"stopping with uplinks in the spool; they are applied at the next start");
