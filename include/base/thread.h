@@ -21,8 +21,10 @@ void fw_cond_init(pthread_cond_t *cond);
 /* So many milliseconds from now, on a clock that nobody sets, for pthread_cond_timedwait. */
 struct timespec fw_after_ms(int64_t ms);
 
-/* The calling thread goes behind the broker's when processors are short. Threads that a library
- * starts may call it at each of their turns: it acts once. */
+/* The calling thread goes behind the broker's when processors are short, if the system lets it.
+ * Where a filter ends processes that ask for that (SystemCallFilter= of a unit), it stays where it
+ * is: a child finds out, once in a process. Threads that a library starts may call it at each of
+ * their turns: it acts once. */
 void fw_thread_step_behind(void);
 
 #endif

@@ -50,8 +50,9 @@ struct fw_spool_damage {
 
 /* Opens the spool whose segments begin with `prefix` (a path; its folder must exist), finding what
  * an earlier run left. `applied` is the catalog's last applied sequence; numbering goes on above
- * both. FW_OK, FW_NOMEM, or FW_IO with a sentence in `error`. The caller owns *out. On the I/O
- * thread, at start. */
+ * both. Deletes nothing but empty segments: what is applied may be in the catalog by a log that no
+ * disk has yet, so the caller releases it when that is synced. FW_OK, FW_NOMEM, or FW_IO with a
+ * sentence in `error`. The caller owns *out. On the I/O thread, at start. */
 enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io,
 	struct fw_spool **out, struct fw_error *error);
 

@@ -138,10 +138,8 @@ static enum fw_status recover(struct fw_spool *spool, uint64_t applied, struct f
 		order[i] = adopt(spool, &found[i]);
 		status = order[i] ? FW_OK : FW_NOMEM;
 	}
-	if (status == FW_OK) {
+	if (status == FW_OK)
 		number_on(spool, applied, order, count);
-		fw_spool_release(spool, applied);
-	}
 	free(order);
 	free(found);
 	return status;

@@ -6,7 +6,8 @@
  * catalog still does not have, is then at least that old and gets synced.
  *
  * A segment of the spool is deleted after the commit that applied its records, and so after the
- * sync of the log behind it. */
+ * sync of the log behind it. One that an earlier run applied is deleted after the first commit of
+ * this one: that run may have ended before its log was synced. */
 #include "store/durability.h"
 
 int64_t fw_durability_part(const struct fw_durability *durability, int64_t ms)

@@ -18,7 +18,8 @@
 #include "base/thread.h"
 #include "store/audit.h"
 
-/* uplinks that come together are applied together: a transaction costs more than a few uplinks */
+/* uplinks that come together are applied together: a transaction costs more than a few uplinks.
+ * They wait for each other for 1, 2, 4 and so on milliseconds */
 #define COALESCE_MS 10
 #define APART_MS 20 /* uplinks further apart do not come together */
 /* a commit of which the first write was seen is looked for after 1, 2, 4 and so on milliseconds */
@@ -74,6 +75,10 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	if (status == FW_OK && !*left)
 		status = in_transaction(store, begin_absences, left);
 	store->presence_forgotten = status == FW_OK && !*left;
+	/* what an earlier run applied and did not delete: with `sync full` the disk has its log
+	 * only since this run's first commit */
+	if (store->presence_forgotten)
+		fw_spool_release(store->spool, fw_store_applied(store));
 	return status;
 }
 
@@ -162,10 +167,17 @@ static void count_spooled(struct fw_store *store)
 		(uint64_t)fw_ingest_oldest(&store->ingest));
 }
 
+/* Up to which uplink the catalog's log is synced: not what an earlier run applied, before this
+ * one's first commit. */
+static uint64_t safely_applied(const struct fw_store *store)
+{
+	return store->presence_forgotten ? fw_store_applied(store) : 0;
+}
+
 /* An error is told as the catalog's: to operators the spool is a part of it. */
 static enum fw_status make_safe(struct fw_store *store)
 {
-	enum fw_status status = fw_durability_look(&store->durability, fw_store_applied(store));
+	enum fw_status status = fw_durability_look(&store->durability, safely_applied(store));
 
 	if (status != FW_OK)
 		snprintf(store->transaction.trouble, sizeof(store->transaction.trouble),
@@ -222,8 +234,16 @@ static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 	return !stop;
 }
 
+/* The closer uplinks follow each other, the longer they wait for each other. */
+static void wait_longer(struct fw_store *store)
+{
+	store->waited_ms = store->waited_ms ? store->waited_ms * 2 : 1;
+	if (store->waited_ms > COALESCE_MS)
+		store->waited_ms = COALESCE_MS;
+}
+
 /* Uplinks came while the store was idle. The first one is applied at once: a device that showed
- * itself may sleep again soon. The closer others follow, the longer they wait for each other. */
+ * itself may sleep again soon. */
 static void await_others(struct fw_store *store)
 {
 	struct timespec pause = {0, 0};
@@ -231,9 +251,7 @@ static void await_others(struct fw_store *store)
 	if (fw_boot_ms() - store->woken_ms > APART_MS)
 		store->waited_ms = 0;
 	else
-		store->waited_ms = store->waited_ms ? store->waited_ms * 2 : 1;
-	if (store->waited_ms > COALESCE_MS)
-		store->waited_ms = COALESCE_MS;
+		wait_longer(store);
 	pause.tv_nsec = store->waited_ms * 1000000L;
 	if (store->waited_ms)
 		nanosleep(&pause, NULL);
@@ -292,15 +310,17 @@ static bool rest(struct fw_store *store, int64_t ms)
 	return go_on;
 }
 
-/* Work remains. A few uplinks wait COALESCE_MS to share the next transaction. */
+/* Work remains. A few uplinks wait to share the next transaction; those that a device sends in one
+ * go, as it connects, wait for a moment only. */
 static bool coalesce(struct fw_store *store)
 {
 	if (!store->busy && fw_boot_ms() >= store->next_turn) {
 		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
 		return rest(store, TURN_MS);
 	}
+	wait_longer(store);
 	/* even in a hurry an operator must find the catalog free now and then */
-	return rest(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : COALESCE_MS);
+	return rest(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : store->waited_ms);
 }
 
 static void finish(struct fw_store *store)
@@ -322,7 +342,7 @@ static void finish(struct fw_store *store)
 	/* what was downloaded in the last moment may get lost with a busy catalog */
 	if (!store->health.lost)
 		fw_firmware_files_flush(store->files);
-	fw_durability_flush(&store->durability, fw_store_applied(store));
+	fw_durability_flush(&store->durability, safely_applied(store));
 	if (fw_spool_last(store->spool) > fw_store_applied(store))
 		fw_transaction_log(&store->transaction, FW_LOG_NOTICE,
 			"stopping with uplinks in the spool; they are applied at the next start");

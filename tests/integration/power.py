@@ -1,28 +1,36 @@
 """For power.bats: a device that says what was acknowledged when, and the disk after a loss of power (power.c).
 
-  say FILE      progress after progress, a line "NUMBER TIME" of FILE for each that was acknowledged
+  say FILE PAD   progress after progress, a line "NUMBER TIME" of FILE for each that was acknowledged. PAD: bytes of text in
+                each, which then follow each other as fast as they are acknowledged
   cut DISK FOLDER SEED  FOLDER becomes what power.c kept in DISK. SEED 0: nothing else. Else single pages of what was
                         never synced are there too, as a disk may have written them
 """
 
+import itertools
 import os
 import random
 import sys
 import time
 
-from raw import Client
+from raw import PUBACK, Client
 
 PAGE = 4096
+AHEAD = 20  # messages that are not acknowledged yet
 
 
-def say(path):
-    device, number = Client("d1"), 0
+def say(path, pad):
+    device, sent = Client("d1"), 0
+    reason = f',"errorReason":"{"x" * pad}"' if pad else ""
     with open(path, "w", encoding="ascii", buffering=1) as file:
-        while True:
-            number += 1
-            device.publish("/lamp/d1/firmware/upgrade/progress", f'{{"version":"{number}","progress":1}}')
+        for number in itertools.count(1):
+            while sent < number + (AHEAD if pad else 0):
+                sent += 1
+                payload = f'{{"version":"{sent}","progress":1{reason}}}'
+                device.publish("/lamp/d1/firmware/upgrade/progress", payload, mid=sent % 60000 + 1, wait=False)
+            device.wait_for(PUBACK)
             file.write(f"{number} {time.time()}\n")
-            time.sleep(0.003)
+            if not pad:
+                time.sleep(0.003)
 
 
 def read(path):
@@ -58,6 +66,6 @@ def cut(disk, folder, seed):
 
 
 if sys.argv[1] == "say":
-    say(sys.argv[2])
+    say(sys.argv[2], int(sys.argv[3]))
 else:
     cut(sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -160,6 +160,7 @@ static inline struct fw_spool *reopen(const struct fixture *fixture, uint64_t ap
 
 	assert_string_equal(error.text, "");
 	assert_int_equal(status, FW_OK);
+	fw_spool_release(spool, applied);
 	return spool;
 }
 

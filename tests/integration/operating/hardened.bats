@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# A unit that is stricter than Debian's: a filter of system calls (filter.c), and a umask of 077.
+
+load ../files_helper
+
+setup_file() {
+	gcc -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -o "$BATS_FILE_TMPDIR/filter" "$FW_SOURCE/tests/integration/filter.c"
+}
+
+setup() { MOSQUITTO_UNFILTERED=$MOSQUITTO; }
+
+# kill | EPERM: the broker is started behind the filter.
+filtered() {
+	MOSQUITTO=$BATS_TEST_TMPDIR/filtered
+	printf '#!/bin/sh\nexec "%s" %s "%s" "$@"\n' "$BATS_FILE_TMPDIR/filter" "$1" "$MOSQUITTO_UNFILTERED" >"$MOSQUITTO"
+	chmod 755 "$MOSQUITTO"
+}
+
+serves() {
+	drop a.bin
+	add_file f 30 a.bin
+	becomes f ready
+	assert_equal "$(offered d1)" f
+	curl -sf -o got "$HTTP/firmware/f/a.bin"
+	cmp got "$FILES/a.bin"
+	broker_lives
+}
+
+# How the broker's threads are scheduled: 0 as usual, 3 behind (SCHED_BATCH).
+policies() { cut -d' ' -f41 /proc/"$BROKER"/task/*/stat | sort -nu | paste -sd' '; }
+
+@test "without a filter, threads step behind the broker's" {
+	start_with_files
+	serves
+	assert_equal "$(policies)" '0 3'
+}
+
+@test "SystemCallFilter=~@resources: the broker lives, and its threads stay where they are" {
+	run "$BATS_FILE_TMPDIR/filter" kill nice -n 5 true
+	assert_equal "$status" $((128 + 31)) # the filter does end who asks
+	filtered kill
+	start_with_files
+	serves
+	assert_equal "$(policies)" 0
+	assert_equal "$(pgrep -P "$BROKER")" '' # the child that tried is gone
+	stop_broker
+}
+
+@test "the same with SystemCallErrorNumber=EPERM" {
+	filtered EPERM
+	start_with_files
+	serves
+	assert_equal "$(policies)" 0
+	stop_broker
+}
+
+@test "UMask=0077: the broker reads what it makes, and what it makes is its own" {
+	umask 077
+	start_with_files
+	serves
+	assert_equal "$(find "$BROKER_DIR" -path "$BROKER_DIR/.shell" -prune -o -name 'firmware*' -perm /077 -print)" ''
+	stop_broker
+	start_broker
+	assert_equal "$(offered d1)" f
+}
