@@ -33,7 +33,7 @@ static int forbid(unsigned action)
 {
 	struct sock_filter code[2 * CALLS + 2] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
-	struct sock_fprog program = {.len = 2 * CALLS + 2, .filter = code};
+	struct sock_fprog program = {.len = 2 * CALLS + 2};
 
 	for (size_t i = 0; i < CALLS; i++) {
 		code[2 * i + 1] =
@@ -41,6 +41,7 @@ static int forbid(unsigned action)
 		code[2 * i + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
 	}
 	code[2 * CALLS + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	program.filter = code;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -1;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
