@@ -4,6 +4,8 @@
 
 bats_require_minimum_version 1.5.0
 
+export LC_ALL=C.UTF-8 # a test cuts and counts characters, wherever it is run
+
 # shellcheck source=tests/integration/shell.bash
 source "${BASH_SOURCE[0]%/*}/shell.bash"
 
