@@ -7,8 +7,7 @@ load ../helper
 OPERATOR=(-u admin)
 
 setup() {
-	start_broker 'plugin_opt_operators admin'
-	catalog
+	start_with_catalog 'plugin_opt_operators admin'
 	start_fleet
 }
 
