@@ -27,9 +27,8 @@ start_admin() {
 	FILES=$BATS_TEST_TMPDIR/firmware
 	PASSWORDS=$BATS_TEST_TMPDIR/passwords
 	make_passwords "$PASSWORDS"
-	start_broker 'plugin_opt_admins ann,old' 'plugin_opt_admin_viewers vic' "plugin_opt_admin_password_file $PASSWORDS" \
+	start_with_catalog 'plugin_opt_admins ann,old' 'plugin_opt_admin_viewers vic' "plugin_opt_admin_password_file $PASSWORDS" \
 		"plugin_opt_admin_listen 127.0.0.1:$PORT" "$@"
-	catalog
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 

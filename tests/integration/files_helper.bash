@@ -5,7 +5,8 @@ load ../helper
 
 free_port() {
 	local port
-	for port in $(shuf -n 50 -i 20000-29999); do
+	for _ in {1..50}; do
+		port=$((20000 + SRANDOM % 10000))
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 	done
 	echo "$port"
@@ -17,8 +18,7 @@ start_with_files() {
 	PORT=$(free_port)
 	HTTP=http://127.0.0.1:$PORT
 	FILES=$BATS_TEST_TMPDIR/firmware
-	start_broker "plugin_opt_http_listen 127.0.0.1:$PORT" "$@"
-	catalog
+	start_with_catalog "plugin_opt_http_listen 127.0.0.1:$PORT" "$@"
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
@@ -51,6 +51,15 @@ rejected() {
 	return 1
 }
 
-offered() { pull "$1" '{}' | jq -r '.firmwareId // .code'; } # DEVICE: which firmware it is offered
+# DEVICE: which firmware it is offered, or the code.
+offered() {
+	local answer
+	answer=$(pull "$1" '{}')
+	if [[ $answer =~ $FLAT_OBJECT && ($answer =~ [{,]\"firmwareId\":\"([^\"]*)\" || $answer =~ [{,]\"code\":\"([^\"]*)\") ]]; then
+		echo "${BASH_REMATCH[1]}"
+	else
+		jq -r '.firmwareId // .code' <<<"$answer"
+	fi
+}
 
 status_of() { curl -s -o body -w '%{http_code}' "$@"; } # OPTION of curl...: the status; the body is in the file

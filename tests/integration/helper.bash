@@ -4,19 +4,25 @@
 
 bats_require_minimum_version 1.5.0
 
+export LC_ALL=C.UTF-8 # a test cuts and counts characters, wherever it is run
+
 # shellcheck source=tests/integration/shell.bash
 source "${BASH_SOURCE[0]%/*}/shell.bash"
+# shellcheck source=tests/integration/client.bash
+source "${BASH_SOURCE[0]%/*}/client.bash"
 
 : "${FW_SOURCE:=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)}"
 : "${FW_PLUGIN:=$FW_SOURCE/build/mosquitto_firmware.so}"
 : "${MOSQUITTO:=/usr/sbin/mosquitto}"
+: "${TEST_USER:=$(id -un)}"
+export TEST_USER # bats reads a file again for each of its tests
 
 FUNCNEST=300      # a function that calls itself for ever ends
 PRODUCT=lamp      # the product that pull, say and others speak for
 BACKGROUND=()     # processes to end with the test, with their process group if they lead one
 
 # shellcheck disable=SC2119
-setup() { start_broker && catalog; }
+setup() { start_with_catalog; }
 teardown() { clean_up; }
 
 # --- the broker ---
@@ -36,6 +42,7 @@ start_broker() {
 	for try in 1 2 3; do
 		launch_broker
 		start_shell
+		open_clients
 		if retry 10 broker_decided && broker_listens; then return 0; fi
 		grep -q 'Address already in use' "$LOG" || break
 	done
@@ -43,12 +50,24 @@ start_broker() {
 	return 1
 }
 
+# LINE...: the same, with the rows of `catalog`. The first one of a file makes the catalog, the others take a copy of it:
+# that a new broker makes one is for the tests that say so.
+# shellcheck disable=SC2120 # the tests pass lines
+start_with_catalog() {
+	local ready=$BATS_FILE_TMPDIR/catalog.db
+	[[ ! -e $ready ]] || cp "$ready" "${BROKER_DIR:-$BATS_TEST_TMPDIR}/firmware.db"
+	start_broker "$@"
+	[[ ! -e $ready ]] || return 0
+	catalog
+	ask "VACUUM INTO '$ready'"
+}
+
 # $FW_PER_LISTENER: what follows a listener is that listener's alone.
 write_conf() {
 	[[ -z ${FW_PER_LISTENER:-} || " $*" != *[[:space:]]listener\ * ]] || skip 'the plugin and the rights are on the first listener alone'
 	{
 		[[ -z ${FW_PER_LISTENER:-} ]] || echo 'per_listener_settings true'
-		printf 'user %s\nlistener 0 %s/socket\nallow_anonymous true\n' "$(id -un)" "$BROKER_DIR"
+		printf 'user %s\nlistener 0 %s/socket\nallow_anonymous true\n' "$TEST_USER" "$BROKER_DIR"
 		printf 'log_dest stderr\nplugin %s\n' "$FW_PLUGIN"
 		# a few devices stand for a fleet; rate.bats tries the limit
 		[[ " $*" == *device_rate_per_minute* ]] || echo 'plugin_opt_device_rate_per_minute 0'
@@ -58,7 +77,7 @@ write_conf() {
 }
 
 launch_broker() {
-	rm -f "$BROKER_DIR/socket"
+	[[ ! -e $BROKER_DIR/socket ]] || rm "$BROKER_DIR/socket"
 	[[ ! -e $LOG ]] || mv "$LOG" "$LOG.before"
 	"$MOSQUITTO" -c "$BROKER_DIR/mosquitto.conf" >"$LOG" 2>&1 3>&- &
 	BROKER=$!
@@ -116,6 +135,7 @@ clean_up() {
 		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
 	fi
 	stop_shell
+	close_clients
 	wait 2>/dev/null || true
 }
 
@@ -206,18 +226,31 @@ rr() { command mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; } # which ends by itself 
 
 # DEVICE JSON [OPTION of mosquitto_rr...]: asks as the device; prints the reply.
 pull() {
-	local base=/$PRODUCT/$1/firmware
-	rr -q 1 -i "$1" -t "$base/pull" -e "$base/pull/reply" -m "$2" "${@:3}"
+	exchange "$1" "/$PRODUCT/$1/firmware/pull" "${@:2}"
 }
 
 # DEVICE JSON [OPTION...]: asks for a device's version as an application.
 read_version() {
-	local base=/$PRODUCT/$1/firmware
-	rr -q 1 -i application -t "$base/read" -e "$base/read/reply" -m "$2" "${@:3}"
+	exchange application "/$PRODUCT/$1/firmware/read" "${@:2}"
+}
+
+# ID TOPIC JSON [OPTION of mosquitto_rr...]: asks there, and prints the answer.
+exchange() {
+	if (($# > 3)) || ! client_takes ask '' "$@"; then
+		rr -q 1 -i "$1" -t "$2" -e "$2/reply" -m "$3" "${@:4}"
+		return
+	fi
+	client ask "$BROKER_DIR/socket" "$1" "$2" "$3" "$2/reply" && printf '%s\n' "$SAID"
 }
 
 # DEVICE TAIL JSON [OPTION of mosquitto_pub...]: publishes as the device, and waits for the acknowledgement.
-say() { pub -q 1 -i "$1" -t "/$PRODUCT/$1/firmware/$2" -m "$3" "${@:4}"; }
+say() {
+	if (($# > 3)) || ! client_takes say '' "$@"; then
+		pub -q 1 -i "$1" -t "/$PRODUCT/$1/firmware/$2" -m "$3" "${@:4}"
+		return
+	fi
+	client say "$BROKER_DIR/socket" "$1" "/$PRODUCT/$1/firmware/$2" "$3"
+}
 
 # Runs the Python program on its standard input: single MQTT packets, see raw.py.
 raw() {
@@ -255,7 +288,11 @@ subscribed() {
 	[[ $'\n'$CONTENT == *$'\nSubscribed'* ]]
 }
 heard() { sed -n 's/^= //p' "$BROKER_DIR/$1.heard"; }
-heard_text() { [[ $(heard "$1") == *"$2"* ]]; }
+heard_text() {
+	local line # without the zeros in it
+	while IFS= read -r line; do [[ $line != '= '*"$2"* ]] || return 0; done <"$BROKER_DIR/$1.heard"
+	return 1
+}
 heard_count() {
 	content "$BROKER_DIR/$1.heard"
 	count_of $'\n= ' $'\n'"$CONTENT"
@@ -278,15 +315,42 @@ settle() {
 
 # NAME [OPTION of mosquitto_sub...]: the value of a counter under $SYS/broker/firmware, published every ten seconds.
 counter() { sub -C 1 -W 15 -t "\$SYS/broker/firmware/$1" "${@:2}"; }
-counter_is() { [[ $(counter "$1") == "$2" ]]; }
+# NAME VALUE: the last one that was published. Listens from the first question on.
+counter_is() {
+	local line last=
+	[[ -e $BROKER_DIR/counters.heard ]] || listen counters -t "\$SYS/broker/firmware/#" || return 1
+	content "$BROKER_DIR/counters.heard"
+	while IFS= read -r line; do
+		[[ $line != "= "?" "?" \$SYS/broker/firmware/$1 "* ]] || last=${line##* }
+	done <<<"$CONTENT"
+	[[ $last == "$2" ]]
+}
 
 # --- assertions ---
 
 # JSON FILTER: the jq filter must be true.
 assert_json() {
+	! plainly_true "$@" || return 0
 	[[ -n $1 ]] && jq -e "$2" >/dev/null <<<"$1" && return # jq 1.6 is content with no input at all
 	printf 'not true: %s\nof: %s\n' "$2" "$1"
 	return 1
+}
+
+# JSON FILTER: is it a flat object without escapes, and the filter a plain comparison of members, that holds? Otherwise ask jq.
+FLAT_VALUE='("[^"\\]*"|[-0-9.]+|true|false|null)'
+FLAT_OBJECT="^\\{\"[^\"\\\\]*\":$FLAT_VALUE(,\"[^\"\\\\]*\":$FLAT_VALUE)*\\}\$"
+PLAIN_TERM='^\.([A-Za-z]+) == ("[^"\\]*"|[0-9]+|true|false)$'
+plainly_true() {
+	local term member rest=$2
+	[[ $1 =~ $FLAT_OBJECT ]] || return 1
+	while [[ -n $rest ]]; do
+		term=${rest%%' and '*}
+		rest=${rest#"$term"}
+		rest=${rest#' and '}
+		[[ $term =~ $PLAIN_TERM ]] || return 1
+		member="\"${BASH_REMATCH[1]}\":${BASH_REMATCH[2]}"
+		[[ $1 == "{$member"[,\}]* || $1 == *",$member"[,\}]* ]] || return 1
+	done
 }
 
 assert_equal() { # ACTUAL EXPECTED

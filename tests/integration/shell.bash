@@ -10,7 +10,7 @@ start_shell() {
 	trace_tests_alone
 	SHELL_DIR=$BATS_TEST_TMPDIR/.shell
 	mkdir "$SHELL_DIR"
-	mkfifo "$SHELL_DIR"/{in,out,free,pause}
+	mkfifo "$SHELL_DIR"/{in,out,free,pause} "$SHELL_DIR"/client.{in,out,turn} # those for client.bash
 	: >"$SHELL_DIR/asked0"
 	: >"$SHELL_DIR/asked1"
 	exec {SHELL_IN}<>"$SHELL_DIR/in" {SHELL_OUT}<>"$SHELL_DIR/out" {SHELL_FREE}<>"$SHELL_DIR/free" {PAUSE}<>"$SHELL_DIR/pause"

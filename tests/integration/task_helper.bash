@@ -7,8 +7,7 @@ load ../helper
 OPERATOR=(-u admin)
 
 setup() {
-	start_broker 'plugin_opt_operators admin'
-	catalog
+	start_with_catalog 'plugin_opt_operators admin'
 	start_fleet
 }
 
@@ -56,7 +55,11 @@ unseen() {
 	for device; do db "INSERT INTO device (product_id, device_id, version) VALUES ('lamp', '$device', '1.0')"; done
 }
 
-quoted() { printf "'%s'\n" "$@" | paste -sd,; }
+quoted() {
+	local all
+	printf -v all ",'%s'" "$@"
+	echo "${all:1}"
+}
 
 # TASK VERSION MODE "DEVICE..." [RESPONSE TIMEOUT [UPGRADE TIMEOUT]]
 task() {
@@ -67,9 +70,10 @@ task() {
 		COMMIT;"
 }
 quoted_json() {
-	local words
+	local words all=','
 	read -ra words <<<"$1"
-	((${#words[@]} == 0)) || printf '"%s"\n' "${words[@]}" | paste -sd,
+	((${#words[@]} == 0)) || printf -v all ',"%s"' "${words[@]}"
+	echo "${all:1}"
 }
 
 # TASK DEVICE STATE [REASON]: the row becomes this.

@@ -317,18 +317,19 @@ joined_rows() {
 
 @test "every option is listed, with its default, and none that is not there" {
 	sed -n '/^## Options/,/^## /p' "$FW_SOURCE/$OPERATE" >options.md
-	while read -r option; do
-		grep -q "^| .*\`$option\`" options.md
-		grep -q "^#\?plugin_opt_$option " "$FW_SOURCE/mosquitto.conf.example"
-	done < <(sed -nE 's/^\t\{"([a-z_]+)", parse_.*/\1/p' "$FW_SOURCE/plugin/base/options.c")
+	sed -nE 's/^\t\{"([a-z_]+)", parse_.*/\1/p' "$FW_SOURCE/plugin/base/options.c" | sort >parsed
 	# shellcheck disable=SC2016 # the document's backquotes
-	while read -r option; do
-		grep -q "^	{\"$option\", parse_" "$FW_SOURCE/plugin/base/options.c"
-	done < <(sed -n 's/^| `\([a-z_]*\)` | .*/\1/p' options.md)
+	grep '^| ' options.md | grep -o '`[a-z_]*`' | tr -d '`' | sort -u >named
+	sed -nE 's/^#?plugin_opt_([a-z_]+) .*/\1/p' "$FW_SOURCE/mosquitto.conf.example" | sort -u >examples
+	assert_equal "$(comm -23 parsed named)" ''
+	assert_equal "$(comm -23 parsed examples)" ''
+	# shellcheck disable=SC2016 # the document's backquotes
+	assert_equal "$(sed -n 's/^| `\([a-z_]*\)` | .*/\1/p' options.md | sort -u | comm -23 - parsed)" ''
 	(($(grep -c '^| `' options.md) == $(grep -c '^	{".*", parse_' "$FW_SOURCE/plugin/base/options.c")))
+	content "$FW_SOURCE/mosquitto.conf.example"
 	# shellcheck disable=SC2016 # the document's backquotes
 	while read -r option value; do
-		grep -qx "#plugin_opt_$option $value" "$FW_SOURCE/mosquitto.conf.example"
+		[[ $CONTENT == *$'\n'"#plugin_opt_$option $value"$'\n'* ]]
 	done < <(sed -n 's/^| `\([a-z_]*\)` | `\([a-z0-9]*\)` | .*/\1 \2/p' options.md)
 }
 
@@ -344,10 +345,11 @@ quoted_fragments() {
 	(($(wc -l <"$BROKER_DIR/fragments") > 80))
 	# C text: adjoining literals are one
 	cat "$FW_SOURCE"/plugin/*/*.c | tr '\n\t' '  ' | sed -E 's/" +"//g' >"$BROKER_DIR/source"
+	content "$BROKER_DIR/source"
 	while read -r fragment; do
-		grep -qF -- "$fragment" "$BROKER_DIR/source" && continue
+		[[ $CONTENT != *"$fragment"* ]] || continue
 		# "plugin_opt_x: %s" and what stands there
-		grep -qF -- "${fragment%%: *}: %s" "$BROKER_DIR/source" && grep -qF -- "\"${fragment#*: }" "$BROKER_DIR/source" && continue
+		[[ $CONTENT != *"${fragment%%: *}: %s"* || $CONTENT != *"\"${fragment#*: }"* ]] || continue
 		echo "not in plugin/*/*.c: $fragment"
 		return 1
 	done <"$BROKER_DIR/fragments"
@@ -376,7 +378,8 @@ log_lines() {
 }
 
 @test "what the documents name is there" {
-	local document name
+	local document name defined
+	defined=$'\n'$(cat "$FW_SOURCE"/plugin/*/*.c | sed -nE 's/^([a-z].*[ *])?([a-z_0-9]+)\(.*/\2/p' | sort -u)$'\n'
 	while read -r document; do
 		# shellcheck disable=SC2016 # the documents' backquotes
 		grep -oE '`(plugin|include|schema|tests)/[A-Za-z0-9_./-]+`' "$FW_SOURCE/$document" | tr -d '`' | sort -u >paths
@@ -388,7 +391,7 @@ log_lines() {
 		# shellcheck disable=SC2016 # the documents' backquotes
 		grep -oE '`[a-z_0-9]+\(\)`' "$FW_SOURCE/$document" | tr -d '`()' | sort -u >functions
 		while read -r name; do
-			grep -rqE "^([a-z].*[ *])?$name\(" "$FW_SOURCE/plugin" --include='*.c' && continue
+			[[ $defined != *$'\n'"$name"$'\n'* ]] || continue
 			echo "$document names $name(), which is not there"
 			return 1
 		done <functions
@@ -404,7 +407,8 @@ log_lines() {
 			[[ $line == *--* ]] || continue
 			[[ -e help.${program//\//.} ]] || timeout 20 "$FW_SOURCE/$program" --help >"help.${program//\//.}" 2>&1
 			while read -r option; do
-				grep -q -- "$option" "help.${program//\//.}"
+				content "help.${program//\//.}"
+				[[ $CONTENT == *"$option"* ]]
 				count=$((count + 1))
 			done < <(grep -oE -- '--[a-z]+' <<<"$line")
 		done < <({
@@ -437,11 +441,12 @@ links() {
 @test "every link leads somewhere" {
 	local document link count=0
 	targets >known
+	content known
 	while read -r document; do
 		while read -r link; do
 			count=$((count + 1))
 			if [[ $link == *'#' ]]; then [[ -e $FW_SOURCE/${link%#} ]] && continue; fi
-			grep -qxF -- "$link" known && continue
+			[[ $'\n'$CONTENT != *$'\n'"$link"$'\n'* ]] || continue
 			echo "$document: $link leads nowhere"
 			return 1
 		done < <(links "$document")
