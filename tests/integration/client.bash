@@ -13,11 +13,11 @@ open_clients() {
 	printf . >&"$CLIENT_TURN"
 }
 
+# It is told, since what the test left running may hold `in` open.
 close_clients() {
-	[[ ! -e ${CLIENT_DIR:-}/client.errors ]] || exec {CLIENT_IN}>&-
+	[[ ! -e ${CLIENT_DIR:-}/client.errors ]] || printf 'quit\n' >&"$CLIENT_IN"
 }
 
-# It ends when the test does: nobody else can write into `in` then.
 start_client() {
 	[[ ! -e $CLIENT_DIR/client.errors ]] || return 0
 	LD_PRELOAD='' /usr/bin/python3 -I -S "$FW_SOURCE/tests/integration/client.py" <"$CLIENT_DIR/client.in" >"$CLIENT_DIR/client.out" \

@@ -125,6 +125,8 @@ def handle(verb, *fields):
 
 
 for line in sys.stdin.buffer:
+    if line == b"quit\n":
+        break
     status, said = handle(*line[:-1].split(b"\x1f"))
     answer = str(status).encode() + b"\x1f" + said + b"\x1e"
     while answer:
