@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import torn as relay
 from browser import Browser
 
 IMAGE = "/usr/share/sigrok-firmware/fx2lafw-saleae-logic.fw"
@@ -43,8 +44,18 @@ def first_firmware(b):
     b.picture("firmware")
 
 
+def over_a_bad_line(b):
+    """A file of the page does not come: the page tries again, and comes."""
+    address, torn = relay.serve(b.address, "/filters.js")
+    b.do("POST", "/url", {"url": address})
+    b.field("User name")
+    assert torn.is_set()
+    b.complaints()
+
+
 def short(b, bad):
     """From the login to a rollout that stops, and to its end: the whole way of a newcomer."""
+    over_a_bad_line(b)
     b.go()
     b.log_in()
     b.sees("Nothing needs your attention")
