@@ -310,7 +310,7 @@ left_with_log() {
 	CONNECT=(--unix "$BROKER_DIR/socket")
 	write_conf
 	started=0
-	for ((page = 0; page < pages; page += $(rounds 12 1))); do
+	for ((page = 0; page < pages; page += $(rounds 24 1))); do
 		rm -f "$BROKER_DIR"/firmware.db*
 		cp "$BROKER_DIR/good.db" "$DB"
 		head -c 4096 /dev/urandom | dd of="$DB" bs=4096 seek="$page" conv=notrunc status=none
