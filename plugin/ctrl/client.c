@@ -6,11 +6,16 @@
 #include "ctrl/client.h"
 
 #include <errno.h>
-#include <mqtt_protocol.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if __has_include(<mosquitto/mqtt_protocol.h>) /* 2.1 */
+#include <mosquitto/mqtt_protocol.h>
+#else
+#include <mqtt_protocol.h>
+#endif
 
 #define CONNECT_MS 10000
 #define KEEPALIVE_SECONDS 60
