@@ -11,6 +11,7 @@ setup() {
 DEVICES=$(rounds 20000 100000)
 
 @test "a task over very many devices, while pulls and reports go on" {
+	on_2_0 || skip 'who never came is not sent anything'
 	db "INSERT INTO device (product_id, device_id, version)
 		SELECT 'lamp', 'd' || value, CASE WHEN value % 10 THEN '1.0' ELSE '2.0' END FROM generate_series(1, $DEVICES)"
 	raw >"$BROKER_DIR/traffic" 3>&- <<-'END' &

@@ -148,5 +148,7 @@ denied() {
 	db "UPDATE task SET state = 'stopped' WHERE task_id = 't1'"
 	task t3 1.1 push d3
 	start_broker
+	# 2.1 tells of connections: who has not come back is not sent anything
+	on_2_0 || online d2 d3
 	rows "SELECT task_id, state, attempts FROM task_device ORDER BY 1" $'t1|canceled|0\nt2|processing|1\nt3|processing|1'
 }
