@@ -289,7 +289,7 @@ subscribed() {
 }
 heard() { sed -n 's/^= //p' "$BROKER_DIR/$1.heard"; }
 heard_text() {
-	local line # without the zeros in it
+	local line LC_ALL=C # bytes, without the zeros: in UTF-8 half a character would take the end of the line with it
 	while IFS= read -r line; do [[ $line != '= '*"$2"* ]] || return 0; done <"$BROKER_DIR/$1.heard"
 	return 1
 }
