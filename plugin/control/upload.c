@@ -10,17 +10,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "files/folder.h"
-
-#ifndef RENAME_NOREPLACE /* musl has the system call only */
-#define RENAME_NOREPLACE 1u
-#define renameat2(from, old, to, new, flags) (int)syscall(SYS_renameat2, from, old, to, new, flags)
-#endif
 
 #define PREFIX ".firmware-upload-"
 #define FILE_MODE 0644 /* less the umask: a web server may have to read it */

@@ -15,6 +15,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#ifndef RENAME_NOREPLACE /* musl has the system call only */
+#define RENAME_NOREPLACE 1u
+#define renameat2(from, old, to, new, flags) (int)syscall(SYS_renameat2, from, old, to, new, flags)
+#endif
+
 #define PATH_SIZE 4400u /* PATH_MAX, a slash and a name */
 
 struct fw_file_stamp fw_file_stamp_of(const struct stat *status)
