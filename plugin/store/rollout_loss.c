@@ -11,6 +11,8 @@
 #include "store/task_device.h"
 #include "upgrade/trial.h"
 
+#define ROWS_READ 20000   /* that are read for each of the two samples, */
+#define IDLE_DEVICES 2000 /* and devices that have not started */
 #define NOT_AWAY (-1)
 
 /* A row that was started. Steady milliseconds. */
@@ -22,66 +24,30 @@ struct started {
 struct fw_loss_sample {
 	char task_id[FW_ID_MAX + 1];
 	uint64_t transaction; /* that read it; 0: none */
-	struct started *started;
-	size_t started_count, started_room;
-	int64_t *away; /* of devices that have not started: since when, or NOT_AWAY */
-	size_t idle_count, idle_room;
+	size_t started_count, idle_count;
+	struct started started[ROWS_READ];
+	int64_t away[IDLE_DEVICES]; /* of devices that have not started: since when, or NOT_AWAY */
 };
 
-void fw_loss_sample_free(struct fw_loss_sample *sample)
+static void add_started(struct fw_loss_sample *sample, sqlite3_stmt *row)
 {
-	if (!sample)
-		return;
-	free(sample->started);
-	free(sample->away);
-	free(sample);
-}
-
-/* Room for one more entry of `size` bytes. */
-static bool grow(void **entries, size_t count, size_t *room, size_t size)
-{
-	size_t more = *room ? *room * 2 : 256;
-	void *grown = count < *room ? *entries : realloc(*entries, more * size);
-
-	if (!grown)
-		return false;
-	if (count == *room)
-		*room = more;
-	*entries = grown;
-	return true;
-}
-
-static bool add_started(struct fw_loss_sample *sample, sqlite3_stmt *row)
-{
-	void *entries = sample->started;
-
-	if (!grow(&entries, sample->started_count, &sample->started_room, sizeof(struct started)))
-		return false;
-	sample->started = entries;
 	sample->started[sample->started_count++] =
 		(struct started){sqlite3_column_int64(row, 0), sqlite3_column_int(row, 1) != 0};
-	return true;
 }
 
-static bool add_idle(struct fw_loss_sample *sample, sqlite3_stmt *row)
+static void add_idle(struct fw_loss_sample *sample, sqlite3_stmt *row)
 {
-	void *entries = sample->away;
-
-	if (!grow(&entries, sample->idle_count, &sample->idle_room, sizeof(int64_t)))
-		return false;
-	sample->away = entries;
 	sample->away[sample->idle_count++] = sqlite3_column_int64(row, 0);
-	return true;
 }
 
-/* Resets the statement. */
+/* Resets the statement, whose rows are no more than there is room for. */
 static enum fw_status add_all(struct fw_loss_sample *sample, sqlite3_stmt *statement,
-	bool (*add)(struct fw_loss_sample *sample, sqlite3_stmt *row))
+	void (*add)(struct fw_loss_sample *sample, sqlite3_stmt *row))
 {
-	enum fw_status status = fw_db_step(statement);
+	enum fw_status status;
 
-	while (status == FW_OK)
-		status = add(sample, statement) ? fw_db_step(statement) : FW_NOMEM;
+	while ((status = fw_db_step(statement)) == FW_OK)
+		add(sample, statement);
 	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
@@ -96,10 +62,13 @@ static enum fw_status read_sample(struct fw_rollouts *rollouts, struct fw_loss_s
 	sample->started_count = sample->idle_count = 0;
 	memcpy(sample->task_id, row->task_id, sizeof(sample->task_id));
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
+	fw_db_bind_integer(statement, 2, ROWS_READ);
 	status = add_all(sample, statement, add_started);
 	statement = rollouts->statements[FW_ROLLOUTS_NOT_STARTED];
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
 	fw_db_bind_text(statement, 2, fw_slice_of(row->product_id));
+	fw_db_bind_integer(statement, 3, ROWS_READ);
+	fw_db_bind_integer(statement, 4, IDLE_DEVICES);
 	if (status == FW_OK)
 		status = add_all(sample, statement, add_idle);
 	if (status == FW_OK)
@@ -163,8 +132,8 @@ enum fw_status fw_rollouts_loss_is_common(
 	/* the one in question is of them, however long its absence was waited for */
 	started = count_started(rollouts->loss_sample,
 		row->pushed_clock < since ? row->pushed_clock : since, &lost);
-	idle = count_idle(rollouts->loss_sample, row->pushed_clock - row->lost_ms,
-		now - row->lost_ms, &away);
+	idle = count_idle(
+		rollouts->loss_sample, row->pushed_clock - row->lost_ms, now - row->lost_ms, &away);
 	/* the device in question is not written down yet */
 	*common = !fw_trial_is_remarkable(lost + 1, started, away, idle);
 	return FW_OK;

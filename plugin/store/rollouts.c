@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLE_ROWS "20000" /* that are read for the two groups that a loss is judged by, */
-#define SAMPLE_IDLE "2000"  /* and devices that have not started */
 #define STEPS_MAX 64u /* of one review: more stages than that pass at the next one */
 
 static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
@@ -54,19 +52,19 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_STARTED_LATELY] =
 		"SELECT pushed_clock, failure IS 'lost' FROM ("
 		"SELECT failure, attempts, pushed_clock FROM task_device"
-		" WHERE task_id = ?1 ORDER BY device_id LIMIT " SAMPLE_ROWS ")"
+		" WHERE task_id = ?1 ORDER BY device_id LIMIT ?2)"
 		" WHERE attempts > 0 AND pushed_clock IS NOT NULL",
 	[FW_ROLLOUTS_NOT_STARTED] =
 		"SELECT iif(d.presence = 'offline', coalesce(d.away_clock, 0), -1)"
 		" FROM (SELECT device_id FROM ("
 		"SELECT device_id, attempts FROM (SELECT device_id, attempts FROM task_device"
 		" WHERE task_id = ?1 AND state = 'waiting' AND lined = 1"
-		" ORDER BY turn DESC LIMIT " SAMPLE_ROWS ") UNION ALL "
+		" ORDER BY turn DESC LIMIT ?3) UNION ALL "
 		"SELECT device_id, attempts FROM ("
 		"SELECT device_id, attempts, state, lined FROM task_device"
-		" WHERE task_id = ?1 ORDER BY device_id DESC LIMIT " SAMPLE_ROWS ")"
+		" WHERE task_id = ?1 ORDER BY device_id DESC LIMIT ?3)"
 		" WHERE state = 'waiting' AND lined = 0)"
-		" WHERE attempts = 0 LIMIT " SAMPLE_IDLE ") AS r"
+		" WHERE attempts = 0 LIMIT ?4) AS r"
 		" CROSS JOIN device AS d ON d.product_id = ?2 AND d.device_id = r.device_id",
 	[FW_ROLLOUTS_BEGIN_ABSENCES] =
 		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
@@ -126,7 +124,7 @@ void fw_rollouts_close(struct fw_rollouts *rollouts)
 	fw_table_clear(rollouts->watches, free);
 	fw_table_free(rollouts->watches);
 	fw_db_finalize(rollouts->statements, FW_ROLLOUTS_STATEMENTS);
-	fw_loss_sample_free(rollouts->loss_sample);
+	free(rollouts->loss_sample);
 	free(rollouts);
 }
 

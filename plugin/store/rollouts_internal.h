@@ -36,11 +36,9 @@ struct fw_rollouts {
 	size_t hungry;            /* how many are */
 	int64_t seen_wall_ms;     /* the latest wall time that the catalog saw */
 	bool behind_told;         /* the log says that the wall clock is behind */
-	struct fw_loss_sample *loss_sample; /* rollout_loss.c; NULL: no device was lost yet */
+	struct fw_loss_sample *loss_sample; /* rollout_loss.c's; NULL: no device was lost yet */
 	sqlite3_stmt *statements[FW_ROLLOUTS_STATEMENTS];
 };
-
-void fw_loss_sample_free(struct fw_loss_sample *sample); /* NULL is allowed */
 
 /* The clocks of the open transaction. A wall clock that went back far is told once. */
 struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts);
