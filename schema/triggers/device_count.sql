@@ -1,11 +1,12 @@
--- What keeps the counts of devices: device_count by product and version, and task_count.offline, how
--- many waiting rows of a task are of devices that are not online. Changes of the rows themselves
--- are counted in triggers/task_device.sql and triggers/task.sql.
+-- What keeps the counts of devices: device_count by product and version, and task_count.offline,
+-- how many waiting rows of a task are of devices that are not online. Changes of the rows
+-- themselves are counted in triggers/task_device.sql and triggers/task.sql.
 --
 -- An INSERT OR REPLACE deletes without a trigger, unless recursive_triggers is on. So a device that
--- an INSERT meets is kept in device_replaced, until an AFTER INSERT says that it was replaced, or an
--- AFTER DELETE has counted it. INSERT OR IGNORE and an upsert leave it there, and it means nothing:
--- no AFTER INSERT comes for a device that is there, but behind a BEFORE INSERT that keeps it anew.
+-- an INSERT meets is kept in device_replaced, until an AFTER INSERT says that it was replaced, or
+-- an AFTER DELETE has counted it. INSERT OR IGNORE and an upsert leave it there, and it means
+-- nothing: no AFTER INSERT comes for a device that is there, but behind a BEFORE INSERT that keeps
+-- it anew.
 
 CREATE TRIGGER device_count_keep BEFORE INSERT ON device
 WHEN EXISTS (
