@@ -10,9 +10,6 @@
 #include <string.h>
 
 #define MESSAGES_OF_ROW 32u /* nearly always fewer */
-/* After the start, until devices that are not known to be there are pushed all the same: who comes
- * back shows himself in this time, and is sent it by his connection. */
-#define COME_BACK_MS 3000
 
 enum fw_status fw_scheduler_open(
 	const struct fw_scheduler_parts *parts, struct fw_scheduler **out, struct fw_error *error)
@@ -37,8 +34,8 @@ enum fw_status fw_scheduler_open(
 		status = fw_start_lines_open(transaction, &scheduler->lines, error);
 	if (status == FW_OK)
 		status = fw_waiting_rows_open(transaction, &scheduler->waiting_rows, error);
-	scheduler->first_sweep_at =
-		transaction->started_ms + (transaction->sees_connections ? 0 : COME_BACK_MS);
+	scheduler->first_sweep_at = transaction->started_ms +
+		(transaction->sees_connections ? 0 : FW_SCHEDULER_COME_BACK_MS);
 	if (status != FW_OK) {
 		fw_error_set(error, "cannot read the tasks: %s", sqlite3_errmsg(transaction->db));
 		fw_scheduler_close(scheduler);

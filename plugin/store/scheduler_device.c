@@ -14,12 +14,16 @@ static bool may_be_pushed(const struct fw_task_device *row)
 }
 
 /* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not
- * tell of connections. What was sent to connection 0 was sent so. */
+ * tell of connections. What was sent to connection 0 was sent so. The first sweep looks at all
+ * again that come too early. */
 static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
+	const struct fw_transaction *transaction = scheduler->transaction;
+
 	if (row->online || row->offline)
 		return row->online;
-	return !scheduler->transaction->sees_connections && !row->settles_at &&
+	return !transaction->sees_connections && !row->settles_at &&
+		transaction->steady_ms >= transaction->started_ms + FW_SCHEDULER_COME_BACK_MS &&
 		!(row->sent && row->connection == 0);
 }
 

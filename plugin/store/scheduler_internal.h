@@ -17,6 +17,9 @@
 
 /* rows of one transaction, which keeps it in the tens of milliseconds at worst */
 #define FW_SCHEDULER_STEP_ROWS 128u
+/* After the start, until devices that are not known to be there are pushed all the same: who comes
+ * back shows himself in this time, and is sent it by his connection. */
+#define FW_SCHEDULER_COME_BACK_MS 3000
 #define FW_SCHEDULER_UNKNOWN_DUE 0 /* next_due: to be asked again */
 #define FW_SCHEDULER_CHANGES_STATEMENTS 3
 

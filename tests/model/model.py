@@ -51,6 +51,7 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
 
     def deadlines(self):
         """All times at which something may happen by itself."""
+        yield self.started_at + HOLD
         for device in self.devices.values():
             yield from (time for time in (device.hold, device.settle) if time)
         for row in self.all_rows():

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from state import BLIND, DAY, MINUTE
+from state import BLIND, DAY, HOLD, MINUTE
 
 BEHIND = 10 * MINUTE  # so far the wall clock may go back
 ZONE = 180  # minutes: of the broker's machine
@@ -141,14 +141,16 @@ class Starts:
         device = row.device
         if device.presence == "offline" or self.is_held(device):
             return False
-        return device.presence or not (self.sees or device.settle or row.link == BLIND)
+        blind = not (self.sees or device.settle or row.link == BLIND)
+        return device.presence or (blind and self.clock >= self.started_at + HOLD)
 
     def is_candidate(self, row):
         if not row.waits() or not self.may_be_told(row):
             return False
         wait = self.first_wait(row, row.device.version)
-        if wait == "device offline":  # unknown: it is tried
-            return self.is_steady(row) and self.rest_is_fine(row)
+        if wait == "device offline":  # unknown: it is tried when no stage is to come
+            last = row.attempts or not row.task.stages or row.task.is_last()
+            return last and self.is_steady(row) and self.rest_is_fine(row)
         return wait in (None, "stage", "in flight", "rate")
 
     def rest_is_fine(self, row):

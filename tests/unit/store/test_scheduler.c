@@ -82,6 +82,7 @@ static void who_may_be_there_is_pushed_once(void **state)
 	prepare(both_rows);
 	/* where the broker tells of connections, who is not known to be there is not */
 	catalog.transaction.sees_connections = true;
+	pass_ms(3000);
 	look_for_push();
 	assert_published("");
 	catalog.transaction.sees_connections = false;
@@ -97,6 +98,19 @@ static void who_may_be_there_is_pushed_once(void **state)
 	look_for_push();
 	assert_published("");
 	assert_states("t2|d1|waiting\nt3|d1|waiting");
+}
+
+/* Who comes back shows himself by then: pushed before, he would get it twice. */
+static void who_may_come_back_after_the_start_is_waited_for(void **state)
+{
+	(void)state;
+	prepare(both_rows);
+	pass_ms(2000);
+	look_for_push();
+	assert_published("");
+	pass_ms(1000);
+	work();
+	assert_published(TASK "\nblind " UPGRADE);
 }
 
 static void what_cannot_be_offered_is_not_pushed(void **state)
@@ -421,6 +435,7 @@ int main(void)
 		CATALOG_TEST(one_upgrade_at_a_time),
 		CATALOG_TEST(nothing_is_pushed_to_who_is_offline),
 		CATALOG_TEST(who_may_be_there_is_pushed_once),
+		CATALOG_TEST(who_may_come_back_after_the_start_is_waited_for),
 		CATALOG_TEST(what_cannot_be_offered_is_not_pushed),
 		CATALOG_TEST(a_device_is_waited_for),
 		CATALOG_TEST(what_the_device_has_passed_ends_before_the_push),
