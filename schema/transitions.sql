@@ -14,7 +14,7 @@
 --   said done     it told progress 100
 --   used up       with this interruption attempt_limit is reached
 --   no verdict    the failure is a response timeout
---   on trial      the success is younger than trial_seconds
+--   on trial      the success is younger than trial_seconds, or the device was away at their end
 --   lost          the failure is that the device was lost
 --   verified      its report has been noted, or it was never started
 --   has version, runs newer   of the device, beside the task's target
@@ -69,7 +69,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('processing', 'lost', '', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
   ('success', 'reported target', 'not verified', 'success', 'verify', NULL, NULL),
   ('success', 'reported other', 'on trial', 'failed', 'finish', 'reverted', 'went back to %s'),
-  ('success', 'lost', 'on trial', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
+  ('success', 'lost', '', 'failed', 'finish', 'lost', 'not seen since the upgrade'),
   ('failed', 'completed', 'not failed by device', 'success', 'responded, finish', NULL, NULL),
   ('failed', 'failed', 'not failed by device', 'failed', 'responded, progress', 'device', NULL),
   ('failed', 'reported target', 'not failed by device', 'success', 'finish, verify', NULL, NULL),

@@ -72,7 +72,7 @@ enum fw_upgrade_fact {
 	FW_FACT_USED_UP = 1 << 6,    /* with this interruption attempt_limit is reached */
 	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
 	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
-	FW_FACT_ON_TRIAL = 1 << 9,   /* success is not long enough ago (task.trial_seconds) */
+	FW_FACT_ON_TRIAL = 1 << 9,   /* the trial is not over (task.trial_seconds) */
 	FW_FACT_LOST = 1 << 10,      /* the failure is that it was lost */
 	FW_FACT_VERIFIED = 1 << 11,  /* its report has been noted, or it was never started */
 };

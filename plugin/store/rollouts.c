@@ -68,7 +68,7 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		" CROSS JOIN device AS d ON d.product_id = ?2 AND d.device_id = r.device_id",
 	[FW_ROLLOUTS_BEGIN_ABSENCES] =
 		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
-		" SELECT ?1 + patience, min(coalesce(r.trial_clock, ?1 + patience), ?1 + patience)"
+		" SELECT ?1 + patience, ?1 + patience"
 		" FROM (SELECT max(t.lost_seconds * 1000, 2 * coalesce(d.absence_ms, 0)) AS "
 		"patience"
 		"  FROM task AS t CROSS JOIN task_count AS c ON c.task_id = t.task_id"

@@ -169,7 +169,7 @@ static bool is_away(const struct fw_scheduler *scheduler, const struct fw_task_d
 	return row->offline || (!row->online && scheduler->transaction->sees_connections);
 }
 
-/* A trial that is over, or a device that is not due yet. */
+/* A trial that is over, or a device that is not due yet. Who went away on trial is waited for. */
 static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	int64_t now = scheduler->transaction->steady_ms;
@@ -179,8 +179,8 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 		return lose(scheduler, row);
 	if (!away)
 		row->lost_clock = 0;
-	if (row->trial_clock && row->trial_clock <= now)
-		row->trial_clock = row->lost_clock = 0;
+	if (!row->lost_clock && row->trial_clock <= now)
+		row->trial_clock = 0;
 	row->wake_clock = fw_task_device_wakes_at(row);
 	return fw_transition_set_times(scheduler->rows, row);
 }

@@ -83,13 +83,11 @@ static inline bool fw_task_device_connection_stands(
 	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
 }
 
-/* The earlier of the times that an open or proved row is looked at for: the end of its trial, and
- * of the time that it may be away. Steady milliseconds; 0: neither is set. */
+/* When an open or proved row is looked at: at the end of the time that its device may be away, or of
+ * its trial. Steady milliseconds; 0: neither is set. */
 static inline int64_t fw_task_device_wakes_at(const struct fw_task_device *row)
 {
-	if (!row->lost_clock || !row->trial_clock)
-		return row->lost_clock + row->trial_clock;
-	return row->lost_clock < row->trial_clock ? row->lost_clock : row->trial_clock;
+	return row->lost_clock ? row->lost_clock : row->trial_clock;
 }
 
 /* What of a write is not in the row: its error_reason and from_version, when they change. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/device.h"
 #include "store/rollouts.h"
 #include "store/task_device_internal.h"
 #include "store/task_status.h"
@@ -67,6 +68,13 @@ static void note_response(const struct fw_transaction *transaction, struct fw_ta
 		row->connection = input->connection;
 }
 
+/* How long a success is looked after. Without trial_seconds that is until the device is known to
+ * have come back with the version. */
+static int64_t trial_length(const struct fw_task_device *row)
+{
+	return row->trial_ms || row->verified_at ? row->trial_ms : row->lost_ms;
+}
+
 static void finish(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	row->completed_at = transaction->wall_ms;
@@ -76,8 +84,15 @@ static void finish(const struct fw_transaction *transaction, struct fw_task_devi
 		return;
 	row->progress = 100;
 	row->retry_at = 0;
-	if (row->trial_ms && row->attempts)
-		row->trial_clock = row->wake_clock = transaction->steady_ms + row->trial_ms;
+	if (row->attempts && trial_length(row))
+		row->trial_clock = row->wake_clock = transaction->steady_ms + trial_length(row);
+}
+
+static void verify(const struct fw_transaction *transaction, struct fw_task_device *row)
+{
+	row->verified_at = transaction->wall_ms;
+	if (!row->trial_ms)
+		row->trial_clock = row->lost_clock = row->wake_clock = 0;
 }
 
 /* `reported`: the device has told its version since, so that what was sent is void. */
@@ -132,7 +147,7 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
 		(used_up ? FW_FACT_USED_UP : 0u) | (row->downgrade ? FW_FACT_DOWNGRADE : 0u) |
 		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u) |
-		(row->trial_clock ? FW_FACT_ON_TRIAL : 0u) |
+		(row->trial_clock && row->trial_ms ? FW_FACT_ON_TRIAL : 0u) |
 		(row->failure == FW_FAILURE_LOST ? FW_FACT_LOST : 0u) |
 		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u);
 }
@@ -175,7 +190,7 @@ static void act(const struct fw_transaction *transaction, struct fw_task_device 
 		finish(transaction, row);
 	if ((step->actions & FW_ACT_VERIFY) && row->attempts && !row->verified_at &&
 		!input->completed)
-		row->verified_at = transaction->wall_ms;
+		verify(transaction, row);
 	row->failure = step->failure;
 	row->failed_by_device =
 		step->failure == FW_FAILURE_DEVICE || step->failure == FW_FAILURE_REFUSED;
@@ -396,10 +411,14 @@ enum fw_status fw_transition_watch_absence(
 	/* who puts it off is awaited when its time is over */
 	bool started = (open && row->attempts && !row->deferred_until) || row->trial_clock;
 	int64_t patience = fw_trial_patience_ms(row->lost_ms, longest_ms);
+	int64_t now = rows->transaction->steady_ms;
 
 	if (!started || !row->lost_ms || away == (row->lost_clock != 0))
 		return FW_OK;
-	row->lost_clock = away ? rows->transaction->steady_ms + patience : 0;
+	row->lost_clock = away ? now + patience : 0;
+	/* its report decides, also when the trial was over while it was away */
+	if (!away && row->trial_clock && row->trial_clock < now + FW_SETTLE_MS)
+		row->trial_clock = now + FW_SETTLE_MS;
 	row->wake_clock = fw_task_device_wakes_at(row);
 	return write_times(rows, row);
 }

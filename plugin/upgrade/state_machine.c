@@ -100,7 +100,7 @@ static const struct fw_transition rules[] = {
 		{true, SUCCESS, FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{SUCCESS, FW_EVENT_REPORTED_OTHER, FW_FACT_ON_TRIAL, 0,
 		{true, FAILED, FINISH, FW_FAILURE_REVERTED, "went back to %s"}},
-	{SUCCESS, FW_EVENT_LOST, FW_FACT_ON_TRIAL, 0,
+	{SUCCESS, FW_EVENT_LOST, 0, 0,
 		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
 
 	/* a failure that was the broker's verdict is overturned by the facts */

@@ -90,12 +90,12 @@ class RolloutOracle(Oracle):
 
     def bad_faults(self, found):
         """A task with stages holds it in its first one; with a stop, or a gate that cannot be
-        reached, it pauses."""
+        reached, it pauses. Without a stop who was lost is awaited, and tried again."""
         plan = self.world.plan
         faults = []
         if plan.stages and found.stage != 1:
             faults.append(f"a bad image came to stage {found.stage}")
-        if (plan.stages or plan.stop) and found.state != "paused":
+        if (plan.stop or plan.stages and plan.image == "fails") and found.state != "paused":
             faults.append("a bad image did not pause the task")
         return faults
 

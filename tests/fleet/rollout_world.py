@@ -17,6 +17,7 @@ from world import World
 TASK, TARGET = "rollout", "2.0"
 # share of the devices that a bad image breaks
 BROKEN_SHARE = 0.3
+LOST_SECONDS = 60  # the least that a task may have
 IN_FLIGHT = 150  # as many at a time as downloads bear
 IMAGES = {
     "good": [],
@@ -133,7 +134,8 @@ class RolloutWorld(World):
     def make_task(self):
         """As a draft, so that no start precedes its stages."""
         names = [device.name for device in self.devices]
-        stop = (20, 15) if self.plan.stop else (None, 5)
+        # 6 % of them fail for reasons of their own
+        stop = (25, 20) if self.plan.stop else (None, 5)
         retries = 2 if self.long else 1
         attempts = 100 if self.plan.kills else 5
         self.act("makes the task")
@@ -147,9 +149,9 @@ class RolloutWorld(World):
                 " response_timeout_seconds, timeout_seconds, stop_failed_percent, stop_failed_min,"
                 " retry_limit, retry_seconds, attempt_limit, trial_seconds, lost_seconds,"
                 " max_in_flight)"
-                " VALUES (?, ?, 'n', 'push', 'part', 'paused', ?, ?, ?, ?, ?, 1, ?, 10, 60, ?)",
+                " VALUES (?, ?, 'n', 'push', 'part', 'paused', ?, ?, ?, ?, ?, 1, ?, 10, ?, ?)",
                 *(TASK, f"lamp-{TARGET}", self.response_seconds, self.upgrade_seconds),
-                *(*stop, retries, attempts, IN_FLIGHT),
+                *(*stop, retries, attempts, LOST_SECONDS, IN_FLIGHT),
             ),
             *(
                 (

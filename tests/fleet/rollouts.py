@@ -12,7 +12,7 @@ from simulate import SOURCE, play, tell_kinds
 
 from link import Loop
 from rollout_oracle import RolloutOracle, waits
-from rollout_world import Plan, RolloutWorld
+from rollout_world import LOST_SECONDS, Plan, RolloutWorld
 
 EXAMPLES = """
   rollouts.py --devices 200 --only staged     what tests/run does
@@ -78,8 +78,10 @@ def chosen_plans(chosen):
 
 
 def begin(loop, world):
+    """Who is off in a fleet that an image kills has been so for longer than lost_seconds: who went
+    off with the others is a witness that the image is not to blame."""
     world.start()
-    loop.after(3, world.make_task)
+    loop.after(LOST_SECONDS + 5 if world.plan.image == "kills" else 3, world.make_task)
 
 
 def run(chosen, loop, worlds):
@@ -141,7 +143,10 @@ def tell_table(worlds):
             ", with a stop" if plan.stop else ""
         )
         found = world.summary
-        end = found.reason if found.state == "paused" else "all who are there have it"
+        end = found.reason or (
+            f"stays in stage {found.stage}" if found.stage < 3 and plan.stages
+            else "all who are there have it"
+        )
         seconds = world.ended_at or 0
         print(
             f"| {plan.image} | {how} | {share(sent, count)} | {share(broken, count)} | {end}"

@@ -220,6 +220,8 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
             return
         self.doubt_verdicts(device, lambda row: False)
         for row in self.rows_of(device):
+            if row.lost and row.trial:
+                row.trial = max(row.trial, self.clock + SETTLE)
             row.lost = None
         wanted = any(row.waits() or row.unanswered() for row in self.rows_of(device))
         if device.settle:

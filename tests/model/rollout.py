@@ -143,14 +143,16 @@ class Rollouts:
             return
         if row.proved is None and (row.verified or task.plan.gate == "complete"):
             row.proved = task.epoch
-        if task.plan.trial_seconds:
-            row.trial = self.clock + task.plan.trial_seconds * 1000
+        watched = task.plan.trial_seconds or not row.verified and task.plan.lost_seconds
+        row.trial = self.clock + watched * 1000 if watched else None
 
     def verify(self, row):
         """The device reported the target."""
         if not row.attempts or row.verified or row.state not in ("success",):
             return
         row.verified = True
+        if not row.task.plan.trial_seconds:
+            row.trial = row.lost = None
         if row.proved is None:
             row.proved, row.bad = row.task.epoch, None
 
@@ -190,8 +192,8 @@ class Rollouts:
             if away:
                 self.end(row, "failed", NOT_SEEN, "lost")
                 return
-        if row.trial and row.trial <= now:
-            row.trial = row.lost = None
+        if row.trial and row.trial <= now and not row.lost:
+            row.trial = None
         if row.deferred and row.deferred <= now:
             row.deferred = None
         if row.state == "failed" and row.retry_at and row.retry_at <= now:
@@ -226,7 +228,8 @@ class Rollouts:
             lost = row.state == "failed" and row.kind == "lost"
             if row.task.version == version or not (row.trial or lost):
                 continue
+            on_trial = row.trial and row.task.plan.trial_seconds
             if max(brought, default=0) > row.begun:
                 row.trial = row.lost = None
-            else:
+            elif lost or on_trial:
                 self.end(row, "failed", f"went back to {version}", "reverted")

@@ -189,7 +189,8 @@ static void the_view_shows_the_table(void **ignored)
 static bool is_final(enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts)
 {
 	if (state == FW_UPGRADE_SUCCESS)
-		return event != FW_EVENT_REPORTED_TARGET && !(facts & FW_FACT_ON_TRIAL);
+		return event != FW_EVENT_REPORTED_TARGET && event != FW_EVENT_LOST &&
+			!(facts & FW_FACT_ON_TRIAL);
 	return state == FW_UPGRADE_CANCELED ||
 		(state == FW_UPGRADE_FAILED && (facts & FW_FACT_BY_DEVICE) &&
 			event != FW_EVENT_RETRY);

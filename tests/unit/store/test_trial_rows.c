@@ -1,0 +1,148 @@
+/* A device that completed an upgrade, and what becomes of its row when it goes away. */
+#include "apply_fixture.h"
+
+#define SECOND INT64_C(1000)
+
+/* t2 as `columns` say; d1 is sent its firmware, and completes it. */
+static void complete_with(const char *columns)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "UPDATE task SET %s WHERE task_id = 't2'", columns);
+	prepare_rows("INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1')");
+	prepare_rows("UPDATE device SET presence = 'online', connection = 1001, "
+		     "oldest_connection = 1001 WHERE device_id = 'd1'");
+	prepare_rows(sql);
+	begin();
+	push("t2");
+	complete("f2", true, "");
+	commit();
+}
+
+static void note(bool online, uint64_t connection)
+{
+	const struct fw_presence_event event = {.online = online,
+		.listens = online,
+		.at = catalog.transaction.wall_ms,
+		.connection = connection,
+		.oldest = connection,
+		.product = LAMP,
+		.device = D1};
+
+	begin();
+	assert_int_equal(fw_device_presence_apply(catalog.presence, &event), FW_OK);
+	commit();
+}
+
+static void goes_away(void)
+{
+	note(false, 0);
+}
+
+static void comes_back(void)
+{
+	note(true, 1002);
+}
+
+/* What is due by then is done. */
+static void wait_seconds(int64_t seconds)
+{
+	bool more = true;
+
+	pass_ms(seconds * SECOND);
+	for (int rounds = 0; more && rounds < 20; rounds++)
+		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
+	assert_false(more);
+}
+
+static void reports(const char *version)
+{
+	begin();
+	report(version);
+	commit();
+}
+
+static void assert_row(const char *expected)
+{
+	assert_rows("SELECT state, failure FROM task_device WHERE task_id = 't2'", expected);
+}
+
+static void who_goes_away_on_trial_is_lost_though_the_trial_ends_before(void **state)
+{
+	(void)state;
+	complete_with("trial_seconds = 10, lost_seconds = 60");
+	goes_away();
+	wait_seconds(11);
+	assert_row("success|-");
+	wait_seconds(50);
+	assert_row("failed|lost");
+}
+
+static void who_comes_back_after_the_trial_has_time_to_report(void **state)
+{
+	(void)state;
+	complete_with("trial_seconds = 10, lost_seconds = 60");
+	goes_away();
+	wait_seconds(20);
+	comes_back();
+	wait_seconds(5);
+	reports("1.0");
+	assert_row("failed|reverted");
+}
+
+static void who_stays_is_on_trial_no_longer(void **state)
+{
+	(void)state;
+	complete_with("trial_seconds = 10, lost_seconds = 60");
+	reports("2.0");
+	wait_seconds(11);
+	goes_away();
+	wait_seconds(61);
+	assert_row("success|-");
+	assert_rows("SELECT trial_clock, lost_clock, wake_clock FROM task_device", "-|-|-");
+}
+
+static void who_never_shows_the_version_is_lost_without_a_trial(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	goes_away();
+	wait_seconds(61);
+	assert_row("failed|lost");
+}
+
+static void who_has_shown_the_version_is_not_lost_without_a_trial(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	goes_away();
+	wait_seconds(20);
+	comes_back();
+	reports("2.0");
+	goes_away();
+	wait_seconds(61);
+	assert_row("success|-");
+	assert_rows("SELECT trial_clock, lost_clock, wake_clock FROM task_device", "-|-|-");
+}
+
+static void nobody_goes_back_without_a_trial(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	reports("1.0");
+	assert_row("success|-");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CATALOG_TEST(who_goes_away_on_trial_is_lost_though_the_trial_ends_before),
+		CATALOG_TEST(who_comes_back_after_the_trial_has_time_to_report),
+		CATALOG_TEST(who_stays_is_on_trial_no_longer),
+		CATALOG_TEST(who_never_shows_the_version_is_lost_without_a_trial),
+		CATALOG_TEST(who_has_shown_the_version_is_not_lost_without_a_trial),
+		CATALOG_TEST(nobody_goes_back_without_a_trial),
+	};
+
+	return cmocka_run_group_tests_name("trial", tests, open_folder, close_folder);
+}
