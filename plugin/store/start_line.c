@@ -298,6 +298,9 @@ static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size
 {
 	enum statement kind = kind_of(line);
 	sqlite3_stmt *statement = lines->statements[kind];
+	/* who was started takes no place of the stage: he is tried as ever */
+	bool tries = !lines->transaction->sees_connections &&
+		(!line->known_only || kind == WALK_AGAIN);
 	enum fw_status status = FW_OK;
 	int rows = 0;
 
@@ -315,7 +318,7 @@ static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size
 		rows++;
 		lines->passed.turn = sqlite3_column_int64(statement, 0);
 		fw_db_copy_text(statement, 1, lines->passed.device, sizeof(lines->passed.device));
-		if (there || (!away && !line->known_only && !lines->transaction->sees_connections))
+		if (there || (!away && tries))
 			lines->found[lines->found_count++] = lines->passed;
 	}
 	sqlite3_reset(statement);

@@ -402,11 +402,11 @@ static void a_row_that_is_added_leaves_its_place_to_a_lower_turn(void **state)
 
 /* It waited again while the task was paused. No stage bounds it, and who never started and has a
  * lower turn finds the stage full. */
-static void who_was_started_is_started_again_in_a_full_stage(void **state)
+static void start_again_in_a_full_stage(const char *presence)
 {
 	struct fw_task_device row;
 
-	(void)state;
+	pass_ms(3000);
 	prepare(online);
 	prepare("UPDATE device SET presence = 'offline' WHERE device_id = 'd1'");
 	operate("INSERT INTO task_stage (task_id, stage, until_count, until_percent)"
@@ -422,10 +422,23 @@ static void who_was_started_is_started_again_in_a_full_stage(void **state)
 	assert_int_equal(
 		fw_transition_apply(catalog.rows, &row, FW_EVENT_INTERRUPTED, NULL, NULL), FW_OK);
 	commit();
-	prepare_rows(online);
+	prepare_rows(presence);
 	operate("UPDATE task SET state = 'running' WHERE task_id = 't2'");
 	work();
 	assert_states("t2|d1|waiting\nt2|d2|processing");
+}
+
+static void who_was_started_is_started_again_in_a_full_stage(void **state)
+{
+	(void)state;
+	start_again_in_a_full_stage(online);
+}
+
+/* Who never started would be tried in the last stage alone. */
+static void who_was_started_and_may_be_there_is_tried_in_a_full_stage(void **state)
+{
+	(void)state;
+	start_again_in_a_full_stage("UPDATE device SET presence = NULL, connection = NULL");
 }
 
 int main(void)
@@ -455,6 +468,7 @@ int main(void)
 		CATALOG_TEST(rows_that_are_added_start_in_their_turn),
 		CATALOG_TEST(a_row_that_is_added_leaves_its_place_to_a_lower_turn),
 		CATALOG_TEST(who_was_started_is_started_again_in_a_full_stage),
+		CATALOG_TEST(who_was_started_and_may_be_there_is_tried_in_a_full_stage),
 	};
 
 	return cmocka_run_group_tests_name("scheduler", tests, open_folder, close_folder);
