@@ -230,7 +230,7 @@ class Device:
         if final:
             body |= {"complete": True, "success": final == "success"}
         if reason:
-            body["errorReason"] = reason
+            body |= {"errorReason": reason} | ({"retry": True} if self.has("fails-once") else {})
         self.say(
             "upgrade/progress",
             body,

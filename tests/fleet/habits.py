@@ -81,6 +81,8 @@ CLASHES = [
     # rule 8: a row of a device that was away waits for a report or pull, at most 3 s, and by
     # then it sleeps again
     ("sleeps", "report-on-boot"),
+    # rule 2: after an upgrade has ended the next waits for a report, or 30 s without going
+    ("fails-once", "report-on-boot"),
     ("polls", "silent"),
     ("polls", "refuses"),
     ("mislabelled", "silent"),

@@ -18,7 +18,8 @@ TASK, TARGET = "rollout", "2.0"
 # share of the devices that a bad image breaks
 BROKEN_SHARE = 0.3
 LOST_SECONDS = 60  # the least that a task may have
-IN_FLIGHT = 150  # as many at a time as downloads bear
+# failures come before proofs: with many at a time those of a good image would stop it
+IN_FLIGHT = 60
 IMAGES = {
     "good": [],
     # half of them say why, half say complete and boot into the old version
@@ -126,7 +127,7 @@ class RolloutWorld(World):
     def stages(self):
         hold = 2 if self.long else 1
         return [
-            Step(1, 30, 85, hold),
+            Step(1, 40, 85, hold),
             Step(2, len(self.devices) * 2 // 5, 85, hold),
             Step(3, len(self.devices), 0, 0),
         ]
@@ -134,8 +135,8 @@ class RolloutWorld(World):
     def make_task(self):
         """As a draft, so that no start precedes its stages."""
         names = [device.name for device in self.devices]
-        # 6 % of them fail for reasons of their own
-        stop = (25, 20) if self.plan.stop else (None, 5)
+        # some 4 % of them fail for reasons of their own, at once
+        stop = (25, 30) if self.plan.stop else (None, 5)
         retries = 2 if self.long else 1
         attempts = 100 if self.plan.kills else 5
         self.act("makes the task")
