@@ -8,7 +8,7 @@
 		make mosquitto-dev pkg-config)
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
 	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
-	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light openssl procps python3-paho-mqtt shellcheck wget)
+	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light ninja-build openssl procps python3-paho-mqtt shellcheck wget)
 	# 94 MiB, and it starts a server on port 9090: nothing here installs it, and the tests that ask it are skipped
 	# where it is missing
 	PACKAGES_METRICS=(prometheus)
