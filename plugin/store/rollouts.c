@@ -206,6 +206,15 @@ enum fw_status fw_rollouts_changed(
 	return status;
 }
 
+/* What held still because of the clock goes on. */
+static void clock_is_right_again(struct fw_rollouts *rollouts)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+
+	while (fw_table_next(rollouts->watches, &walk))
+		((struct watch *)walk.value)->due = true;
+}
+
 /* The clocks of the open transaction. A wall clock that went back far is told once. */
 struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 {
@@ -221,6 +230,8 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 		fw_transaction_log(transaction, FW_LOG_WARNING,
 			"the clock is behind what the catalog last saw: start_at, end_at and "
 			"windows of tasks hold still until it is set");
+	if (!now.wall_behind && rollouts->behind_told)
+		clock_is_right_again(rollouts);
 	if (now.wall_behind != rollouts->behind_told)
 		fw_places_note_wall(rollouts->places, now.wall_behind);
 	rollouts->behind_told = now.wall_behind;
@@ -309,10 +320,13 @@ enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice 
 static bool is_due(const struct fw_rollouts *rollouts, const struct watch *watch)
 {
 	const struct fw_transaction *transaction = rollouts->transaction;
+	int64_t wall_ms = fw_now_ms();
 
 	return watch->due ||
 		(watch->steady_at && watch->steady_at <= fw_clock_now(&transaction->clock)) ||
-		(watch->wall_at && watch->wall_at <= fw_now_ms());
+		(watch->wall_at && watch->wall_at <= wall_ms) ||
+		(rollouts->behind_told &&
+			!fw_rollout_wall_is_behind(wall_ms, rollouts->seen_wall_ms));
 }
 
 enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more)

@@ -1,0 +1,79 @@
+/* A wall clock that is set while tasks wait for times of it. */
+#include "catalog_fixture.h"
+
+#define SECOND INT64_C(1000)
+#define HOUR (3600 * SECOND)
+
+static int64_t ahead; /* of the machine's clock, ms */
+
+int64_t __real_fw_now_ms(void);
+int64_t __wrap_fw_now_ms(void);
+
+int64_t __wrap_fw_now_ms(void)
+{
+	return __real_fw_now_ms() + ahead;
+}
+
+static void work_at(int64_t ms)
+{
+	bool more = true;
+
+	ahead = ms;
+	for (int rounds = 0; more && rounds < 20; rounds++)
+		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
+	assert_false(more);
+}
+
+/* The catalog has seen a time, and then the machine lost it; t2 is changed meanwhile. */
+static void lose_time_and(const char *change)
+{
+	prepare_rows("UPDATE device SET presence = 'online', connection = 1001,"
+		     " oldest_connection = 1001");
+	operate("UPDATE task SET rate_per_minute = 600, state = 'paused' WHERE task_id = 't2';"
+		"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1')");
+	work_at(2 * HOUR);
+	ahead = HOUR / 2;
+	operate(change);
+	work_at(HOUR / 2);
+	assert_logged("the clock is behind");
+}
+
+static void an_end_that_passed_while_the_clock_was_behind_is_made_up_for(void **state)
+{
+	(void)state;
+	lose_time_and("UPDATE task SET state = 'running', rate_per_minute = 1,"
+		      " end_at = (unixepoch() + 100) * 1000 WHERE task_id = 't2'");
+	assert_rows("SELECT state FROM task WHERE task_id = 't2'", "running");
+	work_at(2 * HOUR);
+	assert_rows("SELECT state, paused_reason FROM task WHERE task_id = 't2'",
+		"paused|end_at is reached");
+}
+
+static void a_start_that_passed_while_the_clock_was_behind_is_made_up_for(void **state)
+{
+	(void)state;
+	lose_time_and("UPDATE task SET state = 'running', rate_per_minute = NULL,"
+		      " start_at = (unixepoch() + 100) * 1000 WHERE task_id = 't2'");
+	assert_rows("SELECT state FROM task_device", "waiting");
+	work_at(2 * HOUR);
+	assert_rows("SELECT state FROM task_device", "processing");
+}
+
+static int open_at_the_right_time(void **state)
+{
+	ahead = 0;
+	return open_catalog(state);
+}
+
+#define CLOCK_TEST(name)                                                                           \
+	cmocka_unit_test_setup_teardown(name, open_at_the_right_time, close_catalog)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CLOCK_TEST(an_end_that_passed_while_the_clock_was_behind_is_made_up_for),
+		CLOCK_TEST(a_start_that_passed_while_the_clock_was_behind_is_made_up_for),
+	};
+
+	return cmocka_run_group_tests_name("wall_clock", tests, open_folder, close_folder);
+}
