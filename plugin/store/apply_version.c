@@ -65,10 +65,14 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	return status;
 }
 
-/* When the latest attempt of the device began that brings it this version: steady ms, 0 for none.
- */
-static enum fw_status find_brought_at(struct fw_apply *apply, const struct fw_uplink *uplink,
-	struct fw_slice version, int64_t *brought_at)
+/* When the latest attempt of the device began that brings it a version: 0 for none. */
+struct brought {
+	int64_t clock;   /* steady ms */
+	int64_t unix_ms; /* of one that was cut off: its row has no other time */
+};
+
+static enum fw_status find_brought(struct fw_apply *apply, const struct fw_uplink *uplink,
+	struct fw_slice version, struct brought *out)
 {
 	struct fw_task_device found[FW_APPLY_ROWS_MAX];
 	struct fw_firmware_ref named;
@@ -76,16 +80,25 @@ static enum fw_status find_brought_at(struct fw_apply *apply, const struct fw_up
 	enum fw_status status =
 		fw_apply_firmware_query(apply, uplink->product, version, false, &named);
 
-	*brought_at = 0;
+	*out = (struct brought){.clock = 0};
 	if (status == FW_OK)
 		status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
 			fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX,
 			&count);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		if (found[i].attempts && found[i].pushed_clock > *brought_at)
-			*brought_at = found[i].pushed_clock;
+		const struct fw_task_device *row = &found[i];
+
+		if (row->attempts && row->pushed_clock > out->clock)
+			out->clock = row->pushed_clock;
+		if (row->attempts && !row->pushed_clock && row->pushed_at > out->unix_ms)
+			out->unix_ms = row->pushed_at;
 	}
 	return status == FW_NOT_FOUND ? FW_OK : status;
+}
+
+static bool is_later(const struct brought *brought, const struct fw_task_device *row)
+{
+	return brought->clock > row->pushed_clock || brought->unix_ms > row->pushed_at;
 }
 
 /* A later upgrade has taken the place of the one on trial: nothing is left to be tried. What was
@@ -103,7 +116,7 @@ enum fw_status fw_apply_version_review_trials(
 {
 	struct fw_task_device found[FW_APPLY_ROWS_MAX];
 	size_t count, lost = 0;
-	int64_t brought_at = 0;
+	struct brought brought = {.clock = 0};
 	enum fw_status status = fw_task_devices_on_trial(apply->with.rows, uplink->product,
 		uplink->device, found, FW_APPLY_ROWS_MAX / 2, &count);
 
@@ -111,11 +124,11 @@ enum fw_status fw_apply_version_review_trials(
 		status = fw_task_devices_lost(apply->with.rows, uplink->product, uplink->device,
 			found + count, FW_APPLY_ROWS_MAX - count, &lost);
 	if (status == FW_OK && count + lost)
-		status = find_brought_at(apply, uplink, version, &brought_at);
+		status = find_brought(apply, uplink, version, &brought);
 	for (size_t i = 0; status == FW_OK && i < count + lost; i++) {
 		if (fw_slice_equal(fw_slice_of(found[i].version), version))
 			continue;
-		status = brought_at > found[i].pushed_clock
+		status = is_later(&brought, &found[i])
 			? end_trial(apply, &found[i])
 			: fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_REPORTED_OTHER);
 	}

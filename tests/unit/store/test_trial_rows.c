@@ -125,6 +125,28 @@ static void who_has_shown_the_version_is_not_lost_without_a_trial(void **state)
 	assert_rows("SELECT trial_clock, lost_clock, wake_clock FROM task_device", "-|-|-");
 }
 
+/* The link of the next upgrade broke, and the device installed it all the same. */
+static void who_was_brought_on_by_an_upgrade_that_was_cut_off_did_not_go_back(void **state)
+{
+	struct fw_task_device row;
+
+	(void)state;
+	complete_with("trial_seconds = 600, lost_seconds = 60");
+	reports("2.0");
+	prepare_rows("INSERT INTO task_device (task_id, device_id) VALUES ('t3', 'd1')");
+	pass_ms(5 * SECOND);
+	begin();
+	catalog.transaction.wall_ms += 5 * SECOND;
+	push("t3");
+	row = row_of("t3", "d1");
+	assert_int_equal(
+		fw_transition_apply(catalog.rows, &row, FW_EVENT_INTERRUPTED, NULL, NULL), FW_OK);
+	report("3.0");
+	commit();
+	assert_row("success|-");
+	assert_rows("SELECT state FROM task_device WHERE task_id = 't3'", "success");
+}
+
 static void nobody_goes_back_without_a_trial(void **state)
 {
 	(void)state;
@@ -141,6 +163,7 @@ int main(void)
 		CATALOG_TEST(who_stays_is_on_trial_no_longer),
 		CATALOG_TEST(who_never_shows_the_version_is_lost_without_a_trial),
 		CATALOG_TEST(who_has_shown_the_version_is_not_lost_without_a_trial),
+		CATALOG_TEST(who_was_brought_on_by_an_upgrade_that_was_cut_off_did_not_go_back),
 		CATALOG_TEST(nobody_goes_back_without_a_trial),
 	};
 
