@@ -8,19 +8,31 @@
 
 #include <stdlib.h>
 
+#include "base/token_bucket.h"
 #include "catalog/db.h"
 #include "upgrade/resolver.h"
 
 /* the resolver looks anew when the generation moves: no device may move it at will */
-#define TOLD_EVERY_MS 60000
+#define TOLD_A_SECOND 10
 
-enum statement { MOVE_GENERATION, KNOWN, COUNT, FORGET, SET_OFFER, SET_COMPLETED, STATEMENTS };
+enum statement {
+	MOVE_GENERATION,
+	NEAR_THE_LIMIT,
+	KNOWN,
+	COUNT,
+	FORGET,
+	SET_OFFER,
+	SET_COMPLETED,
+	STATEMENTS
+};
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
 	[MOVE_GENERATION] =
 		"UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
+	[NEAR_THE_LIMIT] = "SELECT count(*) FROM (SELECT 1 FROM label_mismatch"
+			   " WHERE product_id = ?1 AND times >= ?3 LIMIT 2)",
 	[KNOWN] =
 		"SELECT (SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?3),"
 		" (SELECT label FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3)",
@@ -38,7 +50,7 @@ static const char *const sql[STATEMENTS] = {
 struct fw_label_check {
 	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
-	int64_t next_told; /* steady ms */
+	struct fw_token_bucket told;
 };
 
 enum fw_status fw_label_check_open(
@@ -112,12 +124,19 @@ static enum fw_status read_known(struct fw_label_check *labels, const struct fw_
 	return FW_OK;
 }
 
-/* The resolver is to ask of this product what it did not have to ask before. */
-static enum fw_status tell_resolver(struct fw_label_check *labels)
+/* The resolver is to ask of this product what it did not have to ask before. It asks already while
+ * another device is as near the limit. */
+static enum fw_status tell_resolver(struct fw_label_check *labels, const struct fw_uplink *uplink)
 {
-	if (labels->transaction->steady_ms < labels->next_told)
-		return FW_OK;
-	labels->next_told = labels->transaction->steady_ms + TOLD_EVERY_MS;
+	sqlite3_stmt *statement = start(labels, NEAR_THE_LIMIT, uplink, (struct fw_slice){NULL, 0});
+	int64_t near = 0;
+	enum fw_status status;
+
+	fw_db_bind_integer(statement, 3, FW_LABEL_CHECK_TIMES - 1);
+	status = fw_db_read_integer(statement, &near);
+	if (status != FW_OK || near > 1 ||
+		!fw_token_bucket_take(&labels->told, TOLD_A_SECOND, labels->transaction->steady_ms))
+		return status;
 	return fw_db_run(labels->statements[MOVE_GENERATION]);
 }
 
@@ -142,7 +161,7 @@ static enum fw_status count(struct fw_label_check *labels, const struct fw_uplin
 			(int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
 			uplink->product.at, device->offered_firmware_id, (int)version.len,
 			version.at, wanted);
-	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1 ? tell_resolver(labels)
+	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1 ? tell_resolver(labels, uplink)
 								    : status;
 }
 

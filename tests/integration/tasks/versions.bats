@@ -153,6 +153,17 @@ downgrade() {
 	assert_equal "$(asks d1 '{"currentVersion":"v2.0"}')" no_update
 }
 
+@test "the same for devices of two products at once" {
+	db "UPDATE product SET firmware_enabled = 1 WHERE product_id = 'oven'"
+	for PRODUCT in lamp oven; do
+		for runs in 1.0 v v; do
+			refute is_answered "$PRODUCT-1" "{\"currentVersion\":\"$runs\"}" no_update
+			settle
+		done
+		assert_equal "$(asks "$PRODUCT-1" '{"currentVersion":"v"}')" no_update
+	done
+}
+
 @test "the same, with pulls that name no version" {
 	offline d1
 	say d1 report '{"version":"1.0"}'
