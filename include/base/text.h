@@ -27,10 +27,10 @@ struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX]);
 bool fw_text_visible(struct fw_slice text);
 
 enum fw_text_blank {
-	/* what a device means no more than a space: space, tab, NUL, Unicode's spaces, what has no
-	 * width (U+200B to U+200F, U+2060), byte-order marks */
+	/* what a device means no more than a space: space, tab, line ends, NUL, Unicode's spaces,
+	 * what has no width (U+200B to U+200F, U+2060), byte-order marks */
 	FW_TEXT_BLANK = 1,
-	/* and whatever else nobody sees: line ends and other controls, fillers, variation
+	/* and whatever else nobody sees: other controls, fillers, variation
 	 * selectors, what turns the direction of writing */
 	FW_TEXT_UNSEEN = 2,
 };

@@ -230,7 +230,7 @@ progress_rows() { rows "SELECT progress, coalesce(complete, 0), success, version
 }
 
 @test "a version is trimmed of what nobody sees at its ends" {
-	for version in '2.0 ' ' \t2.0' '2.0\u0000\u0000' '\ufeff2.0' '2.0\u00a0' '2.0\u200b'; do
+	for version in '2.0 ' ' \t2.0' '2.0\r\n' '2.0\u0000\u0000' '\ufeff2.0' '2.0\u00a0' '2.0\u200b'; do
 		say d1 report "{\"version\":\"$version\"}"
 		assert_json "$(pull d1 "{\"currentVersion\":\"$version\"}")" '.code == "no_update"'
 		assert_json "$(pull d2 "{\"requestVersion\":\"$version\"}")" '.version == "2.0"'

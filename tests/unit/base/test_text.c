@@ -132,8 +132,9 @@ static void what_nobody_sees_is_trimmed(void **state)
 				"1 0\xe2\x80\x8b\xe2\x81\xa0"),
 		"1 0");
 	assert_trimmed(FW_SLICE(" \t\0\xef\xbb\xbf\xe3\x80\x80"), "");
-	/* neither a line end nor the end of another character is a blank */
-	assert_trimmed(FW_SLICE("1.0\n"), "1.0\n");
+	assert_trimmed(FW_SLICE("\n1.0\r\n\v\f"), "1.0");
+	/* neither another control nor the end of another character is a blank */
+	assert_trimmed(FW_SLICE("1.0\x1b"), "1.0\x1b");
 	assert_trimmed(FW_SLICE("\xc3\xa0"), "\xc3\xa0");
 	assert_trimmed(FW_SLICE("\xe2\x80\x90"), "\xe2\x80\x90");
 	/* a soft hyphen is no blank; an operator's name ends before it nonetheless */

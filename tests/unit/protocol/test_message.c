@@ -202,7 +202,7 @@ static void versions_count_characters_not_bytes(void **state)
 	refused(FW_TOPIC_REPORT, payload, "version");
 	snprintf(payload, sizeof(payload), "{\"version\":\"%sx\"}", C64);
 	refused(FW_TOPIC_REPORT, payload, "version");
-	refused(FW_TOPIC_REPORT, "{\"version\":\"a\\n\"}", "control");
+	refused(FW_TOPIC_REPORT, "{\"version\":\"a\\nb\"}", "control");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\x7f\"}", "control");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"\\u0085\"}", "control");
 	refused(FW_TOPIC_REPORT, "{\"version\":\"1\\u202e0\"}", "control");
@@ -214,8 +214,8 @@ static void versions_count_characters_not_bytes(void **state)
 /* What nobody sees at the ends is no part of a version, however long; what is left is. */
 static void versions_are_trimmed(void **state)
 {
-	static const char *const same[] = {"2.0 ", " 2.0", "\\t2.0\\t ", "2.0\\u0000",
-		"2.0\\u0000\\u0000\\u0000", "\\ufeff2.0",
+	static const char *const same[] = {"2.0 ", " 2.0", "\\t2.0\\t ", "2.0\\n",
+		"\\r\\n2.0\\r\\n", "2.0\\u0000", "2.0\\u0000\\u0000\\u0000", "\\ufeff2.0",
 		"\xef\xbb\xbf"
 		"2.0",
 		"2.0\xc2\xa0", "\\u00a0 2.0", "2.0\\u200b",
