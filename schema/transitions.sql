@@ -10,6 +10,7 @@
 --   push          the task's mode is push
 --   present       the device is there by the connection that the attempt was sent to
 --   elsewhere     the message came by another connection
+--   shared        a connection may speak for many devices (identity none)
 --   answered      the device answered this attempt
 --   said done     it told progress 100
 --   used up       with this interruption attempt_limit is reached
@@ -21,7 +22,7 @@
 -- actions:
 --   start     an attempt begins and is counted        requeue   it waits for the next one
 --   uncount   the attempt was none: it is taken back  count     an interruption is counted
---   watch     a word is due within response_timeout_seconds
+--   watch     a word is due within response_timeout_seconds; if there was none yet, in 3 seconds
 --   resume    a late sign of life: the attempt goes on
 --   verify    verified_at is noted
 
@@ -56,6 +57,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('processing', 'reported other', 'elsewhere, not answered', 'waiting', 'requeue, count',
     NULL, NULL),
   ('processing', 'reported other', 'elsewhere', 'processing', 'watch', NULL, NULL),
+  ('processing', 'reported other', 'shared', 'processing', 'watch', NULL, NULL),
   ('processing', 'overtaken', 'not downgrade allowed', 'canceled', 'finish',
     NULL, 'runs %s, which is newer'),
   ('processing', 'no response', 'present', 'failed', 'finish', 'response', 'response timeout'),

@@ -12,8 +12,9 @@
  * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was
  * sent to. It ends by the device's word, by a timeout while the device was there all the time, or
  * it is interrupted: the device came back by another connection without having answered, or was
- * silent after it came back. An interrupted attempt is followed by another one, until attempt_limit
- * of them in a row were interrupted.
+ * silent after it came back. Where a connection speaks for many devices, a report of the old
+ * version may be all that tells of a restart: it counts as coming back. An interrupted attempt is
+ * followed by another one, until attempt_limit of them in a row were interrupted.
  *
  * Pure; any thread. Operators' own steps (stop, continue, retry) are carried out by the catalog's
  * triggers. */
@@ -75,8 +76,10 @@ enum fw_upgrade_fact {
 	FW_FACT_ON_TRIAL = 1 << 9,   /* the trial is not over (task.trial_seconds) */
 	FW_FACT_LOST = 1 << 10,      /* the failure is that it was lost */
 	FW_FACT_VERIFIED = 1 << 11,  /* its report has been noted, or it was never started */
+	/* a connection may speak for many devices, and does not end when one of them restarts */
+	FW_FACT_SHARED = 1 << 12,
 };
-#define FW_UPGRADE_FACTS 12
+#define FW_UPGRADE_FACTS 13
 
 /* What follows, besides the new state: bits. */
 enum fw_upgrade_action {
@@ -90,7 +93,8 @@ enum fw_upgrade_action {
 	/* back to the queue: clear progress and timers, keep the attempts */
 	FW_ACT_REQUEUE = 1 << 5,
 	FW_ACT_COUNT = 1 << 6, /* count an interruption */
-	/* a word of the upgrade is due within response_timeout_seconds */
+	/* a word of the upgrade is due within response_timeout_seconds, and within 3 seconds if
+	 * there was none yet */
 	FW_ACT_WATCH = 1 << 7,
 	FW_ACT_VERIFY = 1 << 8,  /* started, it reports the target: note verified_at */
 	FW_ACT_UNCOUNT = 1 << 9, /* the attempt was none: take it back */

@@ -25,11 +25,16 @@ enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler)
 }
 
 /* Which timeout of the row is over? Before the upgrade timeout there is one for the answer, and one
- * for a word after its return. */
-static enum fw_upgrade_event due_event(const struct fw_task_device *row)
+ * for a word after its return. That of a device behind a gateway that never answered is before the
+ * one for the answer. */
+static enum fw_upgrade_event due_event(
+	const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	if (row->due_at >= row->pushed_clock + row->timeout_ms)
 		return FW_EVENT_TIMEOUT;
+	if (scheduler->transaction->gateways &&
+		row->due_at < row->pushed_clock + row->response_timeout_ms)
+		return FW_EVENT_INTERRUPTED;
 	return row->responded_at ? FW_EVENT_INTERRUPTED : FW_EVENT_NO_RESPONSE;
 }
 
@@ -37,7 +42,7 @@ static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_devi
 {
 	struct fw_slice product = fw_slice_of(row->product_id),
 			device = fw_slice_of(row->device_id);
-	enum fw_upgrade_event event = due_event(row);
+	enum fw_upgrade_event event = due_event(scheduler, row);
 	bool had_begun = row->responded_at, changed;
 	enum fw_status status = fw_transition_apply(scheduler->rows, row, event, NULL, &changed);
 

@@ -106,10 +106,17 @@ static void requeue(struct fw_task_device *row, bool reported)
 	row->sent = row->sent && !reported;
 }
 
+/* Who has not answered at all is given the time of a device that comes back; see due_event() in
+ * plugin/store/scheduler_timeouts.c, which tells this from the response timeout. */
 static void watch(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	int64_t until = transaction->steady_ms + row->response_timeout_ms;
 
+	if (!row->responded_at) {
+		until = transaction->steady_ms + FW_HOLD_MS;
+		if (until >= row->pushed_clock + row->response_timeout_ms)
+			until = row->pushed_clock + row->response_timeout_ms - 1;
+	}
 	if (until < row->due_at)
 		row->due_at = until;
 }
@@ -149,7 +156,8 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u) |
 		(row->trial_clock && row->trial_ms ? FW_FACT_ON_TRIAL : 0u) |
 		(row->failure == FW_FAILURE_LOST ? FW_FACT_LOST : 0u) |
-		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u);
+		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u) |
+		(transaction->gateways ? FW_FACT_SHARED : 0u);
 }
 
 /* It was told, and was no attempt: its place in the stage is another's. Said again, or of an

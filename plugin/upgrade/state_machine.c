@@ -76,6 +76,9 @@ static const struct fw_transition rules[] = {
 	/* it came back in the middle of it, and may go on */
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, 0,
 		{true, PROCESSING, FW_ACT_WATCH, FW_FAILURE_NONE, NULL}},
+	/* it may have restarted behind its gateway, whose connection tells nothing of that */
+	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SHARED, 0,
+		{true, PROCESSING, FW_ACT_WATCH, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
 		{true, CANCELED, FINISH, FW_FAILURE_NONE, "runs %s, which is newer"}},
 	{PROCESSING, FW_EVENT_NO_RESPONSE, FW_FACT_PRESENT, 0,
@@ -188,6 +191,7 @@ static const char *const fact_names[FW_UPGRADE_FACTS] = {
 	"on trial",
 	"lost",
 	"verified",
+	"shared",
 };
 
 static const char *const action_names[FW_UPGRADE_ACTIONS] = {

@@ -143,6 +143,33 @@ dies() { comes_back "$1"; }
 	columns t1 d1 'attempts, interruptions' '2|1'
 }
 
+@test "identity none: a device that restarts behind its gateway is sent the upgrade again" {
+	stop_broker
+	start_broker 'plugin_opt_identity none'
+	listen upgrades -t '/lamp/+/firmware/upgrade'
+	fleet connect gateway
+	says() { fleet send gateway "/lamp/$1/firmware/$2" "$3"; } # DEVICE TAIL JSON
+	for device in d1 d2 d3; do says $device report '{"version":"1.0"}'; done
+	task t1 2.0 push 'd1 d2 d3' 4
+	retry 5 heard_count upgrades 3
+	says d2 upgrade/reply '{"success":true}'
+	for device in d1 d2 d3; do says $device report '{"version":"1.0"}'; done
+	says d3 upgrade/reply '{"success":true}' # it had not restarted
+	settle
+	retry 5 heard_count upgrades 4
+	columns t1 d1 'state, attempts, interruptions' 'processing|2|1'
+	says d1 upgrade/reply '{"success":true}'
+	for _ in 1 2 3; do
+		says d3 upgrade/progress '{"progress":1}'
+		sleep 1
+	done
+	# who had answered was given the time of an answer, and says no more
+	columns t1 d2 'state, attempts, interruptions' 'processing|2|1'
+	columns t1 d3 'state, attempts, interruptions' 'processing|1|0'
+	says d3 upgrade/progress '{"progress":100,"complete":true,"success":true}'
+	row t1 d3 success
+}
+
 @test "a response timeout of a link that was dead is no verdict" {
 	raw >"$BROKER_DIR/dead" 3>&- <<-'END' &
 		import time
