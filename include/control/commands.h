@@ -137,10 +137,17 @@ struct fw_command_member {
 	const char *help;                        /* a phrase for documents */
 };
 
+/* What the data of an answer is. */
+enum fw_answer_shape {
+	FW_ANSWER_ONE,   /* an object of the answer's members */
+	FW_ANSWER_PAGE,  /* {items, next, totalCount where it is free}; takes count and after */
+	FW_ANSWER_ITEMS, /* {items}: all of them */
+};
+
 struct fw_command_info {
 	const char *name;
 	bool writes; /* needs FW_RIGHT_ADMIN */
-	bool lists;  /* takes count and after, answers {items, next, totalCount where it is free} */
+	enum fw_answer_shape shape;
 	/* The subject's members; those of this command have a bit of `uses` in theirs. */
 	const struct fw_command_member *members;
 	unsigned uses;
@@ -157,7 +164,7 @@ const struct fw_command_info *fw_commands_table(size_t *count);
 const struct fw_command_info *fw_commands_find(const char *name);
 
 /* The members that a command takes, one after the other: NULL begins, and NULL is behind the last.
- * With `count` and `after` of lists; without `command` and `correlationData`, which all have. */
+ * With `count` and `after` of pages; without `command` and `correlationData`, which all have. */
 const struct fw_command_member *fw_command_next_member(
 	const struct fw_command_info *info, const struct fw_command_member *previous);
 

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "control/body.h"
+#include "control/repeat.h"
 #include "http/condition.h"
 
 #define ETAG_BYTES 16u
@@ -220,21 +221,13 @@ static bool may_write(const struct fw_api_commands *commands, const struct fw_ap
 
 /* --- a create that may be repeated --- */
 
-/* What is there says all that was asked for, as far as it says anything of it. */
-static bool is_the_same(const struct fw_api_answer *now, const json_t *command)
+static bool is_the_same(const struct fw_api_commands *commands,
+	const struct fw_api_request *request, const json_t *create, const struct fw_api_answer *now)
 {
-	json_t *data = now->text ? json_loadb(now->text, now->len, 0, NULL) : NULL;
-	bool same = data != NULL;
-	const char *name;
-	json_t *value;
+	json_t *task = now->text ? json_loadb(now->text, now->len, 0, NULL) : NULL;
+	bool same = task && fw_repeat_is_same(commands, request->asker, task, create);
 
-	json_object_foreach((json_t *)(uintptr_t)command, name, value)
-	{
-		const json_t *is = json_object_get(data, name);
-
-		same = same && (!is || json_equal(is, value));
-	}
-	json_decref(data);
+	json_decref(task);
 	return same;
 }
 
@@ -248,7 +241,7 @@ static void answer_put(const struct fw_api_commands *commands, const struct fw_a
 	if (out->status != 409)
 		return;
 	read_now(commands, request, &now);
-	if (now.status == 200 && is_the_same(&now, command)) {
+	if (now.status == 200 && is_the_same(commands, request, command, &now)) {
 		free(out->text);
 		*out = now;
 		return;

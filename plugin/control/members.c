@@ -21,7 +21,7 @@ static const struct fw_command_member *first_from(
 		member++;
 	if (member && member->name)
 		return member;
-	return info->lists ? list_members : NULL;
+	return info->shape == FW_ANSWER_PAGE ? list_members : NULL;
 }
 
 const struct fw_command_member *fw_command_next_member(

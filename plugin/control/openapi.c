@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control/commands.h"
+#include "control/internal.h"
 #include "control/routes.h"
 
 #define OPERATION_MOST 96u
@@ -58,12 +58,18 @@ static bool put_bounds(json_t *schema, const struct fw_command_member *member)
 		put(schema, most[kind], json_integer(member->max));
 }
 
+static json_t *typed(const char *type, bool nullable)
+{
+	return nullable ? json_pack("{s:[s,s]}", "type", type, "null")
+			: json_pack("{s:s}", "type", type);
+}
+
 /* A new reference, NULL when out of memory. */
-static json_t *schema_of(const struct fw_command_member *member)
+static json_t *schema_of(const struct fw_command_member *member, bool nullable)
 {
 	json_t *schema = member->type == FW_MEMBER_RECORD
 		? object_of(member->members)
-		: json_pack("{s:s}", "type", type_name(member->type));
+		: typed(type_name(member->type), nullable);
 	bool done = schema && put_bounds(schema, member);
 
 	if (done && member->type == FW_MEMBER_TEXTS)
@@ -77,14 +83,14 @@ static json_t *schema_of(const struct fw_command_member *member)
 	return done ? schema : NULL;
 }
 
-/* All of the array's members. */
+/* All of the array's members. Those of a stage are null where it has none. */
 static json_t *object_of(const struct fw_command_member *members)
 {
 	json_t *properties = json_object();
 	bool done = properties != NULL;
 
 	for (; done && members && members->name; members++)
-		done = put(properties, members->name, schema_of(members));
+		done = put(properties, members->name, schema_of(members, true));
 	if (!done) {
 		json_decref(properties);
 		return NULL;
@@ -92,27 +98,38 @@ static json_t *object_of(const struct fw_command_member *members)
 	return json_pack("{s:s, s:o}", "type", "object", "properties", properties);
 }
 
-/* Those of its members that are answered. */
-static json_t *answer_of(const struct fw_command_info *info)
+/* Those of its members that are answered: of one thing, or of each. */
+static json_t *item_of(const struct fw_command_info *info)
 {
 	const struct fw_command_member *member = info->answer;
-	json_t *properties = json_object(), *object;
+	json_t *properties = json_object();
 	bool done = properties != NULL;
 
 	for (; done && member && member->name; member++) {
+		bool nullable = !(member->uses & FW_USE_NAME);
+
 		if (member->uses & FW_USE_ANSWER)
-			done = put(properties, member->name, schema_of(member));
+			done = put(properties, member->name, schema_of(member, nullable));
 	}
 	if (!done) {
 		json_decref(properties);
 		return NULL;
 	}
-	object = json_pack("{s:s, s:o}", "type", "object", "properties", properties);
-	if (!info->lists)
-		return object;
-	return json_pack("{s:s, s:{s:{s:s, s:o}, s:{s:s}, s:{s:s}}}", "type", "object",
-		"properties", "items", "type", "array", "items", object, "next", "type", "string",
-		"totalCount", "type", "integer");
+	return json_pack("{s:s, s:o}", "type", "object", "properties", properties);
+}
+
+static json_t *answer_of(const struct fw_command_info *info)
+{
+	json_t *item = item_of(info);
+
+	if (info->shape == FW_ANSWER_ONE)
+		return item;
+	if (info->shape == FW_ANSWER_ITEMS)
+		return json_pack("{s:s, s:{s:{s:s, s:o}}}", "type", "object", "properties", "items",
+			"type", "array", "items", item);
+	return json_pack("{s:s, s:{s:{s:s, s:o}, s:o, s:o}}", "type", "object", "properties",
+		"items", "type", "array", "items", item, "next", typed("string", true),
+		"totalCount", typed("integer", false));
 }
 
 /* --- an operation --- */
@@ -150,7 +167,7 @@ static bool add_path_parts(
 			strcmp(member->name, name) != 0)
 			;
 		if (!add_parameter(parameters, name, "path", true,
-			    member ? schema_of(member) : json_pack("{s:s}", "type", "string")))
+			    member ? schema_of(member, false) : typed("string", false)))
 			return false;
 	}
 	return true;
@@ -166,7 +183,7 @@ static json_t *parameters_of(const struct fw_route *route, const struct fw_comma
 		(member = fw_command_next_member(info, member))) {
 		if (!path_names(route, member->name))
 			done = add_parameter(parameters, member->name, "query",
-				fw_command_requires(info, member), schema_of(member));
+				fw_command_requires(info, member), schema_of(member, false));
 	}
 	if (!done)
 		json_decref(parameters);
@@ -181,9 +198,11 @@ static json_t *members_of(const struct fw_route *route, const struct fw_command_
 	bool done = properties && required;
 
 	while (done && (member = fw_command_next_member(info, member))) {
+		bool nullable = fw_member_is_column(member) && !fw_command_requires(info, member);
+
 		if (path_names(route, member->name))
 			continue;
-		done = put(properties, member->name, schema_of(member)) &&
+		done = put(properties, member->name, schema_of(member, nullable)) &&
 			(!fw_command_requires(info, member) ||
 				json_array_append_new(required, json_string(member->name)) == 0);
 	}

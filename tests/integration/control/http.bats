@@ -161,6 +161,13 @@ post() { assert_equal "$(as_ann /products -d '{"productId":"new"}' "${@:2}")" "$
 	shows '/log?subject=t1&count=500' '.items | map(.command) | unique == ["createTask", "stopTask"]'
 	assert_equal "$(status_of -u 'ann:se:cret' "$ADMIN/openapi.json")" 200
 	assert_json "$(<body)" '.paths["/api/v1/tasks/{taskId}"].put.requestBody and .openapi == "3.1.0"'
+	# with stages, and for some devices
+	staged='{"firmwareId":"lamp-2.0","name":"S","mode":"pull","devices":["lamp-1"],"stages":[{"untilPercent":50},{"untilPercent":100}]}'
+	assert_equal "$(send POST /devices '{"productId":"lamp","deviceId":"lamp-1"}')" 201
+	assert_equal "$(send POST /devices '{"productId":"lamp","deviceId":"lamp-2"}')" 201
+	assert_equal "$(send PUT /tasks/t2 "$staged")" 201
+	assert_equal "$(send PUT /tasks/t2 "$staged")" 200
+	assert_equal "$(send PUT /tasks/t2 "${staged/lamp-1/lamp-2}")" 409
 }
 
 # NAME BYTES: no file of that name; and no dot-file is left.

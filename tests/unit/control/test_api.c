@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "control/api.h"
 
 /* What the stand-in answers: {"code","error"} or {"data"}. */
-static json_t *response, *get_response;
+static json_t *response, *get_response, *list_response;
 static char asked[4096]; /* all commands that it was asked, one after the other */
 static struct fw_api_answer answer;
 
@@ -24,6 +25,8 @@ static json_t *run(void *context, const struct fw_asker *asker, const json_t *co
 	(void)asker;
 	strncat(asked, name, sizeof(asked) - strlen(asked) - 1);
 	strncat(asked, " ", sizeof(asked) - strlen(asked) - 1);
+	if (strncmp(name, "list", 4) == 0 && list_response)
+		return json_incref(list_response);
 	return json_incref(strncmp(name, "get", 3) == 0 && get_response ? get_response : response);
 }
 
@@ -74,6 +77,7 @@ static int reset(void **state)
 	(void)state;
 	respond(&response, "{\"data\":{\"name\":\"L\"}}");
 	respond(&get_response, NULL);
+	respond(&list_response, NULL);
 	return 0;
 }
 
@@ -207,6 +211,55 @@ static void test_a_create_that_is_repeated(void **state)
 	assert_int_equal(ask(put), 409);
 }
 
+/* The task is there already; its GET answers `task`. */
+static unsigned put_again(const char *task, const char *body)
+{
+	respond(&response, "{\"code\":\"conflict\",\"error\":\"is there\"}");
+	respond(&get_response, task);
+	return ask(SEND("PUT", "/api/v1/tasks/t", body));
+}
+
+static void test_a_repeated_create_says_the_same_in_other_words(void **state)
+{
+	static const char task[] =
+		"{\"data\":{\"taskId\":\"t\",\"releaseType\":\"all\",\"allowDowngrade\":true,"
+		"\"endAction\":\"pause\",\"stages\":[{\"stage\":1,\"untilPercent\":50.0,"
+		"\"untilCount\":null,\"budget\":3},{\"stage\":2,\"untilPercent\":null,"
+		"\"untilCount\":9,\"budget\":9}]}}";
+	static const char stages[] =
+		"{\"stages\":[{\"untilPercent\":%s},{\"untilCount\":9}],\"endAction\":null,"
+		"\"allowDowngrade\":%s}";
+	char body[256];
+
+	(void)state;
+	snprintf(body, sizeof(body), stages, "50", "1");
+	assert_int_equal(put_again(task, body), 200);
+	snprintf(body, sizeof(body), stages, "51", "1");
+	assert_int_equal(put_again(task, body), 409);
+	snprintf(body, sizeof(body), stages, "50", "0");
+	assert_int_equal(put_again(task, body), 409);
+	assert_int_equal(put_again(task, "{\"stages\":[{\"untilPercent\":50}]}"), 409);
+	assert_int_equal(put_again(task, "{\"tag\":\"x\"}"), 409);
+}
+
+static void test_a_repeated_create_is_for_the_same_devices(void **state)
+{
+	static const char two[] =
+		"{\"data\":{\"taskId\":\"t\",\"releaseType\":\"part\",\"total\":2}}";
+
+	(void)state;
+	respond(&list_response,
+		"{\"data\":{\"items\":[{\"deviceId\":\"a\"},{\"deviceId\":\"b\"}],"
+		"\"next\":null}}");
+	assert_int_equal(put_again(two, "{\"devices\":[\"b\",\"a\",\"b\"]}"), 200);
+	assert_string_equal(asked, "createTask getTask listTaskDevices ");
+	assert_int_equal(put_again(two, "{\"devices\":[\"a\",\"c\"]}"), 409);
+	assert_int_equal(put_again(two, "{\"devices\":[\"a\"]}"), 409);
+	assert_string_equal(asked, "createTask getTask ");
+	assert_int_equal(put_again(two, "{\"tag\":\"north\"}"), 200);
+	assert_int_equal(put_again(two, "{}"), 409);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 
 int main(void)
@@ -218,11 +271,14 @@ int main(void)
 		TEST(test_if_match),
 		TEST(test_if_none_match_of_a_write),
 		TEST(test_a_create_that_is_repeated),
+		TEST(test_a_repeated_create_says_the_same_in_other_words),
+		TEST(test_a_repeated_create_is_for_the_same_devices),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	respond(&response, NULL);
 	respond(&get_response, NULL);
+	respond(&list_response, NULL);
 	free(answer.text);
 	return failed;
 }

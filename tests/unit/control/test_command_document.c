@@ -76,9 +76,9 @@ static void test_commands_are_told(void **state)
 
 		assert_string_not_equal(title_of(of), "");
 		snprintf(line, sizeof(line), "| `%s` | %s | %s | %s |\n", table[i].name,
-			table[i].writes          ? "writes"
-				: table[i].lists ? "list"
-						 : "",
+			table[i].writes                            ? "writes"
+				: table[i].shape == FW_ANSWER_PAGE ? "list"
+								   : "",
 			title_of(of), table[i].help);
 		expect(line);
 	}

@@ -41,14 +41,14 @@ static void test_table(void **state)
 		assert_ptr_equal(fw_commands_find(table[i].name), &table[i]);
 		assert_non_null(table[i].help);
 		assert_non_null(table[i].action);
-		assert_true(table[i].lists || table[i].writes || table[i].answer);
+		assert_true(table[i].shape || table[i].writes || table[i].answer);
 		while ((member = fw_command_next_member(&table[i], member))) {
 			assert_non_null(member->help);
 			members++;
 			for (const char *c = member->name; *c; c++)
 				assert_true(*c != '_');
 		}
-		assert_true(members >= (table[i].lists ? 2 : 0));
+		assert_true(members >= (table[i].shape == FW_ANSWER_PAGE ? 2 : 0));
 	}
 	assert_null(fw_commands_find("createproduct"));
 }

@@ -270,6 +270,48 @@ static void test_openapi_says_all_members(void **state)
 	json_decref(document);
 }
 
+static const json_t *answer_of(json_t *document, const char *path, const char *method)
+{
+	const json_t *operation =
+		json_object_get(json_object_get(json_object_get(document, "paths"), path), method);
+	const json_t *content = json_object_get(
+		json_object_get(json_object_get(operation, "responses"), "200"), "content");
+
+	return json_object_get(
+		json_object_get(json_object_get(content, "application/json"), "schema"),
+		"properties");
+}
+
+/* The member is as the text of JSON says. */
+static void expect_type(const json_t *properties, const char *member, const char *text)
+{
+	json_t *wanted = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	if (!json_equal(json_object_get(json_object_get(properties, member), "type"), wanted))
+		fail_msg("%s is not %s", member, text);
+	json_decref(wanted);
+}
+
+static void test_openapi_says_what_is_answered(void **state)
+{
+	json_t *document = fw_openapi_new();
+	const json_t *task = answer_of(document, "/api/v1/tasks/{taskId}", "get");
+	const json_t *page = answer_of(document, "/api/v1/tasks", "get");
+	const json_t *all = answer_of(document, "/api/v1/tasks/{taskId}/failures", "get");
+
+	(void)state;
+	expect_type(task, "taskId", "\"string\"");
+	expect_type(task, "startAt", "[\"integer\", \"null\"]");
+	expect_type(page, "items", "\"array\"");
+	expect_type(page, "next", "[\"string\", \"null\"]");
+	expect_type(all, "items", "\"array\"");
+	expect_type(json_object_get(
+			    json_object_get(json_object_get(all, "items"), "items"), "properties"),
+		"failure", "[\"string\", \"null\"]");
+	assert_null(json_object_get(all, "next"));
+	json_decref(document);
+}
+
 static void test_openapi_names_operations_once(void **state)
 {
 	size_t count;
@@ -301,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_routes_have_commands),
 		cmocka_unit_test(test_commands_have_routes),
 		cmocka_unit_test(test_openapi_says_all_members),
+		cmocka_unit_test(test_openapi_says_what_is_answered),
 		cmocka_unit_test(test_openapi_names_operations_once),
 	};
 
