@@ -23,12 +23,22 @@ function formOf(data) {
     size: data.size ?? '', signMethod: data.signMethod || '', sign: data.sign || '',
     minVersionOrder: data.minVersionOrder ?? '',
     parameters: Object.entries(data.parameters || {}).map(([key, value]) => ({ key,
-      value: typeof value === 'string' ? value : JSON.stringify(value) })) }
+      value: isText(value) ? value : JSON.stringify(value) })) }
 }
 
-/** A value that reads as JSON is one, else a text. */
+/** A value that reads as JSON is one, else a text: so is a number that JSON would write otherwise,
+ * such as the version 1.10. */
 function parameterValue(text) {
-  try { return JSON.parse(text) } catch { return text }
+  try {
+    const value = JSON.parse(text)
+    return typeof value === 'number' && String(value) !== text ? text : value
+  } catch {
+    return text
+  }
+}
+
+function isText(value) {
+  return typeof value === 'string' && parameterValue(value) === value
 }
 
 function members(form, given) {
@@ -179,7 +189,8 @@ export function firmwareForm({ parts, query, redraw, admin }) {
         h('div', { class: 'fields' }, form.source === 'file' ? fileFields() : urlFields())),
         card(t('firmware.about'), h('div', { class: 'fields' },
           selectField(form, 'productId', { label: t('product'), required: true },
-            productOptions(form.productId ? [] : [['', t('choose')]]), redraw),
+            productOptions(form.productId ? [] : [['', t('choose')]],
+              (p) => p.firmwareEnabled || p.productId === form.productId), redraw),
           textField(form, 'name', { label: t('name'), required: true }, redraw,
             { required: true, maxlength: 64 }),
           textField(form, 'version', { label: t('version'), required: true,

@@ -94,12 +94,13 @@ nightly() {
 @test "a newcomer: product, image, staged rollout, why it stopped, retry, end" {
 	needs_chromium
 	start_page
-	db "DELETE FROM firmware; DELETE FROM product;"
+	db "DELETE FROM firmware; DELETE FROM product; INSERT INTO product (product_id, name, firmware_enabled) VALUES ('toaster', 'Toaster', 0);"
 	walk short "$BATS_TEST_TMPDIR/bad"
 	db_is "SELECT count(*) FROM task_device WHERE state = 'success'" 60
 	db_is "SELECT count(*) > 4 FROM admin_log WHERE who = 'ann' AND outcome = 'ok'" 1
 	db_is "SELECT stop_failed_percent, stop_failed_min, response_timeout_seconds = (SELECT dflt_value FROM pragma_table_info('task')
 		WHERE name = 'response_timeout_seconds') FROM task" '90|5|1'
+	db_is "SELECT parameters, description FROM firmware" '{"build":"1.10","slot":"7"}|what was built'
 }
 
 @test "a wrong password, and a viewer who may only look" {

@@ -37,11 +37,25 @@ def first_firmware(b):
     b.fill("Image file", IMAGE, clear=False)
     b.sees("The server's digest is that of your file")
     b.choose("Product", "Street lamp")
+    assert "Toaster" not in b.run("return document.querySelector('[name=productId]').innerText"), "a product that has no firmware"
     b.fill("Version", "2.0")
+    b.press("More settings", "summary")
+    for i, (key, value) in enumerate([("build", "1.10"), ("slot", '"7"')], 1):
+        b.press("Add a setting", "button")
+        b.fill(f"Key {i}", key)
+        b.fill(f"Value {i}", value)
     b.picture("firmware-form")
     b.press("Add firmware", "button")
     b.find("td .state-ready")
     b.picture("firmware")
+
+
+def change_firmware(b):
+    """What was not touched stays as it is, texts that look like numbers too."""
+    b.press("Edit", "td a")
+    b.fill("Description", "what was built")
+    b.press("Save", "button")
+    b.sees("Saved.", "what was built")
 
 
 def over_a_bad_line(b):
@@ -63,6 +77,7 @@ def short(b, bad):
     pathlib.Path(bad).write_text("60")
     playing = players("street", 60, "--bad", bad, "--pace", "0.1")
     first_firmware(b)
+    change_firmware(b)
     b.press("New task", "td a")
     b.sees("What it will touch", "60")
     b.press("Quick: 10 %, half, all", "label", whole=False)
