@@ -4,8 +4,8 @@ import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
 import { bytes } from './format.js'
-import { button, card, checkField, choiceField, facts, field, heading, missing, note, select,
-  selectField, state, textField } from './parts.js'
+import { button, card, checkField, choiceField, facts, field, fold, heading, missing, note,
+  select, selectField, state, textField } from './parts.js'
 import { productOptions } from './filters.js'
 import { newUpload, plainName, uploadView } from './upload.js'
 
@@ -199,7 +199,7 @@ export function firmwareForm({ parts, query, redraw, admin }) {
             help: t('firmware.orderHelp') }, redraw, { type: 'number', min: 1, required: true }),
           textField(form, 'description', { label: t('description'), wide: true }, redraw,
             { rows: 2, maxlength: 200 }))),
-        h('details', { class: 'card' }, h('summary', null, t('firmware.more')),
+        fold(t('firmware.more'), { class: 'card' },
           h('div', { class: 'fields' }, signFields(),
             textField(form, 'minVersionOrder', { label: t('firmware.minOrder'),
               help: t('firmware.minOrderHelp') }, redraw, { type: 'number', min: 1 }),

@@ -146,6 +146,16 @@ export function card(title, ...children) {
   return h('section', { class: 'card' }, title ? h('h2', null, title) : null, ...children)
 }
 
+/** What unfolds when it is asked for, and when what is typed inside is refused: the browser says
+ * nothing in what is folded. */
+export function fold(title, { open, ...props }, ...children) {
+  const made = (node) => {
+    node.open = Boolean(open)
+    node.addEventListener('invalid', () => { node.open = true }, true)
+  }
+  return h('details', { ...props, made }, h('summary', null, title), ...children)
+}
+
 export function heading(title, ...actions) {
   return h('div', { class: 'heading' }, h('h1', { tabindex: '-1' }, title),
     h('div', { class: 'actions' }, ...actions))

@@ -20,19 +20,27 @@ function rules(task) {
   const stop = [task.stopFailedPercent ? t('rule.percent', { percent: task.stopFailedPercent,
     n: task.stopFailedMin }) : null, task.stopFailedCount ? t('rule.count',
     { n: task.stopFailedCount }) : null].filter(Boolean).join(t('or'))
+  const also = ['allowDowngrade', 'supersede', 'continuous'].filter((name) => task[name])
   return facts([
     [t('rule.stop'), stop || t('rule.none')],
     [t('rule.rate'), task.ratePerMinute ? t('rule.perMinute', { n: task.ratePerMinute })
-      : t('rule.noLimit'), task.maxInFlight ? `, ${t('rule.inFlight', { n: task.maxInFlight })}`
-      : null],
+      : t('rule.noLimit'), task.ratePerMinute && task.rateDoublesAfter
+      ? `, ${t('rule.doubles', { n: task.rateDoublesAfter })}` : null, task.maxInFlight
+      ? `, ${t('rule.inFlight', { n: task.maxInFlight })}` : null],
     windowText(task) ? [t('rule.window'), windowText(task)] : null,
     task.startAt ? [t('rule.start'), when(task.startAt)] : null,
     task.endAt ? [t('rule.end'), when(task.endAt), ` (${word('end', task.endAction)})`] : null,
     [t('rule.timeouts'), `${span(1000 * task.responseTimeoutSeconds)} / ` +
       span(1000 * task.timeoutSeconds)],
+    [t('rule.attempts'), number(task.attemptLimit)],
     task.retryLimit ? [t('rule.retry'), t('rule.retries', { n: task.retryLimit,
-      span: span(1000 * task.retrySeconds) })] : null,
+      span: span(1000 * task.retrySeconds) }), ` (${word('retryOn', task.retryOn)})`] : null,
+    task.gate === 'version' ? null : [t('rule.gate'), word('gate', task.gate)],
     task.trialSeconds ? [t('rule.trial'), span(1000 * task.trialSeconds)] : null,
+    task.lostSeconds ? [t('rule.lost'), span(1000 * task.lostSeconds)] : null,
+    task.deferSeconds === null ? null : [t('rule.defer'), span(1000 * task.deferSeconds)],
+    task.minOnlineSeconds ? [t('rule.online'), span(1000 * task.minOnlineSeconds)] : null,
+    also.length ? [t('rule.also'), also.map((name) => t(`also.${name}`)).join(', ')] : null,
     task.description ? [t('description'), task.description] : null,
   ])
 }

@@ -19,11 +19,13 @@ export function emptyTask(query) {
     mode: 'push', whom: query.devices ? 'devices' : 'all',
     devices: new Set((query.devices || '').split(',').filter(Boolean)), pasted: '', find: '',
     tag: '', version: '', presence: '', plan: 'once', stages: [],
-    stopPercent: '20', stopMin: '5', stopCount: '', rate: '', inFlight: '', windowed: false,
+    stopPercent: '20', stopMin: '5', stopCount: '', stopWindow: '', rate: '', rateDoubles: '',
+    inFlight: '', windowed: false,
     windowFrom: '01:00', windowTo: '05:00', windowDays: [true, true, true, true, true, true, true],
     windowClock: 'broker', startAt: '', endAt: '', endAction: 'pause', responseMinutes: '',
-    timeoutMinutes: '', retryLimit: '', retryMinutes: '', trialMinutes: '', lostMinutes: '',
-    minOnline: '', allowDowngrade: false, supersede: false, continuous: false }
+    timeoutMinutes: '', attemptLimit: '', deferHours: '', retryLimit: '', retryMinutes: '',
+    retryOn: 'transient', gate: 'version', trialMinutes: '', lostMinutes: '', minOnline: '',
+    allowDowngrade: false, supersede: false, continuous: false }
 }
 
 /** Ids that are ticked or pasted, each once. */
@@ -63,11 +65,14 @@ function settings(form) {
   return { name: form.name, description: form.description,
     stopFailedPercent: numberOf(form.stopPercent),
     stopFailedMin: form.stopPercent === '' ? null : numberOf(form.stopMin),
-    stopFailedCount: numberOf(form.stopCount), ratePerMinute: numberOf(form.rate),
+    stopFailedCount: numberOf(form.stopCount), stopWindow: numberOf(form.stopWindow),
+    ratePerMinute: numberOf(form.rate), rateDoublesAfter: numberOf(form.rateDoubles),
     maxInFlight: numberOf(form.inFlight), minOnlineSeconds: numberOf(form.minOnline),
     responseTimeoutSeconds: numberOf(form.responseMinutes, 60),
-    timeoutSeconds: numberOf(form.timeoutMinutes, 60), retryLimit: numberOf(form.retryLimit),
-    retrySeconds: numberOf(form.retryMinutes, 60), trialSeconds: numberOf(form.trialMinutes, 60),
+    timeoutSeconds: numberOf(form.timeoutMinutes, 60), attemptLimit: numberOf(form.attemptLimit),
+    deferSeconds: numberOf(form.deferHours, 3600), retryLimit: numberOf(form.retryLimit),
+    retrySeconds: numberOf(form.retryMinutes, 60), retryOn: form.retryOn, gate: form.gate,
+    trialSeconds: numberOf(form.trialMinutes, 60),
     lostSeconds: numberOf(form.lostMinutes, 60), ...windowOf(form),
     startAt: form.startAt ? new Date(form.startAt).getTime() : null,
     endAt: form.endAt ? new Date(form.endAt).getTime() : null,
@@ -96,12 +101,16 @@ export function taskBody(form) {
 // --- a task that is there ---
 
 // of the others an empty field leaves what there is
-const MAY_BE_NULL = ['stopFailedPercent', 'stopFailedCount', 'ratePerMinute', 'maxInFlight',
-  'lostSeconds', 'windowStart', 'windowMinutes', 'startAt', 'endAt']
+const MAY_BE_NULL = ['stopFailedPercent', 'stopFailedCount', 'ratePerMinute', 'rateDoublesAfter',
+  'maxInFlight', 'deferSeconds', 'lostSeconds', 'windowStart', 'windowMinutes', 'startAt', 'endAt']
 
 /** Exact to the second, and no longer than it must be. */
 function minutes(seconds) {
   return seconds === null ? '' : String(Math.round(100 * seconds / 60) / 100)
+}
+
+function hours(seconds) {
+  return seconds === null ? '' : String(Math.round(10000 * seconds / 3600) / 10000)
 }
 
 /** As a field of the browser's own time zone wants it. */
@@ -130,12 +139,15 @@ export function formOf(task) {
     whom: task.releaseType === 'all' ? 'all' : 'devices',
     stages: task.stages.map((s) => stageOf(s, task)),
     stopPercent: text(task.stopFailedPercent), stopMin: text(task.stopFailedMin),
-    stopCount: text(task.stopFailedCount), rate: text(task.ratePerMinute),
+    stopCount: text(task.stopFailedCount), stopWindow: text(task.stopWindow),
+    rate: text(task.ratePerMinute), rateDoubles: text(task.rateDoublesAfter),
     inFlight: text(task.maxInFlight), minOnline: text(task.minOnlineSeconds),
     startAt: localTime(task.startAt), endAt: localTime(task.endAt), endAction: task.endAction,
     responseMinutes: minutes(task.responseTimeoutSeconds),
-    timeoutMinutes: minutes(task.timeoutSeconds), retryLimit: text(task.retryLimit),
-    retryMinutes: minutes(task.retrySeconds), trialMinutes: minutes(task.trialSeconds),
+    timeoutMinutes: minutes(task.timeoutSeconds), attemptLimit: text(task.attemptLimit),
+    deferHours: hours(task.deferSeconds), retryLimit: text(task.retryLimit),
+    retryMinutes: minutes(task.retrySeconds), retryOn: task.retryOn, gate: task.gate,
+    trialMinutes: minutes(task.trialSeconds),
     lostMinutes: minutes(task.lostSeconds), allowDowngrade: task.allowDowngrade,
     supersede: task.supersede, continuous: task.continuous }
 }

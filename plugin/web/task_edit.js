@@ -5,7 +5,8 @@ import { h } from './dom.js'
 import { t } from './i18n.js'
 import { card, heading, missing, note, textField } from './parts.js'
 import { formOf, taskChanges } from './task_body.js'
-import { moreFields, paceFields, stageFields, stopFields } from './task_rules.js'
+import { moreFields } from './task_more.js'
+import { paceFields, stageFields, stopFields } from './task_rules.js'
 
 export function taskEdit({ parts, redraw, admin }) {
   const where = api.path('tasks', parts[0])
@@ -59,7 +60,7 @@ export function taskEdit({ parts, redraw, admin }) {
         stages(),
         card(t('rule.stop'), stopFields(form, redraw)),
         card(t('task.fast'), paceFields(form, redraw)),
-        card(t('task.more'), moreFields(form, redraw)),
+        moreFields(form, redraw),
         error ? note('error', error) : null,
         h('div', { class: 'actions end' }, h('a', { class: 'button', href: `#${where}` },
           t('cancel')), h('button', { type: 'submit', class: 'primary',

@@ -6,7 +6,8 @@ import { t } from './i18n.js'
 import { button, card, choiceField, heading, missing, note, selectField,
   textField } from './parts.js'
 import { emptyTask, taskBody, chosen } from './task_body.js'
-import { moreFields, paceFields, stageFields, stopFields } from './task_rules.js'
+import { moreFields } from './task_more.js'
+import { paceFields, stageFields, stopFields } from './task_rules.js'
 import { whomFields } from './task_whom.js'
 import { previewCard } from './task_preview.js'
 
@@ -99,8 +100,7 @@ export function taskForm({ query, redraw, admin }) {
           preview.data ? Math.max(0, preview.data.devices - preview.data.alreadyRunning) : 0)),
         card(`4 · ${t('rule.stop')}`, stopFields(form, changed)),
         card(`5 · ${t('task.fast')}`, paceFields(form, changed)),
-        h('details', { class: 'card' }, h('summary', null, t('task.more')),
-          moreFields(form, changed)),
+        moreFields(form, changed),
         previewCard(form, preview),
         error ? note('error', error) : null,
         h('div', { class: 'actions end' }, h('a', { class: 'button', href: '#/tasks' },

@@ -1,11 +1,11 @@
-// The rules in the form of a task: stages, the stop, pace, times.
+// The rules in the form of a task: stages, the stop, pace.
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { button, checkField, choiceField, select, selectField, textField } from './parts.js'
 import { stagesPicture } from './charts.js'
 import { PLANS, stagesPictured } from './task_body.js'
 
-const NUMBER = { type: 'number', min: 1, inputmode: 'numeric' }
+export const NUMBER = { type: 'number', min: 1, inputmode: 'numeric' }
 
 function takePlan(form) {
   if (form.plan in PLANS) form.stages = PLANS[form.plan].map((s) => ({ ...s }))
@@ -69,7 +69,10 @@ export function stopFields(form, changed) {
       changed, { ...NUMBER, max: 100 }),
     textField(form, 'stopMin', { label: t('stop.min'), help: t('stop.minHelp') }, changed, NUMBER),
     textField(form, 'stopCount', { label: t('stop.count'), help: t('stop.countHelp') }, changed,
-      NUMBER))]
+      NUMBER),
+    form.stopPercent || form.stopCount ? textField(form, 'stopWindow', {
+      label: t('stop.window'), help: t('stop.windowHelp') }, changed,
+    { ...NUMBER, min: 10, required: Boolean(form.editing) }) : null)]
 }
 
 function windowFields(form, changed) {
@@ -88,6 +91,8 @@ function windowFields(form, changed) {
 export function paceFields(form, changed) {
   return [h('div', { class: 'fields' },
     textField(form, 'rate', { label: t('pace.rate'), help: t('pace.empty') }, changed, NUMBER),
+    form.rate ? textField(form, 'rateDoubles', { label: t('pace.doubles'),
+      help: t('pace.doublesHelp') }, changed, NUMBER) : null,
     textField(form, 'inFlight', { label: t('pace.inFlight'), help: t('pace.empty') }, changed,
       NUMBER),
     textField(form, 'startAt', { label: t('pace.startAt'), help: t('pace.startHelp') }, changed,
@@ -97,31 +102,4 @@ export function paceFields(form, changed) {
       ['pause', 'stop'].map((a) => [a, word('end', a)]), changed) : null,
     checkField(form, 'windowed', { label: t('window.on'), help: t('window.help') }, changed)),
   windowFields(form, changed)]
-}
-
-function timeFields(form, changed) {
-  // a task that is there has a value for each that cannot be empty
-  const required = Boolean(form.editing)
-  const minutes = (name, help, props = { required }) => textField(form, name, {
-    label: t(`time.${name}`), help }, changed, { ...NUMBER, min: 0, step: 'any', ...props })
-  return h('div', { class: 'fields' },
-    minutes('responseMinutes', t('time.responseHelp')),
-    minutes('timeoutMinutes', t('time.timeoutHelp')),
-    textField(form, 'retryLimit', { label: t('time.retryLimit'), help: t('time.retryHelp') },
-      changed, { ...NUMBER, min: 0, max: 10, required }),
-    form.retryLimit > 0 ? minutes('retryMinutes', '') : null,
-    minutes('trialMinutes', t('time.trialHelp')),
-    minutes('lostMinutes', t('time.lostHelp'), { min: 1 }),
-    form.mode === 'push' ? textField(form, 'minOnline', { label: t('time.minOnline'),
-      help: t('time.minOnlineHelp') }, changed, { ...NUMBER, min: 0, required }) : null)
-}
-
-export function moreFields(form, changed) {
-  return [timeFields(form, changed), h('div', { class: 'fields' },
-    checkField(form, 'allowDowngrade', { label: t('task.downgrade'),
-      help: t('task.downgradeHelp') }, changed),
-    checkField(form, 'supersede', { label: t('task.supersede'),
-      help: t('task.supersedeHelp') }, changed),
-    form.whom === 'all' ? checkField(form, 'continuous', { label: t('task.continuous'),
-      help: t('task.continuousHelp') }, changed) : null)]
 }

@@ -204,6 +204,15 @@ class Browser:
         self.size(width, 900)
         (pathlib.Path(folder) / f"{name}.png").write_bytes(base64.b64decode(shot))
 
+    def shot(self, name, height):
+        """Keeps what is seen in a window of this height, once it is drawn."""
+        width = self.run("return outerWidth")
+        self.size(width, height + self.run("return outerHeight - innerHeight"))
+        time.sleep(1)
+        folder = pathlib.Path(os.environ["PICTURES"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.png").write_bytes(base64.b64decode(self.do("GET", "/screenshot")))
+
     def complaints(self):
         """What the browser itself complains of: the policy, errors of scripts."""
         entries = self.do("POST", "/se/log", {"type": "browser"})

@@ -101,6 +101,8 @@ nightly() {
 	db_is "SELECT stop_failed_percent, stop_failed_min, response_timeout_seconds = (SELECT dflt_value FROM pragma_table_info('task')
 		WHERE name = 'response_timeout_seconds') FROM task" '90|5|1'
 	db_is "SELECT parameters, description FROM firmware" '{"build":"1.10","slot":"7"}|what was built'
+	db_is "SELECT stop_window, rate_doubles_after, attempt_limit, defer_seconds, retry_limit, retry_on, gate FROM task" \
+		'500|1000|7||2|any|complete'
 }
 
 @test "a wrong password, and a viewer who may only look" {
@@ -150,6 +152,15 @@ nightly() {
 	start_page
 	nightly
 	walk keyboard
+}
+
+@test "the pictures of the documents" {
+	needs_chromium
+	only_long
+	start_page
+	db "DELETE FROM firmware; DELETE FROM product;"
+	PICTURES=$PICTURES/documents walk album "$BATS_TEST_TMPDIR/bad"
+	file "$PICTURES/documents/task.png" | grep -q '1180 x 756'
 }
 
 @test "in Chinese and in English" {

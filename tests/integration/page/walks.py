@@ -83,6 +83,7 @@ def short(b, bad):
     b.press("Quick: 10 %, half, all", "label", whole=False)
     b.run("""document.querySelectorAll('[aria-label="Holds for"]').forEach((e) => {
       e.value = '0'; e.dispatchEvent(new Event('input', {bubbles: true})) })""")
+    fill_more(b)
     b.picture("task-form")
     b.press("Start for 60 devices", "button")
     b.sees("Paused:", "Why devices failed")
@@ -111,6 +112,20 @@ def short(b, bad):
     playing.kill()
 
 
+def fill_more(b):
+    """What most people leave as it is; a number that is refused is seen, though its field is folded."""
+    b.fill("Counts anew after (results)", 500)
+    b.fill("Starts a minute", 60000)
+    b.fill("Twice as fast after (devices)", 1000)
+    b.press("Timeouts, retries and more", "summary")
+    b.fill("May be put off for (hours)", 1.5)
+    b.fill("Broken attempts in a row", 101)
+    b.press("Timeouts, retries and more", "summary")
+    b.press("Start for 60 devices", "button")
+    b.until(lambda: b.run("return document.activeElement.name") == "attemptLimit", what="the field that is wrong, unfolded")
+    b.fill("Broken attempts in a row", 7)
+
+
 def change_stop(b):
     """What a task goes by is changed while it is paused; what has begun is not offered."""
     b.press("Edit", ".task-header a")
@@ -118,9 +133,15 @@ def change_stop(b):
     assert b.run("return document.querySelectorAll('.stage-table tbody tr')[0].querySelectorAll('input:disabled').length") == 4
     assert not b.run("return document.querySelectorAll('.stage-table tbody tr')[1].querySelector('input:disabled')")
     b.fill("Per cent failed", "90")
+    shown = b.run("return Object.fromEntries([...document.querySelectorAll('main [name]')].map((e) => [e.name, e.value]))")
+    assert [shown[n] for n in ("stopWindow", "rateDoubles", "deferHours", "attemptLimit")] == ["500", "1000", "1.5", "7"], shown
+    b.fill("May be put off for (hours)", "")
+    b.fill("Retries by itself", 2)
+    b.choose("Tries again", "any failure")
+    b.choose("A device is proved when", "its upgrade is done")
     b.picture("task-edit")
     b.press("Save", "button")
-    b.sees("Saved.", "90 % failed of at least 5")
+    b.sees("Saved.", "90 % failed of at least 5", "twice as many after each 1,000", "any failure, but no refusal")
 
 
 def rows(b):
@@ -311,6 +332,33 @@ def pictures(b, axe=None):
         assert hidden <= 0, f"{name}: {hidden} px of the screens' names do not fit on a phone"
         b.picture(f"{name}-phone")
     assert not findings, "\n".join(findings)
+
+
+def album(b, bad):
+    """The pictures of the documents: a staged rollout over 200 devices is made, and stops. plugin/doc/images has them, made small."""
+    b.size(1180, 900)
+    b.go()
+    b.log_in()
+    first_product(b)
+    pathlib.Path(bad).write_text("20")
+    playing = players("street", 200, "--bad", bad, "--pace", "1")
+    first_firmware(b)
+    b.press("New task", "td a")
+    b.fill("Name", "Spring rollout")
+    b.press("Quick: 10 %, half, all", "label", whole=False)
+    b.sees("10 % · 20 devices")
+    b.run("""document.querySelectorAll('[aria-label="Holds for"]').forEach((e) => {
+      e.value = '0.1'; e.dispatchEvent(new Event('input', {bubbles: true})) })""")
+    b.fill("Per cent failed", "12")
+    b.fill("Starts a minute", "240")
+    b.run("document.querySelector('fieldset.choices:has([name=plan])').scrollIntoView()")
+    b.sees_not("Firmware 2.0 is added")
+    b.shot("new-task", 896)
+    b.press("Start for 200 devices", "button")
+    b.sees("Paused:", "Why devices failed")
+    time.sleep(10)  # those that were under way end
+    b.shot("task", 756)
+    playing.kill()
 
 
 def check(b, axe, name):
