@@ -118,6 +118,8 @@ const struct fw_command_member fw_task_members[] = {
 	SHOWN("processing", "s.processing", INTEGER, "of them"),
 	SHOWN("success", "s.success", INTEGER, "of them"),
 	SHOWN("failed", "s.failed", INTEGER, "of them"),
+	SHOWN("retrying", "(SELECT c.retrying FROM task_count AS c WHERE c.task_id = e.task_id)",
+		INTEGER, "of the failed ones: started again by themselves"),
 	SHOWN("canceled", "s.canceled", INTEGER, "of them"),
 	SHOWN("percent", "s.percent", INTEGER, "that came to an end by themselves"),
 	SHOWN("started", "s.started", INTEGER, "of them"),

@@ -5,14 +5,15 @@ import { clock, percent, span, time } from './format.js'
 import { icon, link, state } from './parts.js'
 import { stateBar, stateLegend } from './charts.js'
 
+/** Something is under way, or starts by itself. */
 export function isOpen(task) {
-  return task.waiting + task.processing > 0
+  return task.waiting + task.processing > 0 ||
+    (task.state !== 'stopped' && (task.retrying > 0 || task.continuous))
 }
 
 /** running, paused, stopped, or done: nothing is open any more. */
 export function stateOf(task) {
-  return task.state === 'running' && task.total && !isOpen(task) && !task.continuous
-    ? 'done' : task.state
+  return task.state === 'running' && task.total && !isOpen(task) ? 'done' : task.state
 }
 
 /** What the task is about to do, or waits for: sentences. */
@@ -26,7 +27,8 @@ export function outlook(task) {
     const held = task.stages.length > task.stage ? nextStage(task) : null
     if (held) out.push(held)
     if (task.waitsFor && task.waitsFor !== 'stage') out.push(waits(task))
-    if (task.perMinute > 0) {
+    if (task.retrying > 0) out.push(t('task.retrying', { n: task.retrying }))
+    if (task.perMinute > 0 && task.waiting + task.processing > 0) {
       out.push(t('task.pace', { n: number(Math.round(10 * task.perMinute) / 10), span:
         span(60000 * (task.waiting + task.processing) / task.perMinute) }))
     }

@@ -106,6 +106,7 @@ def short(b, bad):
     b.until(lambda: b.is_there(".task-header .state-done"), 40, "the end of the rollout")
     b.sees("60 devices, 60 started, 60 proved, 0 bad")
     b.picture("task-ended")
+    goes_on(b)
     b.press("Log", "nav a")
     b.sees("createTask", "resumeTask", "uploadFile")
     b.picture("log")
@@ -142,6 +143,18 @@ def change_stop(b):
     b.picture("task-edit")
     b.press("Save", "button")
     b.sees("Saved.", "90 % failed of at least 5", "twice as many after each 1,000", "any failure, but no refusal")
+
+
+def goes_on(b):
+    """A task for devices that come later has not ended, though nothing is under way: it can be paused and stopped."""
+    assert not b.is_there(".task-header button", "Stop", True)
+    b.press("Edit", ".task-header a")
+    b.tick("Also for devices that come later")
+    b.press("Save", "button")
+    b.find(".task-header .state-running")
+    b.press("Stop", ".task-header button")
+    b.press("Stop", "dialog button")
+    b.sees("The task is stopped.")
 
 
 def rows(b):

@@ -295,6 +295,13 @@ static void test_looks(void **state)
 	holds(data, "items.1.success", "1");
 	holds(data, "items.1.failed", "1");
 	json_decref(data);
+	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
+	sql(world, "UPDATE task_device SET retry_at = 9 WHERE device_id = 'd1'");
+	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
+	data = good(world, "{'command':'getTask','taskId':'t'}");
+	holds(data, "failed", "1");
+	holds(data, "retrying", "1");
+	json_decref(data);
 	data = good(world, "{'command':'listStuckDevices'}");
 	holds(data, "items.0.deviceId", "'d3'");
 	json_decref(data);
