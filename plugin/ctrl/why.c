@@ -57,6 +57,9 @@ const char *fw_ctrl_why_means(const json_t *row)
 	}
 	if (waits_for[0])
 		return waits_for;
+	/* superseded, or what it runs is newer: nobody stopped it */
+	if (strcmp(text_of(row, "state"), "canceled") == 0 && text_of(row, "errorReason")[0])
+		return "the task leaves it out: see the reason";
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		if (strcmp(states[i].state, text_of(row, "state")) == 0)
 			return states[i].means;

@@ -127,6 +127,9 @@ finish_one() {
 	[[ $output == *one*Spring*2.0*waiting* && $output != *two* ]]
 	assert_json "$(ctrl why lamp b --json)" '.device.deviceId == "b" and (.rows | length) == 1'
 	assert_json "$(ctrl why lamp a --json)" '[.rows[].taskId] == ["two", "one"]'
+	ctrl createTask lamp 1.1 Next --task-id three --devices b --supersede
+	says 0 'the task leaves it out' ctrl why lamp b
+	[[ $output == *'superseded by three'* ]]
 	says 13 "no such device: 'lamp/nobody'" ctrl why lamp nobody
 	says 0 none ctrl listStuckDevices
 	says 0 'Spring' ctrl listStuckDevices --minutes 0 --task-id one
