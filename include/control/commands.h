@@ -76,7 +76,8 @@ json_t *fw_commands_run(
 	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command);
 
 /* What a face did without a command, such as an upload: a line of the log and a row of admin_log,
- * as of a command `name`. `outcome` is "ok", or the code of an error and a sentence. */
+ * as of a command `name`. `outcome` is "ok", or the code of an error, a colon and a sentence; of
+ * what is "not_allowed" the first in each minute are written down. */
 void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
 	const char *subject, const char *outcome);
 

@@ -333,16 +333,22 @@ void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker
 	const char *subject, const char *outcome)
 {
 	const struct fw_command_info info = {.name = name, .writes = true};
-	struct fw_call call = {
-		.commands = commands, .admin = commands->admin, .asker = asker, .info = &info};
+	char code[32];
+	struct fw_call call = {.commands = commands,
+		.admin = commands->admin,
+		.asker = asker,
+		.info = &info,
+		.code = code};
 
+	snprintf(code, sizeof(code), "%.*s", (int)strcspn(outcome, ":"), outcome);
+	if (commands->config.done)
+		commands->config.done(commands->config.context, asker, code);
+	if (!is_noted(&call))
+		return;
 	fw_call_about(&call, subject, NULL);
 	log_outcome(&call, outcome);
 	if (fw_admin_begin(call.admin, true) == FW_OK)
 		fw_admin_end(call.admin, insert_outcome(&call, outcome) == FW_OK);
-	if (commands->config.done)
-		commands->config.done(commands->config.context, asker,
-			strcmp(outcome, "ok") == 0 ? outcome : "failed");
 }
 
 /* ---- A request of many */

@@ -51,42 +51,57 @@ static void note_upload(struct fw_web_request *request, const char *outcome)
 		&request->web->pool, &request->asker, "uploadFile", file_of(request), outcome);
 }
 
+/* `message` has at most as many bytes as an error has. */
 static enum MHD_Result refuse_upload(
-	struct fw_web_request *request, enum fw_upload_status status, const struct fw_error *error)
+	struct fw_web_request *request, unsigned status, const char *message)
 {
-	char outcome[sizeof(error->text) + 32];
+	char outcome[sizeof(struct fw_error) + 32];
 
-	snprintf(outcome, sizeof(outcome), "%s: %s", fw_api_code(status_of(status)), error->text);
+	snprintf(outcome, sizeof(outcome), "%s: %s", fw_api_code(status), message);
 	note_upload(request, outcome);
 	fw_upload_free(request->upload);
 	request->upload = NULL;
-	return fw_web_refuse(request, status_of(status), NULL, error->text);
+	return fw_web_refuse(request, status, NULL, message);
+}
+
+/* What the head says is no good: 0, or the status of its refusal. */
+static unsigned refuse_head(
+	const struct fw_web_request *request, enum fw_guard_type type, const char **message)
+{
+	if (request->asker.right != FW_RIGHT_ADMIN) {
+		*message = "viewers change nothing";
+		return 403;
+	}
+	if (type != FW_TYPE_BYTES) {
+		*message = "a file has Content-Type application/octet-stream";
+		return 415;
+	}
+	if (!request->has_length) {
+		*message = "an upload needs Content-Length";
+		return 411;
+	}
+	*message = "the file is larger than plugin_opt_admin_upload_max_bytes";
+	return request->length > request->web->config.upload_max ? 413 : 0;
 }
 
 static enum MHD_Result begin_upload(struct fw_web_request *request, enum fw_guard_type type)
 {
 	const struct fw_web_config *config = &request->web->config;
 	struct fw_error error = {""};
+	const char *message;
+	unsigned refused = refuse_head(request, type, &message);
 	enum fw_upload_status status;
 
-	if (request->asker.right != FW_RIGHT_ADMIN)
-		return fw_web_refuse(request, 403, NULL, "viewers change nothing");
-	if (type != FW_TYPE_BYTES)
-		return fw_web_refuse(
-			request, 415, NULL, "a file has Content-Type application/octet-stream");
-	if (!request->has_length)
-		return fw_web_refuse(request, 411, NULL, "an upload needs Content-Length");
-	if (request->length > config->upload_max)
-		return fw_web_refuse(request, 413, NULL,
-			"the file is larger than plugin_opt_admin_upload_max_bytes");
+	if (refused)
+		return refuse_upload(request, refused, message);
 	if (fw_folder_belongs(config->files_dir, file_of(request), config->db_file)) {
 		fw_error_set(&error, FW_FILE_OF_CATALOG, file_of(request));
-		return refuse_upload(request, FW_UPLOAD_EXISTS, &error);
+		return refuse_upload(request, 409, error.text);
 	}
 	status = fw_upload_begin(
 		config->files_dir, file_of(request), request->length, &request->upload, &error);
 	if (status != FW_UPLOAD_OK)
-		return refuse_upload(request, status, &error);
+		return refuse_upload(request, status_of(status), error.text);
 	fw_web_patience(request->web, request->connection, UPLOAD_SECONDS);
 	return MHD_YES;
 }
@@ -97,11 +112,22 @@ static void take_upload(struct fw_web_request *request, const char *bytes, size_
 	enum fw_upload_status status = fw_upload_write(request->upload, bytes, len, &error);
 
 	if (status != FW_UPLOAD_OK) {
-		refuse_upload(request, status, &error);
+		refuse_upload(request, status_of(status), error.text);
 	} else if (request->received - request->renewed_at >= UPLOAD_LEAST) {
 		request->renewed_at = request->received;
 		fw_web_patience(request->web, request->connection, UPLOAD_SECONDS);
 	}
+}
+
+void fw_web_body_broke_off(struct fw_web_request *request)
+{
+	char outcome[64];
+
+	if (!request->upload)
+		return;
+	snprintf(outcome, sizeof(outcome), "failed: it broke off after %lld bytes",
+		(long long)request->received);
+	note_upload(request, outcome);
 }
 
 static enum MHD_Result end_upload(struct fw_web_request *request)
@@ -112,7 +138,7 @@ static enum MHD_Result end_upload(struct fw_web_request *request)
 	enum fw_upload_status status = fw_upload_finish(request->upload, sha256, &error);
 
 	if (status != FW_UPLOAD_OK)
-		return refuse_upload(request, status, &error);
+		return refuse_upload(request, status_of(status), error.text);
 	fw_upload_free(request->upload);
 	request->upload = NULL;
 	note_upload(request, "ok");

@@ -111,6 +111,8 @@ bool fw_web_is_known(struct fw_web_request *request, enum MHD_Result *result);
 enum MHD_Result fw_web_body_begin(struct fw_web_request *request);
 void fw_web_body_take(struct fw_web_request *request, const char *bytes, size_t len);
 enum MHD_Result fw_web_body_end(struct fw_web_request *request); /* carries it out, answers */
+/* The connection ended: an upload that is not whole is written down. */
+void fw_web_body_broke_off(struct fw_web_request *request);
 
 /* --- web_answer.c --- */
 

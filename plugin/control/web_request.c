@@ -245,6 +245,7 @@ void fw_web_on_completed(void *context, struct MHD_Connection *mhd, void **closu
 		fw_web_patience(web, connection, web->config.timeout_seconds);
 	if (!request)
 		return;
+	fw_web_body_broke_off(request);
 	fw_upload_free(request->upload);
 	free(request->refusal.text);
 	free(request->body);

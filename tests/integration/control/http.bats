@@ -192,6 +192,9 @@ nothing_left() { [[ -z $(ls -A "$FILES") ]]; }
 	is_error no_space
 	for name in .hidden a%2fb %2e%2e a%00b a%0ab; do [[ $(upload image "$name") == 40[04] ]]; done
 	assert_equal "$(as_ann /files/b -X PUT -H "$JSON" -d '{}')" 415
+	assert_equal "$(status_of -u vic:look -H "$BYTES" -T image "$API/files/b")" 403
+	rows "SELECT group_concat(DISTINCT who || ' ' || substr(outcome, 1, instr(outcome, ':') - 1)) FROM admin_log WHERE subject = 'b'" \
+		'ann length_required,ann too_large,ann no_space,ann unsupported_type,vic not_allowed'
 	nothing_left
 	# broken off, and a file that is longer than told: the rest is no request
 	raw_upload 3000000 2000000
@@ -200,6 +203,7 @@ nothing_left() { [[ -z $(ls -A "$FILES") ]]; }
 	assert_equal "$(stat -c %s "$FILES/raw")" 10
 	rm "$FILES/raw"
 	retry 5 nothing_left
+	rows "SELECT outcome FROM admin_log WHERE subject = 'raw' AND outcome <> 'ok'" 'failed: it broke off after 2000000 bytes'
 	# two at once: one gets the name
 	upload image twice >first 3>&- & curl -s -o /dev/null -w '%{http_code}' -m 20 -u 'ann:se:cret' -H "$BYTES" -T image "$API/files/twice" >second
 	wait $!
