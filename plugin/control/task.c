@@ -129,6 +129,7 @@ const struct fw_command_member fw_task_members[] = {
 	SHOWN("waitsFor", "p.waits_for", TEXT, "what all of its devices wait for"),
 	SHOWN("nextAt", "p.next_at", INTEGER, "when that may be over, Unix ms"),
 	SHOWN("windowOpen", "p.window_open", BOOLEAN, "its window is open now"),
+	SHOWN("changed", NULL, INTEGER, "of retryTask: how many devices wait again"),
 	{NULL},
 };
 

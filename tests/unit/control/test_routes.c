@@ -302,6 +302,8 @@ static void test_openapi_says_what_is_answered(void **state)
 	(void)state;
 	expect_type(task, "taskId", "\"string\"");
 	expect_type(task, "startAt", "[\"integer\", \"null\"]");
+	expect_type(answer_of(document, "/api/v1/tasks/{taskId}/retry", "post"), "changed",
+		"[\"integer\", \"null\"]");
 	expect_type(page, "items", "\"array\"");
 	expect_type(page, "next", "[\"string\", \"null\"]");
 	expect_type(all, "items", "\"array\"");
