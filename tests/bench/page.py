@@ -21,6 +21,11 @@ TASK_SCREEN = {"/tasks/t": 1, "/tasks/t/progress?points=120": 3, "/tasks/t/log?c
 PASSWORD = "se:cret"
 
 
+def step_aside():
+    """People and their browsers are on other machines: here they take no processor from the broker."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
 class Entry:
     def __init__(self, every):
         self.every = self.pause = every
@@ -82,6 +87,7 @@ class Page(threading.Thread):
             entry.pause = max(RETRY, entry.every, int(answer.getheader("Retry-After") or 0))
 
     def run(self):
+        step_aside()
         while not self.over.is_set():
             where, entry = min(self.entries.items(), key=lambda item: item[1].due)
             if not self.over.wait(max(0.0, entry.due - time.monotonic())):
@@ -113,6 +119,7 @@ class Strangers(threading.Thread):
         stranger.close()
 
     def run(self):
+        step_aside()
         while not self.over.wait(0.5):
             for number in range(self.count):
                 if number not in self.sockets:
@@ -140,6 +147,7 @@ class Scraper(threading.Thread):
         self.port, self.over, self.took = port, threading.Event(), []
 
     def run(self):
+        step_aside()
         while not self.over.wait(1):
             begun = time.monotonic()
             scrape = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
