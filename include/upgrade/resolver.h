@@ -36,6 +36,8 @@ struct fw_firmware {
 /* A row of a device, waiting in a running task, or processing. */
 struct fw_open_row {
 	bool processing;
+	bool failed;  /* and to be started again by itself, later */
+	bool retried; /* its task starts again by itself what failed */
 	/* it may be handed out: firmware ready, task running; always so for one that waits */
 	bool offered;
 	bool downgrade; /* to a device that runs a higher version, too */

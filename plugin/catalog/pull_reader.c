@@ -12,13 +12,17 @@
 	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = "    \
 	"'running' AND f.state = 'ready', t.allow_downgrade, td.task_id,"                          \
 	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
+	" td.state = 'failed' OR"                                                                  \
 	" " FW_ROLLOUT_IS_MANAGED ","                                                              \
-	" iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000), td.first_told_at"              \
+	" iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000), td.first_told_at,"             \
+	" td.state = 'failed', t.retry_limit > 0"                                                  \
 	" FROM task_device td"                                                                     \
 	" CROSS JOIN task t ON t.task_id = td.task_id CROSS JOIN firmware f ON f.firmware_id = "   \
 	"t.firmware_id"                                                                            \
-	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1" \
+	" WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing', 'failed')"             \
+	" AND f.product_id = ?1"                                                                   \
 	" AND (td.state = 'processing' OR t.state <> 'stopped' AND f.state = 'ready')"             \
+	" AND (td.state <> 'failed' OR td.retry_at IS NOT NULL)"                                   \
 	" ORDER BY td.state = 'processing' DESC, f.version_order"
 /* of two tasks that offer the same firmware, the one that says more */
 #define SAYS_MORE ", 5 DESC, 6 DESC"
@@ -40,7 +44,9 @@ static const char *const sql[FW_PULL_STATEMENTS] = {
 		" EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND c.running = 1 "
 		"AND c.waiting + c.processing > 0)"
 		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND "
-		"c.processing > 0),"
+		"c.processing > 0)"
+		" OR EXISTS (SELECT 1 FROM task_count c WHERE c.product_id = ?1 AND "
+		"c.retrying > 0),"
 		" EXISTS (SELECT 1 FROM device d INDEXED BY device_completed WHERE "
 		"d.product_id = ?1 AND d.completed_from IS NOT NULL),"
 		" EXISTS (SELECT 1 FROM label_mismatch m WHERE m.product_id = ?1),"
@@ -72,9 +78,10 @@ static const char *const sql[FW_PULL_STATEMENTS] = {
 	[FW_PULL_ROLLOUT] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
 	[FW_PULL_START_ROW] =
 		"SELECT td.attempts, td.deferred_until, td.wake_clock, d.online_clock,"
-		" d.utc_offset_minutes FROM task_device td"
+		" d.utc_offset_minutes, td.state = 'failed' FROM task_device td"
 		" LEFT JOIN device d ON d.product_id = ?1 AND d.device_id = td.device_id"
-		" WHERE td.task_id = ?2 AND td.device_id = ?3 AND td.state = 'waiting'",
+		" WHERE td.task_id = ?2 AND td.device_id = ?3"
+		" AND (td.state = 'waiting' OR td.state = 'failed' AND td.retry_at IS NOT NULL)",
 	[FW_PULL_HERE] = "SELECT 1 FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[FW_PULL_ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
 };
@@ -226,6 +233,8 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 		row->managed = sqlite3_column_int(statement, 7);
 		row->defer_ms = sqlite3_column_int64(statement, 8);
 		row->first_told_at = sqlite3_column_int64(statement, 9);
+		row->failed = sqlite3_column_int(statement, 10);
+		row->retried = sqlite3_column_int(statement, 11);
 		if (*count && row->order == rows[*count - 1].order && !row->managed &&
 			!rows[*count - 1].managed)
 			continue;

@@ -14,7 +14,17 @@ struct start {
 	int64_t retry_after_ms;
 };
 
-static enum fw_status read_start_row(const struct start *asked, struct fw_start_row *out)
+/* Of a row that failed. When its time has come it still waits for the store, which starts it again.
+ */
+static int64_t retry_time(sqlite3_stmt *row, int64_t steady_ms)
+{
+	int64_t at = sqlite3_column_int64(row, 2);
+
+	return at > steady_ms ? at : steady_ms + 1;
+}
+
+static enum fw_status read_start_row(const struct start *asked, const struct fw_rollout_now *now,
+	struct fw_start_row *out)
 {
 	sqlite3_stmt *statement =
 		fw_pull_reader_start(asked->reader, FW_PULL_START_ROW, asked->pull->product);
@@ -31,6 +41,8 @@ static enum fw_status read_start_row(const struct start *asked, struct fw_start_
 		out->online_since = sqlite3_column_int64(statement, 3);
 		out->utc_offset_known = sqlite3_column_type(statement, 4) != SQLITE_NULL;
 		out->utc_offset = sqlite3_column_int(statement, 4);
+		if (sqlite3_column_int(statement, 5))
+			out->retry_at = retry_time(statement, now->steady_ms);
 	}
 	sqlite3_reset(statement);
 	return status;
@@ -48,7 +60,7 @@ static enum fw_status judge(void *context, struct fw_places_held *held)
 		fw_slice_of(asked->row->task_id), &rollout);
 
 	if (status == FW_OK)
-		status = read_start_row(asked, &row);
+		status = read_start_row(asked, &now, &row);
 	if (status != FW_OK)
 		return status;
 	now.wall_behind = held->wall_behind;

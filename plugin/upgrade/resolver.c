@@ -194,6 +194,15 @@ static bool is_above(
 	return !fw_slice_equal(current->version, version) && (current->order < order || downgrade);
 }
 
+/* Does the row keep the device from what the policy gives? What has just failed does if it may be
+ * started again; whether it is, the store decides. */
+static bool holds_policy(const struct fw_open_row *row, bool wanted, bool closed)
+{
+	if (closed)
+		return row->processing && row->retried;
+	return wanted || !row->failed;
+}
+
 /* Step 3: the open row under way, or else the lowest or highest one that the device may have, that
  * no unapplied uplink has closed. One upgrade at a time. The first *skip rows were tried, and may
  * not start now; *skip is then behind the one that was found. */
@@ -207,7 +216,7 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 			is_above(current, row->order, fw_slice_of(row->version), row->downgrade);
 
 		/* a row that is not for it holds up no other, but the policy */
-		out->of_task |= !is_closed(resolver, pull, row);
+		out->of_task |= holds_policy(row, wanted, is_closed(resolver, pull, row));
 		if (wanted && !is_closed(resolver, pull, row))
 			break;
 	}

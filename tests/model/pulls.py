@@ -4,7 +4,7 @@ call themselves otherwise (field.md, rule 14)."""
 from state import Offer
 
 TIMES = 3  # that firmware is installed and reported otherwise, until it is not offered again
-KNOWN = ("start time", "deferred", "rate")  # waits of which the end is known
+KNOWN = ("start time", "deferred", "retry", "rate")  # waits of which the end is known
 
 
 class Pulls:
@@ -12,9 +12,14 @@ class Pulls:
         above = self.orders[row.task.version] > self.orders.get(current, 0)
         return row.task.version != current and (above or row.task.plan.allow_downgrade)
 
-    def rows_offered(self, device):
+    def retried(self, row, current):
+        """It failed, is started again later, and keeps the device from the policy until then."""
+        return row.state == "failed" and row.retry_at is not None and self.may_have(row, current)
+
+    def rows_offered(self, device, current):
         """Open rows, in the order in which they are tried. One upgrade at a time."""
-        rows = [row for row in self.rows_of(device) if row.state == "waiting"]
+        rows = self.rows_of(device)
+        rows = [row for row in rows if row.state == "waiting" or self.retried(row, current)]
         rows = self.under_way(device) or rows
         up = 1 if self.policy == "stepwise" else -1
 
@@ -40,7 +45,7 @@ class Pulls:
     def candidate(self, device, current, before_restart):
         """The row or the version that the pull is answered with, and for how long it is not:
         None, or whether that is known."""
-        rows, waits = self.rows_offered(device), set()
+        rows, waits = self.rows_offered(device, current), set()
         for row in rows:
             wanted = self.may_have(row, current)
             if row.state == "processing":

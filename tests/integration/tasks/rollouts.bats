@@ -145,6 +145,24 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 	rows "SELECT state, retry_at FROM task_device" 'failed|'
 }
 
+@test "who asks while its retry is waited for is told when to ask again, whatever the policy" {
+	unseen d1
+	MODE=pull
+	rollout t ', retry_limit, retry_seconds' ', 1, 4' d1
+	gets_2_0 d1
+	row t d1 processing
+	say d1 upgrade/progress '{"complete":true,"success":false,"retry":true,"firmwareId":"lamp-2.0"}'
+	[[ $(pull d1 '{"currentVersion":"1.0"}') == *'"code":"no_update"'* ]]
+	row t d1 failed 'the device gave no reason'
+	[[ $(pull d1 '{"currentVersion":"1.0"}') == *'"code":"no_update"'*'"retryAfter":'[1-5]* ]]
+	retry 8 gets_2_0 d1
+	columns t d1 'state, attempts, retries' 'processing|2|1'
+	# the last failure: it is the policy's again
+	say d1 upgrade/progress '{"complete":true,"success":false,"retry":true,"firmwareId":"lamp-2.0"}'
+	row t d1 failed 'the device gave no reason'
+	gets_2_0 d1
+}
+
 @test "a device puts it off, and its place is another's" {
 	online d1 d2
 	rollout t ', max_in_flight, defer_seconds' ', 1, 3600' 'd1 d2'
