@@ -305,6 +305,21 @@ BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
+-- What succeeded is proved by the other rule now, in the epoch that runs.
+CREATE TRIGGER task_gate_changed AFTER UPDATE OF gate ON task
+WHEN NEW.gate <> OLD.gate AND (SELECT plugin_writing FROM catalog_state) = 0
+BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
+  UPDATE task_device SET proved_epoch = (
+    SELECT epoch FROM task_count WHERE task_id = NEW.task_id
+      AND (NEW.gate = 'complete' OR task_device.verified_at IS NOT NULL))
+  WHERE task_id = NEW.task_id AND state = 'success' AND attempts > 0
+    AND (proved_epoch IS NULL) = (NEW.gate = 'complete' OR verified_at IS NOT NULL);
+  UPDATE task_count SET (settling, proved, epoch_good) = (
+    SELECT 0, proved, epoch_good FROM task_recount WHERE task_id = NEW.task_id)
+  WHERE task_id = NEW.task_id;
+END;
+
 CREATE TRIGGER task_delete BEFORE DELETE ON task
 BEGIN
   SELECT RAISE(ABORT, 'this task has devices that are waiting or processing: stop it first (UPDATE task SET state = ''stopped'' ...), and wait for those under way to end or time out')

@@ -163,6 +163,24 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 	gets_2_0 d1
 }
 
+@test "a gate that is changed under way judges what has succeeded anew" {
+	online d1 d2
+	stages "('t', 1, 1, NULL, 100, 0, 'next'), ('t', 2, NULL, 100, 90, 0, 'next')"
+	rollout t '' '' 'd1 d2'
+	row t d1 processing
+	fleet say d1 upgrade/progress '{"progress":100,"complete":true,"success":true,"firmwareId":"lamp-2.0"}'
+	row t d1 success
+	counts_are t '1|0|0'
+	db "UPDATE task SET gate = 'complete' WHERE task_id = 't'"
+	task_is t 'running|2|'
+	row t d2 processing
+	counts_are t '2|1|0'
+	db "UPDATE task SET gate = 'version' WHERE task_id = 't'"
+	counts_are t '2|0|0'
+	fleet say d1 report '{"version":"2.0"}'
+	counts_are t '2|1|0'
+}
+
 @test "a device puts it off, and its place is another's" {
 	online d1 d2
 	rollout t ', max_in_flight, defer_seconds' ', 1, 3600' 'd1 d2'
