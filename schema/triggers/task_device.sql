@@ -169,6 +169,18 @@ BEGIN
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
 
+-- The order in which rows start is another one: told once for many rows.
+CREATE TRIGGER task_device_turn_by_hand AFTER UPDATE OF turn ON task_device
+WHEN NEW.turn <> OLD.turn AND NEW.state = 'waiting' AND NEW.lined = 1
+  AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
+BEGIN
+  INSERT INTO task_change (task_id)
+  SELECT NEW.task_id
+  WHERE NOT EXISTS (
+    SELECT 1 FROM (SELECT task_id, device_id FROM task_change ORDER BY change_id DESC LIMIT 1)
+    WHERE task_id = NEW.task_id AND device_id IS NULL);
+END;
+
 CREATE TRIGGER task_device_canceled_by_hand AFTER UPDATE OF state ON task_device
 WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
   AND (SELECT plugin_writing FROM catalog_state) = 0

@@ -71,6 +71,28 @@ failed_at() { fleet say "$1" upgrade/progress '{"progress":10,"complete":true,"s
 	rows "SELECT device_id FROM task_device WHERE attempts > 0 ORDER BY 1" $'d222\nd290'
 }
 
+@test "a turn that is set while the task runs counts for the next place" {
+	online d1 d2 d3 d4 d5
+	stages "('t', 1, 1, NULL, 100, 0, 'next'), ('t', 2, 3, NULL, 100, 0, 'next'), ('t', 3, NULL, 100, 90, 0, 'next')"
+	rollout t ', state, max_in_flight' ", 'paused', 1" 'd1 d2 d3 d4 d5'
+	db "UPDATE task_device SET turn = turn + 10; UPDATE task SET state = 'running' WHERE task_id = 't'"
+	row t d1 processing
+	waits_for t d2 stage
+	db "UPDATE task_device SET turn = 0 WHERE task_id = 't' AND device_id = 'd5'"
+	done_with d1
+	row t d5 processing
+	waits_for t d2 'in flight'
+	# last of all, and last but one
+	db "UPDATE task_device SET turn = turn + 100 WHERE task_id = 't' AND device_id IN ('d2', 'd3')"
+	done_with d5
+	row t d4 processing
+	db "UPDATE task_device SET turn = 0 WHERE task_id = 't' AND device_id = 'd3'"
+	done_with d4
+	row t d3 processing
+	done_with d3
+	row t d2 processing
+}
+
 @test "that it is complete proves a device only where the gate says so" {
 	local complete='{"progress":100,"complete":true,"success":true,"firmwareId":"lamp-2.0"}'
 	online d1 d2 d3
