@@ -18,11 +18,12 @@ enum statement { LAST_LOG, LOG_AFTER, ALL, STATUS, GENERATION, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[LAST_LOG] = "SELECT coalesce(max(log_id), 0) FROM task_log",
-	[LOG_AFTER] = "SELECT log_id, task_id, what, detail, who = 'operator' FROM task_log"
+	[LOG_AFTER] = "SELECT log_id, task_id, what, detail,"
+		      " who = 'operator' OR what = 'ended' FROM task_log"
 		      " WHERE log_id > ?1 ORDER BY log_id LIMIT 256",
 	[ALL] = "SELECT task_id FROM task",
 	[STATUS] = "SELECT t.state, t.paused_reason, t.stage,"
-		   " (SELECT count(*) FROM task_stage s WHERE s.task_id = t.task_id),"
+		   " (SELECT max(1, count(*)) FROM task_stage s WHERE s.task_id = t.task_id),"
 		   " c.waiting, c.processing, c.success, c.failed, c.canceled,"
 		   " c.started, c.proved, c.bad"
 		   " FROM task t CROSS JOIN task_count c ON c.task_id = t.task_id"
@@ -108,7 +109,7 @@ enum fw_status fw_task_status_note(struct fw_task_status *status, struct fw_slic
 	return FW_OK;
 }
 
-/* The rules' own steps are in the log already, with their reasons. */
+/* What the rules do to a task is in the log already, with its reason. */
 static void log_change(struct fw_task_status *status, sqlite3_stmt *statement)
 {
 	struct fw_slice task_id = fw_db_text(statement, 1), what = fw_db_text(statement, 2),

@@ -42,6 +42,7 @@ failed_at() { fleet say "$1" upgrade/progress '{"progress":10,"complete":true,"s
 	row t d4 processing
 	done_with d4
 	rows "SELECT what FROM task_log WHERE task_id = 't' ORDER BY log_id" $'created\nstage\nstage\nended'
+	retry 5 grep -q 'task t: ended' "$LOG"
 }
 
 @test "who is not known to be there takes no place in a stage before the last one" {
@@ -233,7 +234,7 @@ gets_2_0() { [[ $(pull "$1" '{"currentVersion":"1.0"}') == *'"version":"2.0"'* ]
 	online d1
 	listen status -t "\$SYS/broker/firmware/tasks/#"
 	rollout t ', max_in_flight' ', 1' d1
-	hears status '"state":"running","stage":1,"stages":0,"waiting":0,"processing":1,'
+	hears status '"state":"running","stage":1,"stages":1,"waiting":0,"processing":1,'
 	failed_at d1
 	hears status '"processing":0,"success":0,"failed":1,"canceled":0,"started":1,"proved":0,"bad":1,'
 	db "UPDATE task SET state = 'paused', paused_reason = 'lunch' WHERE task_id = 't'"
