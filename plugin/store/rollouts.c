@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define STEPS_MAX 64u /* of one review: more stages than that pass at the next one */
+#define STEP_MS 30000 /* of the wall clock, less than which is none */
 
 static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_PLAN] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
@@ -89,6 +90,11 @@ struct watch {
 	bool open; /* its rows have been called since nothing of the task itself held them up */
 };
 
+static int64_t wall_offset(const struct fw_rollouts *rollouts)
+{
+	return fw_now_ms() - fw_clock_now(&rollouts->transaction->clock);
+}
+
 enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_places *places,
 	struct fw_rollouts **out, struct fw_error *error)
 {
@@ -99,6 +105,7 @@ enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_pl
 		return FW_NOMEM;
 	rollouts->transaction = transaction;
 	rollouts->places = places;
+	rollouts->wall_offset_ms = wall_offset(rollouts);
 	rollouts->watches = fw_table_new(0);
 	if (rollouts->watches)
 		status = fw_db_prepare(
@@ -329,11 +336,32 @@ static bool is_due(const struct fw_rollouts *rollouts, const struct watch *watch
 			!fw_rollout_wall_is_behind(wall_ms, rollouts->seen_wall_ms));
 }
 
+static bool wall_was_set(const struct fw_rollouts *rollouts)
+{
+	return llabs(wall_offset(rollouts) - rollouts->wall_offset_ms) > STEP_MS;
+}
+
+/* The times that were named by the wall clock, of tasks and of rows, are others now. */
+static void look_at_all(struct fw_rollouts *rollouts)
+{
+	struct fw_table_walk walk = {.bucket = 0};
+
+	rollouts->wall_offset_ms = wall_offset(rollouts);
+	while (fw_table_next(rollouts->watches, &walk)) {
+		struct watch *watch = walk.value;
+
+		watch->due = true;
+		watch->open = false;
+	}
+}
+
 enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 	enum fw_status status = FW_OK;
 
+	if (wall_was_set(rollouts))
+		look_at_all(rollouts);
 	while (status == FW_OK && fw_table_next(rollouts->watches, &walk)) {
 		const struct watch *watch = walk.value;
 
@@ -353,6 +381,8 @@ bool fw_rollouts_due(const struct fw_rollouts *rollouts)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 
+	if (wall_was_set(rollouts))
+		return true;
 	while (fw_table_next(rollouts->watches, &walk)) {
 		if (is_due(rollouts, walk.value))
 			return true;

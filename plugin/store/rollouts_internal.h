@@ -36,6 +36,7 @@ struct fw_rollouts {
 	size_t hungry;            /* how many are */
 	int64_t seen_wall_ms;     /* the latest wall time that the catalog saw */
 	bool behind_told;         /* the log says that the wall clock is behind */
+	int64_t wall_offset_ms;   /* the wall clock less the steady one, when that was set last */
 	struct fw_loss_sample *loss_sample; /* rollout_loss.c's; NULL: no device was lost yet */
 	sqlite3_stmt *statements[FW_ROLLOUTS_STATEMENTS];
 };

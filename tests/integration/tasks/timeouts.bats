@@ -260,6 +260,35 @@ clock_seen() {
 	row t1 d1 processing
 }
 
+# ID WINDOW_START WINDOW_MINUTES WINDOW_CLOCK
+windowed() {
+	db "INSERT INTO task (task_id, firmware_id, name, mode, window_start, window_minutes, window_clock)
+		VALUES ('$1', 'lamp-2.0', 'n', 'push', $2, $3, '$4')"
+}
+
+@test "windows hold still while the wall clock is behind, and go on when it is set" {
+	broker_with_clock
+	online d1
+	step -3600
+	windowed t1 0 1440 utc
+	retry 5 grep -q 'the clock is behind what the catalog last saw' "$LOG"
+	sleep 0.3
+	row t1 d1 waiting
+	step 0
+	row t1 d1 processing
+}
+
+@test "a device's own window opens also when the wall clock is set" {
+	broker_with_clock
+	online d1
+	windowed t1 "(SELECT (ms / 60000 + 120) % 1440 FROM now)" 60 device
+	rows "SELECT waits_for FROM task_detail WHERE task_id = 't1' AND device_id = 'd1'" 'window'
+	sleep 0.3
+	row t1 d1 waiting
+	step 8000
+	row t1 d1 processing
+}
+
 # DEVICE: upgraded to 1.1, and not heard since it said so.
 completed() {
 	online "$1"
