@@ -19,20 +19,30 @@ FROM now CROSS JOIN catalog_state AS s;
 -- device of its product.
 CREATE VIEW task_device_begin AS
 SELECT
-  t.task_id, d.device_id, d.version AS from_version,
+  task_id, device_id, from_version,
   CASE
-    WHEN d.version = f.version THEN 'success'
-    -- runs is of a higher order
-    WHEN t.state = 'stopped' OR runs.firmware_id IS NOT NULL THEN 'canceled'
+    WHEN runs_it THEN 'success'
+    WHEN stopped OR runs_newer THEN 'canceled'
     ELSE 'waiting'
   END AS state,
-  iif(d.version = f.version, 100, 0) AS progress,
-  iif(runs.firmware_id IS NOT NULL, 'runs ' || d.version || ', which is newer', NULL) AS error_reason
-FROM task AS t
-CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
-CROSS JOIN device AS d ON d.product_id = f.product_id
-LEFT JOIN firmware AS runs ON t.allow_downgrade = 0
-  AND runs.product_id = d.product_id AND runs.version = d.version AND runs.version_order > f.version_order;
+  iif(runs_it, 100, 0) AS progress,
+  iif(runs_newer, 'runs ' || from_version || ', which is newer', NULL) AS error_reason
+FROM (
+  SELECT
+    t.task_id, d.device_id, d.version AS from_version, t.state = 'stopped' AS stopped,
+    -- a task that takes devices back waits for an upgrade to other firmware that is under way
+    d.version = f.version AND (t.allow_downgrade = 0 OR NOT EXISTS (
+      SELECT 1 FROM task_device AS r CROSS JOIN task AS o ON o.task_id = r.task_id
+      CROSS JOIN firmware AS other ON other.firmware_id = o.firmware_id
+      WHERE r.device_id = d.device_id AND r.state = 'processing'
+        AND other.product_id = f.product_id AND other.firmware_id <> f.firmware_id)) AS runs_it,
+    runs.firmware_id IS NOT NULL AS runs_newer
+  FROM task AS t
+  CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
+  CROSS JOIN device AS d ON d.product_id = f.product_id
+  LEFT JOIN firmware AS runs ON t.allow_downgrade = 0
+    AND runs.product_id = d.product_id AND runs.version = d.version
+    AND runs.version_order > f.version_order);
 
 -- The counts of a task, counted anew: for the triggers that change many of its rows at once.
 CREATE VIEW task_recount AS

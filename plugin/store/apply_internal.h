@@ -72,7 +72,8 @@ enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_upli
 enum fw_status fw_apply_version_end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version);
 /* Rows of tasks to other versions: those that the device has passed end. One under way has failed
- * or is repeated, if the device itself `reported` the version. */
+ * or is repeated, if the device itself `reported` the version. Then rows of `version` itself that
+ * waited for the end of one under way have reached theirs. */
 enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	const struct fw_uplink *uplink, struct fw_slice version, bool reported);
 /* Rows that succeeded and are on trial, and rows that were given up as lost, of other versions: the

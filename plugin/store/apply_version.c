@@ -5,6 +5,8 @@
  * device has passed are canceled. */
 #include "store/apply_internal.h"
 
+#include <string.h>
+
 enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_uplink *uplink,
 	const struct fw_device *device, struct fw_slice version, bool news)
 {
@@ -25,6 +27,23 @@ enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_u
 			       : status;
 }
 
+/* Is an upgrade to other firmware under way, which takes the device away from what the row brings?
+ * A task that takes devices back waits for the end of that one. */
+static enum fw_status is_about_to_leave(struct fw_apply *apply, const struct fw_uplink *uplink,
+	const struct fw_task_device *row, bool *leaves)
+{
+	struct fw_task_device first;
+	size_t count = 0;
+	enum fw_status status = FW_OK;
+
+	if (row->state == FW_UPGRADE_WAITING && row->downgrade)
+		status = fw_task_devices_open_of_device(apply->with.rows, uplink->product,
+			uplink->device, &first, 1, &count);
+	*leaves = count && first.state == FW_UPGRADE_PROCESSING &&
+		strcmp(first.firmware_id, row->firmware_id) != 0;
+	return status;
+}
+
 enum fw_status fw_apply_version_end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
@@ -38,9 +57,27 @@ enum fw_status fw_apply_version_end_reached(
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
 		fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX, &count);
-	for (size_t i = 0; status == FW_OK && i < count; i++)
-		status = fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_REPORTED_TARGET);
+	for (size_t i = 0; status == FW_OK && i < count; i++) {
+		bool leaves = false;
+
+		status = is_about_to_leave(apply, uplink, &found[i], &leaves);
+		if (status == FW_OK && !leaves)
+			status = fw_apply_row_step(
+				apply, uplink, &found[i], FW_EVENT_REPORTED_TARGET);
+	}
 	return status;
+}
+
+/* A row of the version that the device runs, which waited for an upgrade to other firmware. */
+static enum fw_status end_if_it_stayed(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_task_device *row)
+{
+	bool leaves = false;
+	enum fw_status status = is_about_to_leave(apply, uplink, row, &leaves);
+
+	if (status != FW_OK || leaves || row->state != FW_UPGRADE_WAITING)
+		return status;
+	return fw_apply_row_step(apply, uplink, row, FW_EVENT_REPORTED_TARGET);
 }
 
 enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
@@ -55,8 +92,8 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 		struct fw_task_device *row = &found[i];
 
 		if (fw_slice_equal(fw_slice_of(row->version), version))
-			continue;
-		if (row->newer)
+			status = end_if_it_stayed(apply, uplink, row);
+		else if (row->newer)
 			status = fw_apply_row_step(apply, uplink, row, FW_EVENT_OVERTAKEN);
 		else if (reported && !fw_apply_row_said_before(uplink, row))
 			status = fw_apply_row_step(apply, uplink, row, FW_EVENT_REPORTED_OTHER);

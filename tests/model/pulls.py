@@ -99,6 +99,7 @@ class Pulls:
         if current:
             self.judge_label(device, current, by_pull=True)
             self.tells(device, current)
+            self.stays(device, current)
             self.forget_sent(device)
         elif not device.settle:
             device.hold = None

@@ -45,6 +45,19 @@ class Words:
 
     # --- versions ---
 
+    def leaves(self, row):
+        """Its device is under way to another version: a task that takes back waits for the end."""
+        others = (other.task.version for other in self.under_way(row.device))
+        return bool(row.task.plan.allow_downgrade) and any(v != row.task.version for v in others)
+
+    def stays(self, device, version, reported=True):
+        """It runs what it was to be taken back to, and nothing is under way any more."""
+        for row in self.rows_of(device):
+            if row.task.version == version and row.state == "waiting" and not self.leaves(row):
+                self.end(row, "success")
+                if reported:
+                    self.verify(row)
+
     def knows(self, device, version):
         """It says that it runs this version: what was to get there has, or is passed."""
         if device.version != version:
@@ -54,7 +67,8 @@ class Words:
             # a failure that was the broker's verdict is overturned by the facts
             overturned = row.state == "failed" and not row.final()
             if row.task.version == version and (row.open() or overturned):
-                self.end(row, "success")
+                if row.state != "waiting" or not self.leaves(row):
+                    self.end(row, "success")
             elif row.open() and self.is_newer(version, row):
                 self.end(row, "canceled", NEWER.format(version))
 
@@ -86,6 +100,7 @@ class Words:
             device.hold = self.clock + WORD
         for row in self.under_way(device):
             self.report_other(device, row, version)
+        self.stays(device, version)
         self.forget_sent(device)
         self.settle()
 
@@ -181,4 +196,5 @@ class Words:
         device.before = device.version if version != device.version else device.before
         device.before_until = self.wall + (UPGRADE if row else COMPLETED)
         self.knows(device, version)
+        self.stays(device, version, reported=False)
         self.unsettle(device)

@@ -257,6 +257,25 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	row t d2 processing
 }
 
+@test "devices that are under way when a task is rolled back are taken back behind that" {
+	online d1 d2 d3
+	rollout bad '' '' 'd1 d2 d3'
+	row bad d1 processing
+	row bad d2 processing
+	row bad d3 processing
+	sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'bad' AS task_id, '1.0' AS version, 'Back' AS name" \
+		"$DB" <"$FW_SOURCE/schema/scripts/roll_back.sql"
+	rows "SELECT DISTINCT r.state, waits_for FROM task_detail AS r WHERE task_name = 'Back'" 'waiting|other task'
+	# in the middle it runs the old version, and says so
+	fleet say d1 report '{"version":"1.0"}'
+	done_with d1
+	rows "SELECT r.state, attempts FROM task_detail AS r WHERE task_name = 'Back' AND device_id = 'd1'" 'processing|1'
+	failed_at d2
+	fleet say d2 report '{"version":"1.0"}'
+	rows "SELECT r.state, attempts FROM task_detail AS r WHERE task_name = 'Back' AND device_id = 'd2'" 'success|0'
+	rows "SELECT r.state, waits_for FROM task_detail AS r WHERE task_name = 'Back' AND device_id = 'd3'" 'waiting|other task'
+}
+
 @test "a newer task takes the place of what waits in an older one" {
 	offline d1
 	task old 1.1 push d1
