@@ -28,13 +28,15 @@
 #define SAYS_MORE ", 5 DESC, 6 DESC"
 
 /* A pull gets it without a task: it is not kept for tasks, no task brings it in stages, and the
- * device runs what it asks for (?2: the order of that). */
+ * device runs what it asks for (?2: the order of that). Nor does a continuous task bring it by
+ * rules of its own: a device that is heard of for the first time has no row yet. */
 #define IS_FREE                                                                                    \
 	"f.state = 'ready' AND f.by_task_only = 0"                                                 \
 	" AND (f.min_version_order IS NULL OR f.min_version_order <= ?2)"                          \
 	" AND NOT EXISTS (SELECT 1 FROM task t WHERE t.firmware_id = f.firmware_id"                \
 	" AND t.state <> 'stopped'"                                                                \
-	" AND EXISTS (SELECT 1 FROM task_stage s WHERE s.task_id = t.task_id))"
+	" AND (EXISTS (SELECT 1 FROM task_stage s WHERE s.task_id = t.task_id)"                    \
+	" OR t.continuous = 1 AND (t.state = 'paused' OR " FW_ROLLOUT_IS_MANAGED ")))"
 
 static const char *const sql[FW_PULL_STATEMENTS] = {
 	[FW_PULL_DATA_VERSION] = "PRAGMA data_version",

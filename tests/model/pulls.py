@@ -30,10 +30,16 @@ class Pulls:
 
         return sorted(rows, key=place)
 
+    @staticmethod
+    def keeps_firmware(task):
+        """Who is first heard of by a pull has no row yet in a continuous task."""
+        ruled = task.plan.continuous and (task.state == "paused" or task.has_rules())
+        return task.state != "stopped" and bool(task.stages or ruled)
+
     def policy_version(self, current):
         """Without a task, and without what a task brings in stages."""
         below = self.orders.get(current, 0)
-        staged = {t.version for t in self.tasks.values() if t.stages and t.state != "stopped"}
+        staged = {t.version for t in self.tasks.values() if self.keeps_firmware(t)}
         free = [
             (order, v) for v, order in self.orders.items()
             if order > below and v not in staged and self.needs.get(v, 0) <= below

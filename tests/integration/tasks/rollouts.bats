@@ -257,6 +257,23 @@ hears() { retry 5 grep -qF -- "$2" "$BROKER_DIR/$1.heard" && return; heard "$1";
 	row t d2 processing
 }
 
+@test "who is first heard of by a pull finds its place in a continuous task, too" {
+	db "INSERT INTO task (task_id, firmware_id, name, mode, continuous, max_in_flight)
+		VALUES ('t', 'lamp-2.0', 'n', 'pull', 1, 1)"
+	[[ $(pull d1 '{"currentVersion":"1.1"}') == *'"code":"no_update"'* ]]
+	retry 5 db_is "SELECT count(*) FROM task_device WHERE device_id = 'd1'" 1
+	[[ $(pull d1 '{"currentVersion":"1.1"}') == *'"version":"2.0"'* ]]
+	[[ $(pull d2 '{"currentVersion":"1.1"}') == *'"code":"no_update"'* ]]
+	retry 5 db_is "SELECT count(*) FROM task_device WHERE device_id = 'd2'" 1
+	[[ $(pull d2 '{"currentVersion":"1.1"}') == *'"code":"no_update"'* ]]
+	rows "SELECT device_id, state, waits_for FROM task_detail ORDER BY 1" $'d1|processing|\nd2|waiting|in flight'
+	# without rules of its own nothing is to be waited for
+	db "UPDATE task SET max_in_flight = NULL WHERE task_id = 't'"
+	[[ $(pull d3 '{"currentVersion":"1.1"}') == *'"version":"2.0"'* ]]
+	db "UPDATE task SET state = 'paused' WHERE task_id = 't'"
+	[[ $(pull d4 '{"currentVersion":"1.1"}') == *'"code":"no_update"'* ]]
+}
+
 @test "devices that are under way when a task is rolled back are taken back behind that" {
 	online d1 d2 d3
 	rollout bad '' '' 'd1 d2 d3'
