@@ -68,14 +68,15 @@ enum fw_status fw_apply_version_end_reached(
 	return status;
 }
 
-/* A row of the version that the device runs, which waited for an upgrade to other firmware. */
+/* A row of the version that the device runs, which waited for an upgrade to other firmware, or was
+ * sent behind that. */
 static enum fw_status end_if_it_stayed(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_task_device *row)
 {
 	bool leaves = false;
 	enum fw_status status = is_about_to_leave(apply, uplink, row, &leaves);
 
-	if (status != FW_OK || leaves || row->state != FW_UPGRADE_WAITING)
+	if (status != FW_OK || leaves)
 		return status;
 	return fw_apply_row_step(apply, uplink, row, FW_EVENT_REPORTED_TARGET);
 }
