@@ -25,7 +25,8 @@ static enum fw_status apply_version_of_pull(
 	if (is_before_restart(uplink, device))
 		return FW_OK;
 	status = known ? FW_OK : fw_apply_version_record(apply, uplink, device, uplink->version);
-	if (status == FW_OK && !known)
+	/* also a known one: a row that brings it may have waited for an upgrade to other firmware */
+	if (status == FW_OK)
 		status = fw_apply_version_end_reached(apply, uplink, uplink->version);
 	if (status == FW_OK && !known)
 		status = fw_apply_version_review_trials(apply, uplink, uplink->version);
