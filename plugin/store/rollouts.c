@@ -213,13 +213,24 @@ enum fw_status fw_rollouts_changed(
 	return status;
 }
 
-/* What held still because of the clock goes on. */
-static void clock_is_right_again(struct fw_rollouts *rollouts)
+static bool wall_was_set(const struct fw_rollouts *rollouts)
+{
+	return llabs(wall_offset(rollouts) - rollouts->wall_offset_ms) > STEP_MS;
+}
+
+/* The times that were named by the wall clock, of tasks and of rows, are others now; what held
+ * still because of it goes on. */
+static void look_at_all(struct fw_rollouts *rollouts)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 
-	while (fw_table_next(rollouts->watches, &walk))
-		((struct watch *)walk.value)->due = true;
+	rollouts->wall_offset_ms = wall_offset(rollouts);
+	while (fw_table_next(rollouts->watches, &walk)) {
+		struct watch *watch = walk.value;
+
+		watch->due = true;
+		watch->open = false;
+	}
 }
 
 /* The clocks of the open transaction. A wall clock that went back far is told once. */
@@ -238,7 +249,7 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 			"the clock is behind what the catalog last saw: start_at, end_at and "
 			"windows of tasks hold still until it is set");
 	if (!now.wall_behind && rollouts->behind_told)
-		clock_is_right_again(rollouts);
+		look_at_all(rollouts);
 	if (now.wall_behind != rollouts->behind_told)
 		fw_places_note_wall(rollouts->places, now.wall_behind);
 	rollouts->behind_told = now.wall_behind;
@@ -334,25 +345,6 @@ static bool is_due(const struct fw_rollouts *rollouts, const struct watch *watch
 		(watch->wall_at && watch->wall_at <= wall_ms) ||
 		(rollouts->behind_told &&
 			!fw_rollout_wall_is_behind(wall_ms, rollouts->seen_wall_ms));
-}
-
-static bool wall_was_set(const struct fw_rollouts *rollouts)
-{
-	return llabs(wall_offset(rollouts) - rollouts->wall_offset_ms) > STEP_MS;
-}
-
-/* The times that were named by the wall clock, of tasks and of rows, are others now. */
-static void look_at_all(struct fw_rollouts *rollouts)
-{
-	struct fw_table_walk walk = {.bucket = 0};
-
-	rollouts->wall_offset_ms = wall_offset(rollouts);
-	while (fw_table_next(rollouts->watches, &walk)) {
-		struct watch *watch = walk.value;
-
-		watch->due = true;
-		watch->open = false;
-	}
 }
 
 enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more)
