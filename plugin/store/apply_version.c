@@ -32,7 +32,7 @@ enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_u
 static enum fw_status is_about_to_leave(struct fw_apply *apply, const struct fw_uplink *uplink,
 	const struct fw_task_device *row, bool *leaves)
 {
-	struct fw_task_device first;
+	struct fw_task_device first = {.state = FW_UPGRADE_WAITING};
 	size_t count = 0;
 	enum fw_status status = FW_OK;
 
