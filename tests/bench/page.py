@@ -23,7 +23,7 @@ PASSWORD = "se:cret"
 
 def step_aside():
     """People and their browsers are on other machines: here they take no processor from the broker."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 class Entry:
