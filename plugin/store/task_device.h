@@ -83,8 +83,8 @@ static inline bool fw_task_device_connection_stands(
 	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
 }
 
-/* When an open or proved row is looked at: at the end of the time that its device may be away, or of
- * its trial. Steady milliseconds; 0: neither is set. */
+/* When an open or proved row is looked at: at the end of the time that its device may be away, or
+ * of its trial. Steady milliseconds; 0: neither is set. */
 static inline int64_t fw_task_device_wakes_at(const struct fw_task_device *row)
 {
 	return row->lost_clock ? row->lost_clock : row->trial_clock;
