@@ -37,11 +37,23 @@ static enum fw_status is_about_to_leave(struct fw_apply *apply, const struct fw_
 	enum fw_status status = FW_OK;
 
 	if (row->state == FW_UPGRADE_WAITING && row->downgrade)
-		status = fw_task_devices_open_of_device(apply->with.rows, uplink->product,
-			uplink->device, &first, 1, &count);
+		status = fw_task_devices_open_of_device(
+			apply->with.rows, uplink->product, uplink->device, &first, 1, &count);
 	*leaves = count && first.state == FW_UPGRADE_PROCESSING &&
 		strcmp(first.firmware_id, row->firmware_id) != 0;
 	return status;
+}
+
+/* A row of the version that the device runs has reached its end, unless the device leaves it. */
+static enum fw_status end_if_it_stays(
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_task_device *row)
+{
+	bool leaves = false;
+	enum fw_status status = is_about_to_leave(apply, uplink, row, &leaves);
+
+	if (status != FW_OK || leaves)
+		return status;
+	return fw_apply_row_step(apply, uplink, row, FW_EVENT_REPORTED_TARGET);
 }
 
 enum fw_status fw_apply_version_end_reached(
@@ -57,28 +69,9 @@ enum fw_status fw_apply_version_end_reached(
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
 		fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX, &count);
-	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		bool leaves = false;
-
-		status = is_about_to_leave(apply, uplink, &found[i], &leaves);
-		if (status == FW_OK && !leaves)
-			status = fw_apply_row_step(
-				apply, uplink, &found[i], FW_EVENT_REPORTED_TARGET);
-	}
+	for (size_t i = 0; status == FW_OK && i < count; i++)
+		status = end_if_it_stays(apply, uplink, &found[i]);
 	return status;
-}
-
-/* A row of the version that the device runs, which waited for an upgrade to other firmware, or was
- * sent behind that. */
-static enum fw_status end_if_it_stayed(
-	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_task_device *row)
-{
-	bool leaves = false;
-	enum fw_status status = is_about_to_leave(apply, uplink, row, &leaves);
-
-	if (status != FW_OK || leaves)
-		return status;
-	return fw_apply_row_step(apply, uplink, row, FW_EVENT_REPORTED_TARGET);
 }
 
 enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
@@ -93,7 +86,8 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 		struct fw_task_device *row = &found[i];
 
 		if (fw_slice_equal(fw_slice_of(row->version), version))
-			status = end_if_it_stayed(apply, uplink, row);
+			/* it waited for an upgrade to other firmware, or was sent behind that */
+			status = end_if_it_stays(apply, uplink, row);
 		else if (row->newer)
 			status = fw_apply_row_step(apply, uplink, row, FW_EVENT_OVERTAKEN);
 		else if (reported && !fw_apply_row_said_before(uplink, row))
