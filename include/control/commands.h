@@ -76,10 +76,10 @@ json_t *fw_commands_run(
 	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command);
 
 /* What a face did without a command, such as an upload: a line of the log and a row of admin_log,
- * as of a command `name`. `outcome` is "ok", or the code of an error, a colon and a sentence; of
- * what is "not_allowed" the first in each minute are written down. */
+ * as of a command `name`. `code` and `message` are of an error, NULL if there was none; of what is
+ * "not_allowed" the first in each minute are written down. */
 void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
-	const char *subject, const char *outcome);
+	const char *subject, const char *code, const char *message);
 
 /* Any thread: the command under way ends as soon as it can, and so does each later one. For the end
  * of the broker. */

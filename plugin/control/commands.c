@@ -133,8 +133,15 @@ static bool is_noted(struct fw_call *call)
 	return ++commands->not_allowed <= FW_COMMANDS_NOT_ALLOWED;
 }
 
-/* A refusal is written down in a transaction of its own. While the catalog is locked there is only
- * the line of the log. */
+/* What has no transaction of its own is written down in one. */
+static void record(struct fw_call *call, const char *outcome)
+{
+	log_outcome(call, outcome);
+	if (fw_admin_begin(call->admin, true) == FW_OK)
+		fw_admin_end(call->admin, insert_outcome(call, outcome) == FW_OK);
+}
+
+/* While the catalog is locked there is only the line of the log. */
 static void record_refusal(struct fw_call *call)
 {
 	char outcome[600];
@@ -142,10 +149,10 @@ static void record_refusal(struct fw_call *call)
 	if (!is_noted(call))
 		return;
 	snprintf(outcome, sizeof(outcome), "%s: %s", call->code, call->error.text);
-	log_outcome(call, outcome);
-	if (strcmp(call->code, "busy") == 0 || fw_admin_begin(call->admin, true) != FW_OK)
-		return;
-	fw_admin_end(call->admin, insert_outcome(call, outcome) == FW_OK);
+	if (strcmp(call->code, "busy") == 0)
+		log_outcome(call, outcome);
+	else
+		record(call, outcome);
 }
 
 /* ---- One command */
@@ -330,25 +337,24 @@ json_t *fw_commands_run(
 }
 
 void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
-	const char *subject, const char *outcome)
+	const char *subject, const char *code, const char *message)
 {
 	const struct fw_command_info info = {.name = name, .writes = true};
-	char code[32];
 	struct fw_call call = {.commands = commands,
 		.admin = commands->admin,
 		.asker = asker,
 		.info = &info,
 		.code = code};
 
-	snprintf(code, sizeof(code), "%.*s", (int)strcspn(outcome, ":"), outcome);
 	if (commands->config.done)
-		commands->config.done(commands->config.context, asker, code);
-	if (!is_noted(&call))
-		return;
+		commands->config.done(commands->config.context, asker, code ? code : "ok");
 	fw_call_about(&call, subject, NULL);
-	log_outcome(&call, outcome);
-	if (fw_admin_begin(call.admin, true) == FW_OK)
-		fw_admin_end(call.admin, insert_outcome(&call, outcome) == FW_OK);
+	if (!code) {
+		record(&call, "ok");
+		return;
+	}
+	fw_error_set(&call.error, "%s", message);
+	record_refusal(&call);
 }
 
 /* ---- A request of many */

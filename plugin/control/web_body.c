@@ -44,21 +44,17 @@ static const char *file_of(const struct fw_web_request *request)
 	return request->match.value[0];
 }
 
-/* Names the command that an upload is in the log. */
-static void note_upload(struct fw_web_request *request, const char *outcome)
+/* Names the command that an upload is in the log. `code`: NULL, or that of an error. */
+static void note_upload(struct fw_web_request *request, const char *code, const char *message)
 {
-	fw_web_pool_note(
-		&request->web->pool, &request->asker, "uploadFile", file_of(request), outcome);
+	fw_web_pool_note(&request->web->pool, &request->asker, "uploadFile", file_of(request), code,
+		message);
 }
 
-/* `message` has at most as many bytes as an error has. */
 static enum MHD_Result refuse_upload(
 	struct fw_web_request *request, unsigned status, const char *message)
 {
-	char outcome[sizeof(struct fw_error) + 32];
-
-	snprintf(outcome, sizeof(outcome), "%s: %s", fw_api_code(status), message);
-	note_upload(request, outcome);
+	note_upload(request, fw_api_code(status), message);
 	fw_upload_free(request->upload);
 	request->upload = NULL;
 	return fw_web_refuse(request, status, NULL, message);
@@ -121,13 +117,13 @@ static void take_upload(struct fw_web_request *request, const char *bytes, size_
 
 void fw_web_body_broke_off(struct fw_web_request *request)
 {
-	char outcome[64];
+	char message[64];
 
 	if (!request->upload)
 		return;
-	snprintf(outcome, sizeof(outcome), "failed: it broke off after %lld bytes",
+	snprintf(message, sizeof(message), "it broke off after %lld bytes",
 		(long long)request->received);
-	note_upload(request, outcome);
+	note_upload(request, "failed", message);
 }
 
 static enum MHD_Result end_upload(struct fw_web_request *request)
@@ -141,7 +137,7 @@ static enum MHD_Result end_upload(struct fw_web_request *request)
 		return refuse_upload(request, status_of(status), error.text);
 	fw_upload_free(request->upload);
 	request->upload = NULL;
-	note_upload(request, "ok");
+	note_upload(request, NULL, NULL);
 	fw_api_say(&answer, request->match.route->created,
 		json_pack("{s:s, s:I, s:s}", "file", file_of(request), "size",
 			(json_int_t)request->length, "sha256", sha256));

@@ -148,7 +148,7 @@ json_t *fw_web_pool_request(void *context, const struct fw_asker *asker, struct 
 
 /* fw_commands_note by an object of the pool. */
 void fw_web_pool_note(struct fw_web_pool *pool, const struct fw_asker *asker, const char *name,
-	const char *subject, const char *outcome);
+	const char *subject, const char *code, const char *message);
 
 /* Ends the commands under way, and each later one. */
 void fw_web_pool_stop(struct fw_web_pool *pool);

@@ -93,13 +93,13 @@ json_t *fw_web_pool_request(void *context, const struct fw_asker *asker, struct 
 }
 
 void fw_web_pool_note(struct fw_web_pool *pool, const struct fw_asker *asker, const char *name,
-	const char *subject, const char *outcome)
+	const char *subject, const char *code, const char *message)
 {
 	struct fw_commands *commands = borrow(pool, asker->right);
 
 	if (!commands)
 		return;
-	fw_commands_note(commands, asker, name, subject, outcome);
+	fw_commands_note(commands, asker, name, subject, code, message);
 	give_back(pool, commands);
 }
 
