@@ -57,11 +57,11 @@ struct timespec fw_after_ms(int64_t ms)
 	return time;
 }
 
-static void step_behind(void)
+static void step_back(int policy)
 {
 	struct sched_param none = {0};
 
-	sched_setscheduler(0, SCHED_BATCH, &none);
+	sched_setscheduler(0, policy, &none);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND_BROKER);
 }
 
@@ -87,7 +87,7 @@ static bool child_survives(void)
 
 	if (child == 0) {
 		prctl(PR_SET_DUMPABLE, 0); /* no core */
-		step_behind();
+		step_back(SCHED_BATCH);
 		_exit(0);
 	}
 	if (child < 0)
@@ -107,7 +107,7 @@ static void ask(void)
 	allowed = !is_filtered() || child_survives();
 }
 
-void fw_thread_step_behind(void)
+static void step_back_once(int policy)
 {
 	static _Thread_local bool done;
 
@@ -116,5 +116,15 @@ void fw_thread_step_behind(void)
 	done = true;
 	pthread_once(&asked, ask);
 	if (allowed)
-		step_behind();
+		step_back(policy);
+}
+
+void fw_thread_step_behind(void)
+{
+	step_back_once(SCHED_BATCH);
+}
+
+void fw_thread_step_aside(void)
+{
+	step_back_once(SCHED_IDLE);
 }
