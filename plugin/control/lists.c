@@ -59,14 +59,17 @@ static bool is_fixed(const struct fw_call *call, const struct fw_entity *entity,
 
 static void add_filter(struct fw_text *sql, const struct fw_command_member *member, size_t number)
 {
-	const char *mark = member->column ? strchr(member->column, '?') : NULL;
+	const char *rest = member->column;
 
-	if (mark)
-		fw_text_add(sql, " AND (%.*s?%zu%s)", (int)(mark - member->column), member->column,
-			number, mark + 1);
-	else
-		fw_text_add(sql, " AND %s%s = ?%zu", fw_member_is_column(member) ? "e." : "",
-			member->column, number);
+	if (!strchr(rest, '?')) {
+		fw_text_add(
+			sql, " AND %s%s = ?%zu", fw_member_is_column(member) ? "e." : "", rest, number);
+		return;
+	}
+	fw_text_add(sql, " AND (");
+	for (const char *mark; (mark = strchr(rest, '?')); rest = mark + 1)
+		fw_text_add(sql, "%.*s?%zu", (int)(mark - rest), rest, number);
+	fw_text_add(sql, "%s)", rest);
 }
 
 static enum fw_status add_filters(

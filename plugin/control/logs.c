@@ -77,9 +77,13 @@ const struct fw_entity fw_download_entity = {
 #define LAST_SIGN                                                                                  \
 	"max(coalesce(d.last_seen_at, 0), coalesce(e.responded_at, 0), coalesce(e.pushed_at, 0))"
 
+#define BEFORE(at) "coalesce(" at ", 0) < (SELECT ms FROM now) - 60000 * ?"
+
 const struct fw_command_member fw_stuck_members[] = {
-	{"minutes", LAST_SIGN " < (SELECT ms FROM now) - 60000 * ?", INTEGER, FW_USE_FILTER, 0, 0,
-		525600, NULL, "without a sign, 30 without it"},
+	/* one by one: who was pushed a moment ago is not looked up in device */
+	{"minutes",
+		BEFORE("e.pushed_at") " AND " BEFORE("e.responded_at") " AND " BEFORE("d.last_seen_at"),
+		INTEGER, FW_USE_FILTER, 0, 0, 525600, NULL, "without a sign, 30 without it"},
 	CHOSEN("taskId", "task_id", TEXT, "of which task"),
 	{"productId", "f.product_id", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
 		"of which product"},
@@ -104,8 +108,8 @@ const struct fw_entity fw_stuck_entity = {
 		" AND d.device_id = e.device_id",
 	.members = fw_stuck_members,
 	.keys = {"task_id", "device_id"},
-	/* a plus keeps SQLite from walking the whole table in this order */
-	.order = {"+e.task_id", "+e.device_id"},
+	/* that of the index, so that nothing is sorted */
+	.order = {"due_at", "task_id", "device_id"},
 };
 
 enum fw_status fw_stuck_list(struct fw_call *call)

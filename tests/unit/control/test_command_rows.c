@@ -114,7 +114,7 @@ static void write_after(const json_t *next, char *text, size_t size)
 }
 
 /* Walks a list by pages of two, and counts its items. */
-static size_t walk(struct world *world, const char *members)
+static size_t walk(struct world *world, const char *list, const char *members)
 {
 	char after[256] = "", text[512];
 	size_t count = 0;
@@ -122,7 +122,7 @@ static size_t walk(struct world *world, const char *members)
 	do {
 		json_t *data;
 
-		snprintf(text, sizeof(text), "{'command':'listDevices','count':2%s%s}", members,
+		snprintf(text, sizeof(text), "{'command':'%s','count':2%s%s}", list, members,
 			after);
 		data = good(world, text);
 		count += json_array_size(json_object_get(data, "items"));
@@ -140,10 +140,37 @@ static void test_pages(void **state)
 	sql(world,
 		"INSERT INTO device (product_id, device_id) VALUES ('oven', 'a'), ('oven', 'b'),"
 		" ('oven', 'c')");
-	assert_int_equal(walk(world, ""), 8);
-	assert_int_equal(walk(world, ",'productId':'oven'"), 3);
-	assert_int_equal(walk(world, ",'productId':'lamp','version':'1.0'"), 5);
-	assert_int_equal(walk(world, ",'productId':'none'"), 0);
+	assert_int_equal(walk(world, "listDevices", ""), 8);
+	assert_int_equal(walk(world, "listDevices", ",'productId':'oven'"), 3);
+	assert_int_equal(walk(world, "listDevices", ",'productId':'lamp','version':'1.0'"), 5);
+	assert_int_equal(walk(world, "listDevices", ",'productId':'none'"), 0);
+}
+
+/* Who times out first comes first, whatever page it is on; who was pushed a moment ago is not. */
+static void test_stuck_pages(void **state)
+{
+	struct world *world = *state;
+	json_t *data;
+
+	done(world, "{'command':'createTask','taskId':'t','productId':'lamp','version':'2.0',"
+		    "'name':'n','mode':'pull'}");
+	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
+	sql(world,
+		"UPDATE task_device SET state = 'processing', attempts = 1, pushed_at = 1,"
+		" due_at = 50 - (SELECT count(*) FROM task_device AS r"
+		" WHERE r.device_id < task_device.device_id) / 2");
+	sql(world, "UPDATE task_device SET pushed_at = (SELECT ms FROM now)"
+		   " WHERE device_id = 'd2'");
+	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
+	data = good(world, "{'command':'listStuckDevices'}");
+	holds(data, "items.0.deviceId", "'d5'");
+	holds(data, "items.1.deviceId", "'d3'");
+	holds(data, "items.2.deviceId", "'d4'");
+	holds(data, "items.3.deviceId", "'d1'");
+	holds(data, "items.4", "nothing");
+	json_decref(data);
+	assert_int_equal(walk(world, "listStuckDevices", ""), 4);
+	assert_int_equal(walk(world, "listStuckDevices", ",'taskId':'t'"), 4);
 }
 
 static void test_history(void **state)
@@ -281,6 +308,7 @@ int main(void)
 		FILLED(test_firmware),
 		FILLED(test_devices),
 		FILLED(test_pages),
+		FILLED(test_stuck_pages),
 		FILLED(test_history),
 		FILLED(test_files),
 		FILLED(test_a_delete_that_fails),
