@@ -521,6 +521,8 @@ waits() {
   plan "SELECT device_id FROM task_device WHERE wake_clock <= ?1 ORDER BY wake_clock" 'task_device_wake (wake_clock<?)'
   plan "SELECT task_id FROM task_device WHERE device_id = ?1 AND trial_clock IS NOT NULL" 'task_device_trial (device_id=?)'
   plan "SELECT per_minute FROM task_summary WHERE task_id = ?1" 'COVERING INDEX task_device_ended (task_id=? AND completed_at>?)'
+  plan "SELECT failure, error_reason, count FROM failure_reasons WHERE task_id = ?1" 'task_device_failure (task_id=?)'
+  [[ "$plan" != *'TEMP B-TREE'* ]]
   plan "SELECT 1 FROM task WHERE continuous = 1" 'task_continuous'
   plan "SELECT 1 FROM task_count AS c WHERE c.product_id = ?1 AND c.retrying > 0" 'task_count_retrying (product_id=?)'
   plan "SELECT device_id FROM device_tag WHERE product_id = ?1 AND tag = ?2" 'device_tag_by_tag (product_id=? AND tag=?)'
