@@ -27,9 +27,4 @@ struct timespec fw_after_ms(int64_t ms);
  * their turns: it acts once. */
 void fw_thread_step_behind(void);
 
-/* The same, and further: any other thread that wakes up takes the processor at once (sched(7),
- * SCHED_IDLE), not when a slice of some milliseconds ends. For what people can wait for. It may not
- * hold a lock that the broker's thread takes. */
-void fw_thread_step_aside(void);
-
 #endif

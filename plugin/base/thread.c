@@ -57,11 +57,11 @@ struct timespec fw_after_ms(int64_t ms)
 	return time;
 }
 
-static void step_back(int policy)
+static void step_behind(void)
 {
 	struct sched_param none = {0};
 
-	sched_setscheduler(0, policy, &none);
+	sched_setscheduler(0, SCHED_BATCH, &none);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND_BROKER);
 }
 
@@ -87,7 +87,7 @@ static bool child_survives(void)
 
 	if (child == 0) {
 		prctl(PR_SET_DUMPABLE, 0); /* no core */
-		step_back(SCHED_BATCH);
+		step_behind();
 		_exit(0);
 	}
 	if (child < 0)
@@ -107,7 +107,7 @@ static void ask(void)
 	allowed = !is_filtered() || child_survives();
 }
 
-static void step_back_once(int policy)
+void fw_thread_step_behind(void)
 {
 	static _Thread_local bool done;
 
@@ -116,15 +116,5 @@ static void step_back_once(int policy)
 	done = true;
 	pthread_once(&asked, ask);
 	if (allowed)
-		step_back(policy);
-}
-
-void fw_thread_step_behind(void)
-{
-	step_back_once(SCHED_BATCH);
-}
-
-void fw_thread_step_aside(void)
-{
-	step_back_once(SCHED_IDLE);
+		step_behind();
 }

@@ -77,7 +77,7 @@ void fw_web_on_connection(void *context, struct MHD_Connection *mhd, void **conn
 	struct fw_web *web = context;
 
 	/* the library started this thread; those that it starts from it inherit it */
-	fw_thread_step_aside();
+	fw_thread_step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*connection = take_place(web, mhd);
 		if (!*connection)
@@ -126,7 +126,7 @@ void *fw_web_keep(void *context)
 {
 	struct fw_web *web = context;
 
-	fw_thread_step_aside();
+	fw_thread_step_behind();
 	pthread_mutex_lock(&web->slots.lock);
 	while (!web->stopping) {
 		struct timespec deadline = fw_after_ms(LOOK_MS);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # A unit that is stricter than Debian's: a filter of system calls (filter.c), and a umask of 077.
 
-load ../admin_helper
+load ../files_helper
 
 setup_file() {
 	gcc -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -o "$BATS_FILE_TMPDIR/filter" "$FW_SOURCE/tests/integration/filter.c"
@@ -26,24 +26,13 @@ serves() {
 	broker_lives
 }
 
-# How the broker's threads are scheduled: 0 as usual, 3 behind (SCHED_BATCH), 5 aside (SCHED_IDLE).
+# How the broker's threads are scheduled: 0 as usual, 3 behind (SCHED_BATCH).
 policies() { cut -d' ' -f41 /proc/"$BROKER"/task/*/stat | sort -nu | paste -sd' '; }
 
 @test "without a filter, threads step behind the broker's" {
 	start_with_files
 	serves
 	assert_equal "$(policies)" '0 3'
-}
-
-serves_aside() { [[ $(cd /proc/"$BROKER"/task && grep -l '^MHD-connection$' ./*/comm | sed 's/comm$/stat/' | xargs cut -d' ' -f41) == 5 ]]; }
-
-@test "what answers people steps aside for every other thread" {
-	start_admin
-	assert_equal "$(as_ann /details)" 200
-	assert_equal "$(policies)" '0 3 5'
-	exec 7<>"/dev/tcp/127.0.0.1/$PORT" # the thread of a connection lives as long as that
-	retry 5 serves_aside
-	exec 7>&-
 }
 
 @test "SystemCallFilter=~@resources: the broker lives, and its threads stay where they are" {
