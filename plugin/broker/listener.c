@@ -72,27 +72,27 @@ enum fw_status fw_listener_find(const char *path, const char *plugin, struct fw_
 	return fw_conf_read(path, take_line, &search);
 }
 
-bool fw_listener_describe(const struct fw_listener_place *connection, struct fw_error *sentence)
+bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *sentence)
 {
-	bool on_default = connection->listener.number == 0;
+	bool on_default = place->listener.number == 0;
 
 	*sentence = (struct fw_error){""};
-	if (!connection->per_listener || connection->plugins != 1 || !connection->listeners)
+	if (!place->per_listener || place->plugins != 1 || !place->listeners)
 		return false;
-	if (on_default && !connection->default_used) {
+	if (on_default && !place->default_used) {
 		fw_error_set(sentence,
 			"with per_listener_settings true this plugin serves the default listener"
 			" (port 1883) alone, for no 'listener' stands above its lines in %s (line"
 			" %d). Clients of '%s' are not served: move the plugin's lines below that"
 			" line (%s, line %d), or set per_listener_settings false",
-			connection->plugin.file, connection->plugin.number, connection->other.text,
-			connection->other.file, connection->other.number);
+			place->plugin.file, place->plugin.number, place->other.text,
+			place->other.file, place->other.number);
 		return true;
 	}
-	if (on_default || connection->listeners > 1)
+	if (on_default || place->listeners > 1)
 		fw_error_set(sentence,
 			"with per_listener_settings true this plugin serves %s alone,"
 			" and no client of another listener",
-			on_default ? "the default listener" : connection->listener.text);
+			on_default ? "the default listener" : place->listener.text);
 	return false;
 }

@@ -33,6 +33,6 @@ enum fw_status fw_listener_find(
 
 /* The sentence to log, or an empty one, into error->text. True: some listener's clients are not
  * served, and nobody may have meant that. */
-bool fw_listener_describe(const struct fw_listener_place *connection, struct fw_error *sentence);
+bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *sentence);
 
 #endif

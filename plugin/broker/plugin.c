@@ -73,16 +73,16 @@ static void name_retained(const char *conf)
 /* 2.0: says which listener is served, when that is not each of them. */
 static void tell_listener(const struct fw_plugin *plugin, const char *conf)
 {
-	struct fw_listener_place connection;
+	struct fw_listener_place place;
 	struct fw_error sentence;
 	Dl_info own;
 	bool missed;
 
 	if (plugin->on_2_1 || !dladdr((const void *)fw_events_register, &own))
 		return;
-	if (fw_listener_find(conf, own.dli_fname, &connection) != FW_OK)
+	if (fw_listener_find(conf, own.dli_fname, &place) != FW_OK)
 		return;
-	missed = fw_listener_describe(&connection, &sentence);
+	missed = fw_listener_describe(&place, &sentence);
 	if (sentence.text[0])
 		mosquitto_log_printf(missed ? MOSQ_LOG_WARNING : MOSQ_LOG_NOTICE,
 			FW_PLUGIN_NAME "%s", sentence.text);

@@ -296,15 +296,15 @@ static bool read_value(struct scan *scan, unsigned depth, struct fw_json_scan *m
 static bool note_name(struct scan *scan, struct fw_slice name, uint64_t object)
 {
 	uint64_t hash = fw_hash(object, name.at, name.len) | 1;
-	size_t connection = (size_t)(hash >> 20 ^ hash) & scan->mask;
+	size_t place = (size_t)(hash >> 20 ^ hash) & scan->mask;
 
 	if (name.len && memchr(name.at, '\0', name.len))
 		return fail(scan, "the name of a member contains a NUL character");
-	for (; scan->names[connection]; connection = (connection + 1) & scan->mask) {
-		if (scan->names[connection] == hash)
+	for (; scan->names[place]; place = (place + 1) & scan->mask) {
+		if (scan->names[place] == hash)
 			return fail(scan, "a member is given twice");
 	}
-	scan->names[connection] = hash;
+	scan->names[place] = hash;
 	return true;
 }
 
