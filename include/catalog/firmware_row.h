@@ -18,8 +18,8 @@
 /* The first row, as a new fw_firmware, owned by the caller, to be freed with free(); the statement
  * is reset. FW_NOT_FOUND when there is none. A row made ready by force is not ready when it lacks
  * what a device must be told, has what is no JSON to a device, or names a file that was not
- * verified. `urls_apart`: a url made here is told to each device anew, and not rendered. */
+ * verified. `url_per_device`: a url made here is told to each device anew, and not rendered. */
 enum fw_status fw_firmware_row_read(
-	sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out);
+	sqlite3_stmt *statement, bool url_per_device, struct fw_firmware **out);
 
 #endif

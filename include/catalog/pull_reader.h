@@ -23,9 +23,9 @@ void fw_pull_reader_close(struct fw_pull_reader *reader); /* NULL is fine */
 /* Lives as long as the reader. */
 const struct fw_resolver_source *fw_pull_reader_source(struct fw_pull_reader *reader);
 
-/* Main thread, before anything is read: URLs that the plugin made are told to each device apart
- * (url_apart). */
-void fw_pull_reader_keep_urls_apart(struct fw_pull_reader *reader, bool own_table);
+/* Main thread, before anything is read. `url_per_device`: each device is told its own URL of a file
+ * that the plugin hosts, so firmware is rendered without it (fw_offer_write). */
+void fw_pull_reader_set_url_per_device(struct fw_pull_reader *reader, bool url_per_device);
 
 /* A fw_registration_find; `context` is the reader. *elsewhere is looked for only when the device is
  * not here. */

@@ -79,7 +79,7 @@ struct fw_offer {
 	const char *firmware_id, *version, *url, *sign, *sign_method, *parameters;
 	int64_t size; /* bytes */
 	/* leave the url out: each device is told its own */
-	bool url_apart;
+	bool url_per_device;
 };
 
 /* Whether a device may put an upgrade off, as its task says. */
@@ -100,7 +100,7 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
  * NULL when out of memory (then *len is not touched). message_id is JSON; empty: the member is left
  * out. Text that is not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL:
  * the code's own. */
-/* `url`: of an offer rendered with url_apart, else NULL. `deferral`: may be NULL. */
+/* `url`: of an offer rendered with url_per_device, else NULL. `deferral`: may be NULL. */
 char *fw_message_write_offer(const char *rendered, const char *url,
 	const struct fw_deferral *deferral, int64_t timestamp, struct fw_slice message_id,
 	size_t *len);

@@ -30,7 +30,7 @@ struct fw_firmware {
 	const char *rendered;       /* fw_message_render_offer; NULL unless ready */
 	const char *file;           /* in files_dir; NULL: hosted elsewhere */
 	struct fw_file_stamp stamp; /* of the file as it was verified */
-	bool url_apart;             /* rendered is without the url: each device is told its own */
+	bool url_per_device;        /* rendered is without the url: each device is told its own */
 };
 
 /* A row of a device, waiting in a running task, or processing. */

@@ -9,13 +9,13 @@ static const char *text_of(sqlite3_stmt *statement, int column)
 	return (const char *)sqlite3_column_text(statement, column);
 }
 
-static void read_file(sqlite3_stmt *statement, bool urls_apart, struct fw_firmware *firmware)
+static void read_file(sqlite3_stmt *statement, bool url_per_device, struct fw_firmware *firmware)
 {
 	firmware->file = text_of(statement, 9);
 	if (!firmware->file)
 		return;
 	firmware->ready = firmware->ready && sqlite3_column_int(statement, 10);
-	firmware->url_apart = urls_apart && sqlite3_column_int(statement, 11);
+	firmware->url_per_device = url_per_device && sqlite3_column_int(statement, 11);
 	firmware->stamp = (struct fw_file_stamp){.size = sqlite3_column_int64(statement, 12),
 		.mtime_ns = sqlite3_column_int64(statement, 13),
 		.ctime_ns = sqlite3_column_int64(statement, 14),
@@ -33,7 +33,7 @@ static enum fw_status render(const struct fw_offer *offer, char **out)
 }
 
 static enum fw_status make_firmware(
-	sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
+	sqlite3_stmt *statement, bool url_per_device, struct fw_firmware **out)
 {
 	struct fw_firmware firmware = {.order = sqlite3_column_int64(statement, 0),
 		.ready = sqlite3_column_int(statement, 1) != 0,
@@ -44,7 +44,7 @@ static enum fw_status make_firmware(
 
 	if (!firmware.firmware_id || !firmware.version)
 		return FW_NOMEM;
-	read_file(statement, urls_apart, &firmware);
+	read_file(statement, url_per_device, &firmware);
 	if (firmware.ready)
 		status = render(&(struct fw_offer){.firmware_id = firmware.firmware_id,
 					.version = firmware.version,
@@ -53,7 +53,7 @@ static enum fw_status make_firmware(
 					.sign_method = text_of(statement, 6),
 					.parameters = text_of(statement, 7),
 					.size = sqlite3_column_int64(statement, 8),
-					.url_apart = firmware.url_apart},
+					.url_per_device = firmware.url_per_device},
 			&rendered);
 	firmware.rendered = rendered;
 	firmware.ready = rendered != NULL;
@@ -63,13 +63,13 @@ static enum fw_status make_firmware(
 }
 
 enum fw_status fw_firmware_row_read(
-	sqlite3_stmt *statement, bool urls_apart, struct fw_firmware **out)
+	sqlite3_stmt *statement, bool url_per_device, struct fw_firmware **out)
 {
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
 		return status;
-	status = make_firmware(statement, urls_apart, out);
+	status = make_firmware(statement, url_per_device, out);
 	sqlite3_reset(statement);
 	return status;
 }

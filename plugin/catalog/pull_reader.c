@@ -174,7 +174,7 @@ static enum fw_status read_product(void *context, struct fw_slice product, struc
 static enum fw_status read_firmware(
 	const struct fw_pull_reader *reader, sqlite3_stmt *statement, struct fw_firmware **out)
 {
-	return fw_firmware_row_read(statement, reader->urls_apart, out);
+	return fw_firmware_row_read(statement, reader->url_per_device, out);
 }
 
 static enum fw_status read_by_version(
@@ -352,9 +352,9 @@ const struct fw_resolver_source *fw_pull_reader_source(struct fw_pull_reader *re
 	return &reader->source;
 }
 
-void fw_pull_reader_keep_urls_apart(struct fw_pull_reader *reader, bool own_table)
+void fw_pull_reader_set_url_per_device(struct fw_pull_reader *reader, bool url_per_device)
 {
-	reader->urls_apart = own_table;
+	reader->url_per_device = url_per_device;
 }
 
 static enum fw_status find_row(sqlite3_stmt *statement, struct fw_slice device, bool *found)

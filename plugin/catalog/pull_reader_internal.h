@@ -41,7 +41,7 @@ struct fw_pull_reader {
 	struct fw_resolver_source source;
 	int64_t data_version; /* at which `generation` was read; 0: never */
 	uint64_t generation;
-	bool urls_apart;
+	bool url_per_device;
 	struct fw_places *places; /* NULL: none are taken */
 	struct fw_clock clock;
 	struct wal_header seen; /* when data_version was asked last */

@@ -218,9 +218,10 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 
 	if (status != FW_OK)
 		return status;
-	if (!offer->url_apart)
+	if (!offer->url_per_device)
 		put_member(&text, FW_SLICE("\"url\":"), offer->url);
-	put_member(&text, offer->url_apart ? FW_SLICE("\"version\":") : FW_SLICE(",\"version\":"),
+	put_member(&text,
+		offer->url_per_device ? FW_SLICE("\"version\":") : FW_SLICE(",\"version\":"),
 		offer->version);
 	put(&text, FW_SLICE(",\"parameters\":"));
 	put_compact(&text, parameters);

@@ -190,7 +190,7 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 		status = fw_pull_reader_open(service->options->db_file, &service->reader, error);
 	if (status != FW_OK)
 		return status;
-	fw_pull_reader_keep_urls_apart(
+	fw_pull_reader_set_url_per_device(
 		service->reader, fw_hosting_expires(fw_download_delivery(service->download)));
 	fw_pull_reader_use_places(
 		service->reader, fw_store_places(service->store), fw_store_clock(service->store));

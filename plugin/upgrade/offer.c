@@ -8,10 +8,10 @@ char *fw_offer_write(const struct fw_hosting *hosting, const struct fw_firmware 
 {
 	char *url = NULL, *payload = NULL;
 
-	if (firmware->url_apart)
+	if (firmware->url_per_device)
 		url = fw_hosting_url(
 			hosting, product, device, firmware->firmware_id, firmware->file, now);
-	if (url || !firmware->url_apart)
+	if (url || !firmware->url_per_device)
 		payload = fw_message_write_offer(
 			firmware->rendered, url, deferral, now, message_id, len);
 	free(url);

@@ -117,7 +117,7 @@ static void an_offer_may_have_its_url_added_for_each_device(void **state)
 		.sign_method = "m",
 		.parameters = "{}",
 		.size = 1,
-		.url_apart = true};
+		.url_per_device = true};
 	char *rendered = render(&own_table), *text;
 	size_t len;
 
