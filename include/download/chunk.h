@@ -32,8 +32,8 @@ struct fw_chunk_config {
 	 * being read. Called on the chunk thread. */
 	enum fw_status (*find)(
 		void *context, struct fw_slice firmware_id, struct fw_hosted_file *out);
-	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
-	struct fw_counters *counters;                                    /* may be NULL */
+	void (*transferred)(void *context, const struct fw_transfer *part); /* may be NULL */
+	struct fw_counters *counters;                                       /* may be NULL */
 	struct fw_waker waker; /* calls the broker thread to the first reply that waits */
 	/* bytes a second of all devices together: what is asked beyond it comes later; 0:
 	 * FW_CHUNK_RATE_TOTAL */

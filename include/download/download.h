@@ -22,9 +22,9 @@ enum fw_status fw_download_start(
 	struct fw_download *download, struct fw_waker waker, struct fw_error *error);
 void fw_download_stop(struct fw_download *download); /* ends all transfers; NULL is fine */
 
-/* Any thread. These live as long as the courier. */
-struct fw_hosting *fw_download_delivery(struct fw_download *download);
-struct fw_transfers *fw_download_access(struct fw_download *download);
+/* Any thread. These live as long as the download. */
+struct fw_hosting *fw_download_hosting(struct fw_download *download);
+struct fw_transfers *fw_download_transfers(struct fw_download *download);
 struct fw_chunks *fw_download_chunks(struct fw_download *download); /* between start and stop */
 
 #endif

@@ -33,22 +33,22 @@ struct fw_transfers_record {
 	size_t span_count;
 };
 
-struct fw_transfers *fw_transfers_new(size_t most);  /* NULL when out of memory */
-void fw_transfers_free(struct fw_transfers *access); /* NULL is fine */
+struct fw_transfers *fw_transfers_new(size_t most);     /* NULL when out of memory */
+void fw_transfers_free(struct fw_transfers *transfers); /* NULL is fine */
 
 /* Adds to what is known of this device, firmware and image. What does not fit any more is dropped.
  */
-void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_record *record);
+void fw_transfers_note(struct fw_transfers *transfers, const struct fw_transfers_record *record);
 
 /* Before records are taken this is called, to tell what is under way; NULL for none. Once it
  * returns, the one before is not running. */
 void fw_transfers_set_sampler(
-	struct fw_transfers *access, void (*sample)(void *context), void *context);
-void fw_transfers_sample(struct fw_transfers *access);
+	struct fw_transfers *transfers, void (*sample)(void *context), void *context);
+void fw_transfers_sample(struct fw_transfers *transfers);
 
 /* Takes up to `most` records out; returns how many. *left: there are more of those that were
  * gathered when this last left none; what is noted meanwhile comes after them. */
-size_t fw_transfers_take(
-	struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left);
+size_t fw_transfers_take(struct fw_transfers *transfers, struct fw_transfers_record *records,
+	size_t most, bool *left);
 
 #endif

@@ -46,7 +46,7 @@ struct fw_http_config {
 	 * from the query, or left alone). */
 	bool (*permit)(void *context, const struct fw_hosted_file *file, struct fw_slice name,
 		const struct fw_http_query *query, struct fw_slice *device);
-	void (*access)(void *context, const struct fw_transfer *access); /* may be NULL */
+	void (*transferred)(void *context, const struct fw_transfer *part); /* may be NULL */
 	/* Must a transfer of this firmware end? Asked by fw_http_sample, on its thread. May be
 	 * NULL. */
 	bool (*withdrawn)(void *context, struct fw_slice firmware_id);

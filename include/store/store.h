@@ -22,7 +22,7 @@ struct fw_store_config {
 	struct fw_counters *counters;
 	struct fw_outbox *outbox;
 	struct fw_hosting *hosting;
-	struct fw_transfers *access;
+	struct fw_transfers *transfers;
 	bool own_table; /* on a side with a table of open files of its own */
 	/* the broker tells of clients that connect: who is not known to be there is not */
 	bool sees_connections;

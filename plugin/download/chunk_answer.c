@@ -68,10 +68,10 @@ static bool read_all(int fd, char *at, size_t len, int64_t offset)
 	return true;
 }
 
-static void tell_access(struct fw_chunks *chunks, const struct fw_chunk_wait *request,
+static void tell_transfer(struct fw_chunks *chunks, const struct fw_chunk_wait *request,
 	const struct fw_hosted_file *file, size_t len)
 {
-	struct fw_transfer access = {.product = fw_slice_of(request->product_id),
+	struct fw_transfer part = {.product = fw_slice_of(request->product_id),
 		.device = fw_slice_of(request->device_id),
 		.firmware_id = fw_slice_of(request->firmware_id),
 		.image = fw_slice_of(file->sha256),
@@ -80,8 +80,8 @@ static void tell_access(struct fw_chunks *chunks, const struct fw_chunk_wait *re
 		.reached = request->offset + (int64_t)len,
 		.started = true};
 
-	if (chunks->config.access)
-		chunks->config.access(chunks->config.context, &access);
+	if (chunks->config.transferred)
+		chunks->config.transferred(chunks->config.context, &part);
 }
 
 static bool send_bytes(struct fw_chunks *chunks, struct fw_chunk_wait *request,
@@ -106,7 +106,7 @@ static bool send_bytes(struct fw_chunks *chunks, struct fw_chunk_wait *request,
 	out->expiry_seconds = FW_CHUNK_EXPIRY_SECONDS;
 	out->topic = request->topic ? request->topic : reply_topic(request);
 	request->topic = NULL;
-	tell_access(chunks, request, file, len);
+	tell_transfer(chunks, request, file, len);
 	count(chunks, FW_COUNT_CHUNKS_SENT, 1);
 	count(chunks, FW_COUNT_CHUNKS_BYTES, len);
 	count(chunks, FW_COUNT_CHUNKS_BEGUN, request->offset == 0);

@@ -7,13 +7,13 @@
 #include "http/server.h"
 #include "protocol/topic.h"
 
-#define ACCESS_MOST 100000u /* devices that download between two writes of the store */
+#define TRANSFERS_MOST 100000u /* devices that download between two writes of the store */
 
 struct fw_download {
 	const struct fw_options *options;
 	struct fw_hosting hosting;
 	struct fw_counters *counters;
-	struct fw_transfers *access;
+	struct fw_transfers *transfers;
 	struct fw_file_reader *file_reader;
 	struct fw_chunks *chunks;
 	struct fw_http *http;
@@ -29,8 +29,9 @@ enum fw_status fw_download_new(const struct fw_options *options, struct fw_count
 		return FW_NOMEM;
 	download->options = options;
 	download->counters = counters;
-	download->access = fw_transfers_new(ACCESS_MOST);
-	status = download->access ? fw_hosting_init(&download->hosting, options, error) : FW_NOMEM;
+	download->transfers = fw_transfers_new(TRANSFERS_MOST);
+	status = download->transfers ? fw_hosting_init(&download->hosting, options, error)
+				     : FW_NOMEM;
 	if (status != FW_OK) {
 		fw_download_free(download);
 		return status;
@@ -44,7 +45,7 @@ void fw_download_free(struct fw_download *download)
 	if (!download)
 		return;
 	fw_download_stop(download);
-	fw_transfers_free(download->access);
+	fw_transfers_free(download->transfers);
 	free(download);
 }
 
@@ -106,25 +107,25 @@ static bool permit(void *context, const struct fw_hosted_file *file, struct fw_s
 	return true;
 }
 
-static void note_access(void *context, const struct fw_transfer *access)
+static void note_transfer(void *context, const struct fw_transfer *part)
 {
 	struct fw_download *download = context;
 	int64_t now = fw_now_ms();
 	struct fw_transfers_record record = {.first_at = now,
-		.last_at = access->bytes ? now : 0,
-		.bytes = access->bytes,
-		.reached = access->reached,
-		.total = access->total,
-		.requests = access->started};
+		.last_at = part->bytes ? now : 0,
+		.bytes = part->bytes,
+		.reached = part->reached,
+		.total = part->total,
+		.requests = part->started};
 
-	fw_slice_copy(access->product, record.product_id, sizeof(record.product_id));
-	fw_slice_copy(access->device, record.device_id, sizeof(record.device_id));
-	fw_slice_copy(access->firmware_id, record.firmware_id, sizeof(record.firmware_id));
-	if (access->image.len >= sizeof(record.image))
-		memcpy(record.image, access->image.at, sizeof(record.image) - 1);
+	fw_slice_copy(part->product, record.product_id, sizeof(record.product_id));
+	fw_slice_copy(part->device, record.device_id, sizeof(record.device_id));
+	fw_slice_copy(part->firmware_id, record.firmware_id, sizeof(record.firmware_id));
+	if (part->image.len >= sizeof(record.image))
+		memcpy(record.image, part->image.at, sizeof(record.image) - 1);
 	fw_spans_add(record.spans, &record.span_count, FW_TRANSFERS_SPANS,
-		(struct fw_span){access->reached - access->bytes, access->reached});
-	fw_transfers_note(download->access, &record);
+		(struct fw_span){part->reached - part->bytes, part->reached});
+	fw_transfers_note(download->transfers, &record);
 }
 
 static void sample(void *context)
@@ -140,7 +141,7 @@ static enum fw_status start_http(struct fw_download *download, struct fw_error *
 		.context = download,
 		.find = find_for_http,
 		.permit = permit,
-		.access = note_access,
+		.transferred = note_transfer,
 		.withdrawn = is_withdrawn,
 		.counters = download->counters,
 		.is_private = fw_hosting_expires(&download->hosting)};
@@ -150,7 +151,7 @@ static enum fw_status start_http(struct fw_download *download, struct fw_error *
 		return FW_OK;
 	status = fw_http_start(&config, &download->http, error);
 	if (status == FW_OK)
-		fw_transfers_set_sampler(download->access, sample, download);
+		fw_transfers_set_sampler(download->transfers, sample, download);
 	return status;
 }
 
@@ -159,7 +160,7 @@ enum fw_status fw_download_start(
 {
 	struct fw_chunk_config config = {.context = download,
 		.find = find_for_chunk,
-		.access = note_access,
+		.transferred = note_transfer,
 		.counters = download->counters,
 		.waker = waker,
 		.rate_total = download->options->chunk_rate_total};
@@ -175,8 +176,8 @@ void fw_download_stop(struct fw_download *download)
 {
 	if (!download)
 		return;
-	if (download->access)
-		fw_transfers_set_sampler(download->access, NULL, NULL);
+	if (download->transfers)
+		fw_transfers_set_sampler(download->transfers, NULL, NULL);
 	fw_http_stop(download->http);
 	fw_chunks_stop(download->chunks);
 	fw_file_reader_close(download->file_reader);
@@ -185,14 +186,14 @@ void fw_download_stop(struct fw_download *download)
 	download->file_reader = NULL;
 }
 
-struct fw_hosting *fw_download_delivery(struct fw_download *download)
+struct fw_hosting *fw_download_hosting(struct fw_download *download)
 {
 	return &download->hosting;
 }
 
-struct fw_transfers *fw_download_access(struct fw_download *download)
+struct fw_transfers *fw_download_transfers(struct fw_download *download)
 {
-	return download->access;
+	return download->transfers;
 }
 
 struct fw_chunks *fw_download_chunks(struct fw_download *download)

@@ -19,35 +19,35 @@ struct fw_transfers {
 
 struct fw_transfers *fw_transfers_new(size_t most)
 {
-	struct fw_transfers *access = calloc(1, sizeof(*access));
+	struct fw_transfers *transfers = calloc(1, sizeof(*transfers));
 
-	if (!access)
+	if (!transfers)
 		return NULL;
-	access->gathered = fw_table_new(0);
-	access->taken = fw_table_new(0);
-	if (!access->gathered || !access->taken) {
-		fw_table_free(access->gathered);
-		fw_table_free(access->taken);
-		free(access);
+	transfers->gathered = fw_table_new(0);
+	transfers->taken = fw_table_new(0);
+	if (!transfers->gathered || !transfers->taken) {
+		fw_table_free(transfers->gathered);
+		fw_table_free(transfers->taken);
+		free(transfers);
 		return NULL;
 	}
-	access->most = most;
-	pthread_mutex_init(&access->lock, NULL);
-	pthread_mutex_init(&access->sampling, NULL);
-	return access;
+	transfers->most = most;
+	pthread_mutex_init(&transfers->lock, NULL);
+	pthread_mutex_init(&transfers->sampling, NULL);
+	return transfers;
 }
 
-void fw_transfers_free(struct fw_transfers *access)
+void fw_transfers_free(struct fw_transfers *transfers)
 {
-	if (!access)
+	if (!transfers)
 		return;
-	fw_table_clear(access->gathered, free);
-	fw_table_clear(access->taken, free);
-	fw_table_free(access->gathered);
-	fw_table_free(access->taken);
-	pthread_mutex_destroy(&access->lock);
-	pthread_mutex_destroy(&access->sampling);
-	free(access);
+	fw_table_clear(transfers->gathered, free);
+	fw_table_clear(transfers->taken, free);
+	fw_table_free(transfers->gathered);
+	fw_table_free(transfers->taken);
+	pthread_mutex_destroy(&transfers->lock);
+	pthread_mutex_destroy(&transfers->sampling);
+	free(transfers);
 }
 
 /* Neither ids nor firmware ids have a slash. */
@@ -79,70 +79,70 @@ static void merge(struct fw_transfers_record *known, const struct fw_transfers_r
 		fw_spans_add(known->spans, &known->span_count, FW_TRANSFERS_SPANS, more->spans[i]);
 }
 
-void fw_transfers_note(struct fw_transfers *access, const struct fw_transfers_record *record)
+void fw_transfers_note(struct fw_transfers *transfers, const struct fw_transfers_record *record)
 {
 	char buffer[3 * FW_ID_MAX + FW_TRANSFERS_IMAGE + 4];
 	struct fw_slice key = make_key(record, buffer);
 	struct fw_transfers_record *known;
 
-	pthread_mutex_lock(&access->lock);
-	known = fw_table_get(access->gathered, key);
+	pthread_mutex_lock(&transfers->lock);
+	known = fw_table_get(transfers->gathered, key);
 	if (known) {
 		merge(known, record);
-	} else if (fw_table_count(access->gathered) + fw_table_count(access->taken) <
-			access->most &&
+	} else if (fw_table_count(transfers->gathered) + fw_table_count(transfers->taken) <
+			transfers->most &&
 		(known = malloc(sizeof(*known)))) {
 		*known = *record;
-		if (fw_table_put(access->gathered, key, known, NULL) != FW_OK)
+		if (fw_table_put(transfers->gathered, key, known, NULL) != FW_OK)
 			free(known);
 	}
-	pthread_mutex_unlock(&access->lock);
+	pthread_mutex_unlock(&transfers->lock);
 }
 
 void fw_transfers_set_sampler(
-	struct fw_transfers *access, void (*sample)(void *context), void *context)
+	struct fw_transfers *transfers, void (*sample)(void *context), void *context)
 {
-	pthread_mutex_lock(&access->sampling);
-	access->sample = sample;
-	access->context = context;
-	pthread_mutex_unlock(&access->sampling);
+	pthread_mutex_lock(&transfers->sampling);
+	transfers->sample = sample;
+	transfers->context = context;
+	pthread_mutex_unlock(&transfers->sampling);
 }
 
-void fw_transfers_sample(struct fw_transfers *access)
+void fw_transfers_sample(struct fw_transfers *transfers)
 {
-	pthread_mutex_lock(&access->sampling);
-	if (access->sample)
-		access->sample(access->context);
-	pthread_mutex_unlock(&access->sampling);
+	pthread_mutex_lock(&transfers->sampling);
+	if (transfers->sample)
+		transfers->sample(transfers->context);
+	pthread_mutex_unlock(&transfers->sampling);
 }
 
 /* When all that was there is taken, what was gathered meanwhile is next. */
-static void turn_over(struct fw_transfers *access)
+static void turn_over(struct fw_transfers *transfers)
 {
-	struct fw_table *empty = access->taken;
+	struct fw_table *empty = transfers->taken;
 
 	fw_table_clear(empty, NULL);
-	access->taken = access->gathered;
-	access->gathered = empty;
-	access->walk = (struct fw_table_walk){.bucket = 0};
+	transfers->taken = transfers->gathered;
+	transfers->gathered = empty;
+	transfers->walk = (struct fw_table_walk){.bucket = 0};
 }
 
-size_t fw_transfers_take(
-	struct fw_transfers *access, struct fw_transfers_record *records, size_t most, bool *left)
+size_t fw_transfers_take(struct fw_transfers *transfers, struct fw_transfers_record *records,
+	size_t most, bool *left)
 {
 	size_t count = 0;
 
-	pthread_mutex_lock(&access->lock);
-	if (fw_table_count(access->taken) == 0)
-		turn_over(access);
-	while (count < most && fw_table_next(access->taken, &access->walk)) {
-		struct fw_transfers_record *record = access->walk.value;
+	pthread_mutex_lock(&transfers->lock);
+	if (fw_table_count(transfers->taken) == 0)
+		turn_over(transfers);
+	while (count < most && fw_table_next(transfers->taken, &transfers->walk)) {
+		struct fw_transfers_record *record = transfers->walk.value;
 
 		records[count++] = *record;
-		fw_table_remove(access->taken, access->walk.key);
+		fw_table_remove(transfers->taken, transfers->walk.key);
 		free(record);
 	}
-	*left = fw_table_count(access->taken) > 0;
-	pthread_mutex_unlock(&access->lock);
+	*left = fw_table_count(transfers->taken) > 0;
+	pthread_mutex_unlock(&transfers->lock);
 	return count;
 }

@@ -53,7 +53,7 @@ static uint64_t queued(int socket, bool unsent)
 static void tell_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
 	const struct fw_http_range_of *piece, bool first)
 {
-	struct fw_transfer access = {.product = fw_slice_of(transfer->product_id),
+	struct fw_transfer part = {.product = fw_slice_of(transfer->product_id),
 		.device = fw_slice_of(transfer->device_id),
 		.firmware_id = fw_slice_of(transfer->firmware_id),
 		.image = fw_slice_of(transfer->sha256),
@@ -63,8 +63,8 @@ static void tell_piece(struct fw_http *http, const struct fw_http_transfer *tran
 		.started = first};
 
 	fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_BYTES, (uint64_t)piece->length);
-	if (http->config.access)
-		http->config.access(http->config.context, &access);
+	if (http->config.transferred)
+		http->config.transferred(http->config.context, &part);
 }
 
 /* What of the file lies between what was told and `to` of the body: the first piece of it. */

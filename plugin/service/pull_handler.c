@@ -58,8 +58,8 @@ static void check_file(struct request *request, struct fw_answer *found)
 	const struct fw_firmware *firmware = found->firmware;
 
 	if (found->code != FW_PULL_OFFER || !firmware->file ||
-		fw_hosting_may_hold(fw_download_delivery(request->service->download),
-			firmware->file, &firmware->stamp))
+		fw_hosting_may_hold(fw_download_hosting(request->service->download), firmware->file,
+			&firmware->stamp))
 		return;
 	found->code = request->message.request_version.len ? FW_PULL_VERSION_NOT_FOUND
 							   : FW_PULL_NO_UPDATE;
@@ -76,7 +76,7 @@ static void answer_pull(struct request *request, const struct fw_answer *found)
 			found->retry_after_ms);
 		return;
 	}
-	payload = fw_offer_write(fw_download_delivery(request->service->download), found->firmware,
+	payload = fw_offer_write(fw_download_hosting(request->service->download), found->firmware,
 		&found->deferral, request->topic->product, request->topic->device, request->now,
 		request->message.message_id, &len);
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);

@@ -121,8 +121,8 @@ static enum fw_status open_on_io_thread(void *context)
 
 	if (status != FW_OK)
 		return status;
-	config.hosting = fw_download_delivery(service->download);
-	config.access = fw_download_access(service->download);
+	config.hosting = fw_download_hosting(service->download);
+	config.transfers = fw_download_transfers(service->download);
 	status = fw_store_open(&config, &service->store, error);
 	if (status == FW_OK)
 		status = fw_download_start(service->download, service->broker.waker, error);
@@ -191,7 +191,7 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 	if (status != FW_OK)
 		return status;
 	fw_pull_reader_set_url_per_device(
-		service->reader, fw_hosting_expires(fw_download_delivery(service->download)));
+		service->reader, fw_hosting_expires(fw_download_hosting(service->download)));
 	fw_pull_reader_use_places(
 		service->reader, fw_store_places(service->store), fw_store_clock(service->store));
 	service->resolver =

@@ -63,14 +63,14 @@ static const char *const sql[STATEMENTS] = {
 
 struct fw_downloads {
 	struct fw_transaction *transaction;
-	struct fw_transfers *access;
+	struct fw_transfers *transfers;
 	sqlite3_stmt *statements[STATEMENTS];
 	int64_t next_flush; /* boot ms */
 	bool flushing;      /* records are being written down, some in each round */
 	struct fw_transfers_record records[FLUSH_ROWS];
 };
 
-enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_transfers *access,
+enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_transfers *transfers,
 	struct fw_downloads **out, struct fw_error *error)
 {
 	struct fw_downloads *download = calloc(1, sizeof(*download));
@@ -79,7 +79,7 @@ enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_t
 	if (!download)
 		return FW_NOMEM;
 	download->transaction = transaction;
-	download->access = access;
+	download->transfers = transfers;
 	status = fw_db_prepare(transaction->db, sql, download->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_downloads_close(download);
@@ -193,14 +193,14 @@ static enum fw_status flush_some(struct fw_downloads *download, size_t *count, b
 {
 	enum fw_status status;
 
-	*count = fw_transfers_take(download->access, download->records, FLUSH_ROWS, left);
+	*count = fw_transfers_take(download->transfers, download->records, FLUSH_ROWS, left);
 	if (*count == 0)
 		return FW_OK;
 	status = fw_transaction_begin(download->transaction);
 	if (status == FW_OK)
 		status = fw_transaction_end(download->transaction, write_all(download, *count), 0);
 	for (size_t i = 0; status != FW_OK && i < *count; i++)
-		fw_transfers_note(download->access, &download->records[i]);
+		fw_transfers_note(download->transfers, &download->records[i]);
 	return status;
 }
 
@@ -226,7 +226,7 @@ enum fw_status fw_downloads_work(struct fw_downloads *download, bool *more)
 	if (fw_boot_ms() < download->next_flush)
 		return FW_OK;
 	if (!download->flushing)
-		fw_transfers_sample(download->access);
+		fw_transfers_sample(download->transfers);
 	status = flush_some(download, &count, &left);
 	if (status != FW_OK)
 		return status;

@@ -8,8 +8,8 @@
 
 struct fw_downloads;
 
-/* FW_OK, FW_NOMEM, or an error with a message. Writer and access are borrowed. */
-enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_transfers *access,
+/* FW_OK, FW_NOMEM, or an error with a message. Writer and transfers are borrowed. */
+enum fw_status fw_downloads_open(struct fw_transaction *transaction, struct fw_transfers *transfers,
 	struct fw_downloads **out, struct fw_error *error);
 void fw_downloads_close(struct fw_downloads *download); /* NULL is fine */
 

@@ -23,7 +23,7 @@ static void warn_of_url_base(struct fw_firmware_files *files)
 }
 
 enum fw_status fw_firmware_files_open(struct fw_transaction *transaction,
-	struct fw_hosting *hosting, struct fw_transfers *access, struct fw_firmware_files **out,
+	struct fw_hosting *hosting, struct fw_transfers *transfers, struct fw_firmware_files **out,
 	struct fw_error *error)
 {
 	struct fw_firmware_files *files = calloc(1, sizeof(*files));
@@ -33,7 +33,7 @@ enum fw_status fw_firmware_files_open(struct fw_transaction *transaction,
 		return FW_NOMEM;
 	files->transaction = transaction;
 	files->hosting = hosting;
-	files->access = access;
+	files->transfers = transfers;
 	files->look_for_pending = files->look_at_files = true;
 	warn_of_url_base(files);
 	status = fw_firmware_verdict_prepare(files, error);
@@ -42,7 +42,7 @@ enum fw_status fw_firmware_files_open(struct fw_transaction *transaction,
 	if (status == FW_OK)
 		status = fw_firmware_pending_prepare(files, error);
 	if (status == FW_OK)
-		status = fw_downloads_open(transaction, access, &files->downloads, error);
+		status = fw_downloads_open(transaction, transfers, &files->downloads, error);
 	if (status == FW_OK)
 		status = fw_verifier_start(hosting->folder, &files->verifier, error);
 	if (status != FW_OK) {
@@ -86,7 +86,7 @@ void fw_firmware_files_try_again_after(struct fw_firmware_files *files, int64_t 
 
 enum fw_status fw_firmware_files_flush(struct fw_firmware_files *files)
 {
-	fw_transfers_sample(files->access);
+	fw_transfers_sample(files->transfers);
 	return fw_downloads_flush(files->downloads);
 }
 
@@ -101,7 +101,7 @@ void fw_firmware_files_guard(struct fw_firmware_files *files)
 	if (fw_boot_ms() < files->next_guard)
 		return;
 	files->next_guard = fw_boot_ms() + GUARD_EVERY_MS;
-	fw_transfers_sample(files->access);
+	fw_transfers_sample(files->transfers);
 }
 
 enum fw_status fw_firmware_files_work(struct fw_firmware_files *files, bool *more)

@@ -15,7 +15,7 @@ struct fw_firmware_files;
 
 /* These two on the I/O thread (base/io_thread.h). Starts the verifier. All is borrowed. */
 enum fw_status fw_firmware_files_open(struct fw_transaction *transaction,
-	struct fw_hosting *hosting, struct fw_transfers *access, struct fw_firmware_files **out,
+	struct fw_hosting *hosting, struct fw_transfers *transfers, struct fw_firmware_files **out,
 	struct fw_error *error);
 void fw_firmware_files_close(struct fw_firmware_files *files); /* NULL is fine */
 

@@ -23,7 +23,7 @@
 struct fw_firmware_files {
 	struct fw_transaction *transaction;
 	struct fw_hosting *hosting;
-	struct fw_transfers *access;
+	struct fw_transfers *transfers;
 	struct fw_verifier *verifier;
 	sqlite3_stmt *verdict[FW_VERDICT_STATEMENTS];
 	sqlite3_stmt *stored[FW_STORED_STATEMENTS];

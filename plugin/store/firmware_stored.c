@@ -142,7 +142,7 @@ enum fw_status fw_firmware_stored_review(struct fw_firmware_files *files, bool *
 	if (!files->look_at_files)
 		return FW_OK;
 	/* ends transfers of what is being written to */
-	fw_transfers_sample(files->access);
+	fw_transfers_sample(files->transfers);
 	status = find_stale(files, &stale);
 	if (status == FW_OK && stale.count)
 		status = fw_firmware_files_in_transaction(files, renew, &stale);

@@ -194,7 +194,7 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 		status = open_rules(store, &detail);
 	if (status == FW_OK)
 		status = fw_firmware_files_open(&store->transaction, store->config.hosting,
-			store->config.access, &store->files, &detail);
+			store->config.transfers, &store->files, &detail);
 	if (status == FW_OK)
 		status = fw_retention_init(&store->retention, &store->transaction, store->log,
 			store->files, store->config.options->log_retention_days, &detail);

@@ -18,7 +18,7 @@ static struct fw_options options;
 static struct fw_hosting hosting;
 static struct fw_counters counters;
 static struct fw_outbox *outbox;
-static struct fw_transfers *access_notes;
+static struct fw_transfers *transfers;
 static struct fw_store *store;
 
 static const char *const products[] = {"lamp", "oven", "unknown"};
@@ -71,7 +71,7 @@ static void remove_folder(void)
 
 	fw_store_close(store);
 	fw_outbox_free(outbox);
-	fw_transfers_free(access_notes);
+	fw_transfers_free(transfers);
 	fw_options_clear(&options);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	(void)!system(command);
@@ -91,8 +91,8 @@ static void make_store(void)
 	check(fw_options_parse(lines, 1, &options, &error) == FW_OK &&
 		fw_hosting_init(&hosting, &options, &error) == FW_OK);
 	config.outbox = outbox = fw_outbox_new(8192);
-	config.access = access_notes = fw_transfers_new(100);
-	check(outbox && access_notes && fw_store_open(&config, &store, &error) == FW_OK &&
+	config.transfers = transfers = fw_transfers_new(100);
+	check(outbox && transfers && fw_store_open(&config, &store, &error) == FW_OK &&
 		fw_store_start(store, &error) == FW_OK);
 	atexit(remove_folder);
 	check(sqlite3_exec(store->transaction.db, first_rows, NULL, NULL, NULL) == SQLITE_OK);

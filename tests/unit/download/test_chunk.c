@@ -30,16 +30,16 @@ static enum fw_status find(void *context, struct fw_slice firmware_id, struct fw
 	return FW_OK;
 }
 
-static void on_access(void *context, const struct fw_transfer *access)
+static void on_transfer(void *context, const struct fw_transfer *part)
 {
 	(void)context;
-	if (access->reached > reached)
-		reached = access->reached;
+	if (part->reached > reached)
+		reached = part->reached;
 }
 
 static int start(void **state)
 {
-	struct fw_chunk_config config = {.find = find, .access = on_access};
+	struct fw_chunk_config config = {.find = find, .transferred = on_transfer};
 
 	if (make_folder(state) != 0)
 		return -1;

@@ -25,39 +25,39 @@ static struct fw_transfers_record record(
 	return made;
 }
 
-static void note(struct fw_transfers *access, struct fw_transfers_record made)
+static void note(struct fw_transfers *transfers, struct fw_transfers_record made)
 {
-	fw_transfers_note(access, &made);
+	fw_transfers_note(transfers, &made);
 }
 
 static void test_merged(void **state)
 {
-	struct fw_transfers *access = fw_transfers_new(10);
+	struct fw_transfers *transfers = fw_transfers_new(10);
 	struct fw_transfers_record out[10];
 	bool left;
 
 	(void)state;
-	note(access, record("d1", "f1", 1000, 0, 0));
-	note(access, record("d1", "f1", 3000, 40, 60));
-	note(access, record("d1", "f1", 2000, 20, 20));
-	note(access, record("d2", "f1", 1000, 1, 1));
-	note(access, record("", "f1", 1000, 1, 1));
-	note(access, record("d1", "f2", 1000, 1, 1));
-	assert_int_equal(fw_transfers_take(access, out, 10, &left), 4);
+	note(transfers, record("d1", "f1", 1000, 0, 0));
+	note(transfers, record("d1", "f1", 3000, 40, 60));
+	note(transfers, record("d1", "f1", 2000, 20, 20));
+	note(transfers, record("d2", "f1", 1000, 1, 1));
+	note(transfers, record("", "f1", 1000, 1, 1));
+	note(transfers, record("d1", "f2", 1000, 1, 1));
+	assert_int_equal(fw_transfers_take(transfers, out, 10, &left), 4);
 	for (size_t i = 0; i < 4; i++) {
 		if (strcmp(out[i].device_id, "d1") != 0 || strcmp(out[i].firmware_id, "f1") != 0)
 			continue;
 		assert_true(out[i].first_at == 1000 && out[i].last_at == 3000 &&
 			out[i].bytes == 60 && out[i].reached == 60 && out[i].requests == 3);
 	}
-	assert_int_equal(fw_transfers_take(access, out, 10, &left), 0);
-	fw_transfers_free(access);
+	assert_int_equal(fw_transfers_take(transfers, out, 10, &left), 0);
+	fw_transfers_free(transfers);
 	fw_transfers_free(NULL);
 }
 
 static void test_bounded_and_taken_in_parts(void **state)
 {
-	struct fw_transfers *access = fw_transfers_new(5);
+	struct fw_transfers *transfers = fw_transfers_new(5);
 	struct fw_transfers_record out[3];
 	char device[8];
 	bool left;
@@ -65,26 +65,26 @@ static void test_bounded_and_taken_in_parts(void **state)
 	(void)state;
 	for (int i = 0; i < 9; i++) {
 		snprintf(device, sizeof(device), "d%d", i);
-		note(access, record(device, "f", 1, 1, 1));
+		note(transfers, record(device, "f", 1, 1, 1));
 	}
-	note(access, record("d0", "f", 1, 1, 1));
-	assert_int_equal(fw_transfers_take(access, out, 3, &left), 3);
+	note(transfers, record("d0", "f", 1, 1, 1));
+	assert_int_equal(fw_transfers_take(transfers, out, 3, &left), 3);
 	assert_true(left);
-	fw_transfers_note(access, &out[0]);
+	fw_transfers_note(transfers, &out[0]);
 	/* what came meanwhile is not among the rest */
-	assert_int_equal(fw_transfers_take(access, out, 3, &left), 2);
+	assert_int_equal(fw_transfers_take(transfers, out, 3, &left), 2);
 	assert_false(left);
-	assert_int_equal(fw_transfers_take(access, out, 3, &left), 1);
+	assert_int_equal(fw_transfers_take(transfers, out, 3, &left), 1);
 	assert_false(left);
-	assert_int_equal(fw_transfers_take(access, out, 3, &left), 0);
+	assert_int_equal(fw_transfers_take(transfers, out, 3, &left), 0);
 	assert_false(left);
-	fw_transfers_free(access);
+	fw_transfers_free(transfers);
 }
 
 /* Devices that go on keep nobody else from being written down. */
 static void test_comes_to_an_end(void **state)
 {
-	struct fw_transfers *access = fw_transfers_new(10);
+	struct fw_transfers *transfers = fw_transfers_new(10);
 	struct fw_transfers_record out;
 	char device[8];
 	int times[4] = {0};
@@ -93,27 +93,27 @@ static void test_comes_to_an_end(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		snprintf(device, sizeof(device), "%d", i);
-		note(access, record(device, "f", 1, 1, 1));
+		note(transfers, record(device, "f", 1, 1, 1));
 	}
 	for (int i = 0; i < 4; i++) {
 		assert_true(left);
-		assert_int_equal(fw_transfers_take(access, &out, 1, &left), 1);
+		assert_int_equal(fw_transfers_take(transfers, &out, 1, &left), 1);
 		times[atoi(out.device_id)]++;
-		note(access, out);
+		note(transfers, out);
 	}
 	assert_false(left);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(times[i], 1);
 	/* the bound is that of both tables */
-	assert_int_equal(fw_transfers_take(access, &out, 1, &left), 1);
+	assert_int_equal(fw_transfers_take(transfers, &out, 1, &left), 1);
 	for (int i = 4; i < 20; i++) {
 		snprintf(device, sizeof(device), "%d", i);
-		note(access, record(device, "f", 1, 1, 1));
+		note(transfers, record(device, "f", 1, 1, 1));
 	}
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(fw_transfers_take(access, &out, 1, &left), 1);
-	assert_int_equal(fw_transfers_take(access, &out, 1, &left), 0);
-	fw_transfers_free(access);
+		assert_int_equal(fw_transfers_take(transfers, &out, 1, &left), 1);
+	assert_int_equal(fw_transfers_take(transfers, &out, 1, &left), 0);
+	fw_transfers_free(transfers);
 }
 
 static void count(void *context)
@@ -123,17 +123,17 @@ static void count(void *context)
 
 static void test_sampler(void **state)
 {
-	struct fw_transfers *access = fw_transfers_new(5);
+	struct fw_transfers *transfers = fw_transfers_new(5);
 	int counted = 0;
 
 	(void)state;
-	fw_transfers_sample(access);
-	fw_transfers_set_sampler(access, count, &counted);
-	fw_transfers_sample(access);
-	fw_transfers_set_sampler(access, NULL, NULL);
-	fw_transfers_sample(access);
+	fw_transfers_sample(transfers);
+	fw_transfers_set_sampler(transfers, count, &counted);
+	fw_transfers_sample(transfers);
+	fw_transfers_set_sampler(transfers, NULL, NULL);
+	fw_transfers_sample(transfers);
 	assert_int_equal(counted, 1);
-	fw_transfers_free(access);
+	fw_transfers_free(transfers);
 }
 
 int main(void)

@@ -73,13 +73,13 @@ static inline bool withdrawn(void *context, struct fw_slice firmware_id)
 	return is_gone && fw_slice_equal(firmware_id, FW_SLICE("f1"));
 }
 
-static inline void on_access(void *context, const struct fw_transfer *access)
+static inline void on_transfer(void *context, const struct fw_transfer *part)
 {
 	(void)context;
-	total_bytes += access->bytes;
-	started += access->started;
-	if (access->reached > furthest)
-		furthest = access->reached;
+	total_bytes += part->bytes;
+	started += part->started;
+	if (part->reached > furthest)
+		furthest = part->reached;
 }
 
 static pthread_t sampler;
@@ -105,7 +105,7 @@ static inline int start(void **state)
 		.window_seconds = 2,
 		.find = find,
 		.permit = permit,
-		.access = on_access,
+		.transferred = on_transfer,
 		.withdrawn = withdrawn,
 		.counters = &counters};
 	struct stat status;

@@ -131,7 +131,7 @@ static void test_silent_kernels(void **state)
 			.window_seconds = 1,
 			.find = find,
 			.permit = permit,
-			.access = on_access,
+			.transferred = on_transfer,
 			.acknowledged = kernels[i].acknowledged};
 		struct fw_http *other;
 		int usual = port, fd;
