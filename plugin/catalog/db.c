@@ -37,7 +37,7 @@ enum fw_status fw_db_status(int code)
 	}
 }
 
-static enum fw_status trouble(sqlite3 *db, int code, struct fw_error *error)
+static enum fw_status fail(sqlite3 *db, int code, struct fw_error *error)
 {
 	if (error)
 		fw_error_set(error, "%s", db ? sqlite3_errmsg(db) : sqlite3_errstr(code));
@@ -52,7 +52,7 @@ enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct f
 
 	*out = NULL;
 	if (code != SQLITE_OK) {
-		enum fw_status status = trouble(db, code, error);
+		enum fw_status status = fail(db, code, error);
 		sqlite3_close(db);
 		return status;
 	}
@@ -67,7 +67,7 @@ enum fw_status fw_db_exec(sqlite3 *db, const char *sql, struct fw_error *error)
 {
 	int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
-	return code == SQLITE_OK ? FW_OK : trouble(db, code, error);
+	return code == SQLITE_OK ? FW_OK : fail(db, code, error);
 }
 
 enum fw_status fw_db_integer(sqlite3 *db, const char *sql, int64_t *out, struct fw_error *error)
@@ -81,7 +81,7 @@ enum fw_status fw_db_integer(sqlite3 *db, const char *sql, int64_t *out, struct 
 	if (code == SQLITE_ROW)
 		*out = sqlite3_column_int64(statement, 0);
 	else
-		status = code == SQLITE_DONE ? FW_NOT_FOUND : trouble(db, code, error);
+		status = code == SQLITE_DONE ? FW_NOT_FOUND : fail(db, code, error);
 	sqlite3_finalize(statement);
 	return status;
 }
@@ -94,7 +94,7 @@ enum fw_status fw_db_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt *
 			db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL);
 
 		if (code != SQLITE_OK)
-			return trouble(db, code, error);
+			return fail(db, code, error);
 	}
 	return FW_OK;
 }

@@ -32,7 +32,7 @@ enum fw_status fw_apply_firmware_query(struct fw_apply *apply, struct fw_slice p
 	struct fw_apply_last_firmware *last = &apply->last_firmware;
 	enum fw_status status;
 
-	if (last->transaction == apply->with.transaction->transaction && last->by_id == by_id &&
+	if (last->transaction == apply->with.transaction->number && last->by_id == by_id &&
 		fw_slice_equal(asked, fw_slice_of(last->asked)) &&
 		fw_slice_equal(product, fw_slice_of(last->product))) {
 		*found = last->found;
@@ -41,9 +41,8 @@ enum fw_status fw_apply_firmware_query(struct fw_apply *apply, struct fw_slice p
 	status = find_firmware(apply, product, asked, by_id, found);
 	if (status != FW_OK)
 		return status;
-	*last = (struct fw_apply_last_firmware){.transaction = apply->with.transaction->transaction,
-		.by_id = by_id,
-		.found = *found};
+	*last = (struct fw_apply_last_firmware){
+		.transaction = apply->with.transaction->number, .by_id = by_id, .found = *found};
 	fw_slice_copy(product, last->product, sizeof(last->product));
 	fw_slice_copy(asked, last->asked, sizeof(last->asked));
 	return FW_OK;

@@ -1,6 +1,6 @@
 /* The rows of table device: what a device runs, whether it is there and by which connection, when
  * the scheduler looks at it again, and which messages of it may be delivered again. For the store's
- * own files; store thread only, inside a transaction of the writer. */
+ * own files; store thread only, inside a transaction. */
 #ifndef FW_STORE_DEVICE_H
 #define FW_STORE_DEVICE_H
 

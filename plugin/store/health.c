@@ -7,7 +7,7 @@
 
 #include "catalog/db.h"
 
-#define TROUBLE_MS 5000                /* an error that lasts so long is worth a line */
+#define ERROR_MS 5000                  /* an error that lasts so long is worth a line */
 #define WELL_AGAIN_MS 2000             /* so long after the last error it counts as over */
 #define WAL_LARGE (INT64_C(256) << 20) /* bytes */
 #define LOOK_EVERY_MS 5000
@@ -87,7 +87,7 @@ void fw_health_note_damage(struct fw_health *health, struct fw_spool_damage dama
 	health->damage_told = damage;
 }
 
-static const char *trouble_name(enum fw_status status)
+static const char *error_name(enum fw_status status)
 {
 	switch (status) {
 	case FW_BUSY:
@@ -103,28 +103,28 @@ static const char *trouble_name(enum fw_status status)
 
 void fw_health_note(struct fw_health *health, enum fw_status status)
 {
-	const char *name = trouble_name(status);
+	const char *name = error_name(status);
 
 	if (status == FW_OK) {
 		/* on a disk that is all but full a short transaction succeeds now and then */
-		if (health->trouble_told && fw_boot_ms() < health->trouble_at + WELL_AGAIN_MS)
+		if (health->error_told && fw_boot_ms() < health->error_at + WELL_AGAIN_MS)
 			return;
-		if (health->trouble_told)
+		if (health->error_told)
 			fw_transaction_log(health->transaction, FW_LOG_NOTICE,
 				"the catalog can be written again; what was kept is being applied");
-		health->trouble_since = 0;
-		health->trouble_told = false;
+		health->error_since = 0;
+		health->error_told = false;
 		return;
 	}
-	health->trouble_at = fw_boot_ms();
-	if (!health->trouble_since)
-		health->trouble_since = fw_boot_ms();
-	if (health->trouble_told ||
-		fw_boot_ms() - health->trouble_since < (status == FW_BUSY ? TROUBLE_MS : 0))
+	health->error_at = fw_boot_ms();
+	if (!health->error_since)
+		health->error_since = fw_boot_ms();
+	if (health->error_told ||
+		fw_boot_ms() - health->error_since < (status == FW_BUSY ? ERROR_MS : 0))
 		return;
-	health->trouble_told = true;
+	health->error_told = true;
 	fw_transaction_log(health->transaction, FW_LOG_WARNING,
 		"the catalog cannot be written: %s; uplinks are kept in the spool and applied "
 		"later",
-		name ? name : health->transaction->trouble);
+		name ? name : health->transaction->error_text);
 }

@@ -17,9 +17,9 @@ struct fw_health {
 	bool lost;
 	bool wal_told, pinned_told; /* that the log is large, and that it is so for one reader */
 	int64_t next_look;          /* boot ms */
-	int64_t trouble_since;      /* boot ms, 0: none */
-	int64_t trouble_at;         /* boot ms of the last time */
-	bool trouble_told;
+	int64_t error_since;        /* boot ms, 0: none */
+	int64_t error_at;           /* boot ms of the last time */
+	bool error_told;
 	struct fw_spool_damage damage_told;
 };
 

@@ -16,7 +16,7 @@
  * written */
 #define BATCH_MS 40
 #define BATCH_RECORDS 20000
-#define LEFT_OUT_EVERY_MS 60000
+#define REJECTED_EVERY_MS 60000
 #define OLDEST_EVERY_MS 1000
 #define CAREFUL_MS 60000 /* after an uplink was refused, others of its kind may be */
 
@@ -59,12 +59,12 @@ static bool is_careful(const struct fw_ingest *ingest)
 	return fw_boot_ms() < ingest->savepoints_until;
 }
 
-static void leave_out(struct fw_ingest *ingest, const char *why)
+static void reject(struct fw_ingest *ingest, const char *why)
 {
 	ingest->rejected++;
-	if (fw_boot_ms() < ingest->next_left_out_line)
+	if (fw_boot_ms() < ingest->next_rejected_line)
 		return;
-	ingest->next_left_out_line = fw_boot_ms() + LEFT_OUT_EVERY_MS;
+	ingest->next_rejected_line = fw_boot_ms() + REJECTED_EVERY_MS;
 	fw_transaction_log(ingest->transaction, FW_LOG_WARNING,
 		"an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
 		(unsigned long long)ingest->rejected);
@@ -89,7 +89,7 @@ static enum fw_status apply_uplink(
 		ingest->savepoints_until = fw_boot_ms() + CAREFUL_MS;
 		if (!careful)
 			return FW_FAILED;
-		leave_out(ingest, sqlite3_errmsg(ingest->transaction->db));
+		reject(ingest, sqlite3_errmsg(ingest->transaction->db));
 		status = fw_transaction_restore(ingest->transaction);
 	}
 	return careful && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
@@ -110,11 +110,11 @@ static enum fw_status apply_record(
 	enum fw_status status = FW_OK;
 
 	if (fw_uplink_decode(payload, len, &uplink) != FW_OK) {
-		leave_out(ingest, "it is damaged");
+		reject(ingest, "it is damaged");
 		return FW_OK;
 	}
 	if (sequence == ingest->poison_sequence)
-		leave_out(ingest,
+		reject(ingest,
 			"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
 	else
 		status = apply_uplink(ingest, &uplink, sequence);
@@ -212,7 +212,7 @@ static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch 
 	enum fw_status status, bool was_careful)
 {
 	if (batch->unread)
-		snprintf(ingest->transaction->trouble, sizeof(ingest->transaction->trouble),
+		snprintf(ingest->transaction->error_text, sizeof(ingest->transaction->error_text),
 			"the spool beside it cannot be read");
 	fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
 	return is_careful(ingest) && !was_careful ? FW_OK : status;
@@ -258,23 +258,23 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 
 /* Advances the watermark: all that arrived before it is applied, so timeouts up to it may be
  * decided. `last` was the end of the spool at the steady time `now`. */
-static void note_heard(struct fw_ingest *ingest, uint64_t last, int64_t now)
+static void advance_watermark(struct fw_ingest *ingest, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&ingest->applied);
 	const struct fw_presence_event *waiting;
 
-	if (applied < last && applied < ingest->mark)
+	if (applied < last && applied < ingest->watermark_sequence)
 		return;
-	ingest->transaction->heard_ms = applied >= last ? now : ingest->mark_ms;
+	ingest->transaction->heard_until_ms = applied >= last ? now : ingest->watermark_ms;
 	/* who went since then may be about to be blamed */
 	waiting = fw_presence_queue_take(ingest->queue);
 	if (waiting &&
 		waiting->boot_ms + ingest->transaction->clock.offset <
-			ingest->transaction->heard_ms)
-		ingest->transaction->heard_ms =
+			ingest->transaction->heard_until_ms)
+		ingest->transaction->heard_until_ms =
 			waiting->boot_ms + ingest->transaction->clock.offset;
-	ingest->mark = last;
-	ingest->mark_ms = now;
+	ingest->watermark_sequence = last;
+	ingest->watermark_ms = now;
 }
 
 /* When the next record came. Reading it leaves no trace but the damage before it. */
@@ -314,6 +314,6 @@ enum fw_status fw_ingest_work(struct fw_ingest *ingest, bool *more)
 	enum fw_status status = apply_batch(ingest, more);
 
 	if (status == FW_OK)
-		note_heard(ingest, last, now);
+		advance_watermark(ingest, last, now);
 	return status;
 }

@@ -29,14 +29,16 @@ struct fw_ingest {
 	uint64_t rejected; /* uplinks that the catalog's rules refused */
 	/* boot ms: till then each uplink is applied as a whole or not at all */
 	int64_t savepoints_until;
-	int64_t next_left_out_line; /* boot ms */
+	int64_t next_rejected_line; /* boot ms */
 	/* the sequence of an uplink that ends the transaction, by a trigger of the operator's;
 	 * 0: none */
 	uint64_t poison_sequence;
 	int64_t oldest_at;        /* Unix ms: when the next record came; 0: there is none */
 	int64_t next_oldest_look; /* boot ms */
-	uint64_t mark;            /* a sequence: when it is applied, */
-	int64_t mark_ms;          /* all that devices said until this steady time is */
+	/* once the record of this sequence is applied, all that devices said until watermark_ms
+	 * (steady) is in the catalog */
+	uint64_t watermark_sequence;
+	int64_t watermark_ms;
 };
 
 /* Is there anything to apply? */
@@ -49,9 +51,9 @@ bool fw_ingest_crowded(const struct fw_ingest *ingest);
  * when there is none. Between two batches. */
 int64_t fw_ingest_oldest(struct fw_ingest *ingest);
 
-/* One transaction, if there is anything to apply; moves the writer's heard_ms on. Sets *more when
- * there is more to do at once. FW_OK, or the an error for which it was rolled back: to be tried
- * again later. */
+/* One transaction, if there is anything to apply; advances the transaction's heard_until_ms. Sets
+ * *more when there is more to do at once. FW_OK, or the error for which it was rolled back: to be
+ * tried again later. */
 enum fw_status fw_ingest_work(struct fw_ingest *ingest, bool *more);
 
 #endif

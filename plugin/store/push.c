@@ -96,9 +96,9 @@ static enum fw_status find_firmware(
 	struct fw_firmware *firmware;
 	enum fw_status status = FW_OK;
 
-	if (pushes->firmware_of != pushes->transaction->transaction)
+	if (pushes->firmware_of != pushes->transaction->number)
 		fw_table_clear(pushes->firmware, free);
-	pushes->firmware_of = pushes->transaction->transaction;
+	pushes->firmware_of = pushes->transaction->number;
 	firmware = fw_table_get(pushes->firmware, firmware_id);
 	if (!firmware)
 		status = load_firmware(pushes, firmware_id, &firmware);

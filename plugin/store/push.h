@@ -1,7 +1,7 @@
 /* Pushes: the offer that a device is sent for a waiting row, and how many of them a gateway's
  * connection takes. Which row is pushed, and when, the scheduler decides.
  *
- * For the store's own files; store thread only, inside a transaction of the writer. */
+ * For the store's own files; store thread only, inside a transaction. */
 #ifndef FW_STORE_PUSH_H
 #define FW_STORE_PUSH_H
 

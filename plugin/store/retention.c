@@ -81,7 +81,7 @@ static void tell_held(struct fw_retention *retention, int64_t believed)
 		(long long)retention->days);
 }
 
-/* In a transaction: its time is the writer's. */
+/* In a transaction: its time counts. */
 static enum fw_status prune(struct fw_retention *retention, bool *left)
 {
 	bool held;

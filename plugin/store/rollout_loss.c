@@ -72,7 +72,7 @@ static enum fw_status read_sample(struct fw_rollouts *rollouts, struct fw_loss_s
 	if (status == FW_OK)
 		status = add_all(sample, statement, add_idle);
 	if (status == FW_OK)
-		sample->transaction = rollouts->transaction->transaction;
+		sample->transaction = rollouts->transaction->number;
 	return status;
 }
 
@@ -84,7 +84,7 @@ static enum fw_status find_sample(struct fw_rollouts *rollouts, const struct fw_
 		sample = rollouts->loss_sample = calloc(1, sizeof(*sample));
 	if (!sample)
 		return FW_NOMEM;
-	if (sample->transaction == rollouts->transaction->transaction &&
+	if (sample->transaction == rollouts->transaction->number &&
 		strcmp(sample->task_id, row->task_id) == 0)
 		return FW_OK;
 	return read_sample(rollouts, sample, row);

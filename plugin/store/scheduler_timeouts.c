@@ -1,8 +1,8 @@
 /* Rows whose timeout is over, and devices that were waited for long enough.
  *
- * No timeout is decided beyond the watermark transaction->heard_ms: until then all that devices
- * said is in the catalog, so no device is blamed for words that wait in the spool. A row that the
- * catalog's rules do not let end comes again a minute later, and holds up no other. */
+ * No timeout is decided beyond the watermark transaction->heard_until_ms: until then all that
+ * devices said is in the catalog, so no device is blamed for words that wait in the spool. A row
+ * that the catalog's rules do not let end comes again a minute later, and holds up no other. */
 #include "store/scheduler_internal.h"
 
 #include <stdlib.h>
@@ -85,8 +85,8 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 {
 	struct fw_device_name found[FW_SCHEDULER_STEP_ROWS];
 	size_t count;
-	enum fw_status status = fw_devices_due(scheduler->devices, scheduler->transaction->heard_ms,
-		found, FW_SCHEDULER_STEP_ROWS, &count);
+	enum fw_status status = fw_devices_due(scheduler->devices,
+		scheduler->transaction->heard_until_ms, found, FW_SCHEDULER_STEP_ROWS, &count);
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -104,7 +104,7 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 		if (status == FW_OK)
 			status = fw_transaction_pass_over(scheduler->transaction,
 				fw_device_forget_due(scheduler->devices, product, device,
-					scheduler->transaction->heard_ms),
+					scheduler->transaction->heard_until_ms),
 				"what a device waits for");
 	}
 	return status;
@@ -117,7 +117,7 @@ enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool
 		? fw_scheduler_timeouts_find_next(scheduler)
 		: FW_OK;
 
-	if (status != FW_OK || scheduler->transaction->heard_ms < scheduler->next_due ||
+	if (status != FW_OK || scheduler->transaction->heard_until_ms < scheduler->next_due ||
 		!fw_scheduler_has_room(scheduler))
 		return status;
 	status = fw_transaction_begin(scheduler->transaction);

@@ -180,7 +180,7 @@ static enum fw_status make_safe(struct fw_store *store)
 	enum fw_status status = fw_durability_look(&store->durability, safely_applied(store));
 
 	if (status != FW_OK)
-		snprintf(store->transaction.trouble, sizeof(store->transaction.trouble),
+		snprintf(store->transaction.error_text, sizeof(store->transaction.error_text),
 			"the spool cannot be synced: %s", strerror(errno));
 	return status;
 }

@@ -251,7 +251,7 @@ enum fw_status fw_task_devices_due(
 {
 	sqlite3_stmt *statement = rows->statements[FW_TASK_DEVICE_DUE];
 
-	fw_db_bind_integer(statement, 1, rows->transaction->heard_ms);
+	fw_db_bind_integer(statement, 1, rows->transaction->heard_until_ms);
 	return collect(statement, found, most, count);
 }
 
@@ -260,7 +260,7 @@ enum fw_status fw_task_devices_waking(
 {
 	sqlite3_stmt *statement = rows->statements[FW_TASK_DEVICE_WAKING];
 
-	fw_db_bind_integer(statement, 1, rows->transaction->heard_ms);
+	fw_db_bind_integer(statement, 1, rows->transaction->heard_until_ms);
 	return collect(statement, found, most, count);
 }
 

@@ -1,6 +1,6 @@
 /* The rows of table task_device: finding, reading and writing them. What becomes of a row, its
  * transitions say (store/transition.h). For the store's own files; store thread only, inside a
- * transaction of the writer. */
+ * transaction. */
 #ifndef FW_STORE_TASK_DEVICE_H
 #define FW_STORE_TASK_DEVICE_H
 

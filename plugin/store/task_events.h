@@ -2,7 +2,7 @@
  * hand (table task_change), whose rows are told, too. More events than the rate allows are not
  * lost: their rows are marked untold, and told later as they are then.
  *
- * For the store's own files; store thread only, inside a transaction of the writer. */
+ * For the store's own files; store thread only, inside a transaction. */
 #ifndef FW_STORE_TASK_EVENTS_H
 #define FW_STORE_TASK_EVENTS_H
 

@@ -243,12 +243,12 @@ enum fw_status fw_task_status_work(struct fw_task_status *status, bool *more)
 
 	if (done == FW_OK &&
 		(data_version != status->data_version ||
-			status->own != status->transaction->transaction)) {
+			status->own != status->transaction->number)) {
 		done = read_log(status);
 		if (done == FW_OK)
 			done = look_for_deleted(status);
 		status->data_version = data_version;
-		status->own = status->transaction->transaction;
+		status->own = status->transaction->number;
 	}
 	return done == FW_OK ? publish_changed(status, more) : done;
 }

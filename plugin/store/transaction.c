@@ -118,7 +118,7 @@ static void checkpoint_when_due(struct fw_transaction *transaction)
 	if (transaction->checkpoint == FW_BUSY)
 		transaction->checkpoint = FW_OK;
 	if (transaction->checkpoint != FW_OK)
-		snprintf(transaction->trouble, sizeof(transaction->trouble),
+		snprintf(transaction->error_text, sizeof(transaction->error_text),
 			"its log cannot be brought into it: %s", sqlite3_errmsg(transaction->db));
 	else
 		transaction->checkpoint_at = transaction->log_pages + CHECKPOINT_PAGES;
@@ -151,7 +151,7 @@ static enum fw_status bound_log(struct fw_transaction *transaction)
 		}
 		note_checkpoint(transaction, done);
 	}
-	snprintf(transaction->trouble, sizeof(transaction->trouble),
+	snprintf(transaction->error_text, sizeof(transaction->error_text),
 		"its log has grown to %d MiB, %s", transaction->log_most >> 8,
 		fw_transaction_hindrance(transaction));
 	return FW_FAILED;
@@ -234,11 +234,11 @@ enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 		return status;
 	status = fw_db_run(transaction->statements[BEGIN]);
 	if (status != FW_OK) {
-		snprintf(transaction->trouble, sizeof(transaction->trouble), "%s",
+		snprintf(transaction->error_text, sizeof(transaction->error_text), "%s",
 			sqlite3_errmsg(transaction->db));
 		return status;
 	}
-	transaction->transaction++;
+	transaction->number++;
 	transaction->wall_ms = fw_now_ms();
 	transaction->steady_ms = fw_clock_now(&transaction->clock);
 	status = fw_db_run(transaction->statements[MARK]);
@@ -283,7 +283,7 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 
 void fw_transaction_rollback(struct fw_transaction *transaction)
 {
-	snprintf(transaction->trouble, sizeof(transaction->trouble), "%s",
+	snprintf(transaction->error_text, sizeof(transaction->error_text), "%s",
 		sqlite3_errmsg(transaction->db));
 	drop_queued(transaction, 0);
 	transaction->outcomes = (struct fw_outcomes){.any = false};
@@ -384,6 +384,7 @@ enum fw_status fw_transaction_queue_upgrade(struct fw_transaction *transaction,
 			.qos = 1,
 			.expiry_seconds = expiry_seconds});
 }
+
 enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 	struct fw_slice product, struct fw_slice device, bool online)
 {

@@ -15,7 +15,7 @@
 #include "store/outcomes.h"
 #include "upgrade/places.h"
 
-/* Room of the outbox that dispatch leaves free, for events and log lines. */
+/* Room of the outbox that transactions leave to log lines. */
 #define FW_OUTBOX_RESERVE 512u
 
 struct fw_transaction {
@@ -43,11 +43,11 @@ struct fw_transaction {
 	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
 	/* what ended in it, and at the savepoint: counted when it is committed */
 	struct fw_outcomes outcomes, outcomes_before;
-	uint64_t transaction;       /* counts them */
+	uint64_t number;            /* of the open transaction, from 1 */
 	int64_t wall_ms, steady_ms; /* the time of the open transaction */
 	/* steady time: what devices said until then is in the catalog; no timeout is decided
 	 * beyond it */
-	int64_t heard_ms;
+	int64_t heard_until_ms;
 	/* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
 	int64_t started_ms;
 	/* steady time: since then no device has come or gone unnoticed; INT64_MAX: one may have
@@ -66,11 +66,12 @@ struct fw_transaction {
 	 * before it */
 	int64_t tried_at, moved_at;
 	int64_t next_refused_line; /* boot ms: not before */
-	char trouble[256];         /* what SQLite said when the last transaction failed */
+	char error_text[256];      /* what SQLite said when the last transaction failed */
 	sqlite3_stmt *statements[4];
 };
 
-/* Opens the catalog for writing; `busy_ms` is how long a transaction waits to begin. */
+/* Opens the catalog for writing. `sync_full`: a commit waits until the disk has it. FW_OK, or an
+ * error with a message in `error`; fw_transaction_close is due in both cases. */
 enum fw_status fw_transaction_open(struct fw_transaction *transaction, const char *path,
 	bool sync_full, struct fw_error *error);
 void fw_transaction_close(struct fw_transaction *transaction);

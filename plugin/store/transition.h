@@ -1,6 +1,6 @@
 /* The transitions of a task's rows: carries out the state machine (upgrade/state_machine.h) on a
  * row of table task_device, and announces what became of it. For the store's own files; store
- * thread only, inside a transaction of the writer. */
+ * thread only, inside a transaction. */
 #ifndef FW_STORE_TRANSITION_H
 #define FW_STORE_TRANSITION_H
 

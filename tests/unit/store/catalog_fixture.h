@@ -111,7 +111,7 @@ static inline void commit(void)
 static inline void pass_ms(int64_t ms)
 {
 	catalog.transaction.clock.offset += ms;
-	catalog.transaction.heard_ms = fw_clock_now(&catalog.transaction.clock);
+	catalog.transaction.heard_until_ms = fw_clock_now(&catalog.transaction.clock);
 }
 
 /* What a query gives: "a|b" a row, "-" for NULL. The open transaction sees its own rows. */

@@ -100,7 +100,7 @@ static void assert_versions(const char *expected)
 
 static void uplinks_that_wait_share_a_transaction(void **state)
 {
-	uint64_t before = catalog.transaction.transaction;
+	uint64_t before = catalog.transaction.number;
 
 	(void)state;
 	append_report("d1", "2.0");
@@ -108,7 +108,7 @@ static void uplinks_that_wait_share_a_transaction(void **state)
 	append_report("d1", "3.0");
 	assert_true(fw_ingest_waits(&ingest));
 	assert_false(work());
-	assert_int_equal(catalog.transaction.transaction, before + 1);
+	assert_int_equal(catalog.transaction.number, before + 1);
 	assert_versions("d1|2.0\nd2|2.0\nd1|3.0");
 	assert_applied(3);
 	assert_false(fw_ingest_waits(&ingest));
@@ -135,14 +135,14 @@ static void the_oldest_that_waits_is_known(void **state)
 
 static void without_anything_there_is_no_transaction(void **state)
 {
-	uint64_t before = catalog.transaction.transaction;
+	uint64_t before = catalog.transaction.number;
 
 	(void)state;
 	assert_false(work());
 	/* most clients of a broker are no devices */
 	put_presence("stranger", true);
 	assert_false(work());
-	assert_int_equal(catalog.transaction.transaction, before);
+	assert_int_equal(catalog.transaction.number, before);
 	assert_true(fw_presence_queue_empty(ingest.queue));
 }
 
@@ -327,15 +327,15 @@ static void the_watermark_follows_what_is_applied(void **state)
 	now_ms += 5000;
 	begun = steady_now();
 	work();
-	assert_int_equal(catalog.transaction.heard_ms, begun);
+	assert_int_equal(catalog.transaction.heard_until_ms, begun);
 	now_ms += 1000;
 	append_report("d1", "2.0");
 	operate("BEGIN IMMEDIATE");
 	assert_int_equal(fw_ingest_work(&ingest, &more), FW_BUSY);
-	assert_int_equal(catalog.transaction.heard_ms, begun);
+	assert_int_equal(catalog.transaction.heard_until_ms, begun);
 	operate("ROLLBACK");
 	work();
-	assert_int_equal(catalog.transaction.heard_ms, begun + 1000);
+	assert_int_equal(catalog.transaction.heard_until_ms, begun + 1000);
 }
 
 static void the_watermark_waits_for_what_is_not_applied_yet(void **state)
@@ -350,10 +350,10 @@ static void the_watermark_waits_for_what_is_not_applied_yet(void **state)
 	for (unsigned i = 0; i < 20001; i++)
 		append_report("d1", "1.0");
 	assert_true(work());
-	assert_int_equal(catalog.transaction.heard_ms, begun);
+	assert_int_equal(catalog.transaction.heard_until_ms, begun);
 	now_ms += 1000;
 	assert_false(work());
-	assert_int_equal(catalog.transaction.heard_ms, begun + 2000);
+	assert_int_equal(catalog.transaction.heard_until_ms, begun + 2000);
 }
 
 static void what_is_applied_is_read_no_more(void **state)

@@ -187,10 +187,10 @@ static void nobody_is_blamed_for_what_was_not_heard_yet(void **state)
 	(void)state;
 	push();
 	pass_ms(100000);
-	catalog.transaction.heard_ms -= 50000; /* uplinks wait in the spool */
+	catalog.transaction.heard_until_ms -= 50000; /* uplinks wait in the spool */
 	work();
 	assert_states("t2|d1|processing");
-	catalog.transaction.heard_ms += 50000;
+	catalog.transaction.heard_until_ms += 50000;
 	work();
 	assert_states("t2|d1|failed");
 }
@@ -262,7 +262,7 @@ static void the_next_time_is_the_earliest(void **state)
 	work();
 	assert_int_equal(fw_scheduler_next_due(catalog.scheduler), row_of("t2", "d1").due_at);
 	prepare("UPDATE device SET due_at = 5 WHERE device_id = 'd2'");
-	catalog.transaction.heard_ms = 4;
+	catalog.transaction.heard_until_ms = 4;
 	fw_scheduler_changed(catalog.scheduler);
 	work();
 	assert_int_equal(fw_scheduler_next_due(catalog.scheduler), 5);
@@ -285,7 +285,7 @@ static void a_row_that_may_not_end_holds_up_no_other(void **state)
 	assert_states("t2|d1|processing\nt2|d2|failed");
 	assert_logged("frozen");
 	/* and comes again a minute later */
-	assert_in_range(row_of("t2", "d1").due_at, catalog.transaction.heard_ms + 59000,
+	assert_in_range(row_of("t2", "d1").due_at, catalog.transaction.heard_until_ms + 59000,
 		catalog.transaction.steady_ms + 60000);
 }
 

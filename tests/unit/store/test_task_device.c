@@ -335,10 +335,10 @@ static void rows_are_due_as_far_as_devices_were_heard(void **state)
 	commit();
 	assert_int_equal(fw_task_devices_next_due(catalog.rows, &due), FW_OK);
 	assert_int_equal(due, row.due_at);
-	catalog.transaction.heard_ms = row.due_at - 1;
+	catalog.transaction.heard_until_ms = row.due_at - 1;
 	assert_int_equal(fw_task_devices_due(catalog.rows, found, 2, &count), FW_OK);
 	assert_int_equal(count, 0);
-	catalog.transaction.heard_ms = row.due_at;
+	catalog.transaction.heard_until_ms = row.due_at;
 	assert_int_equal(fw_task_devices_due(catalog.rows, found, 2, &count), FW_OK);
 	assert_int_equal(count, 1);
 	assert_string_equal(found[0].task_id, "t2");

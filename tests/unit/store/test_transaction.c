@@ -64,7 +64,7 @@ static void test_reader_does_not_make_the_log_grow_without_bound(void **state)
 		assert_true(++written < 1000);
 	assert_int_equal(status, FW_FAILED);
 	assert_non_null(
-		strstr(transaction.trouble, "some connection keeps a read transaction open"));
+		strstr(transaction.error_text, "some connection keeps a read transaction open"));
 	size = log_size();
 	assert_true(size >= MOST * INT64_C(4096) && size < (MOST + 200) * INT64_C(4200));
 	for (int i = 0; i < 30; i++) {
@@ -111,7 +111,7 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 		transaction.next_checkpoint = 0; /* the test is faster than time */
 	}
 	assert_int_equal(status, FW_FAILED);
-	assert_non_null(strstr(transaction.trouble, "read transactions overlap without end"));
+	assert_non_null(strstr(transaction.error_text, "read transactions overlap without end"));
 	/* the one that is left now does not end */
 	transaction.moved_at -= 70000;
 	for (int i = 0; i < 2; i++) {
@@ -120,7 +120,7 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 		transaction.moved_at -= 70000;
 	}
 	assert_non_null(strstr(
-		transaction.trouble, "some connection keeps a read transaction open: end it"));
+		transaction.error_text, "some connection keeps a read transaction open: end it"));
 	end(readers[turn % 2]);
 	sqlite3_close(readers[1]);
 	transaction.next_checkpoint = 0;
