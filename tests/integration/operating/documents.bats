@@ -155,7 +155,7 @@ add_documents_file() {
 	rows "SELECT presence FROM device" offline
 	assert_equal "$(sql_block $OPERATE 3 | sqlite3 -bail "$DB")" $'1|1|0|0|0|0|0\nlamp-1|waiting|0|'
 	why=$(sql_block plugin/README.md 1)
-	assert_equal "$(db "$why")" 'spring|Spring rollout|waiting|0|it is offline'
+	assert_equal "$(db "$why")" 'spring|Spring rollout|waiting|0|device offline'
 	mapfile -t verbs < <(sql_block $OPERATE 5 | statements)
 	assert_equal "${#verbs[@]}" 5
 	db "${verbs[0]}"
@@ -173,9 +173,9 @@ add_documents_file() {
 	db "${verbs[4]}"
 	rows "SELECT state FROM task_device" waiting
 	db "UPDATE product SET firmware_enabled = 0"
-	[[ $(db "$why") == *'the product is disabled' ]]
+	assert_equal "$(db "$why")" 'spring|Spring rollout|waiting|0|firmware'
 	db "UPDATE product SET firmware_enabled = 1; UPDATE task SET state = 'stopped'"
-	[[ $(db "$why") == *'it is canceled' ]]
+	assert_equal "$(db "$why")" 'spring|Spring rollout|canceled|0|'
 }
 
 @test "the keys and signatures" {
