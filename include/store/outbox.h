@@ -1,9 +1,9 @@
-/* What the store thread wants of the broker thread: a bounded queue to the broker thread, which
- * alone may publish. */
+/* What the store thread wants of the broker thread, which alone may publish: a bounded queue. */
 #ifndef FW_STORE_OUTBOX_H
 #define FW_STORE_OUTBOX_H
 
 #include "base/fw.h"
+#include "base/log.h"
 #include "base/waker.h"
 
 struct fw_outbox;
@@ -13,10 +13,10 @@ enum fw_outgoing_kind {
 	FW_OUTGOING_BLIND,    /* to be published, unless its device has shown itself since: what the
 			       * device says from then on is no answer, and it is sent again */
 	FW_OUTGOING_RETAINED, /* to be published, and retained */
-	FW_OUTGOING_LOG,      /* a log line: payload is the text, qos its enum fw_log_level */
-	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device", qos: 1 if the
-			       * catalog says so. fw_store_note_presence is the answer when it is,
-			       * or the catalog is wrong */
+	FW_OUTGOING_LOG,      /* a log line: payload is the text */
+	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device".
+			       * fw_store_note_presence is the answer when it is, or the catalog is
+			       * wrong */
 };
 
 /* topic (of the first three kinds) and payload are malloc'd, terminated, and owned by the struct.
@@ -26,7 +26,11 @@ struct fw_outgoing {
 	char *topic;
 	char *payload;
 	size_t len; /* of payload, bytes */
-	int qos;
+	union {
+		int qos;                 /* of what is to be published */
+		enum fw_log_level level; /* FW_OUTGOING_LOG */
+		bool online;             /* FW_OUTGOING_PRESENCE: what the catalog says */
+	};
 	uint32_t expiry_seconds; /* messages: void after that, 0: never */
 };
 

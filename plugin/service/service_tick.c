@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* how often the broker thread looks for what the store wants published */
+/* how often a tick is wanted while nothing is under way */
 #define TICK_MS 50
 /* the broker sends ticks more often than that, unless it is suspended, or sends none at all */
 #define TICKLESS_MS 1000
@@ -41,12 +41,11 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 		publish(service, message);
 		break;
 	case FW_OUTGOING_LOG:
-		service->broker.log(
-			service->broker.context, (enum fw_log_level)message->qos, message->payload);
+		service->broker.log(service->broker.context, message->level, message->payload);
 		break;
 	case FW_OUTGOING_PRESENCE:
-		fw_service_presence_answer(
-			service, (struct fw_slice){message->payload, message->len}, message->qos);
+		fw_service_presence_answer(service,
+			(struct fw_slice){message->payload, message->len}, message->online);
 		break;
 	}
 }

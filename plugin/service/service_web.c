@@ -20,7 +20,7 @@ static void log_line(void *context, enum fw_log_level level, const char *line)
 			(struct fw_outgoing){.kind = FW_OUTGOING_LOG,
 				.payload = copy,
 				.len = strlen(copy),
-				.qos = (int)level});
+				.level = level});
 }
 
 /* Any thread of the server's. */

@@ -397,7 +397,7 @@ enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 	if (len < 0)
 		return FW_NOMEM;
 	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){
-		.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .qos = online};
+		.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .online = online};
 	return FW_OK;
 }
 
@@ -427,5 +427,5 @@ void fw_transaction_log(
 		(struct fw_outgoing){.kind = FW_OUTGOING_LOG,
 			.payload = text,
 			.len = (size_t)len,
-			.qos = (int)level});
+			.level = level});
 }
