@@ -1,4 +1,4 @@
-/* What every module shares: the status codes, the limits of the contract, slices, errors.
+/* What every module shares: the status codes, the limits of names and messages, slices, errors.
  *
  * Folders are layers, each including only those below it: tests/layers lists them. */
 #ifndef FW_BASE_FW_H
@@ -24,7 +24,7 @@
 enum fw_status {
 	FW_OK = 0,
 	FW_NOMEM,     /* an allocation failed */
-	FW_INVALID,   /* input breaks a rule of the contract */
+	FW_INVALID,   /* input breaks a rule; from SQLite, one of the catalog's */
 	FW_NOT_FOUND, /* no such thing */
 	FW_BUSY,      /* the catalog is locked by another connection: try again later */
 	FW_FULL,      /* no room: the disk, or a bounded queue */

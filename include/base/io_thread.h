@@ -1,5 +1,5 @@
-/* The side: a thread, and the threads that it starts, with a table of open files apart from the
- * broker's.
+/* The I/O thread, and the threads that it starts: a side of the process with a table of open files
+ * of its own.
  *
  * With one table for all threads each system call of the broker's thread takes a reference of its
  * file and gives it back (fs/file.c in Linux: fdget is free only while a table belongs to one
@@ -14,13 +14,13 @@
 
 struct fw_io_thread;
 
-/* Main thread. Starts the thread; `apart` false: with the broker's table. FW_OK, FW_NOMEM, or
- * FW_FAILED with a message. The caller owns *out. */
+/* Main thread. Starts the thread; `own_table` false: it keeps the broker's table. FW_OK, FW_NOMEM,
+ * or FW_FAILED with a message. The caller owns *out. */
 enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, struct fw_error *error);
 
 /* Does it have a table of its own? Where the kernel has no close_range with CLOSE_RANGE_UNSHARE
  * (before Linux 5.9), or forbids it, it has not. */
-bool fw_io_thread_apart(const struct fw_io_thread *io_thread);
+bool fw_io_thread_has_own_table(const struct fw_io_thread *io_thread);
 
 /* Main thread. Runs `job` on the I/O thread and waits for its end. */
 enum fw_status fw_io_thread_run(

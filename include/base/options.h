@@ -1,5 +1,5 @@
-/* The plugin's options (contract, section 5). Main thread, before the other threads start;
- * read-only afterwards. */
+/* The plugin's options (plugin/doc/operate.md, "Options"). Main thread, before the other threads
+ * start; read-only afterwards. */
 #ifndef FW_BASE_OPTIONS_H
 #define FW_BASE_OPTIONS_H
 

@@ -1,5 +1,5 @@
-/* SQLite behind a narrow door. For the store's own files only; each connection belongs to one
- * thread. */
+/* SQLite's C API, narrowed to what catalog/ and store/ use. Each connection belongs to one thread.
+ */
 #ifndef FW_CATALOG_DB_H
 #define FW_CATALOG_DB_H
 

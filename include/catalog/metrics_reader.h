@@ -14,8 +14,8 @@
 
 struct fw_metrics_reader;
 
-/* NULL when out of memory. Opens nothing yet; `path` is copied. `own_table`: on a side with a table
- * of open files of its own. */
+/* NULL when out of memory. Opens nothing yet; `path` is copied. `own_table`: on an I/O thread that
+ * has one (base/io_thread.h). */
 struct fw_metrics_reader *fw_metrics_reader_new(const char *path, bool own_table);
 void fw_metrics_reader_free(struct fw_metrics_reader *reader); /* NULL is fine */
 

@@ -18,7 +18,7 @@ struct fw_metrics_config {
 	const struct fw_counters *counters; /* borrowed until the close */
 	/* borrowed until the close; NULL: the spool's size is what the counters say */
 	const struct fw_spool *spool;
-	bool own_table;  /* on a side with a table of open files of its own */
+	bool own_table;  /* on an I/O thread that has one (base/io_thread.h) */
 	int deadline_ms; /* 0: FW_METRICS_DEADLINE_MS */
 };
 

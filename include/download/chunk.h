@@ -1,4 +1,4 @@
-/* Download over MQTT: pieces of firmware files, read by a thread of its own (contract, section 4a).
+/* Download over MQTT: pieces of firmware files, read by a thread of its own.
  * Keeps no state of a download; what it holds is bounded for each device and in all. Pure: what is
  * asked for is found by a callback. */
 #ifndef FW_DOWNLOAD_CHUNK_H

@@ -1,5 +1,5 @@
-/* Digests and signatures of files (contract, section 4a), by OpenSSL. Pure but for reading the
- * file; any thread, and it takes as long as the file is large: never the broker's.
+/* Digests and signatures of files, by OpenSSL. Pure but for reading the file; any
+ * thread but the broker's, since it takes as long as the file is large.
  *
  * What the `openssl` command makes is what verifies here: `dgst -sha256 -sign` for ecdsa-sha256 and
  * rsa-sha256 (PKCS #1 v1.5), `pkeyutl -sign -rawin` for ed25519. */

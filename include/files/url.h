@@ -1,6 +1,6 @@
 /* URLs of firmware files: {base}/firmware/{firmwareId}/{file}, and those that expire: with
- * ?device=...&expires=...&signature=... for one device (contract, section 4a). Pure but for
- * fw_url_key_load; any thread.
+ * ?device=...&expires=...&signature=... for one device. Pure but for fw_url_key_load; any
+ * thread.
  *
  * signature is HMAC-SHA256 in lower-case hex, by the key in the secret file (its text without the
  * line end), over these lines, each but the last ended by a line feed: "mosquitto-firmware-url-1",

@@ -1,6 +1,6 @@
-/* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges (contract,
- * section 4a). On libmicrohttpd, in threads of its own that run behind the broker's; it is started
- * and stopped on the I/O thread (base/io_thread.h).
+/* The download server: GET and HEAD of /firmware/{firmwareId}/{file}, with ranges. On
+ * libmicrohttpd, in threads of its own that run behind the broker's; it is started and stopped on
+ * the I/O thread (base/io_thread.h).
  *
  * Knows neither the catalog nor keys: it asks its callbacks, which are called on its threads,
  * several at a time. */

@@ -1,4 +1,4 @@
-/* The messages (contract, section 2): parsing what devices and applications send, and writing
+/* The messages (plugin/doc/protocol.md): parsing what devices and applications send, and writing
  * answers. Pure; any thread. What is no JSON, gives a member twice, is no UTF-8, has more than
  * FW_PAYLOAD_MAX bytes or is nested deeper than FW_DEPTH_MAX is refused. A byte-order mark in front
  * of the JSON, and all from the first NUL on, are cut off. */
@@ -60,7 +60,7 @@ void fw_message_clear(struct fw_message *message);
  */
 json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error);
 
-/* Codes of a failed pull/reply (contract, section 2). */
+/* Codes of a failed pull/reply. */
 enum fw_pull_code {
 	FW_PULL_OFFER, /* not a failure: the reply carries firmware */
 	FW_PULL_BAD_REQUEST,
@@ -110,7 +110,7 @@ char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence
 char *fw_message_write_version(
 	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
-/* The `task` event for applications (contract, section 2). error_reason NULL is left out. */
+/* The `task` event for applications. error_reason NULL is left out. */
 struct fw_task_notice {
 	const char *task_id, *firmware_id, *state, *error_reason;
 	int progress;

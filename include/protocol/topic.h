@@ -1,4 +1,4 @@
-/* The firmware topics (contract, section 1): /{productId}/{deviceId}/firmware/{tail}.
+/* The firmware topics (plugin/doc/protocol.md): /{productId}/{deviceId}/firmware/{tail}.
  * Pure; any thread. Nothing here allocates. */
 #ifndef FW_PROTOCOL_TOPIC_H
 #define FW_PROTOCOL_TOPIC_H
@@ -22,7 +22,7 @@ enum fw_topic_kind {
 	FW_TOPIC_KINDS
 };
 
-/* Who may publish a kind; operators may publish all (contract, sections 1 and 5). */
+/* Who may publish a kind; operators may publish all. */
 enum fw_topic_sender {
 	FW_SENDER_ANYONE, /* whoever the broker's own access control lets */
 	FW_SENDER_DEVICE, /* the client whose identity is the device */
@@ -31,7 +31,7 @@ enum fw_topic_sender {
 
 struct fw_topic {
 	enum fw_topic_kind kind;
-	bool ids_valid;          /* both ids keep the contract's rule */
+	bool ids_valid;          /* both ids are as fw_topic_id_valid asks */
 	bool unknown_kind;       /* kind is FW_TOPIC_OTHER for the tail alone */
 	struct fw_slice product; /* borrowed from the parsed topic */
 	struct fw_slice device;

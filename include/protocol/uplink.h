@@ -29,13 +29,13 @@ struct fw_uplink {
 	bool has_progress;
 	int progress; /* 0 to 100 */
 	bool complete;
-	bool success; /* progress: counts only with complete; reply: the device accepted */
-	/* came with QoS 0: MQTT never delivers it again (MQTT 5, section 4.3.1) */
+	bool success;    /* progress: counts only with complete; reply: the device accepted */
 	int retry_after; /* reply that refuses: seconds till it may be asked again; 0: for good */
 	bool retry;      /* progress that fails: the device takes another attempt */
 	bool has_utc_offset;
 	int utc_offset;          /* report: minutes east of UTC, -840 to 840 */
 	struct fw_slice task_id; /* pull: the task whose place it took; empty: none is counted */
+	/* came with QoS 0: MQTT never delivers it again (MQTT 5, section 4.3.1) */
 	bool at_most_once;
 };
 

@@ -23,7 +23,7 @@ struct fw_store_config {
 	struct fw_outbox *outbox;
 	struct fw_hosting *hosting;
 	struct fw_transfers *transfers;
-	bool own_table; /* on a side with a table of open files of its own */
+	bool own_table; /* the I/O thread has one (base/io_thread.h) */
 	/* the broker tells of clients that connect: who is not known to be there is not */
 	bool sees_connections;
 	/* the connections of this run have this number or a higher one */

@@ -1,4 +1,4 @@
-/* Answering from the catalog (contract, section 2: "Answering a pull", "Reading a version").
+/* Answers pulls and reads from the catalog (plugin/doc/protocol.md).
  *
  * Keeps what replies need, the constant part of the JSON already rendered, and asks its source at
  * each answer whether the catalog changed: an operator's committed change is seen by the next pull.
@@ -149,7 +149,8 @@ struct fw_answer {
 void fw_resolver_give_back(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *answer);
 
-/* Decides, in the contract's order. FW_OK, or the source's error: then there is no answer. */
+/* Decides, in the order that plugin/upgrade/resolver.c begins with. FW_OK, or the source's error:
+ * then there is no answer. */
 enum fw_status fw_resolver_answer(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out);
 

@@ -1,5 +1,5 @@
-/* What becomes of a device that failed, or that puts its upgrade off: section 7 of the contract of
- * rollouts.
+/* What becomes of a device that failed, or that puts its upgrade off (plugin/doc/rollouts.md,
+ * "Retries and deferrals").
  *
  * Durations and times are milliseconds. Pure, without errors; any thread. */
 #ifndef FW_UPGRADE_RETRY_H
@@ -10,7 +10,6 @@
 
 #define FW_RETRY_DELAY_MAX_MS INT64_C(86400000) /* doubling ends here */
 #define FW_RETRY_TURN_MAX 1000000               /* of task_device.turn */
-#define FW_DEFER_SECONDS_MAX 2592000            /* of "retryAfter" in upgrade/reply */
 
 struct fw_retry {
 	int limit;        /* how often a row is started again by itself; 0: never */

@@ -1,5 +1,5 @@
-/* The rules of a rollout: the size of a stage, its gate, the stop, the end (sections 1, 4 and 6 of
- * the contract of rollouts). Plan, counts and clocks go in, the next step comes out.
+/* The rules of a rollout (plugin/doc/rollouts.md): the size of a stage, its gate, the stop, the
+ * end. Plan, counts and clocks go in, the next step comes out.
  *
  *                    all of the budget started, enough of them proved
  *   stage n: starting ---------------------------------------------> holding ----> stage n + 1

@@ -1,4 +1,5 @@
-/* When a row may start, for pushes and pulls alike: section 3 of the contract of rollouts.
+/* When a row may start, for pushes and pulls alike (plugin/doc/rollouts.md, "What a device waits
+ * for"). The view task_device_waits tells operators the same.
  *
  * Pure, without errors; any thread. */
 #ifndef FW_UPGRADE_START_GATE_H

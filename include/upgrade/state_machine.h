@@ -1,4 +1,4 @@
-/* The state machine of a task's row (contract, section 4): a table of transitions. The store
+/* The state machine of a task's row, as a table of transitions (schema/transitions.sql). The store
  * carries it out, the view task_transition shows it to operators, and a unit test holds the two
  * against each other.
  *

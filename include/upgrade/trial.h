@@ -1,4 +1,4 @@
-/* Devices that are lost after their upgrade: section 8 of the contract of rollouts.
+/* Devices that are lost after their upgrade (plugin/doc/rollouts.md, "Trials and lost devices").
  *
  * Durations are milliseconds. Pure, without errors; any thread. */
 #ifndef FW_UPGRADE_TRIAL_H

@@ -80,7 +80,7 @@ enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, stru
 	return FW_OK;
 }
 
-bool fw_io_thread_apart(const struct fw_io_thread *io_thread)
+bool fw_io_thread_has_own_table(const struct fw_io_thread *io_thread)
 {
 	return io_thread->own_table;
 }

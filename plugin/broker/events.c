@@ -81,8 +81,7 @@ static int on_message(int event, void *data, void *context)
 	case FW_ANSWERED:
 		return swallow(plugin, message);
 	case FW_PASS_UNRETAINED:
-		/* every broker takes it back, as it takes a changed payload: plugin__handle_message
-		 */
+		/* every broker takes it back (Mosquitto: plugin__handle_message) */
 		message->retain = false;
 		break;
 	case FW_PASS:

@@ -118,8 +118,9 @@ static enum fw_status insert_outcome(struct fw_call *call, const char *outcome)
 	return status;
 }
 
-/* A viewer must not fill the disk, or keep the catalog busy, by what he may not do. */
-static bool is_noted(struct fw_call *call)
+/* Counts what was not allowed, since a viewer must not fill the disk, or keep the catalog busy, by
+ * what he may not do. */
+static bool may_record(struct fw_call *call)
 {
 	struct fw_commands *commands = call->commands;
 	int64_t now = fw_boot_ms();
@@ -146,7 +147,7 @@ static void record_refusal(struct fw_call *call)
 {
 	char outcome[600];
 
-	if (!is_noted(call))
+	if (!may_record(call))
 		return;
 	snprintf(outcome, sizeof(outcome), "%s: %s", call->code, call->error.text);
 	if (strcmp(call->code, "busy") == 0)

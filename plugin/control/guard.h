@@ -4,7 +4,7 @@
  * - Host must be a name of ours: else another site's name, resolved to this machine, would make its
  *   page one of ours (DNS rebinding).
  * - What may change something comes from our own page (Origin, Sec-Fetch-Site), or from no page,
- * and has a type that no HTML form can send. */
+ *   and has a type that no HTML form can send. */
 #ifndef FW_CONTROL_GUARD_H
 #define FW_CONTROL_GUARD_H
 

@@ -81,9 +81,9 @@ enum fw_status fw_call_query(struct fw_call *call, const char *sql, json_t *args
 /* The first row of it, a new reference. FW_NOT_FOUND without an error when there is none. */
 enum fw_status fw_call_row(struct fw_call *call, const char *sql, json_t *args, json_t **row);
 
-/* A member of the command, borrowed; NULL: not given, or null where `null_too` is false. */
+/* A member of the command, borrowed: any JSON value, null too. NULL: not given. */
 const json_t *fw_call_member(const struct fw_call *call, const char *name);
-const char *fw_call_text(const struct fw_call *call, const char *name); /* NULL: not given */
+const char *fw_call_text(const struct fw_call *call, const char *name); /* NULL: no string */
 
 /* Notes what the command is about, for the log: the texts, with a slash between. `second` may be
  * NULL. */

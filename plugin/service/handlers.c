@@ -1,4 +1,8 @@
-/* One firmware message under way through the service. */
+/* One firmware message: who may send it, what is answered, and what is kept.
+ *
+ *   fw_handlers   may its sender send it (check_...), is the device there, then
+ *   handle        parses it, and calls the handler of its kind by a table
+ *   keep_or_refuse, for what devices tell: the spool, or a verdict that lets it come again */
 #include "service/handlers.h"
 
 #include <stdio.h>
@@ -75,13 +79,12 @@ static bool response_topic_allowed(
 
 	if (reply == FW_TOPIC_CHUNK_ERROR)
 		return false;
-	if (!request->device)
+	if (!request->is_device)
 		own = fw_identity_key(request->service, request->client, NULL, NULL);
 	return fw_topic_id_valid(own) &&
 		fw_topic_response_allowed(response, reply, request->topic->product, own);
 }
 
-/* Publishes an answer, and frees its payload. */
 void fw_handlers_answer(struct request *request, enum fw_topic_kind kind, char *payload, size_t len)
 {
 	struct fw_service *service = request->service;
@@ -185,15 +188,13 @@ static enum fw_status note_unapplied(struct request *request, const struct fw_up
 			       : status;
 }
 
-/* Puts the uplink into the spool, where it is safe. */
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink)
 {
 	struct fw_service *service = request->service;
 	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
 	enum fw_status status = len ? FW_OK : FW_INVALID;
 
-	/* noted first: should the append fail, the note is a truth that the repeated message brings
-	 * anyway */
+	/* noted first: if the append fails, the device says it again, so the note stays true */
 	if (status == FW_OK)
 		status = note_unapplied(request, uplink);
 	if (status == FW_OK)
@@ -217,7 +218,6 @@ static enum fw_status check_product(struct request *request)
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
-/* Remembers what the device runs by its own word, and what it was offered: is it news? */
 bool fw_handlers_note_words(
 	struct request *request, struct fw_slice version, struct fw_slice offered)
 {
@@ -232,8 +232,8 @@ bool fw_handlers_note_words(
 			.now = request->now});
 }
 
-/* A pull that tells the same again is no news; after the end of an upgrade anything is. */
-static void note_recent(struct request *request, const struct fw_uplink *uplink)
+/* What the next pulls are compared with. After the end of an upgrade whatever they tell is new. */
+static void note_for_pulls(struct request *request, const struct fw_uplink *uplink)
 {
 	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success)
 		fw_resolver_note_completion(request->service->resolver);
@@ -243,7 +243,7 @@ static void note_recent(struct request *request, const struct fw_uplink *uplink)
 		fw_pull_dedup_forget(request->service->pull_dedup, uplink->product, uplink->device);
 }
 
-/* The common part of what a device tells: keep it, or say why not. */
+/* What a device tells is kept, and acknowledged; or it is refused. */
 static enum fw_verdict keep_or_refuse(
 	struct request *request, const struct fw_uplink *uplink, enum fw_counter counter)
 {
@@ -256,7 +256,7 @@ static enum fw_verdict keep_or_refuse(
 	if (status != FW_OK)
 		return fw_handlers_refuse(
 			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
-	note_recent(request, uplink);
+	note_for_pulls(request, uplink);
 	fw_count(&request->service->counters, counter);
 	return FW_PASS;
 }
@@ -329,7 +329,7 @@ static enum fw_verdict check_sender(struct request *request)
 	if (!request->topic->ids_valid)
 		return fw_handlers_refuse(request, FW_REFUSED_ID,
 			"an id must be 1 to 64 bytes without control characters", FW_DENY);
-	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && request->device) ||
+	if (sender == FW_SENDER_ANYONE || (sender == FW_SENDER_DEVICE && request->is_device) ||
 		fw_options_is_operator(request->service->options, request->client->username))
 		return FW_PASS;
 	if (sender == FW_SENDER_BROKER)
@@ -400,7 +400,7 @@ enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_cl
 		.client = client,
 		.incoming = incoming,
 		.topic = topic,
-		.device = fw_identity_is_device(service, client, topic->device)};
+		.is_device = fw_identity_is_device(service, client, topic->device)};
 	enum fw_verdict verdict = check_sender(&request);
 
 	return verdict == FW_PASS ? check_registration(&request) : verdict;
@@ -413,10 +413,10 @@ enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *
 		.client = client,
 		.incoming = incoming,
 		.topic = topic,
-		.device = fw_identity_is_device(service, client, topic->device)};
-	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && request.device, speaks,
-	     known;
+		.is_device = fw_identity_is_device(service, client, topic->device)};
+	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && request.is_device;
 	enum fw_verdict verdict = check_sender(&request);
+	bool speaks, known;
 	uint64_t connection;
 
 	/* the cheapest first */

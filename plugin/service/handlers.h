@@ -13,12 +13,13 @@ struct request {
 	const struct fw_topic *topic;
 	struct fw_message message;
 	uint64_t connection;       /* of the device itself; 0: an operator speaks for it */
-	bool device;               /* the client is the device of the topic */
-	enum fw_standing standing; /* of the device; registered: it is, or need not be */
+	bool is_device;            /* the client is the device of the topic */
+	enum fw_standing standing; /* of the device; registered also where that is not asked */
 	int64_t now;               /* Unix ms */
 };
 
-/* Counts and logs a refusal (what could not be kept: once), and gives back `verdict`. */
+/* Counts and logs a refusal, and returns `verdict`. Of uplinks that cannot be kept only the first
+ * one is logged until they can be kept again. */
 enum fw_verdict fw_handlers_refuse(
 	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict);
 
@@ -29,13 +30,15 @@ void fw_handlers_answer(
 /* The message as an uplink; its slices are borrowed from the message and the service. */
 struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplink_kind kind);
 
-/* Puts the uplink into the spool, where it is safe. FW_OK, or why it could not be kept. */
+/* Puts the uplink into the spool, where it is safe, and notes what answers depend on until the
+ * store has applied it. FW_OK, or why it could not be kept. */
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink);
 
 /* Why the catalog could not be asked, or an uplink kept: a static sentence. */
 const char *fw_handlers_status(enum fw_status status);
 
-/* Remembers what the device runs by its own word, and what it was offered: is it news? */
+/* Remembers what the device runs by its own word, and what it was offered. True when one of them is
+ * new (service/pull_dedup.h). */
 bool fw_handlers_note_words(
 	struct request *request, struct fw_slice version, struct fw_slice offered);
 

@@ -1,5 +1,5 @@
-/* Who is there: which clients the broker has seen, and the devices they speak for (contract,
- * section 4). Broker thread only. Pure: the clients are opaque pointers.
+/* Who is there: which clients the broker has seen, and the devices they speak for. Broker thread
+ * only. Pure: the clients are opaque pointers.
  *
  * A device key is the identity under which the plugin knows a device: the device id (options
  * `clientid` and `username`), or product/device (`none`). One client may speak for many keys
@@ -49,10 +49,9 @@ void fw_presence_free(struct fw_presence *presence);
 uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, const char *client_id,
 	struct fw_slice key);
 
-/* The same, but it only connected. A key listens, and may be pushed, once one of its clients has a
- * subscription from an earlier session
- * (`listens`), subscribed or published. One that does none of these is told online some seconds
- * later. `now`: boot ms. */
+/* The client only connected. A key listens, and may be pushed, once one of its clients has a
+ * subscription from an earlier session (`listens`), subscribed or published. A key of which none
+ * does is told online some seconds later. `now`: boot ms. */
 void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id,
 	struct fw_slice key, bool listens, int64_t now);
 

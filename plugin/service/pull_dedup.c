@@ -1,9 +1,10 @@
+/* One slot a device, by a seeded hash of its ids; two devices that share one forget each other. */
 #include "service/pull_dedup.h"
 
 #include <stdlib.h>
 
-#define SLOTS 65536u /* a power of two */
-#define NEWS_MS 60000
+#define SLOTS 65536u      /* a power of two */
+#define REPEATED_MS 60000 /* an equal word younger than this is a repetition */
 
 struct slot {
 	/* hashes; told: the version and the offer, by this connection, in this generation */
@@ -43,12 +44,11 @@ bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice produc
 	uint64_t told = fw_hash(
 		fw_hash(pull_dedup->seed, when, sizeof(when)), word->version.at, word->version.len);
 	struct slot *slot = slot_of(pull_dedup, device_hash);
-	bool age_known = word->now >= slot->at && word->now - slot->at < NEWS_MS;
+	bool recent = word->now >= slot->at && word->now - slot->at < REPEATED_MS;
 
 	if (word->offered.len)
 		told = fw_hash(fw_hash(told, "", 1), word->offered.at, word->offered.len);
-
-	if (slot->device == device_hash && slot->told == told && age_known)
+	if (slot->device == device_hash && slot->told == told && recent)
 		return false;
 	*slot = (struct slot){device_hash, told, word->now};
 	return true;

@@ -1,6 +1,6 @@
-/* Which devices told which version a moment ago, so that a device that asks again and again is not
- * written down each time. A small cache of fixed size that may forget; never wrong but by a
- * collision of 64-bit hashes. Broker thread only; pure. */
+/* Fixed-size cache of the version each device last reported, and of what it was offered. Repeated
+ * pulls within a minute are not spooled again. It may forget; it is never wrong but by a collision
+ * of 64-bit hashes. Broker thread only; pure. */
 #ifndef FW_SERVICE_PULL_DEDUP_H
 #define FW_SERVICE_PULL_DEDUP_H
 
@@ -20,13 +20,13 @@ struct fw_pull_told {
 	int64_t now; /* Unix ms */
 };
 
-/* True when this is news: another version or offer than the last; or the last one is more than a
- * minute old, or came by another connection, behind which an upgrade may wait for it, or in another
- * generation, in which an operator may have deleted the device. */
+/* True when this is new, and remembers it: another version or offer than the last; or the last one
+ * is more than a minute old, or came by another connection, behind which an upgrade may wait for
+ * it, or in another generation, in which an operator may have deleted the device. */
 bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
 	struct fw_slice device, const struct fw_pull_told *word);
 
-/* The next note of the device is news. */
+/* What the device tells next is new. */
 void fw_pull_dedup_forget(
 	struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device);
 

@@ -12,13 +12,13 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 							: request->message.current_version;
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PULL);
 	bool handed_out = found->code == FW_PULL_OFFER && found->of_task;
-	bool news = request->standing == FW_STANDING_UNHEARD;
+	bool is_new = request->standing == FW_STANDING_UNHEARD;
 	enum fw_status status;
 
 	if (found->code == FW_PULL_OFFER && (handed_out || !request->message.request_version.len))
 		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
-	news |= fw_handlers_note_words(request, version, uplink.firmware_id);
-	if (!news && !handed_out && !found->watched)
+	is_new |= fw_handlers_note_words(request, version, uplink.firmware_id);
+	if (!is_new && !handed_out && !found->watched)
 		return FW_OK;
 	uplink.version = version;
 	uplink.task_id = fw_slice_of(found->task_id);

@@ -94,7 +94,7 @@ static enum fw_status open_metrics(struct fw_service *service, struct fw_error *
 	struct fw_metrics_config config = {.db_file = service->options->db_file,
 		.counters = &service->counters,
 		.spool = fw_store_spool(service->store),
-		.own_table = fw_io_thread_apart(service->io_thread)};
+		.own_table = fw_io_thread_has_own_table(service->io_thread)};
 	enum fw_status status = fw_metrics_open(&config, &service->metrics);
 
 	if (status != FW_OK || !service->options->metrics_listen)
@@ -113,7 +113,7 @@ static enum fw_status open_on_io_thread(void *context)
 	struct fw_store_config config = {.options = service->options,
 		.counters = &service->counters,
 		.outbox = service->outbox,
-		.own_table = fw_io_thread_apart(service->io_thread),
+		.own_table = fw_io_thread_has_own_table(service->io_thread),
 		.sees_connections = service->broker.sees_connections,
 		.first_connection = service->first_connection};
 	enum fw_status status =

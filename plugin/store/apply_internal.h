@@ -65,9 +65,9 @@ enum fw_status fw_apply_pull(
 /* Records that the device runs `version`, by its own report. */
 enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice version);
-/* Writes the history of versions, when `version` is `news`. */
+/* Writes the history of versions, when `version` is new (`is_new`). */
 enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_uplink *uplink,
-	const struct fw_device *device, struct fw_slice version, bool news);
+	const struct fw_device *device, struct fw_slice version, bool is_new);
 /* Rows of tasks to `version` have reached their end. */
 enum fw_status fw_apply_version_end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version);

@@ -20,7 +20,7 @@ static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *u
 	struct fw_device *device, const struct fw_firmware_ref *named, int64_t timeout_ms)
 {
 	struct fw_slice version = fw_slice_of(named->version);
-	bool news = false;
+	bool is_new = false;
 	enum fw_status status;
 
 	if (!version.len)
@@ -29,9 +29,9 @@ static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *u
 		apply->with.labels, uplink, device, fw_slice_of(named->firmware_id));
 	if (status == FW_OK)
 		status = fw_device_completed(
-			apply->with.devices, uplink, device, version, timeout_ms, &news);
+			apply->with.devices, uplink, device, version, timeout_ms, &is_new);
 	if (status == FW_OK)
-		status = fw_apply_version_log(apply, uplink, device, version, news);
+		status = fw_apply_version_log(apply, uplink, device, version, is_new);
 	if (status == FW_OK)
 		status = fw_apply_version_end_reached(apply, uplink, version);
 	return status == FW_OK ? fw_apply_version_review_others(apply, uplink, version, false)

@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_uplink *uplink,
-	const struct fw_device *device, struct fw_slice version, bool news)
+	const struct fw_device *device, struct fw_slice version, bool is_new)
 {
-	return news
+	return is_new
 		? fw_history_version(apply->with.log, uplink, version, fw_slice_of(device->version))
 		: FW_OK;
 }
@@ -18,12 +18,12 @@ enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_upli
 enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice version)
 {
-	bool news = false;
+	bool is_new = false;
 	enum fw_status status = fw_label_check_judge(apply->with.labels, uplink, device, version);
 
 	if (status == FW_OK)
-		status = fw_device_reported(apply->with.devices, uplink, device, version, &news);
-	return status == FW_OK ? fw_apply_version_log(apply, uplink, device, version, news)
+		status = fw_device_reported(apply->with.devices, uplink, device, version, &is_new);
+	return status == FW_OK ? fw_apply_version_log(apply, uplink, device, version, is_new)
 			       : status;
 }
 

@@ -315,20 +315,20 @@ static sqlite3_stmt *start_version(struct fw_devices *devices, enum statement wh
 }
 
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, bool *news)
+	struct fw_device *device, struct fw_slice version, bool *is_new)
 {
-	*news = !fw_slice_equal(version, fw_slice_of(device->version));
+	*is_new = !fw_slice_equal(version, fw_slice_of(device->version));
 	return fw_db_run(start_version(devices, REPORTED, uplink, version));
 }
 
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *news)
+	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new)
 {
 	sqlite3_stmt *statement = start_version(devices, COMPLETED, uplink, version);
 
-	*news = !fw_slice_equal(version, fw_slice_of(device->version));
+	*is_new = !fw_slice_equal(version, fw_slice_of(device->version));
 	fw_db_bind_text(statement, 5,
-		*news ? fw_slice_of(device->version) : fw_slice_of(device->completed_from));
+		*is_new ? fw_slice_of(device->version) : fw_slice_of(device->completed_from));
 	fw_db_bind_integer(statement, 6, uplink->received_at + timeout_ms);
 	fw_db_bind_integer(statement, 7, devices->transaction->steady_ms + FW_SETTLE_MS);
 	return fw_db_run(statement);

@@ -68,15 +68,15 @@ enum fw_status fw_device_note_seen(
 enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
 	struct fw_device *device, bool *again);
 
-/* It says that it runs `version`: all that waited for its report waits no more. *news: that is
+/* It says that it runs `version`: all that waited for its report waits no more. *is_new: that is
  * another version than before. */
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, bool *news);
+	struct fw_device *device, struct fw_slice version, bool *is_new);
 
 /* It completed the upgrade to `version`; whether it runs it, its report says. Pulls within
  * timeout_ms that name the old version come from before its restart. */
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *news);
+	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new);
 
 /* An upgrade that had begun has ended without a report: the next one waits for that, or until it
  * has been there for a while. */

@@ -1,4 +1,4 @@
-/* The life of firmware rows that name a file (contract, section 4a), and the table of downloads.
+/* The life of firmware rows that name a file, and the table of downloads.
  * For the store's own files; store thread only, but for open and close.
  *
  *   pending -- verified --> ready -- file looks different, or is gone --> pending

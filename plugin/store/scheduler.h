@@ -1,5 +1,4 @@
-/* The scheduler (contract, section 4): sends pushes, ends what takes too long, and carries
- * operators' changes on.
+/* The scheduler: sends pushes, ends what takes too long, and carries operators' changes on.
  *
  * It reacts: to a device that shows itself, a row that ended, a task that started. A task's waiting
  * rows are swept once, when it starts or is continued, and after a start of the broker; the fleet

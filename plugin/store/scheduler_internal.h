@@ -57,8 +57,7 @@ enum fw_status fw_scheduler_rollouts_take(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken);
 /* Inside a transaction: rows that wake up. *done: none is left. FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done);
-/* Transactions, if anything is due: steps of tasks, and starts. Sets *more when
- * there is more. */
+/* Transactions, if anything is due: steps of tasks, and starts. Sets *more when there is more. */
 enum fw_status fw_scheduler_rollouts_work(struct fw_scheduler *scheduler, bool *more);
 
 /* Prepares the statements. FW_OK, or an error with a message in `error`. */

@@ -1,4 +1,4 @@
-/* Answers pulls (contract, section 2): which firmware is a device to get?
+/* Answers pulls (plugin/doc/protocol.md, "Ask for firmware"): which firmware is a device to get?
  *
  *   1  an unknown product, or one that is switched off, gets a code
  *   2  a request for a version gets that version, if it is ready

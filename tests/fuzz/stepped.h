@@ -70,7 +70,7 @@ enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, stru
 	return *out ? FW_OK : FW_NOMEM;
 }
 
-bool fw_io_thread_apart(const struct fw_io_thread *io_thread)
+bool fw_io_thread_has_own_table(const struct fw_io_thread *io_thread)
 {
 	(void)io_thread;
 	return false;
