@@ -26,7 +26,8 @@
 --   resume    a late sign of life: the attempt goes on
 --   verify    verified_at is noted
 
-CREATE VIEW task_transition (line, who, from_state, event, condition, to_state, actions, failure, reason) AS
+CREATE VIEW task_transition (
+  line, who, from_state, event, condition, to_state, actions, failure, reason) AS
 WITH plugin (from_state, event, condition, to_state, actions, failure, reason) AS (VALUES
   ('waiting', 'pushed', 'push', 'processing', 'start', NULL, NULL),
   ('waiting', 'pulled', '', 'processing', 'responded, start', NULL, NULL),

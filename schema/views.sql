@@ -237,11 +237,14 @@ FROM (
 
 CREATE VIEW task_summary AS
 SELECT
-  t.task_id, t.name, f.product_id, t.firmware_id, f.version, t.mode, t.release_type, t.state, t.created_at,
+  t.task_id, t.name, f.product_id, t.firmware_id, f.version, t.mode, t.release_type, t.state,
+  t.created_at,
   c.waiting + c.processing + c.success + c.failed + c.canceled AS total,
   c.waiting, c.processing, c.success, c.failed, c.canceled,
   -- rows that came to an end by themselves
-  coalesce(100 * (c.success + c.failed) / nullif(c.waiting + c.processing + c.success + c.failed + c.canceled, 0), 0)
+  coalesce(
+    100 * (c.success + c.failed)
+      / nullif(c.waiting + c.processing + c.success + c.failed + c.canceled, 0), 0)
     AS percent,
   t.stage, p.stages, c.started, c.proved, c.bad, t.paused_reason, p.next_at,
   -- by the index task_device_ended

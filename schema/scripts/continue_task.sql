@@ -1,6 +1,7 @@
 -- Continue a stopped task: its canceled devices wait again. A paused one: resume_task.sql.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" catalog.db < continue_task.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
+--     catalog.db < continue_task.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

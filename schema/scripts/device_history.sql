@@ -1,7 +1,8 @@
 -- What happened with a device: the versions it told, its progress, its tasks; the latest 100,
 -- newest first.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, 'gw-0001' AS device_id" catalog.db < device_history.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id,
+--     'gw-0001' AS device_id" catalog.db < device_history.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

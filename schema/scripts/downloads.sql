@@ -1,6 +1,7 @@
 -- How far the devices are with downloading a firmware, those that stopped longest ago first.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version" catalog.db < downloads.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version" \
+--     catalog.db < downloads.sql
 --
 -- percent and complete are of the bytes that were sent at least once, in whatever order. Device ''
 -- stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is
@@ -15,7 +16,8 @@ CREATE TEMP TABLE quoted (
 INSERT INTO quoted SELECT arg.product_id, arg.version FROM arg;
 .mode box
 SELECT
-  w.device_id, 100 * coalesce(r.covered, w.reached) / w.total AS percent, w.bytes, w.total, w.requests,
+  w.device_id, 100 * coalesce(r.covered, w.reached) / w.total AS percent, w.bytes, w.total,
+  w.requests,
   strftime('%Y-%m-%dT%H:%M:%SZ', w.first_byte_at / 1000, 'unixepoch') AS first_byte,
   strftime('%Y-%m-%dT%H:%M:%SZ', w.last_byte_at / 1000, 'unixepoch') AS last_byte,
   iif(w.completed_at IS NULL, 'no', 'yes') AS complete

@@ -1,7 +1,8 @@
 -- New pull task for every device the product has now: nothing is sent, the devices get it when they
 -- pull.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'Spring rollout' AS name" catalog.db < new_pull_task.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
+--     'Spring rollout' AS name" catalog.db < new_pull_task.sql
 --
 -- Devices that run the version already count as success from the start.
 .bail on
@@ -17,7 +18,9 @@ CREATE TEMP TABLE made AS SELECT lower(hex(randomblob(8))) AS task_id;
 INSERT INTO task (task_id, firmware_id, name, mode, release_type)
 SELECT
   made.task_id,
-  (SELECT f.firmware_id FROM firmware AS f WHERE f.product_id = arg.product_id AND f.version = arg.version),
+  (
+    SELECT f.firmware_id FROM firmware AS f
+    WHERE f.product_id = arg.product_id AND f.version = arg.version),
   arg.name, 'pull', 'all'
 FROM made CROSS JOIN arg;
 

@@ -1,7 +1,9 @@
 -- New pull task for some devices: nothing is sent, the devices get it when they pull.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'First three' AS name,
---     column1 AS device_id FROM (VALUES ('gw-0001'), ('gw-0002'), ('gw-0003'))" catalog.db < new_pull_task_part.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
+--     'First three' AS name,
+--     column1 AS device_id FROM (VALUES ('gw-0001'), ('gw-0002'), ('gw-0003'))" \
+--     catalog.db < new_pull_task_part.sql
 --
 -- arg has a row for each device. More can be added later with add_task_device.sql.
 .bail on
@@ -20,7 +22,9 @@ BEGIN IMMEDIATE;
 INSERT INTO task (task_id, firmware_id, name, mode, release_type)
 SELECT
   made.task_id,
-  (SELECT f.firmware_id FROM firmware AS f WHERE f.product_id = arg.product_id AND f.version = arg.version),
+  (
+    SELECT f.firmware_id FROM firmware AS f
+    WHERE f.product_id = arg.product_id AND f.version = arg.version),
   arg.name, 'pull', 'part'
 FROM made CROSS JOIN (SELECT arg.product_id, arg.version, arg.name FROM arg LIMIT 1) AS arg;
 INSERT INTO task_device (task_id, device_id)

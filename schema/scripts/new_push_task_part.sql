@@ -1,8 +1,10 @@
 -- New push task for some devices: the broker sends it to each device, at once or when the device
 -- shows itself.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'First three' AS name,
---     column1 AS device_id FROM (VALUES ('gw-0001'), ('gw-0002'), ('gw-0003'))" catalog.db < new_push_task_part.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
+--     'First three' AS name,
+--     column1 AS device_id FROM (VALUES ('gw-0001'), ('gw-0002'), ('gw-0003'))" \
+--     catalog.db < new_push_task_part.sql
 --
 -- arg has a row for each device. More can be added later with add_task_device.sql.
 .bail on
@@ -21,7 +23,9 @@ BEGIN IMMEDIATE;
 INSERT INTO task (task_id, firmware_id, name, mode, release_type)
 SELECT
   made.task_id,
-  (SELECT f.firmware_id FROM firmware AS f WHERE f.product_id = arg.product_id AND f.version = arg.version),
+  (
+    SELECT f.firmware_id FROM firmware AS f
+    WHERE f.product_id = arg.product_id AND f.version = arg.version),
   arg.name, 'push', 'part'
 FROM made CROSS JOIN (SELECT arg.product_id, arg.version, arg.name FROM arg LIMIT 1) AS arg;
 INSERT INTO task_device (task_id, device_id)

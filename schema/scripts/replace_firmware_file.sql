@@ -1,7 +1,8 @@
 -- Give firmware another file, or accept that its file was changed: it is verified again from the
 -- start.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'gateway-1.10-b.bin' AS file,
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
+--     'gateway-1.10-b.bin' AS file,
 --     NULL AS sign_method, NULL AS sign" catalog.db < replace_firmware_file.sql
 --
 -- With sign_method and sign NULL the plugin fills in the new file's SHA-256. Refused while a task
@@ -26,10 +27,13 @@ UPDATE firmware SET
   size = NULL,
   -- an address that was given by hand stays
   url = iif(
-    EXISTS (SELECT 1 FROM firmware_file AS ff WHERE ff.firmware_id = firmware.firmware_id AND ff.url_made = 1),
+    EXISTS (
+      SELECT 1 FROM firmware_file AS ff
+      WHERE ff.firmware_id = firmware.firmware_id AND ff.url_made = 1),
     NULL, url),
   state = 'pending'
-WHERE (product_id, version) IN (SELECT arg.product_id, arg.version FROM arg WHERE arg.file IS NOT NULL);
+WHERE (product_id, version) IN (
+  SELECT arg.product_id, arg.version FROM arg WHERE arg.file IS NOT NULL);
 SELECT 'no such firmware: nothing changed' WHERE changes() = 0;
 
 .mode box

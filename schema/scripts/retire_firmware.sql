@@ -26,5 +26,7 @@ SELECT 'no such firmware: nothing changed' WHERE changes() = 0;
 .mode box
 SELECT
   f.firmware_id, f.product_id, f.version, f.state, f.state_reason,
-  (SELECT count(*) FROM task AS t WHERE t.firmware_id = f.firmware_id AND t.state = 'running') AS running_tasks
+  (
+    SELECT count(*) FROM task AS t
+    WHERE t.firmware_id = f.firmware_id AND t.state = 'running') AS running_tasks
 FROM firmware AS f WHERE (f.product_id, f.version) IN (SELECT arg.product_id, arg.version FROM arg);

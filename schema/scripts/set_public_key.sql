@@ -18,7 +18,8 @@ CREATE TEMP TABLE quoted (
   product_id CONSTRAINT "product_id must be text in quotes: without them 007 is the number 7"
     CHECK (typeof(product_id) = 'text'));
 INSERT INTO quoted SELECT arg.public_key, arg.product_id FROM arg;
-UPDATE product SET public_key = (SELECT arg.public_key FROM arg WHERE arg.product_id = product.product_id)
+UPDATE product SET public_key = (
+  SELECT arg.public_key FROM arg WHERE arg.product_id = product.product_id)
 WHERE product_id IN (SELECT arg.product_id FROM arg);
 SELECT 'no such product: nothing changed' WHERE changes() = 0;
 

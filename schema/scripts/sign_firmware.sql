@@ -1,8 +1,10 @@
 -- Give firmware its signature. It is verified with the product's public key (set_public_key.sql)
 -- before it is offered.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version, 'ecdsa-sha256' AS sign_method,
---     'MEUCIQDzl1bVjpL0wq0r8mYQm3Jz5Yh0Yv4m1b1V3b0c1nQkxwIgYd0kq1mPp0l6m9uE2s3v4w5x6y7z8A9B0C1D2E3F4G4=' AS sign" catalog.db < sign_firmware.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
+--     'ecdsa-sha256' AS sign_method,
+--     'MEUCIQDzl1bVjpL0wq0r8mYQm3Jz5Yh0Yv4m1b1V3b0c1nQkxwIgYd0kq1mPp0l6m9uE2s3v4w5x6y7z8A9B0C1D2E3F4G4='
+--     AS sign" catalog.db < sign_firmware.sql
 --
 -- Sign on the machine that has private.pem, for 'ecdsa-sha256' and 'rsa-sha256' by
 --  openssl dgst -sha256 -sign private.pem gateway-1.10.bin | openssl base64 -A

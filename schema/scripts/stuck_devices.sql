@@ -5,9 +5,11 @@
 .timeout 5000
 .mode box
 SELECT
-  r.task_id, t.name AS task_name, r.device_id, r.progress, coalesce(d.presence, 'unknown') AS presence, r.attempts,
+  r.task_id, t.name AS task_name, r.device_id, r.progress,
+  coalesce(d.presence, 'unknown') AS presence, r.attempts,
   strftime('%Y-%m-%dT%H:%M:%SZ', r.pushed_at / 1000, 'unixepoch') AS pushed,
-  strftime('%Y-%m-%dT%H:%M:%SZ', max(coalesce(d.last_seen_at, 0), coalesce(r.responded_at, 0), r.pushed_at) / 1000, 'unixepoch')
+  strftime('%Y-%m-%dT%H:%M:%SZ',
+    max(coalesce(d.last_seen_at, 0), coalesce(r.responded_at, 0), r.pushed_at) / 1000, 'unixepoch')
     AS last_sign
 FROM task_device AS r
 JOIN task AS t ON t.task_id = r.task_id

@@ -1,6 +1,7 @@
 -- Each device of a task: which are under way, which failed and why.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" catalog.db < task_detail.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
+--     catalog.db < task_detail.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

@@ -5,7 +5,8 @@
 .timeout 5000
 .mode box
 SELECT
-  task_id, name, product_id, version, mode, state, total, waiting, processing, success, failed, canceled,
+  task_id, name, product_id, version, mode, state, total, waiting, processing, success, failed,
+  canceled,
   percent || ' %' AS done
 FROM task_summary
 ORDER BY created_at DESC, task_id;

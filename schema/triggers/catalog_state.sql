@@ -1,14 +1,17 @@
 -- The one row that tells how far the catalog is.
+--
+-- Triggers of many tables move its generation when something changed that a cached answer depends
+-- on. It moves by random steps, so that none comes twice, not even in a catalog that was restored
+-- from a backup.
 
--- A generation never comes twice, not even in a catalog that was restored from a backup: hence its
--- random steps.
 CREATE TRIGGER catalog_state_update BEFORE UPDATE ON catalog_state
 WHEN OLD.plugin_writing = 0
   AND (NEW.applied_sequence IS NOT OLD.applied_sequence OR NEW.clock_ms IS NOT OLD.clock_ms
     OR NEW.clock_wall_ms IS NOT OLD.clock_wall_ms OR NEW.clock_boot_ms IS NOT OLD.clock_boot_ms
     OR NEW.clock_boot_id IS NOT OLD.clock_boot_id OR NEW.trust_wall_ms IS NOT OLD.trust_wall_ms
     OR NEW.trust_steady_ms IS NOT OLD.trust_steady_ms OR NEW.trust_off_ms IS NOT OLD.trust_off_ms
-    OR NEW.trust_off_since IS NOT OLD.trust_off_since OR NEW.trust_boot_id IS NOT OLD.trust_boot_id)
+    OR NEW.trust_off_since IS NOT OLD.trust_off_since
+    OR NEW.trust_boot_id IS NOT OLD.trust_boot_id)
 BEGIN
   SELECT RAISE(ABORT, 'catalog_state is the plugin''s own: leave it alone, or messages that devices sent are lost');
 END;

@@ -6,7 +6,8 @@ BEGIN
   WHERE NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id);
   -- INSERT OR REPLACE deletes without device_delete
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)
-  WHERE plugin_writing = 0 AND EXISTS (SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
+  WHERE plugin_writing = 0 AND EXISTS (
+    SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
 END;
 
 -- What devices call themselves is recorded as they say it.
@@ -15,7 +16,8 @@ WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   INSERT INTO check_text (what, text)
   SELECT 'device_id', NEW.device_id
-  WHERE NOT EXISTS (SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
+  WHERE NOT EXISTS (
+    SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
   INSERT INTO check_text (what, text) VALUES ('version', NEW.version);
 END;
 
@@ -38,14 +40,17 @@ BEGIN
   SELECT RAISE(ABORT, 'product_id and device_id of a device cannot change: insert a new device, and delete this one when no task has it');
 END;
 
-CREATE TRIGGER device_state_guard BEFORE UPDATE OF connection, oldest_connection, due_at, settles_at, completed_from,
+CREATE TRIGGER device_state_guard
+BEFORE UPDATE OF connection, oldest_connection, due_at, settles_at, completed_from,
   completed_until, offered_firmware_id, offered_version, offer_completed, online_clock, away_clock,
   absence_ms, absence_at ON device
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND (NEW.connection IS NOT OLD.connection OR NEW.oldest_connection IS NOT OLD.oldest_connection
     OR NEW.due_at IS NOT OLD.due_at OR NEW.settles_at IS NOT OLD.settles_at
-    OR NEW.completed_from IS NOT OLD.completed_from OR NEW.completed_until IS NOT OLD.completed_until
-    OR NEW.offered_firmware_id IS NOT OLD.offered_firmware_id OR NEW.offered_version IS NOT OLD.offered_version
+    OR NEW.completed_from IS NOT OLD.completed_from
+    OR NEW.completed_until IS NOT OLD.completed_until
+    OR NEW.offered_firmware_id IS NOT OLD.offered_firmware_id
+    OR NEW.offered_version IS NOT OLD.offered_version
     OR NEW.offer_completed IS NOT OLD.offer_completed OR NEW.online_clock IS NOT OLD.online_clock
     OR NEW.away_clock IS NOT OLD.away_clock OR NEW.absence_ms IS NOT OLD.absence_ms
     OR NEW.absence_at IS NOT OLD.absence_at)
@@ -64,7 +69,7 @@ BEGIN
   DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   DELETE FROM label_mismatch WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   DELETE FROM device_tag WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
-  -- its next pull is news
+  -- so that its next pull is kept, though it says the same again
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 

@@ -9,7 +9,9 @@ BEGIN
       THEN RAISE(ABORT, 'this firmware_id exists already: choose another one or leave it out, or change that row with UPDATE firmware')
     WHEN EXISTS (SELECT 1 FROM firmware WHERE product_id = NEW.product_id AND version = NEW.version)
       THEN RAISE(ABORT, 'the product has firmware of this version already: choose another version, or change that row with UPDATE firmware')
-    WHEN EXISTS (SELECT 1 FROM firmware WHERE product_id = NEW.product_id AND version_order = NEW.version_order)
+    WHEN EXISTS (
+      SELECT 1 FROM firmware
+      WHERE product_id = NEW.product_id AND version_order = NEW.version_order)
       THEN RAISE(ABORT, 'the product has firmware with this version_order already: choose another number (SELECT max(version_order) + 1 FROM firmware WHERE product_id = ...)')
   END;
 END;
@@ -56,23 +58,27 @@ BEGIN
       THEN RAISE(ABORT, 'firmware_id cannot change: insert new firmware, and delete this one when it has no task')
     WHEN NEW.version IS NOT OLD.version OR NEW.version_order IS NOT OLD.version_order
       OR NEW.product_id IS NOT OLD.product_id OR NEW.file IS NOT OLD.file OR NEW.url IS NOT OLD.url
-      OR NEW.size IS NOT OLD.size OR NEW.sign IS NOT OLD.sign OR NEW.sign_method IS NOT OLD.sign_method
+      OR NEW.size IS NOT OLD.size OR NEW.sign IS NOT OLD.sign
+      OR NEW.sign_method IS NOT OLD.sign_method
       THEN CASE
         WHEN (SELECT plugin_writing FROM catalog_state) = 0 AND EXISTS (
           SELECT 1 FROM task AS t CROSS JOIN task_count AS c ON c.task_id = t.task_id
           WHERE t.firmware_id = OLD.firmware_id AND c.waiting + c.processing + c.retrying > 0)
           THEN RAISE(ABORT, 'a task of this firmware has open rows: what devices are told (version, version_order, product_id, file, url, size, sign, sign_method) cannot change before they end; stop the task (UPDATE task SET state = ''stopped'' ...) and wait for what is under way, or add new firmware')
-        WHEN NEW.product_id IS NOT OLD.product_id AND EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id)
+        WHEN NEW.product_id IS NOT OLD.product_id
+          AND EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id)
           THEN RAISE(ABORT, 'this firmware has a task, whose devices are of its product: delete the task first (DELETE FROM task WHERE firmware_id = ...)')
         WHEN NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id)
           THEN RAISE(ABORT, 'unknown product_id: add the product first (INSERT INTO product (product_id, name) VALUES (...))')
         WHEN EXISTS (
           SELECT 1 FROM firmware
-          WHERE product_id = NEW.product_id AND version = NEW.version AND firmware_id IS NOT OLD.firmware_id)
+          WHERE product_id = NEW.product_id AND version = NEW.version
+            AND firmware_id IS NOT OLD.firmware_id)
           THEN RAISE(ABORT, 'the product has other firmware of this version already: choose another version')
         WHEN EXISTS (
           SELECT 1 FROM firmware
-          WHERE product_id = NEW.product_id AND version_order = NEW.version_order AND firmware_id IS NOT OLD.firmware_id)
+          WHERE product_id = NEW.product_id AND version_order = NEW.version_order
+            AND firmware_id IS NOT OLD.firmware_id)
           THEN RAISE(ABORT, 'the product has other firmware with this version_order already: choose another number')
       END
   END;
@@ -83,15 +89,18 @@ END;
 
 -- By hand: a hosted row that is pending is ready at once; a row whose file is told differently is
 -- verified again.
-CREATE TRIGGER firmware_settle AFTER UPDATE OF state, state_reason, file, url, size, sign, sign_method ON firmware
+CREATE TRIGGER firmware_settle
+AFTER UPDATE OF state, state_reason, file, url, size, sign, sign_method ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND (NEW.state IS NOT OLD.state OR NEW.state_reason IS NOT OLD.state_reason
     OR NEW.file IS NOT OLD.file OR NEW.url IS NOT OLD.url
-    OR NEW.size IS NOT OLD.size OR NEW.sign IS NOT OLD.sign OR NEW.sign_method IS NOT OLD.sign_method)
+    OR NEW.size IS NOT OLD.size OR NEW.sign IS NOT OLD.sign
+    OR NEW.sign_method IS NOT OLD.sign_method)
 BEGIN
   UPDATE firmware SET state = CASE
     WHEN NEW.state = 'rejected' AND OLD.state <> 'rejected' THEN 'rejected'
-    WHEN NEW.file IS NULL THEN iif(NEW.state = 'pending' OR OLD.file IS NOT NULL, 'ready', NEW.state)
+    WHEN NEW.file IS NULL
+      THEN iif(NEW.state = 'pending' OR OLD.file IS NOT NULL, 'ready', NEW.state)
     WHEN NEW.file IS NOT OLD.file OR NEW.url IS NOT OLD.url OR NEW.size IS NOT OLD.size
       OR NEW.sign IS NOT OLD.sign OR NEW.sign_method IS NOT OLD.sign_method THEN 'pending'
     ELSE NEW.state
@@ -112,9 +121,10 @@ BEGIN
 END;
 
 CREATE TRIGGER firmware_update AFTER UPDATE ON firmware
-WHEN NEW.state IS NOT OLD.state OR NEW.version IS NOT OLD.version OR NEW.version_order IS NOT OLD.version_order
-  OR NEW.product_id IS NOT OLD.product_id OR NEW.file IS NOT OLD.file OR NEW.url IS NOT OLD.url
-  OR NEW.size IS NOT OLD.size OR NEW.sign IS NOT OLD.sign OR NEW.sign_method IS NOT OLD.sign_method
+WHEN NEW.state IS NOT OLD.state OR NEW.version IS NOT OLD.version
+  OR NEW.version_order IS NOT OLD.version_order OR NEW.product_id IS NOT OLD.product_id
+  OR NEW.file IS NOT OLD.file OR NEW.url IS NOT OLD.url OR NEW.size IS NOT OLD.size
+  OR NEW.sign IS NOT OLD.sign OR NEW.sign_method IS NOT OLD.sign_method
   OR NEW.parameters IS NOT OLD.parameters
 BEGIN
   DELETE FROM label_mismatch WHERE product_id = NEW.product_id;
@@ -166,9 +176,11 @@ END;
 -- What firmware_file_url does, below, may be done by hand too.
 CREATE TRIGGER firmware_file_update BEFORE UPDATE ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
-  AND (NEW.firmware_id IS NOT OLD.firmware_id OR NEW.file IS NOT OLD.file OR NEW.size IS NOT OLD.size
-    OR NEW.mtime_ns IS NOT OLD.mtime_ns OR NEW.ctime_ns IS NOT OLD.ctime_ns OR NEW.inode IS NOT OLD.inode
-    OR NEW.sha256 IS NOT OLD.sha256 OR NEW.verified_at IS NOT OLD.verified_at OR NEW.url_made > OLD.url_made)
+  AND (NEW.firmware_id IS NOT OLD.firmware_id OR NEW.file IS NOT OLD.file
+    OR NEW.size IS NOT OLD.size OR NEW.mtime_ns IS NOT OLD.mtime_ns
+    OR NEW.ctime_ns IS NOT OLD.ctime_ns OR NEW.inode IS NOT OLD.inode
+    OR NEW.sha256 IS NOT OLD.sha256 OR NEW.verified_at IS NOT OLD.verified_at
+    OR NEW.url_made > OLD.url_made)
 BEGIN
   SELECT RAISE(ABORT, 'firmware_file cannot be changed: it records which files were verified; to have one verified again: UPDATE firmware SET state = ''pending'' ...');
 END;
@@ -178,7 +190,9 @@ CREATE TRIGGER firmware_file_delete BEFORE DELETE ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   SELECT RAISE(ABORT, 'firmware_file cannot be deleted by hand: it records which files were verified; to withdraw firmware: UPDATE firmware SET state = ''rejected'' ..., to have its file verified again: SET state = ''pending'' ...')
-  WHERE EXISTS (SELECT 1 FROM firmware WHERE firmware_id = OLD.firmware_id AND state <> 'rejected' AND file IS NOT NULL);
+  WHERE EXISTS (
+    SELECT 1 FROM firmware
+    WHERE firmware_id = OLD.firmware_id AND state <> 'rejected' AND file IS NOT NULL);
 END;
 
 CREATE TRIGGER firmware_deleted AFTER DELETE ON firmware
@@ -190,15 +204,18 @@ END;
 -- concern any more.
 CREATE TRIGGER firmware_file_forget AFTER UPDATE OF state, file ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
-  AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected') OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
+  AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected')
+    OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
 BEGIN
   -- that the plugin made the url is forgotten too: so it goes, and is made anew when the row is put
   -- back, maybe with another file. It is the plugin's doing: allowed while a task is open, and
-  -- nothing that settle is to hear of.
+  -- nothing that firmware_settle is to answer.
   UPDATE catalog_state SET plugin_writing = 1;
   UPDATE firmware SET url = NULL
   WHERE firmware_id = NEW.firmware_id AND file IS NOT NULL AND NEW.url IS OLD.url
-    AND EXISTS (SELECT 1 FROM firmware_file AS ff WHERE ff.firmware_id = NEW.firmware_id AND ff.url_made = 1);
+    AND EXISTS (
+      SELECT 1 FROM firmware_file AS ff
+      WHERE ff.firmware_id = NEW.firmware_id AND ff.url_made = 1);
   UPDATE catalog_state SET plugin_writing = 0;
   DELETE FROM firmware_file WHERE firmware_id = NEW.firmware_id;
 END;

@@ -4,13 +4,16 @@ CREATE TRIGGER product_insert AFTER INSERT ON product
 BEGIN
   -- INSERT OR REPLACE may bring another key
   UPDATE firmware SET state = 'pending', state_reason = NULL
-  WHERE product_id = NEW.product_id AND file IS NOT NULL AND sign_method IN ('ed25519', 'ecdsa-sha256', 'rsa-sha256')
-    AND (state = 'ready' OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
+  WHERE product_id = NEW.product_id AND file IS NOT NULL
+    AND sign_method IN ('ed25519', 'ecdsa-sha256', 'rsa-sha256')
+    AND (state = 'ready'
+      OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
   -- only INSERT OR REPLACE finds tasks here
   INSERT INTO task_change (task_id)
   SELECT t.task_id FROM firmware AS f CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
-  WHERE f.product_id = NEW.product_id AND NEW.firmware_enabled = 1 AND t.state = 'running' AND t.mode = 'push';
+  WHERE f.product_id = NEW.product_id AND NEW.firmware_enabled = 1
+    AND t.state = 'running' AND t.mode = 'push';
 END;
 
 CREATE TRIGGER product_insert_text BEFORE INSERT ON product
@@ -40,7 +43,8 @@ BEGIN
   UPDATE firmware SET state = 'pending', state_reason = NULL
   WHERE product_id = NEW.product_id AND NEW.public_key IS NOT OLD.public_key
     AND file IS NOT NULL AND sign_method IN ('ed25519', 'ecdsa-sha256', 'rsa-sha256')
-    AND (state = 'ready' OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
+    AND (state = 'ready'
+      OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
 END;
 
 CREATE TRIGGER product_delete BEFORE DELETE ON product

@@ -16,8 +16,10 @@ BEGIN
       THEN RAISE(ABORT, 'this task_id exists already: choose another one or leave it out')
     WHEN NOT EXISTS (SELECT 1 FROM firmware WHERE firmware_id = NEW.firmware_id)
       THEN RAISE(ABORT, 'unknown firmware_id: add the firmware first (INSERT INTO firmware ...), or look for its id (SELECT firmware_id, product_id, version FROM firmware)')
-    WHEN (SELECT p.firmware_enabled FROM firmware AS f CROSS JOIN product AS p ON p.product_id = f.product_id
-          WHERE f.firmware_id = NEW.firmware_id) = 0
+    WHEN (
+      SELECT p.firmware_enabled
+      FROM firmware AS f CROSS JOIN product AS p ON p.product_id = f.product_id
+      WHERE f.firmware_id = NEW.firmware_id) = 0
       THEN RAISE(ABORT, 'the product of this firmware is disabled: enable it first (UPDATE product SET firmware_enabled = 1 WHERE product_id = ...)')
     WHEN (SELECT state FROM firmware WHERE firmware_id = NEW.firmware_id) = 'pending'
       THEN RAISE(ABORT, 'this firmware is pending: wait until the plugin has verified its file (SELECT state, state_reason FROM firmware WHERE firmware_id = ...)')
@@ -75,7 +77,8 @@ CREATE TRIGGER task_insert AFTER INSERT ON task
 BEGIN
   UPDATE task SET position = 1 + (SELECT max(position) FROM task) WHERE task_id = NEW.task_id;
   INSERT INTO task_count (task_id, settling, product_id, running)
-  SELECT NEW.task_id, 1, product_id, NEW.state <> 'stopped' FROM firmware WHERE firmware_id = NEW.firmware_id;
+  SELECT NEW.task_id, 1, product_id, NEW.state <> 'stopped'
+  FROM firmware WHERE firmware_id = NEW.firmware_id;
   UPDATE task SET paused_at = iif(NEW.state = 'paused', (SELECT ms FROM now), NULL)
   WHERE task_id = NEW.task_id AND (NEW.state = 'paused' OR NEW.paused_at IS NOT NULL);
   INSERT INTO task_log (at, task_id, what, detail, who)
@@ -116,7 +119,8 @@ BEGIN
   WHERE settling = 1 AND NEW.supersede = 1;
 END;
 
-CREATE TRIGGER task_update_guard BEFORE UPDATE OF task_id, firmware_id, mode, release_type, position ON task
+CREATE TRIGGER task_update_guard
+BEFORE UPDATE OF task_id, firmware_id, mode, release_type, position ON task
 WHEN NEW.task_id IS NOT OLD.task_id OR NEW.firmware_id IS NOT OLD.firmware_id
   OR NEW.mode IS NOT OLD.mode OR NEW.release_type IS NOT OLD.release_type
   OR (NEW.position IS NOT OLD.position AND OLD.position <> 0)
@@ -222,7 +226,8 @@ BEGIN
   INSERT INTO task_log (at, task_id, what, who)
   SELECT at, NEW.task_id, 'stopped', who FROM writer;
   INSERT INTO task_change (task_id, device_id, state)
-  SELECT task_id, device_id, 'canceled' FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';
+  SELECT task_id, device_id, 'canceled'
+  FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';
   UPDATE task_device SET
     state = 'canceled',
     completed_at = (SELECT ms FROM now),
@@ -252,7 +257,8 @@ BEGIN
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
   INSERT INTO task_change (task_id, device_id, state)
   SELECT r.task_id, r.device_id, b.state
-  FROM task_device AS r CROSS JOIN task_device_begin AS b ON b.task_id = r.task_id AND b.device_id = r.device_id
+  FROM task_device AS r
+  CROSS JOIN task_device_begin AS b ON b.task_id = r.task_id AND b.device_id = r.device_id
   WHERE r.task_id = NEW.task_id AND r.state = 'canceled' AND b.state <> 'canceled';
   UPDATE task_device SET
     -- who runs the version by now, and was started, is proved; in an epoch that is over

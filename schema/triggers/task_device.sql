@@ -18,16 +18,18 @@ BEGIN
           THEN RAISE(ABORT, 'the product of this task has no such device: add the device first (INSERT INTO device (product_id, device_id) VALUES (...))')
         ELSE RAISE(ABORT, 'unknown task_id: make the task first (INSERT INTO task ...)')
       END
-    WHEN EXISTS (SELECT 1 FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
+    WHEN EXISTS (
+      SELECT 1 FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
       THEN RAISE(ABORT, 'this device is in the task already: to upgrade it again, retry its failed row (UPDATE task_device SET state = ''waiting'' WHERE task_id = ... AND device_id = ... AND state = ''failed''), or delete the row and insert it again')
   END;
   SELECT RAISE(ABORT, 'insert only task_id and device_id into task_device, and turn: state, progress and times follow from the rules')
   WHERE (NEW.state <> 'waiting' OR NEW.progress <> 0 OR NEW.attempts <> 0 OR NEW.was_online <> 0
       OR NEW.interruptions <> 0 OR NEW.untold <> 0 OR NEW.retries <> 0 OR NEW.lined <> 0
-      OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.failure, NEW.pushed_at, NEW.responded_at,
-        NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock, NEW.connection,
-        NEW.verified_at, NEW.retry_at, NEW.deferred_until, NEW.first_told_at, NEW.wake_clock,
-        NEW.trial_clock, NEW.lost_clock, NEW.proved_epoch, NEW.bad_epoch) IS NOT NULL)
+      OR coalesce(NEW.from_version, NEW.error_reason, NEW.failed_by, NEW.failure, NEW.pushed_at,
+        NEW.responded_at, NEW.completed_at, NEW.interrupted_at, NEW.due_at, NEW.pushed_clock,
+        NEW.connection, NEW.verified_at, NEW.retry_at, NEW.deferred_until, NEW.first_told_at,
+        NEW.wake_clock, NEW.trial_clock, NEW.lost_clock, NEW.proved_epoch, NEW.bad_epoch)
+        IS NOT NULL)
     -- what the rules give anyway may be written down
     AND NOT EXISTS (
       SELECT 1 FROM task_device_begin AS b
@@ -191,7 +193,8 @@ BEGIN
     completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  INSERT INTO task_change (task_id, device_id, state) VALUES (NEW.task_id, NEW.device_id, NEW.state);
+  INSERT INTO task_change (task_id, device_id, state)
+  VALUES (NEW.task_id, NEW.device_id, NEW.state);
   UPDATE task_count SET
     settling = 0,
     waiting = waiting - 1,
@@ -240,7 +243,8 @@ BEGIN
     WHERE t.task_id = NEW.task_id);
   UPDATE catalog_state SET plugin_writing = 0;
   INSERT INTO task_change (task_id, device_id, state)
-  SELECT task_id, device_id, state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
+  SELECT task_id, device_id, state
+  FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   -- what it was, failed or canceled, goes; what it is by now comes
   UPDATE task_count SET
     waiting = waiting + (r.state = 'waiting'),
