@@ -20,7 +20,7 @@ struct fw_apply_parts {
 	struct fw_devices *devices;
 	struct fw_device_presence *presence;
 	struct fw_scheduler *scheduler;
-	struct fw_history *log;
+	struct fw_history *history;
 	struct fw_label_check *labels;
 };
 

@@ -62,10 +62,11 @@ enum fw_status fw_apply_progress(
 
 	if (status == FW_OK)
 		status = fw_history_is_redelivered(
-			apply->with.log, uplink, &named, attempt_begun_at(&row, count), &again);
+			apply->with.history, uplink, &named, attempt_begun_at(&row, count), &again);
 	if (status != FW_OK || again)
 		return status;
-	status = fw_history_progress(apply->with.log, uplink, &named, count ? row.task_id : NULL);
+	status = fw_history_progress(
+		apply->with.history, uplink, &named, count ? row.task_id : NULL);
 	if (status == FW_OK && count)
 		status = fw_apply_row_step(apply, uplink, &row, event_of(uplink));
 	if (status != FW_OK || !uplink->complete)

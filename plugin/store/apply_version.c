@@ -10,9 +10,9 @@
 enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_uplink *uplink,
 	const struct fw_device *device, struct fw_slice version, bool is_new)
 {
-	return is_new
-		? fw_history_version(apply->with.log, uplink, version, fw_slice_of(device->version))
-		: FW_OK;
+	return is_new ? fw_history_version(
+				apply->with.history, uplink, version, fw_slice_of(device->version))
+		      : FW_OK;
 }
 
 enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_uplink *uplink,

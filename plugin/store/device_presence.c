@@ -137,7 +137,7 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 static enum fw_status watch_absence(struct fw_device_presence *presence, struct fw_slice product,
 	struct fw_slice device, bool away)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device *found = presence->found;
 	struct fw_absence absence = {.longest_ms = 0};
 	size_t count, trials = 0;
 	enum fw_status status = fw_task_devices_open_of_device(

@@ -66,38 +66,38 @@ struct fw_history {
 enum fw_status fw_history_open(
 	struct fw_transaction *transaction, struct fw_history **out, struct fw_error *error)
 {
-	struct fw_history *log = calloc(1, sizeof(*log));
+	struct fw_history *history = calloc(1, sizeof(*history));
 	enum fw_status status;
 
-	if (!log)
+	if (!history)
 		return FW_NOMEM;
-	log->transaction = transaction;
-	log->first_logs = fw_table_new(0);
-	status = log->first_logs
-		? fw_db_prepare(transaction->db, sql, log->statements, STATEMENTS, error)
+	history->transaction = transaction;
+	history->first_logs = fw_table_new(0);
+	status = history->first_logs
+		? fw_db_prepare(transaction->db, sql, history->statements, STATEMENTS, error)
 		: FW_NOMEM;
 	if (status != FW_OK) {
-		fw_history_close(log);
+		fw_history_close(history);
 		return status;
 	}
-	*out = log;
+	*out = history;
 	return FW_OK;
 }
 
-void fw_history_close(struct fw_history *log)
+void fw_history_close(struct fw_history *history)
 {
-	if (!log)
+	if (!history)
 		return;
-	fw_db_finalize(log->statements, STATEMENTS);
-	fw_table_free(log->first_logs);
-	free(log);
+	fw_db_finalize(history->statements, STATEMENTS);
+	fw_table_free(history->first_logs);
+	free(history);
 }
 
 /* What the logs' statements begin with. */
 static sqlite3_stmt *start(
-	struct fw_history *log, enum statement which, const struct fw_uplink *uplink)
+	struct fw_history *history, enum statement which, const struct fw_uplink *uplink)
 {
-	sqlite3_stmt *statement = log->statements[which];
+	sqlite3_stmt *statement = history->statements[which];
 
 	fw_db_bind_text(statement, 1, uplink->product);
 	fw_db_bind_text(statement, 2, uplink->device);
@@ -109,10 +109,10 @@ static sqlite3_stmt *start(
 }
 
 /* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
-static sqlite3_stmt *start_progress(struct fw_history *log, enum statement which,
+static sqlite3_stmt *start_progress(struct fw_history *history, enum statement which,
 	const struct fw_uplink *uplink, const struct fw_firmware_ref *named)
 {
-	sqlite3_stmt *statement = start(log, which, uplink);
+	sqlite3_stmt *statement = start(history, which, uplink);
 
 	fw_db_bind_text(statement, 4, fw_slice_of(named->firmware_id));
 	fw_db_bind_text(statement, 5, fw_slice_of(named->version));
@@ -129,20 +129,20 @@ static sqlite3_stmt *start_progress(struct fw_history *log, enum statement which
 	return statement;
 }
 
-enum fw_status fw_history_progress(struct fw_history *log, const struct fw_uplink *uplink,
+enum fw_status fw_history_progress(struct fw_history *history, const struct fw_uplink *uplink,
 	const struct fw_firmware_ref *named, const char *task_id)
 {
-	sqlite3_stmt *statement = start_progress(log, LOG_PROGRESS, uplink, named);
+	sqlite3_stmt *statement = start_progress(history, LOG_PROGRESS, uplink, named);
 
 	fw_db_bind_integer(statement, 10, uplink->received_at);
 	fw_db_bind_text(statement, 11, fw_slice_of(task_id));
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_history_version(struct fw_history *log, const struct fw_uplink *uplink,
+enum fw_status fw_history_version(struct fw_history *history, const struct fw_uplink *uplink,
 	struct fw_slice version, struct fw_slice previous)
 {
-	sqlite3_stmt *statement = start(log, LOG_VERSION, uplink);
+	sqlite3_stmt *statement = start(history, LOG_VERSION, uplink);
 
 	fw_db_bind_integer(statement, 4, uplink->received_at);
 	fw_db_bind_text(statement, 5, version);
@@ -151,11 +151,11 @@ enum fw_status fw_history_version(struct fw_history *log, const struct fw_uplink
 }
 
 /* The log_id before which this connection had logged nothing. */
-static enum fw_status first_log_of(struct fw_history *log, uint64_t connection, int64_t *log_id)
+static enum fw_status first_log_of(struct fw_history *history, uint64_t connection, int64_t *log_id)
 {
 	struct fw_slice key = {(const char *)&connection, sizeof(connection)};
-	void *known = connection ? fw_table_get(log->first_logs, key) : NULL;
-	sqlite3_stmt *statement = log->statements[LAST_LOG];
+	void *known = connection ? fw_table_get(history->first_logs, key) : NULL;
+	sqlite3_stmt *statement = history->statements[LAST_LOG];
 	enum fw_status status;
 
 	if (known) {
@@ -169,14 +169,14 @@ static enum fw_status first_log_of(struct fw_history *log, uint64_t connection, 
 	sqlite3_reset(statement);
 	if (!connection)
 		return FW_OK;
-	if (fw_table_count(log->first_logs) >= CONNECTIONS_MAX)
-		fw_table_clear(log->first_logs, NULL);
+	if (fw_table_count(history->first_logs) >= CONNECTIONS_MAX)
+		fw_table_clear(history->first_logs, NULL);
 	/* without memory an equal report may count as a redelivery: no harm */
-	fw_table_put(log->first_logs, key, (void *)(intptr_t)*log_id, NULL);
+	fw_table_put(history->first_logs, key, (void *)(intptr_t)*log_id, NULL);
 	return FW_OK;
 }
 
-enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw_uplink *uplink,
+enum fw_status fw_history_is_redelivered(struct fw_history *history, const struct fw_uplink *uplink,
 	const struct fw_firmware_ref *named, int64_t since, bool *again)
 {
 	int64_t window = uplink->received_at - FW_REDELIVERY_MS;
@@ -184,13 +184,13 @@ enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw
 	int64_t first_log = 0;
 	enum fw_status status = fw_uplink_has_time(uplink)
 		? FW_OK
-		: first_log_of(log, uplink->connection, &first_log);
+		: first_log_of(history, uplink->connection, &first_log);
 
 	*again = false;
 	/* what came with QoS 0 never comes again */
 	if (status != FW_OK || uplink->at_most_once)
 		return status;
-	statement = start_progress(log, PROGRESS_LOGGED, uplink, named);
+	statement = start_progress(history, PROGRESS_LOGGED, uplink, named);
 	fw_db_bind_integer(statement, 10, first_log);
 	fw_db_bind_integer(
 		statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);
@@ -202,18 +202,19 @@ enum fw_status fw_history_is_redelivered(struct fw_history *log, const struct fw
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_history_prune(struct fw_history *log, int64_t before, int64_t most, bool *left)
+enum fw_status fw_history_prune(
+	struct fw_history *history, int64_t before, int64_t most, bool *left)
 {
 	static const enum statement logs[] = {PRUNE_PROGRESS, PRUNE_VERSION, PRUNE_ADMIN};
 	enum fw_status status = FW_OK;
 
 	*left = false;
 	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]) && status == FW_OK; i++) {
-		fw_db_bind_integer(log->statements[logs[i]], 1, most);
-		fw_db_bind_integer(log->statements[logs[i]], 2, before);
-		fw_db_bind_integer(log->statements[logs[i]], 3, log->transaction->wall_ms);
-		status = fw_db_run(log->statements[logs[i]]);
-		*left |= status == FW_OK && sqlite3_changes(log->transaction->db) >= most;
+		fw_db_bind_integer(history->statements[logs[i]], 1, most);
+		fw_db_bind_integer(history->statements[logs[i]], 2, before);
+		fw_db_bind_integer(history->statements[logs[i]], 3, history->transaction->wall_ms);
+		status = fw_db_run(history->statements[logs[i]]);
+		*left |= status == FW_OK && sqlite3_changes(history->transaction->db) >= most;
 	}
 	return status;
 }

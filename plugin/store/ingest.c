@@ -18,7 +18,7 @@
 #define BATCH_RECORDS 20000
 #define REJECTED_EVERY_MS 60000
 #define OLDEST_EVERY_MS 1000
-#define CAREFUL_MS 60000 /* after an uplink was refused, others of its kind may be */
+#define SAVEPOINTS_MS 60000 /* after an uplink was refused, others of its kind may be */
 
 /* Records up to the batch's limits. *applied is the sequence of the last one. */
 struct batch {
@@ -54,7 +54,7 @@ static enum fw_status apply_presence_before(
 	return status;
 }
 
-static bool is_careful(const struct fw_ingest *ingest)
+static bool uses_savepoints(const struct fw_ingest *ingest)
 {
 	return fw_boot_ms() < ingest->savepoints_until;
 }
@@ -76,8 +76,8 @@ static void reject(struct fw_ingest *ingest, const char *why)
 static enum fw_status apply_uplink(
 	struct fw_ingest *ingest, const struct fw_uplink *uplink, uint64_t sequence)
 {
-	bool careful = is_careful(ingest);
-	enum fw_status status = careful ? fw_transaction_save(ingest->transaction) : FW_OK;
+	bool savepoint = uses_savepoints(ingest);
+	enum fw_status status = savepoint ? fw_transaction_save(ingest->transaction) : FW_OK;
 
 	if (status == FW_OK)
 		status = fw_apply_uplink(ingest->apply, uplink);
@@ -86,13 +86,13 @@ static enum fw_status apply_uplink(
 		return FW_FAILED;
 	}
 	if (status == FW_INVALID) {
-		ingest->savepoints_until = fw_boot_ms() + CAREFUL_MS;
-		if (!careful)
+		ingest->savepoints_until = fw_boot_ms() + SAVEPOINTS_MS;
+		if (!savepoint)
 			return FW_FAILED;
 		reject(ingest, sqlite3_errmsg(ingest->transaction->db));
 		status = fw_transaction_restore(ingest->transaction);
 	}
-	return careful && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
+	return savepoint && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
 }
 
 /* A pull that is left out holds no place either. */
@@ -209,13 +209,13 @@ static enum fw_status apply_all(struct fw_ingest *ingest, struct batch *batch, u
 /* The transaction was rolled back: all of it is read again. An uplink that the rules refused is no
  * error the first time: it is tried again with a savepoint. */
 static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch *batch,
-	enum fw_status status, bool was_careful)
+	enum fw_status status, bool had_savepoints)
 {
 	if (batch->unread)
 		snprintf(ingest->transaction->error_text, sizeof(ingest->transaction->error_text),
 			"the spool beside it cannot be read");
 	fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
-	return is_careful(ingest) && !was_careful ? FW_OK : status;
+	return uses_savepoints(ingest) && !had_savepoints ? FW_OK : status;
 }
 
 /* The transaction is committed: what is in the catalog is forgotten here. What was written into a
@@ -236,7 +236,7 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 	struct batch batch = {
 		.applied = atomic_load(&ingest->applied), .until = fw_boot_ms() + BATCH_MS};
 	uint64_t last = fw_spool_last(ingest->spool);
-	bool careful = is_careful(ingest);
+	bool savepoint = uses_savepoints(ingest);
 	enum fw_status status;
 
 	if (!fw_ingest_waits(ingest) || !has_room(ingest, &batch) ||
@@ -249,7 +249,7 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 	status = fw_transaction_end(ingest->transaction, status, batch.applied);
 	if (status != FW_OK) {
 		*more = true;
-		return rewind_batch(ingest, &batch, status, careful);
+		return rewind_batch(ingest, &batch, status, savepoint);
 	}
 	release_batch(ingest, &batch);
 	*more |= fw_ingest_waits(ingest);

@@ -26,7 +26,7 @@ struct fw_ingest {
 	struct fw_presence_queue *queue;
 	/* any thread: the sequence up to which the spool is in the catalog */
 	atomic_uint_fast64_t applied;
-	uint64_t rejected; /* uplinks that the catalog's rules refused */
+	uint64_t rejected; /* uplinks left out: refused by the catalog's rules, or damaged */
 	/* boot ms: till then each uplink is applied as a whole or not at all */
 	int64_t savepoints_until;
 	int64_t next_rejected_line; /* boot ms */

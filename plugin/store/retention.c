@@ -23,7 +23,7 @@ static const char save_trust[] =
 	" trust_off_since = ?4, trust_boot_id = ?5";
 
 enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_transaction *transaction,
-	struct fw_history *log, struct fw_firmware_files *files, int64_t days,
+	struct fw_history *history, struct fw_firmware_files *files, int64_t days,
 	struct fw_error *error)
 {
 	const char *const sql[] = {read_trust};
@@ -32,7 +32,7 @@ enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_trans
 	struct fw_slice boot;
 
 	*retention = (struct fw_retention){
-		.transaction = transaction, .log = log, .files = files, .days = days};
+		.transaction = transaction, .history = history, .files = files, .days = days};
 	if (status == FW_OK)
 		status = fw_db_step(statement);
 	if (status == FW_OK) {
@@ -88,7 +88,7 @@ static enum fw_status prune(struct fw_retention *retention, bool *left)
 	int64_t now = fw_clock_believed(&retention->trust, retention->transaction->wall_ms,
 		retention->transaction->steady_ms, retention->days * DAY_MS, &held);
 	int64_t before = now - retention->days * DAY_MS;
-	enum fw_status status = fw_history_prune(retention->log, before, ROWS, left);
+	enum fw_status status = fw_history_prune(retention->history, before, ROWS, left);
 
 	if (held)
 		tell_held(retention, now);

@@ -10,7 +10,7 @@
 
 struct fw_retention {
 	struct fw_transaction *transaction; /* all borrowed */
-	struct fw_history *log;
+	struct fw_history *history;
 	struct fw_firmware_files *files;
 	int64_t days; /* 0: nothing is deleted */
 	struct fw_clock_trust trust;
@@ -19,10 +19,10 @@ struct fw_retention {
 	int64_t next; /* boot ms */
 };
 
-/* After the writer was opened, before its first transaction: reads how far the clock was believed.
+/* After fw_transaction_open, before the first transaction: reads how far the clock was believed.
  * FW_OK; else a sentence is in `error`. */
 enum fw_status fw_retention_init(struct fw_retention *retention, struct fw_transaction *transaction,
-	struct fw_history *log, struct fw_firmware_files *files, int64_t days,
+	struct fw_history *history, struct fw_firmware_files *files, int64_t days,
 	struct fw_error *error);
 
 /* When it is due, one transaction. *left: there is more to delete now. */

@@ -41,7 +41,7 @@ void fw_store_close(struct fw_store *store)
 	fw_apply_close(store->apply);
 	fw_device_presence_close(store->presence);
 	fw_label_check_close(store->labels);
-	fw_history_close(store->log);
+	fw_history_close(store->history);
 	fw_scheduler_close(store->scheduler);
 	fw_devices_close(store->devices);
 	fw_task_devices_close(store->rows);

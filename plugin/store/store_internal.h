@@ -33,7 +33,7 @@ struct fw_store {
 	struct fw_rollouts *rollouts;
 	struct fw_task_devices *rows;
 	struct fw_scheduler *scheduler;
-	struct fw_history *log;
+	struct fw_history *history;
 	struct fw_label_check *labels;
 	struct fw_apply *apply;
 	struct fw_devices *devices;
@@ -42,8 +42,8 @@ struct fw_store {
 	struct fw_ingest ingest;
 	struct fw_spool *spool;
 	char *spool_prefix; /* of the spool's files: beside the catalog */
-	/* the last number in what was found without a catalog; 0: nothing was */
-	uint64_t set_aside;
+	/* the last number in a spool that was found without its catalog; 0: none was */
+	uint64_t quarantined;
 	struct fw_presence_queue *presence_queue;
 	int lock_fd; /* -1: not open */
 

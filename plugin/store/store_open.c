@@ -56,10 +56,10 @@ static enum fw_status keep_what_waits_for_missing_catalog(
 
 	if (stat(path, &catalog) == 0 ? catalog.st_size > 0 : errno != ENOENT)
 		return FW_OK;
-	status = fw_spool_quarantine(store->spool_prefix, &store->set_aside, error);
+	status = fw_spool_quarantine(store->spool_prefix, &store->quarantined, error);
 	if (status == FW_OK)
 		status = set_log_aside(path, &log_aside, error);
-	if (status == FW_OK && (store->set_aside || log_aside))
+	if (status == FW_OK && (store->quarantined || log_aside))
 		fw_transaction_log(&store->transaction, FW_LOG_WARNING,
 			"the catalog '%s' is missing and made anew; what waited for it is kept in "
 			"'%s-*.kept': to have it applied, stop"
@@ -106,11 +106,11 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 {
 	uint64_t applied = 0;
 	enum fw_status status =
-		store->set_aside ? fw_transaction_begin(&store->transaction) : FW_OK;
+		store->quarantined ? fw_transaction_begin(&store->transaction) : FW_OK;
 
 	/* what was set aside may come back, beside what comes now: no number is given twice */
-	if (status == FW_OK && store->set_aside)
-		status = fw_transaction_commit(&store->transaction, store->set_aside);
+	if (status == FW_OK && store->quarantined)
+		status = fw_transaction_commit(&store->transaction, store->quarantined);
 	if (status == FW_OK)
 		status = fw_transaction_applied(&store->transaction, &applied, error);
 	if (status == FW_OK)
@@ -150,7 +150,7 @@ static enum fw_status open_rows(struct fw_store *store, struct fw_error *error)
 	if (status == FW_OK)
 		status = fw_devices_open(transaction, &store->devices, error);
 	if (status == FW_OK)
-		status = fw_history_open(transaction, &store->log, error);
+		status = fw_history_open(transaction, &store->history, error);
 	if (status == FW_OK)
 		status = fw_label_check_open(transaction, &store->labels, error);
 	return status;
@@ -168,7 +168,7 @@ static enum fw_status open_rules(struct fw_store *store, struct fw_error *error)
 	struct fw_apply_parts apply = {.transaction = transaction,
 		.rows = store->rows,
 		.devices = store->devices,
-		.log = store->log,
+		.history = store->history,
 		.labels = store->labels};
 	enum fw_status status = fw_scheduler_open(&scheduler, &store->scheduler, error);
 
@@ -196,7 +196,7 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 		status = fw_firmware_files_open(&store->transaction, store->config.hosting,
 			store->config.transfers, &store->files, &detail);
 	if (status == FW_OK)
-		status = fw_retention_init(&store->retention, &store->transaction, store->log,
+		status = fw_retention_init(&store->retention, &store->transaction, store->history,
 			store->files, store->config.options->log_retention_days, &detail);
 	if (status != FW_OK && detail.text[0])
 		fw_error_set(error,

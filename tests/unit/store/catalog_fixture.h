@@ -65,7 +65,7 @@ static struct {
 	struct fw_task_devices *rows;
 	struct fw_devices *devices;
 	struct fw_scheduler *scheduler;
-	struct fw_history *log;
+	struct fw_history *history;
 	struct fw_label_check *labels;
 	struct fw_device_presence *presence;
 	struct fw_apply *apply;
@@ -266,14 +266,14 @@ static inline void open_parts(void)
 		fw_task_devices_open(transaction, catalog.events, catalog.rollouts, &catalog.rows,
 			&error) == FW_OK &&
 		fw_devices_open(transaction, &catalog.devices, &error) == FW_OK &&
-		fw_history_open(transaction, &catalog.log, &error) == FW_OK &&
+		fw_history_open(transaction, &catalog.history, &error) == FW_OK &&
 		fw_label_check_open(transaction, &catalog.labels, &error) == FW_OK;
 
 	scheduler_parts.events = catalog.events;
 	scheduler_parts.rollouts = catalog.rollouts;
 	scheduler_parts.rows = apply_parts.rows = catalog.rows;
 	scheduler_parts.devices = apply_parts.devices = catalog.devices;
-	apply_parts.log = catalog.log;
+	apply_parts.history = catalog.history;
 	apply_parts.labels = catalog.labels;
 	open = open && fw_scheduler_open(&scheduler_parts, &catalog.scheduler, &error) == FW_OK &&
 		fw_device_presence_open(transaction, catalog.rows, catalog.devices,
@@ -317,7 +317,7 @@ static inline int close_catalog(void **state)
 	fw_device_presence_close(catalog.presence);
 	fw_scheduler_close(catalog.scheduler);
 	fw_label_check_close(catalog.labels);
-	fw_history_close(catalog.log);
+	fw_history_close(catalog.history);
 	fw_devices_close(catalog.devices);
 	fw_task_devices_close(catalog.rows);
 	fw_rollouts_close(catalog.rollouts);
