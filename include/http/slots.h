@@ -1,5 +1,5 @@
-/* The places of a server that its clients share: so many in all, so many an address. Pure but for
- * its lock; any thread.
+/* The slots for connections that the clients of a server share: so many in all, so many an address.
+ * Pure but for its lock; any thread.
  *
  * A slot is embedded in what a server keeps of a connection. It is in the list from
  * fw_http_slots_take to fw_http_slots_leave, and the server holds its socket open in between, so
@@ -32,7 +32,7 @@ struct fw_http_slots {
 	pthread_mutex_t lock; /* guards what follows, and what in it changes */
 	struct fw_http_slot *first;
 	unsigned taken;
-	struct fw_table *addresses; /* to a count of places, as a pointer */
+	struct fw_table *addresses; /* to a count of slots, as a pointer */
 	unsigned most, per_address;
 	unsigned loopback; /* instead of per_address for loopback addresses */
 };

@@ -1,3 +1,8 @@
+/* What the resolver asks of the catalog, a prepared statement for each question.
+ *
+ * Whether the catalog changed is asked at each pull, so the cheapest way comes first: 48 bytes of
+ * SQLite's WAL-index, which each commit changes; then PRAGMA data_version; then the generation,
+ * which triggers move. */
 #include "catalog/pull_reader_internal.h"
 
 #include <stdlib.h>

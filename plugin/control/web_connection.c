@@ -1,6 +1,6 @@
-/* Who holds the server's places, and how long. A thread of its own ends what takes too long: the
- * library's timeout never ends a client that sends a byte now and then. While there is no
- * connection it sleeps. */
+/* The server's connections, and how long each keeps its slot. A thread of its own ends what takes
+ * too long: the library's timeout never ends a client that sends a byte now and then. While there
+ * is no connection it sleeps. */
 #include "control/web_internal.h"
 
 #include <netdb.h>
@@ -11,7 +11,7 @@
 #include "base/thread.h"
 #include "http/asked.h"
 
-#define CROWDED_MS 5000 /* when most places are taken, less is waited for */
+#define CROWDED_MS 5000 /* when most slots are taken, less is waited for */
 #define LOOK_MS 500
 
 enum MHD_Result fw_web_admit(void *context, const struct sockaddr *address, socklen_t len)
@@ -48,7 +48,7 @@ static void describe(struct fw_web_connection *connection, bool is_unix)
 		write_address((struct sockaddr *)&address, len, connection->local);
 }
 
-static struct fw_web_connection *take_place(struct fw_web *web, struct MHD_Connection *mhd)
+static struct fw_web_connection *take_slot(struct fw_web *web, struct MHD_Connection *mhd)
 {
 	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(address);
@@ -79,7 +79,7 @@ void fw_web_on_connection(void *context, struct MHD_Connection *mhd, void **conn
 	/* the library started this thread; those that it starts from it inherit it */
 	fw_thread_step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*connection = take_place(web, mhd);
+		*connection = take_slot(web, mhd);
 		if (!*connection)
 			shutdown(fw_http_socket_of(mhd), SHUT_RDWR);
 	} else if (*connection) {

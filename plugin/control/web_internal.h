@@ -49,7 +49,7 @@ struct fw_web {
 	bool healthy;
 };
 
-/* A place that a client holds. */
+/* A connection of a client. */
 struct fw_web_connection {
 	struct fw_http_slot slot;
 	int patience_ms; /* from slot.since; 0: without end. Guarded by the lock of the slots */

@@ -1,7 +1,7 @@
-/* Who holds the server's places, and how long: a request must come in whole in time, a transfer
- * must move, and nobody gets more than a share of the places. The library's own timeout is not
- * used: a client that sends a byte now and then is never idle for it, and one that reads slowly,
- * with much waiting for it in the kernel, is. */
+/* The server's connections, and how long each keeps its slot: a request must come in whole in time,
+ * a transfer must move, and nobody gets more than a share of the slots. The library's own timeout
+ * is not used: a client that sends a byte now and then is never idle for it, and one that reads
+ * slowly, with much waiting for it in the kernel, is. */
 #include "http/internal.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/thread.h"
 #include "http/asked.h"
 
-/* When most places are taken, less is waited for. */
+/* When most slots are taken, less is waited for. */
 #define CROWDED_REQUEST_MS 5000
 #define CROWDED_LEAST 65536 /* bytes of a transfer in its window */
 
@@ -30,7 +30,7 @@ static struct fw_http_connection *connection_at(struct fw_http_slot *slot)
 		offsetof(struct fw_http_connection, slot));
 }
 
-static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Connection *mhd)
+static struct fw_http_connection *take_slot(struct fw_http *http, struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *address =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -46,7 +46,7 @@ static struct fw_http_connection *take_place(struct fw_http *http, struct MHD_Co
 	return NULL;
 }
 
-static void leave_place(struct fw_http *http, struct fw_http_connection *connection)
+static void leave_slot(struct fw_http *http, struct fw_http_connection *connection)
 {
 	fw_http_slots_leave(&http->slots, &connection->slot);
 	free(connection);
@@ -58,11 +58,11 @@ void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **con
 	/* the library started this thread */
 	fw_thread_step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*connection = take_place(context, mhd);
+		*connection = take_slot(context, mhd);
 		if (!*connection)
 			shutdown(fw_http_socket_of(mhd), SHUT_RDWR);
 	} else if (*connection) {
-		leave_place(context, *connection);
+		leave_slot(context, *connection);
 		*connection = NULL;
 	}
 }
@@ -105,7 +105,7 @@ static bool is_worth_it(
 
 /* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel
  * of a file that must not, or will not, be sent goes with it. */
-static void end_place(const struct fw_http_connection *connection)
+static void end_connection(const struct fw_http_connection *connection)
 {
 	static const struct linger at_once = {1, 0};
 
@@ -156,7 +156,7 @@ void fw_http_sample(struct fw_http *http)
 			fw_table_get(withdrawn, fw_slice_of(connection->transfer->firmware_id));
 
 		if (ended || !is_worth_it(http, connection, now, crowded))
-			end_place(connection);
+			end_connection(connection);
 	}
 	pthread_mutex_unlock(&http->slots.lock);
 	fw_table_free(withdrawn);

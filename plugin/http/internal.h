@@ -31,7 +31,7 @@ struct fw_http_transfer {
 	int64_t window_sent; /* of length, then */
 };
 
-/* A place that a client holds. In the list from its start to its end. */
+/* A connection of a client. Its slot is in the list from its start to its end. */
 struct fw_http_connection {
 	/* since: when it began to wait for a request, or to be answered without a file */
 	struct fw_http_slot slot;
