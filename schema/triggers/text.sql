@@ -21,7 +21,9 @@ BEGIN
       VALUES (NEW.text)
       UNION ALL
       SELECT substr(text, 2) FROM rest WHERE text <> '')
-    SELECT 1 FROM rest WHERE text <> '' AND CAST(substr(text, 1, 1) AS BLOB) <> CAST(char(unicode(text)) AS BLOB));
+    SELECT 1 FROM rest
+    WHERE text <> ''
+      AND CAST(substr(text, 1, 1) AS BLOB) <> CAST(char(unicode(text)) AS BLOB));
   -- U+00A0 and all other blanks but the plain one, what has no width (zero-width blanks and
   -- joiners, the byte-order mark, fillers, variation selectors), and what turns the direction of
   -- writing.
@@ -32,10 +34,13 @@ BEGIN
     WHEN 'file' THEN RAISE(ABORT, 'file has a character that nobody sees, such as U+00A0, U+200B or U+FEFF: rename the file, and type its name instead of pasting it')
     WHEN 'url' THEN RAISE(ABORT, 'url has a character that nobody sees, such as U+00A0, U+200B or U+FEFF: type it instead of pasting it')
   END
-  WHERE NEW.text GLOB '*[' || char(160, 173, 847, 1564, 4447, 4448, 5760, 6068, 6069, 10240, 12288, 12644, 65279, 65440)
-    || char(6155) || '-' || char(6159) || char(8192) || '-' || char(8207) || char(8232) || '-' || char(8239)
-    || char(8287) || '-' || char(8303) || char(65024) || '-' || char(65039) || char(65529) || '-' || char(65531)
-    || char(113824) || '-' || char(113827) || char(119155) || '-' || char(119162) || char(917504) || '-' || char(921599) || ']*';
+  WHERE NEW.text GLOB '*['
+    || char(160, 173, 847, 1564, 4447, 4448, 5760, 6068, 6069, 10240, 12288, 12644, 65279, 65440)
+    || char(6155) || '-' || char(6159) || char(8192) || '-' || char(8207)
+    || char(8232) || '-' || char(8239) || char(8287) || '-' || char(8303)
+    || char(65024) || '-' || char(65039) || char(65529) || '-' || char(65531)
+    || char(113824) || '-' || char(113827) || char(119155) || '-' || char(119162)
+    || char(917504) || '-' || char(921599) || ']*';
   -- All but parameters: there a blank at the ends is none of the value.
   SELECT CASE NEW.what
     WHEN 'product_id' THEN RAISE(ABORT, 'product_id must not begin or end with a blank: leave it out')
@@ -61,18 +66,23 @@ CREATE TRIGGER check_parameters_insert BEFORE INSERT ON check_parameters
 BEGIN
   INSERT INTO check_text (what, text) VALUES ('parameters', NEW.text);
   SELECT RAISE(ABORT, 'parameters must be a JSON object of at most 32768 bytes, such as {"reboot":true}')
-  WHERE NOT CASE WHEN json_valid(NEW.text) THEN json_type(NEW.text) = 'object' ELSE NEW.text IS NULL END;
+  WHERE NOT CASE
+    WHEN json_valid(NEW.text) THEN json_type(NEW.text) = 'object'
+    ELSE NEW.text IS NULL
+  END;
   SELECT RAISE(ABORT, 'parameters has a number that is too large for JSON (1.8e308 and above): write it as a string')
   WHERE EXISTS (
     SELECT 1 FROM json_tree(NEW.text)
-    WHERE type IN ('integer', 'real') AND (value > 1.7976931348623157e308 OR value < -1.7976931348623157e308));
+    WHERE type IN ('integer', 'real')
+      AND (value > 1.7976931348623157e308 OR value < -1.7976931348623157e308));
   -- RFC 8259, section 8.2; an escaped backslash begins no other escape
   SELECT RAISE(ABORT, 'parameters must be without \u0000 and without half of a surrogate pair (\ud800 to \udfff): no JSON parser agrees with another on what these are')
   WHERE EXISTS (
     WITH RECURSIVE piece(rest) AS (
       SELECT replace(NEW.text, '\\', '--') WHERE instr(NEW.text, '\u') > 0
       UNION ALL
-      SELECT substr(rest, instr(rest, '\u') + iif(substr(rest, instr(rest, '\u')) GLOB '\u[dD][89aAbB]*', 12, 6))
+      SELECT substr(rest, instr(rest, '\u')
+        + iif(substr(rest, instr(rest, '\u')) GLOB '\u[dD][89aAbB]*', 12, 6))
       FROM piece WHERE instr(rest, '\u') > 0)
     SELECT 1 FROM piece
     WHERE substr(rest, instr(rest, '\u')) GLOB '\u0000*'
