@@ -138,8 +138,4 @@ struct fw_chunk_refusal {
 char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int64_t timestamp,
 	struct fw_slice message_id, size_t *len);
 
-/* The same, when nothing is known of it. */
-char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp,
-	struct fw_slice message_id, size_t *len);
-
 #endif

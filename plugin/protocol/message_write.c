@@ -324,14 +324,6 @@ char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int
 	return finish(&text, len);
 }
 
-char *fw_message_write_chunk_error(const char *code, const char *sentence, int64_t timestamp,
-	struct fw_slice message_id, size_t *len)
-{
-	return fw_message_write_chunk_refusal(
-		&(struct fw_chunk_refusal){.code = code, .sentence = sentence}, timestamp,
-		message_id, len);
-}
-
 char *fw_message_write_version(
 	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
