@@ -252,7 +252,7 @@ static void await_others(struct fw_store *store)
 		store->waited_ms = 0;
 	else
 		wait_longer(store);
-	pause.tv_nsec = store->waited_ms * 1000000L;
+	pause.tv_nsec = (long)store->waited_ms * 1000000;
 	if (store->waited_ms)
 		nanosleep(&pause, NULL);
 	store->woken_ms = fw_boot_ms();
