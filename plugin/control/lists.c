@@ -62,8 +62,8 @@ static void add_filter(struct fw_text *sql, const struct fw_command_member *memb
 	const char *rest = member->column;
 
 	if (!strchr(rest, '?')) {
-		fw_text_add(
-			sql, " AND %s%s = ?%zu", fw_member_is_column(member) ? "e." : "", rest, number);
+		fw_text_add(sql, " AND %s%s = ?%zu", fw_member_is_column(member) ? "e." : "", rest,
+			number);
 		return;
 	}
 	fw_text_add(sql, " AND (");

@@ -77,12 +77,13 @@ const struct fw_entity fw_download_entity = {
 #define LAST_SIGN                                                                                  \
 	"max(coalesce(d.last_seen_at, 0), coalesce(e.responded_at, 0), coalesce(e.pushed_at, 0))"
 
-#define BEFORE(at) "coalesce(" at ", 0) < (SELECT ms FROM now) - 60000 * ?"
+#define QUIET(at) "coalesce(" at ", 0) < (SELECT ms FROM now) - 60000 * ?"
 
 const struct fw_command_member fw_stuck_members[] = {
 	/* one by one: who was pushed a moment ago is not looked up in device */
 	{"minutes",
-		BEFORE("e.pushed_at") " AND " BEFORE("e.responded_at") " AND " BEFORE("d.last_seen_at"),
+		QUIET("e.pushed_at") " AND " QUIET("e.responded_at") " AND " QUIET(
+			"d.last_seen_at"),
 		INTEGER, FW_USE_FILTER, 0, 0, 525600, NULL, "without a sign, 30 without it"},
 	CHOSEN("taskId", "task_id", TEXT, "of which task"),
 	{"productId", "f.product_id", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,

@@ -122,8 +122,8 @@ static size_t walk(struct world *world, const char *list, const char *members)
 	do {
 		json_t *data;
 
-		snprintf(text, sizeof(text), "{'command':'%s','count':2%s%s}", list, members,
-			after);
+		snprintf(
+			text, sizeof(text), "{'command':'%s','count':2%s%s}", list, members, after);
 		data = good(world, text);
 		count += json_array_size(json_object_get(data, "items"));
 		write_after(json_object_get(data, "next"), after, sizeof(after));
@@ -152,15 +152,17 @@ static void test_stuck_pages(void **state)
 	struct world *world = *state;
 	json_t *data;
 
-	done(world, "{'command':'createTask','taskId':'t','productId':'lamp','version':'2.0',"
-		    "'name':'n','mode':'pull'}");
+	done(world,
+		"{'command':'createTask','taskId':'t','productId':'lamp','version':'2.0',"
+		"'name':'n','mode':'pull'}");
 	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
 	sql(world,
 		"UPDATE task_device SET state = 'processing', attempts = 1, pushed_at = 1,"
 		" due_at = 50 - (SELECT count(*) FROM task_device AS r"
 		" WHERE r.device_id < task_device.device_id) / 2");
-	sql(world, "UPDATE task_device SET pushed_at = (SELECT ms FROM now)"
-		   " WHERE device_id = 'd2'");
+	sql(world,
+		"UPDATE task_device SET pushed_at = (SELECT ms FROM now)"
+		" WHERE device_id = 'd2'");
 	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
 	data = good(world, "{'command':'listStuckDevices'}");
 	holds(data, "items.0.deviceId", "'d5'");

@@ -265,8 +265,8 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 		"{\"timestamp\":9,\"success\":false,\"code\":\"bad_request\",\"message\":\"say"
 		" \\\"why\\\"\"}");
 	free(text);
-	text = fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = "bad_request",
-						      .sentence = "offset is missing"},
+	text = fw_message_write_chunk_refusal(
+		&(struct fw_chunk_refusal){.code = "bad_request", .sentence = "offset is missing"},
 		9, id, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":9,\"messageId\":\"m\",\"code\":\"bad_request\","
