@@ -1,10 +1,10 @@
 """Short-lived MQTT clients, one after the other in one process: what mosquitto_pub and mosquitto_rr do with the options that
-most tests give them. See client.bash. A request is a line, its fields separated by \\x1f:
+most tests give them. See client.bash. A request is a line, its fields separated by \\x1f, the first one a number:
 
   say SOCKET ID TOPIC PAYLOAD           publishes with QoS 1 (MQTT 3.1.1), and waits for the acknowledgement
   ask SOCKET ID TOPIC PAYLOAD ANSWER    subscribes to ANSWER, publishes with it as response topic (MQTT 5), and waits for one message
 
-The answer is the status (0, or that of mosquitto_pub), \\x1f, and the message or what went wrong, with \\x1e as its end."""
+The answer is the number, the status (0, or that of mosquitto_pub), \\x1f, and the message or what went wrong, with \\x1e as its end."""
 
 import os
 import sys
@@ -127,7 +127,8 @@ def handle(verb, *fields):
 for line in sys.stdin.buffer:
     if line == b"quit\n":
         break
-    status, said = handle(*line[:-1].split(b"\x1f"))
-    answer = str(status).encode() + b"\x1f" + said + b"\x1e"
+    number, *request = line[:-1].split(b"\x1f")
+    status, said = handle(*request)
+    answer = number + b"\x1f" + str(status).encode() + b"\x1f" + said + b"\x1e"
     while answer:
         answer = answer[os.write(1, answer) :]

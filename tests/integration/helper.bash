@@ -21,6 +21,16 @@ FUNCNEST=300      # a function that calls itself for ever ends
 PRODUCT=lamp      # the product that pull, say and others speak for
 BACKGROUND=()     # processes to end with the test, with their process group if they lead one
 
+# The processes that serve all tests of a file: shell.bash, client.bash.
+setup_file() {
+	open_shell
+	open_client
+}
+teardown_file() {
+	close_client
+	close_shell
+}
+
 # shellcheck disable=SC2119
 setup() { start_with_catalog; }
 teardown() { clean_up; }
@@ -42,7 +52,7 @@ start_broker() {
 	for try in 1 2 3; do
 		launch_broker
 		start_shell
-		open_clients
+		take_client
 		if retry 10 broker_decided && broker_listens; then return 0; fi
 		grep -q 'Address already in use' "$LOG" || break
 	done
@@ -79,7 +89,8 @@ write_conf() {
 launch_broker() {
 	[[ ! -e $BROKER_DIR/socket ]] || rm "$BROKER_DIR/socket"
 	[[ ! -e $LOG ]] || mv "$LOG" "$LOG.before"
-	"$MOSQUITTO" -c "$BROKER_DIR/mosquitto.conf" >"$LOG" 2>&1 3>&- &
+	"$MOSQUITTO" -c "$BROKER_DIR/mosquitto.conf" >"$LOG" 2>&1 3>&- {SHELL_IN}>&- {SHELL_OUT}>&- {SHELL_FREE}>&- {PAUSE}>&- \
+		{CLIENT_IN}>&- {CLIENT_OUT}>&- {CLIENT_TURN}>&- &
 	BROKER=$!
 }
 
@@ -134,8 +145,6 @@ clean_up() {
 	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
 		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
 	fi
-	stop_shell
-	close_clients
 	wait 2>/dev/null || true
 }
 

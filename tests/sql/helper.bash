@@ -28,9 +28,8 @@ catalog_setup() {
   start_shell
 }
 
-teardown() {
-  stop_shell
-}
+setup_file() { open_shell; }
+teardown_file() { close_shell; }
 
 # sql STATEMENTS: run by an operator; stops at the first error.
 sql() {

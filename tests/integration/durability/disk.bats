@@ -5,6 +5,8 @@
 load ../witness_helper
 
 setup_file() {
+	open_shell
+	open_client
 	gcc -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -shared -fPIC -o "$BATS_FILE_TMPDIR/faults.so" "$FW_SOURCE/tests/integration/faults.c" -ldl
 }
 

@@ -6,6 +6,8 @@ load ../witness_helper
 SLACK_MS=500 # beside the interval: other processes hold up a busy machine's store, and its clock-watcher here
 
 setup_file() {
+	open_shell
+	open_client
 	gcc -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -shared -fPIC -o "$BATS_FILE_TMPDIR/power.so" "$FW_SOURCE/tests/integration/power.c" -ldl
 }
 

@@ -4,6 +4,8 @@
 load ../files_helper
 
 setup_file() {
+	open_shell
+	open_client
 	gcc -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -o "$BATS_FILE_TMPDIR/filter" "$FW_SOURCE/tests/integration/filter.c"
 }
 
