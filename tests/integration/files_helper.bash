@@ -51,15 +51,6 @@ rejected() {
 	return 1
 }
 
-# DEVICE: which firmware it is offered, or the code.
-offered() {
-	local answer
-	answer=$(pull "$1" '{}')
-	if [[ $answer =~ $FLAT_OBJECT && ($answer =~ [{,]\"firmwareId\":\"([^\"]*)\" || $answer =~ [{,]\"code\":\"([^\"]*)\") ]]; then
-		echo "${BASH_REMATCH[1]}"
-	else
-		jq -r '.firmwareId // .code' <<<"$answer"
-	fi
-}
+offered() { member "$(pull "$1" '{}')" firmwareId code; } # DEVICE: which firmware it is offered, or the code
 
 status_of() { curl -s -o body -w '%{http_code}' "$@"; } # OPTION of curl...: the status; the body is in the file

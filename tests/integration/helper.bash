@@ -346,7 +346,7 @@ assert_json() {
 }
 
 # JSON FILTER: is it a flat object without escapes, and the filter a plain comparison of members, that holds? Otherwise ask jq.
-FLAT_VALUE='("[^"\\]*"|[-0-9.]+|true|false|null)'
+FLAT_VALUE='("[^"\\]*"|[-0-9.]+|true|false|null|\{\}|\[\])'
 FLAT_OBJECT="^\\{\"[^\"\\\\]*\":$FLAT_VALUE(,\"[^\"\\\\]*\":$FLAT_VALUE)*\\}\$"
 PLAIN_TERM='^\.([A-Za-z]+) == ("[^"\\]*"|[0-9]+|true|false)$'
 plainly_true() {
@@ -360,6 +360,22 @@ plainly_true() {
 		member="\"${BASH_REMATCH[1]}\":${BASH_REMATCH[2]}"
 		[[ $1 == "{$member"[,\}]* || $1 == *",$member"[,\}]* ]] || return 1
 	done
+}
+
+# JSON MEMBER [OTHER]: what it is, or else what the other one is, as jq -r prints it.
+member() {
+	local name
+	if [[ $1 =~ $FLAT_OBJECT ]]; then
+		for name in "${@:2}"; do
+			[[ $1 =~ [{,]\"$name\":$FLAT_VALUE && ${BASH_REMATCH[1]} != null ]] || continue
+			name=${BASH_REMATCH[1]#\"}
+			echo "${name%\"}"
+			return
+		done
+		echo null
+	else
+		jq -r ".$2${3:+ // .$3}" <<<"$1"
+	fi
 }
 
 assert_equal() { # ACTUAL EXPECTED

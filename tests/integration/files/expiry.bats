@@ -12,11 +12,11 @@ setup() {
 
 @test "a pull's URL works, and no other does" {
 	local url other
-	url=$(pull 'd 1' '{}' | jq -r .url)
+	url=$(member "$(pull 'd 1' '{}')" url)
 	[[ $url == "$HTTP/firmware/f/a%20b.bin?device=d%201&expires="*"&signature="* ]]
 	assert_equal "$(status_of "$url")" 200
 	cmp body "$FILES/a b.bin"
-	other=$(pull d2 '{}' | jq -r .url)
+	other=$(member "$(pull d2 '{}')" url)
 	assert_equal "$(status_of "$other")" 200
 	[[ ${other#*signature=} != "${url#*signature=}" ]]
 	for bad in "${url%%\?*}" "${url/d%201/d2}" "${url/expires=1/expires=2}" "${url%?}" "${url}0" "${url/signature=/signature=0}" "${url/device=/devices=}" \
@@ -38,8 +38,8 @@ setup() {
 }
 
 @test "who downloaded it is in the catalog" {
-	curl -sf -o got "$(pull d1 '{}' | jq -r .url)"
-	curl -sf -o got -r 0-9 "$(pull d2 '{}' | jq -r .url)"
+	curl -sf -o got "$(member "$(pull d1 '{}')" url)"
+	curl -sf -o got -r 0-9 "$(member "$(pull d2 '{}')" url)"
 	rows "SELECT device_id, bytes, reached, total, requests, completed_at IS NOT NULL FROM download ORDER BY 1" $'d1|100000|100000|100000|1|1\nd2|10|10|100000|1|0'
 	[[ $(db "CREATE TEMP TABLE arg AS SELECT 'lamp' AS product_id, '30.0' AS version" ".read $FW_SOURCE/schema/scripts/downloads.sql") == *d2*0*d1*100* ]]
 }
@@ -49,7 +49,7 @@ setup() {
 	drop b.bin 5000
 	db "UPDATE firmware SET file = 'b.bin', size = NULL, sign = NULL, sign_method = NULL WHERE firmware_id = 'f'"
 	becomes f ready
-	url=$(pull d1 '{}' | jq -r .url)
+	url=$(member "$(pull d1 '{}')" url)
 	[[ $url == "$HTTP/firmware/f/b.bin?device=d1&expires="*"&signature="* ]]
 	assert_equal "$(status_of "$url")" 200
 	cmp body "$FILES/b.bin"
@@ -60,7 +60,7 @@ setup() {
 	drop b.bin
 	add_file g 29 b.bin
 	becomes g ready
-	url=$(pull d1 '{}' | jq -r .url)
+	url=$(member "$(pull d1 '{}')" url)
 	assert_equal "$(status_of "$HTTP/firmware/g/b.bin?${url#*\?}")" 403
 }
 
@@ -69,7 +69,7 @@ setup() {
 	stop_broker
 	sed -i 's/ttl_seconds .*/ttl_seconds 3/' "$BROKER_DIR/mosquitto.conf"
 	start_broker
-	url=$(pull d1 '{}' | jq -r .url)
+	url=$(member "$(pull d1 '{}')" url)
 	stop_broker
 	start_broker
 	assert_equal "$(status_of "$url")" 200

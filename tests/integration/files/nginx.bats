@@ -47,7 +47,7 @@ nginx_listens() { (exec 3<>"/dev/tcp/127.0.0.1/$FRONT") 2>/dev/null; }
 	drop a.bin 3000000
 	add_file f 30 a.bin
 	becomes f ready
-	url=$(pull d1 '{}' | jq -r .url)
+	url=$(member "$(pull d1 '{}')" url)
 	assert_equal "$url" "https://localhost:$FRONT/firmware/f/a.bin"
 	curl -sf --cacert tls.crt -D head -o got "$url"
 	cmp got "$FILES/a.bin"
@@ -78,7 +78,7 @@ nginx_listens() { (exec 3<>"/dev/tcp/127.0.0.1/$FRONT") 2>/dev/null; }
 	drop a.bin
 	add_file f 30 a.bin
 	becomes f ready
-	url=$(pull d1 '{}' | jq -r .url)
+	url=$(member "$(pull d1 '{}')" url)
 	assert_equal "$(status_of "$url")" 200
 	cmp body "$FILES/a.bin"
 	sleep 4
@@ -100,7 +100,7 @@ nginx_listens() { (exec 3<>"/dev/tcp/127.0.0.1/$FRONT") 2>/dev/null; }
 	drop 'a b.bin'
 	add_file f 30 'a b.bin'
 	becomes f ready
-	url=$(pull d1 '{}' | jq -r .url)
+	url=$(member "$(pull d1 '{}')" url)
 	assert_equal "$(status_of "$url")" 200
 	cmp body "$FILES/a b.bin"
 	curl -sf -r 5-9 "$url" | cmp - <(tail -c +6 "$FILES/a b.bin" | head -c 5)

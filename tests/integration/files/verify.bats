@@ -330,7 +330,7 @@ LARGE=268435456 LARGE_DIGEST=a6d72ac7690f53be6ae46ba88506bd97302a093f7108472bd9e
 	drop c.bin 5000
 	add_file f 30 a.bin
 	becomes f ready
-	old=$(pull d1 '{}' | jq -r .url)
+	old=$(member "$(pull d1 '{}')" url)
 	# who gave size and sign nobody knows
 	db "UPDATE firmware SET file = 'b.bin' WHERE firmware_id = 'f'"
 	rejected f 'the file has 5000 bytes, but size is 100000: put the right file there, or set size and sign to NULL to have them filled in'
@@ -338,7 +338,7 @@ LARGE=268435456 LARGE_DIGEST=a6d72ac7690f53be6ae46ba88506bd97302a093f7108472bd9e
 	retry 5 rejected f 'set sign to NULL to have it filled in'
 	db "UPDATE firmware SET sign = NULL, sign_method = NULL WHERE firmware_id = 'f'"
 	becomes f ready
-	assert_equal "$(pull d1 '{}' | jq -r .url)" "$HTTP/firmware/f/b.bin"
+	assert_equal "$(member "$(pull d1 '{}')" url)" "$HTTP/firmware/f/b.bin"
 	assert_equal "$(status_of "$HTTP/firmware/f/b.bin")" 200
 	cmp body "$FILES/b.bin"
 	assert_equal "$(status_of "$old")" 404
@@ -358,7 +358,7 @@ LARGE=268435456 LARGE_DIGEST=a6d72ac7690f53be6ae46ba88506bd97302a093f7108472bd9e
 	assert_equal "$(db "SELECT state, state_reason FROM firmware WHERE firmware_id = 'f'")" 'rejected|withdrawn'
 	db "UPDATE firmware SET file = 'b.bin', size = NULL, sign = NULL, state = 'pending' WHERE firmware_id = 'f'"
 	becomes f ready
-	assert_equal "$(status_of "$(pull d1 '{}' | jq -r .url)")" 200
+	assert_equal "$(status_of "$(member "$(pull d1 '{}')" url)")" 200
 	cmp body "$FILES/b.bin"
 }
 

@@ -4,8 +4,8 @@
 load ../helper
 
 policy() { db "UPDATE product SET pull_policy = '$1' WHERE product_id = 'lamp'"; }
-version_of() { jq -r .version <<<"$1"; }
-code_of() { jq -r .code <<<"$1"; }
+version_of() { member "$1" version; }
+code_of() { member "$1" code; }
 
 # JSON CODE: what every failed answer looks like.
 assert_failure() {

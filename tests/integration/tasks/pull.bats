@@ -4,7 +4,7 @@
 load ../task_helper
 
 policy() { db "UPDATE product SET pull_policy = '$1' WHERE product_id = 'lamp'"; }
-version_of() { jq -r '.version // .code' <<<"$1"; }
+version_of() { member "$1" version code; }
 asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
 
 @test "a pull of a device with a pull task gets its firmware, and its row is processing" {

@@ -3,7 +3,7 @@
 
 load ../task_helper
 
-version_of() { jq -r '.version // .code' <<<"$1"; }
+version_of() { member "$1" version code; }
 asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
 is_answered() { [[ $(asks "$1" "$2") == "$3" ]]; }  # DEVICE JSON VERSION
 
