@@ -7,6 +7,8 @@ source "${BASH_SOURCE[0]%/*}/../integration/shell.bash"
 BATS_LIB_SCHEMA=$(cd "$BATS_TEST_DIRNAME/../../schema" && pwd)
 HOSTED="'http://h/x', 10, 'md5', '0123456789abcdef0123456789abcdef'"
 
+FK=off RT=off # the pragmas of `sql`
+
 # catalog_make FILE: what the plugin makes on first start.
 catalog_make() {
   {
@@ -20,8 +22,6 @@ catalog_make() {
 
 catalog_setup() {
   DB=$BATS_TEST_TMPDIR/catalog.db
-  FK=off
-  RT=off
   # one for all tests of the file
   [[ -e $BATS_FILE_TMPDIR/empty.db ]] || catalog_make "$BATS_FILE_TMPDIR/empty.db"
   cp "$BATS_FILE_TMPDIR/empty.db" "$DB"

@@ -3,22 +3,42 @@
 
 load helper
 
+# The first test makes the folder of all.
 setup() {
+  local ready=$BATS_FILE_TMPDIR/ready
+  cd "$BATS_TEST_TMPDIR" || return 1
+  if [[ -e $ready ]]; then
+    cp "$ready"/* .
+    DB=$BATS_TEST_TMPDIR/catalog.db
+    start_shell
+    return
+  fi
   catalog_setup
   sql "INSERT INTO product (product_id) VALUES ('gateway');
     INSERT INTO firmware (firmware_id, product_id, name, version, version_order, url, size, sign_method, sign) VALUES ('f100', 'gateway', 'old', '1.0', 100, $HOSTED);
     INSERT INTO device (product_id, device_id, name, version)
     VALUES ('gateway', 'gw-0001', 'Roof', '1.0'), ('gateway', 'gw-0002', '', '1.0'), ('gateway', 'gw-0003', '', '1.10'), ('gateway', 'gw-0004', '', NULL), ('gateway', 'x00A1', '', '1.0');"
-  cp "$BATS_LIB_SCHEMA"/scripts/*.sql "$BATS_TEST_TMPDIR"
-  cd "$BATS_TEST_TMPDIR" || return 1
+  cp "$BATS_LIB_SCHEMA"/scripts/*.sql .
+  mkdir "$ready"
+  cp ./* "$ready"
+}
+
+# SCRIPT [SED]: the command in its first lines, changed by SED, is $COMMAND
+command_of() {
+  local line=''
+  COMMAND=
+  while IFS= read -r line && [[ $line != .* ]]; do
+    [[ $line =~ ^'--   '' '*(.*) ]] && COMMAND+=${BASH_REMATCH[1]}$'\n'
+  done <"$1"
+  COMMAND=${COMMAND%$'\n'}
+  [[ -z ${2-} ]] || COMMAND=$(sed -e "$2" <<<"$COMMAND")
 }
 
 # use SCRIPT [SED]: run the command in its first lines, changed by SED
 use() {
-  local command
-  command=$(sed -n -e '/^--   /{s/^-- *//' -e "${2-}" -e 'p}; /^\./q' "$1")
-  [[ "$command" == sqlite3*"< $1" || "$command" == *"catalog.db < $1" ]] || fail "no use in the first lines of $1" || return 1
-  eval "$command" 2>&1
+  command_of "$@"
+  [[ "$COMMAND" == sqlite3*"< $1" || "$COMMAND" == *"catalog.db < $1" ]] || fail "no use in the first lines of $1" || return 1
+  eval "$COMMAND" 2>&1
 }
 
 # says WORDS SCRIPT [SED]
@@ -32,9 +52,10 @@ says() {
 fails() {
   local out
   [[ $DB.before -nt $DB ]] || cp "$DB" "$DB.before"
+  note_unchanged
   if out=$("${@:2}" 2>&1); then fail "did not fail: ${*:2}" "$out" || return 1; fi
   [[ "$out" == *"$1"* ]] || fail "${*:2}" "wanted: $1" "got: $out" || return 1
-  [[ ! -e $DB-wal ]] && cmp -s "$DB" "$DB.before" && return
+  unchanged && return
   same "$(sqlite3 "$DB.before" .dump)" "$(dump)" "failed, yet changed something: ${*:2}"
 }
 
@@ -54,13 +75,15 @@ with_task() {
 }
 
 @test "every script has its use in its first lines, waits for locks, stops at an error, and is tried here" {
-  local script tried=0
+  local script lines trials tried=0
+  trials=$(<"$BATS_TEST_DIRNAME/scripts.bats")
   for script in *.sql; do
-    grep -q '^-- ' <(head -1 "$script")
-    grep -q "^--  .* catalog.db < $script$" "$script" || fail "$script does not say its use"
-    grep -qx '\.timeout 5000' "$script"
-    grep -qx '\.bail on' "$script"
-    grep -q " $script" "$BATS_TEST_DIRNAME/scripts.bats" || fail "$script is not tried"
+    lines=$'\n'$(<"$script")$'\n'
+    [[ $lines == $'\n-- '* ]]
+    [[ $lines =~ $'\n--  '[^$'\n']*" catalog.db < $script"$'\n' ]] || fail "$script does not say its use"
+    [[ $lines == *$'\n.timeout 5000\n'* ]]
+    [[ $lines == *$'\n.bail on\n'* ]]
+    [[ $trials == *" $script"* ]] || fail "$script is not tried"
     tried=$((tried + 1))
   done
   ((tried >= 20))
@@ -70,7 +93,7 @@ with_task() {
   with_task
   local script
   for script in *.sql; do
-    grep -q 'TEMP TABLE arg' "$script" || continue
+    [[ $(<"$script") == *'TEMP TABLE arg'* ]] || continue
     fails 'no such table: arg' sqlite3 catalog.db ".read $script"
     fails 'no such column: arg.' sqlite3 -cmd 'CREATE TEMP TABLE arg AS SELECT 1 AS unused' catalog.db ".read $script"
   done
@@ -78,14 +101,22 @@ with_task() {
 
 # The text arguments that the first lines of the script name: all but those that are numbers there.
 text_arguments() {
-  grep '^--   ' "$1" | grep -oE "('[^']*'|NULL|AS TEXT\)|column1) AS [a-z_]+" | sed 's/.* AS //' | sort -u
+  local line pattern="('[^']*'|NULL|AS TEXT\\)|column1) AS ([a-z_]+)(.*)"
+  ARGUMENTS=()
+  while IFS= read -r line; do
+    while [[ $line == '--   '* && $line =~ $pattern ]]; do
+      [[ " ${ARGUMENTS[*]} " == *" ${BASH_REMATCH[2]} "* ]] || ARGUMENTS+=("${BASH_REMATCH[2]}")
+      line="--   ${BASH_REMATCH[3]}"
+    done
+  done <"$1"
 }
 
 @test "a script refuses a text without quotes, in which 1.10 is the number 1.1, and changes nothing" {
   local script argument tried=0
   with_task
   for script in *.sql; do
-    for argument in $(text_arguments "$script"); do
+    text_arguments "$script"
+    for argument in "${ARGUMENTS[@]}"; do
       says_no "$argument must be text" "$script" "s/\('[^']*'\|NULL\|CAST([^)]*) AS TEXT)\) AS $argument\b/1.10 AS $argument/; s/('gw-0001')/(1.10)/"
       tried=$((tried + 1))
     done
