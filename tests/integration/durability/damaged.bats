@@ -22,13 +22,11 @@ schema() { sqlite3 -batch "$1" "SELECT type, name, tbl_name, sql FROM sqlite_sch
 # CATALOG COLUMNS-OF: all rows of the tables that the other catalog has, in the order of their keys. Leaves out what each start of the
 # broker writes, the queues it empties, and recent_messages, which schema 5 forgets.
 data() {
-	local table columns
-	for table in $(sqlite3 -batch "$2" "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('catalog_state', 'device_change', 'task_change') ORDER BY 1"); do
-		columns=$(sqlite3 -batch "$2" "SELECT group_concat('quote(' || name || ')') FROM pragma_table_info('$table') WHERE name NOT IN ('presence', 'recent_messages')")
-		echo "$table"
-		sqlite3 -batch "$1" "SELECT $columns FROM $table ORDER BY $columns"
-	done
-	sqlite3 -batch "$1" "SELECT generation, applied_sequence >= 77, plugin_writing FROM catalog_state"
+	local queries
+	queries=$(sqlite3 -batch "$2" "SELECT 'SELECT ''' || name || '''; SELECT ' || columns || ' FROM ' || name || ' ORDER BY ' || columns || ';' FROM (
+		SELECT name, (SELECT group_concat('quote(' || name || ')') FROM pragma_table_info(t.name) WHERE name NOT IN ('presence', 'recent_messages')) AS columns
+		FROM sqlite_schema AS t WHERE type = 'table' AND name NOT IN ('catalog_state', 'device_change', 'task_change')) ORDER BY name")
+	sqlite3 -batch "$1" "$queries SELECT generation, applied_sequence >= 77, plugin_writing FROM catalog_state"
 }
 
 fresh_schema() {

@@ -4,7 +4,7 @@
 
 load ../helper
 
-if [[ -n ${FW_LONG:-} ]]; then MANY=1200000 FEW=60000; else MANY=105000 FEW=6000; fi
+if [[ -n ${FW_LONG:-} ]]; then MANY=1200000 FEW=60000 LIMIT=2048; else MANY=53000 FEW=6000 LIMIT=1024; fi # KiB
 
 # Anonymous memory, in KiB: what is mapped from files, such as SQLite's shared index, is the kernel's to take back.
 memory() { awk '/^RssAnon:/ { print $2 }' "/proc/$BROKER/status"; }
@@ -36,14 +36,14 @@ flat() {
 }
 
 @test "memory is flat over many messages of every kind" {
-	flat steady "$MANY" 2048
+	flat steady "$MANY" "$LIMIT"
 }
 
 @test "refused floods of a client's made-up devices and products take no memory" {
-	flat devices "$((MANY / 3))" 1024
-	flat products "$((MANY / 3))" 1024
-	flat reads "$((MANY / 3))" 1024
-	flat others "$((MANY / 3))" 1024
+	flat devices "$((MANY / 3))" "$((LIMIT / 2))"
+	flat products "$((MANY / 3))" "$((LIMIT / 2))"
+	flat reads "$((MANY / 3))" "$((LIMIT / 2))"
+	flat others "$((MANY / 3))" "$((LIMIT / 2))"
 }
 
 @test "client ids never seen before take no memory once they are gone" {
@@ -54,8 +54,8 @@ flat() {
 	stop_broker
 	start_broker 'plugin_opt_identity none'
 	# more than the catalog's cache holds
-	flat products "$MANY" 2048 140000
+	flat products "$MANY" "$LIMIT" 140000
 	# each registers a device: SQLite's caches fill up
-	flat devices "$((MANY / 6))" 24576
-	flat reads "$((MANY / 3))" 1024
+	flat devices "$((MANY / 6))" "$((12 * LIMIT))"
+	flat reads "$((MANY / 3))" "$((LIMIT / 2))"
 }
