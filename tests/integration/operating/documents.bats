@@ -263,11 +263,12 @@ add_documents_file() {
 }
 
 @test "all SQL is what the catalog takes" {
-	local document n count=0
+	local document n blocks count=0
 	add_documents_file 1000
 	db "INSERT INTO product (product_id) VALUES ('tap'); INSERT INTO device (product_id, device_id) VALUES ('lamp', 'lamp-1')"
 	while read -r document; do
-		for ((n = 1; n <= $(block_count "$document" sql); n++)); do
+		blocks=$(block_count "$document" sql)
+		for ((n = 1; n <= blocks; n++)); do
 			count=$((count + 1))
 			[[ $document != plugin/doc/operate*.md || $n -gt 2 ]] || continue # add_documents_file
 			sql_block "$document" "$n" >block.sql
@@ -303,11 +304,12 @@ joined_rows() {
 	local name
 	# shellcheck disable=SC2016 # the documents' backquotes
 	sed -n '/^## Scripts/,/^## /p; /^## Firmware files/,/^## /p' "$FW_SOURCE/$OPERATE" | grep -o '`[a-z_]*`' | tr -d '`' | sort -u >named
+	content named
 	for name in "$FW_SOURCE"/schema/scripts/*.sql; do
 		name=${name##*/}
 		# new_push_task_part is told with new_push_task
 		name=${name%_part.sql}
-		grep -qx "${name%.sql}" named
+		[[ $'\n'$CONTENT == *$'\n'"${name%.sql}"$'\n'* ]]
 	done
 	# shellcheck disable=SC2016 # the document's backquotes
 	sed -n '/^## Scripts/,/^## /p' "$FW_SOURCE/$OPERATE" | sed -n 's/^| .* | \(.*\) |$/\1/p' | grep -o '`[a-z_]*`' | tr -d '`' | grep -v '^_' >listed
@@ -366,99 +368,102 @@ log_lines() {
 	log_lines >lines
 	(($(wc -l <lines) > 15))
 	quoted_fragments >fragments
-	while read -r line; do
-		# its longest piece between two values
-		longest=$(sed -E 's/%[-.*0-9l]*[a-z]/\n/g' <<<"$line" | awk '{ gsub(/^[ :;,()\x27]+|[ :;,()\x27]+$/, "") } length > length(most) { most = $0 } END { print most }')
+	# and the longest piece of each between two values
+	sed -E 's/%[-.*0-9l]*[a-z]/\n/g; s/$/\n/' lines | awk 'BEGIN { RS = "" } { most = ""; n = split($0, piece, "\n"); for (i = 1; i <= n; i++) {
+		gsub(/^[ :;,()\x27]+|[ :;,()\x27]+$/, "", piece[i]); if (length(piece[i]) > length(most)) most = piece[i] } print most }' >longest
+	assert_equal "$(wc -l <longest)" "$(wc -l <lines)"
+	while read -r line && read -r -u 7 longest; do
 		while read -r fragment; do
 			[[ $longest != *"$fragment"* && $line != *"$fragment"* ]] || continue 2
 		done <fragments
 		echo "has no heading in $TROUBLESHOOTING: $line"
 		return 1
-	done <lines
+	done <lines 7<longest
 }
 
 @test "what the documents name is there" {
-	local document name defined
+	local document documents name defined
 	defined=$'\n'$(cat "$FW_SOURCE"/plugin/*/*.c | sed -nE 's/^([a-z].*[ *])?([a-z_0-9]+)\(.*/\2/p' | sort -u)$'\n'
-	while read -r document; do
-		# shellcheck disable=SC2016 # the documents' backquotes
-		grep -oE '`(plugin|include|schema|tests)/[A-Za-z0-9_./-]+`' "$FW_SOURCE/$document" | tr -d '`' | sort -u >paths
-		while read -r name; do
-			[[ -e $FW_SOURCE/$name || $name == *NNNN* || $name == */LAYER/* || $name == */TOPIC/* ]] && continue
-			echo "$document names $name, which is not there"
-			return 1
-		done <paths
-		# shellcheck disable=SC2016 # the documents' backquotes
-		grep -oE '`[a-z_0-9]+\(\)`' "$FW_SOURCE/$document" | tr -d '`()' | sort -u >functions
-		while read -r name; do
-			[[ $defined != *$'\n'"$name"$'\n'* ]] || continue
-			echo "$document names $name(), which is not there"
-			return 1
-		done <functions
-	done < <(documents)
+	cd "$FW_SOURCE"
+	mapfile -t documents < <(documents)
+	# shellcheck disable=SC2016 # the documents' backquotes
+	grep -oE '`(plugin|include|schema|tests)/[A-Za-z0-9_./-]+`' "${documents[@]}" | tr -d '`' | sort -u >"$BROKER_DIR/paths"
+	while IFS=: read -r document name; do
+		[[ -e $name || $name == *NNNN* || $name == */LAYER/* || $name == */TOPIC/* ]] && continue
+		echo "$document names $name, which is not there"
+		return 1
+	done <"$BROKER_DIR/paths"
+	# shellcheck disable=SC2016 # the documents' backquotes
+	grep -oE '`[a-z_0-9]+\(\)`' "${documents[@]}" | tr -d '`()' | sort -u >"$BROKER_DIR/functions"
+	while IFS=: read -r document name; do
+		[[ $defined != *$'\n'"$name"$'\n'* ]] || continue
+		echo "$document names $name(), which is not there"
+		return 1
+	done <"$BROKER_DIR/functions"
 }
 
 @test "the commands of the source are there, and know their options" {
-	local document line program option count=0
-	while read -r document; do
-		while read -r line; do
-			program=${line%% *}
-			[[ -x $FW_SOURCE/$program ]]
-			[[ $line == *--* ]] || continue
-			[[ -e help.${program//\//.} ]] || timeout 20 "$FW_SOURCE/$program" --help >"help.${program//\//.}" 2>&1
-			while read -r option; do
-				content "help.${program//\//.}"
-				[[ $CONTENT == *"$option"* ]]
-				count=$((count + 1))
-			done < <(grep -oE -- '--[a-z]+' <<<"$line")
-		done < <({
-			sed -n 's/^    //p' "$FW_SOURCE/$document"
-			# shellcheck disable=SC2016 # the documents' backquotes
-			grep -oE '`(tests|plugin)/[a-z/.]+( [^`]*)?`' "$FW_SOURCE/$document" | tr -d '`'
-		} | grep -E '^(tests/(run|sanitize|analyze|compat|device|bench/run|bench/downloads)|plugin/run)( |$)' | sort -u)
-	done < <(documents)
+	local documents line program option count=0
+	mapfile -t documents < <(documents)
+	while read -r line; do
+		program=${line%% *}
+		[[ -x $FW_SOURCE/$program ]]
+		[[ $line == *--* ]] || continue
+		[[ -e help.${program//\//.} ]] || timeout 20 "$FW_SOURCE/$program" --help >"help.${program//\//.}" 2>&1
+		content "help.${program//\//.}"
+		while [[ $line =~ (--[a-z]+)(.*) ]]; do
+			option=${BASH_REMATCH[1]} line=${BASH_REMATCH[2]}
+			[[ $CONTENT == *"$option"* ]]
+			count=$((count + 1))
+		done
+	done < <(cd "$FW_SOURCE" && {
+		sed -n 's/^    //p' "${documents[@]}"
+		# shellcheck disable=SC2016 # the documents' backquotes
+		grep -ohE '`(tests|plugin)/[a-z/.]+( [^`]*)?`' "${documents[@]}" | tr -d '`'
+	} | grep -E '^(tests/(run|sanitize|analyze|compat|device|bench/run|bench/downloads)|plugin/run)( |$)' | sort -u)
 	((count > 5))
 }
 
-# Where a link may lead: "DOCUMENT#NAME" for each heading of a document.
+# Where a link may lead: "DOCUMENT#NAME" for each heading of the documents given.
 targets() {
-	local document
-	while read -r document; do
-		awk '/^```/ { inside = !inside } !inside && /^#+ /' "$FW_SOURCE/$document" |
-			LC_ALL=C.UTF-8 sed -E 's/^#+ //; s/[^[:alnum:] _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]' | sed "s,^,$document#,"
-	done < <(documents)
+	awk 'FNR == 1 { inside = 0 } /^```/ { inside = !inside } !inside && /^#+ / { print FILENAME "\t" $0 }' "$@" |
+		LC_ALL=C.UTF-8 sed -E 'h; s/\t.*/#/; x; s/^[^\t]*\t#+ //; s/[^[:alnum:] _-]//g; s/ /-/g; s/[A-Z]/\L&/g; H; x; s/\n//'
 }
 
-# DOCUMENT: the links in it that lead into the source, as "PATH#NAME" or "PATH#".
+# The links in the documents given that lead into the source, as "DOCUMENT PATH#NAME" or "DOCUMENT PATH#".
 links() {
-	local folder
-	folder=$(dirname "$1")
-	tr '\n' ' ' <"$FW_SOURCE/$1" | grep -oE '\]\([^)]*\)' | sed -E 's/^\]\(//; s/\)$//' | grep -v '^https\?://' |
-		sed -E "s,^#,${1##*/}#,; s,^[^#]*\$,&#,; s,^,$folder/," >links
-	paste -d'#' <(cut -d'#' -f1 links | (cd "$FW_SOURCE" && xargs realpath -m --relative-to=.)) <(cut -d'#' -f2 links)
+	# a link may go over the end of a line
+	awk '{ text[FILENAME] = text[FILENAME] $0 " " } END { for (name in text) print name "\t" text[name] }' "$@" |
+		awk -F '\t' '{ folder = $1; if (!sub("/[^/]*$", "", folder)) folder = "."; rest = substr($0, length($1) + 2)
+			while (match(rest, /\]\([^)]*\)/)) {
+				link = substr(rest, RSTART + 2, RLENGTH - 3); rest = substr(rest, RSTART + RLENGTH)
+				if (link ~ /^https?:\/\//) continue
+				hash = index(link, "#"); path = hash ? substr(link, 1, hash - 1) : link
+				print $1 "\t" (path == "" ? $1 : folder "/" path) "\t" (hash ? substr(link, hash + 1) : "") } }' >"$BROKER_DIR/links"
+	paste -d'#' <(paste -d' ' <(cut -f1 "$BROKER_DIR/links") <(cut -f2 "$BROKER_DIR/links" | xargs realpath -m --relative-to=.)) <(cut -f3 "$BROKER_DIR/links")
 }
 
 @test "every link leads somewhere" {
-	local document link count=0
-	targets >known
-	content known
-	while read -r document; do
-		while read -r link; do
-			count=$((count + 1))
-			if [[ $link == *'#' ]]; then [[ -e $FW_SOURCE/${link%#} ]] && continue; fi
-			[[ $'\n'$CONTENT != *$'\n'"$link"$'\n'* ]] || continue
-			echo "$document: $link leads nowhere"
-			return 1
-		done < <(links "$document")
-	done < <(documents)
+	local document documents link count=0
+	cd "$FW_SOURCE"
+	mapfile -t documents < <(documents)
+	targets "${documents[@]}" >"$BROKER_DIR/known"
+	content "$BROKER_DIR/known"
+	while read -r document link; do
+		count=$((count + 1))
+		if [[ $link == *'#' ]]; then [[ -e ${link%#} ]] && continue; fi
+		[[ $'\n'$CONTENT != *$'\n'"$link"$'\n'* ]] || continue
+		echo "$document: $link leads nowhere"
+		return 1
+	done < <(links "${documents[@]}")
 	((count > 50))
 }
 
 @test "no line of a document is over 100 columns, and the README is short" {
-	local document
-	(($(documents | wc -l) >= 11))
-	while read -r document; do
-		refute env LC_ALL=C.UTF-8 grep -HnE '^.{101,}$' "$FW_SOURCE/$document"
-	done < <(documents)
+	local documents
+	mapfile -t documents < <(documents)
+	((${#documents[@]} >= 11))
+	cd "$FW_SOURCE"
+	refute env LC_ALL=C.UTF-8 grep -HnE '^.{101,}$' "${documents[@]}"
 	(($(wc -l <"$FW_SOURCE/README.md") <= 150))
 }
