@@ -3,6 +3,8 @@ most tests give them. See client.bash. A request is a line, its fields separated
 
   say SOCKET ID TOPIC PAYLOAD           publishes with QoS 1 (MQTT 3.1.1), and waits for the acknowledgement
   ask SOCKET ID TOPIC PAYLOAD ANSWER    subscribes to ANSWER, publishes with it as response topic (MQTT 5), and waits for one message
+  verdict SOCKET ID USER TOPIC PAYLOAD  publishes with QoS 1 (MQTT 5), with that user name if any, and waits for the verdict: ok,
+                                        refused (not authorized), or a reason's number
 
 The answer is the number, the status (0, or that of mosquitto_pub), \\x1f, and the message or what went wrong, with \\x1e as its end."""
 
@@ -13,6 +15,7 @@ from _struct import pack, unpack
 
 CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
 LOST, TIMED_OUT = 7, 27
+NOT_AUTHORIZED = 0x87
 
 
 def text(value):
@@ -30,12 +33,12 @@ def counted(data):
 
 
 class Connection:
-    def __init__(self, path, name, seconds, protocol):
+    def __init__(self, path, name, seconds, protocol, user=b""):
         self.protocol = protocol
         self.socket = socket(AF_UNIX)
         self.socket.settimeout(seconds)
         self.socket.connect(path)
-        self.send(0x10, text(b"MQTT") + bytes([protocol, 2, 0, 60]) + self.none() + text(name))
+        self.send(0x10, text(b"MQTT") + bytes([protocol, 0x82 if user else 2, 0, 60]) + self.none() + text(name) + (text(user) if user else b""))
         reason = self.wait_for(CONNACK)[1]
         if reason:
             raise ConnectionError(f"the broker refused the connection: {reason}")
@@ -115,9 +118,18 @@ def ask(path, name, topic, payload, answer):
     return message
 
 
+def verdict(path, name, user, topic, payload):
+    client = Connection(path, name, 20, 5, user)
+    client.publish(topic, payload, client.none())
+    answer = client.wait_for(PUBACK)
+    client.leave()
+    reason = answer[2] if len(answer) > 2 else 0
+    return b"refused" if reason == NOT_AUTHORIZED else b"ok" if reason < 128 else str(reason).encode()
+
+
 def handle(verb, *fields):
     try:
-        return 0, {b"say": say, b"ask": ask}[verb](*fields)
+        return 0, {b"say": say, b"ask": ask, b"verdict": verdict}[verb](*fields)
     except TimeoutError:
         return TIMED_OUT, b"timed out"
     except OSError as error:

@@ -270,8 +270,13 @@ raw() {
 # COMMAND...: an MQTT 5 publish that must be answered "not authorized".
 refused() {
 	local said
-	said=$("$@" -V mqttv5 2>&1) || true
-	[[ $said == *'Not authorized'* ]] && return
+	if judged "$@"; then
+		[[ $SAID != refused ]] || return 0
+		said=$SAID
+	else
+		said=$("$@" -V mqttv5 2>&1) || true
+		[[ $said != *'Not authorized'* ]] || return 0
+	fi
 	printf 'not refused: %s\nit said: %s\n' "$*" "$said"
 	return 1
 }
@@ -279,10 +284,42 @@ refused() {
 # COMMAND...: an MQTT 5 publish that must be acknowledged as usual.
 accepted() {
 	local said
-	said=$("$@" -V mqttv5 2>&1) && [[ -z $said ]] && return
+	if judged "$@"; then
+		[[ $SAID != ok ]] || return 0
+		said=$SAID
+	else
+		said=$("$@" -V mqttv5 2>&1) && [[ -z $said ]] && return
+	fi
 	printf 'not accepted: %s\nit said: %s\n' "$*" "$said"
 	return 1
 }
+
+# COMMAND...: can the one client do this `pub` or `say`? What the broker said to it is $SAID then, see client.py.
+judged() {
+	local id='' user='' topic='' payload=''
+	if [[ $1 == say && $# == 4 ]]; then
+		id=$2 topic=/$PRODUCT/$2/firmware/$3 payload=$4
+	else
+		[[ $1 == pub ]] || return 1
+		shift
+		while (($# > 1)); do
+			case $1=$2 in
+			-i=*) id=$2 ;;
+			-u=?*) user=$2 ;;
+			-t=*) topic=$2 ;;
+			-m=*) payload=$2 ;;
+			-q=1) ;;
+			*) return 1 ;;
+			esac
+			shift 2
+		done
+		(($# == 0)) || return 1
+	fi
+	verdict "$id" "$user" "$topic" "$payload"
+}
+
+# ID USER TOPIC PAYLOAD
+verdict() { client_takes verdict '' "$@" && client verdict "$BROKER_DIR/socket" "$@" 2>/dev/null; }
 
 # NAME OPTION of mosquitto_sub...: subscribes in the background. A message is a line
 # "QOS RETAINED TOPIC PAYLOAD" of `heard NAME`.
