@@ -1,10 +1,9 @@
 """Short-lived MQTT clients, one after the other in one process: what mosquitto_pub and mosquitto_rr do with the options that
 most tests give them. See client.bash. A request is a line, its fields separated by \\x1f, the first one a number:
 
-  say SOCKET ID TOPIC PAYLOAD           publishes with QoS 1 (MQTT 3.1.1), and waits for the acknowledgement
+  say SOCKET ID USER TOPIC PAYLOAD      publishes with QoS 1 (MQTT 3.1.1), with that user name if any, and waits for the acknowledgement
   ask SOCKET ID TOPIC PAYLOAD ANSWER    subscribes to ANSWER, publishes with it as response topic (MQTT 5), and waits for one message
-  verdict SOCKET ID USER TOPIC PAYLOAD  publishes with QoS 1 (MQTT 5), with that user name if any, and waits for the verdict: ok,
-                                        refused (not authorized), or a reason's number
+  verdict SOCKET ID USER TOPIC PAYLOAD  the same with MQTT 5, and tells the verdict: ok, refused (not authorized), or a reason's number
 
 The answer is the number, the status (0, or that of mosquitto_pub), \\x1f, and the message or what went wrong, with \\x1e as its end."""
 
@@ -99,8 +98,8 @@ class Connection:
         self.socket.close()
 
 
-def say(path, name, topic, payload):
-    client = Connection(path, name, 20, 4)
+def say(path, name, user, topic, payload):
+    client = Connection(path, name, 20, 4, user)
     client.publish(topic, payload)
     client.wait_for(PUBACK)
     client.leave()

@@ -229,7 +229,14 @@ catalog() {
 
 # --- clients ---
 
-pub() { timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"; }
+# OPTION of mosquitto_pub...: the one client does it if it can.
+pub() {
+	if plain_publish "$@" && client_takes say '' "${PUBLISH[@]}"; then
+		client say "$BROKER_DIR/socket" "${PUBLISH[@]}"
+	else
+		timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"
+	fi
+}
 sub() { timeout 20 mosquitto_sub "${CONNECT[@]}" "$@"; }
 rr() { command mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; } # which ends by itself then
 
@@ -253,13 +260,7 @@ exchange() {
 }
 
 # DEVICE TAIL JSON [OPTION of mosquitto_pub...]: publishes as the device, and waits for the acknowledgement.
-say() {
-	if (($# > 3)) || ! client_takes say '' "$@"; then
-		pub -q 1 -i "$1" -t "/$PRODUCT/$1/firmware/$2" -m "$3" "${@:4}"
-		return
-	fi
-	client say "$BROKER_DIR/socket" "$1" "/$PRODUCT/$1/firmware/$2" "$3"
-}
+say() { pub -q 1 -i "$1" -t "/$PRODUCT/$1/firmware/$2" -m "$3" "${@:4}"; }
 
 # Runs the Python program on its standard input: single MQTT packets, see raw.py.
 raw() {
@@ -294,28 +295,31 @@ accepted() {
 	return 1
 }
 
+# OPTION...: is it a publish with QoS 1, and no more than that? Its ID USER TOPIC PAYLOAD are $PUBLISH then.
+plain_publish() {
+	local quality=''
+	PUBLISH=('' '' '' '')
+	while (($# > 1)); do
+		case $1=$2 in
+		-q=1) quality=1 ;;
+		-i=*) PUBLISH[0]=$2 ;;
+		-u=?*) PUBLISH[1]=$2 ;;
+		-t=*) PUBLISH[2]=$2 ;;
+		-m=*) PUBLISH[3]=$2 ;;
+		*) return 1 ;;
+		esac
+		shift 2
+	done
+	(($# == 0)) && [[ -n $quality ]]
+}
+
 # COMMAND...: can the one client do this `pub` or `say`? What the broker said to it is $SAID then, see client.py.
 judged() {
-	local id='' user='' topic='' payload=''
-	if [[ $1 == say && $# == 4 ]]; then
-		id=$2 topic=/$PRODUCT/$2/firmware/$3 payload=$4
-	else
-		[[ $1 == pub ]] || return 1
-		shift
-		while (($# > 1)); do
-			case $1=$2 in
-			-i=*) id=$2 ;;
-			-u=?*) user=$2 ;;
-			-t=*) topic=$2 ;;
-			-m=*) payload=$2 ;;
-			-q=1) ;;
-			*) return 1 ;;
-			esac
-			shift 2
-		done
-		(($# == 0)) || return 1
-	fi
-	verdict "$id" "$user" "$topic" "$payload"
+	case $1 in
+	say) plain_publish -q 1 -i "$2" -t "/$PRODUCT/$2/firmware/$3" -m "$4" "${@:5}" ;;
+	pub) plain_publish "${@:2}" ;;
+	*) return 1 ;;
+	esac && verdict "${PUBLISH[@]}"
 }
 
 # ID USER TOPIC PAYLOAD

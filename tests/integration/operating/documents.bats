@@ -47,9 +47,9 @@ sql_block() { block "$1" sql "$2"; } # DOCUMENT NUMBER
 # Statements on its standard input, one a line, without their comments.
 statements() { sed 's/ *--.*//' | tr '\n' ' ' | sed 's/; */;\n/g'; }
 
-# LINE: runs it, with the clients led to the test's broker.
+# LINE: runs it, with the real clients led to the test's broker.
 type_in() {
-	mosquitto_pub() { pub "$@"; }
+	mosquitto_pub() { timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"; }
 	mosquitto_rr() { rr "$@"; }
 	eval "$1"
 }
@@ -370,15 +370,15 @@ log_lines() {
 	quoted_fragments >fragments
 	# and the longest piece of each between two values
 	sed -E 's/%[-.*0-9l]*[a-z]/\n/g; s/$/\n/' lines | awk 'BEGIN { RS = "" } { most = ""; n = split($0, piece, "\n"); for (i = 1; i <= n; i++) {
-		gsub(/^[ :;,()\x27]+|[ :;,()\x27]+$/, "", piece[i]); if (length(piece[i]) > length(most)) most = piece[i] } print most }' >longest
-	assert_equal "$(wc -l <longest)" "$(wc -l <lines)"
+		gsub(/^[ :;,()\x27]+|[ :;,()\x27]+$/, "", piece[i]); if (length(piece[i]) > length(most)) most = piece[i] } print most }' >pieces
+	assert_equal "$(wc -l <pieces)" "$(wc -l <lines)"
 	while read -r line && read -r -u 7 longest; do
 		while read -r fragment; do
 			[[ $longest != *"$fragment"* && $line != *"$fragment"* ]] || continue 2
 		done <fragments
 		echo "has no heading in $TROUBLESHOOTING: $line"
 		return 1
-	done <lines 7<longest
+	done <lines 7<pieces
 }
 
 @test "what the documents name is there" {
