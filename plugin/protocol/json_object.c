@@ -6,12 +6,10 @@
 #include "protocol/json_object.h"
 
 #include <locale.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_SURE 300 /* of a number that is within a double: the largest has 309 */
 #define NAMES_MAX (FW_PAYLOAD_MAX / 2) /* "": and a value and a comma are five bytes */
 
 struct scan {
@@ -225,7 +223,8 @@ double fw_json_object_real(struct fw_slice number)
 }
 
 /* As jansson has it: what fits into 64 bits is an integer, and what is too large for that is taken
- * for a real. */
+ * for a real. Unlike it, what is too large for a real is still a number: whoever needs it judges
+ * it, and the message may do without. */
 static bool read_integer(struct fw_slice number, int64_t *integer)
 {
 	bool negative = number.at[0] == '-';
@@ -244,7 +243,7 @@ static bool read_integer(struct fw_slice number, int64_t *integer)
 static bool read_number(struct scan *scan, struct fw_json_scan *member)
 {
 	const char *from = scan->at;
-	bool whole = true, exponent = false;
+	bool whole = true;
 
 	scan->at += *scan->at == '-';
 	if (is_at(scan, '0'))
@@ -259,7 +258,6 @@ static bool read_number(struct scan *scan, struct fw_json_scan *member)
 	}
 	if (is_at(scan, 'e') || is_at(scan, 'E')) {
 		whole = false;
-		exponent = true;
 		scan->at++;
 		scan->at += is_at(scan, '+') || is_at(scan, '-');
 		if (!skip_digits(scan))
@@ -268,15 +266,8 @@ static bool read_number(struct scan *scan, struct fw_json_scan *member)
 	member->text = (struct fw_slice){from, (size_t)(scan->at - from)};
 	member->type = whole && read_integer(member->text, &member->integer) ? FW_JSON_INTEGER
 									     : FW_JSON_REAL;
-	if ((exponent || member->text.len > DIGITS_SURE) && scan->at < scan->end &&
-		isinf(fw_json_object_real(member->text)))
-		return fail(scan, "a number is out of range");
-	/* nothing ends it: no object is left to be read */
-	return scan->at < scan->end ||
-		fail(scan,
-			whole && member->text.len > DIGITS_SURE + 10
-				? "a number is out of range"
-				: "the payload ends before its JSON object does");
+	/* what ends it is read with it: fw_json_object_real() */
+	return scan->at < scan->end || fail_here(scan);
 }
 
 static bool read_word(struct scan *scan, struct fw_json_scan *member)

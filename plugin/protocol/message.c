@@ -2,6 +2,7 @@
  * read, and what to tell the sender when it is wrong. */
 #include "protocol/message.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,12 +56,14 @@ static struct value value_of(const struct fw_json_scan *member)
 	}
 }
 
-/* Only checked: it is echoed as it stands in the payload. */
+/* Only checked: it is echoed as it stands in the payload. What no double holds is not: many readers
+ * of JSON refuse a message with such a number whole. */
 static bool read_message_id(const struct value *value, struct fw_message *out)
 {
 	(void)out;
 	return value->type == TEXT ? value->text.len <= MESSAGE_ID_MAX
-				   : value->type == INTEGER || value->type == REAL;
+				   : value->type == INTEGER ||
+			(value->type == REAL && isfinite(value->real));
 }
 
 /* A real is rounded down: some devices know time in fractions of a millisecond. */
@@ -194,8 +197,8 @@ static bool read_utc_offset(const struct value *value, struct fw_message *out)
 {
 	double minutes = value->type == REAL ? value->real : (double)value->integer;
 
-	if ((value->type != INTEGER && value->type != REAL) || minutes != (double)(int)minutes ||
-		minutes < -FW_UTC_OFFSET_MAX || minutes > FW_UTC_OFFSET_MAX)
+	if ((value->type != INTEGER && value->type != REAL) || minutes < -FW_UTC_OFFSET_MAX ||
+		minutes > FW_UTC_OFFSET_MAX || minutes != (double)(int)minutes)
 		return false;
 	out->utc_offset = (int)minutes;
 	out->has_utc_offset = true;

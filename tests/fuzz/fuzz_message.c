@@ -173,8 +173,11 @@ static void check_against_jansson(const char *text, size_t len)
 {
 	struct fw_json_scan members[FW_JSON_MEMBERS];
 	char *exact = malloc(len ? len : 1), *room = malloc(len ? len : 1);
-	json_t *root = json_loadb(
-		text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_error_t error = {0};
+	json_t *root = json_loadb(text, len,
+		JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	/* such a number is for the reader of the message to judge */
+	bool beyond = !root && json_error_code(&error) == json_error_numeric_overflow;
 	const char *why = NULL;
 	size_t count = 0, wanted = 0;
 	bool taken;
@@ -183,11 +186,12 @@ static void check_against_jansson(const char *text, size_t len)
 	memcpy(exact, text, len);
 	taken = fw_json_object_read((struct fw_slice){exact, len}, is_asked, room, members, &count,
 			&why) == FW_OK;
-	check(taken == (json_is_object(root) && depth_of(root) <= FW_DEPTH_MAX) && taken == !why);
+	check(taken == !why);
+	check(beyond || taken == (json_is_object(root) && depth_of(root) <= FW_DEPTH_MAX));
 	for (size_t i = 0; taken && i < sizeof(asked) / sizeof(asked[0]); i++)
 		wanted += json_object_get(root, asked[i]) != NULL;
-	check(count == wanted);
-	for (size_t i = 0; i < count; i++) {
+	check(beyond || count == wanted);
+	for (size_t i = 0; !beyond && i < count; i++) {
 		char name[16];
 
 		check(fw_slice_copy(members[i].name, name, sizeof(name)));

@@ -22,7 +22,6 @@ bad_payloads() {
 	printf '{"version":"\377\376"}' >"$dir/not-utf8"
 	printf '{"version":"\355\240\200"}' >"$dir/surrogate"
 	printf '{"version":"\300\200"}' >"$dir/overlong"
-	printf '{"version":"1.0","a":1e999}' >"$dir/huge-number"
 	printf '{"version":"1.0","timestamp":NaN}' >"$dir/nan"
 	{ printf '{"a":'; head -c 30000 /dev/zero | tr '\0' '['; } >"$dir/deep-open"
 	{ printf '{"version":"1.0","a":'; head -c 16 /dev/zero | tr '\0' '['; head -c 16 /dev/zero | tr '\0' ']'; printf '}'; } >"$dir/one-level-too-deep"
@@ -162,6 +161,8 @@ all_rows() { db "SELECT * FROM product; SELECT * FROM firmware; SELECT * FROM de
 	rows "SELECT version FROM device" 1.0
 	say d1 report '{"version":"1.1","serial":18446744073709551615,"note":"\\u0000"}'
 	rows "SELECT version FROM device" 1.1
+	say d1 report '{"version":"1.2","timestamp":1e400,"x":-1e400}'
+	rows "SELECT version FROM device" 1.2
 }
 
 @test "text of 64 characters that are not ASCII is recorded as it came" {
