@@ -22,6 +22,7 @@ enum statement {
 	COUNT,
 	FORGET,
 	SET_OFFER,
+	SET_VERSION,
 	SET_COMPLETED,
 	STATEMENTS
 };
@@ -44,6 +45,7 @@ static const char *const sql[STATEMENTS] = {
 	[FORGET] = "DELETE FROM label_mismatch" OF_DEVICE " AND firmware_id = ?3",
 	[SET_OFFER] = ("UPDATE device SET offered_firmware_id = ?3, offered_version = ?4, "
 		       "offer_completed = 0" OF_DEVICE),
+	[SET_VERSION] = "UPDATE device SET offered_version = ?3" OF_DEVICE,
 	[SET_COMPLETED] = "UPDATE device SET offer_completed = 1" OF_DEVICE,
 };
 
@@ -80,21 +82,27 @@ void fw_label_check_close(struct fw_label_check *labels)
 }
 
 static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which,
-	const struct fw_uplink *uplink, struct fw_slice firmware_id)
+	const struct fw_uplink *uplink, struct fw_slice third)
 {
 	sqlite3_stmt *statement =
 		fw_db_start(labels->statements[which], uplink->product, uplink->device);
 
-	if (firmware_id.len)
-		fw_db_bind_text(statement, 3, firmware_id);
+	if (third.len)
+		fw_db_bind_text(statement, 3, third);
 	return statement;
+}
+
+/* What the device says that it runs; else what it is known to run. */
+static struct fw_slice runs_of(const struct fw_uplink *uplink, const struct fw_device *device)
+{
+	return uplink->version.len ? uplink->version : fw_slice_of(device->version);
 }
 
 static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice firmware_id)
 {
 	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
-	struct fw_slice runs = uplink->version.len ? uplink->version : fw_slice_of(device->version);
+	struct fw_slice runs = runs_of(uplink, device);
 
 	if (!firmware_id.len) {
 		sqlite3_bind_null(statement, 3);
@@ -198,11 +206,24 @@ enum fw_status fw_label_check_judge(struct fw_label_check *labels, const struct 
 			       : status;
 }
 
+/* It was offered the firmware before anybody knew what it runs. The first version that it tells
+ * may be that of before or that of after: only the next one says more. */
+static enum fw_status set_version(
+	struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device)
+{
+	struct fw_slice runs = runs_of(uplink, device);
+
+	if (device->offered_version[0] || !runs.len)
+		return FW_OK;
+	fw_slice_copy(runs, device->offered_version, sizeof(device->offered_version));
+	return fw_db_run(start(labels, SET_VERSION, uplink, runs));
+}
+
 enum fw_status fw_label_check_offered(
 	struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device)
 {
 	if (fw_slice_equal(uplink->firmware_id, fw_slice_of(device->offered_firmware_id)))
-		return FW_OK;
+		return set_version(labels, uplink, device);
 	return set_offer(labels, uplink, device, uplink->firmware_id);
 }
 

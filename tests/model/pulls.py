@@ -144,6 +144,8 @@ class Pulls:
     def note_offer(device, version, current):
         if not device.offer or device.offer.version != version:
             device.offer = Offer(version, current or device.version, False)
+        elif device.offer.runs is None:  # nobody knew what it ran
+            device.offer = device.offer._replace(runs=current or device.version)
 
     def judge_label(self, device, version, by_pull):
         """What it calls itself, after it was offered something. Who only polls says what it said
