@@ -14,8 +14,9 @@
 /* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to
  * find the rows. */
 #define OPEN_ROWS                                                                                  \
-	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing', t.state = "    \
-	"'running' AND f.state = 'ready', t.allow_downgrade, td.task_id,"                          \
+	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing',"               \
+	" (t.state = 'running' OR td.state = 'processing' AND t.state = 'paused')"                 \
+	" AND f.state = 'ready', t.allow_downgrade, td.task_id,"                                   \
 	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
 	" td.state = 'failed' OR"                                                                  \
 	" " FW_ROLLOUT_IS_MANAGED ","                                                              \

@@ -55,8 +55,8 @@ class Pulls:
         for row in rows:
             wanted = self.may_have(row, current)
             if row.state == "processing":
-                # what is under way is told again; not that of a task that stands
-                told = wanted and row.task.state == "running"
+                # what is under way is told again; not that of a task that is stopped
+                told = wanted and row.task.state != "stopped"
                 told = told and not self.is_mislabelled(device, row.task.version, current)
                 return (row if told else None), row.task.version, False
             if not wanted or row.task.state != "running":

@@ -70,6 +70,12 @@ asks() { version_of "$(pull "$1" "${2:-{\}}")"; } # DEVICE [JSON]
 	assert_equal "$(asks d1)" 2.0
 	settle
 	assert_equal "$(db "SELECT pushed_at, due_at FROM task_device")" "$pushed"
+	# what is under way goes on
+	db "UPDATE task SET state = 'paused'"
+	assert_equal "$(asks d1)" 2.0
+	offline d2
+	db "INSERT INTO task_device (task_id, device_id) VALUES ('t1', 'd2')"
+	assert_equal "$(asks d2)" no_update
 }
 
 @test "no row of a task that is stopped, ended, or without ready firmware is given" {
