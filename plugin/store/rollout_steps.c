@@ -50,6 +50,7 @@ static enum fw_status stop(
 {
 	fw_transaction_log(rollouts->transaction, FW_LOG_NOTICE, "task %.*s is stopped: %s",
 		(int)task_id.len, task_id.at, reason);
+	fw_db_bind_text(rollouts->statements[FW_ROLLOUTS_STOP], 2, fw_slice_of(reason));
 	return run(rollouts, FW_ROLLOUTS_STOP, task_id);
 }
 

@@ -28,7 +28,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_PAUSE] = "UPDATE task SET state = 'paused', paused_reason = ?2, paused_at = ?3"
 			      " WHERE task_id = ?1 AND state = 'running'",
 	[FW_ROLLOUTS_STOP] =
-		"UPDATE task SET state = 'stopped' WHERE task_id = ?1 AND state <> 'stopped'",
+		"UPDATE task SET state = 'stopped', paused_reason = ?2"
+		" WHERE task_id = ?1 AND state <> 'stopped'",
 	[FW_ROLLOUTS_NEXT_STAGE] = "UPDATE task SET stage = stage + 1 WHERE task_id = ?1",
 	[FW_ROLLOUTS_HOLD] = "UPDATE task_count SET hold_since = ?2 WHERE task_id = ?1",
 	[FW_ROLLOUTS_NEW_EPOCH] =

@@ -223,8 +223,9 @@ BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task SET paused_reason = NULL, paused_at = NULL
   WHERE task_id = NEW.task_id AND (paused_at IS NOT NULL OR paused_reason IS NOT NULL);
-  INSERT INTO task_log (at, task_id, what, who)
-  SELECT at, NEW.task_id, 'stopped', who FROM writer;
+  -- the plugin gives the reason with the stop, an operator gives none
+  INSERT INTO task_log (at, task_id, what, detail, who)
+  SELECT at, NEW.task_id, 'stopped', iif(who = 'plugin', NEW.paused_reason, NULL), who FROM writer;
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, 'canceled'
   FROM task_device WHERE task_id = NEW.task_id AND state = 'waiting';

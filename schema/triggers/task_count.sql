@@ -21,11 +21,12 @@ BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
--- No row of a running task is open, or will be started again, any more.
+-- No row of a task is open, or will be started again, any more. A paused one has nothing left to be
+-- resumed for.
 CREATE TRIGGER task_ended AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
   AND OLD.waiting + OLD.processing + OLD.retrying > 0
-  AND (SELECT state = 'running' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
+  AND (SELECT state <> 'stopped' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
   AND (SELECT plugin_writing FROM catalog_state) = 1
 BEGIN
   INSERT INTO task_log (at, task_id, what, who)
@@ -36,7 +37,7 @@ END;
 CREATE TRIGGER task_ended_by_hand AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
   AND OLD.waiting + OLD.processing + OLD.retrying > 0
-  AND (SELECT state = 'running' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
+  AND (SELECT state <> 'stopped' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
   AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   UPDATE catalog_state SET plugin_writing = 1;

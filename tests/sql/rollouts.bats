@@ -392,6 +392,10 @@ END
   push_task
   gives 'created::operator ended::operator' "UPDATE task_device SET state = 'canceled' WHERE state = 'waiting';" "$LOG"
   gives 'created::operator stopped::operator' "UPDATE task SET state = 'stopped';" "$LOG"
+  gives 'created::operator paused:holidays:operator ended::operator' "UPDATE task SET state = 'paused', paused_reason = 'holidays';
+    UPDATE task_device SET state = 'canceled' WHERE state = 'waiting';" "$LOG"
+  gives 'created::operator paused:holidays:operator stopped::operator' "UPDATE task SET state = 'paused', paused_reason = 'holidays';
+    UPDATE task SET state = 'stopped';" "$LOG"
   plugin_sql "UPDATE task_device SET state = 'failed', attempts = 1, retry_at = 9, bad_epoch = 1, completed_at = 1 WHERE state = 'waiting';"
   rows 'created::operator' "$LOG"
   plugin_sql "UPDATE task_device SET state = 'failed', retry_at = NULL WHERE state = 'failed';"
