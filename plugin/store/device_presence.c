@@ -25,8 +25,8 @@ static const char *const sql[STATEMENTS] = {
 	[PRODUCTS_OF_DEVICE] = "SELECT product_id FROM device WHERE device_id = ?1 LIMIT ?2",
 	[FORGET] =
 		"UPDATE device SET presence = NULL, connection = NULL, online_clock = NULL,"
-		" away_clock = NULL WHERE (product_id, "
-		"device_id) IN"
+		" away_clock = iif(?2 OR presence = 'offline', ?3, NULL)"
+		" WHERE (product_id, device_id) IN"
 		" (SELECT product_id, device_id FROM device WHERE presence IS NOT NULL LIMIT ?1)",
 	[DEVICES_AFTER] = "SELECT product_id, device_id, presence IS 'online' FROM device WHERE "
 			  "(product_id, device_id) > (?1, ?2)"
@@ -305,6 +305,10 @@ enum fw_status fw_device_presence_forget(
 	enum fw_status status;
 
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
+	/* who was away may still be; where connections are seen, so may all the others */
+	fw_db_bind_integer(
+		presence->statements[FORGET], 2, presence->transaction->sees_connections);
+	fw_db_bind_integer(presence->statements[FORGET], 3, presence->transaction->steady_ms);
 	status = fw_db_run(presence->statements[FORGET]);
 	*left = status == FW_OK && sqlite3_changes(presence->transaction->db) >= most;
 	return fw_transaction_pass_over(

@@ -143,9 +143,8 @@ enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts)
 {
 	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_BEGIN_ABSENCES];
 
-	/* a device that says nothing is not known to be away */
-	if (!rollouts->transaction->sees_connections)
-		return FW_OK;
 	fw_db_bind_integer(statement, 1, rollouts->transaction->steady_ms);
+	/* else a device that was there, and says nothing, may be there */
+	fw_db_bind_integer(statement, 2, rollouts->transaction->sees_connections);
 	return fw_db_run(statement);
 }

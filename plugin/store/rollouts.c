@@ -57,7 +57,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		" WHERE task_id = ?1 ORDER BY device_id LIMIT ?2)"
 		" WHERE attempts > 0 AND pushed_clock IS NOT NULL",
 	[FW_ROLLOUTS_NOT_STARTED] =
-		"SELECT iif(d.presence = 'offline', coalesce(d.away_clock, 0), -1)"
+		"SELECT iif(d.presence IS 'online', -1,"
+		" coalesce(d.away_clock, iif(d.presence IS 'offline', 0, -1)))"
 		" FROM (SELECT device_id FROM ("
 		"SELECT device_id, attempts FROM (SELECT device_id, attempts FROM task_device"
 		" WHERE task_id = ?1 AND state = 'waiting' AND lined = 1"
@@ -79,7 +80,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"  WHERE t.task_id = r.task_id))"
 		" WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS NOT NULL)"
 		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL"
-		" OR r.state = 'waiting' AND r.attempts > 0 AND r.deferred_until IS NULL)",
+		" OR r.state = 'waiting' AND r.attempts > 0 AND r.deferred_until IS NULL)"
+		" AND (?2 OR r.lost_clock IS NOT NULL)",
 };
 
 /* A task that is looked at again. */

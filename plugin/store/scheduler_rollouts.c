@@ -163,17 +163,17 @@ static enum fw_status lose(struct fw_scheduler *scheduler, struct fw_task_device
 		: status;
 }
 
-/* Where the broker tells of no connections, one that says nothing after its start may be there. */
-static bool is_away(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
+/* Since a start of the broker nobody has heard of it, and an absence is counted from there. */
+static bool is_away(const struct fw_task_device *row)
 {
-	return row->offline || (!row->online && scheduler->transaction->sees_connections);
+	return row->offline || (!row->online && row->lost_ms);
 }
 
 /* A trial that is over, or a device that is not due yet. Who went away on trial is waited for. */
 static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	int64_t now = scheduler->transaction->steady_ms;
-	bool away = is_away(scheduler, row);
+	bool away = is_away(row);
 
 	if (row->lost_clock && row->lost_clock <= now && away)
 		return lose(scheduler, row);

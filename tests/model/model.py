@@ -198,8 +198,9 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
         self.clock += milliseconds
         self.started_at = self.clock
         for row in self.all_rows():
-            row.lost = None
-            if self.sees:
+            # who was there, and says nothing, may be there where no connections are seen
+            away, row.lost = row.lost, None
+            if self.sees or away:
                 self.await_return(row)
         for task in self.tasks.values():
             task.taken_at, task.tokens = None, 0

@@ -185,11 +185,8 @@ class Rollouts:
         """Its own time has come."""
         now = self.clock
         if row.lost and row.lost <= now:
-            away = row.device.presence == "offline" or (
-                row.device.presence is None and self.sees
-            )
             row.lost = None
-            if away:
+            if row.device.presence != "online":
                 self.end(row, "failed", NOT_SEEN, "lost")
                 return
         if row.trial and row.trial <= now and not row.lost:

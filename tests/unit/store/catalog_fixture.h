@@ -24,6 +24,7 @@
 #include "store/device_presence.h"
 #include "store/history.h"
 #include "store/label_check.h"
+#include "store/rollouts.h"
 #include "store/scheduler.h"
 #include "store/task_device.h"
 #include "store/task_events.h"
@@ -196,6 +197,18 @@ static inline struct fw_task_device row_of(const char *task_id, const char *devi
 	}
 	fail_msg("no row of %s in %s", device_id, task_id);
 	return found[0];
+}
+
+/* As after a start of the broker. */
+static inline void begin_anew(void)
+{
+	bool left = true;
+
+	begin();
+	assert_int_equal(fw_device_presence_forget(catalog.presence, 1000, &left), FW_OK);
+	assert_false(left);
+	assert_int_equal(fw_rollouts_begin_absences(catalog.rollouts), FW_OK);
+	commit();
 }
 
 static inline void remove_files(void)

@@ -96,6 +96,18 @@ static void the_group_is_of_the_same_time(void **state)
 	assert_true(loss_is_common());
 }
 
+static void a_power_cut_that_takes_the_broker_along_is_not_the_upgrades(void **state)
+{
+	(void)state;
+	start_twenty_of_forty();
+	go_away("x21", "x30", 2 * MINUTE);
+	begin_anew();
+	assert_false(loss_is_common());
+	/* counted from the start, as is the absence of who was started */
+	pass_ms(2 * MINUTE);
+	assert_true(loss_is_common());
+}
+
 /* A task without stages, of more rows than are read: those of the lowest ids have started. */
 static void the_group_is_found_behind_many_who_started(void **state)
 {
@@ -124,6 +136,7 @@ int main(void)
 		CATALOG_TEST(a_power_cut_is_not),
 		CATALOG_TEST(who_was_off_before_excuses_nothing),
 		CATALOG_TEST(the_group_is_of_the_same_time),
+		CATALOG_TEST(a_power_cut_that_takes_the_broker_along_is_not_the_upgrades),
 		CATALOG_TEST(the_group_is_found_behind_many_who_started),
 	};
 

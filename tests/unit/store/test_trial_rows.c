@@ -155,6 +155,51 @@ static void nobody_goes_back_without_a_trial(void **state)
 	assert_row("success|-");
 }
 
+static void who_was_away_when_the_broker_ended_is_awaited_anew(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	goes_away();
+	wait_seconds(40);
+	begin_anew();
+	wait_seconds(40);
+	assert_row("success|-");
+	wait_seconds(21);
+	assert_row("failed|lost");
+}
+
+static void who_comes_back_after_a_start_is_not_lost(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	goes_away();
+	begin_anew();
+	wait_seconds(40);
+	comes_back();
+	wait_seconds(40);
+	assert_row("success|-");
+}
+
+/* Where the broker tells of no connections, it may be there. */
+static void who_was_there_and_says_nothing_is_not_lost(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	begin_anew();
+	wait_seconds(120);
+	assert_row("success|-");
+}
+
+static void who_is_seen_by_nobody_where_connections_are_seen_is_lost(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	catalog.transaction.sees_connections = true;
+	begin_anew();
+	wait_seconds(61);
+	assert_row("failed|lost");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +210,10 @@ int main(void)
 		CATALOG_TEST(who_has_shown_the_version_is_not_lost_without_a_trial),
 		CATALOG_TEST(who_was_brought_on_by_an_upgrade_that_was_cut_off_did_not_go_back),
 		CATALOG_TEST(nobody_goes_back_without_a_trial),
+		CATALOG_TEST(who_was_away_when_the_broker_ended_is_awaited_anew),
+		CATALOG_TEST(who_comes_back_after_a_start_is_not_lost),
+		CATALOG_TEST(who_was_there_and_says_nothing_is_not_lost),
+		CATALOG_TEST(who_is_seen_by_nobody_where_connections_are_seen_is_lost),
 	};
 
 	return cmocka_run_group_tests_name("trial", tests, open_folder, close_folder);
