@@ -221,19 +221,24 @@ static bool wall_was_set(const struct fw_rollouts *rollouts)
 	return llabs(wall_offset(rollouts) - rollouts->wall_offset_ms) > STEP_MS;
 }
 
-/* The times that were named by the wall clock, of tasks and of rows, are others now; what held
- * still because of it goes on. */
-static void look_at_all(struct fw_rollouts *rollouts)
+void fw_rollouts_call_all(struct fw_rollouts *rollouts)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 
-	rollouts->wall_offset_ms = wall_offset(rollouts);
 	while (fw_table_next(rollouts->watches, &walk)) {
 		struct watch *watch = walk.value;
 
 		watch->due = true;
 		watch->open = false;
 	}
+}
+
+/* The times that were named by the wall clock, of tasks and of rows, are others now; what held
+ * still because of it goes on. */
+static void look_at_all(struct fw_rollouts *rollouts)
+{
+	rollouts->wall_offset_ms = wall_offset(rollouts);
+	fw_rollouts_call_all(rollouts);
 }
 
 /* The clocks of the open transaction. A wall clock that went back far is told once. */

@@ -52,6 +52,9 @@ enum fw_status fw_rollouts_changed(
 /* Watches all tasks that are running or paused and have rules of their own. */
 enum fw_status fw_rollouts_watch_all(struct fw_rollouts *rollouts);
 
+/* All watched tasks are due, and their rows are called anew. */
+void fw_rollouts_call_all(struct fw_rollouts *rollouts);
+
 /* Inside a transaction: reviews tasks that are due, at most `most`. *more: others are. */
 enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more);
 

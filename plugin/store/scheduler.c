@@ -84,7 +84,8 @@ static enum fw_status sweep_step(
 	return status;
 }
 
-/* The rows that wait at the start. */
+/* The rows that wait at the start. Who of a task with rules of its own was passed over before, as
+ * nobody knew whether he is there, is looked at again. */
 static enum fw_status begin_first_sweep(struct fw_scheduler *scheduler)
 {
 	enum fw_status status = FW_OK;
@@ -92,9 +93,11 @@ static enum fw_status begin_first_sweep(struct fw_scheduler *scheduler)
 	if (scheduler->first_sweep_at > fw_clock_now(&scheduler->transaction->clock))
 		return FW_OK;
 	status = fw_waiting_rows_request_running(scheduler->waiting_rows);
-	if (status == FW_OK)
-		scheduler->first_sweep_at = INT64_MAX;
-	return status;
+	if (status != FW_OK)
+		return status;
+	scheduler->first_sweep_at = INT64_MAX;
+	fw_rollouts_call_all(scheduler->rollouts);
+	return FW_OK;
 }
 
 static enum fw_status sweep_some(struct fw_scheduler *scheduler, bool *more)
@@ -145,9 +148,9 @@ enum fw_status fw_scheduler_work(struct fw_scheduler *scheduler, bool *more)
 	if (status == FW_OK)
 		status = fw_scheduler_timeouts_expire(scheduler, more);
 	if (status == FW_OK)
-		status = fw_scheduler_rollouts_work(scheduler, more);
-	if (status == FW_OK)
 		status = begin_first_sweep(scheduler);
+	if (status == FW_OK)
+		status = fw_scheduler_rollouts_work(scheduler, more);
 	if (status == FW_OK)
 		status = sweep_some(scheduler, more);
 	return status == FW_OK ? tell_untold(scheduler, more) : status;
