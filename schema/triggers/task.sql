@@ -281,7 +281,7 @@ BEGIN
       SELECT 0, 1, waiting, success, canceled, started, proved, bad, spared
       FROM task_recount WHERE task_id = NEW.task_id),
     offline = (SELECT count(*) FROM waiting_offline WHERE task_id = NEW.task_id),
-    epoch = epoch + 1, epoch_good = 0, epoch_bad = 0, hold_since = NULL
+    epoch = epoch + 1, epoch_good = 0, epoch_bad = 0, hold_since = NULL, bad_forgiven = bad_final
   WHERE task_id = NEW.task_id;
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;

@@ -102,10 +102,13 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
             row.proved = row.bad = row.lost = row.deferred = None
         elif failed_anew:
             self.note_failure(row, kind, **how)
+        self.forgive(row.task)
 
     def requeue(self, row):
         row.progress, row.answered, row.watched, row.retry_at = 0, False, None, None
         row.reason = row.kind = None
+        row.state = "waiting"
+        self.forgive(row.task)
         # a stopped task has no waiting rows, nor has one whose rows another took the place of
         newer = self.superseding(row)
         if row.task.state == "stopped":
@@ -115,8 +118,6 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
             self.end(row, "canceled", f"superseded by {newer.name}")
         elif self.is_newer(row.device.version, row):
             self.end(row, "canceled", NEWER.format(row.device.version))
-        else:
-            row.state = "waiting"
 
     def interrupt(self, row):
         """Neither the device's word nor a timeout while it was there ended the attempt. What was

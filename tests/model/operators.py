@@ -71,7 +71,8 @@ class Operators:
 
     def continue_rows(self, task):
         """A stop is over: the counts begin anew."""
-        task.epoch, task.hold, task.done = task.epoch + 1, None, False
+        forgiven = task.counts().bad_final
+        task.epoch, task.hold, task.done, task.forgiven = task.epoch + 1, None, False, forgiven
         task.said.append("continued")
         for row in task.rows.values():
             if row.state == "canceled":
@@ -125,8 +126,7 @@ class Operators:
         self.renew(row)
         if row.state == "waiting":
             row.bad = bad
-        task = row.task
-        task.forgiven = min(task.forgiven, task.counts().bad_final)
+        self.forgive(row.task)
         if row.device.settle:
             row.device.settle = row.device.hold = None
 
@@ -172,6 +172,7 @@ class Operators:
         if row.open():
             return False
         del row.task.rows[row.device.name]
+        self.forgive(row.task)
         self.settle()
         return True
 

@@ -132,6 +132,11 @@ class Rollouts:
         task.said.append("stage")
         task.epoch, task.hold, task.done, task.forgiven = task.epoch + 1, None, False, forgiven
 
+    @staticmethod
+    def forgive(task):
+        """What was forgiven and has been made good since is no excuse for another failure."""
+        task.forgiven = min(task.forgiven, task.counts().bad_final)
+
     # --- steps of a row ---
 
     def succeed(self, row):

@@ -149,7 +149,9 @@ class Words:
         row.told_first = row.told_first or self.wall
         row.lost = None
         row.deferred, row.deferred_told = self.clock + after, self.wall + after
-        self.requeue(row)
+        # one that waits goes on waiting: an operator may have put it back behind a newer task
+        if row.state == "processing":
+            self.requeue(row)
         row.link = None
 
     def progress(self, device, version, percent, complete, success, reason, retry, repeated):
