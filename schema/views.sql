@@ -210,7 +210,8 @@ SELECT
       SELECT b.budget FROM task_stage_budget AS b WHERE b.task_id = w.task_id AND b.stage = w.stage)
       THEN 'stage'
     WHEN processing >= max_in_flight THEN 'in flight'
-    WHEN push AND rate_per_minute IS NOT NULL THEN 'rate'
+    -- the tokens are not in the catalog: nothing else holds it up
+    WHEN rate_per_minute IS NOT NULL THEN 'rate'
   END AS waits_for
 FROM (
   SELECT

@@ -481,6 +481,8 @@ waits() {
     UPDATE task_device SET state = 'processing', attempts = 1 WHERE device_id = 'd2';"
   waits 'in flight' "UPDATE task SET max_in_flight = 1, rate_per_minute = 1;" "UPDATE task_device SET state = 'processing', attempts = 1 WHERE device_id = 'd2';"
   waits 'rate' "UPDATE task SET rate_per_minute = 1;"
+  gives 'rate' "INSERT INTO task (task_id, firmware_id, name, mode, rate_per_minute) VALUES ('u', 'f2', 'n', 'pull', 1);" \
+    "SELECT waits_for FROM task_detail WHERE task_id = 'u' AND device_id = 'd1';"
   waits 'retry' '' "UPDATE task_device SET state = 'failed', attempts = 1, completed_at = 1, retry_at = 4999999999999 WHERE device_id = 'd1';"
   waits 'window' "UPDATE task SET $closed;" "UPDATE task_device SET state = 'failed', attempts = 1, completed_at = 1, retry_at = 4999999999999 WHERE device_id = 'd1';"
   waits '' '' "UPDATE task_device SET state = 'failed', attempts = 1, completed_at = 1 WHERE device_id = 'd1';"
