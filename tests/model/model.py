@@ -85,6 +85,7 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
         """A word of the upgrade: the attempt is this connection's from now on."""
         if row.state == "waiting":  # late: the attempt goes on
             row.state, row.pushed, row.run = "processing", self.clock, self.run
+            row.begun = self.clock
             row.told = row.told or self.wall
             row.deferred = None  # it goes on after all
         row.answered, row.watched, row.link = True, None, link

@@ -46,7 +46,7 @@ class Row:
         self.pushed = self.told = None  # when its timers began; when it was sent, by the wall
         self.watched = None  # until when a word of the upgrade is due after a return
         self.run = 0  # of the broker that sent it
-        self.begun = 0  # the last attempt
+        self.begun = 0  # the last attempt, or went on by a late word
         self.told_first = None  # by the wall
         self.verified, self.proved, self.bad = False, None, None
         self.retries, self.retry_at, self.retry_latest = 0, None, None
