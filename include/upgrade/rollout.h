@@ -66,6 +66,8 @@ struct fw_rollout_plan {
 	struct fw_rollout_stage current;
 };
 
+#define FW_ROLLOUT_DONE (-1) /* hold_since: the stage is, and the task paused for that */
+
 struct fw_rollout_counts {
 	int64_t n;         /* rows, without canceled ones and those that needed no upgrade */
 	int64_t started;   /* that had an attempt */
@@ -78,7 +80,7 @@ struct fw_rollout_counts {
 	int64_t bad_forgiven;
 	int64_t epoch_good, epoch_bad; /* proved and bad in this epoch of the stop */
 	bool holding;                  /* the gate's conditions hold */
-	int64_t hold_since;            /* steady; while holding */
+	int64_t hold_since;            /* steady, or FW_ROLLOUT_DONE; while holding */
 };
 
 /* The clocks, read once for all questions of one pass. */

@@ -31,7 +31,7 @@ static enum fw_status hold(struct fw_rollouts *rollouts, struct fw_slice task_id
 static enum fw_status pause_done(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, const char *reason)
 {
-	enum fw_status status = hold(rollouts, task_id, -1);
+	enum fw_status status = hold(rollouts, task_id, FW_ROLLOUT_DONE);
 
 	return status == FW_OK ? pause(rollouts, task_id, reason) : status;
 }

@@ -181,6 +181,9 @@ static void check_gate(const struct fw_rollout_plan *plan, const struct fw_rollo
 {
 	bool hold = is_full_and_proved(plan, counts);
 
+	/* a person looks at it, at what fails meanwhile, too */
+	if (counts->holding && counts->hold_since == FW_ROLLOUT_DONE)
+		return;
 	if (hold != counts->holding)
 		out->action = hold ? FW_ROLLOUT_HOLD : FW_ROLLOUT_UNHOLD;
 	else if (!hold || plan->state != FW_ROLLOUT_RUNNING)

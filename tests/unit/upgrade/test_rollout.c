@@ -183,6 +183,24 @@ static void a_gate_may_wait_for_a_person(void **ignored)
 	assert_true(fw_rollout_gate_is_open(&plan, &counts, HOUR));
 }
 
+/* The person who resumes the task sees what failed meanwhile, and goes on all the same. */
+static void a_stage_that_is_done_stays_so_while_it_is_paused(void **ignored)
+{
+	struct fw_rollout_plan plan = tenth;
+	const struct fw_rollout_counts counts = {.n = 100,
+		.started = 10,
+		.proved = 1,
+		.bad = 9,
+		.bad_final = 9,
+		.holding = true,
+		.hold_since = FW_ROLLOUT_DONE};
+
+	(void)ignored;
+	plan.current.pause_after = true;
+	plan.state = FW_ROLLOUT_PAUSED;
+	assert_int_equal(step_of(&plan, &counts, HOUR, 0).action, FW_ROLLOUT_NOTHING);
+}
+
 static void nothing_follows_the_last_stage(void **ignored)
 {
 	struct fw_rollout_plan plan = tenth;
@@ -417,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_gate_opens_when_its_conditions_have_held),
 		cmocka_unit_test(a_gate_without_a_hold_opens_at_once),
 		cmocka_unit_test(a_gate_may_wait_for_a_person),
+		cmocka_unit_test(a_stage_that_is_done_stays_so_while_it_is_paused),
 		cmocka_unit_test(nothing_follows_the_last_stage),
 		cmocka_unit_test(a_gate_out_of_reach_pauses),
 		cmocka_unit_test(the_last_stage_pauses_while_that_spares_a_device),
