@@ -24,13 +24,15 @@ static void work_at(int64_t ms)
 	assert_false(more);
 }
 
-/* The catalog has seen a time, and then the machine lost it; t2 is changed meanwhile. */
+/* The catalog has seen a time, which nothing asked for, and then the machine lost it; t2 is changed
+ * meanwhile. */
 static void lose_time_and(const char *change)
 {
 	prepare_rows("UPDATE device SET presence = 'online', connection = 1001,"
 		     " oldest_connection = 1001");
-	operate("UPDATE task SET rate_per_minute = 600, state = 'paused' WHERE task_id = 't2';"
+	operate("UPDATE task SET state = 'paused' WHERE task_id = 't2';"
 		"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1')");
+	work_at(0);
 	work_at(2 * HOUR);
 	ahead = HOUR / 2;
 	operate(change);
@@ -52,7 +54,7 @@ static void an_end_that_passed_while_the_clock_was_behind_is_made_up_for(void **
 static void a_start_that_passed_while_the_clock_was_behind_is_made_up_for(void **state)
 {
 	(void)state;
-	lose_time_and("UPDATE task SET state = 'running', rate_per_minute = NULL,"
+	lose_time_and("UPDATE task SET state = 'running', "
 		      " start_at = (unixepoch() + 100) * 1000 WHERE task_id = 't2'");
 	assert_rows("SELECT state FROM task_device", "waiting");
 	work_at(2 * HOUR);
