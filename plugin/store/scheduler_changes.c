@@ -5,6 +5,8 @@
  * are read only when PRAGMA data_version shows that another connection has committed. */
 #include "store/scheduler_internal.h"
 
+#include <string.h>
+
 enum statement { NEW_DEVICES, FORGET_NEW_DEVICES, CHANGES_WAIT, STATEMENTS };
 _Static_assert(STATEMENTS == FW_SCHEDULER_CHANGES_STATEMENTS, "as many as struct fw_scheduler has");
 
@@ -58,9 +60,24 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 	return fw_waiting_rows_request(scheduler->waiting_rows, task_id, product);
 }
 
+/* The task's rules are asked before a row of it starts: a task that has nothing open is not looked
+ * at, and may have to pause. Once in a step: what operators did is all there. */
+static enum fw_status review_once(
+	struct fw_scheduler *scheduler, const struct fw_change *change, char reviewed[FW_ID_MAX + 1])
+{
+	struct fw_slice task_id = fw_slice_of(change->task_id);
+	enum fw_status status = fw_rollouts_watch(scheduler->rollouts, task_id);
+
+	if (status != FW_OK || strcmp(reviewed, change->task_id) == 0)
+		return status;
+	fw_slice_copy(task_id, reviewed, FW_ID_MAX + 1);
+	return fw_rollouts_review(scheduler->rollouts, task_id);
+}
+
 /* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
  * next upgrade. The stage of its task may have more places than before. */
-static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change)
+static enum fw_status handle_change(
+	struct fw_scheduler *scheduler, const struct fw_change *change, char reviewed[FW_ID_MAX + 1])
 {
 	enum fw_status status;
 
@@ -70,7 +87,7 @@ static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct
 		return sweep_task(scheduler, change);
 	if (!change->device_id[0])
 		return FW_OK;
-	status = fw_rollouts_watch(scheduler->rollouts, fw_slice_of(change->task_id));
+	status = review_once(scheduler, change, reviewed);
 	return status == FW_OK ? fw_scheduler_device(scheduler, fw_slice_of(change->product_id),
 					 fw_slice_of(change->device_id))
 			       : status;
@@ -80,11 +97,12 @@ static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct
 static enum fw_status changes_step(struct fw_scheduler *scheduler)
 {
 	struct fw_change change;
+	char reviewed[FW_ID_MAX + 1] = "";
 	size_t count = 0;
 	enum fw_status status;
 
 	while ((status = fw_task_events_take_change(scheduler->events, &change)) == FW_OK) {
-		status = handle_change(scheduler, &change);
+		status = handle_change(scheduler, &change, reviewed);
 		if (status != FW_OK || ++count == FW_SCHEDULER_STEP_ROWS ||
 			!fw_scheduler_has_room(scheduler))
 			return status;

@@ -60,6 +60,26 @@ static void the_same_failures_do_not_pause_a_task_that_is_continued(void **state
 	assert_task("paused|stage 1: 1 of 1 failed, 90 % cannot be reached");
 }
 
+/* Nobody looked at the task, as nothing of it was open. */
+static void a_row_that_is_added_does_not_start_where_the_limit_is_exceeded(void **state)
+{
+	(void)state;
+	prepare_rows("UPDATE device SET presence = 'online', connection = 1001,"
+		     " oldest_connection = 1001");
+	operate("UPDATE task SET stop_failed_count = 5 WHERE task_id = 't2';"
+		"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1')");
+	prepare_rows("UPDATE task_device SET state = 'failed', failure = 'device', attempts = 1,"
+		     " bad_epoch = 1, completed_at = 1");
+	work();
+	operate("UPDATE task SET stop_failed_count = 1 WHERE task_id = 't2'");
+	work();
+	assert_task("running|-");
+	operate("INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd2')");
+	work();
+	assert_task("paused|1 failed: the limit is 1");
+	assert_states("t2|d1|failed\nt2|d2|waiting");
+}
+
 /* The operator's word stands, whatever the device says of its time. */
 static void what_was_put_back_behind_a_newer_task_may_be_put_off(void **state)
 {
@@ -85,6 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CATALOG_TEST(who_may_be_there_is_tried_when_there_was_time_to_come_back),
 		CATALOG_TEST(the_same_failures_do_not_pause_a_task_that_is_continued),
+		CATALOG_TEST(a_row_that_is_added_does_not_start_where_the_limit_is_exceeded),
 		CATALOG_TEST(what_was_put_back_behind_a_newer_task_may_be_put_off),
 	};
 
