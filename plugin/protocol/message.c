@@ -61,9 +61,9 @@ static struct value value_of(const struct fw_json_scan *member)
 static bool read_message_id(const struct value *value, struct fw_message *out)
 {
 	(void)out;
-	return value->type == TEXT ? value->text.len <= MESSAGE_ID_MAX
-				   : value->type == INTEGER ||
-			(value->type == REAL && isfinite(value->real));
+	return value->type == TEXT
+		? value->text.len <= MESSAGE_ID_MAX
+		: value->type == INTEGER || (value->type == REAL && isfinite(value->real));
 }
 
 /* A real is rounded down: some devices know time in fractions of a millisecond. */

@@ -39,7 +39,7 @@ enum statement {
 
 /* It comes back from its longest absence of the last week. */
 #define IS_LONGEST_ABSENCE                                                                         \
-	"?3 AND presence = 'offline' AND (absence_ms IS NULL OR absence_at < ?4 - 604800000"      \
+	"?3 AND presence = 'offline' AND (absence_ms IS NULL OR absence_at < ?4 - 604800000"       \
 	" OR ?9 - away_clock > absence_ms)"
 
 static const char *const sql[STATEMENTS] = {

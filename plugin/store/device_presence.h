@@ -41,7 +41,8 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 enum fw_status fw_device_presence_knows(
 	struct fw_device_presence *presence, struct fw_slice product, struct fw_slice device);
 
-/* Inside a transaction. Makes presence unknown in at most `most` rows; *left: some remain. */
+/* Inside a transaction. Makes presence unknown in at most `most` rows; *left: some remain.
+ * Who was away is away from now on, as far as anybody knows. */
 enum fw_status fw_device_presence_forget(
 	struct fw_device_presence *presence, int64_t most, bool *left);
 

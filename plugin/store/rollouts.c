@@ -27,9 +27,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"(" FW_ROLLOUT_IS_MANAGED ")",
 	[FW_ROLLOUTS_PAUSE] = "UPDATE task SET state = 'paused', paused_reason = ?2, paused_at = ?3"
 			      " WHERE task_id = ?1 AND state = 'running'",
-	[FW_ROLLOUTS_STOP] =
-		"UPDATE task SET state = 'stopped', paused_reason = ?2"
-		" WHERE task_id = ?1 AND state <> 'stopped'",
+	[FW_ROLLOUTS_STOP] = "UPDATE task SET state = 'stopped', paused_reason = ?2"
+			     " WHERE task_id = ?1 AND state <> 'stopped'",
 	[FW_ROLLOUTS_NEXT_STAGE] = "UPDATE task SET stage = stage + 1 WHERE task_id = ?1",
 	[FW_ROLLOUTS_HOLD] = "UPDATE task_count SET hold_since = ?2 WHERE task_id = ?1",
 	[FW_ROLLOUTS_NEW_EPOCH] =
@@ -48,14 +47,13 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		" WHERE o.task_id = ?1"
 		" AND (t.created_at, t.position) > (o.created_at, o.position)"
 		" ORDER BY t.created_at DESC, t.position DESC",
-	/* samples: a bounded part of the rows. Without stages rows start in the order of their ids, so
-	 * the first ones have started and the last ones have not. With stages the order is that of
-	 * their turns, which are drawn. */
-	[FW_ROLLOUTS_STARTED_LATELY] =
-		"SELECT pushed_clock, failure IS 'lost' FROM ("
-		"SELECT failure, attempts, pushed_clock FROM task_device"
-		" WHERE task_id = ?1 ORDER BY device_id LIMIT ?2)"
-		" WHERE attempts > 0 AND pushed_clock IS NOT NULL",
+	/* samples: a bounded part of the rows. Without stages rows start in the order of their ids,
+	 * so the first ones have started and the last ones have not. With stages the order is that
+	 * of their turns, which are drawn. */
+	[FW_ROLLOUTS_STARTED_LATELY] = "SELECT pushed_clock, failure IS 'lost' FROM ("
+				       "SELECT failure, attempts, pushed_clock FROM task_device"
+				       " WHERE task_id = ?1 ORDER BY device_id LIMIT ?2)"
+				       " WHERE attempts > 0 AND pushed_clock IS NOT NULL",
 	[FW_ROLLOUTS_NOT_STARTED] =
 		"SELECT iif(d.presence IS 'online', -1,"
 		" coalesce(d.away_clock, iif(d.presence IS 'offline', 0, -1)))"

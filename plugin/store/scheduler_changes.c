@@ -62,8 +62,8 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 
 /* The task's rules are asked before a row of it starts: a task that has nothing open is not looked
  * at, and may have to pause. Once in a step: what operators did is all there. */
-static enum fw_status review_once(
-	struct fw_scheduler *scheduler, const struct fw_change *change, char reviewed[FW_ID_MAX + 1])
+static enum fw_status review_once(struct fw_scheduler *scheduler, const struct fw_change *change,
+	char reviewed[FW_ID_MAX + 1])
 {
 	struct fw_slice task_id = fw_slice_of(change->task_id);
 	enum fw_status status = fw_rollouts_watch(scheduler->rollouts, task_id);
@@ -76,8 +76,8 @@ static enum fw_status review_once(
 
 /* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
  * next upgrade. The stage of its task may have more places than before. */
-static enum fw_status handle_change(
-	struct fw_scheduler *scheduler, const struct fw_change *change, char reviewed[FW_ID_MAX + 1])
+static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change,
+	char reviewed[FW_ID_MAX + 1])
 {
 	enum fw_status status;
 
