@@ -3,18 +3,23 @@
  * The last few statements stay prepared, because some commands run one for each of ten thousand
  * devices, and the triggers behind it take longer to compile than to run. None of them stays in the
  * middle of its rows. A progress handler looks at the deadline, and at whether the broker is about
- * to stop. */
+ * to stop. It gives the processor up now and then, too: a thread that runs on keeps it for some
+ * milliseconds, however low its place (sched(7)), and the broker's thread may wait for it. */
 #include "catalog/admin.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "catalog/db.h"
 
 /* instructions of SQLite's machine between two looks at the clock: some tens of microseconds */
 #define LOOK_EVERY 2000
+/* how long a read runs, and then sleeps */
+#define RUN_US 500
+#define SLEEP_US 50
 /* statements that stay prepared */
 #define KEPT 4
 
@@ -28,11 +33,29 @@ struct fw_admin {
 	int64_t waits_since; /* boot ms: for a lock */
 	int64_t deadline;    /* boot ms; 0: none */
 	bool is_late;        /* the deadline was over */
+	int64_t awake_since; /* monotonic us */
 	atomic_bool stop;
 	sqlite3_stmt *kept[KEPT];
 	unsigned next_kept; /* the place that is given up next */
 	struct fw_error error;
 };
+
+static int64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Not while writing: others wait for the lock. */
+static void step_aside(struct fw_admin *admin)
+{
+	if (!admin->deadline || monotonic_us() - admin->awake_since < RUN_US)
+		return;
+	usleep(SLEEP_US);
+	admin->awake_since = monotonic_us();
+}
 
 static int look(void *context)
 {
@@ -40,6 +63,7 @@ static int look(void *context)
 
 	if (atomic_load(&admin->stop))
 		return 1;
+	step_aside(admin);
 	if (admin->deadline && fw_boot_ms() > admin->deadline)
 		admin->is_late = true;
 	return admin->is_late;
@@ -311,6 +335,7 @@ enum fw_status fw_admin_exec(struct fw_admin *admin, const char *sql)
 enum fw_status fw_admin_begin(struct fw_admin *admin, bool writes)
 {
 	admin->is_late = false;
+	admin->awake_since = monotonic_us();
 	admin->deadline = writes ? 0 : fw_boot_ms() + admin->deadline_ms;
 	return fw_admin_exec(admin, writes ? "BEGIN IMMEDIATE" : "BEGIN");
 }

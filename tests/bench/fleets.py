@@ -159,7 +159,7 @@ def rollout(b):
     """A staged task for all: its dispatch in turns beside that of one without stages, idling while it is held, a pull of a held device."""
     count = 100000 if b.quick else 1000000
     runs = {"staged": [], "plain": []}
-    for round_number in range(1 if b.quick else 3):
+    for round_number in range(1 if b.quick else min(b.rounds, 3)):
         for kind, results in runs.items():
             results.append(dispatch(b, f"rollout-{kind}-{round_number}", count, kind == "staged"))
     b.ratio(f"a start in its turn, of {count} / one without stages: CPU of the process, us", runs["staged"], runs["plain"], "us")

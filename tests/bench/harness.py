@@ -108,6 +108,12 @@ class Broker:
                 own = ns
         return own / 1000, total / 1000
 
+    def waits(self):
+        """Of the broker's own thread: microseconds that it was ready and had no processor, and how often it got one."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/schedstat", encoding="ascii") as file:
+            _, waited_ns, times = file.read().split()
+        return int(waited_ns) / 1000, int(times)
+
     def memory(self):
         """Bytes that are this process's alone."""
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:

@@ -200,14 +200,15 @@ def watched_dispatch(b, name, count, kind):
     ours.sql(TASK.replace("mode,", "mode, state,").replace("'push',", "'push', 'paused',"))
     others = Others(b, ours)
     with running(watchers(b, kind, admin_port, metrics_port)) as threads:
-        before = ours.cpu()[1]
+        before, (waited, times) = ours.cpu()[1], ours.waits()
         others.during(name, lambda: (ours.sql("UPDATE task SET state = 'running';"), wait_for_state(ours, "processing", count, 900)))
-        cpu = ours.cpu()[1] - before
+        cpu, (waited_until, times_until) = ours.cpu()[1] - before, ours.waits()
     busy, pages = others.rows[0][1], [thread for thread in threads if isinstance(thread, Page)]
     if any(page.refused for page in pages) and kind == "pages":
         raise RuntimeError(f"{sum(page.refused for page in pages)} questions of the pages were refused")
     ours.stop()
     return {"p99": busy["p99"], "max": busy["max"], "calm_p99": others.calm[0]["p99"], "seconds": busy["action_seconds"], "cpu": cpu,
+            "wait": (waited_until - waited) / (times_until - times),
             "asked": sum(page.asked for page in pages), "unchanged": sum(page.unchanged for page in pages), "refused": sum(page.refused for page in pages),
             "slowest": max((page.slowest for page in pages), default=0),
             "opened": sum(thread.opened for thread in threads if isinstance(thread, Strangers)),
@@ -231,6 +232,7 @@ def page(b):
         results = runs[kind]
         what = f"{PAGES} pages" + (f", {b.strangers} held connections, a scrape a second" if kind == "strangers" else "")
         b.ratio(f"dispatch to {count} devices with {what} / without: 99th percentile of a message routed, us", results, runs["alone"], "p99", "1.2")
+        b.ratio("the same: how long the broker's thread waits for a processor, us each time", results, runs["alone"], "wait")
         b.ratio("the same: worst message, us", results, runs["alone"], "max")
         b.ratio("the same, before the dispatch: 99th percentile, us", results, runs["alone"], "calm_p99", "1.2")
         b.ratio("the same: seconds of the dispatch", results, runs["alone"], "seconds")

@@ -1,6 +1,8 @@
 /* Carrying out commands: the table, what a command must be, rights, the log, deadlines. */
 #include "control/commands_fixture.h"
 
+#include <sys/resource.h>
+
 static json_t *request(struct world *world, const char *body, size_t len)
 {
 	struct fw_asker asker = {FW_SLICE("ada"), FW_SLICE("ctrl-1"), "control", FW_RIGHT_ADMIN};
@@ -285,6 +287,29 @@ static void test_deadline(void **state)
 	refused(world, "{'command':'listDevices','text':'nowhere'}", "failed", "about to stop");
 }
 
+/* How often this thread slept in the middle of a statement of some tens of milliseconds. */
+static long sleeps(struct world *world, bool writes)
+{
+	struct rusage before, after;
+
+	assert_int_equal(fw_admin_begin(world->sql, writes), FW_OK);
+	getrusage(RUSAGE_THREAD, &before);
+	sql_gives(world,
+		"WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n"
+		" WHERE i < 500000) SELECT count(*) AS v FROM n",
+		"500000");
+	getrusage(RUSAGE_THREAD, &after);
+	assert_int_equal(fw_admin_end(world->sql, false), FW_OK);
+	return after.ru_nvcsw - before.ru_nvcsw;
+}
+
+static void test_who_reads_makes_room(void **state)
+{
+	assert_in_range(sleeps(*state, false), 10, 100000);
+	/* others wait for the lock */
+	assert_in_range(sleeps(*state, true), 0, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +322,7 @@ int main(void)
 		FILLED(test_log),
 		FILLED(test_locked),
 		FILLED(test_deadline),
+		FILLED(test_who_reads_makes_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
