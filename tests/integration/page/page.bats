@@ -23,7 +23,7 @@ start_page() {
 	export BROKER_SOCKET=$BROKER_DIR/socket
 }
 
-walk() { timeout "${WALK_SECONDS:-240}" python3 "$FW_SOURCE/tests/integration/page/walks.py" "$1" "$ADMIN" "${@:2}"; }
+walk() { timeout "${WALK_SECONDS:-240}" /usr/bin/python3 "$FW_SOURCE/tests/integration/page/walks.py" "$1" "$ADMIN" "${@:2}"; }
 
 # A task of three devices: one done, one failed, one waiting; and what an overview has to show.
 nightly() {
@@ -73,7 +73,7 @@ nightly() {
 }
 
 @test "both languages have each sentence that the page asks for, and the same places in it" {
-	python3 - "$FW_SOURCE/plugin/web" <<-'END'
+	/usr/bin/python3 - "$FW_SOURCE/plugin/web" <<-'END'
 		import json, pathlib, re, sys
 		web = pathlib.Path(sys.argv[1])
 		en, zh = (json.loads((web / f"{name}.json").read_text()) for name in ("en", "zh"))

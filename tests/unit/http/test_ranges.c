@@ -42,7 +42,7 @@ static void test_ranges(void **state)
 static void test_many_ranges(void **state)
 {
 	static const char check[] =
-		"python3 - <<'END'\n"
+		"/usr/bin/python3 - <<'END'\n"
 		"import email.parser\n"
 		"head = [line for line in open('head', 'rb').read().decode().split('\\r\\n') if "
 		"line.lower().startswith('content-')]\n"
