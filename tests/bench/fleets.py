@@ -168,6 +168,7 @@ def rollout(b):
     held = fleet_broker(b, "rollout-held", count)
     held.sql("BEGIN;" + PULL_TASK.replace("'p'", "'t'").replace("mode,", "mode, state,").replace("'pull',", "'pull', 'paused',") + STAGES +
              "UPDATE task SET state = 'running', start_at = 4000000000000; COMMIT;")
+    time.sleep(count / 50000)  # what the commit changed is looked at meanwhile
     b.row(f"idle with {count} rows held", "", f"{100 * idle_share(b, held):.2f} % CPU")
     free = fleet_broker(b, "rollout-free", count)
     pulls = b.interleave("rollout, pull", {"held": lambda: b.load(held, "pull", clients=1000), "free": lambda: b.load(free, "pull", clients=1000)})
