@@ -61,8 +61,9 @@ void fw_error_set(struct fw_error *error, const char *format, ...)
 /* Unix time in milliseconds, from the wall clock. Any thread. */
 int64_t fw_now_ms(void);
 
-/* Milliseconds that never step, from CLOCK_BOOTTIME. Any thread. */
+/* Milliseconds that never step, from CLOCK_BOOTTIME; the same in microseconds. Any thread. */
 int64_t fw_boot_ms(void);
+int64_t fw_boot_us(void);
 
 /* 64-bit FNV-1a of `len` bytes, continuing from `seed` (0 starts). For hash tables whose keys may
  * be chosen by a hostile client, start from a random seed. */

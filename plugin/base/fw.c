@@ -64,6 +64,11 @@ int64_t fw_boot_ms(void)
 	return clock_ns(CLOCK_BOOTTIME) / 1000000;
 }
 
+int64_t fw_boot_us(void)
+{
+	return clock_ns(CLOCK_BOOTTIME) / 1000;
+}
+
 uint64_t fw_hash(uint64_t seed, const void *bytes, size_t len)
 {
 	const unsigned char *at = bytes;

@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "catalog/db.h"
@@ -33,28 +32,20 @@ struct fw_admin {
 	int64_t waits_since; /* boot ms: for a lock */
 	int64_t deadline;    /* boot ms; 0: none */
 	bool is_late;        /* the deadline was over */
-	int64_t awake_since; /* monotonic us */
+	int64_t awake_since; /* boot us */
 	atomic_bool stop;
 	sqlite3_stmt *kept[KEPT];
 	unsigned next_kept; /* the place that is given up next */
 	struct fw_error error;
 };
 
-static int64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Not while writing: others wait for the lock. */
 static void step_aside(struct fw_admin *admin)
 {
-	if (!admin->deadline || monotonic_us() - admin->awake_since < RUN_US)
+	if (!admin->deadline || fw_boot_us() - admin->awake_since < RUN_US)
 		return;
 	usleep(SLEEP_US);
-	admin->awake_since = monotonic_us();
+	admin->awake_since = fw_boot_us();
 }
 
 static int look(void *context)
@@ -335,7 +326,7 @@ enum fw_status fw_admin_exec(struct fw_admin *admin, const char *sql)
 enum fw_status fw_admin_begin(struct fw_admin *admin, bool writes)
 {
 	admin->is_late = false;
-	admin->awake_since = monotonic_us();
+	admin->awake_since = fw_boot_us();
 	admin->deadline = writes ? 0 : fw_boot_ms() + admin->deadline_ms;
 	return fw_admin_exec(admin, writes ? "BEGIN IMMEDIATE" : "BEGIN");
 }
