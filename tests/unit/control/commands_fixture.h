@@ -175,6 +175,14 @@ static inline void sql(struct world *world, const char *text)
 		fail_msg("%s: %s", text, fw_admin_message(world->sql));
 }
 
+/* A statement of the plugin's own. */
+static inline void plugin_sql(struct world *world, const char *text)
+{
+	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
+	sql(world, text);
+	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
+}
+
 /* The one value that a query gives, as `v`. */
 static inline void sql_gives(struct world *world, const char *text, const char *expected)
 {

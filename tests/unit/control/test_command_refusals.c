@@ -215,12 +215,11 @@ static int refusals_setup(void **state)
 		NEW_TASK(",'taskId':'t','continuous':true,'stages':[{'untilPercent':10},"
 			 "{'untilPercent':100}]"));
 	done(world, "{'command':'nextStage','taskId':'t'}");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
-	sql(world, "UPDATE task_device SET state = 'success', attempts = 1 WHERE device_id = 'd1'");
-	sql(world,
+	plugin_sql(world,
+		"UPDATE task_device SET state = 'success', attempts = 1 WHERE device_id = 'd1'");
+	plugin_sql(world,
 		"UPDATE task_device SET state = 'processing', attempts = 1"
 		" WHERE device_id = 'd2'");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
 	return code;
 }
 

@@ -152,18 +152,14 @@ static void test_stuck_pages(void **state)
 	struct world *world = *state;
 	json_t *data;
 
-	done(world,
-		"{'command':'createTask','taskId':'t','productId':'lamp','version':'2.0',"
-		"'name':'n','mode':'pull'}");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
-	sql(world,
+	done(world, TASK(""));
+	plugin_sql(world,
 		"UPDATE task_device SET state = 'processing', attempts = 1, pushed_at = 1,"
 		" due_at = 50 - (SELECT count(*) FROM task_device AS r"
 		" WHERE r.device_id < task_device.device_id) / 2");
-	sql(world,
+	plugin_sql(world,
 		"UPDATE task_device SET pushed_at = (SELECT ms FROM now)"
 		" WHERE device_id = 'd2'");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
 	data = good(world, "{'command':'listStuckDevices'}");
 	holds(data, "items.0.deviceId", "'d5'");
 	holds(data, "items.1.deviceId", "'d3'");
@@ -180,12 +176,10 @@ static void test_history(void **state)
 	struct world *world = *state;
 	json_t *data;
 
-	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
-	sql(world,
+	plugin_sql(world,
 		"INSERT INTO version_log (received_at, product_id, device_id, version)"
 		" VALUES (1, 'lamp', 'd1', 'a'), (5, 'lamp', 'd1', 'b'), (5, 'lamp', 'd1', 'c'),"
 		" (5, 'lamp', 'd1', 'd'), (9, 'lamp', 'd1', 'e')");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
 	data = good(world,
 		"{'command':'getDeviceHistory','productId':'lamp','deviceId':'d1',"
 		"'count':3}");

@@ -126,8 +126,7 @@ static void test_counts(void **state)
 	holds(data, "offline", "2");
 	json_decref(data);
 	data = good(world, "{'command':'getProductVersions','productId':'lamp'}");
-	holds(data, "items.1",
-		"{'version':'2.0','versionOrder':2,'devices':1,'online':1}");
+	holds(data, "items.1", "{'version':'2.0','versionOrder':2,'devices':1,'online':1}");
 	holds(data, "items.0.devices", "4");
 	holds(data, "items.0.online", "2");
 	json_decref(data);
@@ -199,18 +198,16 @@ static void test_modify(void **state)
 /* Brings d1 to failed and d2 to success, d3 is under way, as the plugin does. */
 static void run_some(struct world *world)
 {
-	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
-	sql(world,
+	plugin_sql(world,
 		"UPDATE task_device SET state = 'failed', attempts = 1, failure = 'device',"
 		" error_reason = 'flash', completed_at = created_at + 1000"
 		" WHERE device_id = 'd1'");
-	sql(world,
+	plugin_sql(world,
 		"UPDATE task_device SET state = 'success', attempts = 1,"
 		" completed_at = created_at + 5000 WHERE device_id = 'd2'");
-	sql(world,
+	plugin_sql(world,
 		"UPDATE task_device SET state = 'processing', attempts = 1, due_at = 1,"
 		" pushed_at = 1 WHERE device_id = 'd3'");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
 }
 
 static void test_devices(void **state)
@@ -295,9 +292,7 @@ static void test_looks(void **state)
 	holds(data, "items.1.success", "1");
 	holds(data, "items.1.failed", "1");
 	json_decref(data);
-	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
-	sql(world, "UPDATE task_device SET retry_at = 9 WHERE device_id = 'd1'");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
+	plugin_sql(world, "UPDATE task_device SET retry_at = 9 WHERE device_id = 'd1'");
 	data = good(world, "{'command':'getTask','taskId':'t'}");
 	holds(data, "failed", "1");
 	holds(data, "retrying", "1");

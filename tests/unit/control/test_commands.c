@@ -265,12 +265,10 @@ static void test_deadline(void **state)
 	json_t *rows = NULL;
 
 	sql(world, "BEGIN; ");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 1");
-	sql(world,
+	plugin_sql(world,
 		"INSERT INTO device (product_id, device_id) WITH RECURSIVE n (i) AS"
 		" (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
 		" SELECT 'lamp', 'm' || i FROM n");
-	sql(world, "UPDATE catalog_state SET plugin_writing = 0");
 	sql(world, "COMMIT");
 	world_open_commands(world, 1, 0);
 	refused(world, "{'command':'listDevices','text':'nowhere'}", "busy", "took too long");

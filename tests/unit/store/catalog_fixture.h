@@ -137,6 +137,21 @@ static inline void assert_rows(const char *sql, const char *expected)
 	assert_string_equal(text, expected);
 }
 
+static inline void assert_states(const char *expected)
+{
+	assert_rows("SELECT task_id, device_id, state FROM task_device ORDER BY 1, 2", expected);
+}
+
+/* The scheduler's rounds until nothing is left. */
+static inline void run_scheduler(void)
+{
+	bool more = true;
+
+	for (int rounds = 0; more && rounds < 20; rounds++)
+		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
+	assert_false(more);
+}
+
 static inline void add_line(char *lines, size_t size, const char *prefix, const char *line)
 {
 	size_t len = strlen(lines);

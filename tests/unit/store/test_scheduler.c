@@ -16,21 +16,6 @@ static void look_for_push(void)
 	commit();
 }
 
-static void assert_states(const char *expected)
-{
-	assert_rows("SELECT task_id, device_id, state FROM task_device ORDER BY 1, 2", expected);
-}
-
-/* Rounds until nothing is left. */
-static void work(void)
-{
-	bool more = true;
-
-	for (int rounds = 0; more && rounds < 20; rounds++)
-		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
-	assert_false(more);
-}
-
 /* Rows that the plugin added itself, behind the scheduler's back. */
 static void prepare(const char *sql)
 {
@@ -109,7 +94,7 @@ static void who_may_come_back_after_the_start_is_waited_for(void **state)
 	look_for_push();
 	assert_published("");
 	pass_ms(1000);
-	work();
+	run_scheduler();
 	assert_published(TASK "\nblind " UPGRADE);
 }
 
@@ -139,10 +124,10 @@ static void a_device_is_waited_for(void **state)
 	look_for_push();
 	assert_published("");
 	pass_ms(2000);
-	work();
+	run_scheduler();
 	assert_published("");
 	pass_ms(1000);
-	work();
+	run_scheduler();
 	assert_published(TASK "\n" UPGRADE);
 	assert_rows("SELECT due_at FROM device WHERE device_id = 'd1'", "-");
 }
@@ -174,10 +159,10 @@ static void who_does_not_answer_has_failed(void **state)
 	(void)state;
 	push();
 	pass_ms(59000);
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing");
 	pass_ms(1000);
-	work();
+	run_scheduler();
 	assert_rows("SELECT state, failure FROM task_device", "failed|response");
 	assert_published(TASK);
 }
@@ -188,10 +173,10 @@ static void nobody_is_blamed_for_what_was_not_heard_yet(void **state)
 	push();
 	pass_ms(100000);
 	catalog.transaction.heard_until_ms -= 50000; /* uplinks wait in the spool */
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing");
 	catalog.transaction.heard_until_ms += 50000;
-	work();
+	run_scheduler();
 	assert_states("t2|d1|failed");
 }
 
@@ -208,10 +193,10 @@ static void an_upgrade_takes_too_long(void **state)
 	commit();
 	fw_scheduler_changed(catalog.scheduler);
 	pass_ms(3599000);
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing");
 	pass_ms(1000);
-	work();
+	run_scheduler();
 	assert_rows("SELECT state, failure FROM task_device", "failed|timeout");
 	/* it may be about to restart: the next upgrade waits for that */
 	assert_rows("SELECT settles_at IS NOT NULL FROM device WHERE device_id = 'd1'", "1");
@@ -231,7 +216,7 @@ static void who_came_back_without_an_answer_is_sent_it_again(void **state)
 	prepare(sql);
 	fw_scheduler_changed(catalog.scheduler);
 	pass_ms(3000);
-	work();
+	run_scheduler();
 	assert_rows("SELECT state, attempts, interruptions, connection FROM task_device",
 		"processing|2|1|1002");
 	assert_published(TASK "\n" TASK "\n" UPGRADE);
@@ -242,29 +227,29 @@ static void what_waits_at_the_start_is_pushed_a_moment_later(void **state)
 {
 	(void)state;
 	prepare(both_rows);
-	work();
+	run_scheduler();
 	assert_published("");
 	pass_ms(3000);
-	work();
+	run_scheduler();
 	assert_published(TASK "\nblind " UPGRADE);
 }
 
 static void the_next_time_is_the_earliest(void **state)
 {
 	(void)state;
-	work();
+	run_scheduler();
 	assert_int_equal(
 		fw_scheduler_next_due(catalog.scheduler), catalog.transaction.started_ms + 3000);
 	pass_ms(3000);
-	work();
+	run_scheduler();
 	assert_true(fw_scheduler_next_due(catalog.scheduler) == INT64_MAX);
 	push();
-	work();
+	run_scheduler();
 	assert_int_equal(fw_scheduler_next_due(catalog.scheduler), row_of("t2", "d1").due_at);
 	prepare("UPDATE device SET due_at = 5 WHERE device_id = 'd2'");
 	catalog.transaction.heard_until_ms = 4;
 	fw_scheduler_changed(catalog.scheduler);
-	work();
+	run_scheduler();
 	assert_int_equal(fw_scheduler_next_due(catalog.scheduler), 5);
 }
 
@@ -281,7 +266,7 @@ static void a_row_that_may_not_end_holds_up_no_other(void **state)
 	operate("CREATE TRIGGER frozen BEFORE UPDATE OF state ON task_device WHEN OLD.device_id = "
 		"'d1' AND NEW.state <> OLD.state BEGIN SELECT RAISE(ABORT, 'frozen'); END");
 	pass_ms(60000);
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing\nt2|d2|failed");
 	assert_logged("frozen");
 	/* and comes again a minute later */
@@ -293,9 +278,9 @@ static void an_operators_row_is_pushed(void **state)
 {
 	(void)state;
 	prepare(online);
-	work();
+	run_scheduler();
 	operate("INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1')");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing");
 	assert_published(TASK "\n" UPGRADE);
 	assert_rows("SELECT count(*) FROM task_change", "0");
@@ -306,11 +291,11 @@ static void what_an_operator_retries_is_pushed_again(void **state)
 	(void)state;
 	push();
 	pass_ms(60000);
-	work();
+	run_scheduler();
 	assert_states("t2|d1|failed");
 	assert_published(TASK);
 	operate("UPDATE task_device SET state = 'waiting' WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	assert_rows("SELECT state, attempts, interruptions FROM task_device", "processing|2|0");
 	assert_published(TASK "\n" TASK "\n" UPGRADE); /* that it waits, and the push */
 }
@@ -318,9 +303,9 @@ static void what_an_operator_retries_is_pushed_again(void **state)
 static void of_a_new_device_presence_is_asked(void **state)
 {
 	(void)state;
-	work();
+	run_scheduler();
 	operate("INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd3')");
-	work();
+	run_scheduler();
 	assert_published("?lamp/d3");
 	assert_rows("SELECT count(*) FROM device_change", "0");
 }
@@ -332,10 +317,10 @@ static void a_task_that_starts_is_swept(void **state)
 	prepare("WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 309) "
 		"INSERT INTO device (product_id, device_id, presence, connection) SELECT 'lamp', "
 		"'x' || i, 'online', 1001 FROM n");
-	work();
+	run_scheduler();
 	operate("INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('all', 'f2', 'n', "
 		"'push')");
-	work();
+	run_scheduler();
 	assert_rows("SELECT count(*), sum(attempts) FROM task_device WHERE state = 'processing' "
 		    "AND device_id LIKE 'x%'",
 		"300|300");
@@ -348,7 +333,7 @@ static void a_pull_task_is_never_pushed(void **state)
 	operate("INSERT INTO task (task_id, firmware_id, name, mode, release_type) VALUES ('t', "
 		"'f2', 'n', 'pull', 'part'); INSERT INTO task_device (task_id, device_id) VALUES "
 		"('t', 'd1')");
-	work();
+	run_scheduler();
 	assert_states("t|d1|waiting");
 	assert_published("");
 }
@@ -366,7 +351,7 @@ static void a_gateways_connection_takes_so_many_pushes_a_second(void **state)
 	commit();
 	assert_states("t2|d1|processing\nt2|d2|waiting");
 	pass_ms(1100);
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing\nt2|d2|processing");
 }
 
@@ -379,7 +364,7 @@ static void rows_that_are_added_start_in_their_turn(void **state)
 		" VALUES ('t2', 1, 1, NULL), ('t2', 2, NULL, 100);"
 		"INSERT INTO task_device (task_id, device_id, turn)"
 		" VALUES ('t2', 'd1', 9), ('t2', 'd2', 5)");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|waiting\nt2|d2|processing");
 }
 
@@ -393,10 +378,10 @@ static void a_row_that_is_added_leaves_its_place_to_a_lower_turn(void **state)
 		" VALUES ('t2', 1, 50), ('t2', 2, 100);"
 		"INSERT INTO task_device (task_id, device_id, turn)"
 		" VALUES ('t2', 'd1', 1), ('t2', 'd2', 2)");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing\nt2|d2|waiting");
 	operate("INSERT INTO task_device (task_id, device_id, turn) VALUES ('t2', 'd3', 9)");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing\nt2|d2|processing\nt2|d3|waiting");
 }
 
@@ -413,10 +398,10 @@ static void start_again_in_a_full_stage(const char *presence)
 		" VALUES ('t2', 1, 1, NULL), ('t2', 2, NULL, 100);"
 		"INSERT INTO task_device (task_id, device_id, turn)"
 		" VALUES ('t2', 'd1', 1), ('t2', 'd2', 9)");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|waiting\nt2|d2|processing");
 	operate("UPDATE task SET state = 'paused' WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	begin();
 	row = row_of("t2", "d2");
 	assert_int_equal(
@@ -424,7 +409,7 @@ static void start_again_in_a_full_stage(const char *presence)
 	commit();
 	prepare_rows(presence);
 	operate("UPDATE task SET state = 'running' WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|waiting\nt2|d2|processing");
 }
 

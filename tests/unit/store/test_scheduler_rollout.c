@@ -1,30 +1,16 @@
 /* Rows of tasks with rules of their own: who is looked at, and when. */
 #include "apply_fixture.h"
 
-static void work(void)
-{
-	bool more = true;
-
-	for (int rounds = 0; more && rounds < 20; rounds++)
-		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
-	assert_false(more);
-}
-
-static void assert_states(const char *expected)
-{
-	assert_rows("SELECT task_id, device_id, state FROM task_device ORDER BY 1, 2", expected);
-}
-
 /* Mosquitto 2.0 tells of no connections, so that he may be there. */
 static void who_may_be_there_is_tried_when_there_was_time_to_come_back(void **state)
 {
 	(void)state;
 	operate("UPDATE task SET max_in_flight = 1 WHERE task_id = 't2';"
 		"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1'), ('t2', 'd2')");
-	work();
+	run_scheduler();
 	assert_states("t2|d1|waiting\nt2|d2|waiting");
 	pass_ms(3000);
-	work();
+	run_scheduler();
 	assert_states("t2|d1|processing\nt2|d2|waiting");
 }
 
@@ -43,12 +29,12 @@ static void the_same_failures_do_not_pause_a_task_that_is_continued(void **state
 		"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1'), ('t2', 'd2')");
 	prepare_rows("UPDATE task_device SET state = 'failed', failure = 'timeout', attempts = 1,"
 		     " retry_at = 1, bad_epoch = 1, completed_at = 1 WHERE device_id = 'd1'");
-	work();
+	run_scheduler();
 	assert_task("running|-");
 	operate("UPDATE task SET state = 'stopped' WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	operate("UPDATE task SET state = 'running' WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	assert_task("running|-");
 	/* another one does */
 	operate("UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1'");
@@ -56,7 +42,7 @@ static void the_same_failures_do_not_pause_a_task_that_is_continued(void **state
 		     " bad_epoch = 2, completed_at = 1 WHERE device_id = 'd1'");
 	pass_ms(1000);
 	operate("UPDATE task SET stop_window = 999 WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	assert_task("paused|stage 1: 1 of 1 failed, 90 % cannot be reached");
 }
 
@@ -70,12 +56,12 @@ static void a_row_that_is_added_does_not_start_where_the_limit_is_exceeded(void 
 		"INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1')");
 	prepare_rows("UPDATE task_device SET state = 'failed', failure = 'device', attempts = 1,"
 		     " bad_epoch = 1, completed_at = 1");
-	work();
+	run_scheduler();
 	operate("UPDATE task SET stop_failed_count = 1 WHERE task_id = 't2'");
-	work();
+	run_scheduler();
 	assert_task("running|-");
 	operate("INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd2')");
-	work();
+	run_scheduler();
 	assert_task("paused|1 failed: the limit is 1");
 	assert_states("t2|d1|failed\nt2|d2|waiting");
 }

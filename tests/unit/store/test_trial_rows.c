@@ -47,12 +47,8 @@ static void comes_back(void)
 /* What is due by then is done. */
 static void wait_seconds(int64_t seconds)
 {
-	bool more = true;
-
 	pass_ms(seconds * SECOND);
-	for (int rounds = 0; more && rounds < 20; rounds++)
-		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
-	assert_false(more);
+	run_scheduler();
 }
 
 static void reports(const char *version)

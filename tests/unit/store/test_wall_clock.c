@@ -16,12 +16,8 @@ int64_t __wrap_fw_now_ms(void)
 
 static void work_at(int64_t ms)
 {
-	bool more = true;
-
 	ahead = ms;
-	for (int rounds = 0; more && rounds < 20; rounds++)
-		assert_int_equal(fw_scheduler_work(catalog.scheduler, &more), FW_OK);
-	assert_false(more);
+	run_scheduler();
 }
 
 /* The catalog has seen a time, which nothing asked for, and then the machine lost it; t2 is changed
