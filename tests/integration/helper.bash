@@ -139,13 +139,23 @@ refuses_to_start() {
 }
 
 clean_up() {
-	local pid
 	if [[ -z ${BATS_TEST_COMPLETED:-} && -z ${BATS_TEST_SKIPPED:-} ]]; then on_failure; fi
-	for pid in "${BACKGROUND[@]}"; do kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true; done
+	end_background TERM
 	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
 		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
 	fi
+	# mosquitto_sub's handler of a signal takes locks: one that comes while a message does may stop it for ever
+	retry 5 background_gone >/dev/null || end_background KILL
 	wait 2>/dev/null || true
+}
+
+end_background() { # SIGNAL
+	local pid
+	for pid in "${BACKGROUND[@]}"; do kill -"$1" -- "-$pid" 2>/dev/null || kill -"$1" "$pid" 2>/dev/null || true; done
+}
+background_gone() {
+	local pid
+	for pid in "${BACKGROUND[@]}"; do ! kill -0 "$pid" 2>/dev/null || return 1; done
 }
 
 on_failure() {
@@ -234,10 +244,10 @@ pub() {
 	if plain_publish "$@" && client_takes say '' "${PUBLISH[@]}"; then
 		client say "$BROKER_DIR/socket" "${PUBLISH[@]}"
 	else
-		timeout 20 mosquitto_pub "${CONNECT[@]}" "$@"
+		timeout -k 1 20 mosquitto_pub "${CONNECT[@]}" "$@"
 	fi
 }
-sub() { timeout 20 mosquitto_sub "${CONNECT[@]}" "$@"; }
+sub() { timeout -k 1 20 mosquitto_sub "${CONNECT[@]}" "$@"; }
 rr() { command mosquitto_rr "${CONNECT[@]}" -W 5 "$@"; } # which ends by itself then
 
 # DEVICE JSON [OPTION of mosquitto_rr...]: asks as the device; prints the reply.
