@@ -31,8 +31,4 @@ bool fw_window_is_open(const struct fw_window *window, int64_t wall_ms, int offs
  * no days. */
 int64_t fw_window_opens_at(const struct fw_window *window, int64_t wall_ms, int offset_minutes);
 
-/* The wall time at which it closes next; of windows that follow each other without a gap the last
- * one's end. `wall_ms` itself when it is closed. -1: never. */
-int64_t fw_window_closes_at(const struct fw_window *window, int64_t wall_ms, int offset_minutes);
-
 #endif

