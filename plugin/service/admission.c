@@ -42,11 +42,13 @@ bool fw_admission_limited(struct fw_service *service, const struct fw_topic *top
 	return true;
 }
 
-enum fw_status fw_admission_hear(
-	struct fw_unapplied *unapplied, enum fw_standing standing, const struct fw_uplink *uplink)
+enum fw_status fw_admission_note(struct fw_unapplied *unapplied, enum fw_standing standing,
+	const struct fw_uplink *uplink, struct fw_slice named)
 {
-	if (standing == FW_STANDING_REGISTERED)
-		return FW_OK;
+	enum fw_status status = fw_unapplied_note_uplink(unapplied, uplink, named);
+
+	if (status != FW_OK || standing == FW_STANDING_REGISTERED)
+		return status;
 	return fw_unapplied_has_room(unapplied)
 		? fw_unapplied_hear(unapplied, uplink->product, uplink->device)
 		: FW_FULL;

@@ -172,20 +172,17 @@ const char *fw_handlers_status(enum fw_status status)
 	}
 }
 
-/* Notes what answers depend on until the store has applied the uplink. */
 static enum fw_status note_unapplied(struct request *request, const struct fw_uplink *uplink)
 {
 	struct fw_service *service = request->service;
 	char version[FW_VERSION_BUFFER] = "";
-	enum fw_status status = FW_OK;
 
-	if (fw_unapplied_needs_version(uplink))
-		status = fw_resolver_version_of(service->resolver, uplink->product,
-			uplink->firmware_id, version, sizeof(version));
-	if (status != FW_NOMEM)
-		status = fw_unapplied_note_uplink(service->unapplied, uplink, fw_slice_of(version));
-	return status == FW_OK ? fw_admission_hear(service->unapplied, request->standing, uplink)
-			       : status;
+	if (fw_unapplied_needs_version(uplink) &&
+		fw_resolver_version_of(service->resolver, uplink->product, uplink->firmware_id,
+			version, sizeof(version)) == FW_NOMEM)
+		return FW_NOMEM;
+	return fw_admission_note(
+		service->unapplied, request->standing, uplink, fw_slice_of(version));
 }
 
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink)

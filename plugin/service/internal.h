@@ -134,10 +134,11 @@ const char *fw_admission_foreign(struct fw_service *service, const struct fw_cli
 bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
 	char *detail, size_t size);
 
-/* Unless the catalog has the device in this product, notes that its id was heard for it. FW_OK,
- * FW_FULL, FW_NOMEM. */
-enum fw_status fw_admission_hear(
-	struct fw_unapplied *unapplied, enum fw_standing standing, const struct fw_uplink *uplink);
+/* Notes what answers depend on until the store has applied the uplink, and, unless the catalog has
+ * the device in this product, that its id was heard for it. `named` as in fw_unapplied_note_uplink.
+ * FW_OK, FW_FULL, FW_NOMEM. */
+enum fw_status fw_admission_note(struct fw_unapplied *unapplied, enum fw_standing standing,
+	const struct fw_uplink *uplink, struct fw_slice named);
 
 /* One firmware message: may its sender send it, what is answered, what is kept. */
 enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client,

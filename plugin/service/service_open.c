@@ -27,19 +27,17 @@ static enum fw_status make_parts(struct fw_service *service)
 	return FW_OK;
 }
 
-static enum fw_status note_unapplied(struct fw_service *service, const struct fw_uplink *uplink)
+static enum fw_status note_uplink(struct fw_service *service, const struct fw_uplink *uplink)
 {
+	bool once = service->options->registration == FW_REGISTRATION_ONCE;
 	char version[FW_VERSION_BUFFER] = "";
-	enum fw_status status = FW_OK;
 
-	if (fw_unapplied_needs_version(uplink))
-		status = fw_store_version_of(service->store, uplink->product, uplink->firmware_id,
-			version, sizeof(version));
-	if (status != FW_NOMEM)
-		status = fw_unapplied_note_uplink(service->unapplied, uplink, fw_slice_of(version));
-	if (status == FW_OK && service->options->registration == FW_REGISTRATION_ONCE)
-		status = fw_admission_hear(service->unapplied, FW_STANDING_UNHEARD, uplink);
-	return status;
+	if (fw_unapplied_needs_version(uplink) &&
+		fw_store_version_of(service->store, uplink->product, uplink->firmware_id, version,
+			sizeof(version)) == FW_NOMEM)
+		return FW_NOMEM;
+	return fw_admission_note(service->unapplied,
+		once ? FW_STANDING_UNHEARD : FW_STANDING_REGISTERED, uplink, fw_slice_of(version));
 }
 
 /* An earlier run may have left acknowledged uplinks in the spool, and the catalog may be locked for
@@ -57,7 +55,7 @@ static enum fw_status note_spooled(struct fw_service *service)
 
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
-		status = note_unapplied(service, &uplink);
+		status = note_uplink(service, &uplink);
 		if (status == FW_OK && uplink.task_id.len)
 			status = fw_places_note(
 				fw_store_places(service->store), uplink.task_id, uplink.device);
