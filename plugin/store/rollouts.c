@@ -239,7 +239,7 @@ static void look_at_all(struct fw_rollouts *rollouts)
 	fw_rollouts_call_all(rollouts);
 }
 
-static void see_wall(struct fw_rollouts *rollouts, int64_t wall_ms)
+static void note_wall(struct fw_rollouts *rollouts, int64_t wall_ms)
 {
 	if (wall_ms > rollouts->seen_wall_ms)
 		rollouts->seen_wall_ms = wall_ms;
@@ -254,7 +254,7 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 
 	now.wall_behind = fw_rollout_wall_is_behind(now.wall_ms, rollouts->seen_wall_ms);
 	now.broker_utc_offset = fw_clock_utc_offset(now.wall_ms);
-	see_wall(rollouts, now.wall_ms);
+	note_wall(rollouts, now.wall_ms);
 	if (now.wall_behind && !rollouts->behind_told)
 		fw_transaction_log(transaction, FW_LOG_WARNING,
 			"the clock is behind what the catalog last saw: start_at, end_at and "
@@ -380,12 +380,15 @@ enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool 
 	return status;
 }
 
-bool fw_rollouts_due(struct fw_rollouts *rollouts)
+void fw_rollouts_note_wall(struct fw_rollouts *rollouts)
+{
+	note_wall(rollouts, fw_now_ms());
+}
+
+bool fw_rollouts_due(const struct fw_rollouts *rollouts)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 
-	/* also while no task asks for it: one that is made after the clock went back does */
-	see_wall(rollouts, fw_now_ms());
 	if (wall_was_set(rollouts))
 		return true;
 	while (fw_table_next(rollouts->watches, &walk)) {

@@ -58,8 +58,12 @@ void fw_rollouts_call_all(struct fw_rollouts *rollouts);
 /* Inside a transaction: reviews tasks that are due, at most `most`. *more: others are. */
 enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more);
 
-/* Is a task due? By both clocks. To be asked in each round: it notes what time it is. */
-bool fw_rollouts_due(struct fw_rollouts *rollouts);
+/* Notes what time it is by the wall clock. In each round, also while no task asks for it: one that
+ * is made after the clock went back does. */
+void fw_rollouts_note_wall(struct fw_rollouts *rollouts);
+
+/* Is a task due? By both clocks. */
+bool fw_rollouts_due(const struct fw_rollouts *rollouts);
 
 /* Steady ms when the next one is due, INT64_MAX when none is. */
 int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts);

@@ -89,6 +89,7 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 
 	if (fw_places_freed(scheduler->transaction->places))
 		status = fw_rollouts_watch_all(scheduler->rollouts);
+	fw_rollouts_note_wall(scheduler->rollouts);
 	if (status != FW_OK || !fw_rollouts_due(scheduler->rollouts))
 		return status;
 	status = fw_transaction_begin(scheduler->transaction);
