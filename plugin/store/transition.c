@@ -1,7 +1,7 @@
 /* Carries out a transition of a task's row.
  *
  *   facts_of  asks the row what the state machine wants to know of it
- *   act       does to the row in memory what the transition says
+ *   move_row  does to the row in memory what the transition says
  *   take_step writes the row, and announces its new state
  *
  * A row is written and announced in the same transaction, so an event that is published is never of
@@ -21,6 +21,8 @@
 
 /* after a timeout that the catalog's rules do not let happen */
 #define POSTPONE_MS 60000
+/* bytes of a reason with a version or a number in it */
+#define REASON_SIZE (FW_VERSION_BUFFER + 64)
 
 static void start_attempt(const struct fw_transaction *transaction, struct fw_task_device *row,
 	const struct fw_upgrade_input *input)
@@ -324,6 +326,45 @@ static enum fw_status tell_state(
 	return row->untold ? FW_OK : announce(rows, row, reason);
 }
 
+/* What the step makes of the row in memory. Returns what of its write is not in the row; the reason
+ * may lie in `buffer`, which holds REASON_SIZE bytes. */
+static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
+	struct fw_task_device *row, const struct fw_upgrade_step *step, enum fw_upgrade_event event,
+	const struct fw_upgrade_input *input, char *buffer)
+{
+	bool moves = step->state != row->state;
+	bool other_verdict = moves || step->failure != row->failure;
+	bool failed_now = other_verdict && step->state == FW_UPGRADE_FAILED;
+	struct fw_task_device_change change = {
+		.reason_set = other_verdict, .from_version_set = step->actions & FW_ACT_START};
+
+	row->state = step->state;
+	if (moves)
+		row->untold = !fw_task_events_may_tell(rows->events);
+	act(rows->transaction, row, step, input, event == FW_EVENT_REPORTED_OTHER);
+	if (failed_now)
+		plan_retry(rows->transaction, row, input);
+	if (event == FW_EVENT_RETRY)
+		row->retries++;
+	change.reason = reason_of(row, step, input, buffer, REASON_SIZE);
+	count_outcome(row, failed_now, input, &change);
+	return change;
+}
+
+/* Writes the row as it is in memory. Where that fails, or a trigger of the operator's keeps the row
+ * as it was (FW_NOT_FOUND), it is `before` in memory, too. */
+static enum fw_status write_step(struct fw_task_devices *rows, struct fw_task_device *row,
+	const struct fw_task_device *before, const struct fw_task_device_change *change)
+{
+	enum fw_status status = fw_task_devices_write(rows, row, change);
+
+	if (status != FW_OK) {
+		*row = *before;
+		return status;
+	}
+	return row->managed ? tell_rollout(rows, row, change->bad_now) : FW_OK;
+}
+
 /* One step of the table; *moved: it was written, and the state is another one now. */
 static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_device *row,
 	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *moved)
@@ -331,33 +372,15 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	struct fw_upgrade_step step =
 		fw_state_machine_step(row->state, event, facts_of(rows->transaction, row, input));
 	const struct fw_task_device before = *row;
-	char buffer[FW_VERSION_BUFFER + 64];
 	struct fw_task_device_change change;
-	bool failed_now;
+	char reason[REASON_SIZE];
 	enum fw_status status;
 
 	*moved = false;
 	if (!step.legal)
 		return FW_OK;
-	row->state = step.state;
-	if (step.state != before.state)
-		row->untold = !fw_task_events_may_tell(rows->events);
-	act(rows->transaction, row, &step, input, event == FW_EVENT_REPORTED_OTHER);
-	failed_now = step.state == FW_UPGRADE_FAILED &&
-		(step.state != before.state || step.failure != before.failure);
-	if (failed_now)
-		plan_retry(rows->transaction, row, input);
-	row->retries += event == FW_EVENT_RETRY;
-	change = (struct fw_task_device_change){
-		.reason_set = step.state != before.state || step.failure != before.failure,
-		.reason = reason_of(row, &step, input, buffer, sizeof(buffer)),
-		.from_version_set = step.actions & FW_ACT_START};
-	count_outcome(row, failed_now, input, &change);
-	status = fw_task_devices_write(rows, row, &change);
-	if (status != FW_OK)
-		*row = before;
-	else if (row->managed)
-		status = tell_rollout(rows, row, change.bad_now);
+	change = move_row(rows, row, &step, event, input, reason);
+	status = write_step(rows, row, &before, &change);
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
