@@ -1,8 +1,8 @@
 /* Finds, reads and writes the rows of table task_device.
  *
  * A row is read together with what the state machine asks of its task, firmware and device, by one
- * statement for each way of finding rows. All statements give the same columns, which read_row
- * takes in their order. */
+ * statement for each way of finding rows. All statements give the same columns: ROW tells which,
+ * and which member takes each. */
 #include "store/task_device_internal.h"
 
 #include <stdlib.h>
@@ -10,32 +10,74 @@
 
 #include "catalog/rollout_row.h"
 
-/* The order in which read_row takes them. CROSS JOIN keeps the order of the tables
- * (sqlite.org/optoverview.html): from the row to its task, firmware, product and device, each by
- * its key. */
-#define COLUMNS                                                                                    \
-	"SELECT td.task_id, td.device_id, f.product_id, t.firmware_id, f.version, d.version, "     \
-	"td.state, td.failed_by = 'device',"                                                       \
-	" t.mode = 'push', t.state = 'running', t.state = 'stopped', "                             \
-	"f.state = 'ready' AND p.firmware_enabled, "                                               \
-	"d.presence = 'online', d.presence = 'offline',"                                           \
-	" td.progress, td.attempts, td.pushed_at, td.responded_at, td.completed_at, "              \
-	"td.interrupted_at, td.due_at, td.pushed_clock,"                                           \
-	" t.response_timeout_seconds * 1000, t.timeout_seconds * 1000, td.was_online, "            \
-	"td.failure, td.connection IS NOT NULL, td.connection,"                                    \
-	" td.interruptions, td.untold, t.attempt_limit, t.allow_downgrade, d.connection, "         \
-	"d.oldest_connection, d.due_at, d.settles_at,"                                             \
-	" t.allow_downgrade = 0 AND f.version_order < ("                                           \
-	"  SELECT runs.version_order FROM firmware runs WHERE runs.product_id = f.product_id AND " \
-	"runs.version = d.version),"                                                               \
-	" f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL OR"                     \
-	" " FW_ROLLOUT_IS_MANAGED ","                                                              \
-	" t.gate = 'complete', td.proved_epoch IS NOT NULL, td.bad_epoch IS NOT NULL, td.turn, "   \
-	"td.lined,"                                                                                \
-	" td.retries, td.verified_at, td.retry_at, td.deferred_until, td.first_told_at,"           \
-	" td.wake_clock, td.trial_clock, td.lost_clock, t.trial_seconds * 1000,"                   \
-	" t.lost_seconds * 1000, t.retry_limit, t.retry_seconds * 1000, t.retry_on = 'any',"       \
-	" iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000)"
+/* The columns of a row, each with the member that takes it. state and failure, which are parsed, go
+ * before these. */
+#define ROW(TEXT, INT, INT64)                                                                      \
+	TEXT(task_id, "td.task_id")                                                                \
+	TEXT(device_id, "td.device_id")                                                            \
+	TEXT(product_id, "f.product_id")                                                           \
+	TEXT(firmware_id, "t.firmware_id")                                                         \
+	TEXT(version, "f.version")                                                                 \
+	TEXT(device_version, "d.version")                                                          \
+	INT(failed_by_device, "td.failed_by = 'device'")                                           \
+	INT(push, "t.mode = 'push'")                                                               \
+	INT(task_running, "t.state = 'running'")                                                   \
+	INT(task_stopped, "t.state = 'stopped'")                                                   \
+	INT(downgrade, "t.allow_downgrade")                                                        \
+	INT(offered, "f.state = 'ready' AND p.firmware_enabled")                                   \
+	INT(online, "d.presence = 'online'")                                                       \
+	INT(offline, "d.presence = 'offline'")                                                     \
+	INT(was_online, "td.was_online")                                                           \
+	INT(untold, "td.untold")                                                                   \
+	INT(newer,                                                                                 \
+		"t.allow_downgrade = 0 AND f.version_order < ("                                    \
+		"  SELECT runs.version_order FROM firmware runs"                                   \
+		"  WHERE runs.product_id = f.product_id AND runs.version = d.version)")            \
+	INT(sent, "td.connection IS NOT NULL")                                                     \
+	INT64(connection, "td.connection")                                                         \
+	INT64(device_connection, "d.connection")                                                   \
+	INT64(device_oldest, "d.oldest_connection")                                                \
+	INT(progress, "td.progress")                                                               \
+	INT64(attempts, "td.attempts")                                                             \
+	INT64(interruptions, "td.interruptions")                                                   \
+	INT64(attempt_limit, "t.attempt_limit")                                                    \
+	INT64(pushed_at, "td.pushed_at")                                                           \
+	INT64(responded_at, "td.responded_at")                                                     \
+	INT64(completed_at, "td.completed_at")                                                     \
+	INT64(interrupted_at, "td.interrupted_at")                                                 \
+	INT64(due_at, "td.due_at")                                                                 \
+	INT64(pushed_clock, "td.pushed_clock")                                                     \
+	INT64(device_due_at, "d.due_at")                                                           \
+	INT64(settles_at, "d.settles_at")                                                          \
+	INT64(response_timeout_ms, "t.response_timeout_seconds * 1000")                            \
+	INT64(timeout_ms, "t.timeout_seconds * 1000")                                              \
+	INT(managed,                                                                               \
+		"f.min_version_order IS NOT NULL OR td.deferred_until IS NOT NULL"                 \
+		" OR " FW_ROLLOUT_IS_MANAGED)                                                      \
+	INT(complete_proves, "t.gate = 'complete'")                                                \
+	INT(proved, "td.proved_epoch IS NOT NULL")                                                 \
+	INT(bad, "td.bad_epoch IS NOT NULL")                                                       \
+	INT(in_turns, "td.lined")                                                                  \
+	INT64(turn, "td.turn")                                                                     \
+	INT64(retries, "td.retries")                                                               \
+	INT64(verified_at, "td.verified_at")                                                       \
+	INT64(retry_at, "td.retry_at")                                                             \
+	INT64(deferred_until, "td.deferred_until")                                                 \
+	INT64(first_told_at, "td.first_told_at")                                                   \
+	INT64(wake_clock, "td.wake_clock")                                                         \
+	INT64(trial_clock, "td.trial_clock")                                                       \
+	INT64(lost_clock, "td.lost_clock")                                                         \
+	INT64(trial_ms, "t.trial_seconds * 1000")                                                  \
+	INT64(lost_ms, "t.lost_seconds * 1000")                                                    \
+	INT64(retry_limit, "t.retry_limit")                                                        \
+	INT64(retry_ms, "t.retry_seconds * 1000")                                                  \
+	INT(retry_any, "t.retry_on = 'any'")                                                       \
+	INT64(defer_ms, "iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000)")
+#define SELECTED(member, expression) ", " expression
+#define COLUMNS "SELECT td.state, td.failure" ROW(SELECTED, SELECTED, SELECTED)
+
+/* CROSS JOIN keeps the order of the tables (sqlite.org/optoverview.html): from the row to its task,
+ * firmware, product and device, each by its key. */
 #define JOIN_REST                                                                                  \
 	" CROSS JOIN firmware f ON f.firmware_id = t.firmware_id CROSS JOIN product p ON "         \
 	"p.product_id = f.product_id"                                                              \
@@ -48,6 +90,32 @@
 	COLUMNS " FROM task_device own CROSS JOIN task t ON t.task_id = own.task_id"               \
 		" CROSS JOIN task_device td ON td.task_id = own.task_id AND td.device_id = "       \
 		"own.device_id" JOIN_REST
+
+/* The columns that are written from the members of their names. Of a TIME 0 is NULL. */
+#define WRITTEN(NUMBER, TIME)                                                                      \
+	NUMBER(progress)                                                                           \
+	NUMBER(attempts)                                                                           \
+	NUMBER(interruptions)                                                                      \
+	NUMBER(retries)                                                                            \
+	NUMBER(was_online)                                                                         \
+	NUMBER(untold)                                                                             \
+	TIME(pushed_at)                                                                            \
+	TIME(responded_at)                                                                         \
+	TIME(completed_at)                                                                         \
+	TIME(interrupted_at)                                                                       \
+	TIME(due_at)                                                                               \
+	TIME(pushed_clock)                                                                         \
+	TIME(verified_at)                                                                          \
+	TIME(retry_at)                                                                             \
+	TIME(deferred_until)                                                                       \
+	TIME(first_told_at)                                                                        \
+	TIME(wake_clock)                                                                           \
+	TIME(trial_clock)                                                                          \
+	TIME(lost_clock)
+#define ASSIGNED(member) ", " #member " = ?"
+#define ASSIGNMENTS WRITTEN(ASSIGNED, ASSIGNED)
+/* SQLite numbers these ? on from the ones with numbers */
+#define FIRST_WRITTEN 13
 
 /* No LIMIT: callers stop stepping. With LIMIT, SQLite builds a sorter that costs more than the
  * query. */
@@ -68,19 +136,13 @@ static const char *const sql[FW_TASK_DEVICE_STATEMENTS] = {
 	"WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",
 	[FW_TASK_DEVICE_DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at",
 	[FW_TASK_DEVICE_WRITE] =
-		"UPDATE task_device SET state = ?3, progress = ?4, failed_by = ?5, attempts = "
-		"?6, pushed_at = ?7, responded_at = ?8,"
-		" completed_at = ?9, interrupted_at = ?10, due_at = ?11, pushed_clock = ?12, "
-		"was_online = ?17, failure = ?18, connection = ?19,"
-		" interruptions = ?20, untold = ?21,"
-		" retries = ?22, verified_at = ?23, retry_at = ?24, deferred_until = ?25,"
-		" first_told_at = ?26, wake_clock = ?27, trial_clock = ?28, lost_clock = ?29,"
-		" proved_epoch = CASE ?30 WHEN 0 THEN NULL WHEN 1 THEN proved_epoch ELSE"
+		"UPDATE task_device SET state = ?3, failed_by = ?4, failure = ?5, connection = ?6,"
+		" error_reason = CASE WHEN ?7 THEN ?8 ELSE error_reason END,"
+		" from_version = CASE WHEN ?9 THEN ?10 ELSE from_version END,"
+		" proved_epoch = CASE ?11 WHEN 0 THEN NULL WHEN 1 THEN proved_epoch ELSE"
 		" (SELECT epoch FROM task_count c WHERE c.task_id = ?1) END,"
-		" bad_epoch = CASE ?31 WHEN 0 THEN NULL WHEN 1 THEN bad_epoch ELSE"
-		" (SELECT epoch FROM task_count c WHERE c.task_id = ?1) END,"
-		" error_reason = CASE WHEN ?13 THEN ?14 ELSE error_reason END, from_version = "
-		"CASE WHEN ?15 THEN ?16 ELSE from_version END"
+		" bad_epoch = CASE ?12 WHEN 0 THEN NULL WHEN 1 THEN bad_epoch ELSE"
+		" (SELECT epoch FROM task_count c WHERE c.task_id = ?1) END" ASSIGNMENTS
 		" WHERE task_id = ?1 AND device_id = ?2",
 	[FW_TASK_DEVICE_NEXT_DUE] =
 		"SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
@@ -124,83 +186,19 @@ void fw_task_devices_close(struct fw_task_devices *rows)
 	free(rows);
 }
 
-/* The texts, in the first columns; how many these are. */
-static int read_names(sqlite3_stmt *statement, struct fw_task_device *row)
-{
-	int column = 0;
-
-	fw_db_copy_text(statement, column++, row->task_id, sizeof(row->task_id));
-	fw_db_copy_text(statement, column++, row->device_id, sizeof(row->device_id));
-	fw_db_copy_text(statement, column++, row->product_id, sizeof(row->product_id));
-	fw_db_copy_text(statement, column++, row->firmware_id, sizeof(row->firmware_id));
-	fw_db_copy_text(statement, column++, row->version, sizeof(row->version));
-	fw_db_copy_text(statement, column++, row->device_version, sizeof(row->device_version));
-	return column;
-}
-
-/* What the rollout asks, in the columns from `column` on. */
-static void read_rollout(sqlite3_stmt *statement, struct fw_task_device *row, int column)
-{
-	row->managed = sqlite3_column_int(statement, column++);
-	row->complete_proves = sqlite3_column_int(statement, column++);
-	row->proved = sqlite3_column_int(statement, column++);
-	row->bad = sqlite3_column_int(statement, column++);
-	row->turn = sqlite3_column_int64(statement, column++);
-	row->in_turns = sqlite3_column_int(statement, column++);
-	row->retries = sqlite3_column_int64(statement, column++);
-	row->verified_at = sqlite3_column_int64(statement, column++);
-	row->retry_at = sqlite3_column_int64(statement, column++);
-	row->deferred_until = sqlite3_column_int64(statement, column++);
-	row->first_told_at = sqlite3_column_int64(statement, column++);
-	row->wake_clock = sqlite3_column_int64(statement, column++);
-	row->trial_clock = sqlite3_column_int64(statement, column++);
-	row->lost_clock = sqlite3_column_int64(statement, column++);
-	row->trial_ms = sqlite3_column_int64(statement, column++);
-	row->lost_ms = sqlite3_column_int64(statement, column++);
-	row->retry_limit = sqlite3_column_int64(statement, column++);
-	row->retry_ms = sqlite3_column_int64(statement, column++);
-	row->retry_any = sqlite3_column_int(statement, column++);
-	row->defer_ms = sqlite3_column_int64(statement, column++);
-}
+#define READ_TEXT(member, expression)                                                              \
+	fw_db_copy_text(statement, column++, row->member, sizeof(row->member));
+#define READ_INT(member, expression) row->member = sqlite3_column_int(statement, column++);
+#define READ_INT64(member, expression) row->member = sqlite3_column_int64(statement, column++);
 
 static void read_row(sqlite3_stmt *statement, struct fw_task_device *row)
 {
-	int column;
+	int column = 0;
 
 	memset(row, 0, sizeof(*row));
-	column = read_names(statement, row);
 	fw_state_machine_state_parse(fw_db_text(statement, column++), &row->state);
-	row->failed_by_device = sqlite3_column_int(statement, column++);
-	row->push = sqlite3_column_int(statement, column++);
-	row->task_running = sqlite3_column_int(statement, column++);
-	row->task_stopped = sqlite3_column_int(statement, column++);
-	row->offered = sqlite3_column_int(statement, column++);
-	row->online = sqlite3_column_int(statement, column++);
-	row->offline = sqlite3_column_int(statement, column++);
-	row->progress = sqlite3_column_int(statement, column++);
-	row->attempts = sqlite3_column_int64(statement, column++);
-	row->pushed_at = sqlite3_column_int64(statement, column++);
-	row->responded_at = sqlite3_column_int64(statement, column++);
-	row->completed_at = sqlite3_column_int64(statement, column++);
-	row->interrupted_at = sqlite3_column_int64(statement, column++);
-	row->due_at = sqlite3_column_int64(statement, column++);
-	row->pushed_clock = sqlite3_column_int64(statement, column++);
-	row->response_timeout_ms = sqlite3_column_int64(statement, column++);
-	row->timeout_ms = sqlite3_column_int64(statement, column++);
-	row->was_online = sqlite3_column_int(statement, column++);
 	row->failure = fw_state_machine_failure_parse(fw_db_text(statement, column++));
-	row->sent = sqlite3_column_int(statement, column++);
-	row->connection = sqlite3_column_int64(statement, column++);
-	row->interruptions = sqlite3_column_int64(statement, column++);
-	row->untold = sqlite3_column_int(statement, column++);
-	row->attempt_limit = sqlite3_column_int64(statement, column++);
-	row->downgrade = sqlite3_column_int(statement, column++);
-	row->device_connection = sqlite3_column_int64(statement, column++);
-	row->device_oldest = sqlite3_column_int64(statement, column++);
-	row->device_due_at = sqlite3_column_int64(statement, column++);
-	row->settles_at = sqlite3_column_int64(statement, column++);
-	row->newer = sqlite3_column_int(statement, column++);
-	read_rollout(statement, row, column);
+	ROW(READ_TEXT, READ_INT, READ_INT64)
 }
 
 static enum fw_status collect(
@@ -294,42 +292,28 @@ enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *d
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
+#define BIND_NUMBER(member) fw_db_bind_integer(statement, parameter++, row->member);
+#define BIND_TIME(member) fw_db_bind_time(statement, parameter++, row->member);
+
 static void bind_row(sqlite3_stmt *statement, const struct fw_task_device *row)
 {
-	const char *failed_by = row->failed_by_device ? "device" : "broker";
+	const char *failed_by = NULL, *failure = NULL;
+	int parameter = FIRST_WRITTEN;
 
+	if (row->state == FW_UPGRADE_FAILED) {
+		failed_by = row->failed_by_device ? "device" : "broker";
+		failure = fw_state_machine_failure_name(row->failure);
+	}
 	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
 	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
 	fw_db_bind_text(statement, 3, fw_slice_of(fw_state_machine_state_name(row->state)));
-	fw_db_bind_integer(statement, 4, row->progress);
-	fw_db_bind_text(
-		statement, 5, fw_slice_of(row->state == FW_UPGRADE_FAILED ? failed_by : NULL));
-	fw_db_bind_integer(statement, 6, row->attempts);
-	fw_db_bind_time(statement, 7, row->pushed_at);
-	fw_db_bind_time(statement, 8, row->responded_at);
-	fw_db_bind_time(statement, 9, row->completed_at);
-	fw_db_bind_time(statement, 10, row->interrupted_at);
-	fw_db_bind_time(statement, 11, row->due_at);
-	fw_db_bind_time(statement, 12, row->pushed_clock);
-	fw_db_bind_integer(statement, 17, row->was_online);
-	fw_db_bind_text(statement, 18,
-		fw_slice_of(row->state == FW_UPGRADE_FAILED
-				? fw_state_machine_failure_name(row->failure)
-				: NULL));
+	fw_db_bind_text(statement, 4, fw_slice_of(failed_by));
+	fw_db_bind_text(statement, 5, fw_slice_of(failure));
 	if (row->sent)
-		fw_db_bind_integer(statement, 19, row->connection);
+		fw_db_bind_integer(statement, 6, row->connection);
 	else
-		sqlite3_bind_null(statement, 19);
-	fw_db_bind_integer(statement, 20, row->interruptions);
-	fw_db_bind_integer(statement, 21, row->untold);
-	fw_db_bind_integer(statement, 22, row->retries);
-	fw_db_bind_time(statement, 23, row->verified_at);
-	fw_db_bind_time(statement, 24, row->retry_at);
-	fw_db_bind_time(statement, 25, row->deferred_until);
-	fw_db_bind_time(statement, 26, row->first_told_at);
-	fw_db_bind_time(statement, 27, row->wake_clock);
-	fw_db_bind_time(statement, 28, row->trial_clock);
-	fw_db_bind_time(statement, 29, row->lost_clock);
+		sqlite3_bind_null(statement, 6);
+	WRITTEN(BIND_NUMBER, BIND_TIME)
 }
 
 enum fw_status fw_task_devices_write(struct fw_task_devices *rows, const struct fw_task_device *row,
@@ -339,12 +323,12 @@ enum fw_status fw_task_devices_write(struct fw_task_devices *rows, const struct 
 	enum fw_status status;
 
 	bind_row(statement, row);
-	fw_db_bind_integer(statement, 13, change->reason_set);
-	fw_db_bind_text(statement, 14, change->reason);
-	fw_db_bind_integer(statement, 15, change->from_version_set);
-	fw_db_bind_text(statement, 16, fw_slice_of(row->device_version));
-	fw_db_bind_integer(statement, 30, row->proved + change->proved_now);
-	fw_db_bind_integer(statement, 31, row->bad + change->bad_now);
+	fw_db_bind_integer(statement, 7, change->reason_set);
+	fw_db_bind_text(statement, 8, change->reason);
+	fw_db_bind_integer(statement, 9, change->from_version_set);
+	fw_db_bind_text(statement, 10, fw_slice_of(row->device_version));
+	fw_db_bind_integer(statement, 11, row->proved + change->proved_now);
+	fw_db_bind_integer(statement, 12, row->bad + change->bad_now);
 	status = fw_db_run(statement);
 	return status == FW_OK && sqlite3_changes(rows->transaction->db) == 0 ? FW_NOT_FOUND
 									      : status;
