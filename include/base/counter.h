@@ -27,7 +27,7 @@ enum fw_counter {
 	FW_COUNT_MENDED,  /* messages taken without a faulty part */
 	FW_COUNT_ASTRAY,  /* publishes on topics that look like ours and are none */
 	FW_COUNT_LIMITED, /* of these, beyond device_rate_per_minute */
-	FW_COUNT_UNSAVED, /* uplinks not acknowledged, because they could not be kept */
+	FW_COUNT_UNSAVED, /* uplinks not acknowledged, because they could not be saved */
 	FW_COUNT_PUSHES,
 	FW_COUNT_DOWNLOADS_BEGUN,    /* by HTTP: answers with bytes of a file */
 	FW_COUNT_DOWNLOADS_FINISHED, /* of these, sent to their end */

@@ -72,7 +72,7 @@ enum fw_verdict {
 	 * or else 0x87 */
 	FW_LIMIT,
 	FW_ANSWERED, /* acknowledge it, but let nobody have it */
-	FW_NO_ACK,   /* do not acknowledge it: it could not be kept */
+	FW_NO_ACK,   /* do not acknowledge it: it could not be saved */
 };
 
 /* Opens catalog, spool and store. `broker` is copied; `options` is borrowed for the life of the

@@ -111,7 +111,7 @@ static void put_messages(const struct fw_metrics *metrics, struct fw_metrics_tex
 		{FW_COUNT_REFUSED, "messages_refused",
 			"Messages of devices that were refused: not theirs to send, or malformed."},
 		{FW_COUNT_UNSAVED, "messages_unsaved",
-			"Messages that could not be kept and were not acknowledged."},
+			"Messages that could not be saved and were not acknowledged."},
 	};
 
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {

@@ -13,7 +13,7 @@
 
 /* who has been away for longer asks again, and may get another answer */
 #define ANSWER_EXPIRY_SECONDS 60
-/* so long after the last uplink that could not be kept the error counts as over */
+/* so long after the last uplink that could not be saved the error counts as over */
 #define SAVED_AGAIN_MS 2000
 
 /* True when there was a line to write. */
@@ -43,7 +43,7 @@ static void note_unsaved(struct request *request, const char *detail)
 	service->unsaved_at = fw_boot_ms();
 }
 
-/* An uplink was kept. On a disk that is all but full a short one may be now and then. */
+/* An uplink was saved. On a disk that is all but full a short one may be now and then. */
 static void note_saved(struct fw_service *service)
 {
 	char line[128];
@@ -52,7 +52,7 @@ static void note_saved(struct fw_service *service)
 		return;
 	service->unsaved_told = false;
 	snprintf(line, sizeof(line),
-		"uplinks are kept again; %llu could not be, and devices send those again",
+		"uplinks are saved again; %llu could not be, and devices send those again",
 		(unsigned long long)service->unsaved);
 	service->broker.log(service->broker.context, FW_LOG_NOTICE, line);
 }

@@ -18,8 +18,8 @@ struct request {
 	int64_t now;               /* Unix ms */
 };
 
-/* Counts and logs a refusal, and returns `verdict`. Of uplinks that cannot be kept only the first
- * one is logged until they can be kept again. */
+/* Counts and logs a refusal, and returns `verdict`. Of uplinks that cannot be saved only the first
+ * one is logged until they can be saved again. */
 enum fw_verdict fw_handlers_refuse(
 	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict);
 
@@ -31,7 +31,7 @@ void fw_handlers_answer(
 struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplink_kind kind);
 
 /* Puts the uplink into the spool, where it is safe, and notes what answers depend on until the
- * store has applied it. FW_OK, or why it could not be kept. */
+ * store has applied it. FW_OK, or why it could not be saved. */
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink);
 
 /* Why the catalog could not be asked, or an uplink kept: a static sentence. */

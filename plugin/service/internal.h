@@ -58,7 +58,7 @@ struct fw_service {
 	size_t listener_len;
 	uint64_t listener_connection, listener_oldest; /* and by which connections */
 	bool retain_told; /* the log says that firmware topics are never retained */
-	/* the log says that uplinks cannot be kept, and not yet that it is over */
+	/* the log says that uplinks cannot be saved, and not yet that it is over */
 	bool unsaved_told;
 	uint64_t unsaved;   /* how many since then */
 	int64_t unsaved_at; /* boot ms of the last one */

@@ -14,7 +14,7 @@ enum fw_refusal {
 	FW_REFUSED_MALFORMED,  /* not a valid message */
 	FW_REFUSED_PRODUCT,    /* the catalog does not know the product */
 	FW_REFUSED_RATE,       /* the device said too much */
-	FW_REFUSED_UNSAVED,    /* could not be kept, so it was not acknowledged */
+	FW_REFUSED_UNSAVED,    /* could not be saved, so it was not acknowledged */
 	FW_REFUSED_UNANSWERED, /* the catalog could not be read */
 	FW_MENDED,             /* not refused: taken without a part that was faulty */
 	FW_UNRETAINED,         /* not refused: the retain flag is taken off */

@@ -40,7 +40,7 @@ void fw_health_look_at_catalog(struct fw_health *health)
 		fw_transaction_log(health->transaction, FW_LOG_ERROR,
 			"the catalog '%s' was removed while in use: put it back, or stop the "
 			"broker and put a backup there; what"
-			" devices say meanwhile is kept beside it",
+			" devices say meanwhile is saved beside it",
 			health->path);
 	health->lost = lost;
 	if (lost)
@@ -111,7 +111,8 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 			return;
 		if (health->error_told)
 			fw_transaction_log(health->transaction, FW_LOG_NOTICE,
-				"the catalog can be written again; what was kept is being applied");
+				"the catalog can be written again; what was saved is being "
+				"applied");
 		health->error_since = 0;
 		health->error_told = false;
 		return;
@@ -124,7 +125,7 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 		return;
 	health->error_told = true;
 	fw_transaction_log(health->transaction, FW_LOG_WARNING,
-		"the catalog cannot be written: %s; uplinks are kept in the spool and applied "
+		"the catalog cannot be written: %s; uplinks are saved in the spool and applied "
 		"later",
 		name ? name : health->transaction->error_text);
 }

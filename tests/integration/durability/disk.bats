@@ -69,14 +69,14 @@ told() {
 	done
 }
 
-# The log says that uplinks are kept again: it does not before there are some.
+# The log says that uplinks are saved again: it does not before there are some.
 kept_again() {
 	say after report '{"version":"1.0"}'
-	one_line_with 'uplinks are kept again; [0-9]* could not be, and devices send those again'
+	one_line_with 'uplinks are saved again; [0-9]* could not be, and devices send those again'
 }
 
-CATALOG_TROUBLE='the catalog cannot be written: .*; uplinks are kept in the spool and applied later'
-CATALOG_WELL='the catalog can be written again; what was kept is being applied'
+CATALOG_TROUBLE='the catalog cannot be written: .*; uplinks are saved in the spool and applied later'
+CATALOG_WELL='the catalog can be written again; what was saved is being applied'
 
 # Other clients are served.
 others_served() {

@@ -53,7 +53,7 @@ nobody_notices() {
 	start_witnesses 8 4 3 10 "$RATE"
 	acknowledges 500
 	nobody_notices "$(rounds 7 60)" hold_catalog
-	grep -q 'the catalog cannot be written: another connection holds its lock .*; uplinks are kept in the spool and applied later' "$LOG"
+	grep -q 'the catalog cannot be written: another connection holds its lock .*; uplinks are saved in the spool and applied later' "$LOG"
 	# what was pushed before has been replied to in time, though nobody could write that down
 	release_catalog
 	witnesses_agree
