@@ -109,6 +109,18 @@ FROM (
     SELECT task_id, waiting + processing + success + failed - spared AS n FROM task_count) AS c
     ON c.task_id = s.task_id);
 
+-- When the window of a task opens and closes, in minutes since 1970 by the window's clock: from the
+-- day before yesterday on, for some clock may be a day behind UTC, and a week further than today.
+CREATE VIEW task_window AS
+SELECT
+  t.task_id, 1440 * d.day + t.window_start AS opens,
+  1440 * d.day + t.window_start + t.window_minutes AS closes
+FROM task AS t CROSS JOIN (
+  SELECT now.ms / 86400000 + column1 AS day
+  FROM now CROSS JOIN (VALUES (-2), (-1), (0), (1), (2), (3), (4), (5), (6), (7), (8))) AS d
+-- bit 0 is Monday, and 1970 began with a Thursday
+WHERE t.window_days >> ((d.day + 3) % 7) & 1;
+
 -- What a task is about to do: the budget of its current stage, how many of it must be proved, till
 -- when that must hold, whether its window is open (by the broker's zone where each device has its
 -- own) and opens next, and what all its rows wait for.
@@ -133,23 +145,19 @@ SELECT
 FROM (
   SELECT
     *,
-    -- it opened today, or the day before
-    window_start IS NULL
-      OR (window_days >> ((day + 3) % 7) & 1
-        AND minute BETWEEN window_start AND window_start + window_minutes - 1)
-      OR (window_days >> ((day + 2) % 7) & 1 AND minute + 1440 < window_start + window_minutes)
+    window_start IS NULL OR EXISTS (
+      SELECT 1 FROM task_window AS w
+      WHERE w.task_id = p.task_id AND local_minute BETWEEN w.opens AND w.closes - 1)
       AS window_open,
     (
-      SELECT min(iif(window_clock = 'utc', opens, unixepoch(datetime(opens, 'unixepoch'), 'utc')))
+      SELECT min(iif(window_clock = 'utc', at, unixepoch(datetime(at, 'unixepoch'), 'utc')))
       FROM (
-        SELECT 86400 * (day + column1) + 60 * window_start AS opens
-        FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7))
-        WHERE window_days >> ((day + column1 + 3) % 7) & 1
-          AND 1440 * column1 + window_start > minute)) * 1000 AS window_next
+        SELECT 60 * w.opens AS at FROM task_window AS w
+        WHERE w.task_id = p.task_id AND w.opens > local_minute)) * 1000 AS window_next
   FROM (
     SELECT
-      t.task_id, c.product_id, t.state, t.start_at, t.end_at, t.window_start, t.window_minutes,
-      t.window_days, t.window_clock, t.max_in_flight, t.stage,
+      t.task_id, c.product_id, t.state, t.start_at, t.end_at, t.window_start, t.window_clock,
+      t.max_in_flight, t.stage,
       max(1, (SELECT count(*) FROM task_stage AS s WHERE s.task_id = t.task_id)) AS stages,
       c.waiting + c.processing + c.success + c.failed - c.spared AS n,
       b.budget, b.needed, b.hold_seconds, b.on_success,
@@ -161,14 +169,13 @@ FROM (
         c.hold_since + 1000 * b.hold_seconds + k.ms - k.steady_ms, NULL) AS hold_until,
       f.state = 'ready' AND p.firmware_enabled AS offered,
       k.ms,
-      (k.ms + iif(t.window_clock = 'utc', 0, k.zone_ms)) / 86400000 AS day,
-      (k.ms + iif(t.window_clock = 'utc', 0, k.zone_ms)) / 60000 % 1440 AS minute
+      (k.ms + iif(t.window_clock = 'utc', 0, k.zone_ms)) / 60000 AS local_minute
     FROM clock AS k
     CROSS JOIN task AS t
     CROSS JOIN task_count AS c ON c.task_id = t.task_id
     CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
     CROSS JOIN product AS p ON p.product_id = f.product_id
-    LEFT JOIN task_stage_budget AS b ON b.task_id = t.task_id AND b.stage = t.stage));
+    LEFT JOIN task_stage_budget AS b ON b.task_id = t.task_id AND b.stage = t.stage) AS p);
 
 -- The first thing that keeps a row from being started: of those that wait, and those that failed
 -- and are started again. NULL: it is about to start, or the device has not asked.
@@ -179,11 +186,10 @@ SELECT
     WHEN task_state <> 'running' THEN 'task ' || task_state
     WHEN start_at > ms THEN 'start time'
     WHEN end_at <= ms THEN 'end time'
-    WHEN NOT (window_start IS NULL
-      OR (window_days >> ((local_ms / 86400000 + 3) % 7) & 1
-        AND local_ms / 60000 % 1440 BETWEEN window_start AND window_start + window_minutes - 1)
-      OR (window_days >> ((local_ms / 86400000 + 2) % 7) & 1
-        AND local_ms / 60000 % 1440 + 1440 < window_start + window_minutes)) THEN 'window'
+    WHEN window_start IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM task_window AS o
+      WHERE o.task_id = w.task_id AND local_minute BETWEEN o.opens AND o.closes - 1)
+      THEN 'window'
     WHEN firmware_state <> 'ready' OR firmware_enabled = 0 THEN 'firmware'
     WHEN push AND presence IS NOT 'online' THEN 'device offline'
     WHEN push AND coalesce(steady_ms - online_clock, 0) < 1000 * min_online_seconds
@@ -217,16 +223,16 @@ FROM (
   SELECT
     r.task_id, r.device_id, r.state AS row_state, r.attempts, r.deferred_until,
     t.state AS task_state, t.mode = 'push' AS push, t.created_at, t.position, t.stage, t.start_at,
-    t.end_at, t.window_start, t.window_minutes, t.window_days, t.min_online_seconds,
-    t.max_in_flight, t.rate_per_minute, c.started, c.processing,
+    t.end_at, t.window_start, t.min_online_seconds, t.max_in_flight, t.rate_per_minute,
+    c.started, c.processing,
     f.product_id, f.state AS firmware_state, f.min_version_order, p.firmware_enabled,
     d.version, d.presence, d.online_clock, d.settles_at,
     k.ms, k.steady_ms,
-    k.ms + CASE t.window_clock
+    (k.ms + CASE t.window_clock
       WHEN 'utc' THEN 0
       WHEN 'device' THEN coalesce(60000 * d.utc_offset_minutes, k.zone_ms)
       ELSE k.zone_ms
-    END AS local_ms
+    END) / 60000 AS local_minute
   FROM clock AS k
   CROSS JOIN task AS t
   CROSS JOIN task_count AS c ON c.task_id = t.task_id
