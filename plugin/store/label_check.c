@@ -30,8 +30,7 @@ enum statement {
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
 static const char *const sql[STATEMENTS] = {
-	[MOVE_GENERATION] =
-		"UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)",
+	[MOVE_GENERATION] = "INSERT INTO touch_catalog VALUES (1)",
 	[NEAR_THE_LIMIT] = "SELECT count(*) FROM (SELECT 1 FROM label_mismatch"
 			   " WHERE product_id = ?1 AND times >= ?3 LIMIT 2)",
 	[KNOWN] =

@@ -5,9 +5,10 @@ BEGIN
   SELECT RAISE(ABORT, 'unknown product_id: add the product first (INSERT INTO product (product_id, name) VALUES (...))')
   WHERE NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id);
   -- INSERT OR REPLACE deletes without device_delete
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000)
-  WHERE plugin_writing = 0 AND EXISTS (
-    SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id);
+  INSERT INTO touch_catalog
+  SELECT 1 FROM device
+  WHERE product_id = NEW.product_id AND device_id = NEW.device_id
+    AND (SELECT plugin_writing FROM catalog_state) = 0;
 END;
 
 -- What devices call themselves is recorded as they say it.
@@ -70,14 +71,14 @@ BEGIN
   DELETE FROM label_mismatch WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   DELETE FROM device_tag WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   -- so that its next pull is kept, though it says the same again
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 CREATE TRIGGER device_version AFTER UPDATE OF version, utc_offset_minutes ON device
 WHEN (NEW.version, NEW.utc_offset_minutes) IS NOT (OLD.version, OLD.utc_offset_minutes)
   AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 -- A device that is first heard of, by whomever: the product's continuous task has it, too. In a

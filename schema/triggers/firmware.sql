@@ -48,7 +48,7 @@ BEGIN
   UPDATE firmware SET state = iif(file IS NULL, 'ready', 'pending'), state_reason = NULL
   WHERE firmware_id = NEW.firmware_id;
   DELETE FROM label_mismatch WHERE product_id = NEW.product_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 CREATE TRIGGER firmware_update_guard BEFORE UPDATE ON firmware
@@ -128,7 +128,7 @@ WHEN NEW.state IS NOT OLD.state OR NEW.version IS NOT OLD.version
   OR NEW.parameters IS NOT OLD.parameters
 BEGIN
   DELETE FROM label_mismatch WHERE product_id = NEW.product_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
   -- who verified the file does not matter: waiting devices can be served now
   INSERT INTO task_change (task_id)
   SELECT task_id FROM task
@@ -150,7 +150,7 @@ END;
 CREATE TRIGGER firmware_offer AFTER UPDATE OF by_task_only, min_version_order ON firmware
 WHEN (NEW.by_task_only, NEW.min_version_order) IS NOT (OLD.by_task_only, OLD.min_version_order)
 BEGIN
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
   INSERT INTO task_change (task_id)
   SELECT task_id FROM task
   WHERE firmware_id = NEW.firmware_id AND NEW.min_version_order IS NOT OLD.min_version_order
@@ -163,7 +163,7 @@ BEGIN
   WHERE EXISTS (SELECT 1 FROM task WHERE firmware_id = OLD.firmware_id);
   DELETE FROM download WHERE firmware_id = OLD.firmware_id;
   DELETE FROM label_mismatch WHERE product_id = OLD.product_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 -- firmware_file: whoever could write here could have bytes sent that nobody verified.

@@ -8,7 +8,7 @@ BEGIN
     AND sign_method IN ('ed25519', 'ecdsa-sha256', 'rsa-sha256')
     AND (state = 'ready'
       OR (state = 'rejected' AND firmware_id IN (SELECT firmware_id FROM firmware_file)));
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
   -- only INSERT OR REPLACE finds tasks here
   INSERT INTO task_change (task_id)
   SELECT t.task_id FROM firmware AS f CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
@@ -34,7 +34,7 @@ WHEN NEW.firmware_enabled IS NOT OLD.firmware_enabled
   OR NEW.pull_policy IS NOT OLD.pull_policy
   OR NEW.public_key IS NOT OLD.public_key
 BEGIN
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
   INSERT INTO task_change (task_id)
   SELECT t.task_id FROM firmware AS f CROSS JOIN task AS t ON t.firmware_id = f.firmware_id
   WHERE f.product_id = NEW.product_id AND NEW.firmware_enabled = 1 AND OLD.firmware_enabled = 0
@@ -55,5 +55,5 @@ BEGIN
     WHEN EXISTS (SELECT 1 FROM device WHERE product_id = OLD.product_id)
       THEN RAISE(ABORT, 'this product has devices: delete its devices first (DELETE FROM device WHERE product_id = ...), or disable it (UPDATE product SET firmware_enabled = 0 ...)')
   END;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;

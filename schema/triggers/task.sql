@@ -98,7 +98,7 @@ BEGIN
     offline = (SELECT count(*) FROM waiting_offline WHERE task_id = NEW.task_id)
   WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
   -- those of older tasks whose place its rows take; of one row alone: task_device_supersede
   UPDATE task_count SET settling = 1
   WHERE task_id IN (SELECT task_id FROM superseded WHERE by_task_id = NEW.task_id);
@@ -168,7 +168,7 @@ BEGIN
     AND t.state = 'running' AND t.mode = 'push' AND NEW.mode = 'push'
     AND (t.created_at, t.position) > (NEW.created_at, NEW.position);
   UPDATE task_count SET settling = 0 WHERE task_id = NEW.task_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 -- Of a stage that is done, and had the task paused (hold_since is -1), comes the next one.
@@ -195,7 +195,7 @@ BEGIN
     settling = 0,
     epoch = epoch + 1, epoch_good = 0, epoch_bad = 0, hold_since = NULL, bad_forgiven = bad_final
   WHERE task_id = NEW.task_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 CREATE TRIGGER task_stage_begins AFTER UPDATE OF stage ON task
@@ -213,7 +213,7 @@ BEGIN
     epoch = epoch + 1, epoch_good = 0, epoch_bad = 0, hold_since = NULL,
     bad_forgiven = iif((SELECT plugin_writing FROM catalog_state) = 1, 0, bad_final)
   WHERE task_id = NEW.task_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 -- A stopped task retries nothing: what failed stays so.
@@ -242,7 +242,7 @@ BEGIN
       FROM task_recount WHERE task_id = NEW.task_id),
     offline = 0
   WHERE task_id = NEW.task_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 CREATE TRIGGER task_continue AFTER UPDATE OF state ON task
@@ -283,7 +283,7 @@ BEGIN
     offline = (SELECT count(*) FROM waiting_offline WHERE task_id = NEW.task_id),
     epoch = epoch + 1, epoch_good = 0, epoch_bad = 0, hold_since = NULL, bad_forgiven = bad_final
   WHERE task_id = NEW.task_id;
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 -- What decides whether a row may start, or what becomes of it: the rows are looked at.
@@ -309,7 +309,7 @@ WHEN NEW.state <> 'stopped'
   AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;
 
 -- What succeeded is proved by the other rule now, in the epoch that runs.
@@ -340,5 +340,5 @@ BEGIN
   SELECT OLD.task_id, 'deleted', product_id, firmware_id FROM firmware
   WHERE firmware_id = OLD.firmware_id
     AND EXISTS (SELECT 1 FROM task_change WHERE task_id = OLD.task_id AND state IS NOT NULL);
-  UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
+  INSERT INTO touch_catalog VALUES (1);
 END;

@@ -382,7 +382,7 @@ bumps() {
   local before drops
   before=$(dump)
   # by a shell that is gone before the next one begins
-  drops=$(sqlite3 "$DB" "SELECT 'DROP ' || type || ' ' || name || ';' FROM sqlite_schema WHERE type IN ('view', 'trigger');")
+  drops=$(sqlite3 "$DB" "SELECT 'DROP ' || type || ' ' || name || ';' FROM sqlite_schema WHERE type IN ('view', 'trigger') ORDER BY type;")
   {
     echo "BEGIN IMMEDIATE; $drops"
     cat "$BATS_LIB_SCHEMA/views.sql" "$BATS_LIB_SCHEMA"/triggers/*.sql
