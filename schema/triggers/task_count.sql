@@ -14,6 +14,58 @@ BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: change the rows it counts instead (UPDATE task_device ...)');
 END;
 
+-- Counts a change of one row of task_device: triggers insert here what it was (old_..., with
+-- old_state '' when it is new) and what it is (state '' when it is gone). Nothing is counted unless
+-- task_count.settling is old_settling; then it becomes settling. What a row counts as is told here,
+-- and for all rows of a task in the view task_recount.
+CREATE VIEW count_row (
+  task_id, device_id, old_settling, settling,
+  old_state, old_attempts, old_retry_at, old_proved_epoch, old_bad_epoch,
+  state, attempts, retry_at, proved_epoch, bad_epoch)
+AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+
+CREATE TRIGGER count_row_insert INSTEAD OF INSERT ON count_row
+BEGIN
+  UPDATE task_count SET
+    settling = NEW.settling,
+    waiting = waiting + (NEW.state = 'waiting') - (NEW.old_state = 'waiting'),
+    offline = offline + iif((NEW.state = 'waiting') = (NEW.old_state = 'waiting'), 0, (
+      SELECT count(*) * ((NEW.state = 'waiting') - (NEW.old_state = 'waiting')) FROM device
+      WHERE product_id = task_count.product_id AND device_id = NEW.device_id
+        AND presence IS NOT 'online')),
+    processing = processing + (NEW.state = 'processing') - (NEW.old_state = 'processing'),
+    success = success + (NEW.state = 'success') - (NEW.old_state = 'success'),
+    failed = failed + (NEW.state = 'failed') - (NEW.old_state = 'failed'),
+    canceled = canceled + (NEW.state = 'canceled') - (NEW.old_state = 'canceled'),
+    started = started + (NEW.attempts > 0 AND NEW.state <> 'canceled')
+      - (NEW.old_attempts > 0 AND NEW.old_state <> 'canceled'),
+    proved = proved
+      + (NEW.proved_epoch IS NOT NULL AND NEW.attempts > 0 AND NEW.state <> 'canceled')
+      - (NEW.old_proved_epoch IS NOT NULL AND NEW.old_attempts > 0
+        AND NEW.old_state <> 'canceled'),
+    bad = bad
+      + (NEW.bad_epoch IS NOT NULL AND NEW.attempts > 0 AND NEW.state <> 'canceled')
+      - (NEW.old_bad_epoch IS NOT NULL AND NEW.old_attempts > 0 AND NEW.old_state <> 'canceled'),
+    bad_final = bad_final
+      + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
+        AND NEW.state = 'failed')
+      - (NEW.old_bad_epoch IS NOT NULL AND NEW.old_retry_at IS NULL AND NEW.old_attempts > 0
+        AND NEW.old_state = 'failed'),
+    -- what is tried again is not forgiven a second time
+    bad_forgiven = min(bad_forgiven, bad_final
+      + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
+        AND NEW.state = 'failed')
+      - (NEW.old_bad_epoch IS NOT NULL AND NEW.old_retry_at IS NULL AND NEW.old_attempts > 0
+        AND NEW.old_state = 'failed')),
+    spared = spared + (NEW.attempts = 0 AND NEW.state = 'success')
+      - (NEW.old_attempts = 0 AND NEW.old_state = 'success'),
+    retrying = retrying + (NEW.retry_at IS NOT NULL AND NEW.state = 'failed')
+      - (NEW.old_retry_at IS NOT NULL AND NEW.old_state = 'failed'),
+    epoch_good = epoch_good + (NEW.proved_epoch IS epoch) - (NEW.old_proved_epoch IS epoch),
+    epoch_bad = epoch_bad + (NEW.bad_epoch IS epoch) - (NEW.old_bad_epoch IS epoch)
+  WHERE task_id = NEW.task_id AND settling = NEW.old_settling;
+END;
+
 CREATE TRIGGER task_count_open AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN (NEW.waiting + NEW.processing > 0) <> (OLD.waiting + OLD.processing > 0)
   OR (NEW.retrying > 0) <> (OLD.retrying > 0)
@@ -22,28 +74,16 @@ BEGIN
 END;
 
 -- No row of a task is open, or will be started again, any more. A paused one has nothing left to be
--- resumed for.
+-- resumed for. In an operator's statement task_log is written while settling is 1.
 CREATE TRIGGER task_ended AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
   AND OLD.waiting + OLD.processing + OLD.retrying > 0
   AND (SELECT state <> 'stopped' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
-  AND (SELECT plugin_writing FROM catalog_state) = 1
 BEGIN
+  UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id AND NEW.settling = 0;
   INSERT INTO task_log (at, task_id, what, who)
   SELECT at, NEW.task_id, 'ended', who FROM writer;
-END;
-
--- The counts are settled by now, so that its entry is made as the plugin's are.
-CREATE TRIGGER task_ended_by_hand AFTER UPDATE OF waiting, processing, retrying ON task_count
-WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
-  AND OLD.waiting + OLD.processing + OLD.retrying > 0
-  AND (SELECT state <> 'stopped' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)
-  AND (SELECT plugin_writing FROM catalog_state) = 0
-BEGIN
-  UPDATE catalog_state SET plugin_writing = 1;
-  INSERT INTO task_log (at, task_id, what, who)
-  SELECT ms, NEW.task_id, 'ended', 'operator' FROM now;
-  UPDATE catalog_state SET plugin_writing = 0;
+  UPDATE task_count SET settling = 0 WHERE task_id = NEW.task_id AND NEW.settling = 0;
 END;
 
 CREATE TRIGGER task_count_delete BEFORE DELETE ON task_count

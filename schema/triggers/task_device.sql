@@ -1,9 +1,7 @@
 -- What guards a task's rows, and what an operator's stop, continue and retry do.
 --
--- Beside its state a row counts in task_count by these: started: attempts > 0, not canceled; of
--- these proved and bad: its proved_epoch, its bad_epoch is given; bad_final: a bad one that failed
--- and has no retry_at; spared: success without an attempt; retrying: failed, with retry_at;
--- epoch_good and epoch_bad: its proved_epoch, its bad_epoch is the current epoch of the task.
+-- What a row counts as in task_count is told in triggers/task_count.sql. The triggers here insert
+-- into count_row what the row was, and what it has become.
 
 CREATE TRIGGER task_device_insert_guard BEFORE INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) IS NOT 1
@@ -64,15 +62,11 @@ BEGIN
   SELECT task_id, device_id FROM task_device
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting'
     AND (SELECT plugin_writing FROM catalog_state) = 0;
-  UPDATE task_count SET (settling, waiting, success, canceled, spared) = (
-    SELECT
-      0, waiting + (state = 'waiting'), success + (state = 'success'),
-      canceled + (state = 'canceled'), spared + (state = 'success')
-    FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id),
-    offline = offline + (
-      SELECT count(*) FROM waiting_offline
-      WHERE task_id = NEW.task_id AND device_id = NEW.device_id)
-  WHERE task_id = NEW.task_id;
+  INSERT INTO count_row VALUES (
+    NEW.task_id, NEW.device_id, 1, 0,
+    '', 0, NULL, NULL, NULL,
+    (SELECT state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id),
+    0, NULL, NULL, NULL);
 END;
 
 -- A row that is made with its task: task_insert.
@@ -83,21 +77,12 @@ BEGIN
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, 'canceled' FROM superseded
   WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
-  UPDATE task_count SET
-    settling = 1,
-    waiting = waiting - 1,
-    offline = offline - (
-      SELECT count(*) FROM waiting_offline AS w
-      WHERE w.task_id = r.task_id AND w.device_id = r.device_id),
-    canceled = canceled + 1,
-    started = started - (r.attempts > 0),
-    proved = proved - (r.attempts > 0 AND r.proved_epoch IS NOT NULL),
-    bad = bad - (r.attempts > 0 AND r.bad_epoch IS NOT NULL),
-    epoch_good = epoch_good - (r.proved_epoch IS epoch),
-    epoch_bad = epoch_bad - (r.bad_epoch IS epoch)
-  FROM superseded AS r
-  WHERE r.by_task_id = NEW.task_id AND r.device_id = NEW.device_id
-    AND r.task_id = task_count.task_id;
+  INSERT INTO count_row
+  SELECT
+    task_id, device_id, 0, 1,
+    'waiting', attempts, NULL, proved_epoch, bad_epoch,
+    'canceled', attempts, NULL, NULL, NULL
+  FROM superseded WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
   UPDATE task_device SET
     state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
     completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
@@ -195,21 +180,10 @@ BEGIN
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   INSERT INTO task_change (task_id, device_id, state)
   VALUES (NEW.task_id, NEW.device_id, NEW.state);
-  UPDATE task_count SET
-    settling = 0,
-    waiting = waiting - 1,
-    -- the row is canceled by now
-    offline = offline - (
-      SELECT count(*) FROM device
-      WHERE product_id = task_count.product_id AND device_id = NEW.device_id
-        AND presence IS NOT 'online'),
-    canceled = canceled + 1,
-    started = started - (NEW.attempts > 0),
-    proved = proved - (NEW.attempts > 0 AND NEW.proved_epoch IS NOT NULL),
-    bad = bad - (NEW.attempts > 0 AND NEW.bad_epoch IS NOT NULL),
-    epoch_good = epoch_good - (NEW.proved_epoch IS epoch),
-    epoch_bad = epoch_bad - (NEW.bad_epoch IS epoch)
-  WHERE task_id = NEW.task_id;
+  INSERT INTO count_row VALUES (
+    NEW.task_id, NEW.device_id, 1, 0,
+    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
+    'canceled', NEW.attempts, NULL, NULL, NULL);
 END;
 
 CREATE TRIGGER task_device_waiting_by_hand AFTER UPDATE OF state ON task_device
@@ -245,36 +219,12 @@ BEGIN
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, state
   FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  -- what it was, failed or canceled, goes; what it is by now comes
-  UPDATE task_count SET
-    waiting = waiting + (r.state = 'waiting'),
-    offline = offline + (
-      SELECT count(*) FROM waiting_offline AS w
-      WHERE w.task_id = r.task_id AND w.device_id = r.device_id),
-    success = success + (r.state = 'success'),
-    failed = failed - (OLD.state = 'failed'),
-    canceled = canceled + (r.state = 'canceled') - (OLD.state = 'canceled'),
-    started = started + (r.attempts > 0 AND r.state <> 'canceled')
-      - (OLD.attempts > 0 AND OLD.state = 'failed'),
-    proved = proved + (r.attempts > 0 AND r.state <> 'canceled' AND r.proved_epoch IS NOT NULL)
-      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.proved_epoch IS NOT NULL),
-    bad = bad + (r.attempts > 0 AND r.state <> 'canceled' AND r.bad_epoch IS NOT NULL)
-      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL),
-    bad_final = bad_final
-      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL
-        AND OLD.retry_at IS NULL),
-    -- what is tried again is not forgiven a second time
-    bad_forgiven = min(bad_forgiven, bad_final
-      - (OLD.attempts > 0 AND OLD.state = 'failed' AND OLD.bad_epoch IS NOT NULL
-        AND OLD.retry_at IS NULL)),
-    spared = spared + (r.attempts = 0 AND r.state = 'success'),
-    retrying = retrying - (OLD.state = 'failed' AND OLD.retry_at IS NOT NULL),
-    epoch_good = epoch_good + (r.proved_epoch IS epoch) - (OLD.proved_epoch IS epoch),
-    epoch_bad = epoch_bad + (r.bad_epoch IS epoch) - (OLD.bad_epoch IS epoch),
-    settling = 0
-  FROM task_device AS r
-  WHERE task_count.task_id = NEW.task_id
-    AND r.task_id = NEW.task_id AND r.device_id = NEW.device_id;
+  INSERT INTO count_row
+  SELECT
+    task_id, device_id, 1, 0,
+    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
+    state, attempts, retry_at, proved_epoch, bad_epoch
+  FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
 
 -- All that the plugin writes in a row comes by here: nothing is written when no count changes.
@@ -286,41 +236,10 @@ WHEN (NEW.state <> OLD.state
     OR (NEW.retry_at IS NULL) <> (OLD.retry_at IS NULL))
   AND (SELECT plugin_writing FROM catalog_state) = 1
 BEGIN
-  UPDATE task_count SET
-    waiting = waiting + (NEW.state = 'waiting') - (OLD.state = 'waiting'),
-    offline = offline + iif((NEW.state = 'waiting') = (OLD.state = 'waiting'), 0, (
-      SELECT count(*) * ((NEW.state = 'waiting') - (OLD.state = 'waiting')) FROM device
-      WHERE product_id = task_count.product_id AND device_id = NEW.device_id
-        AND presence IS NOT 'online')),
-    processing = processing + (NEW.state = 'processing') - (OLD.state = 'processing'),
-    success = success + (NEW.state = 'success') - (OLD.state = 'success'),
-    failed = failed + (NEW.state = 'failed') - (OLD.state = 'failed'),
-    canceled = canceled + (NEW.state = 'canceled') - (OLD.state = 'canceled'),
-    started = started + (NEW.attempts > 0 AND NEW.state <> 'canceled')
-      - (OLD.attempts > 0 AND OLD.state <> 'canceled'),
-    proved = proved
-      + (NEW.proved_epoch IS NOT NULL AND NEW.attempts > 0 AND NEW.state <> 'canceled')
-      - (OLD.proved_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
-    bad = bad
-      + (NEW.bad_epoch IS NOT NULL AND NEW.attempts > 0 AND NEW.state <> 'canceled')
-      - (OLD.bad_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
-    bad_final = bad_final
-      + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
-        AND NEW.state = 'failed')
-      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
-        AND OLD.state = 'failed'),
-    bad_forgiven = min(bad_forgiven, bad_final
-      + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
-        AND NEW.state = 'failed')
-      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
-        AND OLD.state = 'failed')),
-    spared = spared + (NEW.attempts = 0 AND NEW.state = 'success')
-      - (OLD.attempts = 0 AND OLD.state = 'success'),
-    retrying = retrying + (NEW.retry_at IS NOT NULL AND NEW.state = 'failed')
-      - (OLD.retry_at IS NOT NULL AND OLD.state = 'failed'),
-    epoch_good = epoch_good + (NEW.proved_epoch IS epoch) - (OLD.proved_epoch IS epoch),
-    epoch_bad = epoch_bad + (NEW.bad_epoch IS epoch) - (OLD.bad_epoch IS epoch)
-  WHERE task_id = NEW.task_id AND settling = 0;
+  INSERT INTO count_row VALUES (
+    NEW.task_id, NEW.device_id, 0, 0,
+    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
+    NEW.state, NEW.attempts, NEW.retry_at, NEW.proved_epoch, NEW.bad_epoch);
 END;
 
 CREATE TRIGGER task_device_delete_guard BEFORE DELETE ON task_device
@@ -337,26 +256,10 @@ CREATE TRIGGER task_device_delete AFTER DELETE ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = OLD.task_id;
-  UPDATE task_count SET
-    settling = 0,
-    success = success - (OLD.state = 'success'),
-    failed = failed - (OLD.state = 'failed'),
-    canceled = canceled - (OLD.state = 'canceled'),
-    started = started - (OLD.attempts > 0 AND OLD.state <> 'canceled'),
-    proved = proved
-      - (OLD.proved_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
-    bad = bad - (OLD.bad_epoch IS NOT NULL AND OLD.attempts > 0 AND OLD.state <> 'canceled'),
-    bad_final = bad_final
-      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
-        AND OLD.state = 'failed'),
-    bad_forgiven = min(bad_forgiven, bad_final
-      - (OLD.bad_epoch IS NOT NULL AND OLD.retry_at IS NULL AND OLD.attempts > 0
-        AND OLD.state = 'failed')),
-    spared = spared - (OLD.attempts = 0 AND OLD.state = 'success'),
-    retrying = retrying - (OLD.retry_at IS NOT NULL AND OLD.state = 'failed'),
-    epoch_good = epoch_good - (OLD.proved_epoch IS epoch),
-    epoch_bad = epoch_bad - (OLD.bad_epoch IS epoch)
-  WHERE task_id = OLD.task_id;
+  INSERT INTO count_row VALUES (
+    OLD.task_id, OLD.device_id, 1, 0,
+    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
+    '', 0, NULL, NULL, NULL);
   -- its place in the stage is another's; of many rows that are deleted, once
   INSERT INTO task_change (task_id)
   SELECT t.task_id FROM task AS t
