@@ -61,3 +61,33 @@ UPDATE catalog_state SET plugin_writing = 0;
 -- why rows failed is counted by this index alone, beside a million others
 CREATE INDEX task_device_failure ON task_device (task_id, failure, error_reason)
 WHERE state = 'failed';
+
+-- triggers that have other names now, which begin with their table and their event
+DROP TRIGGER IF EXISTS device_key;
+DROP TRIGGER IF EXISTS device_state_guard;
+DROP TRIGGER IF EXISTS device_version;
+DROP TRIGGER IF EXISTS firmware_deleted;
+DROP TRIGGER IF EXISTS firmware_file_forget;
+DROP TRIGGER IF EXISTS firmware_file_url;
+DROP TRIGGER IF EXISTS firmware_offer;
+DROP TRIGGER IF EXISTS firmware_settle;
+DROP TRIGGER IF EXISTS firmware_updated_at;
+DROP TRIGGER IF EXISTS product_key;
+DROP TRIGGER IF EXISTS task_continue;
+DROP TRIGGER IF EXISTS task_count_open;
+DROP TRIGGER IF EXISTS task_device_canceled_by_hand;
+DROP TRIGGER IF EXISTS task_device_counted;
+DROP TRIGGER IF EXISTS task_device_key;
+DROP TRIGGER IF EXISTS task_device_supersede;
+DROP TRIGGER IF EXISTS task_device_turn;
+DROP TRIGGER IF EXISTS task_device_turn_by_hand;
+DROP TRIGGER IF EXISTS task_device_waiting_by_hand;
+DROP TRIGGER IF EXISTS task_ended;
+DROP TRIGGER IF EXISTS task_ended_by_hand;
+DROP TRIGGER IF EXISTS task_gate_changed;
+DROP TRIGGER IF EXISTS task_pause;
+DROP TRIGGER IF EXISTS task_plan_changed;
+DROP TRIGGER IF EXISTS task_resume;
+DROP TRIGGER IF EXISTS task_stage_begins;
+DROP TRIGGER IF EXISTS task_stage_first;
+DROP TRIGGER IF EXISTS task_stop;

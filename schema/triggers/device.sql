@@ -35,13 +35,13 @@ BEGIN
   INSERT INTO device_change (product_id, device_id) VALUES (NEW.product_id, NEW.device_id);
 END;
 
-CREATE TRIGGER device_key BEFORE UPDATE OF product_id, device_id ON device
+CREATE TRIGGER device_update_key_guard BEFORE UPDATE OF product_id, device_id ON device
 WHEN NEW.product_id IS NOT OLD.product_id OR NEW.device_id IS NOT OLD.device_id
 BEGIN
   SELECT RAISE(ABORT, 'product_id and device_id of a device cannot change: insert a new device, and delete this one when no task has it');
 END;
 
-CREATE TRIGGER device_state_guard
+CREATE TRIGGER device_update_guard
 BEFORE UPDATE OF connection, oldest_connection, due_at, settles_at, completed_from,
   completed_until, offered_firmware_id, offered_version, offer_completed, online_clock, away_clock,
   absence_ms, absence_at ON device
@@ -74,7 +74,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
-CREATE TRIGGER device_version AFTER UPDATE OF version, utc_offset_minutes ON device
+CREATE TRIGGER device_update_version AFTER UPDATE OF version, utc_offset_minutes ON device
 WHEN (NEW.version, NEW.utc_offset_minutes) IS NOT (OLD.version, OLD.utc_offset_minutes)
   AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN

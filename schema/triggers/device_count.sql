@@ -8,7 +8,7 @@
 -- nothing: no AFTER INSERT comes for a device that is there, but behind a BEFORE INSERT that keeps
 -- it anew.
 
-CREATE TRIGGER device_count_keep BEFORE INSERT ON device
+CREATE TRIGGER device_insert_keep BEFORE INSERT ON device
 WHEN EXISTS (
   SELECT 1 FROM device WHERE product_id = NEW.product_id AND device_id = NEW.device_id)
 BEGIN
@@ -18,7 +18,7 @@ BEGIN
   WHERE product_id = NEW.product_id AND device_id = NEW.device_id;
 END;
 
-CREATE TRIGGER device_count_replaced AFTER INSERT ON device
+CREATE TRIGGER device_insert_replaced AFTER INSERT ON device
 WHEN EXISTS (
   SELECT 1 FROM device_replaced
   WHERE product_id = NEW.product_id AND device_id = NEW.device_id)
@@ -40,7 +40,7 @@ BEGIN
   DELETE FROM device_replaced;
 END;
 
-CREATE TRIGGER device_count_insert AFTER INSERT ON device
+CREATE TRIGGER device_insert_count AFTER INSERT ON device
 BEGIN
   INSERT INTO device_count (product_id, version, devices, online)
   SELECT NEW.product_id, coalesce(NEW.version, ''), 0, 0
@@ -51,7 +51,7 @@ BEGIN
   WHERE product_id = NEW.product_id AND version = coalesce(NEW.version, '');
 END;
 
-CREATE TRIGGER device_count_version AFTER UPDATE OF version ON device
+CREATE TRIGGER device_update_count_version AFTER UPDATE OF version ON device
 WHEN NEW.version IS NOT OLD.version
 BEGIN
   INSERT INTO device_count (product_id, version, devices, online)
@@ -67,7 +67,7 @@ BEGIN
   WHERE product_id = OLD.product_id AND version = coalesce(OLD.version, '') AND devices = 0;
 END;
 
-CREATE TRIGGER device_count_presence AFTER UPDATE OF presence ON device
+CREATE TRIGGER device_update_count_presence AFTER UPDATE OF presence ON device
 WHEN (NEW.presence IS 'online') <> (OLD.presence IS 'online') AND NEW.version IS OLD.version
 BEGIN
   UPDATE device_count
@@ -77,7 +77,7 @@ END;
 
 -- The waiting rows of a device are found by an index. One of them, or none, is the rule, and goes
 -- without the table of its own that SQLite makes for an IN: that costs more than all the rest.
-CREATE TRIGGER device_count_waiting AFTER UPDATE OF presence ON device
+CREATE TRIGGER device_update_offline AFTER UPDATE OF presence ON device
 WHEN (NEW.presence IS 'online') <> (OLD.presence IS 'online')
   AND (
     SELECT count(*) FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting') = 1
@@ -94,7 +94,7 @@ BEGIN
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting');
 END;
 
-CREATE TRIGGER device_count_waiting_often AFTER UPDATE OF presence ON device
+CREATE TRIGGER device_update_offline_often AFTER UPDATE OF presence ON device
 WHEN (NEW.presence IS 'online') <> (OLD.presence IS 'online')
   AND (
     SELECT count(*) FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting') > 1
@@ -111,7 +111,7 @@ BEGIN
 END;
 
 -- No task has it: device_delete.
-CREATE TRIGGER device_count_delete AFTER DELETE ON device
+CREATE TRIGGER device_delete_count AFTER DELETE ON device
 BEGIN
   DELETE FROM device_replaced;
   UPDATE device_count SET devices = devices - 1, online = online - (OLD.presence IS 'online')

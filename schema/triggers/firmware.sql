@@ -89,7 +89,7 @@ END;
 
 -- By hand: a hosted row that is pending is ready at once; a row whose file is told differently is
 -- verified again.
-CREATE TRIGGER firmware_settle
+CREATE TRIGGER firmware_update_settle
 AFTER UPDATE OF state, state_reason, file, url, size, sign, sign_method ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND (NEW.state IS NOT OLD.state OR NEW.state_reason IS NOT OLD.state_reason
@@ -110,7 +110,7 @@ BEGIN
   WHERE firmware_id = NEW.firmware_id AND state <> 'rejected' AND state_reason IS NOT NULL;
 END;
 
-CREATE TRIGGER firmware_updated_at
+CREATE TRIGGER firmware_update_stamp
 AFTER UPDATE OF product_id, name, version, version_order, sign_method, sign, url, size, file,
   parameters, description, state, by_task_only, min_version_order
 ON firmware
@@ -147,7 +147,7 @@ BEGIN
 END;
 
 -- To whom it is offered: what it is stays.
-CREATE TRIGGER firmware_offer AFTER UPDATE OF by_task_only, min_version_order ON firmware
+CREATE TRIGGER firmware_update_offer AFTER UPDATE OF by_task_only, min_version_order ON firmware
 WHEN (NEW.by_task_only, NEW.min_version_order) IS NOT (OLD.by_task_only, OLD.min_version_order)
 BEGIN
   INSERT INTO touch_catalog VALUES (1);
@@ -173,7 +173,7 @@ BEGIN
   SELECT RAISE(ABORT, 'firmware_file is written by the plugin alone: it records which files were verified; to have one verified again: UPDATE firmware SET state = ''pending'' ...');
 END;
 
--- What firmware_file_url does, below, may be done by hand too.
+-- What firmware_update_url does, below, may be done by hand too.
 CREATE TRIGGER firmware_file_update BEFORE UPDATE ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND (NEW.firmware_id IS NOT OLD.firmware_id OR NEW.file IS NOT OLD.file
@@ -195,21 +195,21 @@ BEGIN
     WHERE firmware_id = OLD.firmware_id AND state <> 'rejected' AND file IS NOT NULL);
 END;
 
-CREATE TRIGGER firmware_deleted AFTER DELETE ON firmware
+CREATE TRIGGER firmware_delete_file AFTER DELETE ON firmware
 BEGIN
   DELETE FROM firmware_file WHERE firmware_id = OLD.firmware_id;
 END;
 
 -- Withdrawn by hand: no new state of its file brings it back. Hosted elsewhere: its file is no
 -- concern any more.
-CREATE TRIGGER firmware_file_forget AFTER UPDATE OF state, file ON firmware
+CREATE TRIGGER firmware_update_forget_file AFTER UPDATE OF state, file ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected')
     OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
 BEGIN
   -- that the plugin made the url is forgotten too: so it goes, and is made anew when the row is put
   -- back, maybe with another file. It is the plugin's doing: allowed while a task is open, and
-  -- nothing that firmware_settle is to answer.
+  -- nothing that firmware_update_settle is to answer.
   UPDATE catalog_state SET plugin_writing = 1;
   UPDATE firmware SET url = NULL
   WHERE firmware_id = NEW.firmware_id AND file IS NOT NULL AND NEW.url IS OLD.url
@@ -221,7 +221,7 @@ BEGIN
 END;
 
 -- A url given by hand is not the plugin's to change.
-CREATE TRIGGER firmware_file_url AFTER UPDATE OF url ON firmware
+CREATE TRIGGER firmware_update_url AFTER UPDATE OF url ON firmware
 WHEN NEW.url IS NOT OLD.url AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   UPDATE firmware_file SET url_made = 0 WHERE firmware_id = NEW.firmware_id;

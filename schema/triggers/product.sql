@@ -23,7 +23,7 @@ BEGIN
   WHERE NOT EXISTS (SELECT 1 FROM product WHERE product_id = NEW.product_id);
 END;
 
-CREATE TRIGGER product_key BEFORE UPDATE OF product_id ON product
+CREATE TRIGGER product_update_key_guard BEFORE UPDATE OF product_id ON product
 WHEN NEW.product_id IS NOT OLD.product_id
 BEGIN
   SELECT RAISE(ABORT, 'product_id cannot change: insert a new product, and delete this one when it has no firmware and no devices');

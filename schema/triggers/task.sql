@@ -99,7 +99,7 @@ BEGIN
   WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
   INSERT INTO touch_catalog VALUES (1);
-  -- those of older tasks whose place its rows take; of one row alone: task_device_supersede
+  -- those of older tasks whose place its rows take; of one row alone: task_device_insert_supersede
   UPDATE task_count SET settling = 1
   WHERE task_id IN (SELECT task_id FROM superseded WHERE by_task_id = NEW.task_id);
   INSERT INTO task_change (task_id, device_id, state)
@@ -150,7 +150,7 @@ BEGIN
 END;
 
 -- One row of task, whatever its size: its rows wait on.
-CREATE TRIGGER task_pause AFTER UPDATE OF state ON task
+CREATE TRIGGER task_update_pause AFTER UPDATE OF state ON task
 WHEN OLD.state = 'running' AND NEW.state = 'paused'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
@@ -172,7 +172,7 @@ BEGIN
 END;
 
 -- Of a stage that is done, and had the task paused (hold_since is -1), comes the next one.
-CREATE TRIGGER task_resume AFTER UPDATE OF state ON task
+CREATE TRIGGER task_update_resume AFTER UPDATE OF state ON task
 WHEN OLD.state = 'paused' AND NEW.state = 'running'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
@@ -198,7 +198,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
-CREATE TRIGGER task_stage_begins AFTER UPDATE OF stage ON task
+CREATE TRIGGER task_update_stage AFTER UPDATE OF stage ON task
 WHEN NEW.stage <> OLD.stage
   AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
 BEGIN
@@ -217,7 +217,7 @@ BEGIN
 END;
 
 -- A stopped task retries nothing: what failed stays so.
-CREATE TRIGGER task_stop AFTER UPDATE OF state ON task
+CREATE TRIGGER task_update_stop AFTER UPDATE OF state ON task
 WHEN OLD.state <> 'stopped' AND NEW.state = 'stopped'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
@@ -245,7 +245,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
-CREATE TRIGGER task_continue AFTER UPDATE OF state ON task
+CREATE TRIGGER task_update_continue AFTER UPDATE OF state ON task
 WHEN OLD.state = 'stopped' AND NEW.state <> 'stopped'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
@@ -287,7 +287,7 @@ BEGIN
 END;
 
 -- What decides whether a row may start, or what becomes of it: the rows are looked at.
-CREATE TRIGGER task_plan_changed
+CREATE TRIGGER task_update_plan
 AFTER UPDATE OF gate, stop_failed_percent, stop_failed_min, stop_failed_count, stop_window,
   rate_per_minute, rate_doubles_after, max_in_flight, min_online_seconds, start_at, end_at,
   end_action, window_start, window_minutes, window_days, window_clock, retry_limit, retry_seconds,
@@ -313,7 +313,7 @@ BEGIN
 END;
 
 -- What succeeded is proved by the other rule now, in the epoch that runs.
-CREATE TRIGGER task_gate_changed AFTER UPDATE OF gate ON task
+CREATE TRIGGER task_update_gate AFTER UPDATE OF gate ON task
 WHEN NEW.gate <> OLD.gate AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;

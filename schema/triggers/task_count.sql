@@ -66,7 +66,7 @@ BEGIN
   WHERE task_id = NEW.task_id AND settling = NEW.old_settling;
 END;
 
-CREATE TRIGGER task_count_open AFTER UPDATE OF waiting, processing, retrying ON task_count
+CREATE TRIGGER task_count_update_open AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN (NEW.waiting + NEW.processing > 0) <> (OLD.waiting + OLD.processing > 0)
   OR (NEW.retrying > 0) <> (OLD.retrying > 0)
 BEGIN
@@ -75,7 +75,7 @@ END;
 
 -- No row of a task is open, or will be started again, any more. A paused one has nothing left to be
 -- resumed for. In an operator's statement task_log is written while settling is 1.
-CREATE TRIGGER task_ended AFTER UPDATE OF waiting, processing, retrying ON task_count
+CREATE TRIGGER task_count_update_ended AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
   AND OLD.waiting + OLD.processing + OLD.retrying > 0
   AND (SELECT state <> 'stopped' AND continuous = 0 FROM task WHERE task_id = NEW.task_id)

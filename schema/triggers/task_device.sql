@@ -70,7 +70,7 @@ BEGIN
 END;
 
 -- A row that is made with its task: task_insert.
-CREATE TRIGGER task_device_supersede AFTER INSERT ON task_device
+CREATE TRIGGER task_device_insert_supersede AFTER INSERT ON task_device
 WHEN (SELECT supersede FROM task WHERE task_id = NEW.task_id) = 1
   AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
 BEGIN
@@ -95,7 +95,7 @@ BEGIN
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'canceled');
 END;
 
-CREATE TRIGGER task_device_key BEFORE UPDATE OF task_id, device_id ON task_device
+CREATE TRIGGER task_device_update_key_guard BEFORE UPDATE OF task_id, device_id ON task_device
 WHEN NEW.task_id IS NOT OLD.task_id OR NEW.device_id IS NOT OLD.device_id
 BEGIN
   SELECT RAISE(ABORT, 'task_id and device_id of a row in task_device cannot change: insert a new row, and delete this one');
@@ -149,7 +149,7 @@ BEGIN
   END;
 END;
 
-CREATE TRIGGER task_device_turn AFTER UPDATE OF turn ON task_device
+CREATE TRIGGER task_device_update_turn AFTER UPDATE OF turn ON task_device
 WHEN NEW.turn IS NULL
 BEGIN
   UPDATE task_device SET turn = 1 + abs(random() % 1000000)
@@ -157,7 +157,7 @@ BEGIN
 END;
 
 -- The order in which rows start is another one: told once for many rows.
-CREATE TRIGGER task_device_turn_by_hand AFTER UPDATE OF turn ON task_device
+CREATE TRIGGER task_device_update_turn_by_hand AFTER UPDATE OF turn ON task_device
 WHEN NEW.turn <> OLD.turn AND NEW.state = 'waiting' AND NEW.lined = 1
   AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
 BEGIN
@@ -168,7 +168,7 @@ BEGIN
     WHERE task_id = NEW.task_id AND device_id IS NULL);
 END;
 
-CREATE TRIGGER task_device_canceled_by_hand AFTER UPDATE OF state ON task_device
+CREATE TRIGGER task_device_update_canceled_by_hand AFTER UPDATE OF state ON task_device
 WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
   AND (SELECT plugin_writing FROM catalog_state) = 0
   AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
@@ -186,7 +186,7 @@ BEGIN
     'canceled', NEW.attempts, NULL, NULL, NULL);
 END;
 
-CREATE TRIGGER task_device_waiting_by_hand AFTER UPDATE OF state ON task_device
+CREATE TRIGGER task_device_update_waiting_by_hand AFTER UPDATE OF state ON task_device
 WHEN NEW.state = 'waiting' AND OLD.state <> 'waiting'
   AND (SELECT plugin_writing FROM catalog_state) = 0
   AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
@@ -228,7 +228,7 @@ BEGIN
 END;
 
 -- All that the plugin writes in a row comes by here: nothing is written when no count changes.
-CREATE TRIGGER task_device_counted
+CREATE TRIGGER task_device_update_count
 AFTER UPDATE OF state, attempts, retry_at, proved_epoch, bad_epoch ON task_device
 WHEN (NEW.state <> OLD.state
     OR NEW.proved_epoch IS NOT OLD.proved_epoch OR NEW.bad_epoch IS NOT OLD.bad_epoch

@@ -66,7 +66,7 @@ BEGIN
 END;
 
 -- With the first stage the turns of the rows begin to count.
-CREATE TRIGGER task_stage_first AFTER INSERT ON task_stage
+CREATE TRIGGER task_stage_insert_first AFTER INSERT ON task_stage
 WHEN NEW.stage = 1
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;

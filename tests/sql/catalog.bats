@@ -391,6 +391,12 @@ bumps() {
   same "$before" "$(dump)" 'dump'
 }
 
+@test "a trigger's name begins with its table and its event" {
+  rows '' "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND NOT EXISTS (
+      SELECT 1 FROM (SELECT column1 AS event FROM (VALUES ('INSERT'), ('UPDATE'), ('DELETE')))
+      WHERE name GLOB tbl_name || '_' || lower(event) || '*' AND replace(sql, char(10), ' ') GLOB '* ' || event || ' *ON ' || tbl_name || ' *');"
+}
+
 @test "firmware_file is the plugin's own" {
   local verified="INSERT INTO firmware_file VALUES ('own', 'a.bin', 1, 2, 3, 4, 'aa', 1, 5);"
   local change

@@ -42,7 +42,7 @@ walk_each() {
 }
 
 @test "the walk notices a count that is off" {
-  sqlite3 "$DB" 'DROP TRIGGER task_device_counted;'
+  sqlite3 "$DB" 'DROP TRIGGER task_device_update_count;'
   FK=off RT=off
   run walk 1 300
   [[ $status -ne 0 && "$output" == *'counts off'* ]]
