@@ -1,16 +1,17 @@
 # shellcheck shell=bash
-# The Debian packages that building, running and testing need, and how to get them. Sourced by plugin/run
-# and tests/run.
+# The Debian packages that building, running and testing need, and how to get them. Sourced by
+# plugin/run and tests/run.
 
 # shellcheck disable=SC2034 # used by the scripts that source this file
 {
-	PACKAGES_BUILD=(cmake gcc libc6-dev libjansson-dev libmicrohttpd-dev libmosquitto-dev libsqlite3-dev libssl-dev
-		make mosquitto-dev pkg-config)
+	PACKAGES_BUILD=(cmake gcc libc6-dev libjansson-dev libmicrohttpd-dev libmosquitto-dev
+		libsqlite3-dev libssl-dev make mosquitto-dev pkg-config)
 	PACKAGES_BROKER=(mosquitto mosquitto-clients procps sqlite3)
 	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
-	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light ninja-build openssl procps python3-paho-mqtt shellcheck wget)
-	# 94 MiB, and it starts a server on port 9090: nothing here installs it, and the tests that ask it are skipped
-	# where it is missing
+	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light ninja-build openssl
+		procps python3-paho-mqtt shellcheck wget)
+	# 94 MiB, and it starts a server on port 9090: nothing here installs it, and the tests that
+	# ask it are skipped where it is missing
 	PACKAGES_METRICS=(prometheus)
 	PACKAGES_RELEASE=(dpkg-dev file git gnupg)
 	# a headless browser for tests/integration/page; large, so tests/run installs it with --long alone
@@ -21,13 +22,15 @@
 missing_packages() { # PACKAGE...: prints those that are not installed
 	local package
 	for package; do
-		[[ $(dpkg-query -W -f='${db:Status-Status} ' "$package" 2>/dev/null) == *installed* ]] || printf '%s\n' "$package"
+		[[ $(dpkg-query -W -f='${db:Status-Status} ' "$package" 2>/dev/null) == *installed* ]] ||
+			printf '%s\n' "$package"
 	done
 }
 
-# PACKAGE...: installs what is missing, as root or with sudo. Says what it does, and nothing when there is nothing to do.
-# Debian's mosquitto package starts a broker on port 1883 when it is installed, and nginx a server on port 80: these are not
-# wanted here, and are kept from starting. What was installed before is left alone.
+# PACKAGE...: installs what is missing, as root or with sudo. Says what it does, and nothing when
+# there is nothing to do. Debian's mosquitto package starts a broker on port 1883 when it is
+# installed, and nginx a server on port 80: these are not wanted here, and are kept from starting.
+# What was installed before is left alone.
 install_packages() {
 	local missing as_root=() log policy=/usr/sbin/policy-rc.d
 	if ! command -v dpkg-query apt-get >/dev/null; then
@@ -50,10 +53,12 @@ install_packages() {
 			echo "(Debian's own services of mosquitto and nginx are not started; should they not start at the next boot either: systemctl disable mosquitto nginx)"
 			trap '"${as_root[@]}" rm -f "$policy"' EXIT
 			# shellcheck disable=SC2016 # $1 is the policy's
-			printf '#!/bin/sh\ncase $1 in mosquitto* | nginx*) exit 101 ;; esac\n' | "${as_root[@]}" tee "$policy" >/dev/null
+			printf '#!/bin/sh\ncase $1 in mosquitto* | nginx*) exit 101 ;; esac\n' |
+				"${as_root[@]}" tee "$policy" >/dev/null
 			"${as_root[@]}" chmod 755 "$policy"
 		fi
-		"${as_root[@]}" apt-get -q update || echo "apt-get update failed; trying with the lists that are there"
+		"${as_root[@]}" apt-get -q update ||
+			echo "apt-get update failed; trying with the lists that are there"
 		"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
 			install --no-install-recommends "${missing[@]}"
 	) >"$log" 2>&1 </dev/null; then
