@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A broker with the admin server, and people who log in: ann may change things, old too (by a password file's older kind), vic may
-# look, and dev is a device.
+# A broker with the admin server, and people who log in: ann may change things, old too (by a
+# password file's older kind), vic may look, and dev is a device.
 
 load ../files_helper
 
@@ -9,7 +9,8 @@ BYTES='Content-Type: application/octet-stream'
 # shellcheck disable=SC2034 # for the tests
 ETAG_OF_NOTHING='"0123456789abcdef0123456789abcdef"'
 
-# FILE: the first test of a file of tests makes it, the others take a copy: a password takes long to digest.
+# FILE: the first test of a file of tests makes it, the others take a copy: a password takes long to
+# digest.
 make_passwords() {
 	local ready=$BATS_FILE_TMPDIR/passwords
 	if [[ ! -e $ready ]]; then
@@ -23,7 +24,8 @@ make_passwords() {
 	cp -p "$ready" "$1"
 }
 
-# LINE...: a broker with the admin server and these options, and the usual catalog; $API is its address.
+# LINE...: a broker with the admin server and these options, and the usual catalog; $API is its
+# address.
 start_admin() {
 	PORT=$(free_port)
 	ADMIN=http://127.0.0.1:$PORT
@@ -37,7 +39,8 @@ start_admin() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
-# PATH [OPTION of curl...]: as ann; prints the status, the body is in the file body, and the head in the file head.
+# PATH [OPTION of curl...]: as ann; prints the status, the body is in the file body, and the head in
+# the file head.
 as_ann() { status_of -m 20 -D head -u 'ann:se:cret' "${@:2}" "$API$1"; }
 
 # METHOD PATH [JSON]: as ann, a write with this body. Prints the status.

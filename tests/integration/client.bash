@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# One process that is every client with the usual options, one after the other (client.py): to start mosquitto_pub for each
-# message costs more than what the broker does with it. It starts with the first request of a file of tests, and ends with the
-# file. What it does not know, the real mosquitto_pub and mosquitto_rr do.
+# One process that is every client with the usual options, one after the other (client.py): to start
+# mosquitto_pub for each message costs more than what the broker does with it. It starts with the
+# first request of a file of tests, and ends with the file. What it does not know, the real
+# mosquitto_pub and mosquitto_rr do.
 
 US=$'\x1f' RS=$'\x1e'
 

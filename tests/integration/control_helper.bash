@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the tests of the control plane share: the ten things of control.md, and the rows that they leave.
+# What the tests of the control plane share: the ten things of control.md, and the rows that they
+# leave.
 
 load ../helper
 

@@ -12,7 +12,8 @@ free_port() {
 	echo "$port"
 }
 
-# LINE...: a broker with the HTTP server and these options, the usual catalog, and the folder $FILES.
+# LINE...: a broker with the HTTP server and these options, the usual catalog, and the folder
+# $FILES.
 # shellcheck disable=SC2034 # HTTP and FILES are for the tests
 start_with_files() {
 	PORT=$(free_port)

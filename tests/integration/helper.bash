@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A real broker with the plugin for each test, in the test's own temporary folder, and the words the tests are
-# written in. $FW_PLUGIN is the plugin, $MOSQUITTO the broker.
+# A real broker with the plugin for each test, in the test's own temporary folder, and the words the
+# tests are written in. $FW_PLUGIN is the plugin, $MOSQUITTO the broker.
 
 bats_require_minimum_version 1.5.0
 
@@ -37,8 +37,9 @@ teardown() { clean_up; }
 
 # --- the broker ---
 
-# LINE...: starts a broker with these extra lines of configuration, and waits until it listens. Again after
-# stop_broker or kill_broker: the same folder, and the same configuration when no lines are given.
+# LINE...: starts a broker with these extra lines of configuration, and waits until it listens.
+# Again after stop_broker or kill_broker: the same folder, and the same configuration when no lines
+# are given.
 # shellcheck disable=SC2120 # the tests pass lines
 start_broker() {
 	local try
@@ -60,8 +61,8 @@ start_broker() {
 	return 1
 }
 
-# LINE...: the same, with the rows of `catalog`. The first one of a file makes the catalog, the others take a copy of it:
-# that a new broker makes one is for the tests that say so.
+# LINE...: the same, with the rows of `catalog`. The first one of a file makes the catalog, the
+# others take a copy of it: that a new broker makes one is for the tests that say so.
 # shellcheck disable=SC2120 # the tests pass lines
 start_with_catalog() {
 	local ready=$BATS_FILE_TMPDIR/catalog.db
@@ -144,7 +145,8 @@ clean_up() {
 	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
 		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
 	fi
-	# mosquitto_sub's handler of a signal takes locks: one that comes while a message does may stop it for ever
+	# mosquitto_sub's handler of a signal takes locks: one that comes while a message does may
+	# stop it for ever
 	retry 5 background_gone >/dev/null || end_background KILL
 	wait 2>/dev/null || true
 }
@@ -216,7 +218,8 @@ db_is() {
 	[[ $ANSWER == "$2" ]]
 }
 
-# SQL EXPECTED: the rows must become these; uplinks are applied shortly after they were acknowledged.
+# SQL EXPECTED: the rows must become these; uplinks are applied shortly after they were
+# acknowledged.
 rows() {
 	retry 10 db_is "$1" "$2" && return
 	printf 'rows of: %s\nexpected: %s\nare:      %s\n' "$1" "$2" "$(db "$1")"
@@ -269,7 +272,8 @@ exchange() {
 	client ask "$BROKER_DIR/socket" "$1" "$2" "$3" "$2/reply" && printf '%s\n' "$SAID"
 }
 
-# DEVICE TAIL JSON [OPTION of mosquitto_pub...]: publishes as the device, and waits for the acknowledgement.
+# DEVICE TAIL JSON [OPTION of mosquitto_pub...]: publishes as the device, and waits for the
+# acknowledgement.
 say() { pub -q 1 -i "$1" -t "/$PRODUCT/$1/firmware/$2" -m "$3" "${@:4}"; }
 
 # Runs the Python program on its standard input: single MQTT packets, see raw.py.
@@ -305,7 +309,8 @@ accepted() {
 	return 1
 }
 
-# OPTION...: is it a publish with QoS 1, and no more than that? Its ID USER TOPIC PAYLOAD are $PUBLISH then.
+# OPTION...: is it a publish with QoS 1, and no more than that? Its ID USER TOPIC PAYLOAD are
+# $PUBLISH then.
 plain_publish() {
 	local quality=''
 	PUBLISH=('' '' '' '')
@@ -323,7 +328,8 @@ plain_publish() {
 	(($# == 0)) && [[ -n $quality ]]
 }
 
-# COMMAND...: can the one client do this `pub` or `say`? What the broker said to it is $SAID then, see client.py.
+# COMMAND...: can the one client do this `pub` or `say`? What the broker said to it is $SAID then,
+# see client.py.
 judged() {
 	case $1 in
 	say) plain_publish -q 1 -i "$2" -t "/$PRODUCT/$2/firmware/$3" -m "$4" "${@:5}" ;;
@@ -365,15 +371,16 @@ count_of() {
 	COUNT=$(((${#2} - ${#without}) / ${#1}))
 }
 
-# All that was published before has reached the subscribers and the catalog once this returns: a report by a device of its own
-# goes the same way, behind it.
+# All that was published before has reached the subscribers and the catalog once this returns: a
+# report by a device of its own goes the same way, behind it.
 settle() {
 	MARKERS=$((${MARKERS:-0} + 1))
 	PRODUCT=lamp say marker report "{\"version\":\"marker $MARKERS\"}"
 	rows "SELECT version FROM device WHERE device_id = 'marker'" "marker $MARKERS"
 }
 
-# NAME [OPTION of mosquitto_sub...]: the value of a counter under $SYS/broker/firmware, published every ten seconds.
+# NAME [OPTION of mosquitto_sub...]: the value of a counter under $SYS/broker/firmware, published
+# every ten seconds.
 counter() { sub -C 1 -W 15 -t "\$SYS/broker/firmware/$1" "${@:2}"; }
 # NAME VALUE: the last one that was published. Listens from the first question on.
 counter_is() {
@@ -396,7 +403,8 @@ assert_json() {
 	return 1
 }
 
-# JSON FILTER: is it a flat object without escapes, and the filter a plain comparison of members, that holds? Otherwise ask jq.
+# JSON FILTER: is it a flat object without escapes, and the filter a plain comparison of members,
+# that holds? Otherwise ask jq.
 FLAT_VALUE='("[^"\\]*"|[-0-9.]+|true|false|null|\{\}|\[\])'
 FLAT_OBJECT="^\\{\"[^\"\\\\]*\":$FLAT_VALUE(,\"[^\"\\\\]*\":$FLAT_VALUE)*\\}\$"
 PLAIN_TERM='^\.([A-Za-z]+) == ("[^"\\]*"|[0-9]+|true|false)$'

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# One sqlite3 shell for all statements of a test: a process for each costs more than what most of them do. It opens the
-# file for each request and closes it behind, as a shell of its own does. A request ends at its first error, the shell goes
-# on: that of a person at a terminal does so, hence -interactive.
+# One sqlite3 shell for all statements of a test: a process for each costs more than what most of
+# them do. It opens the file for each request and closes it behind, as a shell of its own does. A
+# request ends at its first error, the shell goes on: that of a person at a terminal does so, hence
+# -interactive.
 
-# Starts it, once in a file of tests (setup_file): its pipes are open in all of them. It ends with the file, or when nobody
-# holds its pipe any more.
+# Starts it, once in a file of tests (setup_file): its pipes are open in all of them. It ends with
+# the file, or when nobody holds its pipe any more.
 open_shell() {
 	export SHELL_HOME=$BATS_FILE_TMPDIR/.shell SHELL_IN SHELL_OUT SHELL_FREE PAUSE
 	mkdir "$SHELL_HOME"
@@ -20,8 +21,9 @@ close_shell() {
 	printf '.quit\n' >&"$SHELL_IN"
 }
 
-# Once in a test: it may ask from now on. Who takes the character out of `free` may ask: it is the number of the file. There
-# are two: the shell may still look for more in the last one. What a test that failed has left in the pipes is taken out.
+# Once in a test: it may ask from now on. Who takes the character out of `free` may ask: it is the
+# number of the file. There are two: the shell may still look for more in the last one. What a test
+# that failed has left in the pipes is taken out.
 start_shell() {
 	[[ -z ${SHELL_DIR:-} ]] || return 0
 	trace_tests_alone
@@ -42,14 +44,16 @@ drain() {
 # bats asks for the time in three processes, once in a test.
 get_mills_since_epoch() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-# bats notes the stack before each command, which takes longer than most of them: from now on it does so in the test
-# itself, and no more in what that calls. What has failed is told with the test's line.
+# bats notes the stack before each command, which takes longer than most of them: from now on it
+# does so in the test itself, and no more in what that calls. What has failed is told with the
+# test's line.
 trace_tests_alone() {
 	set +T
 	declare -ft "$BATS_TEST_NAME" bats_error_trap bats_check_status_from_trap 2>/dev/null || true # as they are named in this version
 }
 
-# Until it is told to quit, or can be told no more. What makes the broker's calls fail is not for it.
+# Until it is told to quit, or can be told no more. What makes the broker's calls fail is not for
+# it.
 shell_serves() {
 	exec <"$SHELL_HOME/in" >"$SHELL_HOME/out" 2>>"$SHELL_HOME/errors" 3>&- 4>&- {SHELL_IN}>&- {SHELL_OUT}>&- {SHELL_FREE}>&- {PAUSE}>&-
 	until [[ -e $SHELL_HOME/quit ]]; do
@@ -58,7 +62,8 @@ shell_serves() {
 	done
 }
 
-# ARGUMENT...: is it for the one shell, and is that free? Who is in a subshell may use it, too, but one at a time.
+# ARGUMENT...: is it for the one shell, and is that free? Who is in a subshell may use it, too, but
+# one at a time.
 shell_takes() {
 	[[ -n ${SHELL_DIR:-} && $# == 1 && $1 != [-.]* && "$PWD$DB" != *\'* && -f $DB ]] && read -r -t 1 -N 1 -u "$SHELL_FREE" SHELL_FILE
 }
@@ -77,7 +82,8 @@ $1" || failed=1
 	return "$failed"
 }
 
-# INPUT: of the shell that was taken, which is free then. What it prints is in $ANSWER, what it says of errors in `errors`.
+# INPUT: of the shell that was taken, which is free then. What it prints is in $ANSWER, what it says
+# of errors in `errors`.
 shell_reads() {
 	local line='' part='' failed=1 end=$EPOCHREALTIME
 	printf ".cd '%s'\n.output '%s'\n%s\n;\n.output stdout\n.print went %s\n" "$PWD" "$SHELL_DIR/said" "$1" "$end" >"$SHELL_DIR/asked$SHELL_FILE"

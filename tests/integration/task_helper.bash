@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the tests of upgrade tasks share: devices that stay connected, and words for tasks and their rows.
+# What the tests of upgrade tasks share: devices that stay connected, and words for tasks and their
+# rows.
 
 load ../helper
 
@@ -101,7 +102,8 @@ last_upgrade() { heard fleet | grep " /$PRODUCT/$1/firmware/upgrade " | tail -n 
 # DEVICE JSON: progress, with its timestamp.
 progress() { fleet say "$1" upgrade/progress "$2"; }
 
-# The summary never drifts from the rows it counts. Both are read in one statement: timers go on meanwhile.
+# The summary never drifts from the rows it counts. Both are read in one statement: timers go on
+# meanwhile.
 summary_exact() {
 	assert_equal "$(db "WITH told AS (SELECT task_id, total, waiting, processing, success, failed, canceled FROM task_summary),
 		counted AS (SELECT t.task_id, count(r.state), count(*) FILTER (WHERE r.state = 'waiting'), count(*) FILTER (WHERE r.state = 'processing'),

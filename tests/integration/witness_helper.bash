@@ -1,18 +1,22 @@
 # shellcheck shell=bash
-# What the tests of crashes, locks and full disks share: a load that remembers what was acknowledged (witness.py).
+# What the tests of crashes, locks and full disks share: a load that remembers what was acknowledged
+# (witness.py).
 
 load ../helper
 
-# A figure for who reads along, or for the documents: it appears in the output of a passing test too.
+# A figure for who reads along, or for the documents: it appears in the output of a passing test
+# too.
 figure() { echo "# $BATS_TEST_DESCRIPTION: $*" >&3; }
 
-# The catalog of helper.bash, and a task for the devices that reply: a failed row is what each refusing reply leaves.
+# The catalog of helper.bash, and a task for the devices that reply: a failed row is what each
+# refusing reply leaves.
 witness_catalog() {
 	catalog
 	db "CREATE TABLE reply_audit (device_id TEXT, reason TEXT);
 		CREATE TRIGGER audit_replies AFTER UPDATE OF state ON task_device WHEN NEW.state = 'failed'
 		BEGIN INSERT INTO reply_audit VALUES (NEW.device_id, NEW.error_reason); END;"
-	# the plugin takes note of a trigger of others at its next start, for which the catalog must be free
+	# the plugin takes note of a trigger of others at its next start, for which the catalog must
+	# be free
 	stop_broker
 	start_broker
 }

@@ -67,7 +67,8 @@ rows() {
   same "$1" "${ANSWER//$'\n'/ }" "$2"
 }
 
-# The pragmas that an operator's shell may have set, foreign_keys and recursive_triggers: neither and both; with --long each alone, too.
+# The pragmas that an operator's shell may have set, foreign_keys and recursive_triggers: neither
+# and both; with --long each alone, too.
 WAYS=('off off' 'on on')
 [[ -z ${FW_LONG:-} ]] || WAYS+=('off on' 'on off')
 
@@ -84,8 +85,8 @@ dump() {
   sqlite3 "$DB" .dump
 }
 
-# The last connection that leaves the catalog takes its log away, so the file alone tells whether anything changed.
-# It was older than the stamp when that was made.
+# The last connection that leaves the catalog takes its log away, so the file alone tells whether
+# anything changed. It was older than the stamp when that was made.
 note_unchanged() {
   until unchanged; do : >"$DB.stamp"; done
 }
@@ -183,7 +184,8 @@ generation() {
   sql 'SELECT generation FROM catalog_state;'
 }
 
-# a product p, firmware f1 (version 1.0), f2 (version 2.0), and devices d1 to d4: d4 runs 2.0 already
+# a product p, firmware f1 (version 1.0), f2 (version 2.0), and devices d1 to d4: d4 runs 2.0
+# already
 small_fleet() {
   sql "
   INSERT INTO product (product_id) VALUES ('p'), ('q');
