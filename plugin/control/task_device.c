@@ -8,9 +8,11 @@
 #include "control/internal.h"
 #include "control/member_rows.h"
 
+/* The view is asked of few rows: a filter by it walks all of a task. */
 #define WAITS                                                                                      \
-	"(SELECT w.waits_for FROM task_device_waits AS w"                                          \
-	" WHERE w.task_id = e.task_id AND w.device_id = e.device_id)"
+	"iif(e.state = 'waiting' OR e.retry_at IS NOT NULL,"                                       \
+	" (SELECT w.waits_for FROM task_device_waits AS w"                                         \
+	" WHERE w.task_id = e.task_id AND w.device_id = e.device_id), NULL)"
 
 const struct fw_command_member fw_task_device_members[] = {
 	{"taskId", "task_id", TEXT, FW_USE_FILTER, FW_USE_FILTER, 0, 0, NULL, "of which task"},
