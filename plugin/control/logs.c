@@ -90,9 +90,9 @@ const struct fw_command_member fw_stuck_members[] = {
 		"of which product"},
 	SHOWN("deviceId", "device_id", TEXT, "which device"),
 	SHOWN("taskName", "t.name", TEXT, "for people"),
-	SHOWN("progress", "progress", INTEGER, "per cent"),
+	SHOWN("progress", "r.progress", INTEGER, "per cent"),
 	SHOWN("presence", "d.presence", TEXT, "online, offline or null (unknown)"),
-	SHOWN("attempts", "attempts", INTEGER, "how often it was pushed or answered"),
+	SHOWN("attempts", "r.attempts", INTEGER, "how often it was pushed or answered"),
 	SHOWN("pushedAt", "pushed_at", INTEGER, "Unix ms"),
 	SHOWN("lastSignAt", LAST_SIGN, INTEGER, "Unix ms"),
 	{NULL},
@@ -101,9 +101,13 @@ const struct fw_command_member fw_stuck_members[] = {
 const struct fw_entity fw_stuck_entity = {
 	.table = "task_device",
 	.noun = "device",
-	/* what is under way has its next timeout, and an index by it */
-	.from = "(SELECT * FROM task_device WHERE due_at IS NOT NULL AND state = 'processing')"
-		" AS e CROSS JOIN task AS t ON t.task_id = e.task_id"
+	/* What is under way has its next timeout, and an index by it, which holds all that tells
+	 * most of a million rows from those that are shown. */
+	.from = "(SELECT task_id, device_id, due_at, pushed_at, responded_at FROM task_device"
+		" WHERE due_at IS NOT NULL) AS e"
+		" CROSS JOIN task_device AS r ON r.task_id = e.task_id"
+		" AND r.device_id = e.device_id"
+		" CROSS JOIN task AS t ON t.task_id = e.task_id"
 		" CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id"
 		" CROSS JOIN device AS d ON d.product_id = f.product_id"
 		" AND d.device_id = e.device_id",

@@ -61,3 +61,8 @@ UPDATE catalog_state SET plugin_writing = 0;
 -- why rows failed is counted by this index alone, beside a million others
 CREATE INDEX task_device_failure ON task_device (task_id, failure, error_reason)
 WHERE state = 'failed';
+
+-- serves: the next timeout; and who says nothing for long, by the index alone
+DROP INDEX task_device_due;
+CREATE INDEX task_device_due ON task_device (due_at, task_id, device_id, pushed_at, responded_at)
+WHERE due_at IS NOT NULL;

@@ -374,6 +374,7 @@ queue() {
   [[ "$plan" != *'TEMP B-TREE'* ]]
   plan "SELECT task_id FROM task_device WHERE due_at <= ?1 ORDER BY due_at LIMIT 10" 'task_device_due (due_at<?)'
   plan "SELECT task_id FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1" 'task_device_due'
+  plan "SELECT task_id, device_id, due_at, pushed_at, responded_at FROM task_device WHERE due_at IS NOT NULL" 'COVERING INDEX task_device_due'
   plan "SELECT product_id FROM device WHERE device_id = ?1" 'device_by_id (device_id=?)'
   plan "UPDATE device SET presence = NULL WHERE presence IS NOT NULL" 'device_by_presence'
   plan "SELECT 1 FROM task_count AS c WHERE c.product_id = ?1 AND c.running = 1 AND c.waiting + c.processing > 0" 'task_count_open (product_id=?)'
