@@ -5,11 +5,12 @@ import json
 import os
 import selectors
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 
-from fleets import TASK, Others, fleet_broker, wait_for_state
+from fleets import TASK, fleet_broker, state_counts
 from harness import PRODUCT, bench, free_port, middle
 
 PAGES = 10
@@ -90,7 +91,7 @@ class Page(threading.Thread):
         step_aside()
         while not self.over.is_set():
             where, entry = min(self.entries.items(), key=lambda item: item[1].due)
-            if not self.over.wait(max(0.0, entry.due - time.monotonic())):
+            if not self.over.wait(max(0.0, entry.due - time.monotonic())) and self.awake.wait(0.1):
                 self.ask(where, entry)
 
 
@@ -121,6 +122,9 @@ class Strangers(threading.Thread):
     def run(self):
         step_aside()
         while not self.over.wait(0.5):
+            if not self.awake.is_set():
+                self.close_all()
+                continue
             for number in range(self.count):
                 if number not in self.sockets:
                     self.open(number)
@@ -135,6 +139,9 @@ class Strangers(threading.Thread):
                         ended = True
                     if ended:
                         self.close(key.data)
+        self.close_all()
+
+    def close_all(self):
         for number in list(self.sockets):
             self.close(number)
 
@@ -149,6 +156,8 @@ class Scraper(threading.Thread):
     def run(self):
         step_aside()
         while not self.over.wait(1):
+            if not self.awake.is_set():
+                continue
             begun = time.monotonic()
             scrape = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             scrape.request("GET", "/metrics")
@@ -184,60 +193,80 @@ def running(threads):
 
 
 def watchers(b, kind, admin_port, metrics_port):
-    """The threads of a kind of load; the pages are logged in before the strangers come."""
-    if kind == "alone":
-        return []
+    """The threads of a kind of load, asleep; the pages are logged in."""
     pages = [Page(admin_port, number) for number in range(PAGES)]
     for page in pages:
         page.log_in()
     return pages if kind == "pages" else [*pages, Strangers(admin_port, b.strangers), Scraper(metrics_port)]
 
 
-def watched_dispatch(b, name, count, kind):
-    """A task for all is dispatched while `kind` watches: what ordinary traffic notices."""
-    admin_port, metrics_port = free_port(), free_port()
+def seconds_of(b):
+    """Of a stretch of traffic, with the pages or without."""
+    return 1 if b.quick else 4
+
+
+def stretch(b, ours, awake, watched):
+    """Some seconds of ordinary traffic, with those who watch awake or not. Its start, when they wake up all at once, is part of it."""
+    (awake.set if watched else awake.clear)()
+    time.sleep(0.5)
+    cpu, (waited, times) = ours.cpu()[1], ours.waits()
+    # a client on another machine waits for no processor of this one
+    command = ["chrt", "--fifo", "10", *b.load_command(ours, "route", watch=None, clients=50, rate=500, seconds=seconds_of(b), warmup=0.3)]
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    waited_until, times_until = ours.waits()
+    return {"p99": result["p99"], "max": result["max"], "cpu": ours.cpu()[1] - cpu, "wait": (waited_until - waited) / max(1, times_until - times)}
+
+
+def watched_dispatch(b, name, count, kind, runs):
+    """A task for all is dispatched while `kind` watches and does not, in turns, so that both are on the same machine in the same minute."""
+    admin_port, metrics_port, awake = free_port(), free_port(), threading.Event()
     ours = fleet_broker(b, name, count, options=admin_options(b, admin_port, metrics_port))
     ours.sql(TASK.replace("mode,", "mode, state,").replace("'push',", "'push', 'paused',"))
-    others = Others(b, ours)
-    with running(watchers(b, kind, admin_port, metrics_port)) as threads:
-        before, (waited, times) = ours.cpu()[1], ours.waits()
-        others.during(name, lambda: (ours.sql("UPDATE task SET state = 'running';"), wait_for_state(ours, "processing", count, 900)))
-        cpu, (waited_until, times_until) = ours.cpu()[1] - before, ours.waits()
-    busy, pages = others.rows[0][1], [thread for thread in threads if isinstance(thread, Page)]
+    threads = watchers(b, kind, admin_port, metrics_port)
+    for thread in threads:
+        thread.awake = awake
+    watched = False
+    with running(threads), contextlib.closing(sqlite3.connect(ours.catalog, timeout=60)) as catalog:
+        ours.sql("UPDATE task SET state = 'running';")
+        while True:
+            pair = {}
+            for which in (watched, not watched):
+                pair[which] = stretch(b, ours, awake, which)
+            if not state_counts(catalog)["waiting"]:
+                break
+            runs["alone"].append(pair[False])
+            runs["watched"].append(pair[True])
+            watched = not watched
+    pages = [thread for thread in threads if isinstance(thread, Page)]
     if any(page.refused for page in pages) and kind == "pages":
         raise RuntimeError(f"{sum(page.refused for page in pages)} questions of the pages were refused")
     ours.stop()
-    return {"p99": busy["p99"], "max": busy["max"], "calm_p99": others.calm[0]["p99"], "seconds": busy["action_seconds"], "cpu": cpu,
-            "wait": (waited_until - waited) / (times_until - times),
-            "asked": sum(page.asked for page in pages), "unchanged": sum(page.unchanged for page in pages), "refused": sum(page.refused for page in pages),
-            "slowest": max((page.slowest for page in pages), default=0),
-            "opened": sum(thread.opened for thread in threads if isinstance(thread, Strangers)),
-            "scrape": max((max(thread.took, default=0) for thread in threads if isinstance(thread, Scraper)), default=0)}
+    runs["threads"].append({
+        "asked": sum(page.asked for page in pages), "unchanged": sum(page.unchanged for page in pages), "refused": sum(page.refused for page in pages),
+        "slowest": max((page.slowest for page in pages), default=0),
+        "opened": sum(thread.opened for thread in threads if isinstance(thread, Strangers)),
+        "scrape": max((max(thread.took, default=0) for thread in threads if isinstance(thread, Scraper)), default=0)})
 
 
 @bench
 def page(b):
-    """Ordinary traffic (500 messages a second) beside the dispatch of a task for all, with ten pages open and without.
+    """Ordinary traffic (500 messages a second) beside the dispatch of a task for all, with ten pages open and without, in turns.
 
     With --strangers N also with N idle and slow connections of the admin server, and a scrape of the metrics each second."""
     count = 100000 if b.quick else 1000000
-    kinds = ["alone", "pages"] + (["strangers"] if b.strangers else [])
-    runs, order = {kind: [] for kind in kinds}, list(kinds)
-    for round_number in range(min(b.rounds, 1 if b.quick else 3)):
-        for kind in order:
-            runs[kind].append(watched_dispatch(b, f"page-{kind}-{round_number}", count, kind))
-        order.reverse()
-    b.raw.append({"bench": "page", "results": runs})
-    for kind in kinds[1:]:
-        results = runs[kind]
+    for kind in ["pages"] + (["strangers"] if b.strangers else []):
+        runs = {"alone": [], "watched": [], "threads": []}
+        for round_number in range(min(b.rounds, 1 if b.quick else 3)):
+            watched_dispatch(b, f"page-{kind}-{round_number}", count, kind, runs)
+        b.raw.append({"bench": "page", "kind": kind, "results": runs})
+        alone, watched, threads = runs["alone"], runs["watched"], runs["threads"]
         what = f"{PAGES} pages" + (f", {b.strangers} held connections, a scrape a second" if kind == "strangers" else "")
-        b.ratio(f"dispatch to {count} devices with {what} / without: 99th percentile of a message routed, us", results, runs["alone"], "p99", "1.2")
-        b.ratio("the same: how long the broker's thread waits for a processor, us each time", results, runs["alone"], "wait")
-        b.ratio("the same: worst message, us", results, runs["alone"], "max")
-        b.ratio("the same, before the dispatch: 99th percentile, us", results, runs["alone"], "calm_p99", "1.2")
-        b.ratio("the same: seconds of the dispatch", results, runs["alone"], "seconds")
-        b.ratio("the same: CPU of the process, us", results, runs["alone"], "cpu")
-        b.row(f"{what}: questions, unchanged, refused", f"{middle(results, 'asked'):.0f}, {middle(results, 'unchanged'):.0f}, {middle(results, 'refused'):.0f}",
-              f"slowest {1000 * max(r['slowest'] for r in results):.0f} ms")
+        b.ratio(f"dispatch to {count} devices with {what} / without, {len(alone)} pairs of {seconds_of(b)} s: 99th percentile of a message routed, us",
+                watched, alone, "p99", "1.2")
+        b.ratio("the same: how long the broker's thread waits for a processor, us each time", watched, alone, "wait")
+        b.ratio("the same: worst message, us", watched, alone, "max")
+        b.ratio("the same: CPU of the process, us", watched, alone, "cpu")
+        b.row(f"{what}: questions, unchanged, refused", f"{middle(threads, 'asked'):.0f}, {middle(threads, 'unchanged'):.0f}, {middle(threads, 'refused'):.0f}",
+              f"slowest {1000 * max(r['slowest'] for r in threads):.0f} ms")
         if kind == "strangers":
-            b.row("connections that strangers opened; slowest scrape", f"{middle(results, 'opened'):.0f}", f"{1000 * max(r['scrape'] for r in results):.0f} ms")
+            b.row("connections that strangers opened; slowest scrape", f"{middle(threads, 'opened'):.0f}", f"{1000 * max(r['scrape'] for r in threads):.0f} ms")
