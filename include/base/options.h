@@ -26,26 +26,26 @@ struct fw_options {
 	enum fw_identity identity;
 	/* NULL-terminated lists of user names; NULL for none */
 	char **operators, **admins, **admin_viewers;
-	char *http_listen;    /* NULL: off */
-	char *metrics_listen; /* NULL: off */
-	char *url_base;       /* NULL: none can be made */
-	long url_ttl_seconds; /* 0: plain URLs */
+	char *http_listen;       /* NULL: off */
+	char *metrics_listen;    /* NULL: off */
+	char *url_base;          /* NULL: none can be made */
+	int64_t url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;
-	long chunk_max_bytes;
-	long connection_rate; /* pushes to one connection, and task events, a second; 0: no limit */
-	long chunk_rate_total; /* bytes a second of all devices together */
+	int64_t chunk_max_bytes;
+	int64_t connection_rate;  /* pushes to one, and task events, a second; 0: no limit */
+	int64_t chunk_rate_total; /* bytes a second of all devices together */
 	bool read_from_device;
 	bool sync_full;
-	long sync_interval_ms;
-	long log_retention_days; /* 0: keep all */
+	int64_t sync_interval_ms;
+	int64_t log_retention_days; /* 0: keep all */
 	enum fw_registration_mode registration;
-	long device_rate_per_minute; /* 0: no limit */
+	int64_t device_rate_per_minute; /* 0: no limit */
 	/* address:port or unix:path; NULL: off */
 	char *admin_listen;
 	char *admin_password_file, *admin_certfile, *admin_keyfile; /* NULL: none */
 	char **admin_hosts; /* NULL-terminated; NULL: none */
 	bool admin_behind_proxy;
-	long admin_upload_max_bytes;
+	int64_t admin_upload_max_bytes;
 };
 
 /* One line of the configuration: the key is without "plugin_opt_". Borrowed. What nobody sees at

@@ -12,12 +12,12 @@ struct fw_token_bucket {
 };
 
 /* Takes a token, if there is one now. `rate` a second, from 1. */
-bool fw_token_bucket_take(struct fw_token_bucket *pace, long rate, int64_t now_ms);
+bool fw_token_bucket_take(struct fw_token_bucket *pace, int64_t rate, int64_t now_ms);
 
 /* Is there a token? Always, with a rate of 0. */
-bool fw_token_bucket_ready(const struct fw_token_bucket *pace, long rate, int64_t now_ms);
+bool fw_token_bucket_ready(const struct fw_token_bucket *pace, int64_t rate, int64_t now_ms);
 
 /* When the next one in the queue may try again: later than the one before. */
-int64_t fw_token_bucket_place(struct fw_token_bucket *pace, long rate, int64_t now_ms);
+int64_t fw_token_bucket_place(struct fw_token_bucket *pace, int64_t rate, int64_t now_ms);
 
 #endif

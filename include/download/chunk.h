@@ -37,7 +37,7 @@ struct fw_chunk_config {
 	struct fw_waker waker; /* calls the broker thread to the first reply that waits */
 	/* bytes a second of all devices together: what is asked beyond it comes later; 0:
 	 * FW_CHUNK_RATE_TOTAL */
-	long rate_total;
+	int64_t rate_total;
 };
 
 /* Borrowed for the call. */

@@ -23,7 +23,7 @@ struct fw_hosting {
 	const char *url_base; /* NULL: files are had by chunks alone */
 	/* the folder is on a network file system: when its server hangs, so does who touches it */
 	bool remote;
-	long ttl_seconds; /* 0: URLs do not expire */
+	int64_t ttl_seconds; /* 0: URLs do not expire */
 	struct fw_url_key key;
 	/* a file was found not to be what was verified: to be looked at by the store */
 	atomic_bool suspect;

@@ -1,7 +1,6 @@
 #include "base/options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +18,7 @@
 #define CHUNK_RATE 33554432     /* 32 MiB a second */
 #define ADMIN_UPLOAD 1073741824 /* 1 GiB */
 #define CHUNK_RATE_LEAST 1024
-#define CHUNK_RATE_MOST                                                                            \
-	(LONG_MAX > INT64_C(1099511627776) ? (long)INT64_C(1099511627776) : LONG_MAX)
+#define CHUNK_RATE_MOST INT64_C(1099511627776)
 
 struct parser {
 	struct fw_options *options;
@@ -32,7 +30,7 @@ struct option {
 	enum fw_status (*parse)(
 		struct parser *parser, const struct option *option, const char *value);
 	size_t offset; /* of the field in struct fw_options */
-	long least, most;
+	int64_t least, most;
 	const char *help; /* what a good value looks like */
 };
 
@@ -69,13 +67,13 @@ static enum fw_status parse_number(
 	struct parser *parser, const struct option *option, const char *value)
 {
 	char *end;
-	long number;
+	long long number;
 
 	errno = 0;
-	number = strtol(value, &end, 10);
+	number = strtoll(value, &end, 10);
 	if (errno || end == value || *end || number < option->least || number > option->most)
 		return bad_value(parser, option, value);
-	*(long *)field(parser, option) = number;
+	*(int64_t *)field(parser, option) = number;
 	return FW_OK;
 }
 
@@ -270,7 +268,7 @@ static const struct option options[] = {
 	{"admin_keyfile", parse_text, FIELD(admin_keyfile), 0, 0, "the path of a PEM file"},
 	{"admin_hosts", parse_names, FIELD(admin_hosts), 0, 0, "host names, separated by commas"},
 	{"admin_behind_proxy", parse_flag, FIELD(admin_behind_proxy), 0, 0, "true or false"},
-	{"admin_upload_max_bytes", parse_number, FIELD(admin_upload_max_bytes), 1, LONG_MAX,
+	{"admin_upload_max_bytes", parse_number, FIELD(admin_upload_max_bytes), 1, INT64_MAX,
 		"a number of bytes from 1"},
 	{"log_retention_days", parse_number, FIELD(log_retention_days), 0, 36500,
 		"a number of days from 0 (keep all) to 36500"},

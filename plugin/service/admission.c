@@ -37,8 +37,8 @@ bool fw_admission_limited(struct fw_service *service, const struct fw_topic *top
 		return false;
 	fw_count(&service->counters, FW_COUNT_LIMITED);
 	snprintf(detail, size,
-		"the device says more than plugin_opt_device_rate_per_minute (%ld) allows",
-		service->options->device_rate_per_minute);
+		"the device says more than plugin_opt_device_rate_per_minute (%lld) allows",
+		(long long)service->options->device_rate_per_minute);
 	return true;
 }
 

@@ -86,14 +86,15 @@ static void note_download(struct request *request)
 enum fw_verdict fw_handlers_chunk(struct request *request)
 {
 	const struct fw_message *message = &request->message;
-	long most = request->service->options->chunk_max_bytes;
+	int64_t most = request->service->options->chunk_max_bytes;
 	char sentence[80];
 
 	if (!message->firmware_id.len || !message->has_range)
 		return fw_handlers_refuse_chunk(
 			request, "bad_request", "firmwareId, offset and length must be given");
 	if (message->length > most) {
-		snprintf(sentence, sizeof(sentence), "length may be %ld bytes at most", most);
+		snprintf(sentence, sizeof(sentence), "length may be %lld bytes at most",
+			(long long)most);
 		return fw_handlers_refuse_chunk(request, "too_large", sentence);
 	}
 	if (register_by_chunk(request) != FW_OK)

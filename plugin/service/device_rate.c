@@ -21,7 +21,7 @@ struct fw_device_rate {
 	struct bucket buckets[SETS][WAYS];
 };
 
-struct fw_device_rate *fw_device_rate_new(long per_minute)
+struct fw_device_rate *fw_device_rate_new(int64_t per_minute)
 {
 	struct fw_device_rate *rate = calloc(1, sizeof(*rate));
 

@@ -21,7 +21,7 @@ struct fw_device_rate;
 
 /* `per_minute`: the size of each bucket, and how many tokens come back in a minute; 0: no limit.
  * NULL when out of memory. */
-struct fw_device_rate *fw_device_rate_new(long per_minute);
+struct fw_device_rate *fw_device_rate_new(int64_t per_minute);
 void fw_device_rate_free(struct fw_device_rate *rate); /* NULL is fine */
 
 /* The device says something of `bytes` bytes: true, or false when it has no tokens left for it, and

@@ -29,7 +29,7 @@ struct fw_transaction {
 	struct fw_task_status *status; /* borrowed; NULL: nobody is told of tasks */
 	/* messages a second to one connection, and events to whoever listens; 0: as many as
 	 * there are */
-	long rate;
+	int64_t rate;
 	bool gateways;                 /* a connection may be that of many devices */
 	struct fw_token_bucket events; /* task events that were queued */
 	bool untold;                   /* some rows are marked untold */

@@ -185,6 +185,11 @@ static void test_good_values(void **state)
 	assert_int_equal(options.url_ttl_seconds, 3600);
 	assert_int_equal(parse("chunk_max_bytes", "1"), FW_OK);
 	assert_int_equal(options.chunk_max_bytes, 1);
+	/* beyond what 32 bits hold */
+	assert_int_equal(parse("admin_upload_max_bytes", "9223372036854775807"), FW_OK);
+	assert_int_equal(options.admin_upload_max_bytes, INT64_MAX);
+	assert_int_equal(parse("chunk_rate_total", "1099511627776"), FW_OK);
+	assert_int_equal(options.chunk_rate_total, INT64_C(1099511627776));
 	assert_int_equal(parse("log_retention_days", "36500"), FW_OK);
 	assert_int_equal(options.log_retention_days, 36500);
 	assert_int_equal(options.registration, FW_REGISTRATION_ONCE);
@@ -256,6 +261,8 @@ static void test_bad_values(void **state)
 		{"admin_hosts", "a,,b"},
 		{"admin_behind_proxy", "yes"},
 		{"admin_upload_max_bytes", "0"},
+		{"admin_upload_max_bytes", "9223372036854775808"},
+		{"chunk_rate_total", "1099511627777"},
 		{"admin_upload_max_bytes", "1g"},
 	};
 

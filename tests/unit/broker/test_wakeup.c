@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -40,6 +41,49 @@ static void test_wakes(void **state)
 	fw_wakeup_free(wakeup);
 }
 
+static _Thread_local volatile int mine;
+
+static void do_nothing(int number)
+{
+	(void)number;
+}
+
+static void *sleep_on(void *argument)
+{
+	for (;;)
+		pause();
+	return argument;
+}
+
+/* The exit status says whether this thread still has its own variables after a signal. */
+static _Noreturn void look_after_a_signal(void)
+{
+	pthread_t thread;
+
+	signal(SIGURG, do_nothing);
+	mine = 1;
+	if (pthread_create(&thread, NULL, sleep_on, NULL) != 0)
+		_exit(2);
+	pthread_kill(pthread_self(), SIGURG);
+	_exit(mine == 1 ? 0 : 1);
+}
+
+/* An emulator may go on, after the handler, with the registers of the thread that began last: all
+ * that the C library knows of a thread is wrong then. */
+static void need_threads_with_signals(void)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0)
+		look_after_a_signal();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	print_message("Skipped: a signal's handler leaves a thread with another's variables.\n");
+	skip();
+}
+
 static void *call(void *wakeup)
 {
 	fw_wakeup_now(wakeup);
@@ -49,9 +93,11 @@ static void *call(void *wakeup)
 /* Each of many threads that call wakes the sleeper, whatever it was just about to disarm. */
 static void test_wakes_from_another_thread(void **state)
 {
-	struct fw_wakeup *wakeup = fw_wakeup_new();
+	struct fw_wakeup *wakeup;
 
 	(void)state;
+	need_threads_with_signals();
+	wakeup = fw_wakeup_new();
 	for (int i = 0; i < 300; i++) {
 		pthread_t thread;
 

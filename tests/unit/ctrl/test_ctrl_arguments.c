@@ -142,6 +142,8 @@ static void test_values(void **state)
 		"{\"taskId\":\"t\",\"windowStart\":1350,\"windowMinutes\":120,\"windowDays\":65}");
 	becomes("modifyTask t --start-at 2026-12-24T08:00Z --end-at 2026-12-24T08:00:01Z",
 		"{\"taskId\":\"t\",\"startAt\":1798099200000,\"endAt\":1798099201000}");
+	becomes("modifyTask t --start-at 2040-01-01T00:00Z",
+		"{\"taskId\":\"t\",\"startAt\":2208988800000}");
 	becomes("modifyTask t --start-at 1798099200000",
 		"{\"taskId\":\"t\",\"startAt\":1798099200000}");
 	becomes("modifyFirmware f --parameters {\"a\":[1]}",

@@ -82,9 +82,11 @@ static void test_times(void **state)
 {
 	(void)state;
 	items_are("at lastSeenAt deferredUntil",
-		"[{\"at\":1795966062054,\"lastSeenAt\":null,\"deferredUntil\":1000}]",
+		"[{\"at\":1795966062054,\"lastSeenAt\":null,\"deferredUntil\":1000},"
+		"{\"at\":2208988800000}]",
 		"AT                   LAST SEEN  DEFERRED UNTIL\n"
-		"2026-11-29 15:27:42  -          1970-01-01 00:00:01\n");
+		"2026-11-29 15:27:42  -          1970-01-01 00:00:01\n"
+		"2040-01-01 00:00:00  -          -\n");
 }
 
 static void test_hostile_texts(void **state)

@@ -57,6 +57,17 @@ static void test_open(void **state)
 	assert_int_equal(open_it("pipe", NULL), FW_INVALID);
 }
 
+/* A clock that was wrong leaves such files, and 32 bits of seconds do not hold their times. */
+static void test_a_file_from_beyond_2038(void **state)
+{
+	struct fw_file_stamp stamp;
+
+	(void)state;
+	shell("touch -d 2040-01-01T00:00:00Z d/image");
+	assert_int_equal(open_it("image", &stamp), FW_OK);
+	assert_int_equal(stamp.mtime_ns, INT64_C(2208988800) * 1000000000);
+}
+
 static void test_bad_names(void **state)
 {
 	static const char *const bad[] = {"", ".", "..", "../outside", "/etc/passwd",
@@ -270,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_a_file_from_beyond_2038),
 		cmocka_unit_test(test_bad_names),
 		cmocka_unit_test(test_devices_are_not_opened),
 		cmocka_unit_test(test_changes_are_noticed),

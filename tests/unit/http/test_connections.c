@@ -24,10 +24,12 @@ static void test_changed_under_way(void **state)
 {
 	static const char request[] = "GET /firmware/f1/huge HTTP/1.1\r\nHost: h\r\n\r\n";
 	static char buffer[1 << 20];
-	int fd = connect_to("127.0.0.1");
 	ssize_t len;
+	int fd;
 
 	(void)state;
+	need_acknowledged_bytes();
+	fd = connect_to("127.0.0.1");
 	total_bytes = 0;
 	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), (ssize_t)sizeof(request) - 1);
 	usleep(300000);
@@ -86,6 +88,7 @@ static void test_trickled_transfers(void **state)
 	int64_t begun;
 
 	(void)state;
+	need_acknowledged_bytes();
 	wait_for_places(0);
 	steady = ask_for_huge();
 	assert_true(read_slowly(steady, 4000, 100));

@@ -61,10 +61,57 @@ static void test_rotates(void **state)
 	fw_spool_close(spool);
 }
 
+static sigjmp_buf caught;
+
+static void *volatile fault_at;
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	fault_at = info->si_addr;
+	siglongjmp(caught, 1);
+}
+
+/* A page of a file that has none. */
+static volatile char *map_missing(const struct fixture *fixture)
+{
+	volatile char *at;
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/other", fixture->folder);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(at, MAP_FAILED);
+	close(fd);
+	return at;
+}
+
+/* The handler knows its own pages by the address that comes with the signal. An emulator may give
+ * that of its own process, which is not ours. */
+static void need_addresses_of_faults(const struct fixture *fixture)
+{
+	struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+	volatile char *at = map_missing(fixture);
+
+	sigaction(SIGBUS, &ours, NULL);
+	if (sigsetjmp(caught, 1) == 0)
+		at[5] = 1;
+	signal(SIGBUS, SIG_DFL);
+	munmap((void *)(uintptr_t)at, 4096);
+	if (fault_at == at + 5)
+		return;
+	print_message("Skipped: SIGBUS does not come with the address of the missing page.\n");
+	skip();
+}
+
 static void test_a_file_that_was_cut_is_written_to(void **state)
 {
-	struct fw_spool *spool = open_mapped(*state, 0);
+	struct fw_spool *spool;
 
+	need_addresses_of_faults(*state);
+	spool = open_mapped(*state, 0);
 	append(spool, "one");
 	expect(spool, 1, "one");
 	each_file(*state, cut);
@@ -93,8 +140,6 @@ static void test_a_disk_that_is_doubted_is_asked_each_time(void **state)
 	fw_spool_close(spool);
 }
 
-static sigjmp_buf caught;
-
 static void on_other(int number)
 {
 	(void)number;
@@ -105,23 +150,18 @@ static void test_other_signals_go_where_they_went(void **state)
 {
 	struct sigaction ours = {.sa_handler = on_other}, after;
 	struct fw_spool *spool;
-	char path[160];
 	volatile char *at;
-	int fd;
 
+	need_addresses_of_faults(*state);
 	sigaction(SIGBUS, &ours, NULL);
 	spool = open_mapped(*state, 0);
 	append(spool, "one");
-	snprintf(path, sizeof(path), "%s/other", ((struct fixture *)*state)->folder);
-	fd = open(path, O_RDWR | O_CREAT, 0600);
-	at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(at, MAP_FAILED);
+	at = map_missing(*state);
 	if (sigsetjmp(caught, 1) == 0) {
 		at[0] = 1;
 		fail();
 	}
 	assert_int_equal(munmap((void *)(uintptr_t)at, 4096), 0);
-	close(fd);
 	append(spool, "two");
 	fw_spool_close(spool);
 	sigaction(SIGBUS, NULL, &after);
