@@ -8,7 +8,7 @@
 #include "control/internal.h"
 #include "control/member_rows.h"
 
-/* The view is asked of few rows: a filter by it walks all of a task. */
+/* A filter by it walks all of a task: the view's own condition comes first, without its tables. */
 #define WAITS                                                                                      \
 	"iif(e.state = 'waiting' OR e.retry_at IS NOT NULL,"                                       \
 	" (SELECT w.waits_for FROM task_device_waits AS w"                                         \

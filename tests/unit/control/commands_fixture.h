@@ -204,23 +204,27 @@ static inline void sql_gives(struct world *world, const char *text, const char *
 	"{'command':'createTask','taskId':'t','firmwareId':'f2','name':'T','mode':'push'" members  \
 	"}"
 
-/* A product, two versions and five devices d1 to d5 that run the first. */
-static inline void fill(struct world *world)
+/* A product, two versions and so many devices d1, d2 ... that run the first. */
+static inline void fill(struct world *world, int devices)
 {
+	char text[256];
+
 	done(world, PRODUCT);
 	done(world, HOSTED("f1", "1.0", "1"));
 	done(world, HOSTED("f2", "2.0", "2"));
-	sql(world,
+	snprintf(text, sizeof(text),
 		"INSERT INTO device (product_id, device_id, version) WITH RECURSIVE n (i) AS"
-		" (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5)"
-		" SELECT 'lamp', 'd' || i, '1.0' FROM n");
+		" (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+		" SELECT 'lamp', 'd' || i, '1.0' FROM n",
+		devices);
+	sql(world, text);
 }
 
 static inline int filled_setup(void **state)
 {
 	int code = world_setup(state);
 
-	fill(*state);
+	fill(*state, 5);
 	return code;
 }
 

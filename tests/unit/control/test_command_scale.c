@@ -45,17 +45,7 @@ static const char *const questions[] = {
 /* A task for `devices` that are under way but for two that have ended. */
 static void fleet(struct world *world, int devices)
 {
-	char text[256];
-
-	done(world, PRODUCT);
-	done(world, HOSTED("f1", "1.0", "1"));
-	done(world, HOSTED("f2", "2.0", "2"));
-	snprintf(text, sizeof(text),
-		"INSERT INTO device (product_id, device_id, version) WITH RECURSIVE n (i) AS"
-		" (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-		" SELECT 'lamp', 'd' || i, '1.0' FROM n",
-		devices);
-	sql(world, text);
+	fill(world, devices);
 	done(world, TASK(""));
 	plugin_sql(world,
 		"UPDATE task_device SET state = 'processing', attempts = 1, due_at = 1,"
