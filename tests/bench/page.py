@@ -36,11 +36,11 @@ class Entry:
 class Page(threading.Thread):
     """An open page: asks as plugin/web/api.js does, by one connection, from an address of its own."""
 
-    def __init__(self, port, number):
+    def __init__(self, port, number, awake):
         super().__init__(daemon=True)
         self.entries = {where: Entry(every) for where, every in (OVERVIEW if number % 2 else TASK_SCREEN).items()}
         self.port, self.source = port, f"127.0.1.{number + 1}"
-        self.over = threading.Event()
+        self.awake, self.over = awake, threading.Event()
         self.asked = self.unchanged = self.refused = 0
         self.slowest = 0.0
         self.connection, self.cookie = None, None
@@ -98,10 +98,10 @@ class Page(threading.Thread):
 class Strangers(threading.Thread):
     """Connections that say nothing, or a byte a second, from many addresses: what the server ends is opened again a second later."""
 
-    def __init__(self, port, count):
+    def __init__(self, port, count, awake):
         super().__init__(daemon=True)
         self.port, self.count = port, count
-        self.over = threading.Event()
+        self.awake, self.over = awake, threading.Event()
         self.sockets, self.opened = {}, 0
         self.selector = selectors.DefaultSelector()
 
@@ -149,9 +149,10 @@ class Strangers(threading.Thread):
 class Scraper(threading.Thread):
     """Prometheus, each second."""
 
-    def __init__(self, port):
+    def __init__(self, port, awake):
         super().__init__(daemon=True)
-        self.port, self.over, self.took = port, threading.Event(), []
+        self.port, self.took = port, []
+        self.awake, self.over = awake, threading.Event()
 
     def run(self):
         step_aside()
@@ -192,12 +193,12 @@ def running(threads):
             thread.join(60)
 
 
-def watchers(b, kind, admin_port, metrics_port):
-    """The threads of a kind of load, asleep; the pages are logged in."""
-    pages = [Page(admin_port, number) for number in range(PAGES)]
+def watchers(b, kind, admin_port, metrics_port, awake):
+    """The threads of a kind of load, which do something while `awake` is set; the pages are logged in."""
+    pages = [Page(admin_port, number, awake) for number in range(PAGES)]
     for page in pages:
         page.log_in()
-    return pages if kind == "pages" else [*pages, Strangers(admin_port, b.strangers), Scraper(metrics_port)]
+    return pages if kind == "pages" else [*pages, Strangers(admin_port, b.strangers, awake), Scraper(metrics_port, awake)]
 
 
 def seconds_of(b):
@@ -222,9 +223,7 @@ def watched_dispatch(b, name, count, kind, runs):
     admin_port, metrics_port, awake = free_port(), free_port(), threading.Event()
     ours = fleet_broker(b, name, count, options=admin_options(b, admin_port, metrics_port))
     ours.sql(TASK.replace("mode,", "mode, state,").replace("'push',", "'push', 'paused',"))
-    threads = watchers(b, kind, admin_port, metrics_port)
-    for thread in threads:
-        thread.awake = awake
+    threads = watchers(b, kind, admin_port, metrics_port, awake)
     watched = False
     with running(threads), contextlib.closing(sqlite3.connect(ours.catalog, timeout=60)) as catalog:
         ours.sql("UPDATE task SET state = 'running';")
@@ -252,7 +251,7 @@ def watched_dispatch(b, name, count, kind, runs):
 def page(b):
     """Ordinary traffic (500 messages a second) beside the dispatch of a task for all, with ten pages open and without, in turns.
 
-    With --strangers N also with N idle and slow connections of the admin server, and a scrape of the metrics each second."""
+    As root, for the client's priority. With --strangers N also with N idle and slow connections of the admin server, and a scrape of the metrics each second."""
     count = 100000 if b.quick else 1000000
     for kind in ["pages"] + (["strangers"] if b.strangers else []):
         runs = {"alone": [], "watched": [], "threads": []}
