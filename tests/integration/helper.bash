@@ -179,15 +179,16 @@ rounds() { if [[ -n ${FW_LONG:-} ]]; then echo "$2"; else echo "$1"; fi; }
 
 # SECONDS COMMAND...: repeats the command until it succeeds, at most that long.
 retry() {
-	local deadline=$((SECONDS + $1)) pause=0.03
+	local deadline=$((SECONDS + $1)) pauses=(0.03 0.1 0.1 0.2 0.3)
 	shift
 	until "$@"; do
 		if ((SECONDS >= deadline)); then
 			echo "gave up on: $*"
 			return 1
 		fi
-		pause $pause
-		pause=0.1 # each try costs the processor some of its time
+		pause "${pauses[0]}"
+		# each try costs the processor some of its time
+		((${#pauses[@]} == 1)) || pauses=("${pauses[@]:1}")
 	done
 }
 

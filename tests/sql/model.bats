@@ -33,8 +33,6 @@ walk_each() {
 
 @test "counts do not drift in thousands of random operations" {
   seed=${WALK_SEED:-1}
-  # shellcheck disable=SC2034 # read by each_way
-  WAYS=('off off' 'on on' 'off on' 'on off')
   each_way walk_each
   same 5 "$(sort -u "$BATS_TEST_TMPDIR/states" | wc -l)" 'states seen at the ends'
   # in this walk the plugin makes, resumes and continues no task, and begins no stage

@@ -4,7 +4,7 @@
 
 load ../helper
 
-if [[ -n ${FW_LONG:-} ]]; then MANY=1200000 FEW=60000 LIMIT=2048; else MANY=53000 FEW=6000 LIMIT=1024; fi # KiB
+if [[ -n ${FW_LONG:-} ]]; then MANY=1200000 FEW=60000 LIMIT=2048; else MANY=36000 FEW=6000 LIMIT=704; fi # KiB
 
 # Anonymous memory, in KiB: what is mapped from files, such as SQLite's shared index, is the kernel's to take back.
 memory() { awk '/^RssAnon:/ { print $2 }' "/proc/$BROKER/status"; }

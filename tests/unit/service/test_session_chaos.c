@@ -14,8 +14,8 @@
 #include "failing.h"
 
 #define TRIES 100    /* more than fail in a row */
-#define OF_PLUGIN 24  /* so many of the plugin's allocations are tried in the short form, */
-#define OF_SQLITE 10  /* and so many of SQLite's */
+#define OF_PLUGIN 16 /* so many of the plugin's allocations are tried in the short form, */
+#define OF_SQLITE 7  /* and so many of SQLite's */
 
 static const struct fw_client lamp = {&lamp, "d1", NULL}, other = {&other, "d2", NULL},
 			      console = {&console, "console", "admin"},
