@@ -10,9 +10,6 @@
 	PACKAGES_DEMO=(curl jq sigrok-firmware-fx2lafw)
 	PACKAGES_TEST=(bats cppcheck curl faketime jq libcmocka-dev nginx-light ninja-build openssl
 		procps python3-paho-mqtt shellcheck wget)
-	# 94 MiB, and it starts a server on port 9090: nothing here installs it, and the tests that
-	# ask it are skipped where it is missing
-	PACKAGES_METRICS=(prometheus)
 	PACKAGES_RELEASE=(dpkg-dev file git gnupg)
 	# a headless browser for tests/integration/page; large, so tests/run installs it with --long alone
 	PACKAGES_PAGE=(chromium chromium-driver npm)

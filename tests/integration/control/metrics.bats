@@ -4,6 +4,22 @@
 load ../files_helper
 load ../task_helper
 
+setup_file() {
+	fetch_prometheus
+	open_shell
+	open_client
+}
+
+# Where it is not installed, out of Debian's package: installing that starts a server.
+fetch_prometheus() {
+	[[ -z $(type -P prometheus) || -z $(type -P promtool) ]] || return 0
+	export PATH=$PATH:$BATS_FILE_TMPDIR/prometheus/usr/bin
+	(
+		cd "$BATS_FILE_TMPDIR"
+		timeout 60 apt-get -q download prometheus && dpkg -x prometheus_*.deb prometheus
+	) >"$BATS_FILE_TMPDIR/fetched" 2>&1 </dev/null 3>&- || cat "$BATS_FILE_TMPDIR/fetched"
+}
+
 setup() {
 	METRICS_PORT=$(free_port)
 	METRICS=http://127.0.0.1:$METRICS_PORT/metrics
@@ -25,7 +41,7 @@ all_are() {
 }
 
 needs() { # COMMAND
-	command -v "$1" >/dev/null || skip "$1 is not installed (package prometheus)"
+	command -v "$1" >/dev/null || skip "$1 is not installed, and its package (prometheus) could not be had"
 }
 
 # The names of all metrics, as their samples have them, without what belongs to a histogram.
