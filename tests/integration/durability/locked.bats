@@ -72,7 +72,7 @@ nobody_notices() {
 		d1.publish("/lamp/d1/firmware/report", '{"version":"1.0"}')
 		while not catalog.execute("SELECT 1 FROM device WHERE presence = 'online'").fetchone():
 		    time.sleep(0.05)
-		catalog.execute("INSERT INTO task (task_id, firmware_id, name, mode, response_timeout_seconds) VALUES ('t1', 'lamp-2.0', 'n', 'push', 4)")
+		catalog.execute("INSERT INTO task (task_id, firmware_id, name, mode, response_timeout_seconds) VALUES ('t1', 'lamp-2.0', 'n', 'push', 8)")
 		d1.message()
 		pushed = time.monotonic()
 		catalog.execute("BEGIN IMMEDIATE")
@@ -82,8 +82,8 @@ nobody_notices() {
 		    if i % 200 == 199:
 		        d2.ping()
 		d1.publish("/lamp/d1/firmware/upgrade/reply", '{"timestamp":1}')
-		assert time.monotonic() < pushed + 3.5
-		time.sleep(pushed + 4.5 - time.monotonic())
+		assert time.monotonic() < pushed + 7.5
+		time.sleep(pushed + 8.5 - time.monotonic())
 		catalog.execute("COMMIT")
 		while catalog.execute("SELECT count(*) FROM progress_log").fetchone() != (10000,):
 		    time.sleep(0.05)
