@@ -17,10 +17,10 @@
 }
 
 missing_packages() { # PACKAGE...: prints those that are not installed
-	local package
+	local package installed
+	installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null) || true
 	for package; do
-		[[ $(dpkg-query -W -f='${db:Status-Status} ' "$package" 2>/dev/null) == *installed* ]] ||
-			printf '%s\n' "$package"
+		[[ $'\n'$installed$'\n' == *$'\n'"$package installed"$'\n'* ]] || printf '%s\n' "$package"
 	done
 }
 
