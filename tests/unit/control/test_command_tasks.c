@@ -313,6 +313,42 @@ static void test_looks(void **state)
 	refused(world, "{'command':'getTaskProgress','taskId':'x'}", "not_found", "no such task");
 }
 
+/* A part of the id or of the name, whatever the case; another product's device of that id is
+ * another device. */
+static void test_text(void **state)
+{
+	static const struct {
+		const char *text, *found;
+	} searches[] = {
+		{"D3", "['d3']"},
+		{"south", "['d4']"},
+		{"OUTH G", "['d4']"},
+		{"north", "[]"},
+		{"nobody", "[]"},
+	};
+	struct world *world = *state;
+
+	done(world, "{'command':'createProduct','productId':'oven'}");
+	sql(world,
+		"UPDATE device SET name = 'South gate' WHERE device_id = 'd4';"
+		"INSERT INTO device (product_id, device_id, name) VALUES ('oven', 'd5', 'North')");
+	done(world, TASK(""));
+	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
+		char command[128];
+		json_t *data, *found = json_array(), *row;
+		size_t at;
+
+		snprintf(command, sizeof(command),
+			"{'command':'listTaskDevices','taskId':'t','text':'%s'}", searches[i].text);
+		data = good(world, command);
+		json_array_foreach(json_object_get(data, "items"), at, row)
+			json_array_append(found, json_object_get(row, "deviceId"));
+		json_object_set_new(data, "found", found);
+		holds(data, "found", searches[i].found);
+		json_decref(data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +361,7 @@ int main(void)
 		FILLED(test_devices),
 		FILLED(test_add),
 		FILLED(test_looks),
+		FILLED(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
