@@ -85,13 +85,14 @@ dump() {
   sqlite3 "$DB" .dump
 }
 
-# The last connection that leaves the catalog takes its log away, so the file alone tells whether
-# anything changed. It was older than the stamp when that was made.
+# The last connection that leaves the catalog takes its log away; a shell that ends at an error
+# leaves an empty one. So the file alone tells whether anything changed. It was older than the stamp
+# when that was made.
 note_unchanged() {
   until unchanged; do : >"$DB.stamp"; done
 }
 
-unchanged() { [[ $DB -ot $DB.stamp && ! -e $DB-wal ]]; }
+unchanged() { [[ $DB -ot $DB.stamp && ! -s $DB-wal ]]; }
 
 refused_once() {
   note_unchanged
