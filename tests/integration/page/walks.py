@@ -80,6 +80,7 @@ def short(b, bad):
     change_firmware(b)
     b.press("New task", "td a")
     b.sees("What it will touch", "60")
+    choose_nothing(b)
     b.press("Quick: 10 %, half, all", "label", whole=False)
     b.run("""document.querySelectorAll('[aria-label="Holds for"]').forEach((e) => {
       e.value = '0'; e.dispatchEvent(new Event('input', {bubbles: true})) })""")
@@ -111,6 +112,19 @@ def short(b, bad):
     b.sees("createTask", "resumeTask", "uploadFile")
     b.picture("log")
     playing.kill()
+
+
+def choose_nothing(b):
+    """Whoever is still to say which devices is not told of all of them, and starts nothing."""
+    for whom, first in [("With a tag", "Name a tag first."), ("By version or presence", "Choose a version or a presence first."),
+                        ("Some devices", "Choose devices first")]:
+        b.press(whom, "label", whole=False)
+        b.sees(first)
+        assert "60 devices" not in b.run("return document.querySelector('main form').innerText"), whom
+        assert b.run("return [...document.querySelectorAll('.actions.end button')].every((e) => e.disabled)"), whom
+    b.fill("Paste ids", "street-007")
+    b.find("button", "Start for 1 device")
+    b.press("All devices", "label", whole=False)
 
 
 def fill_more(b):
