@@ -99,12 +99,17 @@ def short(b, bad):
     b.press("Remove", ".chip button")
     change_stop(b)
     pathlib.Path(bad).write_text("0")
+    # going on alone is of no use: a stage cannot succeed without those that failed
+    b.press("Resume", "main button")
+    b.sees("No later stage begins by itself")
+    b.press("Cancel", "dialog button")
     b.press("Retry", "main button", whole=False)
     b.press("Retry", "dialog button", whole=False)
     b.sees("wait for another try")
     b.press("Resume", "main button")
     b.press("Resume", "dialog button")
     b.until(lambda: b.is_there(".task-header .state-done"), 40, "the end of the rollout")
+    estimates(b)
     b.sees("60 devices, 60 started, 60 proved, 0 bad")
     b.picture("task-ended")
     goes_on(b)
@@ -125,6 +130,24 @@ def choose_nothing(b):
     b.fill("Paste ids", "street-007")
     b.find("button", "Start for 1 device")
     b.press("All devices", "label", whole=False)
+
+
+def estimates(b):
+    """What the page makes of a task that is a minute old: its own pace; no promise for who is offline, or what a stage holds."""
+    assert b.run_async("""const done = arguments[arguments.length - 1]
+      Promise.all([import('/task_card.js'), import('/i18n.js')]).then(([card]) => {
+        const task = {state: 'running', createdAt: Date.now() - 120000, stages: [], total: 100, canceled: 0, waiting: 60, processing: 0,
+          failed: 0, bad: 0, retrying: 0, offline: 0, started: 40, proved: 40, perMinute: 4, nextAt: null}
+        const stages = [{stage: 1, budget: 50, needed: 45}, {stage: 2, budget: 100, needed: 90}]
+        done([task, {...task, offline: 60}, {...task, stage: 1, stages}, {...task, stage: 1, stages, started: 50, failed: 10, bad: 10}]
+          .map((t) => card.outlook(t)))
+      })""") == [
+        ["20 a minute, about 3 min left"],
+        ["60 waiting devices are offline."],
+        ["50 devices wait for stage 2: 40 of 45 are proved.", "20 a minute, about 30 s left of this stage"],
+        ["50 devices wait for stage 2: 40 of 45 are proved.",
+         "No later stage begins by itself: 10 devices failed. Retry them, or begin the next stage."],
+    ]
 
 
 def fill_more(b):
