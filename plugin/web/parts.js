@@ -88,7 +88,8 @@ export function textField(form, name, given, changed, props = {}) {
 
 export function selectField(form, name, given, options, changed) {
   return field({ id: `field-${name}`, ...given }, (tie) => select(form[name] ?? '', options,
-    (value) => { form[name] = value; changed(name) }, { ...tie, name }))
+    (value) => { form[name] = value; changed(name) }, { ...tie, name,
+      required: Boolean(given.required) }))
 }
 
 /** options: pairs of value and label. */

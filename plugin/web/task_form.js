@@ -3,7 +3,7 @@ import * as api from './api.js'
 import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
-import { button, card, choiceField, heading, missing, note, selectField,
+import { button, card, choiceField, heading, link, missing, note, selectField,
   textField } from './parts.js'
 import { emptyTask, taskBody, chosen, unchosen } from './task_body.js'
 import { moreFields } from './task_more.js'
@@ -85,7 +85,8 @@ export function taskForm({ query, redraw, admin }) {
     return [
       heading(t('task.new')),
       admin ? null : note('info', t('viewer.help')),
-      ready.data.items.length ? null : note('info', t('task.noFirmware')),
+      ready.data.items.length ? null : note('info', t('task.noFirmware'), ' ',
+        link('#/firmware/new', t('firmware.add'))),
       h('form', { onSubmit: (event) => { event.preventDefault(); create(false) } },
         card(`1 · ${t('task.what')}`, h('div', { class: 'fields' },
           selectField(form, 'firmwareId', { label: t('task.firmware'), required: true, wide: true },

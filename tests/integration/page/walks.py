@@ -21,6 +21,17 @@ def players(product, count, *options):
     return subprocess.Popen([sys.executable, script, product, str(count), *options], stdin=subprocess.PIPE)
 
 
+def one_after_another(b):
+    """Each form says what has to be there before, and leads to it."""
+    b.go("#/tasks/new")
+    b.sees("No firmware is ready.")
+    b.press("Add firmware", "main a")
+    b.sees("There is no product that may have firmware.")
+    assert b.run("return document.querySelector('[name=productId]').required"), "firmware of no product"
+    b.press("Products", "main a")
+    b.sees("Toaster")
+
+
 def first_product(b):
     b.press("Products", "nav a")
     b.press("Add a product", "main button")
@@ -36,7 +47,8 @@ def first_firmware(b):
     b.press("Add firmware")
     b.fill("Image file", IMAGE, clear=False)
     b.sees("The server's digest is that of your file")
-    b.choose("Product", "Street lamp")
+    b.sees("Devices that ask get it as soon as it is ready")
+    assert b.run("return document.querySelector('[name=productId]').selectedOptions[0].text") == "Street lamp (street)", "the only product"
     assert "Toaster" not in b.run("return document.querySelector('[name=productId]').innerText"), "a product that has no firmware"
     b.fill("Version", "2.0")
     b.press("More settings", "summary")
@@ -73,6 +85,7 @@ def short(b, bad):
     b.go()
     b.log_in()
     b.sees("Nothing needs your attention")
+    one_after_another(b)
     first_product(b)
     pathlib.Path(bad).write_text("60")
     playing = players("street", 60, "--bad", bad, "--pace", "0.1")
