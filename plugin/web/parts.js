@@ -1,4 +1,5 @@
 // What screens are made of: states, buttons, fields, tables, notes.
+import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { fullTime, time } from './format.js'
@@ -49,6 +50,14 @@ export function when(ms) {
 
 export function link(href, ...children) {
   return h('a', { href }, ...children)
+}
+
+/** A task by its name; by its id alone, if it is gone or among the oldest. Another text for it. */
+export function taskLink(id, where = '', unknown = link(`#/tasks/${encodeURIComponent(id)}${where}`,
+  id)) {
+  const entry = api.get('/tasks?count=100', 10000)
+  const task = entry.data?.items.find((each) => each.taskId === id)
+  return task ? link(`#/tasks/${encodeURIComponent(id)}${where}`, task.name) : unknown
 }
 
 export function button(label, onClick, props = {}) {

@@ -129,6 +129,12 @@ def short(b, bad):
     b.press("Log", "nav a")
     b.sees("createTask", "resumeTask", "uploadFile")
     b.picture("log")
+    b.find("td a", ROLLOUT, True)
+    b.press("Tasks", ".tabs button")
+    b.press(ROLLOUT, "td a")
+    b.press("street-001", "td a")
+    b.find("td a", ROLLOUT, True)
+    told_to_people(b)
     playing.kill()
 
 
@@ -193,6 +199,16 @@ def change_stop(b):
     b.picture("task-edit")
     b.press("Save", "button")
     b.sees("Saved.", "90 % failed of at least 5", "twice as many after each 1,000", "any failure, but no refusal")
+
+
+def told_to_people(b):
+    """What the catalog refuses is told without the SQL that mends it."""
+    b.press("Products", "nav a")
+    b.sees("Street lamp")
+    b.press("Delete", "td button")
+    b.press("Delete", "dialog button")
+    b.sees("this product has firmware: delete its firmware first, or disable it")
+    b.press("Cancel", "dialog button")
 
 
 def goes_on(b):
