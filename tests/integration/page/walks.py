@@ -129,6 +129,7 @@ def short(b, bad):
     b.press("Log", "nav a")
     b.sees("createTask", "resumeTask", "uploadFile")
     b.picture("log")
+    comes_at_once(b)
     b.find("td a", ROLLOUT, True)
     b.press("Tasks", ".tabs button")
     b.press(ROLLOUT, "td a")
@@ -199,6 +200,27 @@ def change_stop(b):
     b.picture("task-edit")
     b.press("Save", "button")
     b.sees("Saved.", "90 % failed of at least 5", "twice as many after each 1,000", "any failure, but no refusal")
+
+
+def comes_at_once(b):
+    """What a screen asks for once it knows more does not wait for the turn of the next second. The quickest of some counts: the
+    machine may be busy."""
+    hop = """const done = arguments[arguments.length - 1]
+      const task = [...document.querySelectorAll('td a')].find((e) => e.hash.startsWith('#/tasks/'))
+      const begun = performance.now()
+      task.click()
+      const wait = () => {
+        if (!document.querySelector('.task-header') || document.querySelector('.loading')) return setTimeout(wait, 10)
+        const took = performance.now() - begun
+        history.back()
+        setTimeout(() => done(took), 100)
+      }
+      setTimeout(wait)"""
+    took = []
+    for _ in range(5):
+        b.find("td a", ROLLOUT, True)
+        took.append(b.run_async(hop))
+    assert min(took) < 900, took
 
 
 def told_to_people(b):
