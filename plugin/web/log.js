@@ -1,7 +1,7 @@
 // Who did what: commands of people, and what happened to tasks.
 import * as api from './api.js'
 import { h } from './dom.js'
-import { t, word } from './i18n.js'
+import { t, word, written } from './i18n.js'
 import { empty, heading, missing, state, table, taskLink, when } from './parts.js'
 import { addressFilter, pager, textSelect } from './filters.js'
 
@@ -23,7 +23,7 @@ const taskColumns = () => [
   { title: t('log.who'), cell: (l) => word('who', l.who) },
   { title: t('task'), cell: (l) => taskLink(l.taskId) },
   { title: t('event'), cell: (l) => word('what', l.what) },
-  { title: t('detail'), cell: (l) => l.detail || '' },
+  { title: t('detail'), cell: (l) => written(l.detail) },
 ]
 
 export function log({ query, setQuery }) {

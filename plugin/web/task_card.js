@@ -1,6 +1,6 @@
 // A task on a card: how far it is, and what it waits for.
 import { h } from './dom.js'
-import { number, t, word } from './i18n.js'
+import { number, t, word, written } from './i18n.js'
 import { clock, percent, span, time } from './format.js'
 import { icon, link, state } from './parts.js'
 import { stateBar, stateLegend } from './charts.js'
@@ -20,7 +20,7 @@ export function stateOf(task) {
 export function outlook(task) {
   const out = []
   if (task.state === 'paused' && isOpen(task)) {
-    out.push(task.pausedReason || t('task.pausedByHand'))
+    out.push(written(task.pausedReason) || t('task.pausedByHand'))
   }
   if (task.state === 'running' && isOpen(task)) {
     if (task.offline > 0) out.push(t('task.offline', { n: task.offline }))

@@ -103,6 +103,7 @@ def short(b, bad):
     b.sees("Paused:", "Why devices failed")
     time.sleep(1)  # those that were under way end
     b.picture("task-paused")
+    in_the_readers_words(b)
     # why: a reason filters
     b.click(b.find(".reasons button"))
     b.find(".chip")
@@ -221,6 +222,17 @@ def comes_at_once(b):
         b.find("td a", ROLLOUT, True)
         took.append(b.run_async(hop))
     assert min(took) < 900, took
+
+
+def in_the_readers_words(b):
+    """Why a task has paused is written by the plugin, in English; the page says it in the reader's language."""
+    choose = """const s = document.querySelector('header select')
+      s.value = arguments[0]; s.dispatchEvent(new Event('change'))"""
+    b.run(choose, "zh")
+    why = "return document.querySelector('.task-header .note').innerText"
+    b.until(lambda: "失败" in b.run(why) and "failed" not in b.run(why), what="the reason in Chinese")
+    b.run(choose, "en")
+    b.until(lambda: "failed" in b.run(why), what="the reason in English")
 
 
 def told_to_people(b):
