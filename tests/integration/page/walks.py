@@ -97,6 +97,7 @@ def short(b, bad):
     b.press("Quick: 10 %, half, all", "label", whole=False)
     b.run("""document.querySelectorAll('[aria-label="Holds for"]').forEach((e) => {
       e.value = '0'; e.dispatchEvent(new Event('input', {bubbles: true})) })""")
+    promised = defaults(b)
     fill_more(b)
     b.picture("task-form")
     b.press("Start for 60 devices", "button")
@@ -111,7 +112,7 @@ def short(b, bad):
     b.until(lambda: len(rows(b)) > 0 and all(reason in row for row in rows(b)), what=f"rows of the reason '{reason}'")
     assert not b.run("return document.querySelector('td script, td b b, .reasons script')"), "what a device says became markup"
     b.press("Remove", ".chip button")
-    change_stop(b)
+    change_stop(b, promised)
     pathlib.Path(bad).write_text("0")
     # going on alone is of no use: a stage cannot succeed without those that failed
     b.press("Resume", "main button")
@@ -185,7 +186,14 @@ def fill_more(b):
     b.fill("Broken attempts in a row", 7)
 
 
-def change_stop(b):
+def defaults(b):
+    """What an empty field of the form says that it stands for."""
+    said = b.run("return Object.fromEntries([...document.querySelectorAll('main [placeholder]')].map((e) => [e.name, e.placeholder]))")
+    assert len(said) == 7 and all(text.endswith(" by default") for text in said.values()), said
+    return {name: text.split()[0].replace(",", "") for name, text in said.items()}
+
+
+def change_stop(b, promised):
     """What a task goes by is changed while it is paused; what has begun is not offered."""
     b.press("Edit", ".task-header a")
     b.sees("Its firmware, mode and devices stay as they are")
@@ -194,6 +202,8 @@ def change_stop(b):
     b.fill("Per cent failed", "90")
     shown = b.run("return Object.fromEntries([...document.querySelectorAll('main [name]')].map((e) => [e.name, e.value]))")
     assert [shown[n] for n in ("stopWindow", "rateDoubles", "deferHours", "attemptLimit")] == ["500", "1000", "1.5", "7"], shown
+    kept = {name: value for name, value in promised.items() if name not in ("stopWindow", "attemptLimit")}
+    assert {name: shown[name] for name in kept} == kept, "what the task has is not what its form said"
     b.fill("May be put off for (hours)", "")
     b.fill("Retries by itself", 2)
     b.choose("Tries again", "any failure")
