@@ -96,7 +96,8 @@ export function device({ parts, admin }) {
           { title: t('time'), cell: (i) => when(i.at) },
           { title: t('event'), cell: what },
           { title: t('detail'), cell: detail },
-          { title: t('task'), cell: (i) => i.taskId ? taskLink(i.taskId) : '' }], items.map((i, n) => ({ ...i, n })), (i) => i.n, { class: 'dense' })
+          { title: t('task'), cell: (i) => i.taskId ? taskLink(i.taskId) : '' }],
+        items.map((i, n) => ({ ...i, n })), (i) => i.n, { class: 'dense' })
         : h('p', { class: 'quiet' }, t('device.noHistory')),
       history.data.next ? button(t('page.next'), () => { after = history.data.next }) : null,
       after ? button(t('page.first'), () => { after = '' }) : null),

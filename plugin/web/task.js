@@ -64,8 +64,8 @@ export function task({ parts, query, redraw, admin, setQuery }) {
 
   function header(data) {
     const ended = data.success + data.failed
-    const why = data.state === 'paused' ? written(data.pausedReason) || (data.started ? '' : t('task.draft'))
-      : null
+    const why = data.state === 'paused' ? written(data.pausedReason) ||
+      (data.started ? '' : t('task.draft')) : null
     return h('section', { class: 'card task-header' },
       h('div', { class: 'task-head' }, h('div', null, state('taskState', stateOf(data)), ' ',
         h('span', { class: 'quiet' }, link(`#/firmware${api.query({ productId: data.productId })}`,

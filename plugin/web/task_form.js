@@ -109,7 +109,8 @@ export function taskForm({ query, redraw, admin }) {
         h('div', { class: 'actions end' }, h('a', { class: 'button', href: '#/tasks' },
           t('cancel')),
           button(t('task.draftButton'), () => create(true), { disabled: off || !form.name }),
-          h('button', { type: 'submit', class: 'primary', disabled: off }, preview.data ? t('task.createFor', { n: preview.data.devices })
+          h('button', { type: 'submit', class: 'primary', disabled: off }, preview.data
+            ? t('task.createFor', { n: preview.data.devices })
             : t('task.create')))),
     ]
   }

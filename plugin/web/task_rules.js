@@ -47,7 +47,8 @@ function stageRow(form, s, i, redraw) {
 }
 
 function stageTable(form, redraw) {
-  return [h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t('task.stages') },
+  return [h('div', { class: 'scroll', tabindex: '0', role: 'region',
+    'aria-label': t('task.stages') },
     h('table', { class: 'stage-table' },
     h('thead', null, h('tr', null, [t('stage'), t('stage.until'), t('stage.success'),
       t('stage.hold'), t('stage.pause'), ''].map((c, i) => i < 5 ? h('th', { scope: 'col', key: i },
