@@ -13,6 +13,7 @@ const kept = new Map() // path -> what is known of it
 let changed = () => {}
 let loggedOut = () => {}
 let timer = 0
+let turnAt = 0
 
 /** What the connection is like: at: ms of the last answer; error: a sentence while there is none */
 export const link = { at: 0, since: 0, error: null }
@@ -124,12 +125,17 @@ export function forget() {
   kept.clear()
 }
 
+/** A turn that is to come earlier stays. */
 function plan(wait) {
+  const at = Date.now() + wait
+  if (timer && turnAt <= at) return
   clearTimeout(timer)
+  turnAt = at
   timer = setTimeout(turn, wait)
 }
 
 function turn() {
+  timer = 0
   if (document.hidden) return
   const now = Date.now()
   let next = 60000

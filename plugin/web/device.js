@@ -4,7 +4,7 @@ import { h } from './dom.js'
 import { number, t, word } from './i18n.js'
 import { ago, bytes } from './format.js'
 import { button, card, facts, heading, link, missing, note, presence, state, STATES, table,
-  when } from './parts.js'
+  taskLink, when } from './parts.js'
 import { timeline } from './charts.js'
 import { deleteDevice, deviceForm } from './devices.js'
 
@@ -57,8 +57,7 @@ export function device({ parts, admin }) {
     const rows = items.filter((i) => i.what === 'task')
     if (!rows.length) return null
     return card(t('device.tasks'), table(t('device.tasks'), [
-      { title: t('task'), cell: (r) => link(`#/tasks/${encodeURIComponent(r.taskId)}${api.query({
-        text: deviceId })}`, r.taskId) },
+      { title: t('task'), cell: (r) => taskLink(r.taskId, api.query({ text: deviceId })) },
       { title: t('version'), class: 'id', cell: (r) => r.version },
       { title: t('state'), cell: (r) => STATES.includes(r.state) ? state('state', r.state,
         r.state === 'processing' ? `${r.progress} %` : '') : r.state },
@@ -97,9 +96,8 @@ export function device({ parts, admin }) {
           { title: t('time'), cell: (i) => when(i.at) },
           { title: t('event'), cell: what },
           { title: t('detail'), cell: detail },
-          { title: t('task'), cell: (i) => i.taskId
-            ? link(`#/tasks/${encodeURIComponent(i.taskId)}`,
-            i.taskId) : '' }], items.map((i, n) => ({ ...i, n })), (i) => i.n, { class: 'dense' })
+          { title: t('task'), cell: (i) => i.taskId ? taskLink(i.taskId) : '' }],
+        items.map((i, n) => ({ ...i, n })), (i) => i.n, { class: 'dense' })
         : h('p', { class: 'quiet' }, t('device.noHistory')),
       history.data.next ? button(t('page.next'), () => { after = history.data.next }) : null,
       after ? button(t('page.first'), () => { after = '' }) : null),

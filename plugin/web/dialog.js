@@ -42,8 +42,12 @@ export async function act(run, done) {
   }
 }
 
+// what the catalog tells those who write SQL, such as (DELETE FROM firmware WHERE ...)
+const SQL = / ?\((?:DELETE|INSERT|SELECT|UPDATE) (?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g
+
 export function sentence(error) {
-  return error.code === 'gone' ? t('gone.action') : error.message || String(error)
+  return error.code === 'gone' ? t('gone.action')
+    : (error.message || String(error)).replace(SQL, '')
 }
 
 async function confirm() {

@@ -4,8 +4,8 @@ import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
 import { bytes } from './format.js'
-import { button, card, checkField, choiceField, facts, field, fold, heading, missing, note,
-  select, selectField, state, textField } from './parts.js'
+import { button, card, checkField, choiceField, facts, field, fold, heading, link, missing,
+  note, select, selectField, state, textField } from './parts.js'
 import { productOptions } from './filters.js'
 import { newUpload, plainName, uploadView } from './upload.js'
 
@@ -68,9 +68,18 @@ export function firmwareForm({ parts, query, redraw, admin }) {
   let busy = false
   const uploading = newUpload(redraw, (answer) => { form.file = answer.file })
 
-  /** The order after the highest one, while nobody has typed another. */
+  function products() {
+    const entry = api.get('/products?count=500', 10000)
+    return entry.data ? entry.data.items.filter((p) => p.firmwareEnabled) : null
+  }
+
+  /** The product, if there is one alone; the order after the highest one, while nobody has typed
+   * another. */
   function propose() {
-    if (id || !form.productId) return
+    if (id) return
+    const all = products()
+    if (!form.productId && all?.length === 1) form.productId = all[0].productId
+    if (!form.productId) return
     const entry = api.get(`/firmware${api.query({ productId: form.productId, count: 500 })}`, 10000)
     if (!entry.data) return
     const next = 1 + Math.max(0, ...entry.data.items.map((f) => f.versionOrder))
@@ -84,6 +93,21 @@ export function firmwareForm({ parts, query, redraw, admin }) {
     if (!file) return
     if (!form.name) form.name = file.name.replace(/\.[^.]*$/, '').slice(0, 64)
     uploading.start(file, plainName(file.name))
+  }
+
+  /** What is chosen is there before the others have come. */
+  function productChoice() {
+    const chosen = form.productId
+    const all = productOptions([], (p) => p.firmwareEnabled || p.productId === chosen)
+    return all.some(([value]) => value === chosen) ? all
+      : [[chosen, chosen || t('choose')], ...all]
+  }
+
+  /** Whoever uploads for a rollout may not know that devices need not wait for it. */
+  function productHelp() {
+    const product = products()?.find((p) => p.productId === form.productId)
+    return product && product.pullPolicy !== 'task' && !form.byTaskOnly
+      ? t('firmware.askHelp') : null
   }
 
   async function save(event) {
@@ -180,6 +204,8 @@ export function firmwareForm({ parts, query, redraw, admin }) {
     return [
       heading(title),
       admin ? null : note('info', t('viewer.help')),
+      products()?.length === 0 ? note('info', t('firmware.noProduct'), ' ',
+        link('#/products', t('nav.products'))) : null,
       given ? facts([[t('state'), state('image', given.state), ' ', given.stateReason],
         [t('firmware.sha'), h('span', { class: 'id' }, given.sign || '–')]]) : null,
       h('form', { onSubmit: save },
@@ -188,9 +214,9 @@ export function firmwareForm({ parts, query, redraw, admin }) {
           ['url', t('firmware.elsewhere'), t('firmware.elsewhereHelp')]], redraw),
         h('div', { class: 'fields' }, form.source === 'file' ? fileFields() : urlFields())),
         card(t('firmware.about'), h('div', { class: 'fields' },
-          selectField(form, 'productId', { label: t('product'), required: true },
-            productOptions(form.productId ? [] : [['', t('choose')]],
-              (p) => p.firmwareEnabled || p.productId === form.productId), redraw),
+          selectField(form, 'productId', { label: t('product'), required: true,
+            help: productHelp() },
+            productChoice(), redraw),
           textField(form, 'name', { label: t('name'), required: true }, redraw,
             { required: true, maxlength: 64 }),
           textField(form, 'version', { label: t('version'), required: true,

@@ -55,3 +55,24 @@ export function word(kind, said) {
 export function number(value) {
   return new Intl.NumberFormat(language).format(value)
 }
+
+// what the plugin itself writes into the catalog (upgrade/rollout.c), in English
+const WRITTEN = {
+  stage: /^stage (?<stage>\d+)$/,
+  stageDone: /^stage (?<stage>\d+) is done: (?<proved>\d+) of (?<all>\d+) proved$/,
+  unreachable:
+    /^stage (?<stage>\d+): (?<bad>\d+) of (?<all>\d+) failed, (?<need>\d+) % cannot be reached$/,
+  limit: /^(?<bad>\d+) failed: the limit is (?<limit>\d+)$/,
+  limitPercent: /^(?<bad>\d+) of (?<all>\d+) failed: the limit is (?<limit>\d+) %$/,
+  end: /^end_at is reached$/,
+}
+
+/** Of a log, or why a task has paused: the plugin's words in the page's language, people's own as
+ * they are. */
+export function written(text) {
+  for (const [name, pattern] of Object.entries(WRITTEN)) {
+    const found = pattern.exec(text || '')
+    if (found) return t(`written.${name}`, { ...found.groups })
+  }
+  return text || ''
+}

@@ -1,8 +1,8 @@
 // Who did what: commands of people, and what happened to tasks.
 import * as api from './api.js'
 import { h } from './dom.js'
-import { t, word } from './i18n.js'
-import { empty, heading, link, missing, state, table, when } from './parts.js'
+import { t, word, written } from './i18n.js'
+import { empty, heading, missing, state, table, taskLink, when } from './parts.js'
 import { addressFilter, pager, textSelect } from './filters.js'
 
 const NAMES = ['kind', 'who', 'subject', 'after']
@@ -12,7 +12,8 @@ const adminColumns = () => [
   { title: t('log.who'), class: 'id', cell: (l) => l.who || '–' },
   { title: t('log.from'), class: 'id', cell: (l) => l.from },
   { title: t('log.command'), cell: (l) => l.command },
-  { title: t('log.subject'), class: 'id', cell: (l) => l.subject },
+  { title: t('log.subject'), class: 'id', cell: (l) =>
+    taskLink(l.subject, '', l.subject) },
   { title: t('log.outcome'), cell: (l) => l.outcome === 'ok' ? state('outcome', 'done')
     : [state('outcome', 'rejected'), ' ', l.outcome] },
 ]
@@ -20,9 +21,9 @@ const adminColumns = () => [
 const taskColumns = () => [
   { title: t('time'), cell: (l) => when(l.at) },
   { title: t('log.who'), cell: (l) => word('who', l.who) },
-  { title: t('task'), cell: (l) => link(`#/tasks/${encodeURIComponent(l.taskId)}`, l.taskId) },
+  { title: t('task'), cell: (l) => taskLink(l.taskId) },
   { title: t('event'), cell: (l) => word('what', l.what) },
-  { title: t('detail'), cell: (l) => l.detail || '' },
+  { title: t('detail'), cell: (l) => written(l.detail) },
 ]
 
 export function log({ query, setQuery }) {

@@ -1,7 +1,7 @@
 // The first screen: what is wrong, what is under way, what the fleet runs.
 import * as api from './api.js'
 import { h } from './dom.js'
-import { number, t } from './i18n.js'
+import { number, t, written } from './i18n.js'
 import { bytes, percent } from './format.js'
 import { card, heading, icon, link, missing } from './parts.js'
 import { partsBar } from './charts.js'
@@ -15,7 +15,7 @@ function problems(details, paused, firmware, stuck) {
   const out = []
   for (const task of paused.filter(isOpen)) {
     out.push([task.pausedReason ? t('wrong.paused', { task: task.name,
-      reason: task.pausedReason }) : t('wrong.pausedByHand', { task: task.name }),
+      reason: written(task.pausedReason) }) : t('wrong.pausedByHand', { task: task.name }),
     `#/tasks/${encodeURIComponent(task.taskId)}`, t('wrong.pausedDo')])
   }
   for (const item of firmware.slice(0, 5)) {

@@ -1,4 +1,5 @@
 // What screens are made of: states, buttons, fields, tables, notes.
+import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { fullTime, time } from './format.js'
@@ -51,6 +52,14 @@ export function link(href, ...children) {
   return h('a', { href }, ...children)
 }
 
+/** A task by its name; by its id alone, if it is gone or among the oldest. Another text for it. */
+export function taskLink(id, where = '', unknown = link(`#/tasks/${encodeURIComponent(id)}${where}`,
+  id)) {
+  const entry = api.get('/tasks?count=100', 10000)
+  const task = entry.data?.items.find((each) => each.taskId === id)
+  return task ? link(`#/tasks/${encodeURIComponent(id)}${where}`, task.name) : unknown
+}
+
 export function button(label, onClick, props = {}) {
   return h('button', { type: 'button', onClick, ...props }, label)
 }
@@ -88,7 +97,8 @@ export function textField(form, name, given, changed, props = {}) {
 
 export function selectField(form, name, given, options, changed) {
   return field({ id: `field-${name}`, ...given }, (tie) => select(form[name] ?? '', options,
-    (value) => { form[name] = value; changed(name) }, { ...tie, name }))
+    (value) => { form[name] = value; changed(name) }, { ...tie, name,
+      required: Boolean(given.required) }))
 }
 
 /** options: pairs of value and label. */

@@ -1,7 +1,7 @@
 // One task: how far it is, why devices failed, what can be done, each of its devices.
 import * as api from './api.js'
 import { h } from './dom.js'
-import { number, t, word } from './i18n.js'
+import { number, t, word, written } from './i18n.js'
 import { percent, span } from './format.js'
 import { card, facts, heading, link, missing, note, state, when } from './parts.js'
 import { progressChart, stagesPicture, stateBar, stateLegend } from './charts.js'
@@ -64,8 +64,8 @@ export function task({ parts, query, redraw, admin, setQuery }) {
 
   function header(data) {
     const ended = data.success + data.failed
-    const why = data.state === 'paused' ? data.pausedReason || (data.started ? '' : t('task.draft'))
-      : null
+    const why = data.state === 'paused' ? written(data.pausedReason) ||
+      (data.started ? '' : t('task.draft')) : null
     return h('section', { class: 'card task-header' },
       h('div', { class: 'task-head' }, h('div', null, state('taskState', stateOf(data)), ' ',
         h('span', { class: 'quiet' }, link(`#/firmware${api.query({ productId: data.productId })}`,
@@ -103,7 +103,8 @@ export function task({ parts, query, redraw, admin, setQuery }) {
 
   function history(log) {
     return card(t('task.log'), h('ol', { class: 'log' }, log.slice(0, 12).map((l) =>
-      h('li', { key: l.logId }, when(l.at), ' ', h('b', null, word('what', l.what)), ' ', l.detail,
+      h('li', { key: l.logId }, when(l.at), ' ', h('b', null, word('what', l.what)), ' ',
+        written(l.detail),
         h('span', { class: 'quiet' }, ` ${word('who', l.who)}`)))))
   }
 

@@ -4,7 +4,7 @@ import { ask } from './dialog.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
 import { button, textField } from './parts.js'
-import { isOpen } from './task_card.js'
+import { isOpen, isStuck } from './task_card.js'
 
 function verb(task, name, values, given = {}) {
   return button(t(`do.${name}`, values), () => ask({
@@ -32,8 +32,8 @@ export function taskActions(task) {
   const stages = task.stages.length
   const next = task.stages[task.stage]
   return h('div', { class: 'actions' },
-    task.state === 'paused' ? verb(task, 'resume', { n: task.waiting }, { class: 'primary' })
-      : null,
+    task.state === 'paused' ? verb(task, 'resume', { n: task.waiting }, { class: 'primary',
+      ...isStuck(task) ? { text: t('task.stuck', { n: task.failed }) } : {} }) : null,
     task.state === 'running' && open ? pause(task) : null,
     task.state !== 'stopped' && open && stages > task.stage
       ? verb(task, 'nextStage', { stage: next.stage, n: next.budget }) : null,

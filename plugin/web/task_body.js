@@ -34,6 +34,13 @@ export function deviceIds(form) {
   return [...new Set([...form.devices, ...pasted])]
 }
 
+/** Which choice is still to be made; null: none. An empty one would stand for all devices. */
+export function unchosen(form) {
+  const made = form.whom === 'devices' ? deviceIds(form).length : form.whom === 'tag' ? form.tag
+    : form.whom === 'filter' ? form.version || form.presence : true
+  return made ? null : form.whom
+}
+
 export function chosen(form) {
   if (form.whom === 'devices') return deviceIds(form).length ? { devices: deviceIds(form) } : {}
   if (form.whom === 'tag') return form.tag ? { tag: form.tag } : {}

@@ -1,6 +1,6 @@
 // A task on a card: how far it is, and what it waits for.
 import { h } from './dom.js'
-import { number, t, word } from './i18n.js'
+import { number, t, word, written } from './i18n.js'
 import { clock, percent, span, time } from './format.js'
 import { icon, link, state } from './parts.js'
 import { stateBar, stateLegend } from './charts.js'
@@ -20,7 +20,7 @@ export function stateOf(task) {
 export function outlook(task) {
   const out = []
   if (task.state === 'paused' && isOpen(task)) {
-    out.push(task.pausedReason || t('task.pausedByHand'))
+    out.push(written(task.pausedReason) || t('task.pausedByHand'))
   }
   if (task.state === 'running' && isOpen(task)) {
     if (task.offline > 0) out.push(t('task.offline', { n: task.offline }))
@@ -28,12 +28,31 @@ export function outlook(task) {
     if (held) out.push(held)
     if (task.waitsFor && task.waitsFor !== 'stage') out.push(waits(task))
     if (task.retrying > 0) out.push(t('task.retrying', { n: task.retrying }))
-    if (task.perMinute > 0 && task.waiting + task.processing > 0) {
-      out.push(t('task.pace', { n: number(Math.round(10 * task.perMinute) / 10), span:
-        span(60000 * (task.waiting + task.processing) / task.perMinute) }))
-    }
+    if (isStuck(task)) out.push(t('task.stuck', { n: task.failed }))
+    else out.push(...pace(task, held))
   }
   return out
+}
+
+/** So many of the stage failed that no later one begins by itself, though the task runs. */
+export function isStuck(task) {
+  const now = task.stages[task.stage - 1]
+  return task.stages.length > task.stage && task.failed > 0 && !task.retrying &&
+    now.budget - task.bad < now.needed
+}
+
+/** perMinute is of the last ten minutes, also for a task that is younger. Who is offline comes when
+ * it comes, and what a later stage holds waits for more than time. */
+function pace(task, held) {
+  const began = Math.max(task.createdAt, task.startAt || 0)
+  const minutes = Math.min(10, Math.max(1, (Date.now() - began) / 60000))
+  const rate = task.perMinute * 10 / minutes
+  const open = task.waiting + task.processing - task.offline
+  const left = held ? Math.min(open, task.stages[task.stage - 1].budget - task.started +
+    task.processing) : open
+  if (!(rate > 0 && left > 0)) return []
+  return [t(held ? 'task.paceStage' : 'task.pace', { n: number(Math.round(10 * rate) / 10),
+    span: span(60000 * left / rate) })]
 }
 
 function nextStage(task) {

@@ -3,9 +3,9 @@ import * as api from './api.js'
 import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
-import { button, card, choiceField, heading, missing, note, selectField,
+import { button, card, choiceField, heading, link, missing, note, selectField,
   textField } from './parts.js'
-import { emptyTask, taskBody, chosen } from './task_body.js'
+import { emptyTask, taskBody, chosen, unchosen } from './task_body.js'
 import { moreFields } from './task_more.js'
 import { paceFields, stageFields, stopFields } from './task_rules.js'
 import { whomFields } from './task_whom.js'
@@ -20,10 +20,11 @@ export function taskForm({ query, redraw, admin }) {
 
   /** Asks what the task would touch, when the typing pauses. */
   function look() {
-    const question = form.firmwareId ? JSON.stringify({ firmwareId: form.firmwareId,
-      ...chosen(form) }) : ''
+    const question = form.firmwareId && !unchosen(form)
+      ? JSON.stringify({ firmwareId: form.firmwareId, ...chosen(form) }) : ''
     if (question === preview.asked) return
     preview.asked = question
+    if (!question) preview.data = null
     clearTimeout(typing)
     typing = setTimeout(async () => {
       if (!question) return
@@ -80,10 +81,12 @@ export function taskForm({ query, redraw, admin }) {
     if (!ready.data) return [heading(t('task.new')), missing(ready)]
     if (form.firmwareId && !form.productId) changed('firmwareId')
     look()
+    const off = busy || !admin || !form.firmwareId || Boolean(unchosen(form))
     return [
       heading(t('task.new')),
       admin ? null : note('info', t('viewer.help')),
-      ready.data.items.length ? null : note('info', t('task.noFirmware')),
+      ready.data.items.length ? null : note('info', t('task.noFirmware'), ' ',
+        link('#/firmware/new', t('firmware.add'))),
       h('form', { onSubmit: (event) => { event.preventDefault(); create(false) } },
         card(`1 · ${t('task.what')}`, h('div', { class: 'fields' },
           selectField(form, 'firmwareId', { label: t('task.firmware'), required: true, wide: true },
@@ -105,10 +108,9 @@ export function taskForm({ query, redraw, admin }) {
         error ? note('error', error) : null,
         h('div', { class: 'actions end' }, h('a', { class: 'button', href: '#/tasks' },
           t('cancel')),
-          button(t('task.draftButton'), () => create(true), { disabled: busy || !admin ||
-            !form.firmwareId || !form.name }),
-          h('button', { type: 'submit', class: 'primary', disabled: busy || !admin ||
-            !form.firmwareId }, preview.data ? t('task.createFor', { n: preview.data.devices })
+          button(t('task.draftButton'), () => create(true), { disabled: off || !form.name }),
+          h('button', { type: 'submit', class: 'primary', disabled: off }, preview.data
+            ? t('task.createFor', { n: preview.data.devices })
             : t('task.create')))),
     ]
   }

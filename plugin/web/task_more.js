@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { checkField, fold, selectField, textField } from './parts.js'
-import { NUMBER } from './task_rules.js'
+import { NUMBER, placeholder } from './task_rules.js'
 
 function group(title, ...fields) {
   return h('fieldset', { class: 'group' }, h('legend', null, title),
@@ -12,7 +12,7 @@ function group(title, ...fields) {
 /** Times are given in minutes or hours, to the second. */
 function timeField(form, changed, name, props) {
   return textField(form, name, { label: t(`time.${name}`), help: t(`time.${name}Help`) }, changed,
-    { ...NUMBER, min: 0, step: 'any', ...props })
+    { ...NUMBER, min: 0, step: 'any', placeholder: placeholder(form, name), ...props })
 }
 
 function attempts(form, changed, required) {

@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { number, t } from './i18n.js'
 import { card, icon, note } from './parts.js'
-import { stagesPictured } from './task_body.js'
+import { stagesPictured, unchosen } from './task_body.js'
 
 function row(count, text, kind) {
   return count ? h('li', { class: kind || '', key: text }, icon(kind === 'warn' ? 'warning'
@@ -12,6 +12,8 @@ function row(count, text, kind) {
 
 export function previewCard(form, { data, error }) {
   if (!form.firmwareId) return card(t('preview'), h('p', { class: 'quiet' }, t('preview.none')))
+  const open = unchosen(form)
+  if (open) return card(t('preview'), note('info', t(`preview.choose.${open}`)))
   if (error) return card(t('preview'), note('error', error))
   if (!data) return card(t('preview'), h('p', { class: 'loading' }, t('loading')))
   const left = data.devices - data.alreadyRunning - (form.allowDowngrade ? 0 : data.newer)

@@ -7,6 +7,15 @@ import { PLANS, stagesPictured } from './task_body.js'
 
 export const NUMBER = { type: 'number', min: 1, inputmode: 'numeric' }
 
+// what the catalog takes for a field that is empty
+const DEFAULTS = { responseMinutes: 1, timeoutMinutes: 60, attemptLimit: 5, minOnline: 0,
+  retryLimit: 0, retryMinutes: 10, trialMinutes: 0, stopWindow: 1000 }
+
+/** In an empty field of a new task: what it stands for. */
+export function placeholder(form, name) {
+  return form.editing || !(name in DEFAULTS) ? null : t('byDefault', { n: DEFAULTS[name] })
+}
+
 function takePlan(form) {
   if (form.plan in PLANS) form.stages = PLANS[form.plan].map((s) => ({ ...s }))
   else if (!form.stages.length) form.stages = PLANS.careful.map((s) => ({ ...s }))
@@ -38,7 +47,9 @@ function stageRow(form, s, i, redraw) {
 }
 
 function stageTable(form, redraw) {
-  return [h('div', { class: 'scroll' }, h('table', { class: 'stage-table' },
+  return [h('div', { class: 'scroll', tabindex: '0', role: 'region',
+    'aria-label': t('task.stages') },
+    h('table', { class: 'stage-table' },
     h('thead', null, h('tr', null, [t('stage'), t('stage.until'), t('stage.success'),
       t('stage.hold'), t('stage.pause'), ''].map((c, i) => i < 5 ? h('th', { scope: 'col', key: i },
       c) : h('td', { key: i })))),
@@ -72,7 +83,8 @@ export function stopFields(form, changed) {
       NUMBER),
     form.stopPercent || form.stopCount ? textField(form, 'stopWindow', {
       label: t('stop.window'), help: t('stop.windowHelp') }, changed,
-    { ...NUMBER, min: 10, required: Boolean(form.editing) }) : null)]
+    { ...NUMBER, min: 10, placeholder: placeholder(form, 'stopWindow'),
+      required: Boolean(form.editing) }) : null)]
 }
 
 function windowFields(form, changed) {

@@ -91,6 +91,22 @@ nightly() {
 	END
 }
 
+@test "each reason that the plugin writes for a task is one that the page translates" {
+	/usr/bin/python3 - "$FW_SOURCE/plugin" <<-'END'
+		import pathlib, re, sys
+		plugin = pathlib.Path(sys.argv[1])
+		rollout = (plugin / "upgrade/rollout.c").read_text()
+		known = re.findall(r"^\s+(?:\w+:)?\s*/\^(.*)\$/,$", (plugin / "web/i18n.js").read_text(), re.M)
+		known = [re.compile(pattern.replace("(?<", "(?P<")) for pattern in known]
+		calls = re.findall(r"snprintf\(out->reason, sizeof\(out->reason\),((?:\s*(?:\"[^\"]*\"|PRId64))+)", rollout)
+		written = ["".join(text or "7" for text in re.findall(r'"([^"]*)"|PRId64', call)).replace("%7", "7").replace("%%", "%") for call in calls]
+		assert len(written) > 4 and len(known) > 4, (written, known)
+		assert len(written) == rollout.count("out->reason,"), written
+		for text in written:
+		    assert sum(bool(pattern.fullmatch(text)) for pattern in known) == 1, text
+	END
+}
+
 @test "a newcomer: product, image, staged rollout, why it stopped, retry, end" {
 	needs_chromium
 	start_page
