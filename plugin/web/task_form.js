@@ -81,7 +81,8 @@ export function taskForm({ query, redraw, admin }) {
     if (!ready.data) return [heading(t('task.new')), missing(ready)]
     if (form.firmwareId && !form.productId) changed('firmwareId')
     look()
-    const off = busy || !admin || !form.firmwareId || Boolean(unchosen(form))
+    const none = form.whom !== 'all' && preview.data?.devices === 0
+    const off = busy || !admin || !form.firmwareId || Boolean(unchosen(form)) || none
     return [
       heading(t('task.new')),
       admin ? null : note('info', t('viewer.help')),

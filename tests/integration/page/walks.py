@@ -149,6 +149,8 @@ def choose_nothing(b):
         b.sees(first)
         assert "60 devices" not in b.run("return document.querySelector('main form').innerText"), whom
         assert b.run("return [...document.querySelectorAll('.actions.end button')].every((e) => e.disabled)"), whom
+    b.fill("Paste ids", "nobody")
+    assert b.run("return arguments[0].disabled", b.find("button", "Start for 0 devices")), "a task for nobody"
     b.fill("Paste ids", "street-007")
     b.find("button", "Start for 1 device")
     b.press("All devices", "label", whole=False)
