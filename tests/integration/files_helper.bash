@@ -6,7 +6,7 @@ load ../helper
 free_port() {
 	local port
 	for _ in {1..50}; do
-		port=$((20000 + SRANDOM % 10000))
+		port=$((10000 + SRANDOM % 22000)) # tests side by side seldom choose the same
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 	done
 	echo "$port"

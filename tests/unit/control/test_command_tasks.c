@@ -335,14 +335,15 @@ static void test_text(void **state)
 	done(world, TASK(""));
 	for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
 		char command[128];
-		json_t *data, *found = json_array(), *row;
-		size_t at;
+		json_t *data, *items, *found = json_array();
 
 		snprintf(command, sizeof(command),
 			"{'command':'listTaskDevices','taskId':'t','text':'%s'}", searches[i].text);
 		data = good(world, command);
-		json_array_foreach(json_object_get(data, "items"), at, row)
-			json_array_append(found, json_object_get(row, "deviceId"));
+		items = json_object_get(data, "items");
+		for (size_t at = 0; at < json_array_size(items); at++)
+			json_array_append(
+				found, json_object_get(json_array_get(items, at), "deviceId"));
 		json_object_set_new(data, "found", found);
 		holds(data, "found", searches[i].found);
 		json_decref(data);
