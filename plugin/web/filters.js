@@ -4,11 +4,15 @@ import { h } from './dom.js'
 import { t } from './i18n.js'
 import { button, select } from './parts.js'
 
-/** The products as options, with `first` before them: those that `fits` says. */
-export function productOptions(first, fits = () => true) {
+/** Those that `fits` says; null: they have not come yet. */
+export function products(fits = () => true) {
   const entry = api.get('/products?count=500', 10000)
-  const items = entry.data ? entry.data.items.filter(fits) : []
-  return [...first, ...items.map((p) => [p.productId,
+  return entry.data ? entry.data.items.filter(fits) : null
+}
+
+/** The products as options, with `first` before them: those that `fits` says. */
+export function productOptions(first, fits) {
+  return [...first, ...(products(fits) || []).map((p) => [p.productId,
     p.name && p.name !== p.productId ? `${p.name} (${p.productId})` : p.productId])]
 }
 

@@ -6,7 +6,7 @@ import { t } from './i18n.js'
 import { bytes } from './format.js'
 import { button, card, checkField, choiceField, facts, field, fold, heading, link, missing,
   note, select, selectField, state, textField } from './parts.js'
-import { productOptions } from './filters.js'
+import { productOptions, products } from './filters.js'
 import { newUpload, plainName, uploadView } from './upload.js'
 
 const METHODS = ['sha256', 'sha512', 'md5', 'ed25519', 'ecdsa-sha256', 'rsa-sha256']
@@ -60,6 +60,8 @@ function members(form, given) {
   return out
 }
 
+const enabled = (product) => product.firmwareEnabled
+
 export function firmwareForm({ parts, query, redraw, admin }) {
   const id = parts[0]
   let form = id ? null : emptyForm(query)
@@ -68,16 +70,11 @@ export function firmwareForm({ parts, query, redraw, admin }) {
   let busy = false
   const uploading = newUpload(redraw, (answer) => { form.file = answer.file })
 
-  function products() {
-    const entry = api.get('/products?count=500', 10000)
-    return entry.data ? entry.data.items.filter((p) => p.firmwareEnabled) : null
-  }
-
   /** The product, if there is one alone; the order after the highest one, while nobody has typed
    * another. */
   function propose() {
     if (id) return
-    const all = products()
+    const all = products(enabled)
     if (!form.productId && all?.length === 1) form.productId = all[0].productId
     if (!form.productId) return
     const entry = api.get(`/firmware${api.query({ productId: form.productId, count: 500 })}`, 10000)
@@ -98,14 +95,14 @@ export function firmwareForm({ parts, query, redraw, admin }) {
   /** What is chosen is there before the others have come. */
   function productChoice() {
     const chosen = form.productId
-    const all = productOptions([], (p) => p.firmwareEnabled || p.productId === chosen)
+    const all = productOptions([], (p) => enabled(p) || p.productId === chosen)
     return all.some(([value]) => value === chosen) ? all
       : [[chosen, chosen || t('choose')], ...all]
   }
 
   /** Whoever uploads for a rollout may not know that devices need not wait for it. */
   function productHelp() {
-    const product = products()?.find((p) => p.productId === form.productId)
+    const product = products(enabled)?.find((p) => p.productId === form.productId)
     return product && product.pullPolicy !== 'task' && !form.byTaskOnly
       ? t('firmware.askHelp') : null
   }
@@ -204,7 +201,7 @@ export function firmwareForm({ parts, query, redraw, admin }) {
     return [
       heading(title),
       admin ? null : note('info', t('viewer.help')),
-      products()?.length === 0 ? note('info', t('firmware.noProduct'), ' ',
+      products(enabled)?.length === 0 ? note('info', t('firmware.noProduct'), ' ',
         link('#/products', t('nav.products'))) : null,
       given ? facts([[t('state'), state('image', given.state), ' ', given.stateReason],
         [t('firmware.sha'), h('span', { class: 'id' }, given.sign || '–')]]) : null,

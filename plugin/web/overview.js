@@ -3,7 +3,7 @@ import * as api from './api.js'
 import { h } from './dom.js'
 import { number, t, written } from './i18n.js'
 import { bytes, percent } from './format.js'
-import { card, heading, icon, link, missing } from './parts.js'
+import { card, heading, icon, link, missing, taskAddress } from './parts.js'
 import { partsBar } from './charts.js'
 import { isOpen, taskCard } from './task_card.js'
 
@@ -16,7 +16,7 @@ function problems(details, paused, firmware, stuck) {
   for (const task of paused.filter(isOpen)) {
     out.push([task.pausedReason ? t('wrong.paused', { task: task.name,
       reason: written(task.pausedReason) }) : t('wrong.pausedByHand', { task: task.name }),
-    `#/tasks/${encodeURIComponent(task.taskId)}`, t('wrong.pausedDo')])
+    taskAddress(task.taskId), t('wrong.pausedDo')])
   }
   for (const item of firmware.slice(0, 5)) {
     out.push([t('wrong.rejected', { name: item.name, version: item.version,
@@ -25,7 +25,7 @@ function problems(details, paused, firmware, stuck) {
   }
   if (stuck.length) {
     out.push([t('wrong.stuck', { n: stuck.length === 100 ? '100+' : stuck.length }),
-      `#/tasks/${encodeURIComponent(stuck[0].taskId)}?state=processing`, t('wrong.stuckDo')])
+      taskAddress(stuck[0].taskId, '?state=processing'), t('wrong.stuckDo')])
   }
   if (details.filesFreeBytes !== null && details.filesFreeBytes < LOW_DISK) {
     out.push([t('wrong.disk', { folder: details.filesDir, free: bytes(details.filesFreeBytes) }),

@@ -52,12 +52,16 @@ export function link(href, ...children) {
   return h('a', { href }, ...children)
 }
 
-/** A task by its name; by its id alone, if it is gone or among the oldest. Another text for it. */
-export function taskLink(id, where = '', unknown = link(`#/tasks/${encodeURIComponent(id)}${where}`,
-  id)) {
+/** The address of a task's screen; where: a query behind it. */
+export function taskAddress(id, where = '') {
+  return `#/tasks/${encodeURIComponent(id)}${where}`
+}
+
+/** A task by its name; if it is gone or among the oldest: `unknown`, or its id alone. */
+export function taskLink(id, where = '', unknown = link(taskAddress(id, where), id)) {
   const entry = api.get('/tasks?count=100', 10000)
   const task = entry.data?.items.find((each) => each.taskId === id)
-  return task ? link(`#/tasks/${encodeURIComponent(id)}${where}`, task.name) : unknown
+  return task ? link(taskAddress(id, where), task.name) : unknown
 }
 
 export function button(label, onClick, props = {}) {

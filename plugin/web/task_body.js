@@ -34,13 +34,6 @@ export function deviceIds(form) {
   return [...new Set([...form.devices, ...pasted])]
 }
 
-/** Which choice is still to be made; null: none. An empty one would stand for all devices. */
-export function unchosen(form) {
-  const made = form.whom === 'devices' ? deviceIds(form).length : form.whom === 'tag' ? form.tag
-    : form.whom === 'filter' ? form.version || form.presence : true
-  return made ? null : form.whom
-}
-
 export function chosen(form) {
   if (form.whom === 'devices') return deviceIds(form).length ? { devices: deviceIds(form) } : {}
   if (form.whom === 'tag') return form.tag ? { tag: form.tag } : {}
@@ -51,6 +44,11 @@ export function chosen(form) {
     return Object.keys(filter).length ? { filter } : {}
   }
   return {}
+}
+
+/** Which choice is still to be made; null: none. An empty one would stand for all devices. */
+export function unchosen(form) {
+  return form.whom === 'all' || Object.keys(chosen(form)).length ? null : form.whom
 }
 
 /** A number of the form; null: it is empty. */

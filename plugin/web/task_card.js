@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { number, t, word, written } from './i18n.js'
 import { clock, percent, span, time } from './format.js'
-import { icon, link, state } from './parts.js'
+import { icon, link, state, taskAddress } from './parts.js'
 import { stateBar, stateLegend } from './charts.js'
 
 /** Something is under way, or starts by itself. */
@@ -91,7 +91,7 @@ export function taskCard(task, heading = 'h3') {
   const what = stateOf(task)
   return h('article', { class: `card task task-${what}`, key: task.taskId },
     h('div', { class: 'task-head' },
-      h(heading, null, link(`#/tasks/${encodeURIComponent(task.taskId)}`, task.name)),
+      h(heading, null, link(taskAddress(task.taskId), task.name)),
       state('taskState', what)),
     h('p', { class: 'quiet' }, h('span', { class: 'id' }, task.productId), ' → ',
       h('b', { class: 'id' }, task.version), ` · ${word('mode', task.mode)}`,
