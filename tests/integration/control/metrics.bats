@@ -4,22 +4,6 @@
 load ../files_helper
 load ../task_helper
 
-setup_file() {
-	fetch_prometheus
-	open_shell
-	open_client
-}
-
-# Where it is not installed, out of Debian's package: installing that starts a server.
-fetch_prometheus() {
-	[[ -z $(type -P prometheus) || -z $(type -P promtool) ]] || return 0
-	export PATH=$PATH:$BATS_FILE_TMPDIR/prometheus/usr/bin
-	(
-		cd "$BATS_FILE_TMPDIR"
-		timeout 60 apt-get -q download prometheus && dpkg -x prometheus_*.deb prometheus
-	) >"$BATS_FILE_TMPDIR/fetched" 2>&1 </dev/null 3>&- || cat "$BATS_FILE_TMPDIR/fetched"
-}
-
 setup() {
 	METRICS_PORT=$(free_port)
 	METRICS=http://127.0.0.1:$METRICS_PORT/metrics
@@ -40,7 +24,18 @@ all_are() {
 	done
 }
 
+# Once in a file: the programs of Debian's package, without installing it, which starts a server.
+fetch_prometheus() {
+	[[ ! -e $BATS_FILE_TMPDIR/fetched ]] || return 0
+	(
+		cd "$BATS_FILE_TMPDIR"
+		timeout 60 apt-get -q download prometheus && dpkg -x prometheus_*.deb prometheus
+	) >"$BATS_FILE_TMPDIR/fetched" 2>&1 </dev/null 3>&- || cat "$BATS_FILE_TMPDIR/fetched"
+}
+
 needs() { # COMMAND
+	PATH=$PATH:$BATS_FILE_TMPDIR/prometheus/usr/bin
+	[[ -n $(type -P "$1") ]] || fetch_prometheus
 	command -v "$1" >/dev/null || skip "$1 is not installed, and its package (prometheus) could not be had"
 }
 
