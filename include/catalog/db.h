@@ -8,7 +8,8 @@
 #include "base/fw.h"
 
 /* Opens an existing or new file; for writing even where only reads follow, because SQLite must be
- * able to recover the log that a crash left. `busy_ms`: how long a statement waits for a lock.
+ * able to recover the log that a crash left. Its temporary files are beside it
+ * (catalog/temp_vfs.h). `busy_ms`: how long a statement waits for a lock.
  * FW_OK, or an error with a message in `error`; then *out is NULL. Close with sqlite3_close. */
 enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error);
 

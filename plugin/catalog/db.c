@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "catalog/temp_vfs.h"
+
 enum fw_status fw_db_status(int code)
 {
 	switch (code & 0xff) {
@@ -47,8 +49,9 @@ static enum fw_status fail(sqlite3 *db, int code, struct fw_error *error)
 enum fw_status fw_db_open(const char *path, int busy_ms, sqlite3 **out, struct fw_error *error)
 {
 	sqlite3 *db = NULL;
-	int code = sqlite3_open_v2(
-		path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	int code = sqlite3_open_v2(path, &db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+		fw_temp_vfs_name(path));
 
 	*out = NULL;
 	if (code != SQLITE_OK) {

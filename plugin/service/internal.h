@@ -7,6 +7,7 @@
 #include "base/io_thread.h"
 #include "base/text.h"
 #include "catalog/pull_reader.h"
+#include "catalog/temp_vfs.h"
 #include "catalog/vfs.h"
 #include "control/metrics.h"
 #include "control/mqtt.h"

@@ -215,6 +215,7 @@ static void close_store(struct fw_service *service)
 	}
 	fw_resolver_free(service->resolver);
 	fw_pull_reader_close(service->reader);
+	fw_temp_vfs_end(service->options->db_file);
 	if (service->own_table)
 		fw_vfs_end();
 }

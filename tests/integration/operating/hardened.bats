@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# A unit that is stricter than Debian's: a filter of system calls (filter.c), and a umask of 077.
+# A broker that may do less than Debian's: a filter of system calls (filter.c), a umask of 077, no folder that it can
+# write but its own.
 
 load ../files_helper
 
@@ -16,6 +17,21 @@ filtered() {
 	MOSQUITTO=$BATS_TEST_TMPDIR/filtered
 	printf '#!/bin/sh\nexec "%s" %s "%s" "$@"\n' "$BATS_FILE_TMPDIR/filter" "$1" "$MOSQUITTO_UNFILTERED" >"$MOSQUITTO"
 	chmod 755 "$MOSQUITTO"
+}
+
+# The broker is started where nothing can be written but its folder, as in a container with a read-only root.
+boxed() {
+	MOSQUITTO=$BATS_TEST_TMPDIR/boxed
+	cat >"$MOSQUITTO" <<-END
+		#!/bin/sh
+		mount --bind "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR" && cd / || exit
+		for place in /tmp /var/tmp /; do mount -o remount,bind,ro "\$(stat -c %m "\$place")" || exit; done
+		! touch /tmp/this /var/tmp/this /this 2>/dev/null || exit
+		exec "$MOSQUITTO_UNFILTERED" "\$@"
+	END
+	printf '#!/bin/sh\nexec unshare --mount sh %s "$@"\n' "$MOSQUITTO" >"$MOSQUITTO.mounts"
+	chmod 755 "$MOSQUITTO.mounts"
+	MOSQUITTO=$MOSQUITTO.mounts
 }
 
 serves() {
@@ -64,4 +80,18 @@ policies() { cut -d' ' -f41 /proc/"$BROKER"/task/*/stat | sort -nu | paste -sd' 
 	stop_broker
 	start_broker
 	assert_equal "$(offered d1)" f
+}
+
+@test "nowhere to write but in its folder: a task for many devices goes on" {
+	unshare --mount true 2>/dev/null || skip 'mounts of its own cannot be made here'
+	boxed
+	start_broker 'plugin_opt_connection_rate 0'
+	catalog
+	db "INSERT INTO device (product_id, device_id, version)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT 'lamp', 'd' || i, '1.0' FROM n;
+		INSERT INTO task (task_id, name, firmware_id, mode)
+		SELECT 't', 't', firmware_id, 'push' FROM firmware WHERE (product_id, version) = ('lamp', '2.0')"
+	retry 20 db_is "SELECT processing FROM task_count WHERE task_id = 't'" 20000
+	refute grep -q 'the catalog cannot be written' "$LOG"
+	stop_broker
 }

@@ -1,0 +1,22 @@
+/* SQLite's temporary files, beside the catalog.
+ *
+ * SQLite writes a statement's journal over 64 KiB, and what a query sorts beyond its cache, into a
+ * file that it looks for a place for: SQLITE_TMPDIR, TMPDIR, /var/tmp, /usr/tmp, /tmp, the working
+ * directory (sqlite.org/tempfiles.html, section 5). A broker in a container may have none that can
+ * be written, and on others a small /tmp is full. The catalog's folder can be written as long as
+ * the catalog can. So each connection gets a VFS that is SQLite's "unix", and gives a temporary
+ * file a name beside the catalog: "firmware.db-tmp". SQLite removes the name as soon as the file is
+ * open, and the VFS one that a crash left. */
+#ifndef FW_CATALOG_TEMP_VFS_H
+#define FW_CATALOG_TEMP_VFS_H
+
+/* The name of the VFS for connections to the catalog at `path`, for sqlite3_open_v2; it is made
+ * with the first. NULL, which is SQLite's default VFS, when out of memory or where SQLite has no
+ * "unix". Valid until fw_temp_vfs_end. Any thread. */
+const char *fw_temp_vfs_name(const char *path);
+
+/* After the last connection to the catalog at `path` is closed. Does nothing when it has no VFS.
+ * Any thread. */
+void fw_temp_vfs_end(const char *path);
+
+#endif
