@@ -32,6 +32,8 @@ DROP TRIGGER IF EXISTS task_device_key;
 DROP TRIGGER IF EXISTS task_device_supersede;
 DROP TRIGGER IF EXISTS task_device_turn;
 DROP TRIGGER IF EXISTS task_device_turn_by_hand;
+DROP TRIGGER IF EXISTS task_device_update_canceled_by_hand;
+DROP TRIGGER IF EXISTS task_device_update_waiting_by_hand;
 DROP TRIGGER IF EXISTS task_device_waiting_by_hand;
 DROP TRIGGER IF EXISTS task_ended;
 DROP TRIGGER IF EXISTS task_ended_by_hand;

@@ -168,10 +168,25 @@ BEGIN
     WHERE task_id = NEW.task_id AND device_id IS NULL);
 END;
 
-CREATE TRIGGER task_device_update_canceled_by_hand AFTER UPDATE OF state ON task_device
-WHEN NEW.state = 'canceled' AND OLD.state <> 'canceled'
+-- An operator gave a row another state: what follows is told in the triggers of by_hand, and not
+-- here, since each trigger of a table costs the plugin's own writes the memory of its whole body.
+CREATE TRIGGER task_device_update_by_hand AFTER UPDATE OF state ON task_device
+WHEN NEW.state <> OLD.state
   AND (SELECT plugin_writing FROM catalog_state) = 0
   AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
+BEGIN
+  INSERT INTO by_hand VALUES (
+    NEW.task_id, NEW.device_id, NEW.state,
+    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch);
+END;
+
+-- A row that an operator stops, continues or retries: what it was, and the state that was written.
+CREATE VIEW by_hand (
+  task_id, device_id, state, old_state, old_attempts, old_retry_at, old_proved_epoch, old_bad_epoch)
+AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+
+CREATE TRIGGER by_hand_insert_stop INSTEAD OF INSERT ON by_hand
+WHEN NEW.state = 'canceled'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
@@ -180,16 +195,16 @@ BEGIN
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
   INSERT INTO task_change (task_id, device_id, state)
   VALUES (NEW.task_id, NEW.device_id, NEW.state);
-  INSERT INTO count_row VALUES (
-    NEW.task_id, NEW.device_id, 1, 0,
-    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
-    'canceled', NEW.attempts, NULL, NULL, NULL);
+  INSERT INTO count_row
+  SELECT
+    task_id, device_id, 1, 0,
+    NEW.old_state, NEW.old_attempts, NEW.old_retry_at, NEW.old_proved_epoch, NEW.old_bad_epoch,
+    state, attempts, NULL, NULL, NULL
+  FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
 
-CREATE TRIGGER task_device_update_waiting_by_hand AFTER UPDATE OF state ON task_device
-WHEN NEW.state = 'waiting' AND OLD.state <> 'waiting'
-  AND (SELECT plugin_writing FROM catalog_state) = 0
-  AND (SELECT settling FROM task_count WHERE task_id = OLD.task_id) = 0
+CREATE TRIGGER by_hand_insert_requeue INSTEAD OF INSERT ON by_hand
+WHEN NEW.state = 'waiting'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
@@ -199,9 +214,9 @@ BEGIN
       SELECT
         b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms),
         b.from_version,
-        iif(b.state = 'success' AND NEW.attempts > 0, now.ms, NULL),
-        iif(b.state = 'success' AND NEW.attempts > 0, c.epoch, NULL),
-        iif(b.state <> 'success' AND OLD.state = 'failed', NEW.bad_epoch, NULL)
+        iif(b.state = 'success' AND task_device.attempts > 0, now.ms, NULL),
+        iif(b.state = 'success' AND task_device.attempts > 0, c.epoch, NULL),
+        iif(b.state <> 'success' AND NEW.old_state = 'failed', task_device.bad_epoch, NULL)
       FROM now CROSS JOIN task_device_begin AS b CROSS JOIN task_count AS c ON c.task_id = b.task_id
       WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id),
     failure = NULL, failed_by = NULL, interruptions = 0, connection = NULL,
@@ -222,7 +237,7 @@ BEGIN
   INSERT INTO count_row
   SELECT
     task_id, device_id, 1, 0,
-    OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
+    NEW.old_state, NEW.old_attempts, NEW.old_retry_at, NEW.old_proved_epoch, NEW.old_bad_epoch,
     state, attempts, retry_at, proved_epoch, bad_epoch
   FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
