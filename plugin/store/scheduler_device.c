@@ -8,11 +8,6 @@
 
 #define ROWS_MAX 32u /* of a device that are looked at, at a time */
 
-static bool may_be_pushed(const struct fw_task_device *row)
-{
-	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
-}
-
 /* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not
  * tell of connections. What was sent to connection 0 was sent so. The first sweep looks at all
  * again that come too early. */
@@ -96,7 +91,7 @@ enum fw_status fw_scheduler_device(
 		if (status == FW_OK)
 			status = end_overtaken(scheduler, found, count, &ended);
 	}
-	if (status != FW_OK || !count || !may_be_pushed(&found[0]) || found[0].newer)
+	if (status != FW_OK || !count || !fw_task_device_is_pushable(&found[0]) || found[0].newer)
 		return status;
 	return push_when_settled(scheduler, &found[0]);
 }

@@ -72,7 +72,9 @@
 	INT64(retry_limit, "t.retry_limit")                                                        \
 	INT64(retry_ms, "t.retry_seconds * 1000")                                                  \
 	INT(retry_any, "t.retry_on = 'any'")                                                       \
-	INT64(defer_ms, "iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000)")
+	INT64(defer_ms, "iif(t.defer_seconds IS NULL, -1, t.defer_seconds * 1000)")                \
+	INT64(task_created_at, "t.created_at")                                                     \
+	INT64(task_position, "t.position")
 #define SELECTED(member, expression) ", " expression
 #define COLUMNS "SELECT td.state, td.failure" ROW(SELECTED, SELECTED, SELECTED)
 
@@ -94,7 +96,6 @@
 /* The columns that are written from the members of their names. Of a TIME 0 is NULL. */
 #define WRITTEN(NUMBER, TIME)                                                                      \
 	NUMBER(progress)                                                                           \
-	NUMBER(attempts)                                                                           \
 	NUMBER(interruptions)                                                                      \
 	NUMBER(retries)                                                                            \
 	NUMBER(was_online)                                                                         \
@@ -106,16 +107,25 @@
 	TIME(due_at)                                                                               \
 	TIME(pushed_clock)                                                                         \
 	TIME(verified_at)                                                                          \
-	TIME(retry_at)                                                                             \
 	TIME(deferred_until)                                                                       \
 	TIME(first_told_at)                                                                        \
 	TIME(wake_clock)                                                                           \
 	TIME(trial_clock)                                                                          \
 	TIME(lost_clock)
 #define ASSIGNED(member) ", " #member " = ?"
-#define ASSIGNMENTS WRITTEN(ASSIGNED, ASSIGNED)
-/* SQLite numbers these ? on from the ones with numbers */
-#define FIRST_WRITTEN 13
+/* SQLite numbers a ? on from the one before: sqlite.org/lang_expr.html#varparam */
+#define WRITE                                                                                      \
+	"UPDATE task_device SET failed_by = ?3, failure = ?4, connection = ?5,"                    \
+	" error_reason = CASE WHEN ?6 THEN ?7 ELSE error_reason END,"                              \
+	" from_version = CASE WHEN ?8 THEN ?9 ELSE from_version END" WRITTEN(ASSIGNED, ASSIGNED)
+#define FIRST_WRITTEN 10
+/* 0: none; 1: as it was; 2: that of now */
+#define EPOCH(column)                                                                              \
+	", " column " = CASE ? WHEN 0 THEN NULL WHEN 1 THEN " column " ELSE"                       \
+	" (SELECT epoch FROM task_count c WHERE c.task_id = ?1) END"
+#define WRITE_COUNTED                                                                              \
+	WRITE ", state = ?, attempts = ?, retry_at = ?" EPOCH("proved_epoch") EPOCH("bad_epoch")
+#define OF_ROW " WHERE task_id = ?1 AND device_id = ?2"
 
 /* No LIMIT: callers stop stepping. With LIMIT, SQLite builds a sorter that costs more than the
  * query. */
@@ -128,22 +138,12 @@ static const char *const sql[FW_TASK_DEVICE_STATEMENTS] = {
 	" CASE td.state WHEN 'waiting' THEN t.created_at ELSE -t.created_at END,"
 	" CASE td.state WHEN 'waiting' THEN t.position ELSE -t.position END",
 	[FW_TASK_DEVICE_OPEN] = FROM_ROW
-	"WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1"
-	" ORDER BY td.state = 'processing' DESC, td.state = 'processing' OR t.mode = 'push' AND "
-	"t.state = 'running' AND f.state = 'ready' AND p.firmware_enabled DESC,"
-	" t.created_at, t.position",
+	"WHERE td.device_id = ?2 AND td.state IN ('waiting', 'processing') AND f.product_id = ?1",
 	[FW_TASK_DEVICE_SENT] = FROM_ROW
 	"WHERE td.device_id = ?2 AND td.connection IS NOT NULL AND f.product_id = ?1",
 	[FW_TASK_DEVICE_DUE] = FROM_ROW "WHERE td.due_at <= ?1 ORDER BY td.due_at",
-	[FW_TASK_DEVICE_WRITE] =
-		"UPDATE task_device SET state = ?3, failed_by = ?4, failure = ?5, connection = ?6,"
-		" error_reason = CASE WHEN ?7 THEN ?8 ELSE error_reason END,"
-		" from_version = CASE WHEN ?9 THEN ?10 ELSE from_version END,"
-		" proved_epoch = CASE ?11 WHEN 0 THEN NULL WHEN 1 THEN proved_epoch ELSE"
-		" (SELECT epoch FROM task_count c WHERE c.task_id = ?1) END,"
-		" bad_epoch = CASE ?12 WHEN 0 THEN NULL WHEN 1 THEN bad_epoch ELSE"
-		" (SELECT epoch FROM task_count c WHERE c.task_id = ?1) END" ASSIGNMENTS
-		" WHERE task_id = ?1 AND device_id = ?2",
+	[FW_TASK_DEVICE_WRITE] = WRITE OF_ROW,
+	[FW_TASK_DEVICE_WRITE_COUNTED] = WRITE_COUNTED OF_ROW,
 	[FW_TASK_DEVICE_NEXT_DUE] =
 		"SELECT due_at FROM task_device WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1",
 	[FW_TASK_DEVICE_WAKING] = FROM_ROW "WHERE td.wake_clock <= ?1 ORDER BY td.wake_clock",
@@ -191,6 +191,12 @@ void fw_task_devices_close(struct fw_task_devices *rows)
 #define READ_INT(member, expression) row->member = sqlite3_column_int(statement, column++);
 #define READ_INT64(member, expression) row->member = sqlite3_column_int64(statement, column++);
 
+static struct fw_task_device_counted counted_of(const struct fw_task_device *row)
+{
+	return (struct fw_task_device_counted){
+		row->state, row->attempts, row->retry_at, row->proved, row->bad};
+}
+
 static void read_row(sqlite3_stmt *statement, struct fw_task_device *row)
 {
 	int column = 0;
@@ -199,6 +205,7 @@ static void read_row(sqlite3_stmt *statement, struct fw_task_device *row)
 	fw_state_machine_state_parse(fw_db_text(statement, column++), &row->state);
 	row->failure = fw_state_machine_failure_parse(fw_db_text(statement, column++));
 	ROW(READ_TEXT, READ_INT, READ_INT64)
+	row->stored = counted_of(row);
 }
 
 static enum fw_status collect(
@@ -232,10 +239,58 @@ enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct 
 		rows, FW_TASK_DEVICE_OF_FIRMWARE, firmware_id, device, found, most, count);
 }
 
+/* Among the open rows of a device: the one under way, what may be pushed, the others. */
+static int rank_of(const struct fw_task_device *row)
+{
+	return row->state == FW_UPGRADE_PROCESSING ? 0 : fw_task_device_is_pushable(row) ? 1 : 2;
+}
+
+static bool comes_before(const struct fw_task_device *row, const struct fw_task_device *other)
+{
+	int rank = rank_of(row), other_rank = rank_of(other);
+
+	if (rank != other_rank)
+		return rank < other_rank;
+	if (row->task_created_at != other->task_created_at)
+		return row->task_created_at < other->task_created_at;
+	return row->task_position < other->task_position;
+}
+
+/* Puts the row in its place among the `count` in `found`; of more than `most` the last is left
+ * out. Returns how many there are. */
+static size_t insert_row(
+	struct fw_task_device *found, size_t count, size_t most, const struct fw_task_device *row)
+{
+	size_t at = count;
+
+	while (at > 0 && comes_before(row, &found[at - 1]))
+		at--;
+	if (at == most)
+		return count;
+	if (count < most)
+		count++;
+	memmove(&found[at + 1], &found[at], (count - 1 - at) * sizeof(*found));
+	found[at] = *row;
+	return count;
+}
+
+/* Sorted here: SQLite would build a record of all columns for its sorter first, which is a fifth of
+ * the query, and nearly always for one row. */
 enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
-	return collect_by(rows, FW_TASK_DEVICE_OPEN, product, device, found, most, count);
+	sqlite3_stmt *statement =
+		fw_db_start(rows->statements[FW_TASK_DEVICE_OPEN], product, device);
+	struct fw_task_device row;
+	enum fw_status status;
+
+	*count = 0;
+	while ((status = fw_db_step(statement)) == FW_OK) {
+		read_row(statement, &row);
+		*count = insert_row(found, *count, most, &row);
+	}
+	sqlite3_reset(statement);
+	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
 enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product,
@@ -295,7 +350,9 @@ enum fw_status fw_task_devices_next_due(struct fw_task_devices *rows, int64_t *d
 #define BIND_NUMBER(member) fw_db_bind_integer(statement, parameter++, row->member);
 #define BIND_TIME(member) fw_db_bind_time(statement, parameter++, row->member);
 
-static void bind_row(sqlite3_stmt *statement, const struct fw_task_device *row)
+/* Returns the number of the next parameter. */
+static int bind_row(sqlite3_stmt *statement, const struct fw_task_device *row,
+	const struct fw_task_device_change *change)
 {
 	const char *failed_by = NULL, *failure = NULL;
 	int parameter = FIRST_WRITTEN;
@@ -304,32 +361,58 @@ static void bind_row(sqlite3_stmt *statement, const struct fw_task_device *row)
 		failed_by = row->failed_by_device ? "device" : "broker";
 		failure = fw_state_machine_failure_name(row->failure);
 	}
-	fw_db_bind_text(statement, 1, fw_slice_of(row->task_id));
-	fw_db_bind_text(statement, 2, fw_slice_of(row->device_id));
-	fw_db_bind_text(statement, 3, fw_slice_of(fw_state_machine_state_name(row->state)));
-	fw_db_bind_text(statement, 4, fw_slice_of(failed_by));
-	fw_db_bind_text(statement, 5, fw_slice_of(failure));
+	fw_db_start(statement, fw_slice_of(row->task_id), fw_slice_of(row->device_id));
+	fw_db_bind_text(statement, 3, fw_slice_of(failed_by));
+	fw_db_bind_text(statement, 4, fw_slice_of(failure));
 	if (row->sent)
-		fw_db_bind_integer(statement, 6, row->connection);
+		fw_db_bind_integer(statement, 5, row->connection);
 	else
-		sqlite3_bind_null(statement, 6);
+		sqlite3_bind_null(statement, 5);
+	fw_db_bind_integer(statement, 6, change->reason_set);
+	fw_db_bind_text(statement, 7, change->reason);
+	fw_db_bind_integer(statement, 8, change->from_version_set);
+	fw_db_bind_text(statement, 9, fw_slice_of(row->device_version));
 	WRITTEN(BIND_NUMBER, BIND_TIME)
+	return parameter;
 }
 
-enum fw_status fw_task_devices_write(struct fw_task_devices *rows, const struct fw_task_device *row,
+static void bind_counted(sqlite3_stmt *statement, int parameter, const struct fw_task_device *row,
 	const struct fw_task_device_change *change)
 {
-	sqlite3_stmt *statement = rows->statements[FW_TASK_DEVICE_WRITE];
+	fw_db_bind_text(
+		statement, parameter++, fw_slice_of(fw_state_machine_state_name(row->state)));
+	BIND_NUMBER(attempts)
+	BIND_TIME(retry_at)
+	fw_db_bind_integer(statement, parameter++, row->proved + change->proved_now);
+	fw_db_bind_integer(statement, parameter++, row->bad + change->bad_now);
+}
+
+static bool counts_otherwise(
+	const struct fw_task_device *row, const struct fw_task_device_change *change)
+{
+	const struct fw_task_device_counted *stored = &row->stored;
+
+	return row->state != stored->state || row->attempts != stored->attempts ||
+		row->retry_at != stored->retry_at || row->proved != stored->proved ||
+		row->bad != stored->bad || change->proved_now || change->bad_now;
+}
+
+enum fw_status fw_task_devices_write(struct fw_task_devices *rows, struct fw_task_device *row,
+	const struct fw_task_device_change *change)
+{
+	bool counted = counts_otherwise(row, change);
+	sqlite3_stmt *statement =
+		rows->statements[counted ? FW_TASK_DEVICE_WRITE_COUNTED : FW_TASK_DEVICE_WRITE];
+	int parameter = bind_row(statement, row, change);
 	enum fw_status status;
 
-	bind_row(statement, row);
-	fw_db_bind_integer(statement, 7, change->reason_set);
-	fw_db_bind_text(statement, 8, change->reason);
-	fw_db_bind_integer(statement, 9, change->from_version_set);
-	fw_db_bind_text(statement, 10, fw_slice_of(row->device_version));
-	fw_db_bind_integer(statement, 11, row->proved + change->proved_now);
-	fw_db_bind_integer(statement, 12, row->bad + change->bad_now);
+	if (counted)
+		bind_counted(statement, parameter, row, change);
 	status = fw_db_run(statement);
-	return status == FW_OK && sqlite3_changes(rows->transaction->db) == 0 ? FW_NOT_FOUND
-									      : status;
+	if (status != FW_OK)
+		return status;
+	if (sqlite3_changes(rows->transaction->db) == 0)
+		return FW_NOT_FOUND;
+	row->stored = counted_of(row);
+	return FW_OK;
 }

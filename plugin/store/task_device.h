@@ -9,6 +9,13 @@
 #include "store/transaction.h"
 #include "upgrade/state_machine.h"
 
+/* What of a row is counted in task_count. */
+struct fw_task_device_counted {
+	enum fw_upgrade_state state;
+	int64_t attempts, retry_at;
+	bool proved, bad;
+};
+
 /* A row of task_device with what the rules ask of its task, firmware and device. Times are 0 where
  * the column is NULL. */
 struct fw_task_device {
@@ -49,7 +56,9 @@ struct fw_task_device {
 	int64_t trial_ms, lost_ms; /* lost_ms 0: nobody is lost */
 	int64_t retry_limit, retry_ms;
 	bool retry_any;
-	int64_t defer_ms; /* -1: no limit */
+	int64_t defer_ms;                       /* -1: no limit */
+	int64_t task_created_at, task_position; /* the order of tasks */
+	struct fw_task_device_counted stored;   /* as the catalog has it */
 };
 
 struct fw_task_devices;
@@ -83,6 +92,12 @@ static inline bool fw_task_device_connection_stands(
 	return connection && connection <= newest && connection >= (oldest ? oldest : newest);
 }
 
+/* May the row be pushed, were the device there to hear it, and its task's rules let it start? */
+static inline bool fw_task_device_is_pushable(const struct fw_task_device *row)
+{
+	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
+}
+
 /* When an open or proved row is looked at: at the end of the time that its device may be away, or
  * of its trial. Steady milliseconds; 0: neither is set. */
 static inline int64_t fw_task_device_wakes_at(const struct fw_task_device *row)
@@ -99,9 +114,11 @@ struct fw_task_device_change {
 	bool proved_now, bad_now;
 };
 
-/* Writes the row as it is in memory. FW_OK, FW_NOT_FOUND when a trigger of the operator's keeps the
- * row as it was (sqlite.org/lang_createtrigger.html, "RAISE(IGNORE)"), or an error. */
-enum fw_status fw_task_devices_write(struct fw_task_devices *rows, const struct fw_task_device *row,
+/* Writes the row as it is in memory. What is counted is written only when it has changed: each
+ * trigger that looks at those columns costs a quarter of the rest. FW_OK, FW_NOT_FOUND when a
+ * trigger of the operator's keeps the row as it was (sqlite.org/lang_createtrigger.html,
+ * "RAISE(IGNORE)"), or an error. */
+enum fw_status fw_task_devices_write(struct fw_task_devices *rows, struct fw_task_device *row,
 	const struct fw_task_device_change *change);
 
 /* Each fills `found` as above: the rows whose wake_clock is over, as far as devices have been

@@ -419,7 +419,7 @@ enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_
 	return status;
 }
 
-static enum fw_status write_times(struct fw_task_devices *rows, const struct fw_task_device *row)
+static enum fw_status write_times(struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	enum fw_status status =
 		fw_task_devices_write(rows, row, &(struct fw_task_device_change){0});
@@ -463,8 +463,7 @@ enum fw_status fw_transition_forget_sending(
 	return write_times(rows, row);
 }
 
-enum fw_status fw_transition_set_times(
-	struct fw_task_devices *rows, const struct fw_task_device *row)
+enum fw_status fw_transition_set_times(struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	return write_times(rows, row);
 }

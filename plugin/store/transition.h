@@ -27,8 +27,7 @@ enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_
 	enum fw_upgrade_event event, const struct fw_upgrade_input *input, bool *changed);
 
 /* Writes the row's times as they are in memory; its state is as it was. */
-enum fw_status fw_transition_set_times(
-	struct fw_task_devices *rows, const struct fw_task_device *row);
+enum fw_status fw_transition_set_times(struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* A timeout that the catalog's rules do not let happen comes again a minute later. `row` as it was
  * read. */
