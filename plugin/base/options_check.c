@@ -1,4 +1,4 @@
-/* Questions about options that were read: may the folders be written, and who is named. */
+/* Questions about options that were parsed: can the catalog be written, and what may a user do. */
 #include "base/options.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static enum fw_status refuse_folder(struct fw_error *error, const char *folder)
 	return FW_INVALID;
 }
 
-enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error)
+enum fw_status fw_options_check_db_file(const struct fw_options *opts, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
 	struct stat found;
