@@ -1,3 +1,5 @@
+/* One thread that runs one job at a time. It first leaves the table of open files that it shares
+ * with the broker, and sleeps whenever it has no job. */
 #include "base/io_thread.h"
 
 #include <pthread.h>
@@ -30,11 +32,11 @@ static void *run(void *argument)
 {
 	struct fw_io_thread *io_thread = argument;
 #ifdef __SANITIZE_THREAD__
-	/* the sanitizer takes equal numbers in two tables for one file, and tells of races */
+	/* the sanitizer takes equal numbers in two tables for one file, and reports races */
 	bool own_table = false;
 #else
-	/* closing the copies of the broker's descriptors keeps nothing open that the broker closes
-	 */
+	/* the copies of the broker's descriptors are closed: else the broker could close none for
+	 * good */
 	bool own_table =
 		io_thread->own_table && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
 #endif

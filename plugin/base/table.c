@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 16u
-#define LARGE_PIECE 2048u /* bytes: more than what malloc keeps apart by size */
+#define LARGE_PIECE 2048u /* bytes: larger than the pieces that glibc keeps apart by size */
 
 struct entry {
 	struct entry *next;
