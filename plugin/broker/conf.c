@@ -1,3 +1,5 @@
+/* A line of mosquitto.conf is a word and a value. include_dir reads the files of a folder where it
+ * stands; those include no others. */
 #include "broker/conf.h"
 
 #include <ctype.h>
@@ -60,7 +62,8 @@ static bool split(char *text, struct fw_conf_line *line)
 {
 	char *value = NULL, *word = strtok_r(text, " \t\r\n", &value);
 
-	if (!word || word[0] == '#')
+	/* behind the last word musl gives NULL */
+	if (!word || word[0] == '#' || !value)
 		return false;
 	value += strspn(value, " \t");
 	for (size_t len = strlen(value); len && isspace((unsigned char)value[len - 1]); len--)
