@@ -1,8 +1,8 @@
 /* A request on $CONTROL/firmware/v1, and its answer.
  *
- * Mosquitto lets anybody publish there unless its acl_file says otherwise, so who may ask is
- * decided here: by the user name, as the options admins and admin_viewers have it. Who may not is
- * told so. What is asked is carried out by the control plane's own thread. */
+ * Mosquitto lets anybody publish there unless its acl_file says otherwise. So the options admins
+ * and admin_viewers decide here by the user name, and anybody else gets a refusal as the answer.
+ * The control plane's own thread carries the request out. */
 #include <stdlib.h>
 #include <string.h>
 

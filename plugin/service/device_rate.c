@@ -1,6 +1,6 @@
-/* A bucket is one number: when it is full again. A token taken moves that moment by the time a
- * token needs to come back. A bucket that is full by now needs no slot. A slot is one of the eight
- * of its set, by a seeded hash: no device knows who shares its set. */
+/* A bucket is one number: when it is full again. A token that is taken moves that moment by the
+ * time in which one comes back. A bucket that is full by now needs no memory. The others lie in
+ * sets of eight; the set is chosen by a seeded hash, so no device knows who shares its own. */
 #include "service/device_rate.h"
 
 #include <stdlib.h>
@@ -38,7 +38,7 @@ void fw_device_rate_free(struct fw_device_rate *rate)
 	free(rate);
 }
 
-/* The device's bucket, or the one of its set that lacks least. */
+/* The device's bucket, or the one of its set that lacks the fewest tokens. */
 static struct bucket *find(struct fw_device_rate *rate, uint64_t device)
 {
 	struct bucket *set = rate->buckets[(device ^ device >> 32) & (SETS - 1)], *least = set;

@@ -1,13 +1,14 @@
-/* One slot a device, by a seeded hash of its ids; two devices that share one forget each other. */
+/* One slot a device, by a seeded hash of its ids. Of two devices that share a slot, only the last
+ * one is remembered. */
 #include "service/pull_dedup.h"
 
 #include <stdlib.h>
 
 #define SLOTS 65536u      /* a power of two */
-#define REPEATED_MS 60000 /* an equal word younger than this is a repetition */
+#define REPEATED_MS 60000 /* a pull that is equal to one younger than this is a repetition */
 
 struct slot {
-	/* hashes; told: the version and the offer, by this connection, in this generation */
+	/* hashes: of the ids; of version, offer, connection and generation */
 	uint64_t device, told;
 	int64_t at; /* Unix ms */
 };
