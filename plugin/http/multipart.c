@@ -1,3 +1,5 @@
+/* The layout of the body is computed first: where each part's head and bytes begin. A read finds
+ * the part by binary search, and makes heads again as they are needed. */
 #include "http/multipart.h"
 
 #include <errno.h>
@@ -54,7 +56,8 @@ struct fw_http_multipart *fw_http_multipart_new(
 	multipart->fd = fd;
 	multipart->size = size;
 	multipart->count = count;
-	/* the file's bytes must not contain it, and nobody who makes them can know it */
+	/* RFC 2046, section 5.1.1: the file must not contain it, and who makes the file cannot know
+	 * it */
 	snprintf(multipart->boundary, sizeof(multipart->boundary), "%020" PRIu64, fw_random());
 	for (size_t i = 0; i < count; i++) {
 		struct part *part = &multipart->parts[i];

@@ -16,7 +16,7 @@
 
 #define CONNECTIONS 32u
 #define CONNECTIONS_OF_ADDRESS 16u
-#define TIMEOUT_SECONDS 75u /* a scraper comes again after a minute at most, mostly */
+#define TIMEOUT_SECONDS 75u /* most scrapers ask each minute at least */
 #define MEMORY_OF_CONNECTION (8u * 1024)
 
 struct fw_scrape {
