@@ -1,3 +1,5 @@
+/* Makes, signs and checks the URLs of firmware files, and keeps the key in a file that others must
+ * not read. */
 #include "files/url.h"
 
 #include <errno.h>
@@ -151,8 +153,7 @@ char *fw_url_mint(const char *base, const struct fw_url_key *key, const struct f
 	return url;
 }
 
-/* The fields' own rules keep them within these; what hands have made longer is not signed at all.
- */
+/* Bytes of what is signed. The catalog's own rules keep each field within its limit. */
 #define CANONICAL_MAX 1024u
 
 bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,

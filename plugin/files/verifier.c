@@ -1,3 +1,6 @@
+/* One slot goes from IDLE to GIVEN (the store), to DONE (the thread), to IDLE (the store). A file
+ * is good only if it was the same before, while and after it was read, and nobody was writing to
+ * it. */
 #include "files/verifier.h"
 
 #include <errno.h>
@@ -51,8 +54,9 @@ static void reject(struct fw_verify_result *result, const char *format, ...)
 	fw_error_set(&result->reason, "%s", text);
 }
 
-/* A copy may stall for longer than a file takes to settle, so nobody must have it open for writing.
- * Where that cannot be seen, more time must do. */
+/* Has the copying of the file ended? A copy may stall for longer than a file takes to settle, so
+ * nobody must have the file open for writing. Where that cannot be seen, it takes longer to settle.
+ */
 static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
 	enum fw_file_writers writers = fw_folder_writers(fd);
@@ -69,7 +73,7 @@ static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_r
 	return false;
 }
 
-/* What can be said without reading it. False: it is said. */
+/* False: the result is there already, without reading the file. */
 static bool worth_reading(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
 	if (!is_whole(fd, job, result))
