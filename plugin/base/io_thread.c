@@ -28,7 +28,7 @@ struct fw_io_thread {
 	bool ready, stop;
 };
 
-static void *run(void *argument)
+static void *run_io_thread(void *argument)
 {
 	struct fw_io_thread *io_thread = argument;
 #ifdef __SANITIZE_THREAD__
@@ -67,7 +67,8 @@ enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, stru
 	io_thread->own_table = own_table;
 	pthread_mutex_init(&io_thread->lock, NULL);
 	pthread_cond_init(&io_thread->changed, NULL);
-	status = fw_thread_start(&io_thread->thread, run, io_thread, "opens the catalog", error);
+	status = fw_thread_start(
+		&io_thread->thread, run_io_thread, io_thread, "opens the catalog", error);
 	if (status != FW_OK) {
 		pthread_cond_destroy(&io_thread->changed);
 		pthread_mutex_destroy(&io_thread->lock);

@@ -62,7 +62,7 @@ enum fw_status fw_options_check_db_file(const struct fw_options *opts, struct fw
 	return status;
 }
 
-static bool names(char *const *list, const char *username)
+static bool is_named(char *const *list, const char *username)
 {
 	for (; username && list && *list; list++) {
 		if (strcmp(*list, username) == 0)
@@ -73,17 +73,17 @@ static bool names(char *const *list, const char *username)
 
 bool fw_options_is_operator(const struct fw_options *opts, const char *username)
 {
-	return names(opts->operators, username);
+	return is_named(opts->operators, username);
 }
 
 bool fw_options_is_admin(const struct fw_options *opts, const char *username)
 {
-	return names(opts->admins, username);
+	return is_named(opts->admins, username);
 }
 
 bool fw_options_is_viewer(const struct fw_options *opts, const char *username)
 {
-	return names(opts->admin_viewers, username);
+	return is_named(opts->admin_viewers, username);
 }
 
 bool fw_options_have_admins(const struct fw_options *opts)

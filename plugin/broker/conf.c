@@ -58,7 +58,7 @@ static void read_folder(struct reader *reader, const char *folder)
 }
 
 /* Cuts `text` into word and value. False: it has not both, or is a comment. */
-static bool split(char *text, struct fw_conf_line *line)
+static bool split_line(char *text, struct fw_conf_line *line)
 {
 	char *value = NULL, *word = strtok_r(text, " \t\r\n", &value);
 
@@ -86,7 +86,7 @@ static void read_file(struct reader *reader, const char *path, bool included)
 	}
 	while (getline(&text, &size, file) >= 0) {
 		line.number++;
-		if (!split(text, &line))
+		if (!split_line(text, &line))
 			continue;
 		if (strcmp(line.word, "include_dir") != 0)
 			reader->take(reader->context, &line);

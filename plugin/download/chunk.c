@@ -217,7 +217,7 @@ static void wait_for_work(struct fw_chunks *chunks)
 	pthread_cond_timedwait(&chunks->wake, &chunks->lock, &until);
 }
 
-static void *run(void *argument)
+static void *run_chunks(void *argument)
 {
 	struct fw_chunks *chunks = argument;
 
@@ -295,7 +295,7 @@ enum fw_status fw_chunks_start(
 	chunks->next_due = INT64_MAX;
 	pthread_mutex_init(&chunks->lock, NULL);
 	fw_cond_init(&chunks->wake);
-	status = fw_thread_start(&chunks->thread, run, chunks, "reads chunks", error);
+	status = fw_thread_start(&chunks->thread, run_chunks, chunks, "reads chunks", error);
 	if (status != FW_OK) {
 		free_chunks(chunks);
 		return status;

@@ -74,7 +74,7 @@ static void turn_over(struct fw_chunk_shares *shares)
 	shares->young = emptied;
 }
 
-static struct fw_chunk_share *find(
+static struct fw_chunk_share *find_share(
 	struct fw_chunk_shares *shares, struct fw_slice product, struct fw_slice device)
 {
 	char buffer[FW_DEVICE_KEY];
@@ -100,7 +100,7 @@ struct fw_chunk_share *fw_chunk_share_take(struct fw_chunk_shares *shares, struc
 	struct fw_slice device, int64_t length, int64_t *due)
 {
 	int64_t second_ago = fw_boot_ms() * 1000 - SECOND_US;
-	struct fw_chunk_share *share = find(shares, product, device);
+	struct fw_chunk_share *share = find_share(shares, product, device);
 
 	if (!share || share->waiting >= FW_CHUNK_OF_DEVICE)
 		return NULL;

@@ -141,7 +141,7 @@ static bool is_base64(const char *text, size_t len)
 		strspn(text + plain, "=") == len - plain;
 }
 
-static enum fw_status decode(
+static enum fw_status decode_signature(
 	const char *text, unsigned char **out, size_t *out_len, struct fw_error *error)
 {
 	size_t len = text ? strlen(text) : 0;
@@ -223,8 +223,8 @@ static enum fw_status prepare(struct run *run)
 	if (!fw_sign_method_is_digest(method)) {
 		status = load_key(method, run->request->public_key, &run->key, run->error);
 		if (status == FW_OK)
-			status = decode(run->request->sign, &run->signature, &run->signature_len,
-				run->error);
+			status = decode_signature(run->request->sign, &run->signature,
+				&run->signature_len, run->error);
 	}
 	if (status == FW_OK)
 		status = make_buffer(run);

@@ -216,7 +216,7 @@ struct fw_file_stamp fw_folder_look(const char *folder, const char *name)
 	return fw_file_stamp_of(&status);
 }
 
-static bool same(const struct stat *status, const struct fw_file_stamp *stamp)
+static bool has_stamp(const struct stat *status, const struct fw_file_stamp *stamp)
 {
 	struct fw_file_stamp now = fw_file_stamp_of(status);
 
@@ -228,14 +228,15 @@ bool fw_folder_unchanged(const char *folder, const char *name, const struct fw_f
 	char path[PATH_SIZE];
 	struct stat status;
 
-	return make_path(path, folder, name) && lstat(path, &status) == 0 && same(&status, stamp);
+	return make_path(path, folder, name) && lstat(path, &status) == 0 &&
+		has_stamp(&status, stamp);
 }
 
 bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 {
 	struct stat status;
 
-	return fstat(fd, &status) == 0 && same(&status, stamp);
+	return fstat(fd, &status) == 0 && has_stamp(&status, stamp);
 }
 
 /* File systems that another machine, or another process, serves. Numbers that linux/magic.h lacks

@@ -95,7 +95,7 @@ static bool may_stay(
 			(crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
 	if (!fw_http_transfer_holds(connection->transfer))
 		return false;
-	fw_http_transfer_tell(http, connection->transfer, connection->slot.socket);
+	fw_http_transfer_report(http, connection->transfer, connection->slot.socket);
 	/* a client is not judged by what the kernel does not say */
 	return !http->knows_acks ||
 		fw_http_transfer_moves(connection->transfer, now,

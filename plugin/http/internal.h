@@ -25,10 +25,10 @@ struct fw_http_transfer {
 	int64_t from;        /* of one range: where in the file it begins */
 	int64_t length;      /* bytes of the body */
 	int64_t head;        /* bytes of the answer before its body, about */
-	int64_t told;        /* bytes of the body that were reported */
+	int64_t reported;    /* bytes of the body that were reported */
 	uint64_t before;     /* bytes on this connection before the answer */
 	int64_t window_at;   /* boot ms when the transfer was last seen to move */
-	int64_t window_sent; /* what `told` was then */
+	int64_t window_sent; /* what `reported` was then */
 };
 
 /* A connection of a client. Its slot is in the list from its start to its end. */
@@ -68,7 +68,7 @@ void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *c
 
 /* With the lock held. Reports that the transfer begins, and how far it is. */
 void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
-void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
+void fw_http_transfer_report(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
 
 /* With the lock held. Is its file still what was verified? Were `least` bytes acknowledged within
  * `window_ms`, as far as such a window is over? If not, it must end. */

@@ -57,7 +57,7 @@ static void take_query(
 		*out = (struct fw_slice){text, 0};
 }
 
-static enum MHD_Result answer(struct fw_http_request *request, const char *url)
+static enum MHD_Result answer_request(struct fw_http_request *request, const char *url)
 {
 	const struct fw_http_config *config = &request->http->config;
 	struct fw_slice device = {NULL, 0};
@@ -131,7 +131,7 @@ enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, co
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	return answer(&request, url);
+	return answer_request(&request, url);
 }
 
 /* The library gives no answer at all when a query has more parameters than it has memory for. So

@@ -51,7 +51,7 @@ static uint64_t queued(int socket, bool unsent)
 }
 
 /* Reports one piece of the file. `first`: the transfer's first report. */
-static void tell_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
+static void report_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
 	const struct fw_http_range_of *piece, bool first)
 {
 	struct fw_transfer part = {.product = fw_slice_of(transfer->product_id),
@@ -74,22 +74,23 @@ static bool next_piece(
 	struct fw_http_transfer *transfer, int64_t to, struct fw_http_range_of *piece)
 {
 	if (transfer->multipart)
-		return fw_http_multipart_piece(transfer->multipart, &transfer->told, to, piece);
-	*piece = (struct fw_http_range_of){transfer->from + transfer->told, to - transfer->told};
-	transfer->told = to;
+		return fw_http_multipart_piece(transfer->multipart, &transfer->reported, to, piece);
+	*piece = (struct fw_http_range_of){
+		transfer->from + transfer->reported, to - transfer->reported};
+	transfer->reported = to;
 	return piece->length > 0;
 }
 
 /* Reports what is new since the last time, when the body has arrived up to `to`. */
-static void tell(struct fw_http *http, struct fw_http_transfer *transfer, int64_t to)
+static void report_body(struct fw_http *http, struct fw_http_transfer *transfer, int64_t to)
 {
 	struct fw_http_range_of piece;
 
-	if (to <= transfer->told)
+	if (to <= transfer->reported)
 		return;
 	while (next_piece(transfer, to, &piece))
-		tell_piece(http, transfer, &piece, false);
-	transfer->told = to;
+		report_piece(http, transfer, &piece, false);
+	transfer->reported = to;
 }
 
 /* Bytes of the body within the first `bytes` of the connection; never less than was reported. */
@@ -97,8 +98,8 @@ static int64_t body_of(const struct fw_http_transfer *transfer, uint64_t bytes)
 {
 	int64_t body = (int64_t)(bytes - transfer->before) - transfer->head;
 
-	if (body < transfer->told)
-		return transfer->told;
+	if (body < transfer->reported)
+		return transfer->reported;
 	return body < transfer->length ? body : transfer->length;
 }
 
@@ -107,7 +108,7 @@ static int64_t arrived(struct fw_http *http, const struct fw_http_transfer *tran
 {
 	uint64_t acked;
 
-	return ask_kernel(http, socket, &acked) ? body_of(transfer, acked) : transfer->told;
+	return ask_kernel(http, socket, &acked) ? body_of(transfer, acked) : transfer->reported;
 }
 
 /* What was sent at least once: the most that the peer can have. The three numbers are asked in this
@@ -117,7 +118,7 @@ static int64_t sent(struct fw_http *http, const struct fw_http_transfer *transfe
 	uint64_t acked, waiting, unsent;
 
 	if (!ask_kernel(http, socket, &acked))
-		return transfer->told;
+		return transfer->reported;
 	waiting = queued(socket, false);
 	unsent = queued(socket, true);
 	return body_of(transfer, acked + waiting - (unsent < waiting ? unsent : waiting));
@@ -131,12 +132,12 @@ void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *trans
 	transfer->before += queued(socket, false);
 	transfer->window_at = fw_boot_ms();
 	fw_count(http->config.counters, FW_COUNT_DOWNLOADS_BEGUN);
-	tell_piece(http, transfer, &nothing, true);
+	report_piece(http, transfer, &nothing, true);
 }
 
-void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket)
+void fw_http_transfer_report(struct fw_http *http, struct fw_http_transfer *transfer, int socket)
 {
-	tell(http, transfer, arrived(http, transfer, socket));
+	report_body(http, transfer, arrived(http, transfer, socket));
 }
 
 /* A write changes the size or the time of the last write; cp -p puts that time back, but never the
@@ -159,10 +160,10 @@ bool fw_http_transfer_moves(
 {
 	if (now - transfer->window_at < window_ms)
 		return true;
-	if (transfer->told - transfer->window_sent < least)
+	if (transfer->reported - transfer->window_sent < least)
 		return false;
 	transfer->window_at = now;
-	transfer->window_sent = transfer->told;
+	transfer->window_sent = transfer->reported;
 	return true;
 }
 
@@ -175,7 +176,7 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *conne
 	/* what was sent of a file that was written to meanwhile does not count */
 	if (fw_http_transfer_holds(transfer)) {
 		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
-		tell(http, transfer,
+		report_body(http, transfer,
 			whole ? transfer->length : sent(http, transfer, connection->slot.socket));
 	}
 	pthread_mutex_unlock(&http->slots.lock);

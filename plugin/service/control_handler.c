@@ -8,7 +8,7 @@
 
 #include "service/internal.h"
 
-static void publish(struct fw_service *service, const struct fw_control_reply *reply)
+static void publish_reply(struct fw_service *service, const struct fw_control_reply *reply)
 {
 	if (service->broker.publish(service->broker.context,
 		    &(struct fw_publication){.client_id = reply->client_id,
@@ -38,7 +38,7 @@ static void refuse(struct fw_service *service, const struct fw_control_request *
 		.correlation_len = request->correlation_len};
 
 	if (text)
-		publish(service, &reply);
+		publish_reply(service, &reply);
 	json_decref(refusal);
 	free(text);
 }
@@ -130,7 +130,7 @@ bool fw_service_drain_control(struct fw_service *service, int64_t until)
 		free(line);
 	}
 	while (fw_control_take(service->control, &reply)) {
-		publish(service, &reply);
+		publish_reply(service, &reply);
 		fw_control_reply_clear(&reply);
 		any = true;
 		if (fw_boot_ms() >= until)

@@ -39,7 +39,7 @@ void fw_device_rate_free(struct fw_device_rate *rate)
 }
 
 /* The device's bucket, or the one of its set that lacks the fewest tokens. */
-static struct bucket *find(struct fw_device_rate *rate, uint64_t device)
+static struct bucket *find_bucket(struct fw_device_rate *rate, uint64_t device)
 {
 	struct bucket *set = rate->buckets[(device ^ device >> 32) & (SETS - 1)], *least = set;
 
@@ -75,7 +75,7 @@ bool fw_device_rate_take(
 	if (!rate->most)
 		return true;
 	hash = fw_hash(rate->seed, device.at, device.len);
-	bucket = find(rate, hash);
+	bucket = find_bucket(rate, hash);
 	if (bucket->device == hash && bucket->full_us > now_us)
 		full_us = bucket->full_us;
 	full_us += cost_of(rate, bytes) * rate->token_us;

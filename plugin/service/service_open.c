@@ -81,7 +81,7 @@ void fw_service_count_request(void *context, const struct fw_asker *asker, const
 	fw_count_request(&service->counters, asker->face, outcome);
 }
 
-static enum fw_status render(void *context, bool openmetrics, char **out, size_t *length)
+static enum fw_status render_metrics(void *context, bool openmetrics, char **out, size_t *length)
 {
 	return fw_metrics_render(context, openmetrics, out, length);
 }
@@ -101,7 +101,7 @@ static enum fw_status open_metrics(struct fw_service *service, struct fw_error *
 	return fw_scrape_start(
 		&(struct fw_scrape_config){.listen = service->options->metrics_listen,
 			.context = service->metrics,
-			.render = render},
+			.render = render_metrics},
 		&service->scrape, error);
 }
 

@@ -18,7 +18,7 @@
 #define CHUNK_MS 2   /* until the next look while a chunk is being read */
 #define COMMAND_MS 5 /* while a command is carried out */
 
-static void publish(struct fw_service *service, const struct fw_outgoing *message)
+static void publish_outgoing(struct fw_service *service, const struct fw_outgoing *message)
 {
 	service->broker.publish(service->broker.context,
 		&(struct fw_publication){.topic = message->topic,
@@ -34,11 +34,11 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 	switch (message->kind) {
 	case FW_OUTGOING_BLIND:
 		if (!fw_service_presence_of_topic(service, message->topic))
-			publish(service, message);
+			publish_outgoing(service, message);
 		break;
 	case FW_OUTGOING_MESSAGE:
 	case FW_OUTGOING_RETAINED:
-		publish(service, message);
+		publish_outgoing(service, message);
 		break;
 	case FW_OUTGOING_LOG:
 		service->broker.log(service->broker.context, message->level, message->payload);
