@@ -1,4 +1,5 @@
-/* The plugin's own threads: they get no signals, and run at a lower priority than the broker's. */
+/* The plugin's own threads: they get no signals. Those whose work can wait run at a lower priority
+ * than the broker's. */
 #ifndef FW_BASE_THREAD_H
 #define FW_BASE_THREAD_H
 

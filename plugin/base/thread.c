@@ -1,4 +1,4 @@
-/* Starts threads, and lowers their priority: batch scheduling, and a nice value of their own. */
+/* Starts threads; and lowers the priority of one: batch scheduling, and a nice value of its own. */
 #include "base/thread.h"
 
 #include <errno.h>

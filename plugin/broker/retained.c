@@ -193,8 +193,8 @@ static void write_line(const struct scan *scan, char *line, size_t size)
 		used += (size_t)snprintf(topics + used, sizeof(topics) - used, "%s%.*s",
 			i ? ", " : "", (int)scan->named[i].len, scan->named[i].at);
 	snprintf(line, size,
-		"%zu retained messages on firmware topics are from before,"
-		" and each client that subscribes is given them:"
+		"%zu retained messages on firmware topics are older than the plugin,"
+		" and each client that subscribes gets them:"
 		" clear each with 'mosquitto_pub -r -n -t TOPIC', as a user of "
 		"plugin_opt_operators;"
 		" the topics are: %s%s",
