@@ -78,7 +78,7 @@ static void keep_download(struct request *request)
 	if (fw_resolver_product(service->resolver, uplink.product, &product) != FW_OK ||
 		!product.open_tasks)
 		return;
-	if (fw_handlers_note_words(request, uplink.version, uplink.firmware_id) &&
+	if (fw_handlers_note_version(request, uplink.version, uplink.firmware_id) &&
 		fw_handlers_keep(request, &uplink) != FW_OK)
 		fw_pull_dedup_forget(service->pull_dedup, uplink.product, uplink.device);
 }

@@ -216,7 +216,7 @@ static enum fw_status check_product(struct request *request)
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
-bool fw_handlers_note_words(
+bool fw_handlers_note_version(
 	struct request *request, struct fw_slice version, struct fw_slice offered)
 {
 	struct fw_service *service = request->service;
@@ -237,7 +237,7 @@ static void update_pull_dedup(struct request *request, const struct fw_uplink *u
 	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success)
 		fw_resolver_note_completion(request->service->resolver);
 	if (uplink->kind == FW_UPLINK_REPORT)
-		fw_handlers_note_words(request, uplink->version, (struct fw_slice){NULL, 0});
+		fw_handlers_note_version(request, uplink->version, (struct fw_slice){NULL, 0});
 	else if (uplink->complete)
 		fw_pull_dedup_forget(request->service->pull_dedup, uplink->product, uplink->device);
 }

@@ -41,7 +41,7 @@ const char *fw_handlers_status(enum fw_status status);
 
 /* Remembers the version that the device tells, and what it was offered. True when one of them is
  * new (service/pull_dedup.h). */
-bool fw_handlers_note_words(
+bool fw_handlers_note_version(
 	struct request *request, struct fw_slice version, struct fw_slice offered);
 
 /* Handles a pull, which is parsed. */

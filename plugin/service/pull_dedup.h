@@ -25,7 +25,7 @@ struct fw_pull_told {
  * for a report by the new one), or in another generation (an operator may have deleted the device).
  */
 bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
-	struct fw_slice device, const struct fw_pull_told *word);
+	struct fw_slice device, const struct fw_pull_told *pull);
 
 /* Forgets the device: what it tells next is new. */
 void fw_pull_dedup_forget(

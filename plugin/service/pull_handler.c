@@ -18,7 +18,7 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 
 	if (found->code == FW_PULL_OFFER && (handed_out || !request->message.request_version.len))
 		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
-	is_new |= fw_handlers_note_words(request, version, uplink.firmware_id);
+	is_new |= fw_handlers_note_version(request, version, uplink.firmware_id);
 	if (!is_new && !handed_out && !found->watched)
 		return FW_OK;
 	uplink.version = version;
