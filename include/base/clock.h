@@ -1,6 +1,7 @@
 /* The scheduler's steady clock: milliseconds that a step of the wall clock does not move, and that
- * go on over a restart of the broker or of the machine. Timeouts are kept on it. Pure but for
- * fw_clock_read. */
+ * go on through restarts of the broker and of the machine. Timeouts are kept on it.
+ *
+ * fw_clock_resume and fw_clock_believed are pure; the others ask the system. */
 #ifndef FW_BASE_CLOCK_H
 #define FW_BASE_CLOCK_H
 
@@ -28,29 +29,28 @@ void fw_clock_read(struct fw_clock_moment *now);
 void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_clock_moment *saved,
 	const struct fw_clock_moment *now);
 
-/* Any thread that owns the clock. */
+/* The steady time now, in ms. Any thread that owns the clock. */
 int64_t fw_clock_now(const struct fw_clock *clock);
 
 /* Minutes that this machine's zone is ahead of UTC at `wall_ms` (Unix ms). Any thread. */
 int fw_clock_utc_offset(int64_t wall_ms);
 
-/* a wall clock that is off by less is set, not wrong */
+/* up to this difference a wall clock was adjusted; beyond it, it may be wrong */
 #define FW_CLOCK_SLACK_MS INT64_C(3600000)
 
-/* How far the wall clock is believed, for what cannot be undone. It is followed while it goes as
- * the steady clock does. What is ahead must have stayed so for long, what is behind for an hour,
- * before the reference takes it. */
+/* How far the wall clock is believed where an act cannot be undone. It is followed while it runs as
+ * the steady clock does. A jump ahead is believed after the patience of fw_clock_believed, a jump
+ * back after an hour. */
 struct fw_clock_trust {
 	/* the reference: both at one moment; wall_ms 0: there is none yet */
 	int64_t wall_ms, steady_ms;
-	/* by so much the wall clock left the reference; 0: it did not */
-	int64_t off_ms;
-	int64_t off_since; /* steady ms */
+	int64_t off_ms;    /* how far the wall clock is from the reference; 0: it is not */
+	int64_t off_since; /* steady ms when it jumped there */
 };
 
-/* The wall time that is believed: never beyond `wall`, nor beyond the reference and the steady time
- * that passed since. *held: the wall clock is ahead of that. It is believed when it has been ahead
- * by the same for `patience_ms`. Changes *trust. */
+/* The wall time (Unix ms) that is believed: the lower of `wall` and of the reference plus the
+ * steady time that passed since. *held: the wall clock is ahead of that, and has been so for less
+ * than `patience_ms`. Changes *trust. */
 int64_t fw_clock_believed(struct fw_clock_trust *trust, int64_t wall, int64_t steady,
 	int64_t patience_ms, bool *held);
 

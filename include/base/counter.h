@@ -1,4 +1,4 @@
-/* What is counted since the start: published under $SYS/broker/firmware/, and told by the metrics.
+/* What is counted since the start: published under $SYS/broker/firmware/, and exported as metrics.
  * Any thread: each is one relaxed atomic. */
 #ifndef FW_BASE_COUNTER_H
 #define FW_BASE_COUNTER_H
@@ -26,11 +26,12 @@ enum fw_counter {
 	FW_COUNT_REFUSED, /* messages refused: not the device, not allowed, malformed */
 	FW_COUNT_MENDED,  /* messages taken without a faulty part */
 	FW_COUNT_ASTRAY,  /* publishes on topics that look like ours and are none */
-	FW_COUNT_LIMITED, /* of these, beyond device_rate_per_minute */
-	FW_COUNT_UNSAVED, /* uplinks not acknowledged, because they could not be saved */
+	FW_COUNT_LIMITED, /* refused ones that were beyond device_rate_per_minute */
+	/* uplinks that could not be saved; none is acknowledged, but pulls that had their answer */
+	FW_COUNT_UNSAVED,
 	FW_COUNT_PUSHES,
 	FW_COUNT_DOWNLOADS_BEGUN,    /* by HTTP: answers with bytes of a file */
-	FW_COUNT_DOWNLOADS_FINISHED, /* of these, sent to their end */
+	FW_COUNT_DOWNLOADS_FINISHED, /* those that were sent to their end */
 	FW_COUNT_DOWNLOADS_BYTES,
 	/* requests answered with an error, and connections beyond an address's share */
 	FW_COUNT_DOWNLOADS_REFUSED,
@@ -40,7 +41,7 @@ enum fw_counter {
 	FW_COUNT_SPOOL_BYTES,    /* a gauge */
 	FW_COUNTERS_PUBLISHED,
 
-	/* what only the metrics tell */
+	/* metrics only */
 	FW_COUNT_CHUNKS_BEGUN = FW_COUNTERS_PUBLISHED, /* chunks from the beginning of a file */
 	FW_COUNT_CHUNKS_FINISHED,                      /* chunks that reach its end */
 	/* Unix ms when the oldest uplink came that the catalog does not have; 0: there is none. A

@@ -26,7 +26,7 @@ enum fw_status {
 	FW_NOMEM,     /* an allocation failed */
 	FW_INVALID,   /* input breaks a rule; from SQLite, one of the catalog's */
 	FW_NOT_FOUND, /* no such thing */
-	FW_BUSY,      /* the catalog is locked by another connection: try again later */
+	FW_BUSY,      /* not now: a lock that another holds, a share used up; try again later */
 	FW_FULL,      /* no room: the disk, or a bounded queue */
 	FW_IO,        /* the operating system refused a read or a write */
 	FW_CORRUPT,   /* a file is damaged, or not what it should be */

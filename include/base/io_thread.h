@@ -14,19 +14,19 @@
 
 struct fw_io_thread;
 
-/* Main thread. Starts the thread; `own_table` false: it keeps the broker's table. FW_OK, FW_NOMEM,
- * or FW_FAILED with a message. The caller owns *out. */
+/* Broker thread. Starts the thread; `own_table` false: it keeps the broker's table. FW_OK,
+ * FW_NOMEM, or FW_FAILED with a message. The caller owns *out. */
 enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, struct fw_error *error);
 
 /* Does it have a table of its own? Where the kernel has no close_range with CLOSE_RANGE_UNSHARE
- * (before Linux 5.9), or forbids it, it has not. */
+ * (before Linux 5.9), or forbids it, it has not. Any thread. */
 bool fw_io_thread_has_own_table(const struct fw_io_thread *io_thread);
 
-/* Main thread. Runs `job` on the I/O thread and waits for its end. */
+/* Broker thread. Runs `job` on the I/O thread, waits for its end, and returns its status. */
 enum fw_status fw_io_thread_run(
 	struct fw_io_thread *io_thread, enum fw_status (*job)(void *context), void *context);
 
-/* Main thread. Ends the thread; those that it started must have ended. NULL is fine. */
+/* Broker thread. Ends the thread; those that it started must have ended. NULL is fine. */
 void fw_io_thread_close(struct fw_io_thread *io_thread);
 
 #endif

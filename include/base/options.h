@@ -1,5 +1,5 @@
-/* The plugin's options (plugin/doc/operate.md, "Options"). Main thread, before the other threads
- * start; read-only afterwards. */
+/* The plugin's options (plugin/doc/operate.md, "Options"). Parsed on the broker's thread before the
+ * others start; read-only afterwards, so any thread may ask. */
 #ifndef FW_BASE_OPTIONS_H
 #define FW_BASE_OPTIONS_H
 
@@ -32,7 +32,7 @@ struct fw_options {
 	int64_t url_ttl_seconds; /* 0: plain URLs */
 	char *url_secret_file;
 	int64_t chunk_max_bytes;
-	int64_t connection_rate;  /* pushes to one, and task events, a second; 0: no limit */
+	int64_t connection_rate;  /* a second: pushes to one connection, task events; 0: no limit */
 	int64_t chunk_rate_total; /* bytes a second of all devices together */
 	bool read_from_device;
 	bool sync_full;
@@ -62,15 +62,14 @@ enum fw_status fw_options_parse(const struct fw_option_line *lines, size_t count
 
 void fw_options_clear(struct fw_options *out);
 
-/* May the folders that the options name be written by this process? FW_OK or FW_INVALID with the
- * line to show. */
-enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error);
+/* Can this process write the catalog, and make files beside it? FW_OK; FW_INVALID with one line in
+ * `error` that says what to change; FW_NOMEM. */
+enum fw_status fw_options_check_db_file(const struct fw_options *opts, struct fw_error *error);
 
-/* NULL: anonymous, never */
+/* What a user may do; the name NULL (anonymous) may nothing. An operator publishes every firmware
+ * topic, an admin reads and changes the catalog by the control plane, a viewer reads by it. */
 bool fw_options_is_operator(const struct fw_options *options, const char *username);
-/* May use the control plane, and change things by it. NULL: never */
 bool fw_options_is_admin(const struct fw_options *options, const char *username);
-/* May only read by it, unless he is an admin, too. NULL: never */
 bool fw_options_is_viewer(const struct fw_options *options, const char *username);
 /* May anybody use the control plane? */
 bool fw_options_have_admins(const struct fw_options *options);

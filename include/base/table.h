@@ -58,7 +58,7 @@ bool fw_retired_free_some(struct fw_retired *retired, size_t most, void (*drop)(
  *	while (fw_table_next(table, &walk))
  *		... walk.key, walk.value ...
  * During a walk the entry just returned may be removed, or its value replaced; nothing else may be
- *put or removed. */
+ * put or removed. */
 struct fw_table_walk {
 	struct fw_slice key; /* borrowed from the table, until the entry is removed */
 	void *value;

@@ -1,4 +1,5 @@
-/* Threads that leave the broker's signals, and its turn, alone. */
+/* The plugin's own threads: they get no signals. Those whose work can wait run at a lower priority
+ * than the broker's. */
 #ifndef FW_BASE_THREAD_H
 #define FW_BASE_THREAD_H
 
@@ -15,16 +16,16 @@
 enum fw_status fw_thread_start(pthread_t *thread, void *(*run)(void *context), void *context,
 	const char *purpose, struct fw_error *error);
 
-/* A condition whose waits end at a time of fw_after_ms. Destroy it with pthread_cond_destroy. */
+/* A condition that waits by CLOCK_MONOTONIC. Destroy it with pthread_cond_destroy. */
 void fw_cond_init(pthread_cond_t *cond);
 
-/* So many milliseconds from now, on a clock that nobody sets, for pthread_cond_timedwait. */
+/* `ms` milliseconds from now by CLOCK_MONOTONIC: when pthread_cond_timedwait is to end. */
 struct timespec fw_after_ms(int64_t ms);
 
-/* The calling thread goes behind the broker's when processors are short, if the system lets it.
- * Where a filter ends processes that ask for that (SystemCallFilter= of a unit), it stays where it
- * is: a child finds out, once in a process. Threads that a library starts may call it at each of
- * their turns: it acts once. */
+/* Lowers the priority of the calling thread below the broker's, if the system lets it. A filter of
+ * system calls (SystemCallFilter= of a unit) may end a process that asks: so a child process tries
+ * first, once. Only the first call of a thread acts, so that a callback of a library may call it
+ * each time. */
 void fw_thread_step_behind(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* Digests and signatures of files, by OpenSSL. Pure but for reading the file; any
- * thread but the broker's, since it takes as long as the file is large.
+/* Digests and signatures of files, by OpenSSL. Pure but for reading the file. Any thread but the
+ * broker's, since a large file takes long.
  *
  * What the `openssl` command makes is what verifies here: `dgst -sha256 -sign` for ecdsa-sha256 and
  * rsa-sha256 (PKCS #1 v1.5), `pkeyutl -sign -rawin` for ed25519. */
@@ -23,9 +23,9 @@ enum fw_sign_method {
 #define FW_SHA256_TEXT 65u  /* 64 hex digits and the terminator */
 #define FW_DIGEST_TEXT 129u /* of any method */
 
-/* Ed25519 is verified over the whole message at once. The file is read into private memory, never
- * mapped: what is mapped and then truncated ends the process with SIGBUS. So larger files need
- * another method. */
+/* Ed25519 is verified over the whole message at once, so the file is read into memory, and larger
+ * files need another method. It is not mapped: a mapped file that is truncated ends the process by
+ * SIGBUS. */
 #define FW_DIGEST_ED25519_MAX (INT64_C(256) << 20)
 
 bool fw_sign_method_parse(struct fw_slice name, enum fw_sign_method *out);

@@ -23,9 +23,10 @@ struct fw_file_stamp fw_file_stamp_of(const struct stat *status);
 bool fw_file_stamp_equal(const struct fw_file_stamp *a, const struct fw_file_stamp *b);
 
 #define FW_FILE_SETTLE_MS 1000
-#define FW_FILE_SETTLE_UNSEEN_MS 10000 /* where it cannot be seen whether somebody still writes */
+#define FW_FILE_SETTLE_UNSEEN_MS 10000 /* for FW_WRITERS_UNKNOWN */
 
-/* Nobody has touched the file for so many milliseconds. `now`: Unix ms. */
+/* Has nobody touched the file for `settle_ms`? Also true of a time in the future: the clock was set
+ * back. `now`: Unix ms. */
 bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t settle_ms);
 
 /* On the I/O thread (base/io_thread.h), at start: makes the folder if it is missing. FW_OK, or
@@ -43,16 +44,18 @@ const char *fw_folder_remote_kind(const char *path);
 bool fw_folder_name_valid(const char *name);
 
 /* Opens for reading; never blocks, never follows a link in the last component. FW_OK: *fd is the
- * caller's to close. FW_NOT_FOUND; FW_INVALID (a bad name, or no regular file); FW_IO (not
- * readable): then a sentence is in `error`. */
+ * caller's to close. Else a sentence is in `error`: FW_NOT_FOUND; FW_INVALID (a bad name, or no
+ * regular file); FW_BUSY (it cannot be opened now, for want of descriptors or memory, or by an
+ * error of the disk); FW_IO (it cannot be opened, such as for want of rights). */
 enum fw_status fw_folder_open(const char *folder, const char *name, int *fd,
 	struct fw_file_stamp *stamp, struct fw_error *error);
 
 /* Does `file`, which need not be there, lie in the folder itself? Looks at the disk; any thread. */
 bool fw_folder_holds(const char *folder, const char *file);
 
-/* Is this name in the folder, whether it is there or not, that of `file` or of what lies beside it
- * under its name, such as a catalog's log? Or is it the same file by another name? Any thread. */
+/* Does `name` in the folder belong to `file`, such as the catalog? It does when it begins with the
+ * name of `file`, which lies in this folder (its log is one), or when it is another name of the
+ * same file. It need not be there. Any thread. */
 bool fw_folder_belongs(const char *folder, const char *name, const char *file);
 
 /* Renames, in the open folder, but never over another file. False: errno says why. */
@@ -72,8 +75,8 @@ bool fw_folder_unchanged(const char *folder, const char *name, const struct fw_f
 bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp);
 
 /* Has anybody this file open for writing, or mapped? `fd` is open for reading only, and not shared
- * with other threads. Unknown where the kernel does not tell: neither the file's owner nor allowed
- * CAP_LEASE, or a file system of other machines, or one that cannot. */
+ * with other threads. Unknown where the kernel gives no lease: to a process that neither owns the
+ * file nor has CAP_LEASE, and on file systems of other machines. */
 enum fw_file_writers { FW_WRITERS_NONE, FW_WRITERS_SOME, FW_WRITERS_UNKNOWN };
 enum fw_file_writers fw_folder_writers(int fd);
 

@@ -1,5 +1,5 @@
-/* How firmware files get to devices: which folder they are in, what URL a device is told. Made at
- * start, read-only afterwards but for one atomic mark; any thread. Pure. */
+/* How firmware files get to devices: which folder they are in, which URL a device is told. Made at
+ * start, read-only afterwards but for `suspect`; any thread. */
 #ifndef FW_FILES_HOSTING_H
 #define FW_FILES_HOSTING_H
 
@@ -21,31 +21,32 @@ struct fw_hosted_file {
 struct fw_hosting {
 	const char *folder;   /* borrowed from the options, like url_base */
 	const char *url_base; /* NULL: files are had by chunks alone */
-	/* the folder is on a network file system: when its server hangs, so does who touches it */
+	/* the folder is on a network file system: when its server hangs, a thread that touches the
+	 * folder hangs too */
 	bool remote;
 	int64_t ttl_seconds; /* 0: URLs do not expire */
 	struct fw_url_key key;
-	/* a file was found not to be what was verified: to be looked at by the store */
+	/* a file is not what was verified: the store is to look at all of them, and clears this */
 	atomic_bool suspect;
 };
 
-/* On the I/O thread (base/io_thread.h). Makes the folder and the key file if they are missing.
- * FW_OK, or FW_INVALID with a message. */
+/* On the I/O thread (base/io_thread.h). Makes the folder if it is missing, and the key file if URLs
+ * expire. FW_OK, FW_INVALID with a message, or FW_NOMEM. */
 enum fw_status fw_hosting_init(
 	struct fw_hosting *hosting, const struct fw_options *options, struct fw_error *error);
 
-/* Do the URLs that devices are told name no machine that they can reach: all addresses of this one
- * (0.0.0.0, ::), or loopback (127.0.0.1, ::1, localhost), in whatever form? */
-bool fw_hosting_names_nobody(const struct fw_hosting *hosting);
+/* Is the host of url_base one that devices cannot reach: an unspecified address (0.0.0.0, ::), or
+ * loopback (127.0.0.1, ::1, localhost), in whatever form? */
+bool fw_hosting_is_unreachable(const struct fw_hosting *hosting);
 
-/* Is the file on disk still what was verified? If not, the store is told to look. One system call.
- * Not for the broker thread. */
+/* Is the file on disk still what was verified? If not, sets `suspect`. One system call. Not for the
+ * broker thread. */
 bool fw_hosting_holds(
 	struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
 
-/* The same for the broker thread, which must not wait for another machine: a remote folder is not
- * touched, and the answer is yes. The store looks at all files every 20 seconds, and a download at
- * its own. */
+/* The same for the broker thread, which must not wait for another machine: of a remote folder the
+ * answer is yes, without a look. The store looks at all files every 20 seconds, and each download
+ * at its own. */
 bool fw_hosting_may_hold(
 	struct fw_hosting *hosting, const char *file, const struct fw_file_stamp *stamp);
 

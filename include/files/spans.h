@@ -1,4 +1,5 @@
-/* Sets of byte ranges of a file: sorted, apart from each other, and bounded. Pure; any thread. */
+/* Sets of byte ranges of a file. A set is an array: sorted, bounded, and no two spans touch. Pure;
+ * any thread. */
 #ifndef FW_FILES_SPANS_H
 #define FW_FILES_SPANS_H
 
@@ -18,8 +19,9 @@ void fw_spans_add(struct fw_span *spans, size_t *count, size_t most, struct fw_s
 
 int64_t fw_spans_bytes(const struct fw_span *spans, size_t count); /* in all */
 
-/* As in a Range header: "0-99,200-299", both ends within; up to `most` spans. Text that is not of
- * this form gives what stands before the mistake. Returns the count. */
+/* Reads "0-99,200-299", both ends included, as in a Range header (RFC 9110, section 14.1.1): up to
+ * `most` spans. Text that is not of this form gives what stands before the mistake. Returns the
+ * count. */
 size_t fw_spans_parse(struct fw_slice text, struct fw_span *spans, size_t most);
 
 /* The reverse, terminated; `text` has count * FW_SPANS_TEXT + 1 bytes. */

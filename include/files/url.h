@@ -19,21 +19,22 @@ struct fw_url_key {
 };
 
 /* On the I/O thread (base/io_thread.h), at start. Reads the key, or makes the file (64 hex digits
- * of 32 random bytes, mode 0600) when it is missing. FW_OK, or FW_INVALID with a message that says
- * what to change: not to be made or read, readable by others, a short or long key. */
+ * of 32 random bytes, mode 0600) when it is missing. FW_OK; FW_NOMEM; FW_INVALID with a message
+ * that says what to change: it cannot be made or read, others may read it, a short or long key. */
 enum fw_status fw_url_key_load(const char *path, struct fw_url_key *out, struct fw_error *error);
 
-/* What a signed URL is good for. */
+/* What a signed URL allows: one device, one file, for a time. */
 struct fw_url_grant {
 	struct fw_slice product, device, firmware_id, file;
 	int64_t expires; /* Unix time in seconds */
 };
 
-/* malloc'd; NULL when out of memory. */
+/* A URL without, and one with an expiry; malloc'd. NULL when out of memory, or where fw_url_sign
+ * fails. */
 char *fw_url_plain(const char *base, struct fw_slice firmware_id, struct fw_slice file);
 char *fw_url_mint(const char *base, const struct fw_url_key *key, const struct fw_url_grant *grant);
 
-/* False when OpenSSL refuses. */
+/* False when an id or the file's name is too long, or OpenSSL refuses. */
 bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
 	char signature[FW_URL_SIGNATURE]);
 
@@ -42,8 +43,8 @@ bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
 bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant,
 	struct fw_slice signature, int64_t now);
 
-/* All but RFC 3986's unreserved characters as %XX: up to 3 bytes each, not terminated; returns the
- * end. */
+/* Writes `text` with all but RFC 3986's unreserved characters (section 2.3) as %XX: up to 3 bytes
+ * each, not terminated. Returns the end. */
 char *fw_url_encode(char *at, struct fw_slice text);
 
 /* %XX to bytes, in place; the new length in *len. False for what is no valid escape, and for %00.

@@ -1,6 +1,6 @@
-/* Reads firmware files and says whether they are what their rows say, in a thread of its own; and
- * watches their folder. Pure of SQLite: the store hands over one job at a time, and writes the
- * results down. */
+/* Reads firmware files in a thread of its own, says whether they are what their rows say, and
+ * watches their folder. Knows no SQLite: the store hands over one job at a time, and writes the
+ * results into the catalog. */
 #ifndef FW_FILES_VERIFIER_H
 #define FW_FILES_VERIFIER_H
 
@@ -21,8 +21,8 @@ enum fw_verify_outcome {
 	FW_VERIFY_BAD, /* `reason` says why */
 	/* somebody is writing it: try again in a moment; `reason` says so where it may last */
 	FW_VERIFY_UNSETTLED,
-	/* it cannot be read now (a disk that fails, no memory), which says nothing about it: try
-	 * again later; `reason` says why */
+	/* it cannot be read now (a disk that fails, no memory), which says nothing about the file:
+	 * try again later; `reason` says why */
 	FW_VERIFY_UNREAD,
 };
 
@@ -30,7 +30,7 @@ struct fw_verify_result {
 	struct fw_verify_job job;
 	enum fw_verify_outcome outcome;
 	struct fw_error reason;
-	struct fw_file_stamp stamp; /* of the file that is good, or how it looked that is bad */
+	struct fw_file_stamp stamp; /* of the file that was judged */
 	enum fw_sign_method method; /* when good: the row's, sha256 if it had none */
 	struct fw_digest_result digest;
 };
@@ -44,8 +44,9 @@ void fw_verifier_stop(struct fw_verifier *verifier); /* ends what it is reading;
 /* The rest: store thread. */
 
 bool fw_verifier_idle(struct fw_verifier *verifier); /* it may be given a job */
-void fw_verifier_submit(struct fw_verifier *verifier, struct fw_verify_job job); /* takes it over */
-/* false: no result yet */
+/* Of one that is idle. Takes the job over. */
+void fw_verifier_submit(struct fw_verifier *verifier, struct fw_verify_job job);
+/* False: no result yet. out->job is the caller's: fw_verify_job_clear. */
 bool fw_verifier_take(struct fw_verifier *verifier, struct fw_verify_result *out);
 
 /* Has anything in the folder changed since this was last asked? True at first. */

@@ -1,7 +1,7 @@
 /* Conditional requests: RFC 9110, section 13. Pure; any thread.
  *
- * Each header line of a request is given to fw_http_conditions_add, in any order; then the two
- * questions can be asked. What a line points at is not kept. */
+ * Give each header line of a request to fw_http_conditions_add, in any order; then ask
+ * fw_http_conditions_check and fw_http_conditions_allow_range. Lines are not kept. */
 #ifndef FW_HTTP_CONDITION_H
 #define FW_HTTP_CONDITION_H
 
@@ -16,7 +16,7 @@ struct fw_http_validators {
 	int64_t modified; /* Last-Modified, Unix seconds */
 };
 
-/* A date in a request. One that is no date, or is given twice, is void. */
+/* A date in a request. It is not valid when it is no date, or is given twice. */
 struct fw_http_condition_date {
 	bool given, valid;
 	int64_t seconds; /* Unix */
@@ -38,7 +38,7 @@ enum fw_http_verdict {
 	FW_HTTP_FAILED,       /* 412 */
 };
 
-/* Takes note of a header line; does nothing when the field is none of a condition. */
+/* Reads a header line; does nothing with one that is no condition. */
 void fw_http_conditions_add(
 	struct fw_http_conditions *conditions, const char *name, const char *value);
 

@@ -21,19 +21,19 @@ struct fw_listen {
 
 /* Opens the sockets of `text`: address:port, an IPv6 address in brackets; a name is all its
  * addresses, of which those are left out that this machine does not have; port 0: any free one.
- * `option` is named in the message. FW_OK: close it with fw_listen_close. FW_INVALID. */
+ * FW_OK: close it with fw_listen_close. FW_INVALID with a message that names `option`. */
 enum fw_status fw_listen_open(
 	const char *option, const char *text, struct fw_listen *out, struct fw_error *error);
 
-/* The same for a unix socket at `path`, with mode 0660. A socket that nobody listens on any more is
- * replaced; what is no socket, or is in use, is refused. */
+/* The same for a unix socket at `path`, with mode 0660. Replaces a socket that nobody listens on
+ * any more; refuses a path that is in use, or is no socket. */
 enum fw_status fw_listen_open_unix(
 	const char *option, const char *path, struct fw_listen *out, struct fw_error *error);
 
 /* Does `text` (address:port) name loopback addresses alone? False for what cannot be resolved. */
 bool fw_listen_is_loopback(const char *text);
 
-/* A server has taken socket `index` over, and closes it. */
+/* A server has taken over socket `index`, and will close it. */
 void fw_listen_release(struct fw_listen *listening, unsigned index);
 
 /* Closes what no server has taken over. A server that failed to start has closed its socket in some

@@ -18,12 +18,12 @@ struct fw_scrape_config {
 };
 
 /* FW_OK with the server running, or FW_INVALID with a message, or FW_NOMEM. The caller owns *out.
- * `config` is copied, its texts are borrowed until the start returns. */
+ * `config` is copied; its texts are borrowed for the call. */
 enum fw_status fw_scrape_start(
 	const struct fw_scrape_config *config, struct fw_scrape **out, struct fw_error *error);
 void fw_scrape_stop(struct fw_scrape *scrape); /* ends all requests; NULL is fine */
 
-int fw_scrape_port(const struct fw_scrape *scrape);
+int fw_scrape_port(const struct fw_scrape *scrape); /* that it listens on */
 
 /* Does an Accept header (RFC 9110, section 12.5.1) ask for OpenMetrics rather than for text? NULL:
  * no. Pure; any thread. */

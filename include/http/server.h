@@ -28,14 +28,15 @@ struct fw_http_config {
 	/* in all; 0: 2048, with the soft limit of open files raised for them, or fewer where
 	 * that is not allowed */
 	unsigned connections;
-	/* 0: an eighth of `connections`; an IPv6 address counts by its first 64 bits */
+	/* of one address; 0: an eighth of `connections`; an IPv6 address counts by its first 64
+	 * bits */
 	unsigned per_address;
 	/* the same for loopback addresses, since a proxy speaks for many; 0: seven eighths */
 	unsigned loopback;
 	/* after which a connection is closed that is idle or stalled, or whose request has not
 	 * come in whole; 0: 30 */
 	unsigned timeout_seconds;
-	/* in which a transfer must get FW_HTTP_LEAST bytes through; 0: 60 */
+	/* in which the peer must acknowledge FW_HTTP_LEAST bytes of a transfer; 0: 60 */
 	unsigned window_seconds;
 	void *context;
 	/* FW_OK with *out set when it is ready firmware; FW_NOT_FOUND (404); else 503. The slices
@@ -58,16 +59,18 @@ struct fw_http_config {
 	bool is_private;
 };
 
-/* FW_OK with the server running, or FW_INVALID with a message. The caller owns *out. */
+/* FW_OK with the server running; FW_INVALID with a message; FW_NOMEM. The caller owns *out.
+ * `config` is copied; its texts are borrowed for the call, its context and counters until
+ * fw_http_stop. */
 enum fw_status fw_http_start(
 	const struct fw_http_config *config, struct fw_http **out, struct fw_error *error);
 void fw_http_stop(struct fw_http *http); /* ends all transfers; NULL is fine */
 
-int fw_http_port(const struct fw_http *http);
+int fw_http_port(const struct fw_http *http); /* that it listens on */
 
-/* Any thread; to be called every second. Tells how far the transfers are; ends those whose file is
- * no longer what was verified or whose firmware was withdrawn, and whatever holds a place without
- * making use of it. */
+/* Any thread; to be called every second. Reports how far the transfers are. Ends those whose file
+ * is no longer what was verified or whose firmware was withdrawn, those that are too slow, and
+ * connections whose request does not come. */
 void fw_http_sample(struct fw_http *http);
 
 /* A Range header's meaning for a file of `size` bytes: RFC 9110, section 14.2. */
@@ -79,10 +82,11 @@ struct fw_http_range_of {
 	int64_t first, length; /* bytes */
 };
 
-/* FW_RANGE_PART: at least one range in `ranges` (FW_HTTP_RANGES_MOST of them), in the order they
- * were asked for; those beyond the end of the file are left out. FW_RANGE_NONE, the whole file,
- * also for what is not valid, for other units, and for ranges that are together larger than the
- * file: nobody gets more for a request than that. Pure. */
+/* FW_RANGE_PART: *count ranges, at least one, are in `ranges` (room for FW_HTTP_RANGES_MOST), in
+ * the order they were asked for; those beyond the end of the file are left out.
+ * FW_RANGE_UNSATISFIABLE: all of them are (416). FW_RANGE_NONE, the whole file: there is no header,
+ * it is not valid, has other units, or its ranges are together larger than the file. Pure; any
+ * thread. */
 enum fw_http_range fw_http_ranges_parse(
 	const char *header, int64_t size, struct fw_http_range_of *ranges, size_t *count);
 

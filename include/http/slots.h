@@ -1,5 +1,5 @@
-/* The slots for connections that the clients of a server share: so many in all, so many an address.
- * Pure but for its lock; any thread.
+/* The slots for connections that the clients of a server share: limited in all, and for each
+ * address. Pure but for its lock and the clock; any thread.
  *
  * A slot is embedded in what a server keeps of a connection. It is in the list from
  * fw_http_slots_take to fw_http_slots_leave, and the server holds its socket open in between, so
@@ -24,7 +24,8 @@ struct fw_http_slot {
 	struct fw_http_slot *next, *previous;
 	struct fw_http_address address;
 	int socket;
-	int64_t since; /* boot ms: when what it does now began. Guarded by the lock */
+	/* boot ms: when the connection began to do what it does now. Guarded by the lock */
+	int64_t since;
 };
 
 /* Embedded. The limits are set before the first client. */
@@ -39,18 +40,18 @@ struct fw_http_slots {
 
 /* FW_OK: close it with fw_http_slots_close. FW_NOMEM: closing it is fine, too. */
 enum fw_status fw_http_slots_init(struct fw_http_slots *slots);
-void fw_http_slots_close(struct fw_http_slots *slots); /* all places must have been left */
+void fw_http_slots_close(struct fw_http_slots *slots); /* all slots must have been left */
 
 struct fw_http_address fw_http_address_of(const struct sockaddr *address);
 
-/* Is there a place for one more client from there? */
+/* Is there a slot for one more client from this address? Takes none. */
 bool fw_http_slots_admit(struct fw_http_slots *slots, const struct sockaddr *address);
 
-/* Takes a place for `slot`, whose address and socket are set. FW_OK, FW_NOMEM. */
+/* Puts `slot`, whose address and socket are set, into the list, and out of it. FW_OK, FW_NOMEM. */
 enum fw_status fw_http_slots_take(struct fw_http_slots *slots, struct fw_http_slot *slot);
 void fw_http_slots_leave(struct fw_http_slots *slots, struct fw_http_slot *slot);
 
-/* With the lock held: are most places taken? Then less is waited for. */
+/* With the lock held: are most slots taken? Then the server waits less for a client. */
 bool fw_http_slots_crowded(const struct fw_http_slots *slots);
 
 #endif

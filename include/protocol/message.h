@@ -55,9 +55,8 @@ enum fw_status fw_message_parse(enum fw_topic_kind kind, const void *payload, si
 
 void fw_message_clear(struct fw_message *message);
 
-/* json_loadb, made safe against want of memory, which ends in an assertion in jansson: use it for
- * whatever is not constant. A new reference. NULL with an empty error->text when memory is short.
- */
+/* json_loadb for text that is not constant: without memory jansson itself ends in an assertion. A
+ * new reference. NULL: not JSON, or, with an empty error->text, memory is short. */
 json_t *fw_message_load(const void *bytes, size_t len, size_t flags, json_error_t *error);
 
 /* Codes of a failed pull/reply. */

@@ -41,12 +41,13 @@ struct fw_topic {
  * a firmware topic; then the slices are set, and ids_valid tells whether the ids may be used. */
 void fw_topic_parse(const char *topic, struct fw_topic *out);
 
-/* `text`, parsed as `topic`, looks like a firmware topic and is none: it ends as they do, in
- * whatever case, or names a kind that there is not. A sentence (static) that says what is wrong
- * with it, or NULL. What begins with $ is the broker's. */
+/* What is wrong with `text`, parsed as `topic`, when it looks like a firmware topic and is none: it
+ * ends as they do, in whatever case, or names a kind that there is not. A static sentence; NULL:
+ * nothing is wrong. Topics that begin with $ are the broker's (MQTT 5, section 4.7.2). */
 const char *fw_topic_astray(const char *text, const struct fw_topic *topic);
 
-/* 1 to 64 bytes of UTF-8 without `/ + #` and without control characters (C0, DEL, C1). */
+/* 1 to 64 bytes of UTF-8 without `/ + #` (MQTT 5, section 4.7.1) and without control characters
+ * (C0, DEL, C1). */
 bool fw_topic_id_valid(struct fw_slice id);
 
 enum fw_topic_sender fw_topic_sender(enum fw_topic_kind kind);
@@ -60,15 +61,15 @@ const char *fw_topic_tail(enum fw_topic_kind kind);
 bool fw_topic_format(char *buffer, size_t size, enum fw_topic_kind kind, struct fw_slice product,
 	struct fw_slice device);
 
-/* MQTT 5 response topic: may `response` (terminated) carry the reply whose standard kind is
- * `reply`? It must lie under the requester's own /{product}/{device}/, have no wildcard, and must
- * not be a firmware topic that only the broker or only the device publishes, other than the
- * standard reply itself. */
+/* May `response`, terminated, the response topic of a request (MQTT 5, section 3.3.2.3.5), carry
+ * the reply whose standard kind is `reply`? It must be UTF-8 without wildcards, and lie under the
+ * requester's own /{product}/{device}/. Of the firmware topics only the standard reply is allowed.
+ */
 bool fw_topic_response_allowed(const char *response, enum fw_topic_kind reply,
 	struct fw_slice product, struct fw_slice device);
 
-/* Does a subscription to `filter` (terminated; `$share/{group}/` may precede it) bring the device's
- * upgrades, of whatever product? */
+/* Does a subscription to `filter` (terminated) bring the device's upgrades, of whatever product?
+ * `$share/{group}/` may precede the filter (MQTT 5, section 4.8.2). */
 bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device);
 
 #endif

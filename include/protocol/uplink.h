@@ -20,7 +20,7 @@ struct fw_uplink {
 	int64_t received_at; /* Unix ms, the broker's wall clock */
 	bool has_reported_at;
 	int64_t reported_at; /* Unix ms, the device's `timestamp` */
-	/* distinguishes connections within one run of the broker, 0 unknown; see fw_presence */
+	/* number of the connection, above all numbers of earlier runs of the broker; 0: unknown */
 	uint64_t connection;
 	struct fw_slice product, device;
 	struct fw_slice version;      /* reported, progress's, or pull's currentVersion */
@@ -30,7 +30,7 @@ struct fw_uplink {
 	int progress; /* 0 to 100 */
 	bool complete;
 	bool success;    /* progress: counts only with complete; reply: the device accepted */
-	int retry_after; /* reply that refuses: seconds till it may be asked again; 0: for good */
+	int retry_after; /* reply that refuses: seconds until it may be sent again; 0: for good */
 	bool retry;      /* progress that fails: the device takes another attempt */
 	bool has_utc_offset;
 	int utc_offset;          /* report: minutes east of UTC, -840 to 840 */

@@ -21,13 +21,15 @@ struct fw_client {
 	const char *username; /* NULL: none */
 };
 
-/* Where an MQTT 5 request wants its answer. Both may be NULL. malloc'd, freed by the service. */
+/* Where a request wants its answer (MQTT 5, section 4.10). Both pointers may be NULL. malloc'd,
+ * freed by the service. */
 struct fw_reply_to {
 	char *response_topic;
 	void *correlation;
 	size_t correlation_len;
 };
 
+/* A message that a client published. Borrowed for the call. */
 struct fw_incoming {
 	const char *topic;
 	const void *payload;
@@ -37,6 +39,7 @@ struct fw_incoming {
 	const void *properties; /* the broker's own; NULL: none */
 };
 
+/* A message that the broker is to send. Borrowed for the call. */
 struct fw_publication {
 	const char *client_id; /* for this client alone; NULL: for all subscribers */
 	const char *topic;
@@ -51,11 +54,13 @@ struct fw_publication {
 	uint32_t expiry_seconds;
 };
 
+/* The broker, as the service asks it. Called on the broker thread. */
 struct fw_broker {
 	void *context;
 	/* Queues a message; copies what it is given. FW_OK or FW_NOMEM. */
 	enum fw_status (*publish)(void *context, const struct fw_publication *publication);
-	/* Reads what the answer to a request needs from its properties. FW_OK or FW_NOMEM. */
+	/* Reads what the answer to a request needs from its properties. FW_OK, or FW_NOMEM with
+	 * *out as it was. */
 	enum fw_status (*reply_to)(void *context, const void *properties, struct fw_reply_to *out);
 	/* Writes one line to the broker's log; the plugin's name is put in front of it. */
 	void (*log)(void *context, enum fw_log_level level, const char *text);
@@ -86,17 +91,19 @@ void fw_service_close(struct fw_service *service);
 /* How many products and firmware the catalog has, and where it is: for the line at start. */
 void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
+/* A client published a message: handles it when its topic is a firmware topic, and says what the
+ * broker is to do with it. */
 enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client,
-	const struct fw_incoming *request);
+	const struct fw_incoming *incoming);
 
 /* A request on $CONTROL/firmware/v1 (control/mqtt.h), when the options name somebody who may ask.
  */
 void fw_service_control(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming);
 
-/* May the client publish there? For a message that fw_service_message will not see, such as a will;
- * what is refused is counted and logged. The client need not be there any more, and does not show
- * itself by it. */
+/* May the client publish there? For a message that fw_service_message will not see, such as a will
+ * (MQTT 5, section 3.1.2.5). A refusal is counted and logged. The client may be gone already, and
+ * does not become online by this. */
 bool fw_service_may_send(
 	struct fw_service *service, const struct fw_client *client, const char *topic);
 
@@ -110,16 +117,16 @@ void fw_service_subscribed(
 /* The client is gone. */
 void fw_service_gone(struct fw_service *service, const struct fw_client *client);
 
-/* For finding clients that throw each other out (service/takeover.h): the client published, where
- * the broker will not tell why its connection ended; and its connection ended, told beside
+/* For finding clients that throw each other out (service/takeover.h). Spoke: the client published,
+ * and the broker will not say why its connection ends. Ended: its connection ended; called before
  * fw_service_gone. */
 void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
 void fw_service_ended(
 	struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
 
 /* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer
- * needed. Returns in how many milliseconds it wants to be called again. To be called at every
- * iteration of the broker's loop. */
+ * needed. Returns in how many milliseconds it wants to be called again, 0: at once. To be called at
+ * every iteration of the broker's loop. */
 int64_t fw_service_tick(struct fw_service *service);
 
 #endif

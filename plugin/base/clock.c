@@ -1,3 +1,4 @@
+/* The steady clock is CLOCK_BOOTTIME and an offset, which continues what the last run saved. */
 #include "base/clock.h"
 
 #include <fcntl.h>

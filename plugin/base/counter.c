@@ -59,7 +59,7 @@ const char *fw_counter_outcome(size_t outcome)
 }
 
 /* The index of `name` of `count` names, or of the last one. */
-static size_t find(const char *const *names, size_t count, const char *name)
+static size_t index_of(const char *const *names, size_t count, const char *name)
 {
 	size_t i = 0;
 
@@ -70,8 +70,8 @@ static size_t find(const char *const *names, size_t count, const char *name)
 
 void fw_count_request(struct fw_counters *counters, const char *face, const char *outcome)
 {
-	size_t index = find(faces, FW_COUNT_FACES, face) * FW_COUNT_OUTCOMES +
-		find(outcomes, FW_COUNT_OUTCOMES, outcome);
+	size_t index = index_of(faces, FW_COUNT_FACES, face) * FW_COUNT_OUTCOMES +
+		index_of(outcomes, FW_COUNT_OUTCOMES, outcome);
 
 	fw_count(counters, (enum fw_counter)(FW_COUNT_REQUESTS + index));
 }

@@ -1,3 +1,5 @@
+/* One thread that runs one job at a time. It first leaves the table of open files that it shares
+ * with the broker, and sleeps whenever it has no job. */
 #include "base/io_thread.h"
 
 #include <pthread.h>
@@ -26,15 +28,15 @@ struct fw_io_thread {
 	bool ready, stop;
 };
 
-static void *run(void *argument)
+static void *run_io_thread(void *argument)
 {
 	struct fw_io_thread *io_thread = argument;
 #ifdef __SANITIZE_THREAD__
-	/* the sanitizer takes equal numbers in two tables for one file, and tells of races */
+	/* the sanitizer takes equal numbers in two tables for one file, and reports races */
 	bool own_table = false;
 #else
-	/* closing the copies of the broker's descriptors keeps nothing open that the broker closes
-	 */
+	/* the copies of the broker's descriptors are closed: else the broker could close none for
+	 * good */
 	bool own_table =
 		io_thread->own_table && close_range(FIRST_CLOSED, ~0u, CLOSE_RANGE_UNSHARE) == 0;
 #endif
@@ -65,7 +67,8 @@ enum fw_status fw_io_thread_open(bool own_table, struct fw_io_thread **out, stru
 	io_thread->own_table = own_table;
 	pthread_mutex_init(&io_thread->lock, NULL);
 	pthread_cond_init(&io_thread->changed, NULL);
-	status = fw_thread_start(&io_thread->thread, run, io_thread, "opens the catalog", error);
+	status = fw_thread_start(
+		&io_thread->thread, run_io_thread, io_thread, "opens the catalog", error);
 	if (status != FW_OK) {
 		pthread_cond_destroy(&io_thread->changed);
 		pthread_mutex_destroy(&io_thread->lock);

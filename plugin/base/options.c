@@ -1,6 +1,9 @@
+/* The options: a table says how each is parsed, and what a good value looks like. Parsing ends at
+ * the first mistake. Then what was left out gets its default. */
 #include "base/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +15,7 @@
 #define URL_BASE_MAX 1024u /* bytes */
 /* messages a minute: more than a device has to say, and little enough to keep for an hour */
 #define DEVICE_RATE 1200
-/* bytes: what devices ask for and do not read waits in the broker's memory */
+/* bytes: a chunk that a device asked for and does not read waits in the broker's memory */
 #define CHUNK_MOST 1048576
 #define CONNECTION_RATE 500     /* half of what Mosquitto queues for a client */
 #define CHUNK_RATE 33554432     /* 32 MiB a second */
@@ -137,6 +140,7 @@ static enum fw_status parse_sync(
 	return parse_choice(parser, option, value, "normal", "full");
 }
 
+/* A copy without what nobody sees at its ends; malloc'd, NULL when out of memory. */
 static char *trimmed(const char *at, size_t len)
 {
 	struct fw_slice text = fw_text_trim((struct fw_slice){at, len}, FW_TEXT_UNSEEN);
@@ -309,24 +313,50 @@ static char *beside(const char *path, const char *name)
 	return result;
 }
 
+/* What the link at `path` points to, malloc'd. NULL: it is no link, or errno is ENOMEM. */
+static char *target_of(const char *path)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+
+	if (len < 0)
+		return NULL;
+	target[len] = '\0';
+	return target[0] == '/' ? strdup(target) : beside(path, target);
+}
+
+/* The path of a file that is not there, malloc'd: by its folder. NULL: the folder is not there
+ * either, or errno is ENOMEM. */
+static char *resolve_missing(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	char *folder = beside(path, "."), *resolved = NULL;
+	char *resolved_folder = folder ? realpath(folder, NULL) : NULL;
+
+	free(folder);
+	if (resolved_folder &&
+		asprintf(&resolved, "%s/%s",
+			strcmp(resolved_folder, "/") == 0 ? "" : resolved_folder,
+			name ? name + 1 : path) < 0)
+		resolved = NULL;
+	free(resolved_folder);
+	return resolved;
+}
+
 /* The spool and the lock lie beside the catalog, under its name: by whatever link it is reached,
- * they must be the same ones. A catalog that is not there yet is resolved by its folder; a folder
+ * they must be the same ones. SQLite makes a missing catalog where a link to it points. A folder
  * that is not there is refused later. */
 static enum fw_status resolve_db_file(struct fw_options *out)
 {
-	char *folder, *resolved = realpath(out->db_file, NULL);
-	const char *name = strrchr(out->db_file, '/');
+	char *target, *resolved = realpath(out->db_file, NULL);
 
-	if (!resolved && errno == ENOENT && (folder = beside(out->db_file, "."))) {
-		char *resolved_folder = realpath(folder, NULL);
-
-		free(folder);
-		if (resolved_folder &&
-			asprintf(&resolved, "%s/%s",
-				strcmp(resolved_folder, "/") == 0 ? "" : resolved_folder,
-				name ? name + 1 : out->db_file) < 0)
-			resolved = NULL;
-		free(resolved_folder);
+	if (!resolved && errno == ENOENT) {
+		/* comes to an end: links in a circle are ELOOP */
+		while ((target = target_of(out->db_file))) {
+			free(out->db_file);
+			out->db_file = target;
+		}
+		resolved = errno == ENOMEM ? NULL : resolve_missing(out->db_file);
 	}
 	if (!resolved)
 		return errno == ENOMEM ? FW_NOMEM : FW_OK;

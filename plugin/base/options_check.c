@@ -1,4 +1,4 @@
-/* Questions about options that were read: may the folders be written, and who is named. */
+/* Questions about options that were parsed: can the catalog be written, and what may a user do. */
 #include "base/options.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static enum fw_status refuse_folder(struct fw_error *error, const char *folder)
 	return FW_INVALID;
 }
 
-enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw_error *error)
+enum fw_status fw_options_check_db_file(const struct fw_options *opts, struct fw_error *error)
 {
 	enum fw_status status = FW_OK;
 	struct stat found;
@@ -62,7 +62,7 @@ enum fw_status fw_options_check_folders(const struct fw_options *opts, struct fw
 	return status;
 }
 
-static bool names(char *const *list, const char *username)
+static bool is_named(char *const *list, const char *username)
 {
 	for (; username && list && *list; list++) {
 		if (strcmp(*list, username) == 0)
@@ -73,17 +73,17 @@ static bool names(char *const *list, const char *username)
 
 bool fw_options_is_operator(const struct fw_options *opts, const char *username)
 {
-	return names(opts->operators, username);
+	return is_named(opts->operators, username);
 }
 
 bool fw_options_is_admin(const struct fw_options *opts, const char *username)
 {
-	return names(opts->admins, username);
+	return is_named(opts->admins, username);
 }
 
 bool fw_options_is_viewer(const struct fw_options *opts, const char *username)
 {
-	return names(opts->admin_viewers, username);
+	return is_named(opts->admin_viewers, username);
 }
 
 bool fw_options_have_admins(const struct fw_options *opts)

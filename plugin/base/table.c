@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 16u
-#define LARGE_PIECE 2048u /* bytes: more than what malloc keeps apart by size */
+#define LARGE_PIECE 2048u /* bytes: larger than the pieces that glibc keeps apart by size */
 
 struct entry {
 	struct entry *next;
@@ -43,7 +43,7 @@ static size_t bucket_of(const struct fw_table *table, uint64_t hash)
 }
 
 /* Where the pointer to the entry of `key` stands, or the NULL at the end of its chain. */
-static struct entry **find(const struct fw_table *table, struct fw_slice key, uint64_t hash)
+static struct entry **find_entry(const struct fw_table *table, struct fw_slice key, uint64_t hash)
 {
 	struct entry **at = &table->buckets[bucket_of(table, hash)];
 
@@ -97,14 +97,14 @@ void fw_table_free(struct fw_table *table)
 
 void *fw_table_get(const struct fw_table *table, struct fw_slice key)
 {
-	const struct entry *entry = *find(table, key, hash_of(table, key));
+	const struct entry *entry = *find_entry(table, key, hash_of(table, key));
 
 	return entry ? entry->value : NULL;
 }
 
 /* Adds one bucket, and moves to it what belongs there. Without memory the chains just grow longer.
  */
-static void split(struct fw_table *table)
+static void split_bucket(struct fw_table *table)
 {
 	struct entry **at;
 
@@ -138,7 +138,7 @@ static void split(struct fw_table *table)
 enum fw_status fw_table_put(struct fw_table *table, struct fw_slice key, void *value, void **old)
 {
 	uint64_t hash = hash_of(table, key);
-	struct entry **at = find(table, key, hash);
+	struct entry **at = find_entry(table, key, hash);
 	struct entry *entry = *at;
 
 	if (old && entry)
@@ -157,7 +157,7 @@ enum fw_status fw_table_put(struct fw_table *table, struct fw_slice key, void *v
 		*at = entry;
 		table->count++;
 		if (table->count > table->used)
-			split(table);
+			split_bucket(table);
 	}
 	entry->value = value;
 	return FW_OK;
@@ -165,7 +165,7 @@ enum fw_status fw_table_put(struct fw_table *table, struct fw_slice key, void *v
 
 void *fw_table_remove(struct fw_table *table, struct fw_slice key)
 {
-	struct entry **at = find(table, key, hash_of(table, key));
+	struct entry **at = find_entry(table, key, hash_of(table, key));
 	struct entry *entry = *at;
 	void *value;
 

@@ -1,3 +1,4 @@
+/* Starts threads; and lowers the priority of one: batch scheduling, and a nice value of its own. */
 #include "base/thread.h"
 
 #include <errno.h>
@@ -79,7 +80,7 @@ static bool is_filtered(void)
 	return found;
 }
 
-/* A filter tells nobody what it is for, so a child tries. */
+/* Nobody can ask a filter what it forbids, so a child tries. */
 static bool child_survives(void)
 {
 	pid_t child = fork();

@@ -1,3 +1,5 @@
+/* A line of mosquitto.conf is a word and a value. include_dir reads the files of a folder where it
+ * stands; those include no others. */
 #include "broker/conf.h"
 
 #include <ctype.h>
@@ -56,11 +58,12 @@ static void read_folder(struct reader *reader, const char *folder)
 }
 
 /* Cuts `text` into word and value. False: it has not both, or is a comment. */
-static bool split(char *text, struct fw_conf_line *line)
+static bool split_line(char *text, struct fw_conf_line *line)
 {
 	char *value = NULL, *word = strtok_r(text, " \t\r\n", &value);
 
-	if (!word || word[0] == '#')
+	/* behind the last word musl gives NULL */
+	if (!word || word[0] == '#' || !value)
 		return false;
 	value += strspn(value, " \t");
 	for (size_t len = strlen(value); len && isspace((unsigned char)value[len - 1]); len--)
@@ -83,7 +86,7 @@ static void read_file(struct reader *reader, const char *path, bool included)
 	}
 	while (getline(&text, &size, file) >= 0) {
 		line.number++;
-		if (!split(text, &line))
+		if (!split_line(text, &line))
 			continue;
 		if (strcmp(line.word, "include_dir") != 0)
 			reader->take(reader->context, &line);

@@ -1,6 +1,5 @@
-/* Reads mosquitto.conf again, as Mosquitto's broker/conf.c does: the broker tells no plugin what
- * stands there. What comes of it is good for a line in the log, and for nothing else. At start, any
- * thread. */
+/* Reads mosquitto.conf once more, as Mosquitto's own src/conf.c does: the broker tells no plugin
+ * what stands there. Only log lines depend on it. At start, any thread. */
 #ifndef FW_BROKER_CONF_H
 #define FW_BROKER_CONF_H
 
@@ -14,8 +13,8 @@ struct fw_conf_line {
 	const char *word, *value; /* without the blanks around them */
 };
 
-/* Writes the path behind -c on this process' command line into `path`, of `size` bytes. FW_OK, or
- * FW_NOT_FOUND. */
+/* Writes the path behind -c on this process' command line into `path`, of `size` bytes, terminated.
+ * FW_OK; FW_NOT_FOUND when there is none, or no room for it. */
 enum fw_status fw_conf_path(char *path, size_t size);
 
 /* Calls `take` for each line with a word and a value: those of `path`, and at each include_dir in

@@ -10,14 +10,14 @@
 #include "broker/loaded.h"
 #include "control/mqtt.h"
 
-/* in milliseconds it must fit into a long, and in nanoseconds into the larger one */
+/* Seconds: in milliseconds they fit into a long, in nanoseconds into one of 64 bits. */
 #define LONG_S (sizeof(long) > 4 ? 3000000000L : 2000000L)
 
 /* Events that 2.0's header lacks; registering them there is answered MOSQ_ERR_NOT_SUPPORTED. */
 #define EVENT_CONNECT 11
 #define EVENT_SUBSCRIBE 12
 #define EVENT_CLIENT_OFFLINE 28
-/* one that 2.0 lacks, and takes for an error: it would end the connection */
+/* A return code that 2.0 lacks: it would take it for an error, and end the connection. */
 #define QUOTA_EXCEEDED (-6)
 #define SESSION_TAKEN_OVER 142 /* why a connection ended, on 2.1; 2.0 always says -1 */
 #define PLUGIN_IGNORE 32       /* a return code that 2.0 lacks: as if this plugin did not exist */
@@ -44,9 +44,9 @@ static void note_speaker(struct fw_plugin *plugin, struct mosquitto *client)
 	fw_service_spoke(plugin->service, &speaker);
 }
 
-/* Acknowledged, but routed to nobody. The topic is overwritten where it lies: who frees one that an
- * event replaces differs, the plugin up to 2.0.14, the broker from 2.0.15 on, and a broker cannot
- * be asked which it is. */
+/* The message is acknowledged, but routed to nobody. Its topic is overwritten in place: one that is
+ * replaced is freed by the plugin up to 2.0.14 and by the broker from 2.0.15 on, and a broker
+ * cannot be asked which it is. */
 static int swallow(const struct fw_plugin *plugin, struct mosquitto_evt_message *message)
 {
 	_Static_assert(sizeof(plugin->answered_topic) <= sizeof("/p/d/firmware/read"),
@@ -81,7 +81,7 @@ static int on_message(int event, void *data, void *context)
 	case FW_ANSWERED:
 		return swallow(plugin, message);
 	case FW_PASS_UNRETAINED:
-		/* every broker takes it back (Mosquitto: plugin__handle_message) */
+		/* every broker takes this member back (Mosquitto: plugin__handle_message) */
 		message->retain = false;
 		break;
 	case FW_PASS:
@@ -108,7 +108,7 @@ static int on_control(int event, void *data, void *context)
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* 2.1: before MESSAGE, and the only word on a will. */
+/* 2.1 asks this before MESSAGE. A will comes here alone. */
 static int on_acl_check(int event, void *data, void *context)
 {
 	struct fw_plugin *plugin = context;
@@ -136,11 +136,10 @@ static int on_tick(int event, void *data, void *context)
 		fw_wakeup_soon(plugin->wakeup);
 		wanted = 1;
 	}
-	/* 2.1 sleeps until the next event unless it is told when to come back: 0 would mean no
-	 * wish. 2.0 comes back anyway. 2.1 also keeps ticks back until that time by the wall clock,
-	 * which may step back, and forgets the wish when something else wakes it before. It sleeps
-	 * for the sum of both numbers, yet takes each by itself for that time: so it lies long ago.
-	 */
+	/* 2.0 comes back anyway. 2.1 uses these two numbers twice. It sleeps for their sum; 0 means
+	 * that the plugin does not care. And it holds the next tick back until a time of the wall
+	 * clock that it makes of each number by itself: since that clock may step back, and another
+	 * event may end the sleep first, that time must lie long ago. */
 	tick->next_s = -LONG_S;
 #ifdef FW_TICK_HAS_NEXT_MS
 	tick->next_ms = LONG_S * 1000 + (long)wanted;

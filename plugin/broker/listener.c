@@ -1,5 +1,6 @@
-/* Mosquitto begins each included file with the default listener again, which is what misleads: in
- * Debian's conf.d the plugin's file knows nothing of the listener's. */
+/* Finds the listener above the plugin's line, in the same file: Mosquitto begins each included file
+ * with the default listener again. That is easily overlooked with Debian's conf.d, where plugin and
+ * listener have a file each. */
 #include "broker/listener.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ static void found_listener(struct search *search, const struct fw_conf_line *lin
 
 	set_line(last, line);
 	search->out->listeners++;
-	/* that the plugin stands below it is known later */
+	/* for the case that the plugin turns out not to be below any listener */
 	if (!search->out->other.number)
 		search->out->other = *last;
 }
@@ -72,15 +73,15 @@ enum fw_status fw_listener_find(const char *path, const char *plugin, struct fw_
 	return fw_conf_read(path, take_line, &search);
 }
 
-bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *sentence)
+bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *message)
 {
 	bool on_default = place->listener.number == 0;
 
-	*sentence = (struct fw_error){""};
+	*message = (struct fw_error){""};
 	if (!place->per_listener || place->plugins != 1 || !place->listeners)
 		return false;
 	if (on_default && !place->default_used) {
-		fw_error_set(sentence,
+		fw_error_set(message,
 			"with per_listener_settings true this plugin serves the default listener"
 			" (port 1883) alone, for no 'listener' stands above its lines in %s (line"
 			" %d). Clients of '%s' are not served: move the plugin's lines below that"
@@ -90,7 +91,7 @@ bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error
 		return true;
 	}
 	if (on_default || place->listeners > 1)
-		fw_error_set(sentence,
+		fw_error_set(message,
 			"with per_listener_settings true this plugin serves %s alone,"
 			" and no client of another listener",
 			on_default ? "the default listener" : place->listener.text);

@@ -31,8 +31,8 @@ struct fw_listener_place {
 enum fw_status fw_listener_find(
 	const char *path, const char *plugin, struct fw_listener_place *out);
 
-/* The sentence to log, or an empty one, into error->text. True: some listener's clients are not
- * served, and nobody may have meant that. */
-bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *sentence);
+/* Writes the line to log into *message, or an empty one. True: some listener's clients are not
+ * served, probably by mistake. */
+bool fw_listener_describe(const struct fw_listener_place *place, struct fw_error *message);
 
 #endif

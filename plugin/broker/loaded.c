@@ -1,3 +1,4 @@
+/* Walks the loader's list of libraries, and looks in each for the symbols of a plugin. */
 #include "broker/loaded.h"
 
 #include <dlfcn.h>

@@ -34,7 +34,7 @@ static enum fw_status read_options(struct fw_plugin *plugin, const struct mosqui
 	if (status == FW_OK)
 		status = fw_options_parse(lines, (size_t)count, &plugin->options, error);
 	if (status == FW_OK)
-		status = fw_options_check_folders(&plugin->options, error);
+		status = fw_options_check_db_file(&plugin->options, error);
 	free(lines);
 	return status;
 }
@@ -50,7 +50,7 @@ static enum fw_status start_service(struct fw_plugin *plugin, const struct mosqu
 	return status;
 }
 
-static void greet(struct fw_plugin *plugin)
+static void log_start(struct fw_plugin *plugin)
 {
 	char catalog[512];
 
@@ -60,8 +60,8 @@ static void greet(struct fw_plugin *plugin)
 		plugin->on_2_1 ? "2.1" : "2.0", catalog);
 }
 
-/* What was retained on firmware topics before this plugin saw to it that nothing is. */
-static void name_retained(const char *conf)
+/* Warns of messages that were retained on firmware topics before this plugin was there. */
+static void log_retained(const char *conf)
 {
 	char file[PATH_MAX], line[2048];
 
@@ -71,10 +71,10 @@ static void name_retained(const char *conf)
 }
 
 /* 2.0: says which listener is served, when that is not each of them. */
-static void tell_listener(const struct fw_plugin *plugin, const char *conf)
+static void log_listener(const struct fw_plugin *plugin, const char *conf)
 {
 	struct fw_listener_place place;
-	struct fw_error sentence;
+	struct fw_error message;
 	Dl_info own;
 	bool missed;
 
@@ -82,21 +82,21 @@ static void tell_listener(const struct fw_plugin *plugin, const char *conf)
 		return;
 	if (fw_listener_find(conf, own.dli_fname, &place) != FW_OK)
 		return;
-	missed = fw_listener_describe(&place, &sentence);
-	if (sentence.text[0])
+	missed = fw_listener_describe(&place, &message);
+	if (message.text[0])
 		mosquitto_log_printf(missed ? MOSQ_LOG_WARNING : MOSQ_LOG_NOTICE,
-			FW_PLUGIN_NAME "%s", sentence.text);
+			FW_PLUGIN_NAME "%s", message.text);
 }
 
-/* Says what the broker's configuration means for this plugin. */
-static void read_conf(const struct fw_plugin *plugin)
+/* Logs what the broker's configuration means for this plugin. */
+static void check_conf(const struct fw_plugin *plugin)
 {
 	char conf[PATH_MAX];
 
 	if (fw_conf_path(conf, sizeof(conf)) != FW_OK)
 		return;
-	name_retained(conf);
-	tell_listener(plugin, conf);
+	log_retained(conf);
+	log_listener(plugin, conf);
 }
 
 EXPORT int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -137,8 +137,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userd
 		return code;
 	}
 	*userdata = plugin;
-	greet(plugin);
-	read_conf(plugin);
+	log_start(plugin);
+	check_conf(plugin);
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -1,10 +1,10 @@
-/* The plugin as its own files see it: the only files that know Mosquitto's plugin API (version 5).
+/* What the three files share that include Mosquitto's plugin API (version 5):
  *
- *   plugin.c     loads and unloads it
+ *   plugin.c     loads and unloads the plugin
  *   events.c     what the broker tells it
  *   publisher.c  what it asks of the broker
  *
- * All of them run on the broker's thread. One binary serves Mosquitto 2.0 and 2.1, whichever header
+ * All three run on the broker's thread. One binary serves Mosquitto 2.0 and 2.1, whichever header
  * it was built with: what differs is decided at run time. */
 #ifndef FW_BROKER_PLUGIN_H
 #define FW_BROKER_PLUGIN_H
@@ -32,13 +32,13 @@ struct fw_plugin {
 	struct fw_service *service;
 	struct fw_wakeup *wakeup; /* NULL: the broker cannot be woken */
 	bool on_2_1;
-	/* where an answered request goes: nobody can subscribe to what he cannot guess, and no
-	 * wildcard matches $ */
+	/* where an answered request goes: a name that nobody guesses, and that no wildcard matches
+	 * (it begins with $: MQTT 5, section 4.7.2) */
 	char answered_topic[18];
 };
 
-/* Events that the broker tells the plugin. MOSQ_ERR_SUCCESS, or the code by which the broker
- * refused one; then unregister. */
+/* Registers the callbacks. MOSQ_ERR_SUCCESS, or the code by which the broker refused one; then
+ * unregister, which is fine for those that were not registered. */
 int fw_events_register(struct fw_plugin *plugin);
 void fw_events_unregister(struct fw_plugin *plugin);
 

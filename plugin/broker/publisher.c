@@ -29,7 +29,7 @@ static void wake(void *context)
 	fw_wakeup_now(context);
 }
 
-/* *out is NULL when it has none. */
+/* *out stays NULL when the publication needs none. False: out of memory. */
 static bool make_properties(const struct fw_publication *publication, mosquitto_property **out)
 {
 	int code = MOSQ_ERR_SUCCESS;
@@ -69,9 +69,9 @@ static enum fw_status publish(void *context, const struct fw_publication *public
 	return FW_NOMEM;
 }
 
-/* Memory for free(), of what the broker's library copied from a property: that is malloc'd on 2.0,
- * and on 2.1 the broker counts it, for memory_limit too, until mosquitto_free(). NULL without
- * memory. */
+/* A copy for free() of what the broker's library copied from a property, which is given up. On 2.0
+ * that is malloc'd already; on 2.1 the broker counts it, for memory_limit too, until
+ * mosquitto_free(). NULL when out of memory. */
 static void *own_copy(const struct fw_plugin *plugin, void *copied, size_t size)
 {
 	void *own;
@@ -85,8 +85,8 @@ static void *own_copy(const struct fw_plugin *plugin, void *copied, size_t size)
 	return own;
 }
 
-/* FW_NOT_FOUND, or FW_NOMEM: without a place for the copy a property that is there is found all the
- * same. */
+/* FW_OK; FW_NOT_FOUND: the message has none; FW_NOMEM. The library fails in both cases alike: asked
+ * for no copy, it still finds a property that is there. */
 static enum fw_status read_response_topic(
 	const struct fw_plugin *plugin, const mosquitto_property *list, char **out)
 {

@@ -3,10 +3,13 @@
  *   0  magic (15)   15 checksum, unused (4)   19 version (4)
  *   23 chunks, each: type (4), length (4), body
  *
- *   type 2, a message:  0 store id (8)   8 expiry (8)   16 length of the payload (4)
- *     20 source mid (2)   22 length of the client id (2)   24 of the user name (2)   26 of the
- * topic (2) 28 port (2)   30 qos   31 retain   32 client id, user name, topic, payload, properties
- *   type 4, it is retained:  0 store id (8)
+ *   type 2, a message:
+ *     0  store id (8)     8  expiry (8)      16 length of the payload (4)
+ *     20 source mid (2)   22 length of the client id (2)   24 of the user name (2)
+ *     26 of the topic (2) 28 port (2)        30 qos        31 retain
+ *     32 client id, user name, topic, payload, properties
+ *   type 4, a retained message:
+ *     0  store id (8)
  *
  * Messages stand before what refers to them. Nothing is read beyond the end, whatever lengths say.
  */
@@ -107,7 +110,7 @@ static bool is_firmware_topic(struct fw_slice topic)
 	return parsed.kind != FW_TOPIC_OTHER;
 }
 
-static enum fw_status note_message(struct scan *scan, const unsigned char *body, size_t len)
+static enum fw_status add_message(struct scan *scan, const unsigned char *body, size_t len)
 {
 	struct message message;
 	size_t before, topic_len;
@@ -143,7 +146,7 @@ static int compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static void note_retained(struct scan *scan, const unsigned char *body, size_t len)
+static void count_retained(struct scan *scan, const unsigned char *body, size_t len)
 {
 	struct message wanted = {0}, *found;
 
@@ -173,9 +176,9 @@ static enum fw_status scan_chunks(struct scan *scan)
 		if (len > (size_t)(scan->end - scan->at))
 			break;
 		if (type == 2 && !scan->sorted)
-			status = note_message(scan, scan->at, len);
+			status = add_message(scan, scan->at, len);
 		else if (type == 4)
-			note_retained(scan, scan->at, len);
+			count_retained(scan, scan->at, len);
 		scan->at += len;
 	}
 	return status;
@@ -190,8 +193,8 @@ static void write_line(const struct scan *scan, char *line, size_t size)
 		used += (size_t)snprintf(topics + used, sizeof(topics) - used, "%s%.*s",
 			i ? ", " : "", (int)scan->named[i].len, scan->named[i].at);
 	snprintf(line, size,
-		"%zu retained messages on firmware topics are from before,"
-		" and each client that subscribes is given them:"
+		"%zu retained messages on firmware topics are older than the plugin,"
+		" and each client that subscribes gets them:"
 		" clear each with 'mosquitto_pub -r -n -t TOPIC', as a user of "
 		"plugin_opt_operators;"
 		" the topics are: %s%s",

@@ -1,17 +1,17 @@
-/* Retained messages on firmware topics that are older than the rule that there are none. No broker
- * tells a plugin what it has retained, but each reads its own file when it starts, before its
- * plugins: so that file is read, once, then.
+/* Finds messages that were retained on firmware topics before the plugin was there: it takes the
+ * retain flag off. No broker tells a plugin what it has retained, so the file is read from which
+ * the broker itself has just restored it.
  *
- * Knows what of mosquitto.conf (broker/conf.h) says where that file is, and the format of its file,
- * versions 5 and 6 (its src/persist.h, 1.5.6 to 2.1). Broker thread, at start. */
+ * Knows the lines of mosquitto.conf (broker/conf.h) that say where that file is, and its format,
+ * versions 5 and 6 (Mosquitto's src/persist.h, 1.5.6 to 2.1). Broker thread, at start. */
 #ifndef FW_BROKER_RETAINED_H
 #define FW_BROKER_RETAINED_H
 
 #include "base/fw.h"
 
-/* The file in which a broker with the configuration `conf` keeps what is retained, as FW_OK;
- * FW_NOT_FOUND when it keeps nothing, or the configuration cannot be read. `path` has `size` bytes.
- */
+/* Writes the path of the file in which a broker with the configuration file `conf` keeps what is
+ * retained into `path`, of `size` bytes. FW_OK; FW_NOT_FOUND when it keeps nothing, or the
+ * configuration cannot be read. */
 enum fw_status fw_retained_file(const char *conf, char *path, size_t size);
 
 /* Reads the broker's file, and writes a line for the log (`size` bytes, terminated, valid UTF-8):

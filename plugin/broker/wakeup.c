@@ -1,9 +1,9 @@
 /* A timer of the process whose signal goes to the broker's thread.
  *
- * Threads that arm it race with the broker's thread, which disarms it. Invariant: who wants
- * something done has left it where the tick looks before he arms the timer, and the tick looks
- * after it has disarmed it. So a timer that is disarmed too early was for what this tick finds, and
- * one that `armed` does not tell of yet wakes a tick that then disarms it. */
+ * Threads that arm it race with the broker's thread, which disarms it. Invariant: a thread leaves
+ * its work where the tick looks, then arms the timer; the tick disarms the timer, then looks. So a
+ * timer that is disarmed too early was for work that this tick finds. One that is armed while
+ * `armed` is not yet set wakes another tick, which disarms it. */
 #include "broker/wakeup.h"
 
 #include <signal.h>
@@ -19,11 +19,11 @@
 
 #define NOW_NS 1 /* 0 would disarm it */
 #define SOON_NS 1000000
-#define AGAIN_NS 5000000 /* the first one may come before the thread sleeps */
+#define AGAIN_NS 5000000 /* between signals: the first may come before the thread sleeps */
 
 struct fw_wakeup {
 	timer_t timer;
-	atomic_bool armed; /* it runs, or ran; may be late: see above */
+	atomic_bool armed; /* set after the timer was armed: see above */
 	struct sigaction before;
 };
 
@@ -32,7 +32,7 @@ static void do_nothing(int number)
 	(void)number;
 }
 
-/* Nobody's handler is taken away. */
+/* False: somebody else handles the signal. */
 static bool take_signal(struct sigaction *before)
 {
 	struct sigaction ours = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};

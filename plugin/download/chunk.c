@@ -1,9 +1,9 @@
 /* The service of chunks: requests wait in queues until one thread reads what they ask for.
  *
- * Three queues: delayed (over the device's rate), ready, answers. The thread reads while answers
- * that nobody has taken yet are few, and while all devices together are below their rate. So a
- * broker that is slow to publish holds it up, and so does a fleet that asks for more than the rate.
- * Requests are refused only when too many wait. */
+ * Three queues: delayed (over the device's rate), ready, answers. The thread reads while few
+ * answers wait for the broker's thread, and while all devices together are below their rate. So it
+ * slows down to the broker that publishes, and to the rate of all. Requests are refused only when
+ * too many wait. */
 #include "download/chunk_internal.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "base/thread.h"
 
 #define SECOND_US 1000000
-#define BURST_US (SECOND_US / 8) /* what was not sent in so long before may be sent at once */
+#define BURST_US (SECOND_US / 8) /* the rate of so much idle time may be used at once */
 
 struct fw_chunk_answer {
 	struct fw_chunk_answer *next;
@@ -51,7 +51,7 @@ static void queue_later(struct fw_chunks *chunks, struct fw_chunk_wait *request)
 		chunks->next_due = request->due;
 }
 
-/* Moves who is due by now to those that may be read. */
+/* Moves the delayed requests that are due to the ready ones. */
 static void release_due(struct fw_chunks *chunks)
 {
 	struct fw_chunk_wait **at = &chunks->later, *request;
@@ -139,14 +139,14 @@ static void drop_reply(struct fw_chunk_reply *reply)
 	free(reply->correlation);
 }
 
-/* It does not wait any more. */
+/* Gives back the request's share, and frees it. */
 static void end_request(struct fw_chunk_wait *request)
 {
 	fw_chunk_share_give_back(request->share);
 	request_free(request);
 }
 
-/* Takes what was read from the budget of all. A chunk is whole: it may be read on credit. */
+/* Takes what was read from the budget of all, which a chunk may overdraw: chunks are not split. */
 static void charge(struct fw_chunks *chunks, size_t len)
 {
 	int64_t earliest = fw_boot_ms() * 1000 - BURST_US;
@@ -165,8 +165,7 @@ static void serve(struct fw_chunks *chunks, struct fw_chunk_wait *request)
 	pthread_mutex_unlock(&chunks->lock);
 	answered = made && fw_chunk_answer_make(chunks, request, &made->reply);
 	pthread_mutex_lock(&chunks->lock);
-	/* an answer that there was no memory for is one that was lost on the way: the device asks
-	 * again */
+	/* without memory for the answer the device gets none, and asks again */
 	if (answered) {
 		*chunks->last_answer = made;
 		chunks->last_answer = &made->next;
@@ -199,8 +198,8 @@ static bool may_read(const struct fw_chunks *chunks)
 	return chunks->first && has_room(chunks) && fw_boot_ms() >= next_share(chunks);
 }
 
-/* Until a request is due, or there is a share of the budget for one; or something is asked or
- * taken. */
+/* Sleeps until a request is due, or the budget of all allows one, or the broker's thread asks or
+ * takes. */
 static void wait_for_work(struct fw_chunks *chunks)
 {
 	bool held_back = chunks->first && has_room(chunks);
@@ -218,7 +217,7 @@ static void wait_for_work(struct fw_chunks *chunks)
 	pthread_cond_timedwait(&chunks->wake, &chunks->lock, &until);
 }
 
-static void *run(void *argument)
+static void *run_chunks(void *argument)
 {
 	struct fw_chunks *chunks = argument;
 
@@ -296,7 +295,7 @@ enum fw_status fw_chunks_start(
 	chunks->next_due = INT64_MAX;
 	pthread_mutex_init(&chunks->lock, NULL);
 	fw_cond_init(&chunks->wake);
-	status = fw_thread_start(&chunks->thread, run, chunks, "reads chunks", error);
+	status = fw_thread_start(&chunks->thread, run_chunks, chunks, "reads chunks", error);
 	if (status != FW_OK) {
 		free_chunks(chunks);
 		return status;

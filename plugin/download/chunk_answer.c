@@ -1,7 +1,6 @@
-/* What a request for a chunk is answered: bytes of a verified file, or a refusal with its reason.
+/* The answer to a request for a chunk: bytes of a verified file, or a refusal with its reason.
  *
- * The bytes are those that were verified only if the file is unchanged after they were read; what
- * was read of a file that changed is thrown away. */
+ * Invariant: bytes are sent only if the file is the verified one after they were read. */
 #include "download/chunk_internal.h"
 
 #include <errno.h>
@@ -26,8 +25,7 @@ static char *reply_topic(const struct fw_chunk_wait *request)
 
 static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_t by)
 {
-	if (chunks->config.counters)
-		fw_count_add(chunks->config.counters, counter, by);
+	fw_count_add(chunks->config.counters, counter, by);
 }
 
 static bool refuse(const struct fw_chunks *chunks, const struct fw_chunk_wait *request,
@@ -51,7 +49,7 @@ static bool refuse(const struct fw_chunks *chunks, const struct fw_chunk_wait *r
 	return out->topic && out->payload;
 }
 
-/* Reads all `len` bytes; the file was written to meanwhile if it cannot. */
+/* Reads all `len` bytes. False when the file has become shorter, or the disk fails. */
 static bool read_all(int fd, char *at, size_t len, int64_t offset)
 {
 	while (len) {
@@ -93,8 +91,6 @@ static bool send_bytes(struct fw_chunks *chunks, struct fw_chunk_wait *request,
 
 	if (!payload)
 		return refuse(chunks, request, "busy", "out of memory: ask again later", out);
-	/* the bytes are those that were verified if the file is still the same after they were read
-	 */
 	if (!read_all(file->fd, payload, len, request->offset) ||
 		!fw_folder_fd_unchanged(file->fd, &file->stamp)) {
 		free(payload);

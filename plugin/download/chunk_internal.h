@@ -1,7 +1,8 @@
 /* The service of chunks as its own files see it.
  *
  *   chunk.c         the queues and the thread
- *   chunk_answer.c  what one request is answered */
+ *   chunk_answer.c  the answer to one request
+ *   chunk_share.c   what one device may ask for */
 #ifndef FW_DOWNLOAD_CHUNK_INTERNAL_H
 #define FW_DOWNLOAD_CHUNK_INTERNAL_H
 
@@ -33,13 +34,13 @@ struct fw_chunks {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
 	bool stop;
-	struct fw_chunk_wait *first, **last;
-	struct fw_chunk_wait *later, **last_later; /* who is not due yet */
-	int64_t next_due;                          /* boot ms: the earliest of them */
+	struct fw_chunk_wait *first, **last;       /* ready */
+	struct fw_chunk_wait *later, **last_later; /* delayed */
+	int64_t next_due;                          /* boot ms when the first of these is due */
 	struct fw_chunk_answer *first_answer, **last_answer;
-	size_t bytes_waiting;
+	size_t bytes_waiting;           /* of answers */
 	struct fw_chunk_shares *shares; /* of the devices */
-	/* boot time by which all that was read has been sent, at the rate of all */
+	/* boot time in us by which all that was read has been sent at the rate of all */
 	int64_t served_us;
 	atomic_size_t requests, answers; /* written under the lock, read without it */
 };

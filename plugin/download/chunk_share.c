@@ -1,3 +1,6 @@
+/* A share is one number: when the device has had what it asked for. Devices are remembered in two
+ * generations of a table: who asks is in the young one; when that is full it becomes the old one,
+ * and the old one is dropped, a few entries at each request. */
 #include "download/chunk_share.h"
 
 #include <stdlib.h>
@@ -9,24 +12,21 @@
 #define DEVICES_MOST 65536u /* remembered for a while */
 #define FREED_A_REQUEST 64u /* a request adds one at most, so this catches up */
 #define SECOND_US 1000000
-#define LATER_MS                                                                                   \
-	10 /* due times are multiples of it, so that the list of them is not walked for each */
+/* due times are multiples of it, so that many requests become ready in one walk of the delayed */
+#define LATER_MS 10
 
 struct fw_chunk_share {
 	unsigned waiting;  /* requests not yet read */
-	int64_t served_us; /* boot time by which it has had what it asked for, at its rate */
+	int64_t served_us; /* boot time in us by which it has had what it asked for, at its rate */
 	bool forgotten;    /* in no table any more */
 };
 
 struct fw_chunk_shares {
-	/* product/device to struct fw_chunk_share. Who asks is among the young; when they are half
-	 * of those that may be remembered, they become the old, and who was old is given up, a few
-	 * at each request. */
-	struct fw_table *young, *old;
+	struct fw_table *young, *old; /* product/device to struct fw_chunk_share */
 	struct fw_retired retired;
 };
 
-/* A share that a request still waits for is freed with the last one. */
+/* A share that requests still hold is freed with the last of them. */
 static void forget(void *value)
 {
 	struct fw_chunk_share *share = value;
@@ -74,7 +74,7 @@ static void turn_over(struct fw_chunk_shares *shares)
 	shares->young = emptied;
 }
 
-static struct fw_chunk_share *find(
+static struct fw_chunk_share *find_share(
 	struct fw_chunk_shares *shares, struct fw_slice product, struct fw_slice device)
 {
 	char buffer[FW_DEVICE_KEY];
@@ -100,7 +100,7 @@ struct fw_chunk_share *fw_chunk_share_take(struct fw_chunk_shares *shares, struc
 	struct fw_slice device, int64_t length, int64_t *due)
 {
 	int64_t second_ago = fw_boot_ms() * 1000 - SECOND_US;
-	struct fw_chunk_share *share = find(shares, product, device);
+	struct fw_chunk_share *share = find_share(shares, product, device);
 
 	if (!share || share->waiting >= FW_CHUNK_OF_DEVICE)
 		return NULL;

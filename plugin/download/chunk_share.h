@@ -1,6 +1,6 @@
 /* The share of each device that downloads in chunks: how many of its requests wait, and when it has
- * had what it asked for at its rate. Bounded: of devices that ask no more only the last some ten
- * thousand are remembered. Callers hold a lock. Pure but for the clock. */
+ * had what it asked for at its rate. Bounded: the last 65,536 devices at most are remembered.
+ * Callers hold a lock. Pure but for the clock. */
 #ifndef FW_DOWNLOAD_CHUNK_SHARE_H
 #define FW_DOWNLOAD_CHUNK_SHARE_H
 

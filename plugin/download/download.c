@@ -1,3 +1,5 @@
+/* Joins the parts of the download service: what finds a file in the catalog, the two servers that
+ * send it, who may have it, and the records of what was sent. */
 #include "download/download.h"
 
 #include <stdlib.h>
@@ -77,7 +79,7 @@ static bool read_seconds(struct fw_slice text, int64_t *out)
 {
 	int64_t number = 0;
 
-	/* as it was made, and no other way to write it */
+	/* as fw_url_mint writes it, and in no other way */
 	if (text.len == 0 || text.len > 15 || text.at[0] == '0')
 		return false;
 	for (size_t i = 0; i < text.len; i++) {

@@ -1,6 +1,6 @@
-/* SHA-256 is computed in every case: it is what HTTP caches know the file by, and what ecdsa-sha256
- * and rsa-sha256 sign. So the file is read once, and only ed25519 needs more than a buffer of it.
- */
+/* Reads a file once, computes its digests, and compares `sign`. SHA-256 is computed in every case:
+ * it is what HTTP caches know the file by, and what ecdsa-sha256 and rsa-sha256 sign. Only ed25519
+ * needs the whole file in memory, the others a buffer. */
 #include "files/digest.h"
 
 #include <errno.h>
@@ -83,7 +83,7 @@ static enum fw_status openssl_failed(struct fw_error *error, const char *what)
 	return FW_FAILED;
 }
 
-/* OpenSSL's own would ask at the terminal. */
+/* OpenSSL's own callback would ask at the terminal. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 static int no_password(char *buffer, int size, int writing, void *context)
 {
@@ -141,7 +141,7 @@ static bool is_base64(const char *text, size_t len)
 		strspn(text + plain, "=") == len - plain;
 }
 
-static enum fw_status decode(
+static enum fw_status decode_signature(
 	const char *text, unsigned char **out, size_t *out_len, struct fw_error *error)
 {
 	size_t len = text ? strlen(text) : 0;
@@ -156,7 +156,7 @@ static enum fw_status decode(
 	}
 	bytes = malloc(len);
 	if (!bytes)
-		return FW_NOMEM;
+		return out_of_memory(error);
 	/* it counts the padding as bytes */
 	got = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)len);
 	if (got < 3) {
@@ -223,8 +223,8 @@ static enum fw_status prepare(struct run *run)
 	if (!fw_sign_method_is_digest(method)) {
 		status = load_key(method, run->request->public_key, &run->key, run->error);
 		if (status == FW_OK)
-			status = decode(run->request->sign, &run->signature, &run->signature_len,
-				run->error);
+			status = decode_signature(run->request->sign, &run->signature,
+				&run->signature_len, run->error);
 	}
 	if (status == FW_OK)
 		status = make_buffer(run);

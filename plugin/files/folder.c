@@ -1,3 +1,5 @@
+/* Opens files of a folder that others write to, and finds out whether they changed: by stamps, by
+ * leases, by inotify. */
 #include "files/folder.h"
 
 #include <dirent.h>
@@ -40,7 +42,7 @@ bool fw_file_settled(const struct fw_file_stamp *stamp, int64_t now, int64_t set
 {
 	int64_t age = now - stamp->ctime_ns / 1000000;
 
-	/* a time in the future is no reason to wait for it: the clock was set back */
+	/* a time in the future is not waited for */
 	return age < -settle_ms || age >= settle_ms;
 }
 
@@ -214,7 +216,7 @@ struct fw_file_stamp fw_folder_look(const char *folder, const char *name)
 	return fw_file_stamp_of(&status);
 }
 
-static bool same(const struct stat *status, const struct fw_file_stamp *stamp)
+static bool has_stamp(const struct stat *status, const struct fw_file_stamp *stamp)
 {
 	struct fw_file_stamp now = fw_file_stamp_of(status);
 
@@ -226,14 +228,15 @@ bool fw_folder_unchanged(const char *folder, const char *name, const struct fw_f
 	char path[PATH_SIZE];
 	struct stat status;
 
-	return make_path(path, folder, name) && lstat(path, &status) == 0 && same(&status, stamp);
+	return make_path(path, folder, name) && lstat(path, &status) == 0 &&
+		has_stamp(&status, stamp);
 }
 
 bool fw_folder_fd_unchanged(int fd, const struct fw_file_stamp *stamp)
 {
 	struct stat status;
 
-	return fstat(fd, &status) == 0 && same(&status, stamp);
+	return fstat(fd, &status) == 0 && has_stamp(&status, stamp);
 }
 
 /* File systems that another machine, or another process, serves. Numbers that linux/magic.h lacks
@@ -293,10 +296,10 @@ static bool opened_remote(int fd)
 	return fstatfs(fd, &status) != 0 || remote_kind(&status);
 }
 
-/* By a read lease, which the kernel gives only where nobody can write. It is given back at once;
- * whoever opens the file in between waits for that. The kernel would then tell this process by
- * SIGIO, which ends it: hence another signal, which is ignored by default, and for this thread
- * alone. */
+/* By a read lease, which the kernel gives only while nobody has the file open for writing. It is
+ * given back at once; whoever opens the file in between waits for that. The kernel then sends this
+ * process a signal, by default SIGIO, which would end it: hence SIGURG, which is ignored by
+ * default, and for this thread alone. */
 enum fw_file_writers fw_folder_writers(int fd)
 {
 	struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};

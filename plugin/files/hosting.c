@@ -1,3 +1,4 @@
+/* Where files are, what their URLs are, and whether a device can reach the host of these. */
 #include "files/hosting.h"
 
 #include <arpa/inet.h>
@@ -45,7 +46,7 @@ static bool host_of(const char *url, char *host, size_t size)
 
 		len = colon ? (size_t)(colon - at) : len;
 	}
-	/* the root of all names */
+	/* "localhost." is the same name */
 	len -= len && at[len - 1] == '.';
 	return fw_slice_copy((struct fw_slice){at, len}, host, size);
 }
@@ -75,7 +76,7 @@ static bool is_localhost(const char *host)
 		(len == own || host[len - own - 1] == '.');
 }
 
-bool fw_hosting_names_nobody(const struct fw_hosting *hosting)
+bool fw_hosting_is_unreachable(const struct fw_hosting *hosting)
 {
 	char host[256];
 	struct in_addr v4;

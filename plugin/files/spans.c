@@ -1,3 +1,4 @@
+/* A span that is added swallows those that it touches. Of too many, the smallest goes. */
 #include "files/spans.h"
 
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+/* Two tables: records are added to one, and taken from the other until it is empty. Then the two
+ * are swapped. */
 #include "files/transfers.h"
 
 #include <pthread.h>
@@ -7,10 +9,9 @@
 #include "base/table.h"
 
 struct fw_transfers {
-	pthread_mutex_t lock; /* guards the tables and the walk */
-	/* taken from: nothing is put there, so that it comes to an end */
-	struct fw_table *gathered, *taken;
-	struct fw_table_walk walk; /* through `taken` */
+	pthread_mutex_t lock;              /* guards the tables and the walk */
+	struct fw_table *gathered, *taken; /* added to; taken from */
+	struct fw_table_walk walk;         /* through `taken` */
 	size_t most;
 	pthread_mutex_t sampling; /* held while the sampler runs */
 	void (*sample)(void *context);
@@ -116,7 +117,7 @@ void fw_transfers_sample(struct fw_transfers *transfers)
 	pthread_mutex_unlock(&transfers->sampling);
 }
 
-/* When all that was there is taken, what was gathered meanwhile is next. */
+/* Begins a round: what was gathered meanwhile is taken next. */
 static void turn_over(struct fw_transfers *transfers)
 {
 	struct fw_table *empty = transfers->taken;

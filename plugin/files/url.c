@@ -1,3 +1,5 @@
+/* Makes, signs and checks the URLs of firmware files, and keeps the key in a file that others must
+ * not read. */
 #include "files/url.h"
 
 #include <errno.h>
@@ -151,8 +153,7 @@ char *fw_url_mint(const char *base, const struct fw_url_key *key, const struct f
 	return url;
 }
 
-/* The fields' own rules keep them within these; what hands have made longer is not signed at all.
- */
+/* Bytes of what is signed. The catalog's own rules keep each field within its limit. */
 #define CANONICAL_MAX 1024u
 
 bool fw_url_sign(const struct fw_url_key *key, const struct fw_url_grant *grant,
@@ -190,7 +191,7 @@ bool fw_url_check(const struct fw_url_key *key, const struct fw_url_grant *grant
 	return CRYPTO_memcmp(expected, signature.at, signature.len) == 0 && now < grant->expires;
 }
 
-static int digit(char c)
+static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -212,8 +213,8 @@ bool fw_url_decode(char *text, size_t *len)
 		}
 		if (end - at < 3)
 			return false;
-		high = digit(at[1]);
-		low = digit(at[2]);
+		high = hex_digit(at[1]);
+		low = hex_digit(at[2]);
 		if (high < 0 || low < 0 || (high == 0 && low == 0))
 			return false;
 		*out++ = (char)(high * 16 + low);

@@ -1,3 +1,6 @@
+/* One slot goes from IDLE to GIVEN (the store), to DONE (the thread), to IDLE (the store). A file
+ * is good only if it was the same before, while and after it was read, and nobody was writing to
+ * it. */
 #include "files/verifier.h"
 
 #include <errno.h>
@@ -51,8 +54,9 @@ static void reject(struct fw_verify_result *result, const char *format, ...)
 	fw_error_set(&result->reason, "%s", text);
 }
 
-/* A copy may stall for longer than a file takes to settle, so nobody must have it open for writing.
- * Where that cannot be seen, more time must do. */
+/* Has the copying of the file ended? A copy may stall for longer than a file takes to settle, so
+ * nobody must have the file open for writing. Where that cannot be seen, it takes longer to settle.
+ */
 static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
 	enum fw_file_writers writers = fw_folder_writers(fd);
@@ -69,7 +73,7 @@ static bool is_whole(int fd, const struct fw_verify_job *job, struct fw_verify_r
 	return false;
 }
 
-/* What can be said without reading it. False: it is said. */
+/* False: the result is there already, without reading the file. */
 static bool worth_reading(int fd, const struct fw_verify_job *job, struct fw_verify_result *result)
 {
 	if (!is_whole(fd, job, result))
@@ -179,7 +183,7 @@ static void on_progress(void *context, int64_t done)
 	look_at_folder(context);
 }
 
-static void work(struct fw_verifier *verifier)
+static void verify_given(struct fw_verifier *verifier)
 {
 	struct fw_verify_result result;
 	bool given;
@@ -199,7 +203,7 @@ static void work(struct fw_verifier *verifier)
 	pthread_mutex_unlock(&verifier->lock);
 }
 
-static void *run(void *argument)
+static void *run_verifier(void *argument)
 {
 	struct fw_verifier *verifier = argument;
 
@@ -214,7 +218,7 @@ static void *run(void *argument)
 		if (ready[0].revents)
 			(void)!read(verifier->wake, &ignored, sizeof(ignored));
 		look_at_folder(verifier);
-		work(verifier);
+		verify_given(verifier);
 	}
 	return NULL;
 }
@@ -235,7 +239,8 @@ enum fw_status fw_verifier_start(
 	if (verifier->wake < 0)
 		fw_error_set(error, "cannot make an eventfd: %s", strerror(errno));
 	else
-		status = fw_thread_start(&verifier->thread, run, verifier, "verifies files", error);
+		status = fw_thread_start(
+			&verifier->thread, run_verifier, verifier, "verifies files", error);
 	if (status == FW_OK) {
 		*out = verifier;
 		return FW_OK;
@@ -248,7 +253,7 @@ enum fw_status fw_verifier_start(
 	return status;
 }
 
-static void wake(struct fw_verifier *verifier)
+static void wake_verifier(struct fw_verifier *verifier)
 {
 	uint64_t one = 1;
 
@@ -260,7 +265,7 @@ void fw_verifier_stop(struct fw_verifier *verifier)
 	if (!verifier)
 		return;
 	atomic_store(&verifier->stop, true);
-	wake(verifier);
+	wake_verifier(verifier);
 	pthread_join(verifier->thread, NULL);
 	if (verifier->phase != IDLE)
 		fw_verify_job_clear(&verifier->slot.job);
@@ -286,7 +291,7 @@ void fw_verifier_submit(struct fw_verifier *verifier, struct fw_verify_job job)
 	verifier->slot = (struct fw_verify_result){.job = job};
 	verifier->phase = GIVEN;
 	pthread_mutex_unlock(&verifier->lock);
-	wake(verifier);
+	wake_verifier(verifier);
 }
 
 bool fw_verifier_take(struct fw_verifier *verifier, struct fw_verify_result *out)

@@ -1,3 +1,5 @@
+/* Answers of the download server. A file is sent whole, as one range, or as several in one body;
+ * the response owns the file's descriptor, and the transfer follows how much of it has arrived. */
 #include "http/answer.h"
 
 #include <inttypes.h>
@@ -51,9 +53,9 @@ enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsig
 	return queue(request, code, response);
 }
 
-/* The date is that of the file's last change of any kind: no tool sets it back, so an image that
- * takes another's place has a later one, whatever date it came with. One in the future is not told
- * (RFC 9110, section 8.8.2.1). */
+/* Last-Modified is the file's change time: no tool sets it back, so an image that replaces another
+ * has a later one, whatever date it came with. One in the future is not sent (RFC 9110, section
+ * 8.8.2.1). */
 static void describe(struct fw_http_request *request)
 {
 	int64_t modified = request->file.stamp.ctime_ns / NS_OF_SECOND;
@@ -109,7 +111,7 @@ static enum fw_http_range read_ranges(struct fw_http_request *request, const str
 
 /* --- headers --- */
 
-/* RFC 6266: a name that everybody understands, and the real one. */
+/* RFC 6266, section 4.3: a name in ASCII that every client understands, and the real one. */
 static void add_disposition(struct MHD_Response *response, struct fw_slice name)
 {
 	char value[64 + FW_HTTP_VALUE * 4], *at = value;
@@ -205,8 +207,7 @@ static void free_body(void *context)
 	free(body);
 }
 
-/* The file is the response's, once it is there. *out: the layout of several ranges, the response's
- * too. */
+/* NULL when out of memory. Else the response owns the file, and *out, the layout of the ranges. */
 static struct MHD_Response *make_multipart(
 	const struct fw_http_request *request, struct fw_http_multipart **out)
 {
@@ -252,7 +253,7 @@ static enum MHD_Result add_length(
 	return MHD_YES;
 }
 
-/* Bytes of an answer's head, or some thirty less. */
+/* Bytes of an answer's head; the true number may be some thirty larger. */
 static int64_t head_of(struct MHD_Response *response)
 {
 	int64_t length = HEAD_FIXED;
@@ -286,7 +287,7 @@ static struct fw_http_transfer *make_transfer(const struct fw_http_request *requ
 	return transfer;
 }
 
-/* A transfer that nobody could follow, for want of memory, is not begun. */
+/* Without memory to follow a transfer, none is begun. */
 static enum MHD_Result send_file(struct fw_http_request *request, struct fw_slice device)
 {
 	struct fw_http_multipart *multipart = NULL;

@@ -1,4 +1,4 @@
-/* A request under way, and the two ways it is answered: by a sentence, or by a file. On the
+/* A request in progress, and the two ways to answer it: by a line of text, or by a file. On the
  * server's threads. */
 #ifndef FW_HTTP_ANSWER_H
 #define FW_HTTP_ANSWER_H
@@ -22,12 +22,13 @@ struct fw_http_request {
 	/* of the file */
 	char etag[FW_SHA256_TEXT + 2], modified[FW_HTTP_DATE];
 	struct fw_http_validators validators;
-	/* what is wanted of it, with `count` 0: all */
+	/* the ranges of it that are sent; `count` 0: all of it */
 	struct fw_http_range_of ranges[FW_HTTP_RANGES_MOST];
 	size_t count;
 };
 
-/* A refusal, with one header more unless `name` is NULL. No cache may keep it. */
+/* Refuses the request with this code and text, and one more header unless `name` is NULL. No cache
+ * may keep it (RFC 9111, section 5.2.2.5). */
 enum MHD_Result fw_http_answer_text(const struct fw_http_request *request, unsigned code,
 	const char *name, const char *value, const char *text);
 

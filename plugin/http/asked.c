@@ -1,4 +1,4 @@
-/* What every server asks libmicrohttpd of a connection and its request. */
+/* What every server asks libmicrohttpd about a connection and its request. */
 #include "http/asked.h"
 
 #include <microhttpd.h>

@@ -1,3 +1,5 @@
+/* Compares the entity-tags and dates of a request with those of the file, and decides in the order
+ * of RFC 9110, section 13.2.2. */
 #include "http/condition.h"
 
 #include <string.h>
@@ -94,8 +96,8 @@ void fw_http_conditions_add(
 	}
 }
 
-/* Was the file changed after this date? What is no date says nothing, and so does any date of a
- * file whose own is not known. */
+/* Was the file changed after this date? `otherwise` when that cannot be said: the text is no date,
+ * or the file's own is not known. */
 static bool changed_since(const struct fw_http_conditions *conditions,
 	const struct fw_http_condition_date *date, bool otherwise)
 {

@@ -1,7 +1,7 @@
 /* The server's connections, and how long each keeps its slot: a request must come in whole in time,
  * a transfer must move, and nobody gets more than a share of the slots. The library's own timeout
- * is not used: a client that sends a byte now and then is never idle for it, and one that reads
- * slowly, with much waiting for it in the kernel, is. */
+ * is not used: it takes a client that sends a byte now and then for active, and one that reads
+ * slowly, while much waits for it in the kernel, for idle. */
 #include "http/internal.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/thread.h"
 #include "http/asked.h"
 
-/* When most slots are taken, less is waited for. */
+/* When most slots are taken, the server waits less. */
 #define CROWDED_REQUEST_MS 5000
 #define CROWDED_LEAST 65536 /* bytes of a transfer in its window */
 
@@ -83,8 +83,8 @@ void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *c
 	pthread_mutex_unlock(&http->slots.lock);
 }
 
-/* With the lock held: may it keep its place? */
-static bool is_worth_it(
+/* With the lock held: may the connection keep its slot? */
+static bool may_stay(
 	struct fw_http *http, struct fw_http_connection *connection, int64_t now, bool crowded)
 {
 	const struct fw_http_config *config = &http->config;
@@ -95,16 +95,16 @@ static bool is_worth_it(
 			(crowded && patience > CROWDED_REQUEST_MS ? CROWDED_REQUEST_MS : patience);
 	if (!fw_http_transfer_holds(connection->transfer))
 		return false;
-	fw_http_transfer_tell(http, connection->transfer, connection->slot.socket);
-	/* what cannot be known is not held against a client */
+	fw_http_transfer_report(http, connection->transfer, connection->slot.socket);
+	/* a client is not judged by what the kernel does not say */
 	return !http->knows_acks ||
 		fw_http_transfer_moves(connection->transfer, now,
 			(int64_t)config->window_seconds * 1000,
 			crowded ? CROWDED_LEAST : FW_HTTP_LEAST);
 }
 
-/* With the lock held. The server's thread wakes up to a closed connection. What waits in the kernel
- * of a file that must not, or will not, be sent goes with it. */
+/* With the lock held. The server's thread wakes up to a closed connection. Bytes of a file that
+ * wait in the kernel are dropped with it. */
 static void end_connection(const struct fw_http_connection *connection)
 {
 	static const struct linger at_once = {1, 0};
@@ -115,8 +115,8 @@ static void end_connection(const struct fw_http_connection *connection)
 	shutdown(connection->slot.socket, SHUT_RDWR);
 }
 
-/* Which of the firmware under way may not be sent any more; asked without the lock. NULL when out
- * of memory: it is asked again soon. */
+/* Which firmware that is being sent must not be sent any more. The catalog is asked without the
+ * lock. NULL when out of memory: the next sample asks again. */
 static struct fw_table *find_withdrawn(struct fw_http *http)
 {
 	struct fw_table *found = http->config.withdrawn ? fw_table_new(0) : NULL;
@@ -155,7 +155,7 @@ void fw_http_sample(struct fw_http *http)
 		bool ended = withdrawn && connection->transfer &&
 			fw_table_get(withdrawn, fw_slice_of(connection->transfer->firmware_id));
 
-		if (ended || !is_worth_it(http, connection, now, crowded))
+		if (ended || !may_stay(http, connection, now, crowded))
 			end_connection(connection);
 	}
 	pthread_mutex_unlock(&http->slots.lock);

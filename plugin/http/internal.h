@@ -25,10 +25,10 @@ struct fw_http_transfer {
 	int64_t from;        /* of one range: where in the file it begins */
 	int64_t length;      /* bytes of the body */
 	int64_t head;        /* bytes of the answer before its body, about */
-	int64_t told;        /* of length */
-	uint64_t before;     /* bytes on this connection before it */
-	int64_t window_at;   /* boot ms when its pace was last looked at */
-	int64_t window_sent; /* of length, then */
+	int64_t reported;    /* bytes of the body that were reported */
+	uint64_t before;     /* bytes on this connection before the answer */
+	int64_t window_at;   /* boot ms when the transfer was last seen to move */
+	int64_t window_sent; /* what `reported` was then */
 };
 
 /* A connection of a client. Its slot is in the list from its start to its end. */
@@ -59,18 +59,19 @@ void fw_http_on_connection(void *context, struct MHD_Connection *mhd, void **con
 /* NULL when there was no memory for it. */
 struct fw_http_connection *fw_http_connection_of(struct MHD_Connection *mhd);
 
-/* The place's state changed: its time counts from now. With the transfer that begins, or NULL. */
+/* The connection begins something new: its time counts from now. `transfer`: the one that begins,
+ * or NULL. */
 void fw_http_connection_renew(struct fw_http *http, struct fw_http_connection *connection,
 	struct fw_http_transfer *transfer);
 
 /* --- http/transfer.c --- */
 
-/* With the lock held. */
+/* With the lock held. Reports that the transfer begins, and how far it is. */
 void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
-void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
+void fw_http_transfer_report(struct fw_http *http, struct fw_http_transfer *transfer, int socket);
 
-/* With the lock held: false when it must end, because its file is not what was verified any more,
- * or it is too slow to be worth its place. */
+/* With the lock held. Is its file still what was verified? Were `least` bytes acknowledged within
+ * `window_ms`, as far as such a window is over? If not, it must end. */
 bool fw_http_transfer_holds(const struct fw_http_transfer *transfer);
 bool fw_http_transfer_moves(
 	struct fw_http_transfer *transfer, int64_t now, int64_t window_ms, int64_t least);

@@ -14,8 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* bytes of a transfer in the kernel that are not on their way; else slow clients could fill all
- * that it has for TCP */
+/* bytes of a connection that wait in the kernel unsent; without a bound slow clients could use up
+ * the kernel's memory for TCP */
 #define UNSENT_MOST 131072
 #define UNIX_MODE 0660
 
@@ -152,8 +152,8 @@ enum fw_status fw_listen_open(
 	return refuse(option, text, strerror(reason), error);
 }
 
-/* Removes a socket that a process which is gone left there. False with errno: it is in use, or none
- * of ours to remove. */
+/* Removes a socket that an ended process has left there. False with errno: somebody listens on it,
+ * or it is no socket. */
 static bool clear_path(const struct sockaddr_un *address)
 {
 	struct stat status;
@@ -176,7 +176,7 @@ static bool clear_path(const struct sockaddr_un *address)
 	return false;
 }
 
-/* It is nobody's before it has its mode: nobody is answered before listen(). */
+/* Nobody can connect before listen(), and by then the socket has its mode. -1 with errno. */
 static int listen_at(const struct sockaddr_un *address)
 {
 	int fd;

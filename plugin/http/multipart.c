@@ -1,3 +1,5 @@
+/* The layout of the body is computed first: where each part's head and bytes begin. A read finds
+ * the part by binary search, and makes heads again as they are needed. */
 #include "http/multipart.h"
 
 #include <errno.h>
@@ -54,7 +56,8 @@ struct fw_http_multipart *fw_http_multipart_new(
 	multipart->fd = fd;
 	multipart->size = size;
 	multipart->count = count;
-	/* the file's bytes must not contain it, and nobody who makes them can know it */
+	/* RFC 2046, section 5.1.1: the file must not contain it, and who makes the file cannot know
+	 * it */
 	snprintf(multipart->boundary, sizeof(multipart->boundary), "%020" PRIu64, fw_random());
 	for (size_t i = 0; i < count; i++) {
 		struct part *part = &multipart->parts[i];
@@ -85,7 +88,7 @@ int64_t fw_http_multipart_length(const struct fw_http_multipart *multipart)
 }
 
 /* The part that this place of the body belongs to; NULL: none, it is behind the last one. */
-static const struct part *find(const struct fw_http_multipart *multipart, int64_t at)
+static const struct part *find_part(const struct fw_http_multipart *multipart, int64_t at)
 {
 	size_t low = 0, high = multipart->count;
 
@@ -131,7 +134,7 @@ static ssize_t read_data(const struct fw_http_multipart *multipart, const struct
 static ssize_t read_some(
 	const struct fw_http_multipart *multipart, int64_t at, char *out, size_t most)
 {
-	const struct part *part = find(multipart, at);
+	const struct part *part = find_part(multipart, at);
 
 	if (!part)
 		return read_head(multipart, NULL, at - multipart->tail_at, out, most);
@@ -159,7 +162,7 @@ ssize_t fw_http_multipart_read(
 bool fw_http_multipart_piece(const struct fw_http_multipart *multipart, int64_t *from, int64_t to,
 	struct fw_http_range_of *piece)
 {
-	const struct part *part = *from < to ? find(multipart, *from) : NULL;
+	const struct part *part = *from < to ? find_part(multipart, *from) : NULL;
 	int64_t begin, end;
 
 	if (!part)

@@ -31,8 +31,8 @@ int64_t fw_http_multipart_length(const struct fw_http_multipart *multipart); /* 
 ssize_t fw_http_multipart_read(
 	const struct fw_http_multipart *multipart, int64_t at, char *out, size_t most);
 
-/* What of the file lies between `*from` and `to` of the body: the first piece of it, with *from
- * moved behind it. False when there is none. */
+/* The first piece of the file that lies between `*from` and `to` of the body; moves *from behind
+ * it. False when there is none. */
 bool fw_http_multipart_piece(const struct fw_http_multipart *multipart, int64_t *from, int64_t to,
 	struct fw_http_range_of *piece);
 

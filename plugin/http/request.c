@@ -1,3 +1,5 @@
+/* Reads a request: the library calls first for the target, then for the head, then, once the body
+ * is in, for the answer. What the head alone rules out is refused at once. */
 #include "http/answer.h"
 
 #include <string.h>
@@ -55,7 +57,7 @@ static void take_query(
 		*out = (struct fw_slice){text, 0};
 }
 
-static enum MHD_Result answer(struct fw_http_request *request, const char *url)
+static enum MHD_Result answer_request(struct fw_http_request *request, const char *url)
 {
 	const struct fw_http_config *config = &request->http->config;
 	struct fw_slice device = {NULL, 0};
@@ -91,8 +93,8 @@ static bool names_host(const struct fw_http_request *request, const char *versio
 	return hosts == 1 || (hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) != 0);
 }
 
-/* What can be said by the head alone. MHD_YES without an answer: go on. */
-static enum MHD_Result look_at_head(const struct fw_http_request *request, const char *method,
+/* Refuses what the head alone rules out. MHD_YES without an answer: go on. */
+static enum MHD_Result check_head(const struct fw_http_request *request, const char *method,
 	const char *version, bool overlong)
 {
 	if (overlong)
@@ -123,17 +125,17 @@ enum MHD_Result fw_http_on_request(void *context, struct MHD_Connection *mhd, co
 		bool overlong = *closure == &is_overlong;
 
 		*closure = &headers_seen;
-		return look_at_head(&request, method, version, overlong);
+		return check_head(&request, method, version, overlong);
 	}
 	if (*upload_size) {
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	return answer(&request, url);
+	return answer_request(&request, url);
 }
 
-/* The library does not answer at all when a query has more parameters than it has memory for, so
- * these are cut off before it looks at them; the text is in its own buffer. */
+/* The library gives no answer at all when a query has more parameters than it has memory for. So
+ * the query is cut off before the library reads it: `uri` is the library's own buffer. */
 void *fw_http_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 {
 	const char *query = strchr(uri, '?');

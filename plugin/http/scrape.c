@@ -16,7 +16,7 @@
 
 #define CONNECTIONS 32u
 #define CONNECTIONS_OF_ADDRESS 16u
-#define TIMEOUT_SECONDS 75u /* a scraper comes again after a minute at most, mostly */
+#define TIMEOUT_SECONDS 75u /* most scrapers ask each minute at least */
 #define MEMORY_OF_CONNECTION (8u * 1024)
 
 struct fw_scrape {
@@ -84,7 +84,7 @@ bool fw_scrape_wants_openmetrics(const char *accept)
 	return weight > 0 && weight >= weight_of_type(accept, "text/plain");
 }
 
-static enum MHD_Result answer(struct MHD_Connection *mhd, unsigned code,
+static enum MHD_Result queue_answer(struct MHD_Connection *mhd, unsigned code,
 	struct MHD_Response *response, const char *name, const char *value)
 {
 	enum MHD_Result result;
@@ -109,7 +109,7 @@ static enum MHD_Result answer_text(struct MHD_Connection *mhd, unsigned code, co
 	if (response)
 		MHD_add_response_header(
 			response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
-	return answer(mhd, code, response, name, value);
+	return queue_answer(mhd, code, response, name, value);
 }
 
 static enum MHD_Result answer_metrics(
@@ -133,7 +133,7 @@ static enum MHD_Result answer_metrics(
 	response = MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(body);
-	return answer(mhd, MHD_HTTP_OK, response, MHD_HTTP_HEADER_CONTENT_TYPE,
+	return queue_answer(mhd, MHD_HTTP_OK, response, MHD_HTTP_HEADER_CONTENT_TYPE,
 		fw_scrape_type(openmetrics));
 }
 

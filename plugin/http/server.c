@@ -1,3 +1,4 @@
+/* Starts and stops the download server: its limits, and a daemon of the library an address. */
 #include "http/internal.h"
 
 #include <signal.h>
@@ -22,8 +23,9 @@ static size_t leave_escaped(void *context, struct MHD_Connection *mhd, char *tex
 	return strlen(text);
 }
 
-/* A transfer has a socket and a file. As far as the system allows, these come on top of what the
- * broker may open; else they are a part of it that leaves the broker most. */
+/* A transfer needs two descriptors, for the socket and the file. The soft limit of open files is
+ * raised for them. Where that is not allowed, transfers get half of the limit, and the broker the
+ * rest. */
 static unsigned default_connections(void)
 {
 	const rlim_t wanted = 2 * CONNECTIONS_MOST;

@@ -1,5 +1,6 @@
-/* Counts the clients of a server by their addresses. The library's own limit is one for each socket
- * that is listened on, and knows an IPv6 client by all of its address, of which it has many. */
+/* Counts the clients of a server by their addresses. The library's own limit counts for each
+ * listening socket by itself, and takes each of the many addresses of an IPv6 client for another
+ * client. */
 #include "http/slots.h"
 
 #include <netinet/in.h>

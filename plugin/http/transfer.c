@@ -1,6 +1,6 @@
-/* What a transfer sends is told by what the peer's kernel has acknowledged (TCP_INFO), since
- * sendfile leaves no other trace until it is done; and at its end by what was sent. Where the
- * kernel does not say, only whole transfers are told, and none is too slow. */
+/* Follows how much of a file has arrived. While a transfer lasts, that is what the peer's kernel
+ * has acknowledged (TCP_INFO): sendfile says nothing before it is done. At the end it is what was
+ * sent. Where the kernel does not say, only whole transfers are reported, and none is too slow. */
 #include "http/internal.h"
 
 #include <linux/sockios.h>
@@ -26,8 +26,8 @@ static bool acknowledged(int socket, uint64_t *bytes)
 	return true;
 }
 
-/* Bytes that the peer has acknowledged since it connected. A kernel that tells of any of them tells
- * of all: with 0 it is not known yet whether it does. */
+/* Bytes that the peer has acknowledged since it connected. False: none yet, or the kernel does not
+ * say. The first number above 0 shows that it does. */
 static bool ask_kernel(struct fw_http *http, int socket, uint64_t *bytes)
 {
 	bool (*ask)(int socket, uint64_t *bytes) =
@@ -40,7 +40,8 @@ static bool ask_kernel(struct fw_http *http, int socket, uint64_t *bytes)
 	return *bytes > 0;
 }
 
-/* Bytes that the peer has not acknowledged, or of these those that were never sent. */
+/* Bytes in the kernel that the peer has not acknowledged; with `unsent`, only those of them that
+ * were never sent. */
 static uint64_t queued(int socket, bool unsent)
 {
 	int bytes = 0;
@@ -49,8 +50,8 @@ static uint64_t queued(int socket, bool unsent)
 	return result == 0 && bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-/* Tells of one piece of the file. `first` says that it is the first word of the transfer. */
-static void tell_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
+/* Reports one piece of the file. `first`: the transfer's first report. */
+static void report_piece(struct fw_http *http, const struct fw_http_transfer *transfer,
 	const struct fw_http_range_of *piece, bool first)
 {
 	struct fw_transfer part = {.product = fw_slice_of(transfer->product_id),
@@ -67,36 +68,38 @@ static void tell_piece(struct fw_http *http, const struct fw_http_transfer *tran
 		http->config.transferred(http->config.context, &part);
 }
 
-/* What of the file lies between what was told and `to` of the body: the first piece of it. */
+/* The first piece of the file between what was reported and `to` of the body. False when there is
+ * none. */
 static bool next_piece(
 	struct fw_http_transfer *transfer, int64_t to, struct fw_http_range_of *piece)
 {
 	if (transfer->multipart)
-		return fw_http_multipart_piece(transfer->multipart, &transfer->told, to, piece);
-	*piece = (struct fw_http_range_of){transfer->from + transfer->told, to - transfer->told};
-	transfer->told = to;
+		return fw_http_multipart_piece(transfer->multipart, &transfer->reported, to, piece);
+	*piece = (struct fw_http_range_of){
+		transfer->from + transfer->reported, to - transfer->reported};
+	transfer->reported = to;
 	return piece->length > 0;
 }
 
-/* Tells what is new since the last time: the body is through up to `to`. */
-static void tell(struct fw_http *http, struct fw_http_transfer *transfer, int64_t to)
+/* Reports what is new since the last time, when the body has arrived up to `to`. */
+static void report_body(struct fw_http *http, struct fw_http_transfer *transfer, int64_t to)
 {
 	struct fw_http_range_of piece;
 
-	if (to <= transfer->told)
+	if (to <= transfer->reported)
 		return;
 	while (next_piece(transfer, to, &piece))
-		tell_piece(http, transfer, &piece, false);
-	transfer->told = to;
+		report_piece(http, transfer, &piece, false);
+	transfer->reported = to;
 }
 
-/* Bytes of the body that `bytes` of the connection make, at least what was told of it. */
+/* Bytes of the body within the first `bytes` of the connection; never less than was reported. */
 static int64_t body_of(const struct fw_http_transfer *transfer, uint64_t bytes)
 {
 	int64_t body = (int64_t)(bytes - transfer->before) - transfer->head;
 
-	if (body < transfer->told)
-		return transfer->told;
+	if (body < transfer->reported)
+		return transfer->reported;
 	return body < transfer->length ? body : transfer->length;
 }
 
@@ -105,17 +108,17 @@ static int64_t arrived(struct fw_http *http, const struct fw_http_transfer *tran
 {
 	uint64_t acked;
 
-	return ask_kernel(http, socket, &acked) ? body_of(transfer, acked) : transfer->told;
+	return ask_kernel(http, socket, &acked) ? body_of(transfer, acked) : transfer->reported;
 }
 
-/* What was sent at least once, which is all that the peer can have, whether it could say so or not.
- * It is asked in an order in which what happens meanwhile is left out. */
+/* What was sent at least once: the most that the peer can have. The three numbers are asked in this
+ * order so that what happens in between makes the sum smaller, never larger. */
 static int64_t sent(struct fw_http *http, const struct fw_http_transfer *transfer, int socket)
 {
 	uint64_t acked, waiting, unsent;
 
 	if (!ask_kernel(http, socket, &acked))
-		return transfer->told;
+		return transfer->reported;
 	waiting = queued(socket, false);
 	unsent = queued(socket, true);
 	return body_of(transfer, acked + waiting - (unsent < waiting ? unsent : waiting));
@@ -129,16 +132,17 @@ void fw_http_transfer_begin(struct fw_http *http, struct fw_http_transfer *trans
 	transfer->before += queued(socket, false);
 	transfer->window_at = fw_boot_ms();
 	fw_count(http->config.counters, FW_COUNT_DOWNLOADS_BEGUN);
-	tell_piece(http, transfer, &nothing, true);
+	report_piece(http, transfer, &nothing, true);
 }
 
-void fw_http_transfer_tell(struct fw_http *http, struct fw_http_transfer *transfer, int socket)
+void fw_http_transfer_report(struct fw_http *http, struct fw_http_transfer *transfer, int socket)
 {
-	tell(http, transfer, arrived(http, transfer, socket));
+	report_body(http, transfer, arrived(http, transfer, socket));
 }
 
-/* Renamed or deleted is harmless: what was opened is still what was verified. Its change time moves
- * by that too, so the size and the time of the last write tell. */
+/* A write changes the size or the time of the last write; cp -p puts that time back, but never the
+ * change time. Losing its last name moves the change time too: the file was deleted or replaced,
+ * and what was opened is still what was verified. */
 bool fw_http_transfer_holds(const struct fw_http_transfer *transfer)
 {
 	struct stat status;
@@ -147,8 +151,6 @@ bool fw_http_transfer_holds(const struct fw_http_transfer *transfer)
 	if (fstat(transfer->fd, &status) != 0)
 		return false;
 	now = fw_file_stamp_of(&status);
-	/* cp -p puts back the time of the last write, never that of the last change; a file without
-	 * a name left was replaced, not written to */
 	return now.size == transfer->stamp.size && now.mtime_ns == transfer->stamp.mtime_ns &&
 		(status.st_nlink == 0 || now.ctime_ns == transfer->stamp.ctime_ns);
 }
@@ -158,10 +160,10 @@ bool fw_http_transfer_moves(
 {
 	if (now - transfer->window_at < window_ms)
 		return true;
-	if (transfer->told - transfer->window_sent < least)
+	if (transfer->reported - transfer->window_sent < least)
 		return false;
 	transfer->window_at = now;
-	transfer->window_sent = transfer->told;
+	transfer->window_sent = transfer->reported;
 	return true;
 }
 
@@ -171,10 +173,10 @@ void fw_http_transfer_end(struct fw_http *http, struct fw_http_connection *conne
 
 	pthread_mutex_lock(&http->slots.lock);
 	connection->transfer = NULL;
-	/* what was sent of a file that has been written to meanwhile is nothing */
+	/* what was sent of a file that was written to meanwhile does not count */
 	if (fw_http_transfer_holds(transfer)) {
 		fw_count_add(http->config.counters, FW_COUNT_DOWNLOADS_FINISHED, (uint64_t)whole);
-		tell(http, transfer,
+		report_body(http, transfer,
 			whole ? transfer->length : sent(http, transfer, connection->slot.socket));
 	}
 	pthread_mutex_unlock(&http->slots.lock);

@@ -1,8 +1,9 @@
-/* A descent into the object, no deeper than FW_DEPTH_MAX. Each step moves `at` behind what it has
- * read and returns true, or sets the sentence and returns false. Names are remembered as hashes of
- * the object's number and the name (two of 64 bits are equal by accident less often than memory
- * fails), in a table that has at least twice as many places as a text of this length can have
- * names. */
+/* A recursive descent, no deeper than FW_DEPTH_MAX. Each step moves `at` behind what it has read
+ * and returns true, or sets `why` and returns false.
+ *
+ * A name that an object gives twice is found by a table of hashes, each of the object's number and
+ * the name: 64 bits are equal by accident less often than memory fails. The table has at least
+ * twice as many slots as a text of this length can have names. */
 #include "protocol/json_object.h"
 
 #include <locale.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_MAX (FW_PAYLOAD_MAX / 2) /* "": and a value and a comma are five bytes */
+#define SLOTS_MAX (FW_PAYLOAD_MAX / 2) /* a name takes five bytes at least: "":0, */
 
 struct scan {
 	const char *at, *end;
@@ -19,12 +20,12 @@ struct scan {
 	struct fw_json_scan *members;
 	size_t count;
 	const char *why;
-	uint64_t seed, objects; /* so many have begun */
+	uint64_t seed, objects; /* objects: how many have begun */
 	size_t mask;
-	uint64_t names[NAMES_MAX]; /* 0: free */
+	uint64_t names[SLOTS_MAX]; /* hashes; 0: free */
 };
 
-/* Clients choose names: who knows where they go could make them all go to one place. */
+/* Random: a client that knew the seed could choose names that all go to one slot. */
 static uint64_t hash_seed(void)
 {
 	static _Atomic uint64_t seed;
@@ -43,7 +44,7 @@ static bool fail(struct scan *scan, const char *why)
 	return false;
 }
 
-/* What is at `at` cannot be there. */
+/* What stands at `at` is a mistake: says which. */
 static bool fail_here(struct scan *scan)
 {
 	size_t left = (size_t)(scan->end - scan->at);
@@ -284,18 +285,18 @@ static bool read_word(struct scan *scan, struct fw_json_scan *member)
 
 static bool read_value(struct scan *scan, unsigned depth, struct fw_json_scan *member);
 
-static bool note_name(struct scan *scan, struct fw_slice name, uint64_t object)
+static bool check_name(struct scan *scan, struct fw_slice name, uint64_t object)
 {
 	uint64_t hash = fw_hash(object, name.at, name.len) | 1;
-	size_t place = (size_t)(hash >> 20 ^ hash) & scan->mask;
+	size_t slot = (size_t)(hash >> 20 ^ hash) & scan->mask;
 
 	if (name.len && memchr(name.at, '\0', name.len))
 		return fail(scan, "the name of a member contains a NUL character");
-	for (; scan->names[place]; place = (place + 1) & scan->mask) {
-		if (scan->names[place] == hash)
+	for (; scan->names[slot]; slot = (slot + 1) & scan->mask) {
+		if (scan->names[slot] == hash)
 			return fail(scan, "a member is given twice");
 	}
-	scan->names[place] = hash;
+	scan->names[slot] = hash;
 	return true;
 }
 
@@ -305,7 +306,7 @@ static bool read_member(struct scan *scan, unsigned depth, uint64_t object)
 
 	if (!is_at(scan, '"'))
 		return fail_here(scan);
-	if (!read_text(scan, &member.name) || !note_name(scan, member.name, object))
+	if (!read_text(scan, &member.name) || !check_name(scan, member.name, object))
 		return false;
 	skip_space(scan);
 	if (!is_at(scan, ':'))
@@ -384,7 +385,7 @@ enum fw_status fw_json_object_read(struct fw_slice text, bool (*is_wanted)(struc
 	scan.seed = hash_seed();
 	scan.objects = 0;
 	scan.why = "the payload is not a JSON object";
-	for (scan.mask = 63; scan.mask + 1 < text.len / 2 && scan.mask + 1 < NAMES_MAX;)
+	for (scan.mask = 63; scan.mask + 1 < text.len / 2 && scan.mask + 1 < SLOTS_MAX;)
 		scan.mask = 2 * scan.mask + 1;
 	memset(scan.names, 0, (scan.mask + 1) * sizeof(scan.names[0]));
 	skip_space(&scan);

@@ -1,7 +1,9 @@
 /* Reading any JSON object (RFC 8259) without building a tree: all of it is checked, and only the
- * members that somebody asks for are noted. What protocol/json_scan.h is not for. A tree costs some
- * 100 ns for each value, so that 8 KiB of them took the broker's thread for as long as a hundred
- * messages on another topic. Allocates nothing; any thread. */
+ * members that somebody asks for are returned. Takes what protocol/json_scan.h leaves. Allocates
+ * nothing; any thread.
+ *
+ * A tree costs some 100 ns a value: 8 KiB of values would take the broker's thread for as long as a
+ * hundred messages on another topic. */
 #ifndef FW_PROTOCOL_JSON_OBJECT_H
 #define FW_PROTOCOL_JSON_OBJECT_H
 
@@ -18,7 +20,8 @@
 enum fw_status fw_json_object_read(struct fw_slice text, bool (*is_wanted)(struct fw_slice name),
 	char *room, struct fw_json_scan members[FW_JSON_MEMBERS], size_t *count, const char **why);
 
-/* The double that an FW_JSON_REAL of fw_json_object_read stands for; infinite when it is beyond. */
+/* The double that an FW_JSON_REAL of fw_json_object_read stands for; infinite when it is too large
+ * for one. */
 double fw_json_object_real(struct fw_slice number);
 
 #endif

@@ -1,5 +1,5 @@
-/* Each step returns where it ended, NULL when the text is not plain. `end` is where the text ends:
- * nothing is read there. */
+/* The quick reader of plain JSON. Each step returns where it ended, NULL when the text is not
+ * plain. `end` is where the text ends: nothing is read there. */
 #include "protocol/json_scan.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static const char *read_text(const char *at, const char *end, struct fw_slice *t
 	return at + 1;
 }
 
-/* What may follow a number is the caller's to see: a point or an exponent is no comma. */
+/* The caller looks at what follows: with a point or an exponent the text is not plain. */
 static const char *read_integer(const char *at, const char *end, int64_t *integer)
 {
 	const char *from = at;

@@ -1,7 +1,6 @@
-/* Reading the plainest JSON quickly. Nearly every message of a device is a flat object of a few
- * short ASCII members; for those, building a tree costs more than all the rest of a pull. Whatever
- * is not that plain, right or wrong, is left to protocol/json_object.h. Pure, allocates nothing;
- * any thread. */
+/* Reading plain JSON quickly. Nearly every message of a device is a flat object of a few short
+ * ASCII members; building a tree of it costs more than all the rest of a pull. Text that is not
+ * plain, right or wrong, is left to protocol/json_object.h. Pure, allocates nothing; any thread. */
 #ifndef FW_PROTOCOL_JSON_SCAN_H
 #define FW_PROTOCOL_JSON_SCAN_H
 
@@ -28,9 +27,8 @@ struct fw_json_scan {
 	int64_t integer;
 };
 
-/* Both begin at `at` and return where they ended; nothing is read at `end`. White space (RFC 8259,
- * section 2), and one of the words true, false and null, which sets the member's type; NULL: it is
- * none of them. */
+/* Skips white space (RFC 8259, section 2) from `at`; returns where it ended. Nothing is read at
+ * `end`. */
 static inline const char *fw_json_scan_skip_space(const char *at, const char *end)
 {
 	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
@@ -38,6 +36,8 @@ static inline const char *fw_json_scan_skip_space(const char *at, const char *en
 	return at;
 }
 
+/* Reads one of the words true, false and null at `at`, sets the member's type, and returns where
+ * the word ended; NULL: it is none of them. Nothing is read at `end`. */
 const char *fw_json_scan_read_word(const char *at, const char *end, struct fw_json_scan *member);
 
 /* The members of a plain object: at most FW_JSON_MEMBERS, no two of one name, names and texts of

@@ -17,7 +17,7 @@
 
 /* A member's value, wherever it was read from. */
 struct value {
-	/* null and the empty string are absent; text with a NUL in it is not everybody's */
+	/* null and the empty string are absent; few members take text with a NUL in it */
 	enum { ABSENT, TEXT, NUL_TEXT, INTEGER, REAL, BOOLEAN, OTHER } type;
 	struct fw_slice text; /* of a number as it stands */
 	int64_t integer;
@@ -56,8 +56,8 @@ static struct value value_of(const struct fw_json_scan *member)
 	}
 }
 
-/* Only checked: it is echoed as it stands in the payload. What no double holds is not: many readers
- * of JSON refuse a message with such a number whole. */
+/* Only checked: keep_message_id takes the text as it stands in the payload, to be echoed. A number
+ * beyond a double is not echoed: many readers of JSON would refuse the whole answer. */
 static bool read_message_id(const struct value *value, struct fw_message *out)
 {
 	(void)out;
@@ -229,8 +229,8 @@ static bool read_length(const struct value *value, struct fw_message *out)
 
 #define VERSION_RULE " must be a string of at most 64 characters, without control characters"
 
-/* messageId stands first, so that an answer about any other mistake can echo it. Without those
- * that MAY_LACK the message still says what it says: faulty, they are left out. */
+/* messageId stands first, so that an answer about any other mistake can echo it. A faulty member
+ * that is NEEDED makes the message invalid; one that the message MAY_LACK is left out. */
 static const struct member {
 	unsigned kinds;
 	struct fw_slice name;
@@ -271,6 +271,9 @@ static const struct member {
 	{KIND(CHUNK), FW_SLICE("length"), read_length, "length must be an integer from 1, in bytes",
 		NEEDED},
 };
+
+_Static_assert(sizeof(members) / sizeof(members[0]) <= FW_JSON_MEMBERS,
+	"fw_json_object_read has room for each member");
 
 /* What was found in a payload. */
 struct source {
@@ -342,7 +345,8 @@ static enum fw_status read_members(
 	return FW_OK;
 }
 
-/* Firmware that sends a buffer sends more than the text in it. */
+/* The payload without a byte-order mark, and up to the first NUL: a device that sends its whole
+ * buffer sends more than the text in it. */
 static struct fw_slice cut(struct fw_slice payload)
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* U+FEFF */
@@ -357,7 +361,7 @@ static struct fw_slice cut(struct fw_slice payload)
 	return payload;
 }
 
-/* The payload is not plain. */
+/* Reads a payload that is not plain (protocol/json_scan.h). */
 static enum fw_status read_object(struct source *source, struct fw_message *out, const char **why)
 {
 	struct fw_slice text = cut(source->text);

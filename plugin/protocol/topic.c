@@ -1,5 +1,5 @@
 /* Splitting and making the firmware topics. fw_topic_parse sees every publish of the whole broker:
- * whatever is not a firmware topic leaves after its first byte, or at the third level. */
+ * it is done with any other topic after its first byte, or at the third level. */
 #include "protocol/topic.h"
 
 #include <string.h>
@@ -70,8 +70,8 @@ void fw_topic_parse(const char *topic, struct fw_topic *out)
 	out->ids_valid = fw_topic_id_valid(out->product) && fw_topic_id_valid(out->device);
 }
 
-/* Do the last two letters, in whatever case, end one of our tails? Nearly every topic of others is
- * over with it. */
+/* Do the last two letters, in whatever case, end one of our tails? For nearly every other topic the
+ * answer is no, and the search ends here. */
 static bool ends_like_a_tail(const char *topic, size_t len)
 {
 	unsigned last;
@@ -110,7 +110,9 @@ static bool has_tail(const char *topic, size_t len, const char *tail)
 		strcasecmp(at + sizeof(level) - 1, tail) == 0 && (at == topic || at[-1] == '/');
 }
 
-static const char *of_another_place(const char *topic, size_t len)
+/* What is wrong with a topic that ends in one of our tails, and is no firmware topic; NULL: it has
+ * no such tail. */
+static const char *misplaced_tail(const char *topic, size_t len)
 {
 	for (enum fw_topic_kind kind = FW_TOPIC_UPGRADE; kind < FW_TOPIC_KINDS; kind++) {
 		if (!has_tail(topic, len, kinds[kind].tail))
@@ -133,7 +135,7 @@ const char *fw_topic_astray(const char *text, const struct fw_topic *topic)
 	if (topic->kind != FW_TOPIC_OTHER || text[0] == '$')
 		return NULL;
 	len = strlen(text);
-	return ends_like_a_tail(text, len) ? of_another_place(text, len) : NULL;
+	return ends_like_a_tail(text, len) ? misplaced_tail(text, len) : NULL;
 }
 
 bool fw_topic_id_valid(struct fw_slice id)
@@ -252,6 +254,6 @@ bool fw_topic_filter_has_upgrade(const char *filter, struct fw_slice device)
 			return false;
 		at = level.at[level.len] ? level.at + level.len + 1 : NULL;
 	}
-	/* as many levels, or one more that may be none */
+	/* as many levels, or one more that also stands for none: MQTT 5, section 4.7.1.2 */
 	return i == sizeof(levels) / sizeof(levels[0]) && (!at || strcmp(at, "#") == 0);
 }

@@ -31,7 +31,7 @@ enum flag {
 	HAS_PROGRESS = 1 << 1,
 	COMPLETE = 1 << 2,
 	SUCCESS = 1 << 3,
-	/* records of version 0.1.0 lack it, and count as sent with QoS 1 or 2 */
+	/* old records lack it, and count as sent with QoS 1 or 2 */
 	AT_MOST_ONCE = 1 << 4,
 	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS | AT_MOST_ONCE,
 	/* version 2 */
@@ -122,7 +122,8 @@ static bool header_valid(const unsigned char *bytes, size_t len)
 	return (bytes[2] & HAS_REPORTED_AT) || fw_get64(bytes + 12) == 0;
 }
 
-/* What version 2 has beyond version 1. False: it has none of it, or what is out of range. */
+/* What version 2 has beyond version 1. False: the record has none of it, or a value is out of
+ * range. */
 static bool read_long(const unsigned char *bytes, struct fw_uplink *out)
 {
 	out->retry = bytes[2] & RETRY;

@@ -1,4 +1,5 @@
-/* What a device's message must pass once its sender is the right one. */
+/* What a device's message must pass once its sender is the right one: is it a device of the
+ * product, and does it not say too much? */
 #include <stdio.h>
 
 #include "service/internal.h"

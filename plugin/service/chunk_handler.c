@@ -54,8 +54,8 @@ static enum fw_status ask_for_chunk(struct request *request)
 	return status;
 }
 
-/* FW_OK when the device is known to belong to the product. One that was never heard of is
- * registered as by a pull that tells no version. */
+/* FW_OK when the device is known to belong to the product. An id that was never heard of is
+ * registered, as by a pull without a version. */
 static enum fw_status register_by_chunk(struct request *request)
 {
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PULL);
@@ -66,10 +66,10 @@ static enum fw_status register_by_chunk(struct request *request)
 	return request->standing == FW_STANDING_UNKNOWN ? FW_BUSY : FW_OK;
 }
 
-/* Who downloads the firmware of a task is about its upgrade, whatever else it says: kept like a
- * pull that was answered with it, once a minute. What cannot be kept is said again by the next
- * chunk. */
-static void note_download(struct request *request)
+/* A device that downloads the firmware of a task is busy with that upgrade, whatever else it says.
+ * So the request is kept like a pull that was answered with this firmware, once a minute. If it
+ * cannot be kept, the next chunk brings it again. */
+static void keep_download(struct request *request)
 {
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PULL);
 	struct fw_service *service = request->service;
@@ -78,7 +78,7 @@ static void note_download(struct request *request)
 	if (fw_resolver_product(service->resolver, uplink.product, &product) != FW_OK ||
 		!product.open_tasks)
 		return;
-	if (fw_handlers_note_words(request, uplink.version, uplink.firmware_id) &&
+	if (fw_handlers_note_version(request, uplink.version, uplink.firmware_id) &&
 		fw_handlers_keep(request, &uplink) != FW_OK)
 		fw_pull_dedup_forget(service->pull_dedup, uplink.product, uplink.device);
 }
@@ -102,7 +102,7 @@ enum fw_verdict fw_handlers_chunk(struct request *request)
 			"the catalog cannot be asked, or written, now: ask again later");
 	switch (ask_for_chunk(request)) {
 	case FW_OK:
-		note_download(request);
+		keep_download(request);
 		return FW_PASS;
 	case FW_INVALID:
 		return fw_handlers_refuse_chunk(request, "bad_request",

@@ -1,14 +1,14 @@
 /* A request on $CONTROL/firmware/v1, and its answer.
  *
- * Mosquitto lets anybody publish there unless its acl_file says otherwise, so who may ask is
- * decided here: by the user name, as the options admins and admin_viewers have it. Who may not is
- * told so. What is asked is carried out by the control plane's own thread. */
+ * Mosquitto lets anybody publish there unless its acl_file says otherwise. So the options admins
+ * and admin_viewers decide here by the user name, and anybody else gets a refusal as the answer.
+ * The control plane's own thread carries the request out. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "service/internal.h"
 
-static void publish(struct fw_service *service, const struct fw_control_reply *reply)
+static void publish_reply(struct fw_service *service, const struct fw_control_reply *reply)
 {
 	if (service->broker.publish(service->broker.context,
 		    &(struct fw_publication){.client_id = reply->client_id,
@@ -38,7 +38,7 @@ static void refuse(struct fw_service *service, const struct fw_control_request *
 		.correlation_len = request->correlation_len};
 
 	if (text)
-		publish(service, &reply);
+		publish_reply(service, &reply);
 	json_decref(refusal);
 	free(text);
 }
@@ -130,7 +130,7 @@ bool fw_service_drain_control(struct fw_service *service, int64_t until)
 		free(line);
 	}
 	while (fw_control_take(service->control, &reply)) {
-		publish(service, &reply);
+		publish_reply(service, &reply);
 		fw_control_reply_clear(&reply);
 		any = true;
 		if (fw_boot_ms() >= until)

@@ -1,6 +1,6 @@
-/* A bucket is one number: when it is full again. A token taken moves that moment by the time a
- * token needs to come back. A bucket that is full by now needs no slot. A slot is one of the eight
- * of its set, by a seeded hash: no device knows who shares its set. */
+/* A bucket is one number: when it is full again. A token that is taken moves that moment by the
+ * time in which one comes back. A bucket that is full by now needs no memory. The others lie in
+ * sets of eight; the set is chosen by a seeded hash, so no device knows who shares its own. */
 #include "service/device_rate.h"
 
 #include <stdlib.h>
@@ -38,8 +38,8 @@ void fw_device_rate_free(struct fw_device_rate *rate)
 	free(rate);
 }
 
-/* The device's bucket, or the one of its set that lacks least. */
-static struct bucket *find(struct fw_device_rate *rate, uint64_t device)
+/* The device's bucket, or the one of its set that lacks the fewest tokens. */
+static struct bucket *find_bucket(struct fw_device_rate *rate, uint64_t device)
 {
 	struct bucket *set = rate->buckets[(device ^ device >> 32) & (SETS - 1)], *least = set;
 
@@ -75,7 +75,7 @@ bool fw_device_rate_take(
 	if (!rate->most)
 		return true;
 	hash = fw_hash(rate->seed, device.at, device.len);
-	bucket = find(rate, hash);
+	bucket = find_bucket(rate, hash);
 	if (bucket->device == hash && bucket->full_us > now_us)
 		full_us = bucket->full_us;
 	full_us += cost_of(rate, bytes) * rate->token_us;

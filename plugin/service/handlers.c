@@ -1,8 +1,9 @@
 /* One firmware message: who may send it, what is answered, and what is kept.
  *
- *   fw_handlers   may its sender send it (check_...), is the device there, then
- *   handle        parses it, and calls the handler of its kind by a table
- *   keep_or_refuse, for what devices tell: the spool, or a verdict that lets it come again */
+ *   fw_handlers     may its sender send it (check_...)? Notes that the device is there
+ *   handle          parses it, and calls the handler of its kind by a table
+ *   keep_or_refuse  for what devices report: into the spool, or a verdict by which the device sends
+ *                   it again */
 #include "service/handlers.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 #include "protocol/message.h"
 
-/* who has been away for longer asks again, and may get another answer */
+/* a device that was away for longer asks again, and may get another answer */
 #define ANSWER_EXPIRY_SECONDS 60
 /* so long after the last uplink that could not be saved the error counts as over */
 #define SAVED_AGAIN_MS 2000
@@ -29,8 +30,8 @@ static bool log_refusal(struct request *request, enum fw_refusal why, const char
 	return true;
 }
 
-/* Said once, however many devices try again and again. */
-static void note_unsaved(struct request *request, const char *detail)
+/* Logged once, however many devices try again and again. */
+static void count_unsaved(struct request *request, const char *detail)
 {
 	struct fw_service *service = request->service;
 
@@ -43,8 +44,9 @@ static void note_unsaved(struct request *request, const char *detail)
 	service->unsaved_at = fw_boot_ms();
 }
 
-/* An uplink was saved. On a disk that is all but full a short one may be now and then. */
-static void note_saved(struct fw_service *service)
+/* An uplink was saved. On a disk that is nearly full a short one may be, while longer ones are not:
+ * so the error is over only some time after the last failure. */
+static void end_unsaved(struct fw_service *service)
 {
 	char line[128];
 
@@ -61,7 +63,7 @@ enum fw_verdict fw_handlers_refuse(
 	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict)
 {
 	if (why == FW_REFUSED_UNSAVED) {
-		note_unsaved(request, detail);
+		count_unsaved(request, detail);
 		return verdict;
 	}
 	fw_count(&request->service->counters, FW_COUNT_REFUSED);
@@ -69,9 +71,9 @@ enum fw_verdict fw_handlers_refuse(
 	return verdict;
 }
 
-/* Only under the requester's own /{productId}/{deviceId}/: one who reads another device's version
- * has none there, else anyone could make the broker publish into any device's topics. A chunk's
- * error where its bytes are expected would be taken for them. */
+/* Only under the requester's own /{productId}/{deviceId}/, also when it reads the version of
+ * another device: else anyone could make the broker publish into any device's topics. A chunk/error
+ * never goes there: it would be taken for the bytes of the chunk. */
 static bool response_topic_allowed(
 	const struct request *request, enum fw_topic_kind reply, const char *response)
 {
@@ -115,12 +117,11 @@ void fw_handlers_answer(struct request *request, enum fw_topic_kind kind, char *
 	free(payload);
 }
 
-/* A device's clock that is further from the broker's than this says nothing: it begins anew at each
- * boot, in 1970 or on the day of the build, and what it says now it may have said of something
- * else. */
+/* A device's clock that is further from the broker's than this is not used: it starts in 1970 or on
+ * the day of the build at each boot, so two different messages may have one timestamp. */
 #define CLOCK_TRUSTED_MS (24 * 60 * 60 * 1000)
 
-static bool has_time(const struct request *request)
+static bool has_trusted_time(const struct request *request)
 {
 	int64_t timestamp = request->message.timestamp;
 
@@ -134,7 +135,7 @@ struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplin
 
 	return (struct fw_uplink){.kind = kind,
 		.received_at = request->now,
-		.has_reported_at = has_time(request),
+		.has_reported_at = has_trusted_time(request),
 		.reported_at = message->timestamp,
 		.connection = request->connection,
 		.product = request->topic->product,
@@ -191,7 +192,7 @@ enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink 
 	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
 	enum fw_status status = len ? FW_OK : FW_INVALID;
 
-	/* noted first: if the append fails, the device says it again, so the note stays true */
+	/* noted first: if the append fails, the device sends it again, so the note stays true */
 	if (status == FW_OK)
 		status = note_unapplied(request, uplink);
 	if (status == FW_OK)
@@ -199,7 +200,7 @@ enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink 
 			fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);
 	if (status == FW_OK) {
 		fw_store_wake(service->store);
-		note_saved(service);
+		end_unsaved(service);
 	}
 	return status;
 }
@@ -215,7 +216,7 @@ static enum fw_status check_product(struct request *request)
 	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
 }
 
-bool fw_handlers_note_words(
+bool fw_handlers_note_version(
 	struct request *request, struct fw_slice version, struct fw_slice offered)
 {
 	struct fw_service *service = request->service;
@@ -229,18 +230,19 @@ bool fw_handlers_note_words(
 			.now = request->now});
 }
 
-/* What the next pulls are compared with. After the end of an upgrade whatever they tell is new. */
-static void note_for_pulls(struct request *request, const struct fw_uplink *uplink)
+/* Repeated pulls are compared with what the device said last. After the end of an upgrade the next
+ * pull counts as new, whatever it says. */
+static void update_pull_dedup(struct request *request, const struct fw_uplink *uplink)
 {
 	if (uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success)
 		fw_resolver_note_completion(request->service->resolver);
 	if (uplink->kind == FW_UPLINK_REPORT)
-		fw_handlers_note_words(request, uplink->version, (struct fw_slice){NULL, 0});
+		fw_handlers_note_version(request, uplink->version, (struct fw_slice){NULL, 0});
 	else if (uplink->complete)
 		fw_pull_dedup_forget(request->service->pull_dedup, uplink->product, uplink->device);
 }
 
-/* What a device tells is kept, and acknowledged; or it is refused. */
+/* Keeps the uplink, so that it may be acknowledged, or refuses it. */
 static enum fw_verdict keep_or_refuse(
 	struct request *request, const struct fw_uplink *uplink, enum fw_counter counter)
 {
@@ -253,7 +255,7 @@ static enum fw_verdict keep_or_refuse(
 	if (status != FW_OK)
 		return fw_handlers_refuse(
 			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
-	note_for_pulls(request, uplink);
+	update_pull_dedup(request, uplink);
 	fw_count(&request->service->counters, counter);
 	return FW_PASS;
 }
@@ -268,7 +270,7 @@ static enum fw_verdict handle_report(struct request *request)
 	return keep_or_refuse(request, &uplink, FW_COUNT_REPORTS);
 }
 
-/* Without `success`, what a device completes has succeeded unless it gives a reason why not. */
+/* A completion without `success` has succeeded, unless the device gives an error reason. */
 static enum fw_verdict handle_progress(struct request *request)
 {
 	struct fw_uplink uplink = fw_handlers_uplink(request, FW_UPLINK_PROGRESS);
@@ -336,7 +338,7 @@ static enum fw_verdict check_sender(struct request *request)
 		request, FW_REFUSED_IDENTITY, "the client is not that device", FW_DENY);
 }
 
-/* Taken without what was faulty: counted, and said who sends it. */
+/* The message is taken without a faulty part: counts it, and logs who sent it. */
 static void log_mended(struct request *request)
 {
 	if (!request->message.mended)
@@ -377,7 +379,7 @@ static enum fw_verdict handle(struct request *request)
 		verdict = fw_handlers_refuse(
 			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
 	} else if (request->topic->kind == FW_TOPIC_PULL) {
-		/* answered, so it counts as a pull refused */
+		/* it is answered, so it counts as a refused pull, not as a refused message */
 		fw_handlers_refuse_pull(request, FW_PULL_BAD_REQUEST, why);
 		log_refusal(request, FW_REFUSED_MALFORMED, why);
 		verdict = FW_PASS;

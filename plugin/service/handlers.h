@@ -1,11 +1,12 @@
-/* What the files share that handle a message: the message under way, its answer and what is kept of
- * it. Broker thread only; everything is borrowed for the call of fw_handlers. */
+/* What the files share that handle a message: the request in progress, its answer, and what is kept
+ * of it. Broker thread only; everything is borrowed for the call of fw_handlers. */
 #ifndef FW_SERVICE_HANDLERS_H
 #define FW_SERVICE_HANDLERS_H
 
 #include "protocol/message.h"
 #include "service/internal.h"
 
+/* One request in progress. */
 struct request {
 	struct fw_service *service;
 	const struct fw_client *client;
@@ -23,26 +24,27 @@ struct request {
 enum fw_verdict fw_handlers_refuse(
 	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict);
 
-/* Publishes an answer of this kind, and frees its payload. NULL: there was no memory for it. */
+/* Publishes an answer of this kind, and frees its payload; a payload of NULL (no memory) is logged.
+ */
 void fw_handlers_answer(
 	struct request *request, enum fw_topic_kind kind, char *payload, size_t len);
 
 /* The message as an uplink; its slices are borrowed from the message and the service. */
 struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplink_kind kind);
 
-/* Puts the uplink into the spool, where it is safe, and notes what answers depend on until the
- * store has applied it. FW_OK, or why it could not be saved. */
+/* Puts the uplink into the spool, where it is safe, and wakes the store. Notes in `unapplied` what
+ * answers depend on until the store has applied it. FW_OK, or why it could not be saved. */
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink);
 
 /* Why the catalog could not be asked, or an uplink kept: a static sentence. */
 const char *fw_handlers_status(enum fw_status status);
 
-/* Remembers what the device runs by its own word, and what it was offered. True when one of them is
+/* Remembers the version that the device tells, and what it was offered. True when one of them is
  * new (service/pull_dedup.h). */
-bool fw_handlers_note_words(
+bool fw_handlers_note_version(
 	struct request *request, struct fw_slice version, struct fw_slice offered);
 
-/* Handles a pull. */
+/* Handles a pull, which is parsed. */
 enum fw_verdict fw_handlers_pull(struct request *request);
 
 /* Answers a pull with this code and sentence. */

@@ -34,7 +34,7 @@ struct fw_service {
 	struct fw_counters counters;
 	struct fw_outbox *outbox;
 	struct fw_io_thread *io_thread;
-	bool own_table;
+	bool own_table; /* fw_vfs_begin succeeded: fw_vfs_end is due */
 	struct fw_store *store;
 	struct fw_pull_reader *reader;
 	struct fw_unapplied *unapplied;
@@ -48,20 +48,21 @@ struct fw_service {
 	struct fw_download *download;
 	struct fw_control *control;  /* NULL: nobody may use it */
 	struct fw_web *web;          /* NULL: admin_listen is off */
-	struct fw_outbox *web_lines; /* what it logs; NULL likewise */
+	struct fw_outbox *web_lines; /* what its threads want logged; NULL likewise */
 	struct fw_metrics *metrics;
-	struct fw_scrape *scrape; /* NULL: metrics_listen is off */
-	uint64_t first_connection;
+	struct fw_scrape *scrape;         /* NULL: metrics_listen is off */
+	uint64_t first_connection;        /* numbers of this run's connections are above it */
 	int64_t last_tick, next_counters; /* boot ms */
 	unsigned ticks_missed;            /* in a row */
-	bool in_message;
-	char listener[FW_PRESENCE_KEY_MAX]; /* who came to listen by the message under way, */
+	bool in_message;                  /* fw_service_message is handling one */
+	/* the device that this message brought online, to be reported after it; len 0: none */
+	char listener[FW_PRESENCE_KEY_MAX];
 	size_t listener_len;
-	uint64_t listener_connection, listener_oldest; /* and by which connections */
+	uint64_t listener_connection, listener_oldest;
 	bool retain_told; /* the log says that firmware topics are never retained */
 	/* the log says that uplinks cannot be saved, and not yet that it is over */
 	bool unsaved_told;
-	uint64_t unsaved;   /* how many since then */
+	uint64_t unsaved;   /* how many could not be saved since then */
 	int64_t unsaved_at; /* boot ms of the last one */
 	/* the value last published + 1, 0: never */
 	uint64_t published[FW_COUNTERS_PUBLISHED];
@@ -69,19 +70,21 @@ struct fw_service {
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
 
-/* The fw_presence_changed of the service's table: tells the store, or holds it back until the
- * message under way is handled. `context` is the service. */
+/* The fw_presence_changed of the service's table: reports the change to the store, or holds it back
+ * until the message in progress is handled. `context` is the service. */
 void fw_service_presence_changed(void *context, const struct fw_presence_change *change);
-/* Tells the store of the device that was held back, if there is one. */
-void fw_service_presence_tell_listener(struct fw_service *service);
-/* Answers the store's question; `believed`: the catalog has the device online. */
+/* Reports to the store the device that was held back, if there is one. */
+void fw_service_presence_report_listener(struct fw_service *service);
+/* Answers the store's question whether the device is online, when it is, or when the catalog has it
+ * online (`believed`). */
 void fw_service_presence_answer(
 	struct fw_service *service, struct fw_slice product_and_device, bool believed);
 
 /* Has the device of this firmware topic shown itself? */
 bool fw_service_presence_of_topic(const struct fw_service *service, const char *topic);
 
-/* Does what the store wants done, until `until` (boot ms). True when there was anything. */
+/* Publishes and logs what the store wants, until `until` (boot ms). True when there was anything.
+ */
 bool fw_service_drain_outbox(struct fw_service *service, int64_t until);
 /* Publishes answers to commands, and logs their lines, until `until` (boot ms). True when anything
  * was published. */
@@ -95,10 +98,10 @@ void fw_service_web_stop(struct fw_service *service);
 /* Logs what the admin server wants logged. */
 void fw_service_drain_web(struct fw_service *service);
 
-/* Ticks on a firmware message, where the broker sends no ticks. */
+/* Does a tick's work on a firmware message, where the broker sends no ticks. */
 void fw_service_check_ticks(struct fw_service *service);
 
-/* Does the client speak for itself when it speaks for this device? */
+/* Is the client this device? With identity `none` each client is. */
 bool fw_identity_is_device(
 	const struct fw_service *service, const struct fw_client *client, struct fw_slice device);
 
@@ -108,13 +111,13 @@ bool fw_identity_is_device(
 struct fw_slice fw_identity_key(const struct fw_service *service, const struct fw_client *client,
 	const struct fw_topic *topic, char *buffer);
 
-/* The client was seen, speaking for the device of `topic` (NULL: on another topic). Returns the
- * number of its connection, 0 for none. */
+/* The client published for the device of `topic` (NULL: on another topic), so it is there. Returns
+ * the number of its connection, 0 when it has none. */
 uint64_t fw_identity_seen(
 	struct fw_service *service, const struct fw_client *client, const struct fw_topic *topic);
 
 /* Counts and logs a publish on what looks like a firmware topic and is none (`text`, parsed as
- * `topic`), unless an operator's. */
+ * `topic`), unless an operator sent it. */
 void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_client *client,
 	const char *text, const struct fw_topic *topic);
 
@@ -122,16 +125,16 @@ void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_cli
 enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming);
 
-/* Why the device of the topic is not served for its product (option `registration`), a static
- * sentence, NULL when it is: then *standing says how it stands. A product that is not in the
- * catalog has no devices, and gets answers of its own. What operators say for a device adds it to
- * the product, as their INSERT does, unless registration is closed. */
+/* Why the device of the topic is not served for its product (option `registration`): a static
+ * sentence. NULL: it is served, and *standing says how it stands. So is a device of a product that
+ * is not in the catalog: the answer says that. What operators send for a device adds it to the
+ * product, as their INSERT does, unless registration is closed. */
 const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client,
 	const struct fw_topic *topic, enum fw_standing *standing);
 
-/* True when the device of the topic says too much; counted, with the sentence in `detail`. Who asks
- * for chunks has a share of its own (download/chunk.c), which takes more messages than this, and
- * makes the plugin write nothing. */
+/* True when the device of the topic says too much; this is counted, and `detail` (`size` bytes) has
+ * the sentence. Requests for chunks do not count: they have a limit of their own
+ * (download/chunk_share.h), and make the plugin write next to nothing. */
 bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
 	char *detail, size_t size);
 
@@ -145,8 +148,8 @@ enum fw_status fw_admission_note(struct fw_unapplied *unapplied, enum fw_standin
 enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming, const struct fw_topic *topic);
 
-/* Only the first question: FW_PASS, or FW_DENY, counted and logged. Of the request only the topic
- * is looked at. */
+/* Only the first question, of which nothing but the topic is used: FW_PASS, or FW_DENY, counted and
+ * logged. */
 enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming, const struct fw_topic *topic);
 

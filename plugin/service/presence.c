@@ -43,7 +43,7 @@ void fw_presence_free(struct fw_presence *presence)
 	free(presence);
 }
 
-/* What a client does that is seen. */
+/* What the broker tells of a client. */
 struct observation {
 	const void *at;
 	const char *id;
@@ -53,8 +53,9 @@ struct observation {
 	int64_t now; /* boot ms; of one that does not listen */
 };
 
-/* The client stands for the key of this link: what is there to tell? */
-static void note(struct fw_presence *presence, struct fw_presence_link *link,
+/* The client stands for the key of this link: announces the key, now or later, if there is anything
+ * new. */
+static void announce_or_defer(struct fw_presence *presence, struct fw_presence_link *link,
 	const struct observation *observation)
 {
 	struct fw_presence_key *key = link->key;
@@ -106,7 +107,7 @@ static uint64_t observe_known(struct fw_presence *presence, struct fw_presence_c
 		link = fw_presence_link_add(presence, client, observation->key);
 	if (!link)
 		return 0;
-	note(presence, link, observation);
+	announce_or_defer(presence, link, observation);
 	return client->connection;
 }
 
@@ -128,7 +129,7 @@ static uint64_t observe(struct fw_presence *presence, const struct observation *
 	known = observation->key.len > 0 ? add_client(presence, observation) : NULL;
 	fw_presence_client_drop(presence, taken_over);
 	if (known)
-		note(presence, known->links, observation);
+		announce_or_defer(presence, known->links, observation);
 	fw_presence_client_drop(presence, former);
 	return known ? known->connection : 0;
 }

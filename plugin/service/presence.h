@@ -21,18 +21,18 @@ struct fw_presence_change {
 	bool online;
 	bool moved;          /* it was online already, by another connection */
 	bool listens;        /* online: it may be pushed */
-	uint64_t connection; /* online: the number of the newest connection of the key, */
-	/* and of the oldest one that still stands; of one that was told earlier it may be too
-	 * low */
+	uint64_t connection; /* online: the number of the connection that came last to the key */
+	/* online: the number of its oldest connection that still stands. When that one ends later
+	 * nobody is told, so a number that was reported may be too low. */
 	uint64_t oldest;
-	int64_t heard_ms; /* offline: boot ms of the last message of the connection that ended, as
-			   * exact as fw_presence_release is called often; 0: it never said anything
-			   */
+	/* offline: boot ms of the last message of the connection that ended, as exact as
+	 * fw_presence_release is called often; 0: it never said anything */
+	int64_t heard_ms;
 };
 
 /* Called, on the broker thread, when a key goes online or offline, when one that is online comes to
- * listen, and when it is there by another connection. It may be told offline of a key that was
- * unknown, and again. It must not call into this module. */
+ * listen, and when it is there by another connection. It may be called with offline for a key that
+ * was unknown, and more than once. It must not call into this module. */
 typedef void fw_presence_changed(void *context, const struct fw_presence_change *change);
 
 /* NULL when out of memory. The caller owns it. `max_keys` bounds memory: above it new keys are not
@@ -50,17 +50,17 @@ uint64_t fw_presence_seen(struct fw_presence *presence, const void *client, cons
 	struct fw_slice key);
 
 /* The client only connected. A key listens, and may be pushed, once one of its clients has a
- * subscription from an earlier session (`listens`), subscribed or published. A key of which none
- * does is told online some seconds later. `now`: boot ms. */
+ * subscription from an earlier session (`listens`), subscribed or published. A key that does not
+ * listen is announced some seconds later. `now`: boot ms. */
 void fw_presence_connected(struct fw_presence *presence, const void *client, const char *client_id,
 	struct fw_slice key, bool listens, int64_t now);
 
-/* Tells online of those that have been silent long enough, or of some of them. To be called often.
- * `now`: boot ms. */
+/* Announces keys that have been silent long enough, or some of them. To be called often. `now`:
+ * boot ms. */
 void fw_presence_release(struct fw_presence *presence, int64_t now);
 
-/* A client of the key subscribes to its upgrades: told each time. Nothing of a key that is not
- * online. */
+/* A client of the key subscribes to its upgrades: announced each time. Does nothing for a key that
+ * no client stands for. */
 void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key);
 
 /* The client is gone: every key that no other client stands for goes offline. A client that was
@@ -68,7 +68,7 @@ void fw_presence_subscribed(struct fw_presence *presence, struct fw_slice key);
  * known online by nobody else. */
 void fw_presence_gone(struct fw_presence *presence, const void *client, struct fw_slice key);
 
-/* As it was told. */
+/* As last announced. */
 bool fw_presence_online(const struct fw_presence *presence, struct fw_slice key);
 bool fw_presence_listens(const struct fw_presence *presence, struct fw_slice key);
 /* 0: offline */

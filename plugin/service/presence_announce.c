@@ -1,9 +1,9 @@
 /* What is announced of a key: at once that it listens, and a little later that it is online and
  * does not listen yet.
  *
- * A clean session has no subscription when it begins, and what is sent to it then is lost. So a
- * client that connects and says nothing is announced late. Deferrals are kept in the order in which
- * they end. */
+ * A clean session has no subscription when it begins (MQTT 5, section 3.1.2.4), and what is sent to
+ * it then is lost. So a client that connects and says nothing is announced late. Deferrals are kept
+ * in the order in which they end. */
 #include "service/presence_internal.h"
 
 #include <stdlib.h>

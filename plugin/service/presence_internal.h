@@ -31,7 +31,7 @@ struct fw_presence_client {
 	struct fw_presence_link *links;
 	struct fw_presence_link
 		*recent; /* the link last asked for: nearly always the one asked for next */
-	/* to the key that is the client's id: found without a look at link and key; NULL: none */
+	/* the link to the key that is the client's id, found by one comparison; NULL: none */
 	struct fw_presence_link *own;
 	size_t link_count;
 	bool listens;     /* its keys do */
@@ -44,8 +44,8 @@ struct fw_presence_key {
 	size_t link_count;
 	struct fw_presence_deferral *held; /* NULL: not held back */
 	bool announced, listens;           /* announced online; and as listening */
-	uint64_t newest;                   /* number of its newest connection, */
-	uint64_t oldest;                   /* of its oldest one, */
+	uint64_t newest;                   /* number of the connection that was linked last, */
+	uint64_t oldest;                   /* of the oldest one, never above `newest`, */
 	uint64_t announced_connection;     /* and of the one that was announced */
 	size_t len;
 	char text[];

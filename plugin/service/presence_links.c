@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* When a client goes all its links go at once, and the broker waits: some milliseconds. With the
- * identity `none` every client may stand for every key. */
+/* When a client goes, all its links are removed at once, while the broker waits: some milliseconds.
+ * With the identity `none` every client may stand for every key. */
 #define CLIENT_LINKS_MAX 10000u
 /* Bounds the links in all, since clients choose how many each has. */
 #define LINKS_PER_KEY 4u
@@ -94,7 +94,8 @@ struct fw_presence_link *fw_presence_link_add(
 		.next_of_key = key->links};
 	if (key->links)
 		key->links->previous_of_key = link;
-	else
+	/* a gateway may have connected before the one that spoke for the device until now */
+	if (!key->links || client->connection < key->oldest)
 		key->oldest = client->connection;
 	key->links = link;
 	key->link_count++;
@@ -115,6 +116,8 @@ static void find_oldest(struct fw_presence_key *key)
 		if (link->client->connection < key->oldest)
 			key->oldest = link->client->connection;
 	}
+	if (key->newest < key->oldest)
+		key->newest = key->oldest;
 }
 
 static void remove_link(struct fw_presence *presence, struct fw_presence_link *link)

@@ -1,14 +1,15 @@
-/* One slot a device, by a seeded hash of its ids; two devices that share one forget each other. */
+/* One slot a device, by a seeded hash of its ids. Of two devices that share a slot, only the last
+ * one is remembered. */
 #include "service/pull_dedup.h"
 
 #include <stdlib.h>
 
 #define SLOTS 65536u      /* a power of two */
-#define REPEATED_MS 60000 /* an equal word younger than this is a repetition */
+#define REPEATED_MS 60000 /* a pull that is equal to one younger than this is a repetition */
 
 struct slot {
-	/* hashes; told: the version and the offer, by this connection, in this generation */
-	uint64_t device, told;
+	/* hashes: of the ids; of version, offer, connection and generation */
+	uint64_t device, content;
 	int64_t at; /* Unix ms */
 };
 
@@ -37,20 +38,20 @@ static struct slot *slot_of(struct fw_pull_dedup *pull_dedup, uint64_t device)
 }
 
 bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
-	struct fw_slice device, const struct fw_pull_told *word)
+	struct fw_slice device, const struct fw_pull_told *pull)
 {
 	uint64_t device_hash = fw_hash_device(pull_dedup->seed, product, device);
-	uint64_t when[] = {word->connection, word->generation};
-	uint64_t told = fw_hash(
-		fw_hash(pull_dedup->seed, when, sizeof(when)), word->version.at, word->version.len);
+	uint64_t when[] = {pull->connection, pull->generation};
+	uint64_t content = fw_hash(
+		fw_hash(pull_dedup->seed, when, sizeof(when)), pull->version.at, pull->version.len);
 	struct slot *slot = slot_of(pull_dedup, device_hash);
-	bool recent = word->now >= slot->at && word->now - slot->at < REPEATED_MS;
+	bool recent = pull->now >= slot->at && pull->now - slot->at < REPEATED_MS;
 
-	if (word->offered.len)
-		told = fw_hash(fw_hash(told, "", 1), word->offered.at, word->offered.len);
-	if (slot->device == device_hash && slot->told == told && recent)
+	if (pull->offered.len)
+		content = fw_hash(fw_hash(content, "", 1), pull->offered.at, pull->offered.len);
+	if (slot->device == device_hash && slot->content == content && recent)
 		return false;
-	*slot = (struct slot){device_hash, told, word->now};
+	*slot = (struct slot){device_hash, content, pull->now};
 	return true;
 }
 

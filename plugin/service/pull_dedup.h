@@ -11,7 +11,7 @@ struct fw_pull_dedup;
 struct fw_pull_dedup *fw_pull_dedup_new(void);             /* NULL when out of memory */
 void fw_pull_dedup_free(struct fw_pull_dedup *pull_dedup); /* NULL is fine */
 
-/* What a device told, and what it was told, by which connection, and in which generation of the
+/* What a device told and what it was offered, by which connection, in which generation of the
  * catalog. */
 struct fw_pull_told {
 	struct fw_slice version; /* empty: none told */
@@ -20,13 +20,14 @@ struct fw_pull_told {
 	int64_t now; /* Unix ms */
 };
 
-/* True when this is new, and remembers it: another version or offer than the last; or the last one
- * is more than a minute old, or came by another connection, behind which an upgrade may wait for
- * it, or in another generation, in which an operator may have deleted the device. */
+/* True when this is new, and remembers it. New is another version or offer than the last; also an
+ * equal one when the last is over a minute old, or came by another connection (an upgrade may wait
+ * for a report by the new one), or in another generation (an operator may have deleted the device).
+ */
 bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
-	struct fw_slice device, const struct fw_pull_told *word);
+	struct fw_slice device, const struct fw_pull_told *pull);
 
-/* What the device tells next is new. */
+/* Forgets the device: what it tells next is new. */
 void fw_pull_dedup_forget(
 	struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device);
 

@@ -4,8 +4,9 @@
 #include "protocol/message.h"
 #include "upgrade/offer.h"
 
-/* A pull is kept when it tells something: a device or a version that was not heard of a moment ago,
- * or that a task's firmware was handed out. FW_OK, or why it could not be. */
+/* Keeps a pull that tells something: a device or a version that was not heard of a moment ago, or
+ * that a task's firmware was handed out. FW_OK, also when there is nothing to keep, or why it could
+ * not be kept. */
 static enum fw_status keep_pull(struct request *request, const struct fw_answer *found)
 {
 	struct fw_slice version = found->before_restart ? (struct fw_slice){NULL, 0}
@@ -17,7 +18,7 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 
 	if (found->code == FW_PULL_OFFER && (handed_out || !request->message.request_version.len))
 		uplink.firmware_id = fw_slice_of(found->firmware->firmware_id);
-	is_new |= fw_handlers_note_words(request, version, uplink.firmware_id);
+	is_new |= fw_handlers_note_version(request, version, uplink.firmware_id);
 	if (!is_new && !handed_out && !found->watched)
 		return FW_OK;
 	uplink.version = version;
@@ -51,8 +52,8 @@ void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, co
 	refuse(request, code, sentence, 0);
 }
 
-/* What is on disk may have changed since the catalog was told: then it is verified again, and till
- * then not offered. */
+/* The file on disk may have changed since it was verified: it is verified again then, and is not
+ * offered until that is done. */
 static void check_file(struct request *request, struct fw_answer *found)
 {
 	const struct fw_firmware *firmware = found->firmware;
@@ -83,9 +84,10 @@ static void answer_pull(struct request *request, const struct fw_answer *found)
 	fw_count(&request->service->counters, FW_COUNT_PULLS_ANSWERED);
 }
 
-/* An answer does not depend on what the pull tells being kept: that harms nothing, as the device's
- * progress speaks for itself. But an id that was never heard of is answered when it is sure for
- * which product it is, or it could be given the firmware of every product. */
+/* Most pulls are answered first, and kept then: one that cannot be kept does no harm, since the
+ * device's progress tells the same. Two are kept first. An id that was never heard of: before it is
+ * registered for a product it could get the firmware of every product. And a pull that took a place
+ * in a task: after a crash the place is found by the spool. */
 enum fw_verdict fw_handlers_pull(struct request *request)
 {
 	const struct fw_message *message = &request->message;
@@ -108,7 +110,6 @@ enum fw_verdict fw_handlers_pull(struct request *request)
 	check_file(request, &found);
 	if (found.code != FW_PULL_OFFER)
 		fw_resolver_give_back(request->service->resolver, &pull, &found);
-	/* a place that was taken is safe before it is told */
 	first = found.code != FW_PULL_UNKNOWN_PRODUCT &&
 		(request->standing == FW_STANDING_UNHEARD || found.task_id[0]);
 	status = first ? keep_pull(request, &found) : FW_OK;

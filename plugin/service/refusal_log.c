@@ -1,6 +1,6 @@
 /* One line a minute for each kind of line, topic and fault. Faults are told apart by a hash of
- * their sentence: each pair of kind and topic has FAULTS places, the last of which is shared by all
- * that come later, so that sentences without end would take no more memory. */
+ * their sentence. Each pair of kind and topic has FAULTS slots; all sentences beyond share the
+ * last, so memory is of fixed size. */
 #include "service/refusal_log.h"
 
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #define FAULTS 24u          /* more than the sentences about a message of one kind */
 
 struct tally {
-	uint64_t fault;  /* 0: free */
-	int64_t told_at; /* boot ms */
-	uint64_t rejected;
+	uint64_t fault;      /* hash; 0: free */
+	int64_t logged_at;   /* boot ms */
+	uint64_t suppressed; /* lines since then */
 };
 
 struct fw_refusal_log {
@@ -51,22 +51,21 @@ void fw_refusal_escape(char *out, const char *name)
 	out[len] = '\0';
 }
 
+/* *suppressed: lines that were left out since the last one, when this one is due. */
 static bool is_due(
-	struct tally tallies[FAULTS], const char *detail, int64_t now, uint64_t *rejected)
+	struct tally tallies[FAULTS], const char *detail, int64_t now, uint64_t *suppressed)
 {
 	uint64_t fault = fw_hash(0, detail, strlen(detail)) | 1;
 	struct tally *tally = tallies;
-	bool told;
 
 	while (tally < tallies + FAULTS - 1 && tally->fault && tally->fault != fault)
 		tally++;
-	told = tally->fault && now - tally->told_at < EVERY_MS;
-	if (told) {
-		tally->rejected++;
+	if (tally->fault && now - tally->logged_at < EVERY_MS) {
+		tally->suppressed++;
 		return false;
 	}
-	*rejected = tally->rejected;
-	*tally = (struct tally){.fault = fault, .told_at = now};
+	*suppressed = tally->suppressed;
+	*tally = (struct tally){.fault = fault, .logged_at = now};
 	return true;
 }
 
@@ -100,17 +99,18 @@ bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why
 	int64_t now, char *line)
 {
 	char safe_client[NAME_MAX_BYTES + 4], safe_topic[NAME_MAX_BYTES + 4];
-	uint64_t rejected;
+	uint64_t suppressed;
 	size_t len;
 
-	if (!is_due(refusal_log->tallies[why][kind], detail, now, &rejected))
+	if (!is_due(refusal_log->tallies[why][kind], detail, now, &suppressed))
 		return false;
 	fw_refusal_escape(safe_client, client);
 	fw_refusal_escape(safe_topic, topic);
 	write_line(line, why, kind, safe_client, safe_topic, detail);
 	len = strlen(line);
-	if (rejected)
+	if (suppressed)
 		snprintf(line + len, FW_REFUSAL_LINE - len,
-			" (and %llu more since the last such line)", (unsigned long long)rejected);
+			" (and %llu more since the last such line)",
+			(unsigned long long)suppressed);
 	return true;
 }

@@ -14,8 +14,8 @@ enum fw_refusal {
 	FW_REFUSED_MALFORMED,  /* not a valid message */
 	FW_REFUSED_PRODUCT,    /* the catalog does not know the product */
 	FW_REFUSED_RATE,       /* the device said too much */
-	FW_REFUSED_UNSAVED,    /* could not be saved, so it was not acknowledged */
-	FW_REFUSED_UNANSWERED, /* the catalog could not be read */
+	FW_REFUSED_UNSAVED,    /* an uplink, also that of an answered pull, could not be saved */
+	FW_REFUSED_UNANSWERED, /* the catalog could not be read, or no memory for the answer */
 	FW_MENDED,             /* not refused: taken without a part that was faulty */
 	FW_UNRETAINED,         /* not refused: the retain flag is taken off */
 	FW_ASTRAY, /* not refused: on a topic that is none of ours, but looks like one */
@@ -31,13 +31,13 @@ struct fw_refusal_log *fw_refusal_log_new(void);              /* NULL when out o
 void fw_refusal_log_free(struct fw_refusal_log *refusal_log); /* NULL is fine */
 
 /* Writes `name` (NULL: empty) into `out` of FW_REFUSAL_NAME bytes as it may stand in a line:
- * control characters and what is not ASCII as \xHH, a long one cut. */
+ * control characters, backslashes and bytes that are not ASCII as \xHH, a long one cut. */
 void fw_refusal_escape(char *out, const char *name);
 
 /* True when a line is due: then `line` (FW_REFUSAL_LINE bytes) has it, with the number of those
- * left out since the last one. `detail` is the sentence that names the fault; each has a minute of
- * its own. Control characters and what is not UTF-8 are escaped as \xHH, long names are cut. `now`:
- * boot ms. */
+ * that were left out since the last one. `detail` is the sentence that names the fault; each has a
+ * minute of its own. The names of client and topic are written by fw_refusal_escape. `now`: boot
+ * ms. */
 bool fw_refusal_log_line(struct fw_refusal_log *refusal_log, enum fw_refusal why,
 	enum fw_topic_kind kind, const char *client, const char *topic, const char *detail,
 	int64_t now, char *line);

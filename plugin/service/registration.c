@@ -1,6 +1,6 @@
-/* A cache of fixed size remembers which rows were found, by a seeded 64-bit hash of product and
- * device: a pull of a device that is known costs no look-up. Nothing else is cached, so nothing
- * else can be stale. */
+/* A cache of fixed size remembers which rows of devices were found, by a seeded 64-bit hash of
+ * product and device: the message of a device that is known costs no query. Nothing else is cached,
+ * so nothing else can be stale. */
 #include "service/registration.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The service: what the broker's events mean for firmware upgrades (broker/events.c calls it).
  *
- * A firmware message goes to the handlers; everything else tells only who is there. All of it runs
- * on the broker's thread, and none of it waits for a file or for the catalog's lock. */
+ * A firmware message goes to the handlers; any other event only says which clients are there. All
+ * of it runs on the broker's thread, and none of it waits for a file or for the catalog's lock. */
 #include "service/service.h"
 
 #include <stdio.h>
@@ -38,7 +38,7 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 			verdict = fw_topic_rules_unretain(service, client, incoming);
 	}
 	service->in_message = false;
-	fw_service_presence_tell_listener(service);
+	fw_service_presence_report_listener(service);
 	return verdict;
 }
 

@@ -40,8 +40,8 @@ static enum fw_status note_uplink(struct fw_service *service, const struct fw_up
 		once ? FW_STANDING_UNHEARD : FW_STANDING_REGISTERED, uplink, fw_slice_of(version));
 }
 
-/* An earlier run may have left acknowledged uplinks in the spool, and the catalog may be locked for
- * a while. */
+/* Notes the uplinks that an earlier run left in the spool: the catalog may be locked for a while
+ * before it has them. */
 static enum fw_status note_spooled(struct fw_service *service)
 {
 	struct fw_spool *spool = fw_store_spool(service->store);
@@ -59,8 +59,8 @@ static enum fw_status note_spooled(struct fw_service *service)
 		if (status == FW_OK && uplink.task_id.len)
 			status = fw_places_note(
 				fw_store_places(service->store), uplink.task_id, uplink.device);
-		/* more than there is room for: answers are then what the catalog says, until it is
-		 * up to date */
+		/* more than there is room for: answers follow the catalog alone until it is up to
+		 * date */
 		if (status == FW_FULL || status == FW_NOMEM)
 			break;
 	}
@@ -81,12 +81,13 @@ void fw_service_count_request(void *context, const struct fw_asker *asker, const
 	fw_count_request(&service->counters, asker->face, outcome);
 }
 
-static enum fw_status render(void *context, bool openmetrics, char **out, size_t *length)
+static enum fw_status render_metrics(void *context, bool openmetrics, char **out, size_t *length)
 {
 	return fw_metrics_render(context, openmetrics, out, length);
 }
 
-/* The metrics are there for whoever serves them; their own server only where it is asked for. */
+/* The metrics, which the admin server shows too, and their own server where the options ask for it.
+ */
 static enum fw_status open_metrics(struct fw_service *service, struct fw_error *error)
 {
 	struct fw_metrics_config config = {.db_file = service->options->db_file,
@@ -100,7 +101,7 @@ static enum fw_status open_metrics(struct fw_service *service, struct fw_error *
 	return fw_scrape_start(
 		&(struct fw_scrape_config){.listen = service->options->metrics_listen,
 			.context = service->metrics,
-			.render = render},
+			.render = render_metrics},
 		&service->scrape, error);
 }
 
@@ -232,7 +233,8 @@ enum fw_status fw_service_open(const struct fw_options *options, const struct fw
 	}
 	service->options = options;
 	service->broker = *broker;
-	/* above all numbers of earlier runs: those count connections from their own start */
+	/* milliseconds times 2^20: above all numbers of earlier runs, which began the same way and
+	 * counted connections */
 	service->first_connection = (uint64_t)fw_now_ms() << 20;
 	service->last_tick = fw_boot_ms();
 	status = make_parts(service);

@@ -1,13 +1,14 @@
-/* Presence between the broker and the store: what the table of clients (service/presence.h) says of
- * a device is told to the store, and the store's questions are answered from it.
+/* Presence between the broker and the store: reports what the table of clients (service/presence.h)
+ * says of a device to the store, and answers the store's questions from it.
  *
- * A device that shows itself by a message is told online behind that message: what it says, a pull
- * or the end of an upgrade, comes before the push that it gets for being online. */
+ * If a message brings a device online, that is reported after the message is handled: what the
+ * message says, such as the end of an upgrade, must be queued before the push that the device gets
+ * for being online. */
 #include "service/internal.h"
 
 #include <string.h>
 
-static void tell_presence(
+static void report_presence(
 	struct fw_service *service, const struct fw_presence_change *change, bool asked)
 {
 	struct fw_slice key = change->key;
@@ -34,7 +35,7 @@ void fw_service_presence_changed(void *context, const struct fw_presence_change 
 	struct fw_service *service = context;
 
 	if (!change->online || !service->in_message) {
-		tell_presence(service, change, false);
+		report_presence(service, change, false);
 		return;
 	}
 	memcpy(service->listener, change->key.at, change->key.len);
@@ -43,7 +44,7 @@ void fw_service_presence_changed(void *context, const struct fw_presence_change 
 	service->listener_oldest = change->oldest;
 }
 
-void fw_service_presence_tell_listener(struct fw_service *service)
+void fw_service_presence_report_listener(struct fw_service *service)
 {
 	struct fw_presence_change change = {.key = {service->listener, service->listener_len},
 		.online = true,
@@ -53,7 +54,7 @@ void fw_service_presence_tell_listener(struct fw_service *service)
 
 	service->listener_len = 0;
 	if (change.key.len)
-		tell_presence(service, &change, false);
+		report_presence(service, &change, false);
 }
 
 bool fw_service_presence_of_topic(const struct fw_service *service, const char *topic)
@@ -80,7 +81,7 @@ void fw_service_presence_answer(
 		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
 	online = fw_presence_online(service->presence, key);
 	if (online || believed)
-		tell_presence(service,
+		report_presence(service,
 			&(struct fw_presence_change){.key = key,
 				.online = online,
 				.listens = fw_presence_listens(service->presence, key),

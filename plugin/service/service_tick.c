@@ -1,5 +1,5 @@
-/* What the broker's thread does between messages: it publishes what the store and the chunks want
- * published, and the counters.
+/* What the broker's thread does between messages: it publishes what the store, the chunks and the
+ * control plane want published, and the counters.
  *
  * A tick has a budget in milliseconds, since the broker serves no client meanwhile. Where the
  * broker sends no ticks, each firmware message stands in for one. */
@@ -10,7 +10,7 @@
 
 /* how often a tick is wanted while nothing is under way */
 #define TICK_MS 50
-/* the broker sends ticks more often than that, unless it is suspended, or sends none at all */
+/* the broker sends ticks more often than this, unless it is suspended, or sends none at all */
 #define TICKLESS_MS 1000
 #define TICKS_MISSED 3      /* in a row are no accident */
 #define PUBLISH_BUDGET_MS 8 /* of one tick */
@@ -18,7 +18,7 @@
 #define CHUNK_MS 2   /* until the next look while a chunk is being read */
 #define COMMAND_MS 5 /* while a command is carried out */
 
-static void publish(struct fw_service *service, const struct fw_outgoing *message)
+static void publish_outgoing(struct fw_service *service, const struct fw_outgoing *message)
 {
 	service->broker.publish(service->broker.context,
 		&(struct fw_publication){.topic = message->topic,
@@ -34,11 +34,11 @@ static void deliver(struct fw_service *service, const struct fw_outgoing *messag
 	switch (message->kind) {
 	case FW_OUTGOING_BLIND:
 		if (!fw_service_presence_of_topic(service, message->topic))
-			publish(service, message);
+			publish_outgoing(service, message);
 		break;
 	case FW_OUTGOING_MESSAGE:
 	case FW_OUTGOING_RETAINED:
-		publish(service, message);
+		publish_outgoing(service, message);
 		break;
 	case FW_OUTGOING_LOG:
 		service->broker.log(service->broker.context, message->level, message->payload);
@@ -65,7 +65,7 @@ bool fw_service_drain_outbox(struct fw_service *service, int64_t until)
 	return taken > 0;
 }
 
-/* Each counter when it changed, and all of them once. */
+/* Publishes each counter that changed; the first time all of them. */
 static void publish_counters(struct fw_service *service)
 {
 	for (size_t i = 0; i < FW_COUNTERS_PUBLISHED; i++) {
@@ -87,7 +87,7 @@ static void publish_counters(struct fw_service *service)
 	}
 }
 
-/* Publishes the chunks that were read, until `until` (boot ms). True when some are left. */
+/* Publishes the chunks that were read, until `until` (boot ms). True when any was published. */
 static bool drain_chunks(struct fw_service *service, int64_t until)
 {
 	struct fw_chunks *chunks = fw_download_chunks(service->download);

@@ -1,5 +1,5 @@
-/* The admin server beside the service: it is started when the catalog is there, and what its
- * threads log goes through a queue of its own to the broker's thread, which alone may log. */
+/* The admin server beside the service: it is started once the catalog is open. Its threads put log
+ * lines into a queue, for only the broker's thread may log. */
 #include "service/internal.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "web/page.h"
 
-#define LINES_MOST 512u /* that wait; further ones are lost */
+#define LINES_MOST 512u /* in the queue; further ones are lost */
 
 /* Any thread. */
 static void log_line(void *context, enum fw_log_level level, const char *line)
@@ -52,7 +52,6 @@ enum fw_status fw_service_web_start(struct fw_service *service, struct fw_error 
 		.log = log_line,
 		.done = fw_service_count_request,
 		.metrics = render_metrics,
-
 		.asset = fw_page_find};
 
 	if (!config.listen)
@@ -72,8 +71,7 @@ void fw_service_drain_web(struct fw_service *service)
 	struct fw_outgoing line;
 
 	while (service->web_lines && fw_outbox_take(service->web_lines, &line)) {
-		service->broker.log(
-			service->broker.context, (enum fw_log_level)line.qos, line.payload);
+		service->broker.log(service->broker.context, line.level, line.payload);
 		free(line.payload);
 	}
 }

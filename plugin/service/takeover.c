@@ -1,8 +1,8 @@
-/* Memory is of fixed size. Two tables of pointers, each in the one slot of its hash, remember
- * clients that published without a subscription, and clients that are gone while their session is
- * kept; what is overwritten there can make one end count that was no take-over, and four in a
- * minute are needed. Ids that are taken over share sets of four slots, where the one not taken over
- * for the longest time makes room. */
+/* Memory is of fixed size. Two tables of pointers, one slot a hash, remember clients that published
+ * without a subscription, and clients that are gone while their session is kept. A pointer that is
+ * overwritten makes one end count that was no take-over; a line needs four of one id in a minute.
+ * Ids that were taken over lie in sets of four slots: the one whose last take-over is longest ago
+ * makes room. */
 #include "service/takeover.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #define SETS 256u
 #define WAYS 4u
 #define MINUTE_MS 60000
-/* Take-overs in a minute that nobody is told of: a device whose link breaks makes some. */
+/* Take-overs of an id in a minute that are not logged: a device whose link breaks makes some. */
 #define FREE 3u
 #define LINES_MOST 10u
 
@@ -22,7 +22,7 @@
 struct id {
 	uint64_t hash;
 	int64_t at[FREE]; /* the last ones, the oldest first */
-	int64_t told_at;
+	int64_t logged_at;
 };
 
 struct fw_takeovers {
@@ -32,7 +32,7 @@ struct fw_takeovers {
 	struct id ids[SETS][WAYS];
 	int64_t minute_at; /* when the minute began in which `lines` were written */
 	unsigned lines;
-	uint64_t rejected;
+	uint64_t suppressed; /* lines since the last one that was written */
 };
 
 struct fw_takeovers *fw_takeovers_new(void)
@@ -80,7 +80,7 @@ void fw_takeovers_spoke(struct fw_takeovers *takeovers, const struct fw_takeover
 		forget(takeovers->bare, client->handle);
 }
 
-/* What the broker does not tell: see the header. */
+/* Does the client look as 2.0 leaves one that is thrown out? See the header. */
 static bool is_stripped(const struct fw_takeover_client *client, bool was_bare)
 {
 	return client->clean && !client->subscribed && !was_bare;
@@ -115,7 +115,7 @@ static struct id *find_id(struct fw_takeovers *takeovers, uint64_t hash)
 	return oldest;
 }
 
-/* More than FREE in a minute, and not told within one? */
+/* More than FREE in a minute, and no line within one? */
 static bool is_due(struct id *id, int64_t now)
 {
 	int64_t first = id->at[0];
@@ -123,9 +123,10 @@ static bool is_due(struct id *id, int64_t now)
 	for (unsigned i = 1; i < FREE; i++)
 		id->at[i - 1] = id->at[i];
 	id->at[FREE - 1] = now;
-	if (!first || now - first >= MINUTE_MS || (id->told_at && now - id->told_at < MINUTE_MS))
+	if (!first || now - first >= MINUTE_MS ||
+		(id->logged_at && now - id->logged_at < MINUTE_MS))
 		return false;
-	id->told_at = now;
+	id->logged_at = now;
 	return true;
 }
 
@@ -136,7 +137,7 @@ static bool has_room(struct fw_takeovers *takeovers, int64_t now)
 		takeovers->lines = 0;
 	}
 	if (takeovers->lines >= LINES_MOST) {
-		takeovers->rejected++;
+		takeovers->suppressed++;
 		return false;
 	}
 	takeovers->lines++;
@@ -149,10 +150,10 @@ static void write_line(
 	char safe[FW_REFUSAL_NAME], more[80] = "";
 
 	fw_refusal_escape(safe, id);
-	if (takeovers->rejected)
+	if (takeovers->suppressed)
 		snprintf(more, sizeof(more), " (and %llu more such ids since the last such line)",
-			(unsigned long long)takeovers->rejected);
-	takeovers->rejected = 0;
+			(unsigned long long)takeovers->suppressed);
+	takeovers->suppressed = 0;
 	snprintf(line, FW_TAKEOVER_LINE,
 		"client id %s: connections were taken over more than %u times within a minute: "
 		"two clients use it and throw each other out%s; give each an id of its own%s",

@@ -1,5 +1,5 @@
-/* What is said about the topic of a message, whatever the message: that it only looks like one of
- * ours, and that ours are never retained. */
+/* Two rules about the topic of a message, whatever its content: a topic that only looks like a
+ * firmware topic is logged, and messages on firmware topics are never retained. */
 #include "service/internal.h"
 
 static bool log_topic(struct fw_service *service, enum fw_refusal why,
@@ -14,8 +14,8 @@ static bool log_topic(struct fw_service *service, enum fw_refusal why,
 	return true;
 }
 
-/* Nobody answers there, and the device's developer would not know why. An operator may mean it: a
- * copy for a test, say. */
+/* Nobody answers on such a topic, and the device's developer would not know why. An operator may
+ * mean it, as a copy for a test. */
 void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_client *client,
 	const char *text, const struct fw_topic *topic)
 {
@@ -27,8 +27,8 @@ void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_cli
 	log_topic(service, FW_ASTRAY, client, text, detail);
 }
 
-/* A retained upgrade would be given at each boot. An empty payload retains nothing: it clears what
- * was retained before. */
+/* A retained upgrade would be sent to the device at each boot. A retained message without a payload
+ * clears what was retained before (MQTT 5, section 3.3.1.3), and stays as it is. */
 enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming)
 {

@@ -41,19 +41,21 @@ void fw_apply_close(struct fw_apply *apply)
 static enum fw_status note_arrival(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {
+	int64_t connection = fw_apply_connection_of(uplink);
+	/* the one that it comes by may also be older: that of another gateway */
+	bool keeps_oldest = device->online && device->oldest_connection < connection;
 	bool now = uplink->connection &&
 		uplink->connection >= apply->with.transaction->first_connection;
 
 	if (!now ||
 		(device->online &&
-			fw_task_device_connection_stands(fw_apply_connection_of(uplink),
-				device->oldest_connection, device->connection)))
+			fw_task_device_connection_stands(
+				connection, device->oldest_connection, device->connection)))
 		return FW_OK;
 	return fw_device_presence_arrive(apply->with.presence, uplink->product, uplink->device,
 		device,
-		&(struct fw_arrival){.connection = fw_apply_connection_of(uplink),
-			.oldest = device->online ? device->oldest_connection
-						 : fw_apply_connection_of(uplink),
+		&(struct fw_arrival){.connection = connection,
+			.oldest = keeps_oldest ? device->oldest_connection : connection,
 			.at = uplink->received_at,
 			.hold_ms = FW_HOLD_MS});
 }

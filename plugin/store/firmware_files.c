@@ -14,7 +14,7 @@ static void warn_of_url_base(struct fw_firmware_files *files)
 {
 	const struct fw_hosting *hosting = files->hosting;
 
-	if (fw_hosting_names_nobody(hosting))
+	if (fw_hosting_is_unreachable(hosting))
 		fw_transaction_log(files->transaction, FW_LOG_WARNING,
 			"plugin_opt_url_base is '%s', which devices cannot reach: set it to a name "
 			"or an address by which they reach this machine, such as "

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A broker with the admin server, and people who log in: ann may change things, old too (by a
-# password file's older kind), vic may look, and dev is a device.
+# A broker with the admin server, and people who log in: ann may change things, old too (with an older
+# kind of password hash), vic may look, and dev is a device.
 
 load ../files_helper
 
@@ -54,7 +54,7 @@ shows() {
 
 header() { sed -n "s/^$1: \(.*\)\r$/\1/Ip" head; } # NAME: of the last answer
 
-# STATUS CODE: the last answer was this error, told as one.
+# CODE: the last answer was this error, with a sentence.
 is_error() { assert_json "$(<body)" ".code == \"$1\" and (.message | length > 5)"; }
 
 upload() { as_ann "/files/$2" -H "$BYTES" -T "$1" "${@:3}"; } # FILE NAME [OPTION of curl...]

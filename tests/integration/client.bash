@@ -12,7 +12,7 @@ open_client() {
 	exec {CLIENT_IN}<>"$SHELL_HOME/client.in" {CLIENT_OUT}<>"$SHELL_HOME/client.out" {CLIENT_TURN}<>"$SHELL_HOME/client.turn"
 }
 
-# It is told, since what a test left running may hold `in` open.
+# Ends it by a message: a process that a test left running may still hold `in` open.
 close_client() {
 	[[ ! -e $SHELL_HOME/client.errors ]] || printf 'quit\n' >&"$CLIENT_IN"
 }
@@ -26,7 +26,7 @@ take_client() {
 	printf . >&"$CLIENT_TURN"
 }
 
-# It is no child of this test, and serves the next ones, too.
+# Starts it, as no child of this test: it serves the next tests too.
 start_client() {
 	[[ ! -e $CLIENT_DIR/client.errors ]] || return 0
 	(LD_PRELOAD='' /usr/bin/python3 -I -S "$FW_SOURCE/tests/integration/client.py" <"$CLIENT_DIR/client.in" >"$CLIENT_DIR/client.out" \

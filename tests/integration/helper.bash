@@ -208,7 +208,7 @@ db() {
 	return "$status"
 }
 
-# Is the broker Mosquitto 2.0? It tells a plugin of no connection before that says something.
+# Is the broker Mosquitto 2.0? It tells a plugin of no client before the client publishes.
 on_2_0() {
 	content "$LOG"
 	[[ $CONTENT == *'mosquitto version 2.0'* ]]

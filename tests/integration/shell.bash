@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # One sqlite3 shell for all statements of a test: a process for each costs more than what most of
-# them do. It opens the file for each request and closes it behind, as a shell of its own does. A
-# request ends at its first error, the shell goes on: that of a person at a terminal does so, hence
-# -interactive.
+# them do. It opens the file for each request and closes it afterwards, as a shell for one request
+# does. A request ends at its first error, and the shell goes on: hence -interactive.
 
 # Starts it, once in a file of tests (setup_file): its pipes are open in all of them. It ends with
 # the file, or when nobody holds its pipe any more.

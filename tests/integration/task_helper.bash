@@ -4,7 +4,7 @@
 
 load ../helper
 
-# shellcheck disable=SC2034 # names of firmware in the tests
+# shellcheck disable=SC2034 # for the tests
 OPERATOR=(-u admin)
 
 setup() {
@@ -33,7 +33,7 @@ fleet() {
 	return 1
 }
 
-# DEVICE [VERSION]...: devices that connect, show themselves, and stay.
+# DEVICE...: devices that connect, report version 1.0, and stay.
 online() {
 	local device
 	for device; do
@@ -62,7 +62,8 @@ quoted() {
 	echo "${all:1}"
 }
 
-# TASK VERSION MODE "DEVICE..." [RESPONSE TIMEOUT [UPGRADE TIMEOUT]]
+# TASK VERSION MODE "DEVICE..." [RESPONSE_TIMEOUT [UPGRADE_TIMEOUT]]: a task and its rows, timeouts in
+# seconds.
 task() {
 	db "BEGIN;
 		INSERT INTO task (task_id, firmware_id, name, mode, release_type, response_timeout_seconds, timeout_seconds)
@@ -80,7 +81,7 @@ quoted_json() {
 # TASK DEVICE STATE [REASON]: the row becomes this.
 row() { rows "SELECT state, error_reason FROM task_device WHERE task_id = '$1' AND device_id = '$2'" "$3|${4:-}"; }
 
-# TASK DEVICE COLUMNS VALUES
+# TASK DEVICE COLUMNS VALUES: the row's columns become these.
 columns() { rows "SELECT $3 FROM task_device WHERE task_id = '$1' AND device_id = '$2'" "$4"; }
 
 # DEVICE NUMBER: so many upgrades have reached the device.

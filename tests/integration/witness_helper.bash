@@ -4,8 +4,7 @@
 
 load ../helper
 
-# A figure for who reads along, or for the documents: it appears in the output of a passing test
-# too.
+# A figure for the documents, and for whoever reads the output: it is printed by a passing test too.
 figure() { echo "# $BATS_TEST_DESCRIPTION: $*" >&3; }
 
 # The catalog of helper.bash, and a task for the devices that reply: a failed row is what each

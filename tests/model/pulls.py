@@ -1,5 +1,5 @@
-"""What a pull is answered (design.md, section 2; rollouts.md, sections 3 and 9), and images that
-call themselves otherwise (field.md, rule 14)."""
+"""What a pull is answered (plugin/doc/protocol.md, "Ask for firmware"; plugin/doc/rollouts.md), and
+images that call themselves otherwise."""
 
 from state import Offer
 

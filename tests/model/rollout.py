@@ -1,5 +1,5 @@
 """What a task does by itself: stages and their gates, the stop, its end, retries, trials and lost
-devices (rollouts.md, sections 4 to 8)."""
+devices (plugin/doc/rollouts.md)."""
 
 from fractions import Fraction
 from math import ceil

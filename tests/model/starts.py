@@ -1,4 +1,4 @@
-"""When a row may start, and which rows do (rollouts.md, sections 3, 5 and 6)."""
+"""When a row may start, and which rows do (plugin/doc/rollouts.md)."""
 
 from math import inf
 
@@ -119,7 +119,7 @@ class Starts:
             yield "rate"
 
     def first_wait(self, row, version, asking=False):
-        """In the order of section 3; None: it may start."""
+        """In the order of "What a device waits for" (rollouts.md); None: it may start."""
         for wait in (*self.waits_of_task(row.task), *self.waits_of_device(row, asking)):
             if wait:
                 return wait

@@ -26,8 +26,8 @@ static struct {
 	long live; /* blocks of the plugin and jansson that were not freed */
 } failing;
 
-/* Threads that run beside the test would make the counting another one each time: they never fail.
- */
+/* Set in the test's own thread: allocations of other threads, whose order differs each time, never
+ * fail. */
 static thread_local bool in_turn;
 
 static bool fails(enum failing kind)

@@ -35,7 +35,7 @@ load ../helper
 	stop_broker
 	printf 'plugin %s\nplugin_opt_db_file %s\nplugin_opt_operators admin\n' "$FW_PLUGIN" "$DB" >>"$BROKER_DIR/mosquitto.conf"
 	start_broker
-	grep -q '2 retained messages on firmware topics are from before' "$LOG"
+	grep -q '2 retained messages on firmware topics are older than the plugin' "$LOG"
 	grep -q 'the topics are: .*/lamp/d1/firmware/upgrade' "$LOG"
 	grep -q 'the topics are: .*/lamp/d2/firmware/pull/reply' "$LOG"
 	refute grep -q 'the topics are: .*other' "$LOG"

@@ -344,7 +344,7 @@ static void test_a_folder_that_is_not_there(void **state)
 
 	(void)state;
 	assert_int_equal(fw_options_parse(lines, 1, &options, &error), FW_OK);
-	assert_int_equal(fw_options_check_folders(&options, &error), FW_INVALID);
+	assert_int_equal(fw_options_check_db_file(&options, &error), FW_INVALID);
 	assert_non_null(strstr(error.text,
 		"plugin_opt_db_file: cannot write to the folder '/nonexistent folder/"));
 	assert_non_null(strstr(error.text, "install -d -o mosquitto"));
@@ -359,7 +359,27 @@ static void test_a_folder_that_is_there(void **state)
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/firmware.db", folder);
 	assert_int_equal(fw_options_parse(&line, 1, &options, &error), FW_OK);
-	assert_int_equal(fw_options_check_folders(&options, &error), FW_OK);
+	assert_int_equal(fw_options_check_db_file(&options, &error), FW_OK);
+	rmdir(folder);
+}
+
+/* The catalog that SQLite will make there is beside the spool, at this start and at the next. */
+static void test_a_link_to_a_catalog_that_is_not_there(void **state)
+{
+	char folder[] = "/tmp/test_options.XXXXXX", link[64], other[64], wanted[64];
+	struct fw_option_line line = {"db_file", link};
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(link, sizeof(link), "%s/link.db", folder);
+	snprintf(other, sizeof(other), "%s/other.db", folder);
+	snprintf(wanted, sizeof(wanted), "%s/firmware.db", folder);
+	assert_int_equal(symlink(other, link), 0);
+	assert_int_equal(symlink("firmware.db", other), 0);
+	assert_int_equal(fw_options_parse(&line, 1, &options, &error), FW_OK);
+	assert_string_equal(options.db_file, wanted);
+	unlink(link);
+	unlink(other);
 	rmdir(folder);
 }
 
@@ -382,6 +402,8 @@ int main(void)
 			test_the_last_of_two_lines_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_folder_that_is_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_link_to_a_catalog_that_is_not_there, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

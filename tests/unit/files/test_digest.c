@@ -10,6 +10,16 @@
 
 static struct fw_error last;
 
+/* The linker puts it in place of malloc: tests/CMakeLists.txt. */
+static bool no_memory;
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	return no_memory ? NULL : __real_malloc(size);
+}
+
 static enum fw_status check(const char *file, enum fw_sign_method method, const char *sign,
 	const char *key, struct fw_digest_result *out)
 {
@@ -270,6 +280,19 @@ static void test_cancel_and_progress(void **state)
 	close(request.fd);
 }
 
+static void test_without_memory_the_error_says_so(void **state)
+{
+	char *key = make_public_key("openssl genpkey -algorithm ed25519 -out %s", "memory.pem");
+
+	(void)state;
+	shell("printf a >image");
+	no_memory = true;
+	assert_int_equal(check("image", FW_SIGN_ED25519, "QUJD", key, NULL), FW_NOMEM);
+	no_memory = false;
+	assert_string_equal(last.text, "out of memory");
+	free(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_length_must_hold),
 		cmocka_unit_test(test_too_large_for_ed25519),
 		cmocka_unit_test(test_cancel_and_progress),
+		cmocka_unit_test(test_without_memory_the_error_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -56,14 +56,14 @@ static void test_names_nobody(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
-		if (!fw_hosting_names_nobody(&(struct fw_hosting){.url_base = nobody[i]}))
+		if (!fw_hosting_is_unreachable(&(struct fw_hosting){.url_base = nobody[i]}))
 			fail_msg("%s", nobody[i]);
 	}
 	for (size_t i = 0; i < sizeof(somebody) / sizeof(somebody[0]); i++) {
-		if (fw_hosting_names_nobody(&(struct fw_hosting){.url_base = somebody[i]}))
+		if (fw_hosting_is_unreachable(&(struct fw_hosting){.url_base = somebody[i]}))
 			fail_msg("%s", somebody[i]);
 	}
-	assert_false(fw_hosting_names_nobody(&(struct fw_hosting){.url_base = NULL}));
+	assert_false(fw_hosting_is_unreachable(&(struct fw_hosting){.url_base = NULL}));
 }
 
 /* A URL lives at least as long as it is to, whatever part of a second it was made in. */

@@ -22,7 +22,7 @@
 
 #define SIZE 3000000
 
-#define OF_ADDRESS 32 /* places */
+#define OF_ADDRESS 32 /* slots */
 
 static struct fw_http *http;
 
@@ -207,7 +207,7 @@ static inline void need_acknowledged_bytes(void)
 	skip();
 }
 
-static inline bool has_places(unsigned count)
+static inline bool has_slots(unsigned count)
 {
 	unsigned taken;
 
@@ -217,12 +217,12 @@ static inline bool has_places(unsigned count)
 	return taken == count;
 }
 
-/* The server takes and gives places a moment after its clients came and went. */
-static inline void wait_for_places(unsigned count)
+/* The server takes and frees slots a moment after its clients came and went. */
+static inline void wait_for_slots(unsigned count)
 {
-	for (int i = 0; i < 500 && !has_places(count); i++)
+	for (int i = 0; i < 500 && !has_slots(count); i++)
 		usleep(10000);
-	assert_true(has_places(count));
+	assert_true(has_slots(count));
 }
 
 /* Reads `pace` bytes every tenth of a second for `ms`; false when the server ended it. */

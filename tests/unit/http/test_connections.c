@@ -60,11 +60,11 @@ static void test_trickled_requests(void **state)
 	int64_t begun;
 
 	(void)state;
-	wait_for_places(0);
+	wait_for_slots(0);
 	begun = fw_boot_ms();
 	for (int i = 0; i < OF_ADDRESS; i++)
 		fds[i] = connect_to("127.0.0.1");
-	wait_for_places(OF_ADDRESS);
+	wait_for_slots(OF_ADDRESS);
 	assert_int_not_equal(curl("--max-time 1", "/firmware/f1/image"), 200);
 	for (size_t i = 0; closed < OF_ADDRESS && fw_boot_ms() - begun < 20000; i++) {
 		closed = 0;
@@ -89,18 +89,18 @@ static void test_trickled_transfers(void **state)
 
 	(void)state;
 	need_acknowledged_bytes();
-	wait_for_places(0);
+	wait_for_slots(0);
 	steady = ask_for_huge();
 	assert_true(read_slowly(steady, 4000, 100));
 	slow = ask_for_huge();
-	assert_true(read_slowly(slow, 1, 100) && has_places(2));
+	assert_true(read_slowly(slow, 1, 100) && has_slots(2));
 	begun = fw_boot_ms();
-	while (has_places(2) && fw_boot_ms() - begun < 20000) {
+	while (has_slots(2) && fw_boot_ms() - begun < 20000) {
 		read_slowly(slow, 1, 50);
 		assert_true(read_slowly(steady, 4000, 100));
 	}
 	assert_in_range(fw_boot_ms() - begun, 1500, 15000);
-	assert_true(read_slowly(steady, 4000, 5000) && has_places(1));
+	assert_true(read_slowly(steady, 4000, 5000) && has_slots(1));
 	close(slow);
 	close(steady);
 }
@@ -165,12 +165,12 @@ static void test_withdrawn(void **state)
 	int fd;
 
 	(void)state;
-	wait_for_places(0);
+	wait_for_slots(0);
 	fd = ask_for_huge();
-	assert_true(read_slowly(fd, 4000, 2500) && has_places(1));
+	assert_true(read_slowly(fd, 4000, 2500) && has_slots(1));
 	is_gone = true;
 	begun = fw_boot_ms();
-	wait_for_places(0);
+	wait_for_slots(0);
 	/* it would have been too slow only after its next window */
 	assert_in_range(fw_boot_ms() - begun, 0, 1400);
 	is_gone = false;

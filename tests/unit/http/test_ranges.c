@@ -77,7 +77,7 @@ static void test_many_ranges(void **state)
 		assert_int_equal(curl("-H @ranges", "/firmware/f1/image"), 206);
 		snprintf(command, sizeof(command), check, counts[i], counts[i]);
 		shell(command);
-		wait_for_places(0);
+		wait_for_slots(0);
 		assert_int_equal(total_bytes, counts[i] * 1000);
 	}
 	shell("sed -i 's/$/,2990000-2990000/' ranges");
@@ -96,14 +96,14 @@ static void test_pieces_of_ranges(void **state)
 	(void)state;
 	need_acknowledged_bytes();
 	fd = connect_to("127.0.0.1");
-	wait_for_places(1);
+	wait_for_slots(1);
 	total_bytes = furthest = 0;
 	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), (ssize_t)sizeof(request) - 1);
 	assert_true(read_slowly(fd, 4000, 500));
 	assert_in_range(total_bytes, 11, 100 << 20);
 	assert_int_equal(furthest, 1000000 + total_bytes - 10);
 	close(fd);
-	wait_for_places(0);
+	wait_for_slots(0);
 	assert_int_equal(furthest, 1000000 + total_bytes - 10);
 }
 

@@ -172,7 +172,7 @@ static void test_counters(void **state)
 	int fd;
 
 	(void)state;
-	wait_for_places(0); /* what the tests before this one left is counted */
+	wait_for_slots(0); /* what the tests before this one left is counted */
 	begun = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN);
 	finished = fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED);
 	bytes = fw_count_get(&counters, FW_COUNT_DOWNLOADS_BYTES);
@@ -183,7 +183,7 @@ static void test_counters(void **state)
 	assert_int_equal(curl("-r 3000000-", "/firmware/f1/image"), 416);
 	assert_int_equal(curl("", "/x"), 404);
 	assert_int_equal(curl("-X PUT", "/firmware/f1/image"), 405);
-	wait_for_places(0);
+	wait_for_slots(0);
 	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN), begun + 2);
 	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED), finished + 2);
 	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_BYTES), bytes + SIZE + 10);
@@ -191,7 +191,7 @@ static void test_counters(void **state)
 	fd = ask_for_huge();
 	assert_true(read_slowly(fd, 4000, 100));
 	close(fd);
-	wait_for_places(0);
+	wait_for_slots(0);
 	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_BEGUN), begun + 3);
 	assert_int_equal(fw_count_get(&counters, FW_COUNT_DOWNLOADS_FINISHED), finished + 2);
 }

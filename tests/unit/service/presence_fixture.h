@@ -33,6 +33,7 @@ static inline void tell(void *context, const struct fw_presence_change *change)
 
 	assert_ptr_equal(context, told);
 	assert_true(!change->online || change->connection > 0);
+	assert_true(change->oldest <= change->connection);
 	snprintf(told + len, sizeof(told) - len, "%c%.*s", what, (int)key.len, key.at);
 }
 

@@ -97,6 +97,27 @@ static void several_clients_hold_a_key_together(void **state)
 	fw_presence_free(presence);
 }
 
+/* A device that roams between gateways, with the identity `none`: the one that connected first
+ * speaks for it last. A number below `oldest` would belong to a connection that is over. */
+static void a_client_that_connected_before_may_come_to_a_key_last(void **state)
+{
+	struct fw_presence *presence = start(100);
+
+	(void)state;
+	assert_int_equal(fw_presence_seen(presence, &clients[0], "g1", FW_SLICE("p/a")), 1);
+	assert_int_equal(fw_presence_seen(presence, &clients[1], "g2", FW_SLICE("p/b")), 2);
+	assert_told("+p/a+p/b");
+	assert_int_equal(fw_presence_seen(presence, &clients[0], "g1", FW_SLICE("p/b")), 1);
+	assert_told(">p/b");
+	assert_int_equal(fw_presence_connection(presence, FW_SLICE("p/b")), 1);
+	assert_int_equal(fw_presence_oldest_connection(presence, FW_SLICE("p/b")), 1);
+	fw_presence_gone(presence, &clients[0], (struct fw_slice){NULL, 0});
+	assert_told("-p/a");
+	assert_int_equal(fw_presence_connection(presence, FW_SLICE("p/b")), 2);
+	assert_int_equal(fw_presence_oldest_connection(presence, FW_SLICE("p/b")), 2);
+	fw_presence_free(presence);
+}
+
 static void one_client_holds_many_keys(void **state)
 {
 	struct fw_presence *presence = start(100);
@@ -319,6 +340,7 @@ int main(void)
 		cmocka_unit_test(take_over_does_not_flicker),
 		cmocka_unit_test(take_over_of_an_id_by_another_identity),
 		cmocka_unit_test(several_clients_hold_a_key_together),
+		cmocka_unit_test(a_client_that_connected_before_may_come_to_a_key_last),
 		cmocka_unit_test(one_client_holds_many_keys),
 		cmocka_unit_test(memory_used_again_is_another_client),
 		cmocka_unit_test(above_the_bound_keys_stay_unknown),

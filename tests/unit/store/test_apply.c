@@ -86,6 +86,25 @@ static void who_speaks_is_online_by_its_connection(void **state)
 	commit();
 }
 
+/* With the identity `none`: two gateways, and the one that connected first speaks last. */
+static void a_device_may_come_back_by_an_older_connection(void **state)
+{
+	struct fw_uplink uplink;
+
+	(void)state;
+	begin();
+	uplink = from_d1(FW_UPLINK_REPORT);
+	uplink.version = FW_SLICE("1.0");
+	uplink.connection = FIRST_CONNECTION + 3;
+	apply(uplink);
+	uplink.connection = FIRST_CONNECTION + 2;
+	apply(uplink);
+	assert_rows("SELECT presence, connection, oldest_connection FROM device WHERE "
+		    "device_id = 'd1'",
+		"online|1002|1002");
+	commit();
+}
+
 static void a_report_of_the_target_ends_the_row(void **state)
 {
 	(void)state;
@@ -380,6 +399,7 @@ int main(void)
 		CATALOG_TEST(an_unknown_product_has_no_devices),
 		CATALOG_TEST(an_unknown_device_is_added_unless_registration_is_closed),
 		CATALOG_TEST(who_speaks_is_online_by_its_connection),
+		CATALOG_TEST(a_device_may_come_back_by_an_older_connection),
 		CATALOG_TEST(a_report_of_the_target_ends_the_row),
 		CATALOG_TEST(a_report_cancels_what_the_device_has_passed),
 		CATALOG_TEST(a_report_of_another_version_after_all_was_done_is_a_failure),

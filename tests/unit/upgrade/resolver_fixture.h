@@ -21,8 +21,8 @@
 #define NOW 1700000000000
 
 static struct {
-	enum fw_status trouble; /* of every question but generation; FW_OK: none */
-	enum fw_status generation_trouble;
+	enum fw_status error; /* of every question but generation; FW_OK: none */
+	enum fw_status generation_error;
 	uint64_t generation;
 	bool restless; /* the generation moves each time it is asked for */
 	unsigned asked, rows_asked;
@@ -51,15 +51,15 @@ static inline enum fw_status generation(void *context, uint64_t *out)
 	if (source.restless)
 		source.generation++;
 	*out = source.generation;
-	return source.generation_trouble;
+	return source.generation_error;
 }
 
 static inline enum fw_status product(void *context, struct fw_slice id, struct fw_product *out)
 {
 	(void)context;
 	source.asked++;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	*out = source.product;
 	return fw_slice_equal(id, LAMP) ? FW_OK : FW_NOT_FOUND;
 }
@@ -84,8 +84,8 @@ static inline enum fw_status by_version(
 	(void)context;
 	(void)id;
 	source.asked++;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	for (size_t i = 0; i < 8 && source.firmware[i].version; i++) {
 		if (fw_slice_equal(fw_slice_of(source.firmware[i].version), version))
 			return copy_of(i, out);
@@ -99,8 +99,8 @@ static inline enum fw_status best(bool highest, int64_t above, struct fw_firmwar
 	size_t found = 8;
 
 	source.asked++;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	for (size_t i = 0; i < 8 && source.firmware[i].version; i++) {
 		int64_t order = source.firmware[i].order;
 
@@ -138,8 +138,8 @@ static inline enum fw_status open_rows(void *context, struct fw_slice id, struct
 	(void)id;
 	source.rows_asked++;
 	*count = 0;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	while (open < 4 && source.open[open] && fw_slice_equal(device, D1))
 		open++;
 	for (size_t i = 0; i < open; i++) {
@@ -174,8 +174,8 @@ static inline enum fw_status device_version(
 {
 	(void)context;
 	(void)id;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	if (!source.recorded || !fw_slice_equal(device, D1))
 		return FW_NOT_FOUND;
 	snprintf(version, size, "%s", source.recorded);
@@ -188,8 +188,8 @@ static inline enum fw_status completed_from(void *context, struct fw_slice id,
 	(void)context;
 	(void)id;
 	assert_int_equal(now, NOW);
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	if (!source.before || !fw_slice_equal(device, D1))
 		return FW_NOT_FOUND;
 	snprintf(version, size, "%s", source.before);
@@ -201,8 +201,8 @@ static inline enum fw_status is_mislabelled(void *context, struct fw_slice id,
 {
 	(void)context;
 	(void)id;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	if (!source.label || !fw_slice_equal(device, D1) || strcmp(firmware_id, "f2.0") != 0)
 		return FW_NOT_FOUND;
 	*out = fw_slice_equal(version, fw_slice_of(source.label));
@@ -215,8 +215,8 @@ static inline enum fw_status version_of(
 {
 	(void)context;
 	(void)id;
-	if (source.trouble)
-		return source.trouble;
+	if (source.error)
+		return source.error;
 	if (firmware_id.len < 2)
 		return FW_NOT_FOUND;
 	fw_slice_copy((struct fw_slice){firmware_id.at + 1, firmware_id.len - 1}, version, size);

@@ -66,21 +66,21 @@ static void test_not_found_is_cached_and_found_later(void **state)
 	assert_offer(NULL, "9.9", "9.9");
 }
 
-static void test_trouble_is_passed_on_and_not_kept(void **state)
+static void test_an_error_is_passed_on_and_not_kept(void **state)
 {
-	static const enum fw_status troubles[] = {FW_BUSY, FW_IO, FW_CORRUPT, FW_NOMEM};
+	static const enum fw_status errors[] = {FW_BUSY, FW_IO, FW_CORRUPT, FW_NOMEM};
 	struct fw_pull pull = {.product = LAMP, .device = D1};
 	struct fw_answer answer;
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
 		changed();
-		source.trouble = troubles[i];
-		assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), troubles[i]);
-		source.trouble = FW_OK;
-		source.generation_trouble = troubles[i];
-		assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), troubles[i]);
-		source.generation_trouble = FW_OK;
+		source.error = errors[i];
+		assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), errors[i]);
+		source.error = FW_OK;
+		source.generation_error = errors[i];
+		assert_int_equal(fw_resolver_answer(catalog, &pull, &answer), errors[i]);
+		source.generation_error = FW_OK;
 		assert_offer(NULL, NULL, "2.0");
 	}
 }
@@ -128,7 +128,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_not_found_is_cached_and_found_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			test_trouble_is_passed_on_and_not_kept, set_up, tear_down),
+			test_an_error_is_passed_on_and_not_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_questions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_version_too_long_is_no_crash, set_up, tear_down),
