@@ -184,7 +184,7 @@ enum fw_status fw_db_run(sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);
 
-	/* the code of reset is that of the step */
+	/* sqlite3_reset would only repeat the code of the step */
 	sqlite3_reset(statement);
 	return fw_db_status(code);
 }

@@ -1,8 +1,8 @@
 /* Watches the catalog's log by inotify.
  *
- * SQLite writes the log with pwrite before it makes a commit visible in the memory that all who
- * have the catalog open share, and that memory tells nobody. So a write in the log is the earliest
- * sign of a commit, and often one that comes some microseconds too early.
+ * A commit becomes visible by a change of the WAL-index, memory that all connections share and that
+ * cannot be watched. Before that, SQLite writes the log with pwrite. So a write of the log is the
+ * earliest sign of a commit, and often comes some microseconds before the commit is visible.
  *
  * Each arming is for one write (IN_ONESHOT), by the log's name: what the plugin itself writes
  * between two armings costs nothing, and a log that was replaced is found again. */
@@ -30,7 +30,7 @@ struct fw_log_watch {
 	bool started;
 };
 
-/* Takes what happened. True when something was written. */
+/* Reads all events that are there. True when something was written. */
 static bool read_events(int inotify)
 {
 	_Alignas(struct inotify_event) char buffer[1024];
