@@ -34,7 +34,7 @@ static int64_t filled(const struct fw_start_rate *bucket, int64_t rate, int64_t 
 		return full;
 	if (elapsed <= 0)
 		return bucket->parts;
-	/* divided, for a product of a long time and a high rate would overflow */
+	/* divided first, since elapsed * rate could overflow */
 	if (elapsed >= (full - bucket->parts + rate - 1) / rate)
 		return full;
 	return bucket->parts + elapsed * rate;

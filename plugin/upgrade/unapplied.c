@@ -1,7 +1,7 @@
-/* Two generations, as the store applies in order: entries are made in `young`; once all that `old`
- * holds is applied, `old` is forgotten whole and `young` takes its place. Invariant: every sequence
- * in `old` is at most `old_last`. After a long lock of the catalog there may be a million of them:
- * what is forgotten is freed a few at each call. */
+/* Two tables, since the store applies in order. Entries are made in `young`. Once all that `old`
+ * holds is applied, `old` is forgotten whole, and `young` takes its place. Invariant: every
+ * sequence in `old` is at most `old_last`. After a long lock of the catalog a table may have a
+ * million entries, so a forgotten one is freed a few entries at each call. */
 #include "upgrade/unapplied.h"
 
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 #define FREED_A_CALL 64u /* a call adds one device at most, so this catches up */
 
 struct device {
-	char *version;  /* NULL: nothing new */
+	char *version;  /* NULL: no uplink named one */
 	bool completed; /* the version is that of an upgrade it has completed */
 	char *closed[FW_UNAPPLIED_CLOSED_MAX];
 	size_t closed_count;
-	/* of an entry whose key is the device id alone, and which has nothing else */
+	/* only of an entry whose key is the device id alone, which has nothing else */
 	char *product;
 };
 
@@ -87,7 +87,8 @@ static struct device *young_device(struct fw_unapplied *unapplied, struct fw_sli
 	return device;
 }
 
-/* The oldest of too many is forgotten: the rules of the store close its row anyway. */
+/* Of too many, the oldest is forgotten: until the store has closed its row, it may be offered
+ * again. */
 static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 {
 	char *copy = strndup(closed.at, closed.len);
@@ -153,6 +154,7 @@ enum fw_status fw_unapplied_hear(
 	return device->product ? FW_OK : FW_NOMEM;
 }
 
+/* Forgets `old`, and makes `young` the old one; forgets that, too, when all of it is applied. */
 static void turn_over(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last)
 {
 	struct fw_table *empty;
