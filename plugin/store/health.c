@@ -1,14 +1,14 @@
-/* Watches the catalog's file, its log, the spool, and how the rounds of work go.
+/* Watches the catalog's file, its log, the spool, and the results of the rounds of work.
  *
- * Each condition has a mark that says whether it was logged: a line when it begins, none while it
- * lasts, and for an error one when it is over. A lock that another connection holds is logged when
- * it lasts; any other error at once. */
+ * Each condition has a flag `..._told`: it was logged. There is a line when a condition begins,
+ * none while it lasts, and for an error one when it is over. A lock that another connection holds
+ * is logged when it lasts; any other error at once. */
 #include "store/health.h"
 
 #include "catalog/db.h"
 
-#define ERROR_MS 5000                  /* an error that lasts so long is worth a line */
-#define WELL_AGAIN_MS 2000             /* so long after the last error it counts as over */
+#define LOCKED_MS 5000                 /* a lock that lasts so long is logged */
+#define WELL_AGAIN_MS 2000             /* so long after its last time an error is over */
 #define WAL_LARGE (INT64_C(256) << 20) /* bytes */
 #define LOOK_EVERY_MS 5000
 
@@ -23,8 +23,8 @@ void fw_health_init(struct fw_health *health, struct fw_transaction *transaction
 	}
 }
 
-/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever see it. What
- * comes meanwhile stays in the spool. */
+/* SQLite goes on writing to a file that was removed or replaced, and nobody would ever read that.
+ * So the store writes nothing while `lost` is set: uplinks stay in the spool. */
 void fw_health_look_at_catalog(struct fw_health *health)
 {
 	struct stat now;
@@ -106,7 +106,7 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 	const char *name = error_name(status);
 
 	if (status == FW_OK) {
-		/* on a disk that is all but full a short transaction succeeds now and then */
+		/* on a disk that is nearly full a short transaction may succeed in between */
 		if (health->error_told && fw_boot_ms() < health->error_at + WELL_AGAIN_MS)
 			return;
 		if (health->error_told)
@@ -121,7 +121,7 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 	if (!health->error_since)
 		health->error_since = fw_boot_ms();
 	if (health->error_told ||
-		fw_boot_ms() - health->error_since < (status == FW_BUSY ? ERROR_MS : 0))
+		fw_boot_ms() - health->error_since < (status == FW_BUSY ? LOCKED_MS : 0))
 		return;
 	health->error_told = true;
 	fw_transaction_log(health->transaction, FW_LOG_WARNING,
