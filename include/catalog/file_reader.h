@@ -1,5 +1,5 @@
-/* Looks up ready firmware with a file for those who send it, on a connection of its own that only
- * reads (PRAGMA query_only). Any thread: callers take turns. */
+/* Looks up ready firmware that has a file, for the threads that send files, on a connection of its
+ * own that only reads (PRAGMA query_only). Any thread: callers take turns. */
 #ifndef FW_CATALOG_FILE_READER_H
 #define FW_CATALOG_FILE_READER_H
 

@@ -15,7 +15,7 @@ struct fw_presence_event {
 	int64_t at;      /* Unix ms */
 	int64_t boot_ms; /* the same moment */
 	bool online;
-	bool listens;        /* may be pushed: it has subscribed, or the broker cannot tell */
+	bool listens; /* may be pushed: it has subscribed, or the broker does not report that */
 	uint64_t connection; /* online: by this connection; 0 unknown */
 	uint64_t oldest;     /* of the connections by which it is online; 0 unknown */
 	bool asked;          /* the answer to FW_OUTGOING_PRESENCE: nothing happened just now */

@@ -24,7 +24,7 @@ void fw_places_free(struct fw_places *places); /* NULL is fine */
 struct fw_places_held {
 	int64_t pulls;              /* of the task: answered, and not in the catalog yet */
 	int64_t pushes;             /* of the task: in a transaction that is not committed */
-	bool wall_behind;           /* as fw_places_note_wall was told last */
+	bool wall_behind;           /* as fw_places_note_wall has set it */
 	struct fw_start_rate *rate; /* the task's bucket; a start takes its token here */
 };
 

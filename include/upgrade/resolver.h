@@ -165,7 +165,7 @@ enum fw_status fw_resolver_answer(
  * restart. */
 void fw_resolver_note_completion(struct fw_resolver *resolver);
 
-/* The version the device runs as far as the plugin was told, uplinks not yet applied included.
+/* The version that the device last named, by uplinks that are not yet applied, too.
  * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's error. */
 enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice device, char *version, size_t size);

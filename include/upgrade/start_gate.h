@@ -9,7 +9,7 @@
 #include "upgrade/rollout.h"
 #include "upgrade/start_rate.h"
 
-/* What a row waits for, in the order in which it is told. */
+/* What a row waits for: the first of these counts. */
 enum fw_start_wait {
 	FW_WAITS_FOR_NOTHING, /* it may start */
 	FW_WAITS_FOR_PAUSED_TASK,

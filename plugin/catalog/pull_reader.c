@@ -36,8 +36,8 @@
 
 /* A pull may get this firmware without a task: it is not for tasks only, no task brings it in
  * stages, and the device's version has at least the order that it asks for (?2: the order of that
- * version). Nor does a continuous task with rules of its own bring it: a device that is heard of
- * for the first time has no row of it yet. */
+ * version). Nor does a continuous task with rules of its own bring it: a new device has no row of
+ * it yet. */
 #define IS_FREE                                                                                    \
 	"f.state = 'ready' AND f.by_task_only = 0"                                                 \
 	" AND (f.min_version_order IS NULL OR f.min_version_order <= ?2)"                          \

@@ -16,13 +16,13 @@ struct fw_health {
 	ino_t inode;
 	/* the catalog was removed or replaced: nobody would see what is written */
 	bool lost;
-	/* logged: that SQLite's log is large, and that one reader is the cause */
-	bool wal_told, pinned_told;
+	/* that SQLite's log is large, and that one reader is the cause */
+	bool wal_logged, pinned_logged;
 	int64_t next_look;   /* boot ms */
 	int64_t error_since; /* boot ms, 0: none */
 	int64_t error_at;    /* boot ms of the last time */
-	bool error_told;
-	struct fw_spool_damage damage_told;
+	bool error_logged;
+	struct fw_spool_damage damage_logged;
 };
 
 /* The catalog at `path` has just been opened. */

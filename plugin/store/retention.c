@@ -70,9 +70,9 @@ static enum fw_status save(const struct fw_retention *retention)
 
 static void log_held(struct fw_retention *retention, int64_t believed)
 {
-	if (retention->held_told)
+	if (retention->held_logged)
 		return;
-	retention->held_told = true;
+	retention->held_logged = true;
 	fw_transaction_log(retention->transaction, FW_LOG_WARNING,
 		"the clock went ahead by %lld hours, so log_retention_days is counted as if it had "
 		"not:"
@@ -94,7 +94,7 @@ static enum fw_status prune(struct fw_retention *retention, bool *left)
 	if (held)
 		log_held(retention, now);
 	else
-		retention->held_told = false;
+		retention->held_logged = false;
 	if (status == FW_OK)
 		status = fw_firmware_files_prune(retention->files, before, ROWS, left);
 	return status == FW_OK ? save(retention) : status;

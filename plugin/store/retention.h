@@ -15,7 +15,7 @@ struct fw_retention {
 	int64_t days; /* 0: nothing is deleted */
 	struct fw_clock_trust trust;
 	bool another_boot; /* the machine was restarted since the reference was saved */
-	bool held_told;    /* logged: the wall clock is ahead and not believed */
+	bool held_logged;  /* that the wall clock is ahead and not believed */
 	int64_t next;      /* boot ms */
 };
 

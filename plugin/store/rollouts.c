@@ -255,15 +255,15 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 	now.wall_behind = fw_rollout_wall_is_behind(now.wall_ms, rollouts->seen_wall_ms);
 	now.broker_utc_offset = fw_clock_utc_offset(now.wall_ms);
 	note_wall(rollouts, now.wall_ms);
-	if (now.wall_behind && !rollouts->behind_told)
+	if (now.wall_behind && !rollouts->behind_logged)
 		fw_transaction_log(transaction, FW_LOG_WARNING,
 			"the clock is behind what the catalog last saw: start_at, end_at and "
 			"windows of tasks hold still until it is set");
-	if (!now.wall_behind && rollouts->behind_told)
+	if (!now.wall_behind && rollouts->behind_logged)
 		renew_wall_times(rollouts);
-	if (now.wall_behind != rollouts->behind_told)
+	if (now.wall_behind != rollouts->behind_logged)
 		fw_places_note_wall(rollouts->places, now.wall_behind);
-	rollouts->behind_told = now.wall_behind;
+	rollouts->behind_logged = now.wall_behind;
 	return now;
 }
 
@@ -354,7 +354,7 @@ static bool is_due(const struct fw_rollouts *rollouts, const struct watch *watch
 	return watch->due ||
 		(watch->steady_at && watch->steady_at <= fw_clock_now(&transaction->clock)) ||
 		(watch->wall_at && watch->wall_at <= wall_ms) ||
-		(rollouts->behind_told &&
+		(rollouts->behind_logged &&
 			!fw_rollout_wall_is_behind(wall_ms, rollouts->seen_wall_ms));
 }
 

@@ -134,7 +134,7 @@ static enum fw_status send_untold(struct fw_scheduler *scheduler, bool *more)
 	if (status != FW_OK)
 		return status;
 	status = fw_transaction_end(
-		transaction, fw_task_events_tell_untold(scheduler->events, &again), 0);
+		transaction, fw_task_events_announce_untold(scheduler->events, &again), 0);
 	*more |= status == FW_OK && again;
 	return status;
 }

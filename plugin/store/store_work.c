@@ -129,7 +129,7 @@ static enum fw_status prune_logs(struct fw_store *store, bool *left)
 	return fw_retention_work(&store->retention, left);
 }
 
-/* The jobs of a round, in their order. A timeout is decided by who was there, so uplinks and
+/* The jobs of a round, in their order. A timeout depends on presence, so uplinks and
  * presence come before the scheduler. *left: some of the job is left. */
 static const struct job {
 	enum fw_status (*run)(struct fw_store *store, bool *left);

@@ -12,8 +12,8 @@
 #include "catalog/db.h"
 #include "protocol/message.h"
 
-#define TELL_ROWS 100u /* rows marked untold that are announced in a transaction */
-#define TELL_ROOM 32u  /* room in the outbox for one of them and its queued changes */
+#define ANNOUNCED_ROWS 100u /* rows marked untold that are announced in a transaction */
+#define ANNOUNCED_ROOM 32u  /* room in the outbox for one of them and its queued changes */
 
 enum statement { UNTOLD, SET_UNTOLD, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
@@ -82,7 +82,7 @@ void fw_task_events_close(struct fw_task_events *events)
 	free(events);
 }
 
-bool fw_task_events_may_tell(struct fw_task_events *events)
+bool fw_task_events_may_announce(struct fw_task_events *events)
 {
 	struct fw_transaction *transaction = events->transaction;
 
@@ -117,12 +117,12 @@ static enum fw_status set_untold(
 
 /* Queues the event of an operator's change. Above the rate the row is marked untold instead, if it
  * still exists. */
-static enum fw_status queue_or_mark(
+static enum fw_status announce_or_mark(
 	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	enum fw_status status;
 
-	if (fw_task_events_may_tell(events))
+	if (fw_task_events_may_announce(events))
 		return queue_event(events, notice);
 	status = set_untold(events, notice, true);
 	if (status != FW_OK)
@@ -168,7 +168,7 @@ static enum fw_status take_change(
 		return status;
 	/* no operator makes a row fail */
 	fw_outcomes_note(&events->transaction->outcomes, notice.state, FW_FAILURE_NONE);
-	return queue_or_mark(events, &notice);
+	return announce_or_mark(events, &notice);
 }
 
 enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct fw_change *change)
@@ -176,7 +176,7 @@ enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct 
 	return take_change(events, NEXT_CHANGE, change);
 }
 
-enum fw_status fw_task_events_tell(
+enum fw_status fw_task_events_announce(
 	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	struct fw_change earlier;
@@ -202,7 +202,7 @@ static enum fw_status find_next_untold(struct fw_task_events *events)
 }
 
 /* Announces the next marked row with its state now: it may have changed more than once since. */
-static enum fw_status tell_next_untold(struct fw_task_events *events)
+static enum fw_status announce_next_untold(struct fw_task_events *events)
 {
 	sqlite3_stmt *statement = events->statements[UNTOLD];
 	enum fw_status status = find_next_untold(events);
@@ -229,22 +229,23 @@ static enum fw_status tell_next_untold(struct fw_task_events *events)
 			set_untold(events, &notice, false), "that a row was told of");
 	events->cleared |= status == FW_OK && sqlite3_changes(events->transaction->db) > 0;
 	if (status == FW_OK)
-		status = fw_task_events_tell(events, &notice);
+		status = fw_task_events_announce(events, &notice);
 	free(reason);
 	return status;
 }
 
-enum fw_status fw_task_events_tell_untold(struct fw_task_events *events, bool *more)
+enum fw_status fw_task_events_announce_untold(struct fw_task_events *events, bool *more)
 {
 	enum fw_status status = FW_OK;
 
 	*more = false;
-	for (unsigned told = 0; status == FW_OK && fw_task_events_may_tell(events); told++) {
-		if (told == TELL_ROWS || fw_transaction_room(events->transaction) < TELL_ROOM) {
+	for (unsigned told = 0; status == FW_OK && fw_task_events_may_announce(events); told++) {
+		if (told == ANNOUNCED_ROWS ||
+			fw_transaction_room(events->transaction) < ANNOUNCED_ROOM) {
 			*more = true;
 			return FW_OK;
 		}
-		status = tell_next_untold(events);
+		status = announce_next_untold(events);
 	}
 	if (status != FW_NOT_FOUND)
 		return status;

@@ -16,7 +16,7 @@ enum fw_status fw_task_events_open(
 	struct fw_transaction *transaction, struct fw_task_events **out, struct fw_error *error);
 void fw_task_events_close(struct fw_task_events *events); /* NULL is fine */
 
-/* A row as an event tells it. Borrowed for the call. */
+/* What an event says of a row. Borrowed for the call. */
 struct fw_task_event {
 	const char *task_id, *device_id, *product_id, *firmware_id;
 	enum fw_upgrade_state state;
@@ -26,16 +26,16 @@ struct fw_task_event {
 
 /* May a task event be sent now? The rate (option connection_rate) keeps the broker's queue to a
  * listener from overflowing. True takes a token. False: the caller marks the row untold. */
-bool fw_task_events_may_tell(struct fw_task_events *events);
+bool fw_task_events_may_announce(struct fw_task_events *events);
 
 /* Queues the event. Operators' earlier changes of the row are taken out of task_change and
  * announced first, as far as the outbox has room. FW_OK, or an error. */
-enum fw_status fw_task_events_tell(
+enum fw_status fw_task_events_announce(
 	struct fw_task_events *events, const struct fw_task_event *notice);
 
 /* Sends the events of rows that are marked untold, as far as the rate and the outbox allow. *more:
  * the rate allows more at once. FW_OK, or an error. */
-enum fw_status fw_task_events_tell_untold(struct fw_task_events *events, bool *more);
+enum fw_status fw_task_events_announce_untold(struct fw_task_events *events, bool *more);
 
 /* What an operator changed by hand. */
 struct fw_change {

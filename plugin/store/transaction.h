@@ -26,7 +26,7 @@ struct fw_transaction {
 	struct fw_counters *counters;  /* borrowed */
 	struct fw_hosting *hosting;    /* borrowed */
 	struct fw_places *places;      /* borrowed */
-	struct fw_task_status *status; /* borrowed; NULL: nobody is told of tasks */
+	struct fw_task_status *status; /* borrowed; NULL: no status is published */
 	/* option connection_rate: pushes a second to one connection, and task events a second; 0:
 	 * no limit */
 	int64_t rate;

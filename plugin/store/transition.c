@@ -1,10 +1,10 @@
 /* Carries out a transition of a task's row.
  *
- *   take_step  one step: asks the state machine, and does what follows here
- *   facts_of   the facts of the row that a transition may require
- *   move_row   changes the row in memory as the step says
- *   write_step writes the row, and reports the change to its rollout
- *   tell_state announces the new state
+ *   take_step     one step: asks the state machine, and calls the others
+ *   facts_of      the facts of the row that a transition may require
+ *   move_row      changes the row in memory as the step says
+ *   write_step    writes the row, and reports the change to its rollout
+ *   report_state  announces the new state
  *
  * A row is written and announced in the same transaction, so an event that is published is never of
  * a state that the catalog does not have. Above the rate a row is marked untold, and announced
@@ -291,14 +291,14 @@ static enum fw_status announce(
 	enum fw_status status = FW_NOMEM;
 
 	if (copy || !reason.len)
-		status = fw_task_events_tell(rows->events, &notice);
+		status = fw_task_events_announce(rows->events, &notice);
 	free(copy);
 	return status;
 }
 
 /* A bad failure may pause the task, so it is reviewed at once, before the next push; other changes
  * are reviewed later. */
-static enum fw_status tell_rollout(
+static enum fw_status report_to_rollout(
 	struct fw_task_devices *rows, const struct fw_task_device *row, bool bad_now)
 {
 	struct fw_slice task_id = fw_slice_of(row->task_id);
@@ -317,7 +317,7 @@ static void count_end(struct fw_transaction *transaction, const struct fw_task_d
 }
 
 /* The row's new state is written: its task's status is due, and an event announces it. */
-static enum fw_status tell_state(
+static enum fw_status report_state(
 	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
 {
 	enum fw_status status =
@@ -344,7 +344,7 @@ static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
 
 	row->state = step->state;
 	if (moves)
-		row->untold = !fw_task_events_may_tell(rows->events);
+		row->untold = !fw_task_events_may_announce(rows->events);
 	carry_out_actions(rows->transaction, row, step, input, event == FW_EVENT_REPORTED_OTHER);
 	if (failed_now)
 		plan_retry(rows->transaction, row, input);
@@ -366,7 +366,7 @@ static enum fw_status write_step(struct fw_task_devices *rows, struct fw_task_de
 		*row = *before;
 		return status;
 	}
-	return row->managed ? tell_rollout(rows, row, change->bad_now) : FW_OK;
+	return row->managed ? report_to_rollout(rows, row, change->bad_now) : FW_OK;
 }
 
 /* One step of the table; *moved: it was written, and the state is another one now. */
@@ -388,7 +388,7 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
-	return tell_state(rows, row, change.reason);
+	return report_state(rows, row, change.reason);
 }
 
 static const struct fw_upgrade_input nothing;

@@ -166,7 +166,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- firmware_file: who could write here could have unverified bytes sent to devices.
+-- Only the plugin writes firmware_file: other writers could have unverified bytes sent to devices.
 CREATE TRIGGER firmware_file_insert BEFORE INSERT ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
