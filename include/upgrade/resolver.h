@@ -102,8 +102,7 @@ struct fw_resolver_source {
 	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product,
 		struct fw_slice device, const char *firmware_id, struct fw_slice version,
 		bool *out);
-	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none
-	 */
+	/* the version of this firmware of the product, terminated, or FW_NOT_FOUND */
 	enum fw_status (*version_of)(void *context, struct fw_slice product,
 		struct fw_slice firmware_id, char *version, size_t size);
 	/* takes a place for the row to start now, which the caller gives back if the row is not
@@ -143,11 +142,9 @@ struct fw_answer {
 	/* the task in which the answer took a place, "" for none: give it back if the answer is not
 	 * sent */
 	char task_id[FW_ID_MAX + 1];
-	int64_t retry_after_ms; /* with no_update: after that another answer is likely; 0: unknown
-				 */
+	int64_t retry_after_ms; /* with no_update: then another answer is likely; 0: unknown */
 	struct fw_deferral deferral;
-	bool watched; /* the device installed this and reported another version: offers are counted
-		       */
+	bool watched; /* the device reported another version after this: offers are counted */
 	/* the answer is about an open row of the device, or may be (a request by version) */
 	bool of_task;
 };

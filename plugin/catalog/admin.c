@@ -112,7 +112,7 @@ void fw_admin_stop(struct fw_admin *admin)
 }
 
 /* Does `text` begin with `with`? Then *rest is what follows. */
-static bool begins(const char *text, const char *with, const char **rest)
+static bool begins_with(const char *text, const char *with, const char **rest)
 {
 	size_t len = strlen(with);
 
@@ -125,18 +125,18 @@ static void set_constraint(struct fw_error *error, const char *text)
 {
 	const char *rest;
 
-	if (begins(text, "CHECK constraint failed: ", &rest))
+	if (begins_with(text, "CHECK constraint failed: ", &rest))
 		fw_error_set(error, "%s", rest);
-	else if (begins(text, "UNIQUE constraint failed: ", &rest))
+	else if (begins_with(text, "UNIQUE constraint failed: ", &rest))
 		fw_error_set(error, "there is one already: choose another %s", rest);
-	else if (begins(text, "NOT NULL constraint failed: ", &rest))
+	else if (begins_with(text, "NOT NULL constraint failed: ", &rest))
 		fw_error_set(error, "%s cannot be null: leave it out, or give a value", rest);
 	else
 		fw_error_set(error, "%s", text);
 }
 
-/* Notes why SQLite failed. */
-static enum fw_status failed(struct fw_admin *admin, int code)
+/* Notes why SQLite failed, for fw_admin_message. */
+static enum fw_status note_failure(struct fw_admin *admin, int code)
 {
 	enum fw_status status = fw_db_status(code);
 	bool ended = (code & 0xff) == SQLITE_INTERRUPT;
@@ -271,10 +271,11 @@ static enum fw_status step_all(struct fw_admin *admin, sqlite3_stmt *statement, 
 		if (rows && json_array_append_new(rows, row_of(statement)) != 0)
 			return FW_NOMEM;
 	}
-	return code == SQLITE_DONE ? FW_OK : failed(admin, code);
+	return code == SQLITE_DONE ? FW_OK : note_failure(admin, code);
 }
 
-static int prepare(struct fw_admin *admin, const char *sql, sqlite3_stmt **out)
+/* *out: the statement, prepared before or now. It stays prepared until PREPARED others came. */
+static int prepare_cached(struct fw_admin *admin, const char *sql, sqlite3_stmt **out)
 {
 	sqlite3_stmt **place;
 	int code;
@@ -291,15 +292,16 @@ static int prepare(struct fw_admin *admin, const char *sql, sqlite3_stmt **out)
 	return code;
 }
 
-static enum fw_status run(struct fw_admin *admin, const char *sql, const json_t *args, json_t *rows)
+static enum fw_status run_statement(
+	struct fw_admin *admin, const char *sql, const json_t *args, json_t *rows)
 {
 	sqlite3_stmt *statement = NULL;
 	enum fw_status status = FW_OK;
-	int code = prepare(admin, sql, &statement);
+	int code = prepare_cached(admin, sql, &statement);
 
 	if (code == SQLITE_OK)
 		code = bind_all(statement, args);
-	status = code == SQLITE_OK ? step_all(admin, statement, rows) : failed(admin, code);
+	status = code == SQLITE_OK ? step_all(admin, statement, rows) : note_failure(admin, code);
 	sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
 	return status;
@@ -312,7 +314,7 @@ enum fw_status fw_admin_query(struct fw_admin *admin, const char *sql, json_t *a
 
 	admin->error = (struct fw_error){"out of memory"};
 	if (args && (found || !rows))
-		status = run(admin, sql, args, found);
+		status = run_statement(admin, sql, args, found);
 	if (status == FW_OK && rows)
 		*rows = json_incref(found);
 	json_decref(found);
@@ -340,8 +342,7 @@ enum fw_status fw_admin_end(struct fw_admin *admin, bool commit)
 	admin->deadline = 0;
 	if (commit)
 		status = fw_admin_exec(admin, "COMMIT");
-	/* A failed commit may leave the transaction open. fw_admin_exec would overwrite the reason.
-	 */
+	/* A failed commit may leave it open. fw_admin_exec would overwrite the reason. */
 	if (!sqlite3_get_autocommit(admin->db))
 		sqlite3_exec(admin->db, "ROLLBACK", NULL, NULL, NULL);
 	return status;

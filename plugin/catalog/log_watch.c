@@ -46,7 +46,7 @@ static bool read_events(int inotify)
 	return found;
 }
 
-static void *run(void *argument)
+static void *watch_log(void *argument)
 {
 	struct fw_log_watch *watch = argument;
 	struct pollfd fds[] = {
@@ -62,12 +62,12 @@ static void *run(void *argument)
 	return NULL;
 }
 
-static bool start(struct fw_log_watch *watch)
+static bool start_watch(struct fw_log_watch *watch)
 {
 	watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	watch->stop = eventfd(0, EFD_CLOEXEC);
 	watch->started = watch->inotify >= 0 && watch->stop >= 0 &&
-		fw_thread_start(&watch->thread, run, watch, "watches the catalog",
+		fw_thread_start(&watch->thread, watch_log, watch, "watches the catalog",
 			&(struct fw_error){""}) == FW_OK;
 	return watch->started;
 }
@@ -86,7 +86,7 @@ enum fw_status fw_log_watch_open(const char *db_file, void (*written)(void *cont
 		free(watch);
 		return FW_NOMEM;
 	}
-	if (!start(watch)) {
+	if (!start_watch(watch)) {
 		fw_log_watch_close(watch);
 		return FW_FAILED;
 	}

@@ -242,8 +242,7 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 		row->first_told_at = sqlite3_column_int64(statement, 9);
 		row->failed = sqlite3_column_int(statement, 10);
 		row->retried = sqlite3_column_int(statement, 11);
-		/* two tasks without rules of their own that offer the same firmware: one is enough
-		 */
+		/* of tasks without rules of their own that offer one firmware, one is enough */
 		if (*count && row->order == rows[*count - 1].order && !row->managed &&
 			!rows[*count - 1].managed)
 			continue;

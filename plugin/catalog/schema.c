@@ -237,8 +237,7 @@ static enum fw_status run_migrations(sqlite3 *db, int64_t version, struct fw_err
 	enum fw_status status = FW_OK;
 	char sql[128];
 
-	/* a migration that changes a CHECK writes sqlite_schema (sqlite.org/lang_altertable.html)
-	 */
+	/* to change a CHECK a migration writes sqlite_schema (sqlite.org/lang_altertable.html) */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK;
 		file++) {

@@ -150,7 +150,7 @@ static enum fw_status list_folder(
 	return status;
 }
 
-static int compare(const void *left, const void *right)
+static int compare_entries(const void *left, const void *right)
 {
 	const struct fw_directory_entry *a = left, *b = right;
 
@@ -194,7 +194,7 @@ enum fw_status fw_directory_list(
 		free(list.at);
 		return status;
 	}
-	qsort(list.at, list.count, sizeof(*list.at), compare);
+	qsort(list.at, list.count, sizeof(*list.at), compare_entries);
 	*out = list.at;
 	*count = list.count;
 	return FW_OK;

@@ -109,8 +109,7 @@ enum fw_status fw_device_settle(
 /* Writes the zone that the device reports. */
 enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink);
 
-/* The device's longest absence, and since when it is away now. All 0 when there is no such device.
- */
+/* The device's longest absence, and since when it is away now. All 0: there is no such device. */
 struct fw_absence {
 	int64_t longest_ms; /* of the last week; 0: not known */
 	int64_t away_clock; /* steady ms; 0: it is not known to be away */

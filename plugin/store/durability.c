@@ -25,7 +25,7 @@ enum fw_status fw_durability_flush(struct fw_durability *durability, uint64_t ap
 	return fw_spool_sync(durability->spool, &durability->synced);
 }
 
-enum fw_status fw_durability_look(struct fw_durability *durability, uint64_t applied)
+enum fw_status fw_durability_check(struct fw_durability *durability, uint64_t applied)
 {
 	int64_t now = fw_boot_ms(), since = now - durability->looked_ms;
 	uint64_t safe = applied > durability->synced ? applied : durability->synced;

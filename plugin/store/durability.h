@@ -20,7 +20,7 @@ int64_t fw_durability_sleep_ms(const struct fw_durability *durability, int64_t m
 
 /* A look: syncs the spool if an uplink above `applied`, which is in the catalog's synced log, has
  * waited for most of the interval. FW_OK or FW_IO. */
-enum fw_status fw_durability_look(struct fw_durability *durability, uint64_t applied);
+enum fw_status fw_durability_check(struct fw_durability *durability, uint64_t applied);
 
 /* Syncs the spool, if an uplink above `applied` is in it that is not safe. FW_OK or FW_IO. */
 enum fw_status fw_durability_flush(struct fw_durability *durability, uint64_t applied);

@@ -28,8 +28,7 @@ void fw_firmware_files_guard(struct fw_firmware_files *files);
  * last of them back: to be tried again later. */
 enum fw_status fw_firmware_files_work(struct fw_firmware_files *files, bool *more);
 
-/* When the broker stops: writes what was downloaded, for at most two seconds. FW_OK, or an error.
- */
+/* When the broker stops: writes what was downloaded, for two seconds at most. FW_OK or an error. */
 enum fw_status fw_firmware_files_flush(struct fw_firmware_files *files);
 
 /* Inside a transaction: deletes at most `most` rows of table download whose last byte was sent

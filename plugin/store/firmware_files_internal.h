@@ -30,8 +30,7 @@ struct fw_firmware_files {
 	sqlite3_stmt *pending[FW_PENDING_STATEMENTS];
 	char cursor[FW_ID_MAX + 1]; /* the pending row that was tried last in this pass */
 	bool look_for_pending, look_at_files;
-	/* how long the next pass waits, since a file of this pass must be tried again; 0: none must
-	 */
+	/* how long the next pass waits, since a file of this one must be tried again; 0: none */
 	int64_t again_ms;
 	int64_t pending_after;         /* boot ms: not before */
 	int64_t next_look, next_guard; /* boot ms */
@@ -44,8 +43,7 @@ struct fw_firmware_files {
 /* Runs `job` in a transaction of its own. */
 enum fw_status fw_firmware_files_in_transaction(struct fw_firmware_files *files,
 	enum fw_status (*job)(struct fw_firmware_files *files, void *context), void *context);
-/* A file of this pass must be tried again, after `ms`: of all such files the longest wait counts.
- */
+/* A file of this pass must be tried again after `ms`: of several such files the longest counts. */
 void fw_firmware_files_try_again_after(struct fw_firmware_files *files, int64_t ms);
 
 /* Each prepares its statements. FW_OK, or an error with a message in `error`. */

@@ -25,7 +25,7 @@ void fw_health_init(struct fw_health *health, struct fw_transaction *transaction
 
 /* SQLite goes on writing to a file that was removed or replaced, and nobody would ever read that.
  * So the store writes nothing while `lost` is set: uplinks stay in the spool. */
-void fw_health_look_at_catalog(struct fw_health *health)
+void fw_health_check_catalog(struct fw_health *health)
 {
 	struct stat now;
 	bool there = stat(health->path, &now) == 0;
@@ -49,7 +49,7 @@ void fw_health_look_at_catalog(struct fw_health *health)
 
 /* Readers keep SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large
  * WAL Files"). */
-static void look_at_wal(struct fw_health *health)
+static void check_wal(struct fw_health *health)
 {
 	int64_t bytes = fw_db_log_bytes(health->path);
 	bool pinned = fw_transaction_pinned(health->transaction);
@@ -65,13 +65,13 @@ static void look_at_wal(struct fw_health *health)
 	}
 }
 
-void fw_health_look(struct fw_health *health)
+void fw_health_check(struct fw_health *health)
 {
 	if (fw_boot_ms() < health->next_look)
 		return;
 	health->next_look = fw_boot_ms() + LOOK_EVERY_MS;
-	fw_health_look_at_catalog(health);
-	look_at_wal(health);
+	fw_health_check_catalog(health);
+	check_wal(health);
 }
 
 void fw_health_note_damage(struct fw_health *health, struct fw_spool_damage damage)

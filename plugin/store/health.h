@@ -29,13 +29,12 @@ struct fw_health {
 void fw_health_init(struct fw_health *health, struct fw_transaction *transaction, const char *path);
 
 /* Checks the catalog's files, every few seconds. */
-void fw_health_look(struct fw_health *health);
+void fw_health_check(struct fw_health *health);
 
 /* Sets health->lost: whether the file at the path is no longer the catalog that was opened. */
-void fw_health_look_at_catalog(struct fw_health *health);
+void fw_health_check_catalog(struct fw_health *health);
 
-/* `status`: how the last round of work went. Logs an error: FW_BUSY when it lasts, others at once.
- */
+/* `status`: how the last round of work went. Logs an error: FW_BUSY if it lasts, others at once. */
 void fw_health_note(struct fw_health *health, enum fw_status status);
 
 /* `damage`: what the spool has met so far. Logs it when there is more than before. */

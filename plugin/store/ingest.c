@@ -222,7 +222,7 @@ static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch 
 static void release_batch(struct fw_ingest *ingest, const struct batch *batch)
 {
 	atomic_store(&ingest->applied, batch->applied);
-	fw_health_look_at_catalog(ingest->health);
+	fw_health_check_catalog(ingest->health);
 	if (!ingest->health->lost)
 		fw_spool_release(ingest->spool, batch->applied);
 	fw_presence_queue_drop(ingest->queue, batch->presence);

@@ -3,8 +3,7 @@
  * Life of an offer: a pull is offered firmware, which is noted in the device's row. The next
  * version that the device tells is compared with the catalog's. The same version ends the offer and
  * clears the count; another one ends the offer and counts once. At FW_LABEL_CHECK_TIMES the
- * resolver stops offering that firmware to that device, until its version or the catalog changes.
- */
+ * resolver stops offering that firmware to the device, until its version or the catalog changes. */
 #include "store/label_check.h"
 
 #include <stdlib.h>

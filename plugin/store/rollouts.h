@@ -25,8 +25,7 @@ void fw_rollouts_close(struct fw_rollouts *rollouts); /* NULL is fine */
 struct fw_rollout_start {
 	enum fw_start_wait wait; /* FW_WAITS_FOR_NOTHING: it has its place */
 	int64_t again;           /* steady ms when the wait of this device is over, 0 unknown */
-	bool closed; /* no row of the task may start now: the task will be reviewed when that ends
-		      */
+	bool closed; /* no row of the task may start now: it is reviewed when that ends */
 };
 
 /* Inside a transaction: takes a place for a waiting row, until the transaction ends. FW_OK, with or

@@ -36,8 +36,7 @@ struct fw_rollouts {
 	size_t calls;             /* how many of them have rows to be called */
 	int64_t seen_wall_ms;     /* the latest wall time that the catalog recorded */
 	bool behind_logged;       /* that the wall clock is behind */
-	int64_t wall_offset_ms;   /* wall clock minus steady clock, when the wall clock was last set
-				   */
+	int64_t wall_offset_ms;   /* wall clock minus steady clock, when the former was last set */
 	struct fw_loss_sample *loss_sample; /* rollout_loss.c's; NULL: no device was lost yet */
 	sqlite3_stmt *statements[FW_ROLLOUTS_STATEMENTS];
 };

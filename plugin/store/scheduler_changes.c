@@ -62,8 +62,7 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 }
 
 /* Reviews the row's task before the row may start: a task that had no open rows was not reviewed,
- * and may have to pause. Once a task in a step: all of the operators' changes are in the catalog.
- */
+ * and may have to pause. Once a task in a step: all of the operators' changes are there already. */
 static enum fw_status review_once(struct fw_scheduler *scheduler, const struct fw_change *change,
 	char reviewed[FW_ID_MAX + 1])
 {

@@ -97,8 +97,7 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 			*done = false;
 			break;
 		}
-		/* a device whose row an operator's trigger keeps as it is must not hold up others
-		 */
+		/* a device whose row an operator's trigger keeps must not hold up others */
 		status = fw_transaction_pass_over(scheduler->transaction,
 			fw_scheduler_look(scheduler, product, device), "what a device waits for");
 		if (status == FW_OK)

@@ -1,7 +1,6 @@
 /* Two ways to find who is next in a task: the line, a heap by turn and device, and the walk over
  * the waiting rows, behind it. The line holds devices that the walk has passed already. It is
- * bounded: when it is full, a device that wants to join does not; the walk goes back to before it.
- */
+ * bounded: when it is full, a device cannot join, and the walk goes back to before that device. */
 #include "store/start_line.h"
 
 #include <stdlib.h>
@@ -18,8 +17,7 @@
 
 enum statement { WALK_TURNS, WALK_AGAIN, WALK_KEYS, STATEMENTS };
 
-/* Gives turn and device_id of the rows, in that order, and whether the device is online, offline.
- */
+/* Gives turn and device_id of the rows, by both, and whether the device is online, offline. */
 #define WITH_PRESENCE(rows)                                                                        \
 	"SELECT r.turn, r.device_id, d.presence = 'online', d.presence = 'offline' FROM (" rows    \
 	") AS r CROSS JOIN device AS d ON d.product_id = ?5 AND d.device_id = r.device_id"         \
@@ -183,7 +181,7 @@ bool fw_start_lines_wait(const struct fw_start_lines *lines)
 	return lines->first != NULL;
 }
 
-static int compare(const struct spot *a, const struct spot *b)
+static int compare_spots(const struct spot *a, const struct spot *b)
 {
 	if (a->turn != b->turn)
 		return a->turn < b->turn ? -1 : 1;
@@ -192,7 +190,7 @@ static int compare(const struct spot *a, const struct spot *b)
 
 static void sift_up(struct line *line, size_t at)
 {
-	while (at && compare(&line->heap[at], &line->heap[(at - 1) / 2]) < 0) {
+	while (at && compare_spots(&line->heap[at], &line->heap[(at - 1) / 2]) < 0) {
 		struct spot above = line->heap[(at - 1) / 2];
 
 		line->heap[(at - 1) / 2] = line->heap[at];
@@ -209,7 +207,7 @@ static void sift_down(struct line *line)
 		least = at;
 		for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
 			if (child < line->count &&
-				compare(&line->heap[child], &line->heap[least]) < 0)
+				compare_spots(&line->heap[child], &line->heap[least]) < 0)
 				least = child;
 		}
 		if (least == at)
@@ -225,7 +223,7 @@ static void sift_down(struct line *line)
 static bool is_in_line(const struct line *line, const struct spot *spot)
 {
 	for (size_t i = 0; i < line->count; i++) {
-		if (compare(&line->heap[i], spot) == 0)
+		if (compare_spots(&line->heap[i], spot) == 0)
 			return true;
 	}
 	return false;
@@ -234,7 +232,7 @@ static bool is_in_line(const struct line *line, const struct spot *spot)
 /* Sets the walk back to before the spot, if it has passed it. */
 static void walk_back(struct line *line, const struct spot *spot)
 {
-	if (!line->walked && compare(&line->walk, spot) < 0)
+	if (!line->walked && compare_spots(&line->walk, spot) < 0)
 		return;
 	bool at_start = !line->in_turns || spot->turn == AGAIN;
 
@@ -256,7 +254,7 @@ enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice
 		spot.turn = 0;
 	fw_slice_copy(device, spot.device, sizeof(spot.device));
 	/* the walk will come to the device */
-	if (!line->walked && compare(&spot, &line->walk) > 0)
+	if (!line->walked && compare_spots(&spot, &line->walk) > 0)
 		return FW_OK;
 	if (line->count == LINE_MAX) {
 		walk_back(line, &spot);

@@ -45,9 +45,8 @@ bool fw_start_lines_wait(const struct fw_start_lines *lines);
 enum fw_status fw_start_lines_next(struct fw_start_lines *lines, char *task_id,
 	struct fw_device_name *found, size_t most, size_t *count);
 
-/* The first `count` devices that fw_start_lines_next found last were looked at; the others come
- * again.
- */
+/* Of the devices that fw_start_lines_next found last, the first `count` were looked at; the others
+ * come again. */
 void fw_start_lines_passed(struct fw_start_lines *lines, size_t count);
 
 #endif

@@ -181,7 +181,7 @@ static uint64_t safely_applied(const struct fw_store *store)
 /* An error is logged as one of the catalog: to operators the spool is a part of it. */
 static enum fw_status make_safe(struct fw_store *store)
 {
-	enum fw_status status = fw_durability_look(&store->durability, safely_applied(store));
+	enum fw_status status = fw_durability_check(&store->durability, safely_applied(store));
 
 	if (status != FW_OK)
 		snprintf(store->transaction.error_text, sizeof(store->transaction.error_text),
@@ -194,7 +194,7 @@ enum fw_status fw_store_work(struct fw_store *store, bool *more)
 	enum fw_status status = FW_OK, safe;
 
 	*more = false;
-	fw_health_look(&store->health);
+	fw_health_check(&store->health);
 	fw_firmware_files_guard(store->files);
 	safe = make_safe(store);
 	if (!store->health.lost)
@@ -335,7 +335,7 @@ static void finish_work(struct fw_store *store)
 	int64_t until = fw_boot_ms() + STOP_MS;
 	bool more;
 
-	fw_health_look_at_catalog(&store->health);
+	fw_health_check_catalog(&store->health);
 	more = !store->health.lost;
 	while (more && fw_boot_ms() < until) {
 		struct timespec pause = {0, RETRY_MS * 1000000L};

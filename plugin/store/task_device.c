@@ -91,8 +91,7 @@
 		" CROSS JOIN task_device td ON td.task_id = own.task_id AND td.device_id = "       \
 		"own.device_id" JOIN_REST
 
-/* The columns that are written from the members of the same names. A TIME of 0 is written as NULL.
- */
+/* The columns that are written from the members of the same names. A TIME of 0 becomes NULL. */
 #define WRITTEN(NUMBER, TIME)                                                                      \
 	NUMBER(progress)                                                                           \
 	NUMBER(attempts)                                                                           \

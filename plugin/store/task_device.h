@@ -26,8 +26,7 @@ struct fw_task_device {
 	/* the device runs a higher version than the target's, and the task does not allow a
 	 * lower one */
 	bool newer;
-	bool sent; /* something was sent since the device last reported a version, to `connection`
-		    */
+	bool sent;          /* something was sent since the device last reported, to `connection` */
 	int64_t connection; /* 0: sent while the device's presence was unknown */
 	/* the newest and the oldest connection by which the device is online now, 0 if unknown */
 	int64_t device_connection, device_oldest;

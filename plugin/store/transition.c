@@ -111,8 +111,7 @@ static void requeue_row(struct fw_task_device *row, bool reported)
 }
 
 /* A device that has not answered at all gets FW_HOLD_MS, as after it came back. That ends before
- * the response timeout: due_event() in plugin/store/scheduler_timeouts.c tells them apart by that.
- */
+ * the response timeout, by which due_event() in scheduler_timeouts.c distinguishes them. */
 static void watch_row(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	int64_t until = transaction->steady_ms + row->response_timeout_ms;

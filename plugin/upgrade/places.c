@@ -130,7 +130,8 @@ static bool release_pull(struct fw_places *places, struct fw_slice task_id, stru
 	return true;
 }
 
-static enum fw_status take(struct fw_places *places, struct fw_slice task_id,
+/* *out: the entry of the task. FW_NOMEM, or the verdict of `judge`. */
+static enum fw_status judge_start(struct fw_places *places, struct fw_slice task_id,
 	fw_places_judge *judge, void *context, struct task **out)
 {
 	struct task *task = find_task(places, task_id);
@@ -164,7 +165,7 @@ enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice
 	if (!lock_soon(places))
 		return FW_BUSY;
 	if (!fw_table_get(places->pulled, key_of(task_id, device, buffer))) {
-		status = take(places, task_id, judge, context, &task);
+		status = judge_start(places, task_id, judge, context, &task);
 		if (status == FW_OK)
 			status = hold_pull(places, task, task_id, device);
 	}
@@ -203,7 +204,7 @@ enum fw_status fw_places_take_for_push(
 	enum fw_status status;
 
 	pthread_mutex_lock(&places->lock);
-	status = take(places, task_id, judge, context, &task);
+	status = judge_start(places, task_id, judge, context, &task);
 	if (status == FW_OK)
 		task->pushes++;
 	places->pushed |= status == FW_OK;

@@ -46,9 +46,8 @@ void fw_resolver_cache_close(struct fw_resolver_cache *cache);
  * it are not freed until the next call. FW_OK, or the source's error. */
 enum fw_status fw_resolver_cache_refresh(struct fw_resolver_cache *cache);
 
-/* In *out the cached entry, whatever its status. FW_OK, FW_INVALID, FW_NOMEM, or the source's
- * error.
- */
+/* *out: the cached entry, whatever its status. FW_OK, FW_INVALID (the version is too long),
+ * FW_NOMEM, or the source's error. */
 enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
 	const struct fw_resolver_question *question, struct fw_resolver_entry **out);
 

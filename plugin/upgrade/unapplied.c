@@ -125,7 +125,7 @@ enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice
 	return closed.len ? note_closed(device, closed) : FW_OK;
 }
 
-static struct device *find(const struct fw_table *table, struct fw_slice key)
+static struct device *find_device(const struct fw_table *table, struct fw_slice key)
 {
 	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
 }
@@ -133,10 +133,10 @@ static struct device *find(const struct fw_table *table, struct fw_slice key)
 struct fw_slice fw_unapplied_product(
 	const struct fw_unapplied *unapplied, struct fw_slice device_id)
 {
-	const struct device *device = find(unapplied->old, device_id);
+	const struct device *device = find_device(unapplied->old, device_id);
 
 	if (!device)
-		device = find(unapplied->young, device_id);
+		device = find_device(unapplied->young, device_id);
 	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
 }
 
@@ -184,7 +184,7 @@ bool fw_unapplied_completed(
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	for (size_t i = 0; i < 2; i++) {
-		const struct device *device = find(tables[i], key);
+		const struct device *device = find_device(tables[i], key);
 
 		if (device && device->version)
 			return device->completed;
@@ -200,7 +200,7 @@ struct fw_slice fw_unapplied_version(
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	for (size_t i = 0; i < 2; i++) {
-		struct device *device = find(tables[i], key);
+		struct device *device = find_device(tables[i], key);
 
 		if (device && device->version)
 			return fw_slice_of(device->version);
@@ -226,8 +226,8 @@ bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice p
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
-	return device_closed(find(unapplied->young, key), firmware_id, version) ||
-		device_closed(find(unapplied->old, key), firmware_id, version);
+	return device_closed(find_device(unapplied->young, key), firmware_id, version) ||
+		device_closed(find_device(unapplied->old, key), firmware_id, version);
 }
 
 bool fw_unapplied_needs_version(const struct fw_uplink *uplink)

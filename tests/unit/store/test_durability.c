@@ -35,7 +35,7 @@ static struct fw_durability begin(void **state, bool full)
 	now_ms = 1000000;
 	disk_fails = false;
 	append(durability.spool, "one");
-	assert_int_equal(fw_durability_look(&durability, 0), FW_OK);
+	assert_int_equal(fw_durability_check(&durability, 0), FW_OK);
 	synced = 0;
 	return durability;
 }
@@ -45,7 +45,7 @@ static void expect_look(struct fw_durability *durability, int64_t ms, uint64_t a
 {
 	now_ms += ms;
 	synced = 0;
-	assert_int_equal(fw_durability_look(durability, applied), FW_OK);
+	assert_int_equal(fw_durability_check(durability, applied), FW_OK);
 	assert_int_equal(synced, files);
 }
 
@@ -118,7 +118,7 @@ static void test_after_an_error_the_next_look_tries_again(void **state)
 	append(durability.spool, "two");
 	disk_fails = true;
 	now_ms += INTERVAL;
-	assert_int_equal(fw_durability_look(&durability, 0), FW_IO);
+	assert_int_equal(fw_durability_check(&durability, 0), FW_IO);
 	assert_int_equal(fw_durability_flush(&durability, 0), FW_IO);
 	disk_fails = false;
 	expect_look(&durability, INTERVAL / 2, 0, 1);
