@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "catalog/db.h"
@@ -17,6 +18,22 @@
 #include "catalog/schema.h"
 #include "catalog/vfs.h"
 #include "files/folder.h"
+
+/* The first free one of `log`.kept, `log`.2.kept and so on, malloc'd: a log that was kept before is
+ * not overwritten. NULL when out of memory. */
+static char *kept_name(const char *log)
+{
+	char *name = NULL;
+
+	if (asprintf(&name, "%s.kept", log) < 0)
+		return NULL;
+	for (unsigned number = 2; access(name, F_OK) == 0; number++) {
+		free(name);
+		if (asprintf(&name, "%s.%u.kept", log, number) < 0)
+			return NULL;
+	}
+	return name;
+}
 
 /* Renames SQLite's log beside a missing catalog, if it has any bytes. *aside: it had. */
 static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
@@ -30,7 +47,8 @@ static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_err
 		return bytes == 0 ? FW_OK : FW_NOMEM;
 	if (asprintf(&log, "%s-wal", path) < 0)
 		return FW_NOMEM;
-	if (asprintf(&away, "%s.kept", log) < 0) {
+	away = kept_name(log);
+	if (!away) {
 		free(log);
 		return FW_NOMEM;
 	}
