@@ -1,3 +1,5 @@
+/* The only place where SQLite's result codes become ours. A statement that has no further row, or
+ * failed, is reset here, so that it holds no lock. */
 #include "catalog/db.h"
 
 #include <stdio.h>

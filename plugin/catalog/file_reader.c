@@ -1,3 +1,6 @@
+/* A connection and its two statements under a mutex, which is held for a look-up alone: the file is
+ * opened after it. A file that is not the one that was verified sets hosting->suspect, and the
+ * store compares all files with their rows. */
 #include "catalog/file_reader.h"
 
 #include <pthread.h>

@@ -1,3 +1,6 @@
+/* Replaces stat and fstat of SQLite's "unix" VFS (sqlite.org/c3ref/vfs.html, xSetSystemCall): on
+ * threads of the I/O thread's side they flip the highest bit of st_dev. Installed once a process,
+ * whatever number of plugins uses it, and taken back by the last one. */
 #include "catalog/vfs.h"
 
 #include <stddef.h>

@@ -1,3 +1,8 @@
+/* The mapping of the segment being written, and the handler of SIGBUS that guards its addresses.
+ *
+ * grow() brings pages into memory ahead of the copies, and makes the file longer ahead of the
+ * pages. Invariants: ready <= length <= size; one mapping at most in the process, since the guard
+ * is global. */
 #include "spool/mapping.h"
 
 #include <errno.h>

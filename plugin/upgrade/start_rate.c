@@ -1,3 +1,5 @@
+/* A bucket stores how many parts of a token it had, and when. What came since is added when it is
+ * read, so that no timer runs. */
 #include "upgrade/start_rate.h"
 
 #define TOKEN INT64_C(60000) /* parts: the milliseconds of a minute */
