@@ -1,30 +1,34 @@
--- The state machine of an upgrade, as operators may read it. What is not in it changes nothing.
+-- The state machine of an upgrade, for operators to read. An event that is not in it changes
+-- nothing.
 --
--- plugin/upgrade/state_machine.c carries it out; a test holds the two against each other. Of
--- several transitions of a state and an event the first one whose condition holds counts: the
--- lowest `line`.
+-- plugin/upgrade/state_machine.c carries it out; a test compares the two. Of several transitions of
+-- a state and an event, the first one whose condition holds counts: the lowest `line`.
 --
 --   SELECT * FROM task_transition WHERE from_state = 'failed' AND event = 'retry';
 --
 -- condition:
 --   push          the task's mode is push
---   present       the device is there by the connection that the attempt was sent to
+--   present       the device is online by the connection that the attempt was sent to
 --   elsewhere     the message came by another connection
 --   shared        a connection may speak for many devices (identity none)
 --   answered      the device answered this attempt
---   said done     it told progress 100
+--   said done     it reported progress 100
 --   used up       with this interruption attempt_limit is reached
 --   no verdict    the failure is a response timeout
 --   on trial      the success is younger than trial_seconds, or the device was away at their end
 --   lost          the failure is that the device was lost
---   verified      its report has been noted, or it was never started
---   has version, runs newer   of the device, beside the task's target
+--   verified      verified_at is set, or the row was never started
+--   failed by device      the failure is the device's own word
+--   downgrade allowed     task.allow_downgrade is 1
+--   has version, runs newer   the device's version, compared with the task's target
 -- actions:
---   start     an attempt begins and is counted        requeue   it waits for the next one
---   uncount   the attempt was none: it is taken back  count     an interruption is counted
---   watch     a word is due within response_timeout_seconds; if there was none yet, in 3 seconds
---   resume    a late sign of life: the attempt goes on
---   verify    verified_at is noted
+--   responded  responded_at is set; the upgrade timeout is the next one
+--   start      an attempt begins and is counted       requeue   the row waits for the next one
+--   uncount    a deferred attempt does not count      count     an interruption is counted
+--   watch      a message about the upgrade is due within response_timeout_seconds; if there was
+--              none yet, within 3 seconds
+--   resume     a late message: the attempt goes on    progress  progress is written
+--   finish     completed_at is set, timeouts end      verify    verified_at is set
 
 CREATE VIEW task_transition (
   line, who, from_state, event, condition, to_state, actions, failure, reason) AS

@@ -44,7 +44,7 @@ FROM (
     AND runs.product_id = d.product_id AND runs.version = d.version
     AND runs.version_order > f.version_order);
 
--- The counts of a task, counted anew: for the triggers that change many of its rows at once.
+-- The counts of a task, computed from its rows: for the triggers that change many rows at once.
 CREATE VIEW task_recount AS
 SELECT
   c.task_id,
@@ -76,8 +76,7 @@ CROSS JOIN task_device AS r ON r.task_id = c.task_id AND r.state = 'waiting'
 CROSS JOIN device AS d ON d.product_id = c.product_id AND d.device_id = r.device_id
   AND d.presence IS NOT 'online';
 
--- The rows that those of a newer task of the product take the place of. A stopped one brings its
--- devices nothing.
+-- The waiting rows that a newer task of the product supersedes, unless that one is stopped.
 CREATE VIEW superseded AS
 SELECT
   t.task_id AS by_task_id, old.task_id, old.device_id,
@@ -91,8 +90,9 @@ CROSS JOIN task AS older ON older.task_id = old.task_id
 CROSS JOIN task_count AS oc ON oc.task_id = old.task_id AND oc.product_id = c.product_id
 WHERE t.supersede = 1 AND t.state <> 'stopped';
 
--- The stages of each task in numbers of its rows: n has no canceled ones, and none that were
--- success before any attempt. budget: so many start; needed: so many of them must be proved.
+-- The stages of each task in numbers of rows. n: its rows, without canceled ones and those that
+-- were success before any attempt. budget: so many may start; needed: so many of them must be
+-- proved.
 CREATE VIEW task_stage_budget AS
 SELECT *, (success_percent * budget + 99) / 100 AS needed
 FROM (
@@ -110,7 +110,7 @@ FROM (
     ON c.task_id = s.task_id);
 
 -- When the window of a task opens and closes, in minutes since 1970 by the window's clock: from the
--- day before yesterday on, for some clock may be a day behind UTC, and a week further than today.
+-- day before yesterday on, since a clock may be a day behind UTC, to a week after tomorrow.
 CREATE VIEW task_window AS
 SELECT
   t.task_id, 1440 * d.day + t.window_start AS opens,
@@ -121,9 +121,9 @@ FROM task AS t CROSS JOIN (
 -- bit 0 is Monday, and 1970 began with a Thursday
 WHERE t.window_days >> ((d.day + 3) % 7) & 1;
 
--- What a task is about to do: the budget of its current stage, how many of it must be proved, till
--- when that must hold, whether its window is open (by the broker's zone where each device has its
--- own) and opens next, and what all its rows wait for.
+-- What a task is about to do: the budget of its current stage, how many rows of it must be proved,
+-- until when that must hold, whether its window is open and when it opens next (by the broker's
+-- zone where each device has its own), and what all of its rows wait for.
 CREATE VIEW task_plan AS
 SELECT
   *,
@@ -177,8 +177,9 @@ FROM (
     CROSS JOIN product AS p ON p.product_id = f.product_id
     LEFT JOIN task_stage_budget AS b ON b.task_id = t.task_id AND b.stage = t.stage) AS p);
 
--- The first thing that keeps a row from being started: of those that wait, and those that failed
--- and are started again. NULL: it is about to start, or the device has not asked.
+-- The first thing that keeps a row from starting, of rows that wait, and failed rows that will be
+-- retried; in the order of plugin/upgrade/start_gate.c. NULL: it is about to start, or its device
+-- has not pulled.
 CREATE VIEW task_device_waits AS
 SELECT
   task_id, device_id,
@@ -207,16 +208,16 @@ SELECT
       SELECT runs.version_order FROM firmware AS runs
       WHERE runs.product_id = w.product_id AND runs.version = w.version), 0)
       THEN 'older firmware first'
-    -- by the steady clock, whose wake-up takes it away
+    -- cleared when its time is over on the steady clock
     WHEN deferred_until IS NOT NULL THEN 'deferred'
     WHEN row_state = 'failed' THEN 'retry'
-    -- its last upgrade has ended, and it has not said since what it runs
+    -- its last upgrade has ended, and it has not reported its version since
     WHEN push AND settles_at > steady_ms THEN 'device unsettled'
     WHEN attempts = 0 AND started >= (
       SELECT b.budget FROM task_stage_budget AS b WHERE b.task_id = w.task_id AND b.stage = w.stage)
       THEN 'stage'
     WHEN processing >= max_in_flight THEN 'in flight'
-    -- the tokens are not in the catalog: nothing else holds it up
+    -- the tokens are not in the catalog: nothing else is left that holds the row up
     WHEN rate_per_minute IS NOT NULL THEN 'rate'
   END AS waits_for
 FROM (
@@ -242,6 +243,7 @@ FROM (
   CROSS JOIN device AS d ON d.product_id = f.product_id AND d.device_id = r.device_id
   WHERE r.state = 'waiting' OR (r.state = 'failed' AND r.retry_at IS NOT NULL)) AS w;
 
+-- A row for each task: its counts, and what it does.
 CREATE VIEW task_summary AS
 SELECT
   t.task_id, t.name, f.product_id, t.firmware_id, f.version, t.mode, t.release_type, t.state,
@@ -268,6 +270,7 @@ CROSS JOIN task_count AS c ON c.task_id = t.task_id
 CROSS JOIN firmware AS f ON f.firmware_id = t.firmware_id
 CROSS JOIN task_plan AS p ON p.task_id = t.task_id;
 
+-- A row for each device of a task.
 CREATE VIEW task_detail AS
 SELECT
   t.task_id, t.name AS task_name, t.mode, t.state AS task_state,
@@ -296,9 +299,9 @@ FROM task_device
 WHERE state = 'failed'
 GROUP BY task_id, failure, error_reason;
 
--- Firmware that is not offered to a device any more, because it installed it three times and
--- reported another version each time: the image names itself otherwise than the catalog does. Mend
--- the version in the catalog, or the image: then it is offered again.
+-- Firmware that is not offered to a device any more: the device installed it three times, and
+-- reported another version than the catalog's each time. Mend the version in the catalog, or the
+-- image: then it is offered again.
 CREATE VIEW mislabelled AS
 SELECT
   m.product_id, m.device_id, m.firmware_id, f.version, m.label AS reported, m.times, m.at,
@@ -307,7 +310,8 @@ FROM label_mismatch AS m
 CROSS JOIN firmware AS f ON f.firmware_id = m.firmware_id
 WHERE m.times >= 3;
 
--- Quick when product_id and device_id are given.
+-- What happened with a device: versions, progress, rows of tasks. Quick when product_id and
+-- device_id are given.
 CREATE VIEW device_history AS
 SELECT
   product_id, device_id, received_at AS at,

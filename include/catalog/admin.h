@@ -1,8 +1,8 @@
 /* A connection for the control plane: SQL in, JSON out. What it writes is an operator's
- * (plugin_writing 0), so that every trigger has its say. One thread at a time.
+ * (plugin_writing 0), so that every trigger applies. One thread at a time.
  *
- * A column of a query is named as its JSON member shall be. A name that ends with '?' is a boolean,
- * one that ends with "{}" is JSON text; the mark is not part of the member's name. */
+ * A column of a query has the name of its JSON member. A name that ends with '?' is a boolean, one
+ * that ends with "{}" is JSON text; the mark is not part of the member's name. */
 #ifndef FW_CATALOG_ADMIN_H
 #define FW_CATALOG_ADMIN_H
 
@@ -13,8 +13,8 @@
 struct fw_admin;
 
 /* On the I/O thread's side (base/io_thread.h). `path` is a migrated catalog; `busy_ms`: how long a
- * statement waits for a lock; `deadline_ms`: of all that is read between begin and end. The caller
- * owns *out. */
+ * statement waits for a lock; `deadline_ms`: how long all that is read between begin and end may
+ * take. FW_OK, FW_NOMEM, or an error with a message in `error`. The caller owns *out. */
 enum fw_status fw_admin_open(const char *path, int busy_ms, int deadline_ms, struct fw_admin **out,
 	struct fw_error *error);
 void fw_admin_close(struct fw_admin *admin); /* NULL is fine */
@@ -25,7 +25,7 @@ void fw_admin_stop(struct fw_admin *admin);
 /* A transaction: to read, with the deadline, or to write, without one. FW_OK or FW_BUSY, or an
  * error as below. */
 enum fw_status fw_admin_begin(struct fw_admin *admin, bool writes);
-/* Ends it in any case: commits when `commit`, else rolls back. The status is of the commit. */
+/* Ends it in any case: commits when `commit`, else rolls back. FW_OK, or why the commit failed. */
 enum fw_status fw_admin_end(struct fw_admin *admin, bool commit);
 
 /* Runs one statement. `args`: an array, bound to ?1 and so on (an object or array as its text),

@@ -23,15 +23,18 @@ enum fw_status fw_db_status(int code);
 /* Runs statements without results; the error says what SQLite said. `error` may be NULL. */
 enum fw_status fw_db_exec(sqlite3 *db, const char *sql, struct fw_error *error);
 
-/* The integer that a query of one row and column gives, such as a PRAGMA. */
+/* The integer that a query of one row and column gives, such as a PRAGMA. FW_OK, FW_NOT_FOUND (no
+ * row), or an error as above. */
 enum fw_status fw_db_integer(sqlite3 *db, const char *sql, int64_t *out, struct fw_error *error);
 
-/* A module's statements: texts in, prepared statements out, in the same order. */
+/* Prepares a module's statements: texts in, statements out, in the same order. `statements` begins
+ * as NULLs. After an error some are prepared: fw_db_finalize takes all of them, and NULLs. */
 enum fw_status fw_db_prepare(sqlite3 *db, const char *const *sql, sqlite3_stmt **statements,
 	size_t count, struct fw_error *error);
 void fw_db_finalize(sqlite3_stmt **statements, size_t count);
 
-/* Binding and reading. An empty slice binds NULL. */
+/* Binding and reading. An empty slice binds NULL; other text is borrowed until the parameter is
+ * bound anew (SQLITE_STATIC), so it must outlive the statement's run. */
 void fw_db_bind_text(sqlite3_stmt *statement, int index, struct fw_slice text);
 void fw_db_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
 void fw_db_bind_time(sqlite3_stmt *statement, int index, int64_t time); /* 0 binds NULL */
@@ -41,8 +44,8 @@ struct fw_slice fw_db_text(sqlite3_stmt *statement, int column);
 /* Binds the two ids that most statements begin with, as ?1 and ?2; returns `statement`. */
 sqlite3_stmt *fw_db_start(sqlite3_stmt *statement, struct fw_slice first, struct fw_slice second);
 
-/* Copies text that the schema keeps within `size` bytes, terminated; empty for NULL. What hands
- * have made longer counts as none. */
+/* Copies text that the schema keeps within `size` bytes, terminated; empty for NULL. Longer text,
+ * which somebody wrote around the schema, counts as none. */
 void fw_db_copy_text(sqlite3_stmt *statement, int column, char *buffer, size_t size);
 
 /* One step: FW_OK with a row, FW_NOT_FOUND when there is none (the statement is then reset). */

@@ -1,5 +1,5 @@
-/* A row of firmware as devices are told of it. For the store's own files; on the thread that owns
- * the statement's connection. */
+/* A row of firmware, as pull answers and pushes use it. For catalog/ and store/; on the thread that
+ * owns the statement's connection. */
 #ifndef FW_CATALOG_FIRMWARE_ROW_H
 #define FW_CATALOG_FIRMWARE_ROW_H
 
@@ -16,9 +16,10 @@
 	"ff.file = f.file "
 
 /* The first row, as a new fw_firmware, owned by the caller, to be freed with free(); the statement
- * is reset. FW_NOT_FOUND when there is none. A row made ready by force is not ready when it lacks
- * what a device must be told, has what is no JSON to a device, or names a file that was not
- * verified. `url_per_device`: a url made here is told to each device anew, and not rendered. */
+ * is reset. FW_OK, FW_NOT_FOUND when there is no row, FW_NOMEM, or an error. A row whose state was
+ * set to 'ready' around the triggers counts as not ready when it lacks a member of the offer, has
+ * parameters that are no JSON, or names a file that was not verified. `url_per_device`: a url that
+ * the plugin made is written for each device, and not rendered. */
 enum fw_status fw_firmware_row_read(
 	sqlite3_stmt *statement, bool url_per_device, struct fw_firmware **out);
 

@@ -1,4 +1,4 @@
-/* The lock of a catalog. For the store's own files. */
+/* The lock of a catalog: one broker writes it. For the store's own files. */
 #ifndef FW_CATALOG_LOCK_H
 #define FW_CATALOG_LOCK_H
 

@@ -10,11 +10,12 @@
 
 struct fw_pull_reader;
 
-/* Main thread. `path` is a migrated catalog. */
+/* Broker thread. `path` is a migrated catalog. FW_OK, FW_NOMEM, or an error with a message in
+ * `error`. The caller owns *out. */
 enum fw_status fw_pull_reader_open(
 	const char *path, struct fw_pull_reader **out, struct fw_error *error);
-/* Rows of tasks with rules of their own are handed out when they find a place. `places` is
- * borrowed; `clock` is the scheduler's. */
+/* Broker thread, before the first pull. From then on a row of a task with rules of its own is
+ * handed out only when it gets a place. `places` is borrowed; `clock` is the scheduler's. */
 void fw_pull_reader_use_places(
 	struct fw_pull_reader *reader, struct fw_places *places, struct fw_clock clock);
 
@@ -23,16 +24,16 @@ void fw_pull_reader_close(struct fw_pull_reader *reader); /* NULL is fine */
 /* Lives as long as the reader. */
 const struct fw_resolver_source *fw_pull_reader_source(struct fw_pull_reader *reader);
 
-/* Main thread, before anything is read. `url_per_device`: each device is told its own URL of a file
+/* Broker thread, before anything is read. `url_per_device`: each device gets its own URL of a file
  * that the plugin hosts, so firmware is rendered without it (fw_offer_write). */
 void fw_pull_reader_set_url_per_device(struct fw_pull_reader *reader, bool url_per_device);
 
-/* A fw_registration_find; `context` is the reader. *elsewhere is looked for only when the device is
- * not here. */
+/* Is the device in this product (*here), or in another one (*elsewhere)? `context` is the reader.
+ * *elsewhere is looked up only when the device is not here. FW_OK, or an error. */
 enum fw_status fw_pull_reader_find_device(void *context, struct fw_slice product,
 	struct fw_slice device, bool *here, bool *elsewhere);
 
-/* How many products and firmware the catalog has, for the line at start. */
+/* How many products and firmware the catalog has, for the log line at start. FW_OK, or an error. */
 enum fw_status fw_pull_reader_counts(
 	struct fw_pull_reader *reader, int64_t *products, int64_t *firmware);
 

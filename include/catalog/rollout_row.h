@@ -1,5 +1,5 @@
 /* A task's row, its current stage and its counts, as the rules of rollouts take them
- * (upgrade/rollout.h). For those who own a connection, on its thread. */
+ * (upgrade/rollout.h). For the owner of a connection, on its thread. */
 #ifndef FW_CATALOG_ROLLOUT_ROW_H
 #define FW_CATALOG_ROLLOUT_ROW_H
 

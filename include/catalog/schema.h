@@ -9,9 +9,9 @@
 
 /* Makes the catalog at `path` ready for use: checks it, makes it when it is missing or empty, and
  * brings an older one to this plugin's schema in one transaction: the missing migrations, and the
- * views and triggers if they are other ones. Writes nothing when all is current.
+ * views and triggers if they differ. Writes nothing when all is current.
  *
- * FW_OK. Else a sentence is in `error`, and the file is as it was: FW_CORRUPT (no SQLite database,
+ * FW_OK. Else a message is in `error`, and the file is as it was: FW_CORRUPT (no SQLite database,
  * another program's, or damaged), FW_NEWER (made by a newer plugin), FW_BUSY (locked for longer
  * than some seconds), FW_IO, FW_FULL, FW_NOMEM. */
 enum fw_status fw_schema_prepare(const char *path, struct fw_error *error);

@@ -9,19 +9,19 @@
  * On disk: segments `{prefix}-{first sequence, 20 digits}-{magic, 8 hex digits}`, each at most
  * FW_SPOOL_SEGMENT bytes and a record. A record is: the segment's magic (4 bytes), payload length
  * (4), sequence (8), CRC-32C of length, sequence and payload (4), payload; little endian. The magic
- * is random: a device cannot put into its message what would pass for a record when a reader has to
- * search behind damage. Zeros may follow the last record: the file grows before it is filled. A
+ * is random, so that no device can forge a record within its message for a reader that searches
+ * behind damage. Zeros may follow the last record: the file grows before it is filled. A
  * segment is never appended to after a restart, so a torn last record stays where it is and is
  * skipped. A reader that meets damage searches for the next good record, counts what it skipped,
  * and goes on. A segment whose records are all applied is deleted.
  *
- * Numbers may be left out after a restart over damage; none is ever given twice to what can still
- * be read. Who wants to know whether all has been read asks fw_spool_read, not whether a number was
- * reached.
+ * Numbers may be left out after a restart over damage. No number is given to a second record while
+ * the first one can still be read. To know whether all has been read, ask fw_spool_read; do not
+ * compare numbers.
  *
- * A record is safe against the death of the process once `append` returned (it is in the kernel's
- * page cache); against loss of power once fw_spool_sync, or the kernel by itself, has written it.
- */
+ * Once fw_spool_append has returned, a record survives the death of the process: it is in the
+ * kernel's page cache. It survives a loss of power once fw_spool_sync, or the kernel by itself, has
+ * written it. */
 #ifndef FW_SPOOL_SPOOL_H
 #define FW_SPOOL_SPOOL_H
 
@@ -40,7 +40,8 @@ struct fw_spool_io {
 };
 
 /* Damage met since the spool was opened, by opening it or by reading. The same place is counted
- * once. What a loss of power left as zeros at the end is none: it cannot be told from room. */
+ * once. Zeros at the end of a segment are no damage: what a loss of power left cannot be told from
+ * space that was never written. */
 struct fw_spool_damage {
 	uint64_t bytes_skipped; /* unreadable bytes, a torn tail included */
 	/* segments of an earlier run that end within a record: what a crash leaves */
@@ -50,20 +51,20 @@ struct fw_spool_damage {
 
 /* Opens the spool whose segments begin with `prefix` (a path; its folder must exist), finding what
  * an earlier run left. `applied` is the catalog's last applied sequence; numbering goes on above
- * both. Deletes nothing but empty segments: what is applied may be in the catalog by a log that no
- * disk has yet, so the caller releases it when that is synced. FW_OK, FW_NOMEM, or FW_IO with a
- * sentence in `error`. The caller owns *out. On the I/O thread, at start. */
+ * both. Deletes nothing but empty segments: SQLite's log, by which the catalog has what is applied,
+ * may not be synced yet. The caller releases that once it is. FW_OK, FW_NOMEM, or FW_IO with a
+ * message in `error`. The caller owns *out. On the I/O thread, at start. */
 enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct fw_spool_io *io,
 	struct fw_spool **out, struct fw_error *error);
 
-/* On the I/O thread, at start, instead of applying them: takes the segments of an earlier run out
- * of the way, by ".kept" behind their names. Who numbers above *last (0: there were none) can have
- * them back later, beside those that were made since. FW_OK, FW_NOMEM, or FW_IO with a sentence in
- * `error`. */
+/* Renames the segments of an earlier run, so that they are not applied: ".kept" is put behind their
+ * names. *last: no record of them is numbered above; 0: there were none. A spool that numbers above
+ * *last can take them back later. FW_OK, FW_NOMEM, or FW_IO with a message in `error`. On the I/O
+ * thread, at start, before fw_spool_open. */
 enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw_error *error);
 
-/* Any thread. Whether the disk is to be doubted, since writing to it has failed elsewhere: then
- * each append asks it by a write(). */
+/* Any thread. `suspect`: writing to the disk has failed elsewhere. Then each append is a pwrite(),
+ * which reports errors, and not a copy into the mapping. */
 void fw_spool_suspect(struct fw_spool *spool, bool suspect);
 
 /* Broker thread. Nothing will be appended any more: closes what appending opened. NULL is fine. */
@@ -74,9 +75,9 @@ void fw_spool_seal(struct fw_spool *spool);
 void fw_spool_close(struct fw_spool *spool);
 
 /* Broker thread. Appends one record with one copy or write; on FW_OK it is readable and *sequence
- * (may be NULL) is set. FW_FULL (ENOSPC, EDQUOT), FW_IO, FW_NOMEM, FW_INVALID (len 0 or over
- * FW_SPOOL_PAYLOAD_MAX): nothing was appended, whatever part reached the file is overwritten by the
- * next append. */
+ * (may be NULL) is set. FW_FULL (ENOSPC, EDQUOT, or no number is left), FW_IO, FW_NOMEM, FW_INVALID
+ * (len 0 or over FW_SPOOL_PAYLOAD_MAX of spool/segment.h, 66,560 bytes): nothing was appended, and
+ * the next append overwrites whatever part reached the file. */
 enum fw_status fw_spool_append(
 	struct fw_spool *spool, const void *payload, size_t len, uint64_t *sequence);
 
@@ -93,7 +94,7 @@ enum fw_status fw_spool_read(
 void fw_spool_rewind(struct fw_spool *spool, uint64_t sequence);
 
 /* Store thread. All records up to `sequence` are in the catalog: deletes the segments that hold no
- * others. Records up to `sequence` that were not read yet will not be. */
+ * others. Records up to `sequence` that were not read yet will not be read any more. */
 void fw_spool_release(struct fw_spool *spool, uint64_t sequence);
 
 /* Store thread. Waits until the disk has all that was appended before the call: *sequence is then

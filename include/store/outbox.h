@@ -10,13 +10,12 @@ struct fw_outbox;
 
 enum fw_outgoing_kind {
 	FW_OUTGOING_MESSAGE,  /* to be published */
-	FW_OUTGOING_BLIND,    /* to be published, unless its device has shown itself since: what the
-			       * device says from then on is no answer, and it is sent again */
+	FW_OUTGOING_BLIND,    /* a push to a device of unknown presence: to be published, unless the
+			       * device has shown itself since. Then the store sends it again */
 	FW_OUTGOING_RETAINED, /* to be published, and retained */
 	FW_OUTGOING_LOG,      /* a log line: payload is the text */
-	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device".
-			       * fw_store_note_presence is the answer when it is, or the catalog is
-			       * wrong */
+	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device". The answer is
+			       * fw_store_note_presence, if it is online or the catalog is wrong */
 };
 
 /* topic (of the first three kinds) and payload are malloc'd, terminated, and owned by the struct.
@@ -31,20 +30,21 @@ struct fw_outgoing {
 		enum fw_log_level level; /* FW_OUTGOING_LOG */
 		bool online;             /* FW_OUTGOING_PRESENCE: what the catalog says */
 	};
-	uint32_t expiry_seconds; /* messages: void after that, 0: never */
+	uint32_t expiry_seconds; /* messages: not delivered after that, 0: no limit (MQTT 5,
+				  * section 3.3.2.3.3) */
 };
 
 struct fw_outbox *fw_outbox_new(size_t most);  /* NULL when out of memory */
 void fw_outbox_free(struct fw_outbox *outbox); /* NULL is fine; what is left is dropped */
 
-/* Before there is a second thread: how fw_outbox_wake calls the broker's. */
+/* Before there is a second thread: sets how fw_outbox_wake wakes the broker's thread. */
 void fw_outbox_set_waker(struct fw_outbox *outbox, struct fw_waker waker);
 
-/* Store thread. Calls the broker's thread to what was put in before. */
+/* Store thread. Wakes the broker's thread, to take what was put in before. */
 void fw_outbox_wake(const struct fw_outbox *outbox);
 
-/* Any thread. How many more messages fit now. Only the store thread adds, so room does not shrink
- * under it. */
+/* Any thread. How many more messages fit now. Only the store thread adds messages, so for it the
+ * room does not shrink in between. */
 size_t fw_outbox_room(struct fw_outbox *outbox);
 
 /* Store thread. Takes over topic and payload in every case; FW_OK, or FW_FULL. */

@@ -1,11 +1,11 @@
-/* What the broker thread tells the store of who came and went, each in its place among the uplinks.
- * Bounded. */
+/* Which devices came and went, from the broker thread to the store, each event in its place among
+ * the uplinks. Bounded. */
 #ifndef FW_STORE_PRESENCE_QUEUE_H
 #define FW_STORE_PRESENCE_QUEUE_H
 
 #include "base/fw.h"
 
-#ifndef FW_PRESENCE_QUEUE_MAX /* tests make do with fewer */
+#ifndef FW_PRESENCE_QUEUE_MAX /* tests use fewer */
 #define FW_PRESENCE_QUEUE_MAX 262144u
 #endif
 
@@ -15,10 +15,10 @@ struct fw_presence_event {
 	int64_t at;      /* Unix ms */
 	int64_t boot_ms; /* the same moment */
 	bool online;
-	bool listens;        /* may be pushed: it has subscribed, or the broker cannot tell */
-	uint64_t connection; /* online: by this one; 0 unknown */
+	bool listens; /* may be pushed: it has subscribed, or the broker does not report that */
+	uint64_t connection; /* online: by this connection; 0 unknown */
 	uint64_t oldest;     /* of the connections by which it is online; 0 unknown */
-	bool asked;          /* the store had asked: nothing happened just now */
+	bool asked;          /* the answer to FW_OUTGOING_PRESENCE: nothing happened just now */
 	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended */
 	/* product empty: every device of that id. They point behind the struct. */
 	struct fw_slice product, device;

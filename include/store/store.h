@@ -24,7 +24,8 @@ struct fw_store_config {
 	struct fw_hosting *hosting;
 	struct fw_transfers *transfers;
 	bool own_table; /* the I/O thread has one (base/io_thread.h) */
-	/* the broker tells of clients that connect: who is not known to be there is not */
+	/* the broker reports each client that connects: a device that is not known to be online is
+	 * offline */
 	bool sees_connections;
 	/* the connections of this run have this number or a higher one */
 	uint64_t first_connection;
@@ -60,15 +61,15 @@ struct fw_places *fw_store_places(struct fw_store *store);
 /* The scheduler's clock, as it was set when the store was opened. Any thread. */
 struct fw_clock fw_store_clock(const struct fw_store *store);
 
-/* Broker thread. There is something new in the spool. Costs an atomic load when the thread is at
- * work anyway. */
+/* Broker thread. There is something new in the spool. Costs an atomic load while the store's thread
+ * works. */
 void fw_store_wake(struct fw_store *store);
 
 /* Broker thread. A device showed itself, or is gone; `product` of the event empty: every device of
- * that id. One that does not listen yet is not pushed: it would miss it. The event takes its place
- * in the order of the uplinks; its place and times are set here, the rest is copied. What does not
- * fit (out of memory, far too many) is lost; the store then asks about all devices
- * (FW_OUTGOING_PRESENCE). */
+ * that id. A device that does not listen yet is not pushed: it would miss the message. The event
+ * takes its place in the order of the uplinks; `after` and the times are set here, the rest is
+ * copied. Where memory or the queue's room does not suffice, the event is lost; the store then asks
+ * about all devices (FW_OUTGOING_PRESENCE). */
 void fw_store_note_presence(struct fw_store *store, struct fw_presence_event event);
 
 /* Any thread. The sequence up to which the spool is in the catalog. */

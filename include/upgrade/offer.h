@@ -6,9 +6,9 @@
 #include "files/hosting.h"
 #include "upgrade/resolver.h"
 
-/* A ready firmware as this device is told of it: as it was rendered, or with a url of the device's
- * own. `now`: Unix ms; message_id and `deferral` as for fw_message_write_offer. malloc'd, its bytes
- * in *len; NULL when out of memory. */
+/* The JSON of the offer of a ready firmware to this device: as it was rendered, or with a url for
+ * this device alone. `now`: Unix ms; message_id and `deferral` as for fw_message_write_offer.
+ * malloc'd, its bytes in *len; NULL when out of memory. */
 char *fw_offer_write(const struct fw_hosting *hosting, const struct fw_firmware *firmware,
 	const struct fw_deferral *deferral, struct fw_slice product, struct fw_slice device,
 	int64_t now, struct fw_slice message_id, size_t *len);

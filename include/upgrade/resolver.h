@@ -2,7 +2,7 @@
  *
  * Keeps what replies need, the constant part of the JSON already rendered, and asks its source at
  * each answer whether the catalog changed: an operator's committed change is seen by the next pull.
- * Broker thread only. Pure: the source is the store's reader, or a table in a test. */
+ * Broker thread only. Pure: the source is catalog/pull_reader.h, or a table in a test. */
 #ifndef FW_UPGRADE_RESOLVER_H
 #define FW_UPGRADE_RESOLVER_H
 
@@ -15,11 +15,12 @@ enum fw_pull_policy { FW_POLICY_LATEST, FW_POLICY_STEPWISE, FW_POLICY_TASK };
 
 struct fw_product {
 	bool enabled;
-	/* some running task of it has waiting rows, or some task processing ones */
+	/* some task that is not stopped has waiting rows, or some task has rows that are processing
+	 * or will be retried */
 	bool open_tasks;
-	bool mislabelled; /* some device of it reported otherwise than what it had been offered */
+	bool mislabelled; /* some device of it installed an offer and reported another version */
 	bool completing;  /* some device of it has completed an upgrade, and not reported since */
-	bool ordered;     /* some firmware of it is for devices of a certain order alone */
+	bool ordered;     /* some firmware of it has a min_version_order */
 	enum fw_pull_policy policy;
 };
 
@@ -30,28 +31,29 @@ struct fw_firmware {
 	const char *rendered;       /* fw_message_render_offer; NULL unless ready */
 	const char *file;           /* in files_dir; NULL: hosted elsewhere */
 	struct fw_file_stamp stamp; /* of the file as it was verified */
-	bool url_per_device;        /* rendered is without the url: each device is told its own */
+	bool url_per_device;        /* rendered is without the url: each device gets its own */
 };
 
-/* A row of a device, waiting in a running task, or processing. */
+/* A row of a device: waiting, processing, or failed and to be retried. */
 struct fw_open_row {
 	bool processing;
-	bool failed;  /* and to be started again by itself, later */
-	bool retried; /* its task starts again by itself what failed */
-	/* it may be handed out: firmware ready, task running; always so for one that waits */
+	bool failed;  /* and will be retried later */
+	bool retried; /* its task retries what failed (retry_limit > 0) */
+	/* it may be handed out: its firmware is ready, and its task running; or paused, for a row
+	 * that is processing */
 	bool offered;
 	bool downgrade; /* to a device that runs a higher version, too */
 	char firmware_id[FW_ID_MAX + 1];
 	char version[FW_VERSION_BUFFER];
 	int64_t order;
 	char task_id[FW_ID_MAX + 1];
-	bool managed;          /* its task, or the device, has something to say of when it starts */
+	bool managed;          /* the gate decides when it starts (upgrade/start_gate.h) */
 	int64_t defer_ms;      /* task.defer_seconds; -1: no limit */
-	int64_t first_told_at; /* Unix ms; 0: not yet */
+	int64_t first_told_at; /* Unix ms: when the device was first offered it; 0: not yet */
 };
 
-/* so often an image may name itself otherwise than the catalog does, before a device is offered
- * it no more */
+/* how often a device may install an image and report another version than the catalog's, before
+ * it is not offered that image any more */
 #define FW_LABEL_CHECK_TIMES 3
 
 /* per device; more than fw_unapplied remembers as closed, so that one is left to choose */
@@ -68,22 +70,23 @@ struct fw_pull {
  * owned by the caller. */
 struct fw_resolver_source {
 	void *context;
-	/* a number that moves with every change that an answer may depend on; asked all the time,
-	 * so it must be cheap */
+	/* a number that moves with every change that an answer may depend on; called at each
+	 * answer, so it must be cheap */
 	enum fw_status (*generation)(void *context, uint64_t *out);
 	enum fw_status (*product)(void *context, struct fw_slice product, struct fw_product *out);
 	enum fw_status (*by_version)(void *context, struct fw_slice product,
 		struct fw_slice version, struct fw_firmware **out);
 	/* the ready firmware with the highest order, of what a pull may get without a task.
-	 * `order`: of what the device runs; INT64_MAX: no firmware of the product asks for it */
+	 * `order`: of the device's version; INT64_MAX: no firmware has a min_version_order */
 	enum fw_status (*latest)(
 		void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
-	/* the ready firmware with the lowest order above `order` */
+	/* the ready firmware with the lowest order above `order`, of what a pull may get without a
+	 * task */
 	enum fw_status (*next)(
 		void *context, struct fw_slice product, int64_t order, struct fw_firmware **out);
-	/* the firmware of the device's open rows, each once: the one under way first, then those
-	 * that wait for ready firmware, lowest or highest order first; *count at most
-	 * FW_OPEN_ROWS_MAX */
+	/* the device's open rows: the one under way first, then the others whose firmware is ready,
+	 * lowest or highest order first. Of rows that offer the same firmware and are not managed,
+	 * one; *count at most FW_OPEN_ROWS_MAX */
 	enum fw_status (*open_rows)(void *context, struct fw_slice product, struct fw_slice device,
 		bool lowest_first, struct fw_open_row *rows, size_t *count);
 	/* the recorded version, terminated, FW_NOT_FOUND when none */
@@ -94,24 +97,24 @@ struct fw_resolver_source {
 	 */
 	enum fw_status (*completed_from)(void *context, struct fw_slice product,
 		struct fw_slice device, int64_t now, char *version, size_t size);
-	/* whether the device, which names `version`, has shown FW_LABEL_CHECK_TIMES in a row that
-	 * this firmware names itself otherwise; FW_NOT_FOUND when it never did */
+	/* *out: the device, which reports `version`, has installed this firmware and reported
+	 * another version FW_LABEL_CHECK_TIMES in a row; FW_NOT_FOUND when it never did */
 	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product,
 		struct fw_slice device, const char *firmware_id, struct fw_slice version,
 		bool *out);
-	/* the version of this firmware of the product, terminated, FW_NOT_FOUND when there is none
-	 */
+	/* the version of this firmware of the product, terminated, or FW_NOT_FOUND */
 	enum fw_status (*version_of)(void *context, struct fw_slice product,
 		struct fw_slice firmware_id, char *version, size_t size);
-	/* a place for the row to start now, which the caller gives back if the row is not handed
-	 * out. FW_NOT_FOUND: not now; *retry_after_ms is when, 0 unknown. NULL: rows may start */
+	/* takes a place for the row to start now, which the caller gives back if the row is not
+	 * handed out. FW_NOT_FOUND: not now; in *retry_after_ms it may be, 0 unknown. NULL: all
+	 * rows may start */
 	enum fw_status (*take_place)(void *context, const struct fw_pull *pull,
 		const struct fw_open_row *row, int64_t order, int64_t *retry_after_ms);
 	void (*give_back)(void *context, const struct fw_pull *pull, const char *task_id);
 };
 
-/* A copy in one piece, its texts behind it: a pull reads all of them, and with many products none
- * is in the processor's cache. Free it with free(). NULL when out of memory. */
+/* A copy in one block of memory, with the texts behind the struct: a pull reads all of them, and
+ * one block costs fewer cache misses. Free it with free(). NULL when out of memory. */
 struct fw_firmware *fw_firmware_copy(const struct fw_firmware *firmware);
 
 struct fw_resolver;
@@ -121,7 +124,8 @@ struct fw_resolver *fw_resolver_new(
 	const struct fw_resolver_source *source, const struct fw_unapplied *unapplied);
 void fw_resolver_free(struct fw_resolver *resolver); /* NULL is fine */
 
-/* Of what the last answer came from: moves with every change that an answer may depend on. */
+/* The generation that the last answer came from: it moves with every change that an answer may
+ * depend on. */
 uint64_t fw_resolver_generation(const struct fw_resolver *resolver);
 
 /* FW_OK, FW_NOT_FOUND (unknown product), or the source's error. */
@@ -132,20 +136,20 @@ struct fw_answer {
 	enum fw_pull_code code;
 	/* when code is FW_PULL_OFFER; borrowed until the next call */
 	const struct fw_firmware *firmware;
-	/* the pull names what the device ran before the upgrade that it said it completed: it
-	 * has not restarted yet */
+	/* the device has completed an upgrade and not restarted yet: the pull names the version
+	 * before it */
 	bool before_restart;
-	/* the task in which it takes a place, "" for none: to be given back if it is not handed out
-	 */
+	/* the task in which the answer took a place, "" for none: give it back if the answer is not
+	 * sent */
 	char task_id[FW_ID_MAX + 1];
-	int64_t retry_after_ms; /* with no_update: when another answer is likely; 0: unknown */
+	int64_t retry_after_ms; /* with no_update: then another answer is likely; 0: unknown */
 	struct fw_deferral deferral;
-	bool watched; /* the device has reported otherwise before: each offer counts */
-	/* it is, or may be (a request by version), the firmware of an open row of the device */
+	bool watched; /* the device reported another version after this: offers are counted */
+	/* the answer is about an open row of the device, or may be (a request by version) */
 	bool of_task;
 };
 
-/* The place that the answer took, if any, is not needed: it was not handed out. */
+/* Gives back the place that the answer took, if it took one: the answer was not sent. */
 void fw_resolver_give_back(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *answer);
 
@@ -154,15 +158,16 @@ void fw_resolver_give_back(
 enum fw_status fw_resolver_answer(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out);
 
-/* A device completed an upgrade: from now on pulls from before its restart are told from others. */
+/* A device completed an upgrade: from now on answers check whether a pull comes from before the
+ * restart. */
 void fw_resolver_note_completion(struct fw_resolver *resolver);
 
-/* The version the device runs as far as the plugin was told, uplinks not yet applied included.
+/* The version that the device last named, by uplinks that are not yet applied, too.
  * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's error. */
 enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice device, char *version, size_t size);
 
-/* What a device runs that has completed the upgrade to this firmware. As above. */
+/* The version of this firmware. FW_OK, FW_NOT_FOUND or an error, as above. */
 enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice firmware_id, char *version, size_t size);
 

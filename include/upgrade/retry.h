@@ -12,16 +12,16 @@
 #define FW_RETRY_TURN_MAX 1000000               /* of task_device.turn */
 
 struct fw_retry {
-	int limit;        /* how often a row is started again by itself; 0: never */
+	int limit;        /* how many retries a row has; 0: none */
 	int64_t delay_ms; /* before the first time */
 	bool any;         /* task.retry_on: 'any', not 'transient' */
 };
 
-/* Is a failure of that kind tried again, were there retries left? `said_retry`: the device's own
+/* Is a failure of that kind retried, if there are retries left? `said_retry`: the device's own
  * failure carried "retry": true. */
 bool fw_retry_covers(const struct fw_retry *retry, enum fw_failure failure, bool said_retry);
 
-/* Is the row tried again by itself, having been so `retries` times since an operator's step? */
+/* Is the row retried, after `retries` retries since an operator's last step? */
 bool fw_retry_is_due(
 	const struct fw_retry *retry, enum fw_failure failure, bool said_retry, int64_t retries);
 
@@ -30,10 +30,10 @@ bool fw_retry_is_due(
  * `turn`, so that rows that failed together do not come back together. */
 int64_t fw_retry_delay_ms(const struct fw_retry *retry, int64_t number, int64_t turn);
 
-/* May a device put its upgrade off at `now`, having first been told of it at `told`, both on one
- * clock? (Not told yet: `told` is `now`.) The member "mandatory" of the offer is the opposite.
- * `defer_ms`: task.defer_seconds, -1 for NULL: for ever. *until: when it becomes mandatory, for
- * "deferUntil"; -1: never. */
+/* May a device defer its upgrade at `now`, having first been offered it at `told`, both on one
+ * clock? (Not offered yet: `told` is `now`.) The offer's member "mandatory" is the opposite.
+ * `defer_ms`: task.defer_seconds in ms, -1 for NULL: for ever. *until: when the upgrade becomes
+ * mandatory, for "deferUntil"; -1: never. */
 bool fw_retry_may_defer(int64_t defer_ms, int64_t told, int64_t now, int64_t *until);
 
 #endif

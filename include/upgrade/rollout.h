@@ -66,7 +66,7 @@ struct fw_rollout_plan {
 	struct fw_rollout_stage current;
 };
 
-#define FW_ROLLOUT_DONE (-1) /* hold_since: the stage is, and the task paused for that */
+#define FW_ROLLOUT_DONE (-1) /* hold_since: the stage is done, and the task paused for that */
 
 struct fw_rollout_counts {
 	int64_t n;         /* rows, without canceled ones and those that needed no upgrade */
@@ -74,7 +74,7 @@ struct fw_rollout_counts {
 	int64_t in_flight; /* processing */
 	int64_t proved;
 	int64_t bad;
-	int64_t bad_final; /* bad, and not tried again by themselves */
+	int64_t bad_final; /* bad, and not to be retried */
 	/* bad_final when an operator last resumed the task or raised its stage, lowered with
 	 * bad_final: these do not pause it again. 0 when the stage grew by itself. */
 	int64_t bad_forgiven;
@@ -99,25 +99,25 @@ enum fw_rollout_action {
 	/* the task pauses, with the reason */
 	FW_ROLLOUT_PAUSE_DONE, /* the gate is open: the stage grows when the task is resumed */
 	FW_ROLLOUT_PAUSE_STOP, /* too many failed */
-	FW_ROLLOUT_PAUSE_UNREACHABLE,
-	FW_ROLLOUT_PAUSE_END, /* end_at */
-	FW_ROLLOUT_STOP_END,  /* the task is stopped at end_at, with the reason */
+	FW_ROLLOUT_PAUSE_UNREACHABLE, /* too few are left for success_percent */
+	FW_ROLLOUT_PAUSE_END,         /* end_at */
+	FW_ROLLOUT_STOP_END,          /* the task is stopped at end_at, with the reason */
 	FW_ROLLOUT_ACTIONS
 };
 
 struct fw_rollout_step {
 	enum fw_rollout_action action;
-	/* ask again then, at the latest, if nothing changes before; 0: no time matters */
+	/* call again at this time at the latest, on either clock; 0: no time matters */
 	int64_t steady_at, wall_at;
 	char reason[FW_ROLLOUT_REASON_MAX]; /* for people; empty when there is none */
 };
 
-/* `percent` of SQLite, over 0 to 100, in millionths of a percent: the nearest, at least 1. */
+/* `percent`, above 0 and at most 100, in millionths of a percent: rounded, at least 1. */
 int64_t fw_rollout_millionths(double percent);
 
 /* Is the wall clock more than ten minutes behind `seen_ms`, the latest wall time that the catalog
- * saw (0: none)? Then starts, ends and windows hold still: what has begun goes on, nothing begins,
- * nothing ends, no window is open. */
+ * has recorded (0: none)? Then start_at, end_at and windows are suspended: a task that has begun
+ * goes on, none begins or ends by its times, and no window is open. */
 bool fw_rollout_wall_is_behind(int64_t wall_ms, int64_t seen_ms);
 
 /* Does a stage say how many may start? False without stages, and beyond the last one. */
@@ -135,17 +135,15 @@ int64_t fw_rollout_needed(const struct fw_rollout_plan *plan, int64_t budget);
 bool fw_rollout_has_room(
 	const struct fw_rollout_plan *plan, const struct fw_rollout_counts *counts);
 
-/* Is the gate open: do its conditions hold, and did they for hold_seconds? Never in the last stage.
- * Also of a paused task: when an operator resumes one that paused with FW_ROLLOUT_PAUSE_DONE, its
- * stage grows if this is so. */
+/* Is the gate open: have its conditions held for hold_seconds? Never in the last stage. */
 bool fw_rollout_gate_is_open(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_counts *counts, int64_t steady_ms);
 
 /* The one step that is due, the stop before all others. After it was carried out there may be
- * another one: the caller asks again until there is nothing. Asked of tasks with rows that are not
- * at their end; and within the transaction that applies a failure, so that the stop precedes the
- * next push. A paused task is only held and unheld, and stopped at its end; a stopped one has no
- * steps. */
+ * another one: the caller calls again until FW_ROLLOUT_NOTHING. Called for tasks with open rows,
+ * and within the transaction that applies a failure, so that the stop precedes the next push. A
+ * paused task only gets FW_ROLLOUT_HOLD, FW_ROLLOUT_UNHOLD and FW_ROLLOUT_STOP_END; a stopped one
+ * nothing. */
 void fw_rollout_next_step(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_counts *counts, const struct fw_rollout_now *now,
 	struct fw_rollout_step *out);
@@ -154,8 +152,8 @@ void fw_rollout_next_step(const struct fw_rollout_plan *plan,
  * after that began. `success`: the row's state. */
 bool fw_rollout_is_proved(enum fw_rollout_gate gate, bool started, bool reported, bool success);
 
-/* Does a row that failed count as bad? `put_off`: the device only asked for more time, and had no
- * more. `common`: a loss that the control group shares (fw_trial_is_remarkable). */
+/* Does a row that failed count as bad? `put_off`: the device asked for more time than it was given.
+ * `common`: the loss is no more frequent than in the control group (fw_trial_is_remarkable). */
 bool fw_rollout_is_bad(bool started, enum fw_failure failure, bool put_off, bool common);
 
 #endif

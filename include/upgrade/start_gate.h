@@ -9,7 +9,7 @@
 #include "upgrade/rollout.h"
 #include "upgrade/start_rate.h"
 
-/* What a row waits for, in the order in which it is told. */
+/* What a row waits for: the first of these counts. */
 enum fw_start_wait {
 	FW_WAITS_FOR_NOTHING, /* it may start */
 	FW_WAITS_FOR_PAUSED_TASK,
@@ -32,17 +32,16 @@ enum fw_start_wait {
 
 /* What is known of a row, its device, and its firmware. Times are steady milliseconds. */
 struct fw_start_row {
-	bool started; /* it had an attempt: it has its place in the stage */
+	bool started; /* it had an attempt: the stage counts it already */
 	bool firmware_ready;
-	bool pull;    /* the device asks, and so is there */
-	bool offline; /* known to be */
-	/* known to be; neither: it counts as offline until it was started, or the last stage begins
-	 */
-	bool online;
-	int64_t online_since;   /* while online, without a break */
+	bool pull; /* the device pulls, and so is online */
+	/* presence; neither: unknown, which counts as offline until the row was started, or the
+	 * last stage begins */
+	bool online, offline;
+	int64_t online_since;   /* while online: since when without a break */
 	bool other_task;        /* another upgrade is under way, or an older one waits */
-	bool below_min_order;   /* the device runs less than firmware.min_version_order */
-	int64_t deferred_until; /* 0: it is not */
+	bool below_min_order;   /* the device's version is below firmware.min_version_order */
+	int64_t deferred_until; /* 0: it is not deferred */
 	int64_t retry_at;       /* of a failed row; 0: none */
 	bool utc_offset_known;
 	int utc_offset; /* minutes, of the device */
@@ -61,17 +60,16 @@ enum fw_start_wait fw_start_gate_take(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_counts *counts, const struct fw_start_row *row,
 	const struct fw_rollout_now *now, struct fw_start_rate *rate, int64_t *retry_after_ms);
 
-/* What a whole task waits for, before its rows are looked at: the first thing that all rows wait
- * for. FW_WAITS_FOR_NOTHING: some may start. A window that goes by the devices' clocks holds up no
- * task, and a stage without room none that has rows which were started already: `again` says that
- * some of them wait for another attempt. */
+/* What a whole task waits for: the first thing that all of its rows wait for. FW_WAITS_FOR_NOTHING:
+ * some may start. A window by the devices' clocks does not count for a task. Nor does a full stage
+ * with `again`: rows that were started before may wait for another attempt, which takes no room. */
 enum fw_start_wait fw_start_gate_task(const struct fw_rollout_plan *plan,
 	const struct fw_rollout_counts *counts, bool firmware_ready, bool again,
 	const struct fw_rollout_now *now, const struct fw_start_rate *rate,
 	int64_t *retry_after_ms);
 
-/* In the words of task_detail.waits_for: 'task paused' ... 'rate'; "" for no wait, and for what is
- * out of range. Static. */
+/* As task_detail.waits_for has it: 'task paused' ... 'rate'; "" for FW_WAITS_FOR_NOTHING, and for
+ * what is out of range. Static. */
 const char *fw_start_gate_wait_name(enum fw_start_wait wait);
 
 #endif

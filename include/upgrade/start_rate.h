@@ -12,25 +12,25 @@
 #define FW_START_RATE_DOUBLINGS 10
 
 struct fw_start_rate {
-	int64_t parts; /* that were there at since_ms */
+	int64_t parts; /* of a token, at since_ms */
 	int64_t since_ms;
 };
 
-/* The rate that counts after `proved` devices: `per_minute`, doubled after each `doubles_after` of
- * them (0: never), ten times at most. */
+/* The rate after `proved` devices were proved: `per_minute`, doubled after each `doubles_after` of
+ * them (0: never), FW_START_RATE_DOUBLINGS times at most. */
 int64_t fw_start_rate_per_minute(int64_t per_minute, int64_t doubles_after, int64_t proved);
 
-/* An empty bucket. `since_ms` is when the broker started, also for a task that is made later: its
- * first device need not wait for a token that would be there. */
+/* A bucket that was empty at `since_ms`: when the broker started, also for a task that is made
+ * later. So the bucket of a later task is full, and its first device does not wait. */
 void fw_start_rate_init(struct fw_start_rate *bucket, int64_t since_ms);
 
-/* Tokens that are there. */
+/* How many tokens the bucket has; INT64_MAX without a limit. */
 int64_t fw_start_rate_tokens(const struct fw_start_rate *bucket, int64_t rate, int64_t now_ms);
 
-/* Takes one; false: there is none. Changes nothing without a limit. */
+/* Takes a token; false: there is none. Without a limit it is true, and changes nothing. */
 bool fw_start_rate_take(struct fw_start_rate *bucket, int64_t rate, int64_t now_ms);
 
-/* Time until there is a token; 0: there is one. */
+/* Milliseconds until there is a token; 0: there is one. */
 int64_t fw_start_rate_wait_ms(const struct fw_start_rate *bucket, int64_t rate, int64_t now_ms);
 
 #endif

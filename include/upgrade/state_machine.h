@@ -1,6 +1,6 @@
-/* The state machine of a task's row, as a table of transitions (schema/transitions.sql). The store
- * carries it out, the view task_transition shows it to operators, and a unit test holds the two
- * against each other.
+/* The state machine of a task's row, as a table of transitions. The store carries it out, the view
+ * task_transition (schema/transitions.sql) shows it to operators, and a unit test compares the
+ * two.
  *
  *             push sent / pull answered            complete, success; report = target
  *   waiting ------------------------> processing -------------------> success
@@ -10,14 +10,15 @@
  *   canceled               <- waiting      failed --(retry)--> waiting
  *
  * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was
- * sent to. It ends by the device's word, by a timeout while the device was there all the time, or
- * it is interrupted: the device came back by another connection without having answered, or was
- * silent after it came back. Where a connection speaks for many devices, a report of the old
- * version may be all that tells of a restart: it counts as coming back. An interrupted attempt is
- * followed by another one, until attempt_limit of them in a row were interrupted.
+ * sent to. It ends in one of three ways: by a message of the device; by a timeout, while the device
+ * was online all the time; or it is interrupted: the device came back by another connection without
+ * having answered, or was silent after it came back. Where a connection speaks for many devices, a
+ * report of the old version may be the only sign of a restart: it counts as coming back. An
+ * interrupted attempt is followed by another one, until attempt_limit of them in a row were
+ * interrupted.
  *
- * Pure; any thread. Operators' own steps (stop, continue, retry) are carried out by the catalog's
- * triggers. */
+ * Pure; any thread. The catalog's triggers carry out operators' own steps (stop, continue,
+ * retry). */
 #ifndef FW_UPGRADE_STATE_MACHINE_H
 #define FW_UPGRADE_STATE_MACHINE_H
 
@@ -44,38 +45,39 @@ enum fw_upgrade_event {
 	FW_EVENT_REPORTED_OTHER,  /* the device runs another version */
 	/* the device runs a version of a higher order than the target's */
 	FW_EVENT_OVERTAKEN,
-	FW_EVENT_NO_RESPONSE, /* response_timeout_seconds over, nothing heard */
-	FW_EVENT_TIMEOUT,     /* timeout_seconds over, not complete */
-	/* the attempt's connection is no more, and nothing is heard of the attempt */
+	FW_EVENT_NO_RESPONSE, /* response_timeout_seconds are over, without an answer */
+	FW_EVENT_TIMEOUT,     /* timeout_seconds are over, and the upgrade is not complete */
+	/* the attempt's connection has ended, and the device says nothing of the attempt */
 	FW_EVENT_INTERRUPTED,
-	/* the connection of a response timeout ended, without a word since the push */
+	/* the connection ended that a response timeout was decided on, and no message came by it
+	 * since the push */
 	FW_EVENT_UNHEARD,
-	/* upgrade/reply, not success, but later: the device puts it off */
+	/* upgrade/reply, not success, with retryAfter: the device defers the upgrade */
 	FW_EVENT_DEFERRED,
-	FW_EVENT_RETRY, /* the time of another attempt has come */
+	FW_EVENT_RETRY, /* the time of a planned retry has come */
 	/* started or on trial, the device went away and did not come back */
 	FW_EVENT_LOST,
-	FW_EVENT_STOP, /* the task was stopped while the row was under way */
-	/* a row of a newer task took its place while it was under way */
+	FW_EVENT_STOP, /* the row is to wait again, and its task is stopped */
+	/* the row is to wait again, and a newer task has superseded it */
 	FW_EVENT_SUPERSEDED,
 	FW_UPGRADE_EVENTS
 };
 
-/* What a rule may ask besides state and event: bits. */
+/* What a transition may require besides state and event: bits. */
 enum fw_upgrade_fact {
 	FW_FACT_PUSH = 1 << 0,      /* the task's mode is push, not pull */
 	FW_FACT_BY_DEVICE = 1 << 1, /* the failure was the device's own word, and final */
 	/* the device is there by the connection that the attempt was sent to */
 	FW_FACT_PRESENT = 1 << 2,
-	FW_FACT_SAID_DONE = 1 << 3,  /* it told progress 100 in this attempt */
+	FW_FACT_SAID_DONE = 1 << 3,  /* it reported progress 100 in this attempt */
 	FW_FACT_ANSWERED = 1 << 4,   /* it answered this attempt: upgrade/reply, progress, a pull */
 	FW_FACT_ELSEWHERE = 1 << 5,  /* the message came by another connection than the attempt's */
 	FW_FACT_USED_UP = 1 << 6,    /* with this interruption attempt_limit is reached */
 	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
 	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
 	FW_FACT_ON_TRIAL = 1 << 9,   /* the trial is not over (task.trial_seconds) */
-	FW_FACT_LOST = 1 << 10,      /* the failure is that it was lost */
-	FW_FACT_VERIFIED = 1 << 11,  /* its report has been noted, or it was never started */
+	FW_FACT_LOST = 1 << 10,      /* the kind of the failure is lost */
+	FW_FACT_VERIFIED = 1 << 11,  /* verified_at is set, or the row was never started */
 	/* a connection may speak for many devices, and does not end when one of them restarts */
 	FW_FACT_SHARED = 1 << 12,
 };
@@ -86,18 +88,18 @@ enum fw_upgrade_action {
 	FW_ACT_RESPONDED = 1 << 0, /* note responded_at; the upgrade timeout is the next one */
 	/* an attempt begins: note pushed_at, count it, start the timers */
 	FW_ACT_START = 1 << 1,
-	/* a late sign of life: the attempt goes on, with a new upgrade timeout */
+	/* a late message: the attempt goes on, with a new upgrade timeout */
 	FW_ACT_RESUME = 1 << 2,
-	FW_ACT_PROGRESS = 1 << 3, /* take over the progress figure, never lower than it was */
+	FW_ACT_PROGRESS = 1 << 3, /* write progress, never lower than it was */
 	FW_ACT_FINISH = 1 << 4,   /* note completed_at, stop the timers */
 	/* back to the queue: clear progress and timers, keep the attempts */
 	FW_ACT_REQUEUE = 1 << 5,
 	FW_ACT_COUNT = 1 << 6, /* count an interruption */
-	/* a word of the upgrade is due within response_timeout_seconds, and within 3 seconds if
+	/* a message about the upgrade is due within response_timeout_seconds; within 3 seconds if
 	 * there was none yet */
 	FW_ACT_WATCH = 1 << 7,
-	FW_ACT_VERIFY = 1 << 8,  /* started, it reports the target: note verified_at */
-	FW_ACT_UNCOUNT = 1 << 9, /* the attempt was none: take it back */
+	FW_ACT_VERIFY = 1 << 8,  /* a started row's device reports the target: note verified_at */
+	FW_ACT_UNCOUNT = 1 << 9, /* a deferred attempt does not count: attempts goes back by one */
 };
 #define FW_UPGRADE_ACTIONS 10
 
@@ -125,12 +127,13 @@ struct fw_upgrade_step {
 			     * that took its place, "%d" for the number of interruptions */
 };
 
-/* `facts`: bits of enum fw_upgrade_fact; what the event does not ask for may be 0. */
+/* The step of an event in a state. `facts`: bits of enum fw_upgrade_fact; those that no transition
+ * of the event requires may be 0. */
 struct fw_upgrade_step fw_state_machine_step(
 	enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts);
 
-/* The table itself, for what shows it: the transition number `index`, from 0. False behind the last
- * one. `yes` and `no` are the facts that must, and must not, hold. Of several transitions that hold
+/* The table itself, for tests: the transition number `index`, from 0. False behind the last one.
+ * `yes` and `no` are the facts that must, and must not, hold. Of several transitions that match,
  * the first one counts. */
 struct fw_transition {
 	enum fw_upgrade_state from;
@@ -147,9 +150,10 @@ const char *fw_state_machine_fact_name(unsigned bit);   /* number of the bit */
 const char *fw_state_machine_action_name(unsigned bit); /* number of the bit */
 const char *fw_state_machine_failure_name(enum fw_failure failure);
 
+/* False, and *out as it was, when `text` names no state. */
 bool fw_state_machine_state_parse(struct fw_slice text, enum fw_upgrade_state *out);
 
-/* FW_FAILURE_NONE for what is not a kind that this table gives. */
+/* FW_FAILURE_NONE for a text that names no kind. */
 enum fw_failure fw_state_machine_failure_parse(struct fw_slice text);
 
 #endif

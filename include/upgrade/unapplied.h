@@ -1,6 +1,6 @@
-/* What acknowledged uplinks said that the store has not applied yet, so that a read after a report
- * and a pull after a completed upgrade see them, however long the catalog is locked. Broker thread
- * only; pure.
+/* What acknowledged uplinks said that the store has not applied yet. So a read after a report, and
+ * a pull after a completed upgrade, are answered right, however long the catalog is locked. Broker
+ * thread only; pure.
  *
  * Bounded: at most FW_UNAPPLIED_MAX devices, those forgotten but not freed yet included. */
 #ifndef FW_UPGRADE_UNAPPLIED_H
@@ -10,7 +10,7 @@
 #include "protocol/uplink.h"
 
 #define FW_UNAPPLIED_MAX (1u << 20)
-#define FW_UNAPPLIED_CLOSED_MAX 4u /* completed upgrades remembered for a device */
+#define FW_UNAPPLIED_CLOSED_MAX 4u /* ended upgrades remembered for a device */
 
 struct fw_unapplied;
 
@@ -27,7 +27,7 @@ enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice
 	struct fw_slice device, struct fw_slice version, struct fw_slice closed);
 
 /* Does the uplink complete an upgrade that it names by its firmwareId alone? Then
- * fw_unapplied_note_uplink wants the version of that firmware. */
+ * fw_unapplied_note_uplink needs the version of that firmware. */
 bool fw_unapplied_needs_version(const struct fw_uplink *uplink);
 
 /* Notes what the uplink, appended to the spool last or about to be, says that answers depend on.
@@ -36,18 +36,18 @@ bool fw_unapplied_needs_version(const struct fw_uplink *uplink);
 enum fw_status fw_unapplied_note_uplink(
 	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named);
 
-/* The uplink appended to the spool last came from a device that the catalog may not know yet. The
- * product that the id was first heard for stays. FW_OK or FW_NOMEM. */
+/* The uplink appended to the spool last came from a device that the catalog may not know yet. Of
+ * several products with this device id the first one is remembered. FW_OK or FW_NOMEM. */
 enum fw_status fw_unapplied_hear(
 	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
 
-/* The product that the id was first heard for by an unapplied uplink, an empty slice when there is
- * none. Borrowed until the next change. */
+/* The product of the first unapplied uplink with this device id, an empty slice when there is none.
+ * Borrowed until the next change. */
 struct fw_slice fw_unapplied_product(const struct fw_unapplied *unapplied, struct fw_slice device);
 
-/* The store has applied all records up to `applied`; `last` is the last one appended, and noted
- * here. Forgets what is no longer needed, and frees a little of what was forgotten, now or before:
- * to be called often. */
+/* The store has applied all records up to `applied`; `last` is the last one that was appended, all
+ * of which are noted here. Forgets what is no longer needed, and frees a part of what is forgotten:
+ * call it often. */
 void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last);
 
 /* The unapplied version of the device, an empty slice when there is none. Borrowed until the next
@@ -59,7 +59,8 @@ struct fw_slice fw_unapplied_version(
 bool fw_unapplied_completed(
 	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
 
-/* Has the upgrade to this firmware ended, by an unapplied uplink? */
+/* Has the upgrade to this firmware ended, or does the device run its `version`, by an unapplied
+ * uplink? */
 bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product,
 	struct fw_slice device, struct fw_slice firmware_id, struct fw_slice version);
 

@@ -1,9 +1,9 @@
-/* The window of a task: a time of day on some days of the week, across midnight too. Outside of it
- * nothing starts.
+/* The window of a task: a time of day on some days of the week, which may go on past midnight.
+ * Outside of it nothing starts.
  *
- * Wall times are Unix milliseconds. An offset is what local time is ahead of UTC, in minutes. It is
- * the caller's: the offset at the wall time asked about, so that summer time counts. Pure, without
- * errors; any thread. */
+ * Wall times are Unix milliseconds. An offset is the minutes by which local time is ahead of UTC.
+ * The caller gives the offset at the wall time in question, so that summer time counts. Pure,
+ * without errors; any thread. */
 #ifndef FW_UPGRADE_WINDOW_H
 #define FW_UPGRADE_WINDOW_H
 
@@ -19,15 +19,15 @@ struct fw_window {
 	enum fw_window_clock clock;
 };
 
-/* The offset that the window goes by, in minutes. The broker's stands for the device's where that
- * is not known. */
+/* The offset that the window goes by, in minutes: 0, the broker's or the device's. Where the
+ * device's is not known, the broker's counts. */
 int fw_window_offset(
 	const struct fw_window *window, bool device_known, int device_minutes, int broker_minutes);
 
 /* Is it open? At the millisecond it opens: yes. At the one it closes: no. */
 bool fw_window_is_open(const struct fw_window *window, int64_t wall_ms, int offset_minutes);
 
-/* The wall time at which it is open next: `wall_ms` itself when it is open. -1: never, for it has
+/* The wall time at which it is open next: `wall_ms` itself when it is open. -1: never, since it has
  * no days. */
 int64_t fw_window_opens_at(const struct fw_window *window, int64_t wall_ms, int offset_minutes);
 

@@ -2,9 +2,9 @@
  *
  * The last few statements stay prepared, because some commands run one for each of ten thousand
  * devices, and the triggers behind it take longer to compile than to run. None of them stays in the
- * middle of its rows. A progress handler looks at the deadline, and at whether the broker is about
- * to stop. It gives the processor up now and then, too: a thread that runs on keeps it for some
- * milliseconds, however low its place (sched(7)), and the broker's thread may wait for it. */
+ * middle of its rows. A progress handler checks the deadline, and whether the broker is about to
+ * stop. It also sleeps now and then: a thread of low priority may keep a processor for some
+ * milliseconds (sched(7)), for which the broker's thread would wait. */
 #include "catalog/admin.h"
 
 #include <stdatomic.h>
@@ -14,13 +14,13 @@
 
 #include "catalog/db.h"
 
-/* instructions of SQLite's machine between two looks at the clock: some tens of microseconds */
-#define LOOK_EVERY 2000
+/* instructions of SQLite's machine between two calls of the handler: some tens of microseconds */
+#define STEPS_A_CHECK 2000
 /* how long a read runs, and then sleeps */
 #define RUN_US 500
 #define SLEEP_US 50
 /* statements that stay prepared */
-#define KEPT 4
+#define PREPARED 4
 
 static const char late[] =
 	"this took too long and was given up: ask for less, by a filter or a smaller count";
@@ -31,16 +31,16 @@ struct fw_admin {
 	int busy_ms, deadline_ms;
 	int64_t waits_since; /* boot ms: for a lock */
 	int64_t deadline;    /* boot ms; 0: none */
-	bool is_late;        /* the deadline was over */
+	bool is_late;        /* the deadline has passed */
 	int64_t awake_since; /* boot us */
 	atomic_bool stop;
-	sqlite3_stmt *kept[KEPT];
-	unsigned next_kept; /* the place that is given up next */
+	sqlite3_stmt *prepared[PREPARED];
+	unsigned next_prepared; /* index of the one that is replaced next */
 	struct fw_error error;
 };
 
-/* Not while writing: others wait for the lock. */
-static void step_aside(struct fw_admin *admin)
+/* Sleeps now and then while reading; a writer holds a lock for which others wait. */
+static void yield_processor(struct fw_admin *admin)
 {
 	if (!admin->deadline || fw_boot_us() - admin->awake_since < RUN_US)
 		return;
@@ -48,19 +48,20 @@ static void step_aside(struct fw_admin *admin)
 	admin->awake_since = fw_boot_us();
 }
 
-static int look(void *context)
+/* The progress handler (sqlite.org/c3ref/progress_handler.html): not 0 ends the statement. */
+static int check_deadline(void *context)
 {
 	struct fw_admin *admin = context;
 
 	if (atomic_load(&admin->stop))
 		return 1;
-	step_aside(admin);
+	yield_processor(admin);
 	if (admin->deadline && fw_boot_ms() > admin->deadline)
 		admin->is_late = true;
 	return admin->is_late;
 }
 
-/* SQLite's own handler would not notice that the broker is about to stop. */
+/* The busy handler: SQLite's own would not notice that the broker is about to stop. */
 static int wait_for_lock(void *context, int times)
 {
 	struct fw_admin *admin = context;
@@ -91,7 +92,7 @@ enum fw_status fw_admin_open(const char *path, int busy_ms, int deadline_ms, str
 		return status;
 	}
 	sqlite3_busy_handler(admin->db, wait_for_lock, admin);
-	sqlite3_progress_handler(admin->db, LOOK_EVERY, look, admin);
+	sqlite3_progress_handler(admin->db, STEPS_A_CHECK, check_deadline, admin);
 	*out = admin;
 	return FW_OK;
 }
@@ -100,7 +101,7 @@ void fw_admin_close(struct fw_admin *admin)
 {
 	if (!admin)
 		return;
-	fw_db_finalize(admin->kept, KEPT);
+	fw_db_finalize(admin->prepared, PREPARED);
 	sqlite3_close(admin->db);
 	free(admin);
 }
@@ -110,8 +111,8 @@ void fw_admin_stop(struct fw_admin *admin)
 	atomic_store(&admin->stop, true);
 }
 
-/* Does `text` begin so? Then *rest is what follows. */
-static bool begins(const char *text, const char *with, const char **rest)
+/* Does `text` begin with `with`? Then *rest is what follows. */
+static bool begins_with(const char *text, const char *with, const char **rest)
 {
 	size_t len = strlen(with);
 
@@ -119,23 +120,23 @@ static bool begins(const char *text, const char *with, const char **rest)
 	return strncmp(text, with, len) == 0;
 }
 
-/* The sentence of a CHECK is its name; of other constraints SQLite tells the columns. */
+/* A CHECK constraint's name is its sentence; for other constraints SQLite names the columns. */
 static void set_constraint(struct fw_error *error, const char *text)
 {
 	const char *rest;
 
-	if (begins(text, "CHECK constraint failed: ", &rest))
+	if (begins_with(text, "CHECK constraint failed: ", &rest))
 		fw_error_set(error, "%s", rest);
-	else if (begins(text, "UNIQUE constraint failed: ", &rest))
+	else if (begins_with(text, "UNIQUE constraint failed: ", &rest))
 		fw_error_set(error, "there is one already: choose another %s", rest);
-	else if (begins(text, "NOT NULL constraint failed: ", &rest))
+	else if (begins_with(text, "NOT NULL constraint failed: ", &rest))
 		fw_error_set(error, "%s cannot be null: leave it out, or give a value", rest);
 	else
 		fw_error_set(error, "%s", text);
 }
 
-/* Notes why SQLite failed. */
-static enum fw_status failed(struct fw_admin *admin, int code)
+/* Notes why SQLite failed, for fw_admin_message. */
+static enum fw_status note_failure(struct fw_admin *admin, int code)
 {
 	enum fw_status status = fw_db_status(code);
 	bool ended = (code & 0xff) == SQLITE_INTERRUPT;
@@ -188,7 +189,7 @@ static int bind_value(sqlite3_stmt *statement, int index, const json_t *value)
 
 static int bind_all(sqlite3_stmt *statement, const json_t *args)
 {
-	/* those at the end that it has no use for are left out */
+	/* a statement may use fewer arguments than it is given */
 	size_t most = (size_t)sqlite3_bind_parameter_count(statement);
 	int code = SQLITE_OK;
 
@@ -197,7 +198,8 @@ static int bind_all(sqlite3_stmt *statement, const json_t *args)
 	return code;
 }
 
-/* Text that hands have put into the catalog may be none of UTF-8. NULL without memory. */
+/* Text that was written by hand may not be UTF-8: bad bytes become question marks. NULL when out of
+ * memory. */
 static json_t *text_value(sqlite3_stmt *statement, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(statement, column);
@@ -269,35 +271,37 @@ static enum fw_status step_all(struct fw_admin *admin, sqlite3_stmt *statement, 
 		if (rows && json_array_append_new(rows, row_of(statement)) != 0)
 			return FW_NOMEM;
 	}
-	return code == SQLITE_DONE ? FW_OK : failed(admin, code);
+	return code == SQLITE_DONE ? FW_OK : note_failure(admin, code);
 }
 
-static int prepare(struct fw_admin *admin, const char *sql, sqlite3_stmt **out)
+/* *out: the statement, prepared before or now. It stays prepared until PREPARED others came. */
+static int prepare_cached(struct fw_admin *admin, const char *sql, sqlite3_stmt **out)
 {
 	sqlite3_stmt **place;
 	int code;
 
-	for (size_t i = 0; i < KEPT; i++) {
-		*out = admin->kept[i];
+	for (size_t i = 0; i < PREPARED; i++) {
+		*out = admin->prepared[i];
 		if (*out && strcmp(sqlite3_sql(*out), sql) == 0)
 			return SQLITE_OK;
 	}
-	place = &admin->kept[admin->next_kept++ % KEPT];
+	place = &admin->prepared[admin->next_prepared++ % PREPARED];
 	sqlite3_finalize(*place);
 	code = sqlite3_prepare_v2(admin->db, sql, -1, place, NULL);
 	*out = *place;
 	return code;
 }
 
-static enum fw_status run(struct fw_admin *admin, const char *sql, const json_t *args, json_t *rows)
+static enum fw_status run_statement(
+	struct fw_admin *admin, const char *sql, const json_t *args, json_t *rows)
 {
 	sqlite3_stmt *statement = NULL;
 	enum fw_status status = FW_OK;
-	int code = prepare(admin, sql, &statement);
+	int code = prepare_cached(admin, sql, &statement);
 
 	if (code == SQLITE_OK)
 		code = bind_all(statement, args);
-	status = code == SQLITE_OK ? step_all(admin, statement, rows) : failed(admin, code);
+	status = code == SQLITE_OK ? step_all(admin, statement, rows) : note_failure(admin, code);
 	sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
 	return status;
@@ -310,7 +314,7 @@ enum fw_status fw_admin_query(struct fw_admin *admin, const char *sql, json_t *a
 
 	admin->error = (struct fw_error){"out of memory"};
 	if (args && (found || !rows))
-		status = run(admin, sql, args, found);
+		status = run_statement(admin, sql, args, found);
 	if (status == FW_OK && rows)
 		*rows = json_incref(found);
 	json_decref(found);
@@ -338,7 +342,7 @@ enum fw_status fw_admin_end(struct fw_admin *admin, bool commit)
 	admin->deadline = 0;
 	if (commit)
 		status = fw_admin_exec(admin, "COMMIT");
-	/* also what a failed commit leaves open; not fw_admin_exec: the reason stays */
+	/* A failed commit may leave it open. fw_admin_exec would overwrite the reason. */
 	if (!sqlite3_get_autocommit(admin->db))
 		sqlite3_exec(admin->db, "ROLLBACK", NULL, NULL, NULL);
 	return status;

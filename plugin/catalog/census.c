@@ -33,9 +33,9 @@ struct fw_census {
 	bool counting;                       /* the last one is not whole yet */
 	char after[FW_ID_MAX + 1];           /* the last device of it that was counted */
 	struct fw_table *versions;           /* of it, to a count, as a pointer */
-	/* so many of the last devices had this version: not in the table yet */
+	/* the last `run` devices had this version; they are not in the table yet */
 	char run_version[FW_VERSION_BUFFER];
-	uintptr_t run;
+	uintptr_t run; /* 0: no device yet */
 };
 
 enum fw_status fw_census_new(sqlite3 *db, struct fw_census **out)
@@ -116,7 +116,7 @@ static void end_run(struct fw_census *census, struct fw_metrics_product *product
 
 	if (!census->run)
 		return;
-	/* the rest is called "other", and so may be a version */
+	/* a version may be called "other", the name of the rest */
 	if (!fits || strcmp(census->run_version, "other") == 0 ||
 		fw_table_put(census->versions, version, (void *)(known + census->run), NULL) !=
 			FW_OK)

@@ -1,3 +1,5 @@
+/* The only place where SQLite's result codes become ours. A statement that has no further row, or
+ * failed, is reset here, so that it holds no lock. */
 #include "catalog/db.h"
 
 #include <stdio.h>
@@ -184,7 +186,7 @@ enum fw_status fw_db_run(sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);
 
-	/* the code of reset is that of the step */
+	/* sqlite3_reset would only repeat the code of the step */
 	sqlite3_reset(statement);
 	return fw_db_status(code);
 }

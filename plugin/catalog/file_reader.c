@@ -1,14 +1,16 @@
+/* A connection and its two statements under a mutex, which is held for a look-up alone: the file is
+ * opened after it. A file that is not the one that was verified sets hosting->suspect, and the
+ * store compares all files with their rows. */
 #include "catalog/file_reader.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "catalog/db.h"
 
-/* Callers take turns, and transfers wait with them. A catalog in WAL mode is busy for its readers
- * only while it is recovered; who asked is told to ask again. */
+/* Short, since callers take turns. In WAL mode a reader waits only while the log is recovered; the
+ * client is then told to ask again. */
 #define BUSY_MS 50
 
 enum statement { FIND, REJECTED, STATEMENTS };
@@ -19,7 +21,7 @@ static const char *const sql[STATEMENTS] = {
 		 " FROM firmware f CROSS JOIN firmware_file ff ON ff.firmware_id = f.firmware_id "
 		 "AND ff.file = f.file"
 		 " WHERE f.firmware_id = ?1 AND f.state = 'ready' AND ff.sha256 IS NOT NULL",
-	/* pending: its file was touched or replaced, which what is under way need not mind */
+	/* not pending: the file was touched or replaced, and transfers of the old one may go on */
 	[REJECTED] = "SELECT state = 'rejected' FROM firmware WHERE firmware_id = ?1",
 };
 
@@ -65,13 +67,10 @@ void fw_file_reader_close(struct fw_file_reader *file_reader)
 	free(file_reader);
 }
 
-static bool copy(struct fw_slice text, char *buffer, size_t size)
+/* False: there is no text, or it does not fit. */
+static bool copy_text(struct fw_slice text, char *buffer, size_t size)
 {
-	if (!text.len || text.len >= size)
-		return false;
-	memcpy(buffer, text.at, text.len);
-	buffer[text.len] = '\0';
-	return true;
+	return text.len && fw_slice_copy(text, buffer, size);
 }
 
 static bool read_row(sqlite3_stmt *statement, struct fw_hosted_file *out, char *file, size_t size)
@@ -80,9 +79,9 @@ static bool read_row(sqlite3_stmt *statement, struct fw_hosted_file *out, char *
 		.mtime_ns = sqlite3_column_int64(statement, 3),
 		.ctime_ns = sqlite3_column_int64(statement, 4),
 		.inode = sqlite3_column_int64(statement, 5)};
-	return copy(fw_db_text(statement, 0), out->product_id, sizeof(out->product_id)) &&
-		copy(fw_db_text(statement, 1), file, size) &&
-		copy(fw_db_text(statement, 6), out->sha256, sizeof(out->sha256));
+	return copy_text(fw_db_text(statement, 0), out->product_id, sizeof(out->product_id)) &&
+		copy_text(fw_db_text(statement, 1), file, size) &&
+		copy_text(fw_db_text(statement, 6), out->sha256, sizeof(out->sha256));
 }
 
 static enum fw_status look_up(struct fw_file_reader *file_reader, struct fw_slice firmware_id,
@@ -109,7 +108,7 @@ enum fw_status fw_file_reader_find(struct fw_file_reader *file_reader, struct fw
 	char name[256];
 	enum fw_status status;
 
-	if (!copy(firmware_id, out->firmware_id, sizeof(out->firmware_id)))
+	if (!copy_text(firmware_id, out->firmware_id, sizeof(out->firmware_id)))
 		return FW_NOT_FOUND;
 	status = look_up(file_reader, firmware_id, out, name, sizeof(name));
 	if (status != FW_OK)
@@ -119,7 +118,7 @@ enum fw_status fw_file_reader_find(struct fw_file_reader *file_reader, struct fw
 	status = fw_folder_open(file_reader->hosting->folder, name, &out->fd, &stamp, NULL);
 	if (status == FW_OK && fw_file_stamp_equal(&stamp, &out->stamp))
 		return FW_OK;
-	/* want of descriptors, say, passes */
+	/* a passing error, such as too few descriptors */
 	if (status == FW_BUSY)
 		return FW_BUSY;
 	if (status == FW_OK)

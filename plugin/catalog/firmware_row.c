@@ -1,3 +1,5 @@
+/* Makes a struct fw_firmware of a row: its texts are SQLite's at first, the offer is rendered from
+ * them, and fw_firmware_copy takes all into one block. */
 #include "catalog/firmware_row.h"
 
 #include <stdlib.h>

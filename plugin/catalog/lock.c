@@ -1,3 +1,5 @@
+/* An flock, which the kernel drops when the process ends, however it ends. The lock's file is never
+ * removed: two brokers could then lock two files of one name. */
 #include "catalog/lock.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* Watches the catalog's log by inotify.
  *
- * SQLite writes the log with pwrite before it makes a commit visible in the memory that all who
- * have the catalog open share, and that memory tells nobody. So a write in the log is the earliest
- * sign of a commit, and often one that comes some microseconds too early.
+ * A commit becomes visible by a change of the WAL-index, memory that all connections share and that
+ * cannot be watched. Before that, SQLite writes the log with pwrite. So a write of the log is the
+ * earliest sign of a commit, and often comes some microseconds before the commit is visible.
  *
  * Each arming is for one write (IN_ONESHOT), by the log's name: what the plugin itself writes
  * between two armings costs nothing, and a log that was replaced is found again. */
@@ -30,7 +30,7 @@ struct fw_log_watch {
 	bool started;
 };
 
-/* Takes what happened. True when something was written. */
+/* Reads all events that are there. True when something was written. */
 static bool read_events(int inotify)
 {
 	_Alignas(struct inotify_event) char buffer[1024];
@@ -46,7 +46,7 @@ static bool read_events(int inotify)
 	return found;
 }
 
-static void *run(void *argument)
+static void *watch_log(void *argument)
 {
 	struct fw_log_watch *watch = argument;
 	struct pollfd fds[] = {
@@ -62,12 +62,12 @@ static void *run(void *argument)
 	return NULL;
 }
 
-static bool start(struct fw_log_watch *watch)
+static bool start_watch(struct fw_log_watch *watch)
 {
 	watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	watch->stop = eventfd(0, EFD_CLOEXEC);
 	watch->started = watch->inotify >= 0 && watch->stop >= 0 &&
-		fw_thread_start(&watch->thread, run, watch, "watches the catalog",
+		fw_thread_start(&watch->thread, watch_log, watch, "watches the catalog",
 			&(struct fw_error){""}) == FW_OK;
 	return watch->started;
 }
@@ -86,7 +86,7 @@ enum fw_status fw_log_watch_open(const char *db_file, void (*written)(void *cont
 		free(watch);
 		return FW_NOMEM;
 	}
-	if (!start(watch)) {
+	if (!start_watch(watch)) {
 		fw_log_watch_close(watch);
 		return FW_FAILED;
 	}

@@ -1,8 +1,8 @@
-/* The connection of the metrics: a look at tasks and firmware, and the life of the census.
+/* The connection of the metrics: queries of tasks and firmware, and the life of the census.
  *
- * The connection is opened by the first look that finds a catalog, and given up after an error that
- * does not pass, to be opened anew by the next one. A catalog that takes the place of another one
- * while that is in use is never opened: the log beside it is not its own. */
+ * The first look that finds a catalog opens the connection. An error that will not pass closes it,
+ * and the next look opens it anew. A file that replaced the catalog while that was in use is never
+ * opened: the log beside it belongs to the old one. */
 #include "catalog/metrics_reader.h"
 
 #include <stdlib.h>
@@ -13,10 +13,10 @@
 #include "catalog/db.h"
 #include "catalog/vfs.h"
 
-#define BUSY_MS 200          /* readers wait only while the log is recovered */
-#define DEADLINE_STEPS 1000  /* of SQLite's machine between two looks at the clock */
+#define BUSY_MS 200          /* in WAL mode readers wait only while the log is recovered */
+#define DEADLINE_STEPS 1000  /* of SQLite's machine between two checks of the deadline */
 #define COUNT_EVERY_MS 60000 /* at the latest */
-#define COUNT_SHARE 50       /* of the time, one part is spent on counting */
+#define COUNT_SHARE 50       /* counting takes one part in so many of the time */
 
 enum statement { FIRMWARE, TASKS, STATEMENTS };
 
@@ -113,7 +113,7 @@ static bool is_there(struct fw_metrics_reader *reader)
 	return status.st_dev == reader->device && status.st_ino == reader->inode;
 }
 
-/* Opens what is there; fw_db_open would make it. */
+/* Opens an existing file; fw_db_open would create it. */
 static enum fw_status open_file(struct fw_metrics_reader *reader)
 {
 	int code;
@@ -146,7 +146,7 @@ static enum fw_status open_catalog(struct fw_metrics_reader *reader)
 		close_catalog(reader);
 		return status;
 	}
-	/* not before: a deadline too short for opening would let it be opened for ever */
+	/* Not before: with a deadline shorter than the opening, the catalog would never be open. */
 	sqlite3_progress_handler(reader->db, DEADLINE_STEPS, is_over, reader);
 	return FW_OK;
 }
@@ -193,8 +193,8 @@ enum fw_status fw_metrics_reader_tasks(
 	return result_of(reader, status == FW_NOT_FOUND ? FW_OK : status);
 }
 
-/* The versions of a product as they were told before, while their own count is not due. Where there
- * were no devices nothing was counted. */
+/* Takes the versions of a product from the count before, while theirs are not due. Where there were
+ * no devices nothing was counted. */
 static void keep_versions(
 	const struct fw_metrics_reader *reader, struct fw_metrics_product *product)
 {
@@ -210,8 +210,8 @@ static void keep_versions(
 	}
 }
 
-/* A count is whole: it takes the place of the one before. */
-static void take_over(struct fw_metrics_reader *reader)
+/* A count is whole: it replaces the one before. */
+static void replace_count(struct fw_metrics_reader *reader)
 {
 	int64_t now = fw_boot_ms();
 	int64_t pause = reader->counting_ms * COUNT_SHARE;
@@ -241,7 +241,7 @@ static enum fw_status count_devices(struct fw_metrics_reader *reader)
 		status = fw_census_step(reader->census, &whole);
 	reader->counting_ms += fw_boot_ms() - begun;
 	if (whole)
-		take_over(reader);
+		replace_count(reader);
 	return result_of(reader, status);
 }
 

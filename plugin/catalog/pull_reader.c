@@ -1,8 +1,8 @@
-/* What the resolver asks of the catalog, a prepared statement for each question.
+/* The resolver's source: a prepared statement for each of its questions.
  *
- * Whether the catalog changed is asked at each pull, so the cheapest way comes first: 48 bytes of
- * SQLite's WAL-index, which each commit changes; then PRAGMA data_version; then the generation,
- * which triggers move. */
+ * Each pull asks whether the catalog changed, so the cheapest way comes first: 48 bytes of SQLite's
+ * WAL-index, which each commit changes; then PRAGMA data_version; then the generation, which
+ * triggers move. */
 #include "catalog/pull_reader_internal.h"
 
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include "catalog/firmware_row.h"
 #include "catalog/rollout_row.h"
 
-/* Neither DISTINCT nor LIMIT: for these SQLite makes tables of its own, which takes longer than to
- * find the rows. */
+/* Neither DISTINCT nor LIMIT: for these SQLite builds temporary tables, which cost more than
+ * finding the rows. */
 #define OPEN_ROWS                                                                                  \
 	"SELECT f.firmware_id, f.version, f.version_order, td.state = 'processing',"               \
 	" (t.state = 'running' OR td.state = 'processing' AND t.state = 'paused')"                 \
@@ -30,12 +30,14 @@
 	" AND (td.state = 'processing' OR t.state <> 'stopped' AND f.state = 'ready')"             \
 	" AND (td.state <> 'failed' OR td.retry_at IS NOT NULL)"                                   \
 	" ORDER BY td.state = 'processing' DESC, f.version_order"
-/* of two tasks that offer the same firmware, the one that says more */
-#define SAYS_MORE ", 5 DESC, 6 DESC"
+/* of two tasks that offer the same firmware: first the one that may be handed out, then the one
+ * that allows a downgrade */
+#define THEN_OFFERED ", 5 DESC, 6 DESC"
 
-/* A pull gets it without a task: it is not kept for tasks, no task brings it in stages, and the
- * device runs what it asks for (?2: the order of that). Nor does a continuous task bring it by
- * rules of its own: a device that is heard of for the first time has no row yet. */
+/* A pull may get this firmware without a task: it is not for tasks only, no task brings it in
+ * stages, and the device's version has at least the order that it asks for (?2: the order of that
+ * version). Nor does a continuous task with rules of its own bring it: a new device has no row of
+ * it yet. */
 #define IS_FREE                                                                                    \
 	"f.state = 'ready' AND f.by_task_only = 0"                                                 \
 	" AND (f.min_version_order IS NULL OR f.min_version_order <= ?2)"                          \
@@ -67,14 +69,14 @@ static const char *const sql[FW_PULL_STATEMENTS] = {
 	[FW_PULL_NEXT] =
 		FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND " IS_FREE
 				   " AND f.version_order > ?2 ORDER BY f.version_order LIMIT 1",
-	[FW_PULL_OPEN_ROWS_LOWEST] = OPEN_ROWS SAYS_MORE,
-	[FW_PULL_OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" SAYS_MORE,
+	[FW_PULL_OPEN_ROWS_LOWEST] = OPEN_ROWS THEN_OFFERED,
+	[FW_PULL_OPEN_ROWS_HIGHEST] = OPEN_ROWS " DESC" THEN_OFFERED,
 	[FW_PULL_DEVICE_VERSION] =
 		"SELECT version FROM device WHERE product_id = ?1 AND device_id = ?2",
 	[FW_PULL_COMPLETED_FROM] =
 		"SELECT completed_from FROM device WHERE product_id = ?1 AND device_id "
 		"= ?2 AND completed_until > ?3",
-	/* this pull may be what shows it for the last time */
+	/* the pull under way may be the last of the mismatches that are needed */
 	[FW_PULL_MISLABELLED] =
 		"SELECT m.times >= ?5 AND (m.from_version IS ?4 OR m.label = ?4) OR "
 		"m.times = ?5 - 1 AND m.label = ?4 AND d.offered_firmware_id = ?3"
@@ -94,22 +96,23 @@ static const char *const sql[FW_PULL_STATEMENTS] = {
 	[FW_PULL_ELSEWHERE] = "SELECT 1 FROM device WHERE device_id = ?2 AND product_id <> ?1",
 };
 
-#define WAL_INDEX_PAGE 32768 /* bytes of the first piece of the WAL-index, in the same document */
+/* bytes of the first block of the WAL-index (sqlite.org/walformat.html) */
+#define WAL_INDEX_BLOCK 32768
 
-/* True when nothing was committed since the last time. A look at 48 bytes; where SQLite does not
- * share its memory, it is always false. */
+/* True when nothing was committed since the last call: compares 48 bytes. Always false where the
+ * WAL-index is not in shared memory. */
 static bool nothing_committed(struct fw_pull_reader *reader)
 {
 	sqlite3_file *file = NULL;
 	void volatile *shared = NULL;
-	struct wal_header now;
+	struct fw_wal_header now;
 
-	/* the connection's own view of the memory: opening the file another time, and closing it,
-	 * would drop SQLite's locks on it */
+	/* By the connection's own mapping: closing another descriptor of the file would drop
+	 * SQLite's locks on it (sqlite.org/howtocorrupt.html, section 2.2). */
 	if (sqlite3_file_control(reader->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
 			SQLITE_OK ||
 		!file || !file->pMethods || file->pMethods->iVersion < 2 ||
-		file->pMethods->xShmMap(file, 0, WAL_INDEX_PAGE, 0, &shared) != SQLITE_OK ||
+		file->pMethods->xShmMap(file, 0, WAL_INDEX_BLOCK, 0, &shared) != SQLITE_OK ||
 		!shared)
 		return false;
 	memcpy(&now, (const void *)shared, sizeof(now));
@@ -210,15 +213,12 @@ static enum fw_status read_next(
 	return read_firmware(context, statement, out);
 }
 
+/* False: there is no text, or it does not fit. */
 static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_t size)
 {
 	struct fw_slice text = fw_db_text(statement, column);
 
-	if (!text.len || text.len >= size)
-		return false;
-	memcpy(buffer, text.at, text.len);
-	buffer[text.len] = '\0';
-	return true;
+	return text.len && fw_slice_copy(text, buffer, size);
 }
 
 static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device,
@@ -233,7 +233,6 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 	while ((status = fw_db_step(statement)) == FW_OK && *count < FW_OPEN_ROWS_MAX) {
 		struct fw_open_row *row = &rows[*count];
 
-		/* two tasks may offer the same firmware */
 		row->order = sqlite3_column_int64(statement, 2);
 		row->processing = sqlite3_column_int(statement, 3);
 		row->offered = sqlite3_column_int(statement, 4);
@@ -243,6 +242,7 @@ static enum fw_status read_open_rows(void *context, struct fw_slice product, str
 		row->first_told_at = sqlite3_column_int64(statement, 9);
 		row->failed = sqlite3_column_int(statement, 10);
 		row->retried = sqlite3_column_int(statement, 11);
+		/* of tasks without rules of their own that offer one firmware, one is enough */
 		if (*count && row->order == rows[*count - 1].order && !row->managed &&
 			!rows[*count - 1].managed)
 			continue;

@@ -1,5 +1,5 @@
-/* The reader of pulls as its own files see it: pull_reader.c, and pull_start.c for rows of tasks
- * with rules of their own. */
+/* The pull reader as its own files see it: pull_reader.c, and pull_start.c for rows of tasks with
+ * rules of their own. */
 #ifndef FW_CATALOG_PULL_READER_INTERNAL_H
 #define FW_CATALOG_PULL_READER_INTERNAL_H
 
@@ -31,7 +31,7 @@ enum fw_pull_statement {
 /* The header of SQLite's WAL-index, in the memory that all connections to the catalog share. A
  * commit becomes visible to readers by changing it (sqlite.org/walformat.html, "The WAL-Index
  * Header"), so equal bytes mean that nothing was committed. */
-struct wal_header {
+struct fw_wal_header {
 	unsigned char bytes[48];
 };
 
@@ -44,7 +44,7 @@ struct fw_pull_reader {
 	bool url_per_device;
 	struct fw_places *places; /* NULL: none are taken */
 	struct fw_clock clock;
-	struct wal_header seen; /* when data_version was asked last */
+	struct fw_wal_header seen; /* when data_version was asked last */
 };
 
 /* The statement, with the product bound. */

@@ -1,11 +1,11 @@
-/* May a pull start a row of a task with rules of its own? The gate decides, with the pushes that
- * are not committed yet in its counts, and the place is taken in the same moment
- * (upgrade/places.h). The lock of the places is held for two look-ups by key. */
+/* May a pull start a row of a task with rules of its own? The gate decides; the places that pulls
+ * and uncommitted pushes hold are added to its counts. The place is taken under the same lock
+ * (upgrade/places.h), which is held for two look-ups by key. */
 #include "catalog/pull_reader_internal.h"
 #include "catalog/rollout_row.h"
 #include "upgrade/start_gate.h"
 
-/* A start that is judged with the lock of the places in hand: two rows, each by its key. */
+/* A start that is judged while the lock of the places is held. */
 struct start {
 	struct fw_pull_reader *reader;
 	const struct fw_pull *pull;
@@ -14,8 +14,8 @@ struct start {
 	int64_t retry_after_ms;
 };
 
-/* Of a row that failed. When its time has come it still waits for the store, which starts it again.
- */
+/* Steady ms at which a failed row may be started again. When its time has come it still waits for
+ * the store, which makes it a waiting row. */
 static int64_t retry_time(sqlite3_stmt *row, int64_t steady_ms)
 {
 	int64_t at = sqlite3_column_int64(row, 2);
@@ -23,8 +23,8 @@ static int64_t retry_time(sqlite3_stmt *row, int64_t steady_ms)
 	return at > steady_ms ? at : steady_ms + 1;
 }
 
-static enum fw_status read_start_row(const struct start *asked, const struct fw_rollout_now *now,
-	struct fw_start_row *out)
+static enum fw_status read_start_row(
+	const struct start *asked, const struct fw_rollout_now *now, struct fw_start_row *out)
 {
 	sqlite3_stmt *statement =
 		fw_pull_reader_start(asked->reader, FW_PULL_START_ROW, asked->pull->product);
@@ -48,7 +48,8 @@ static enum fw_status read_start_row(const struct start *asked, const struct fw_
 	return status;
 }
 
-static enum fw_status judge(void *context, struct fw_places_held *held)
+/* A fw_places_judge: asks the gate whether the row may start now. */
+static enum fw_status judge_pull(void *context, struct fw_places_held *held)
 {
 	struct start *asked = context;
 	struct fw_rollout_row rollout;
@@ -68,7 +69,6 @@ static enum fw_status judge(void *context, struct fw_places_held *held)
 	rollout.counts.started += held->pulls + held->pushes;
 	rollout.counts.in_flight += held->pulls + held->pushes;
 	row.below_min_order = rollout.min_order > asked->order;
-	/* paused, it is told so before what its firmware is */
 	row.firmware_ready = rollout.firmware_ready;
 	wait = fw_start_gate_take(
 		&rollout.plan, &rollout.counts, &row, &now, held->rate, &asked->retry_after_ms);
@@ -83,12 +83,12 @@ enum fw_status fw_pull_start_take_place(void *context, const struct fw_pull *pul
 	enum fw_status status = FW_OK;
 
 	if (reader->places)
-		status = fw_places_take_for_pull(
-			reader->places, fw_slice_of(row->task_id), pull->device, judge, &asked);
+		status = fw_places_take_for_pull(reader->places, fw_slice_of(row->task_id),
+			pull->device, judge_pull, &asked);
 	*retry_after_ms = asked.retry_after_ms;
 	if (status != FW_BUSY)
 		return status;
-	/* the store is at it: in a moment */
+	/* the store holds the lock */
 	*retry_after_ms = 1000;
 	return FW_NOT_FOUND;
 }

@@ -1,3 +1,5 @@
+/* Reads the columns of FW_SELECT_ROLLOUT in their order: each function takes those of a part of the
+ * row, and says where the next part begins. */
 #include "catalog/rollout_row.h"
 
 #include <string.h>

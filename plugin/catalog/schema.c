@@ -1,6 +1,6 @@
-/* The numbered files of schema/ are migrations, run once in their order; `user_version` tells how
- * many were. The others hold views and triggers, which are dropped and made again whenever their
- * text differs from what made those in the file. */
+/* Carries out schema/. The numbered files are migrations, run once in their order; `user_version`
+ * is the number of the last one. The other files are the programs, that is views and triggers: they
+ * are dropped and created again whenever their text differs from what created those in the file. */
 #include "catalog/schema.h"
 
 #include <ctype.h>
@@ -32,8 +32,8 @@ static int64_t newest_version(void)
 /* 1: a database that has no log, 2: with one (sqlite.org/fileformat.html, section 1.3.3) */
 #define WRITE_VERSION 18
 
-/* A backup by VACUUM INTO has no log. One that is there is what a crash left of the catalog that
- * the backup was put in place of, and SQLite would bring it into the backup. */
+/* A VACUUM INTO copy has no WAL. A WAL beside it belongs to the catalog it replaced, and SQLite
+ * would replay it into the copy. */
 static enum fw_status check_log(const char *path, const char *header, struct fw_error *error)
 {
 	int64_t bytes = fw_db_log_bytes(path);
@@ -142,8 +142,8 @@ static enum fw_status check_owner(sqlite3 *db, const char *path, struct fw_error
 
 #define DIGEST_SIZE 34
 
-/* Of the views and triggers that this plugin has, and of those that are in the file: one that
- * somebody dropped is missed, too. */
+/* Two digests: of this plugin's views and triggers, and of all that are in the file. So a view or
+ * trigger that somebody dropped or changed is noticed, too. */
 static enum fw_status digest_programs(sqlite3 *db, char text[DIGEST_SIZE], struct fw_error *error)
 {
 	uint64_t ours = 0, theirs = 0;
@@ -237,7 +237,7 @@ static enum fw_status run_migrations(sqlite3 *db, int64_t version, struct fw_err
 	enum fw_status status = FW_OK;
 	char sql[128];
 
-	/* one that changes a table's check changes its text (sqlite.org/lang_altertable.html) */
+	/* to change a CHECK a migration writes sqlite_schema (sqlite.org/lang_altertable.html) */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	for (const struct fw_schema_file *file = fw_schema_files; file->name && status == FW_OK;
 		file++) {
@@ -309,7 +309,7 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 
 	if (status == FW_OK)
 		status = fw_db_open(path, LOCKED_MS, &db, &detail);
-	/* nor may what is refused be changed by the checkpoint of the last one to close it */
+	/* Do not checkpoint on close: a refused file must stay unchanged. */
 	if (status == FW_OK)
 		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (status == FW_OK && !empty)

@@ -1,3 +1,6 @@
+/* Replaces stat and fstat of SQLite's "unix" VFS (sqlite.org/c3ref/vfs.html, xSetSystemCall): on
+ * threads of the I/O thread's side they flip the highest bit of st_dev. Installed once a process,
+ * whatever number of plugins uses it, and taken back by the last one. */
 #include "catalog/vfs.h"
 
 #include <stddef.h>
@@ -10,13 +13,13 @@
 typedef int (*stat_call)(const char *path, struct stat *out);
 typedef int (*fstat_call)(int fd, struct stat *out);
 
-/* one for all instances of the plugin that a broker loads */
+/* shared by all instances of the plugin in one broker */
 static unsigned users;
 static stat_call system_stat;
 static fstat_call system_fstat;
-static _Thread_local bool here;
+static _Thread_local bool here; /* this thread is of the I/O thread's side */
 
-static int apart_stat(const char *path, struct stat *out)
+static int vfs_stat(const char *path, struct stat *out)
 {
 	int result = system_stat(path, out);
 
@@ -25,7 +28,7 @@ static int apart_stat(const char *path, struct stat *out)
 	return result;
 }
 
-static int apart_fstat(int fd, struct stat *out)
+static int vfs_fstat(int fd, struct stat *out)
 {
 	int result = system_fstat(fd, out);
 
@@ -42,7 +45,7 @@ bool fw_vfs_begin(void)
 		users++;
 		return true;
 	}
-	/* with a 32-bit off_t or time_t SQLite's struct stat may be another one than ours */
+	/* with a 32-bit off_t or time_t, SQLite may have been built with another struct stat */
 	if (sizeof(void *) < 8 || !vfs || vfs != sqlite3_vfs_find(NULL) || vfs->iVersion < 3 ||
 		!vfs->xGetSystemCall || !vfs->xSetSystemCall)
 		return false;
@@ -50,9 +53,9 @@ bool fw_vfs_begin(void)
 	system_fstat = (fstat_call)vfs->xGetSystemCall(vfs, "fstat");
 	if (!system_stat || !system_fstat)
 		return false;
-	if (vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)apart_stat) != SQLITE_OK)
+	if (vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)vfs_stat) != SQLITE_OK)
 		return false;
-	if (vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)apart_fstat) == SQLITE_OK) {
+	if (vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)vfs_fstat) == SQLITE_OK) {
 		users = 1;
 		return true;
 	}
@@ -71,7 +74,7 @@ void fw_vfs_end(void)
 
 	if (--users)
 		return;
-	if (!vfs || vfs->xGetSystemCall(vfs, "fstat") != (sqlite3_syscall_ptr)apart_fstat)
+	if (!vfs || vfs->xGetSystemCall(vfs, "fstat") != (sqlite3_syscall_ptr)vfs_fstat)
 		return;
 	vfs->xSetSystemCall(vfs, "stat", (sqlite3_syscall_ptr)system_stat);
 	vfs->xSetSystemCall(vfs, "fstat", (sqlite3_syscall_ptr)system_fstat);

@@ -1,6 +1,8 @@
-/* The names of the spool's segments: making them, and finding those of an earlier run. */
-#include "spool/segment.h"
-#include "spool/spool.h"
+/* The names of the spool's segments: makes them, and finds those of an earlier run.
+ *
+ * A segment that cannot be read keeps the broker from starting: it holds messages that were
+ * acknowledged, and without it their numbers would be given a second time. */
+#include "spool/directory.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,6 +28,18 @@ const char *fw_directory_path(const char *prefix, uint64_t first, uint32_t magic
 {
 	snprintf(path, PATH_MAX, "%s-%020" PRIu64 "-%08" PRIx32, prefix, first, magic);
 	return path;
+}
+
+const char *fw_directory_folder(const char *prefix, char *folder)
+{
+	const char *slash = strrchr(prefix, '/');
+
+	if (slash)
+		snprintf(folder, PATH_MAX, "%.*s", slash > prefix ? (int)(slash - prefix) : 1,
+			prefix);
+	else
+		snprintf(folder, PATH_MAX, ".");
+	return folder;
 }
 
 static bool parse_digits(const char *at, size_t count, unsigned base, uint64_t *out)
@@ -62,9 +76,7 @@ static bool parse_name(const char *name, const char *base, struct fw_directory_e
 	return out->first >= 1 && out->first <= INT64_MAX && magic != 0;
 }
 
-/* A segment that cannot be read keeps the broker from starting: it holds messages that were
- * acknowledged. Without it their numbers would be given again, and then it would count as applied.
- */
+/* FW_OK with found->size; FW_NOT_FOUND: it is gone, empty or no regular file; FW_IO. */
 static enum fw_status inspect(
 	const char *prefix, struct fw_directory_entry *found, struct fw_error *error)
 {
@@ -138,7 +150,7 @@ static enum fw_status list_folder(
 	return status;
 }
 
-static int compare(const void *left, const void *right)
+static int compare_entries(const void *left, const void *right)
 {
 	const struct fw_directory_entry *a = left, *b = right;
 
@@ -149,16 +161,13 @@ static int compare(const void *left, const void *right)
 
 static enum fw_status open_folder(const char *prefix, DIR **out, struct fw_error *error)
 {
-	char folder[PATH_MAX] = ".";
-	const char *slash = strrchr(prefix, '/');
+	char folder[PATH_MAX];
 
 	if (strlen(prefix) + NAME_EXTRA >= PATH_MAX) {
 		fw_error_set(error, "the path of the spool is too long: choose a shorter one");
 		return FW_IO;
 	}
-	if (slash)
-		snprintf(folder, sizeof(folder), "%.*s", slash > prefix ? (int)(slash - prefix) : 1,
-			prefix);
+	fw_directory_folder(prefix, folder);
 	*out = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ? opendir(folder) : NULL;
 	if (*out)
 		return FW_OK;
@@ -185,36 +194,8 @@ enum fw_status fw_directory_list(
 		free(list.at);
 		return status;
 	}
-	qsort(list.at, list.count, sizeof(*list.at), compare);
+	qsort(list.at, list.count, sizeof(*list.at), compare_entries);
 	*out = list.at;
 	*count = list.count;
 	return FW_OK;
-}
-
-enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw_error *error)
-{
-	struct fw_directory_entry *found;
-	size_t count;
-	enum fw_status status = fw_directory_list(prefix, &found, &count, error);
-
-	*last = 0;
-	if (status != FW_OK)
-		return status;
-	for (size_t i = 0; i < count && status == FW_OK; i++) {
-		/* no record is smaller */
-		uint64_t most = found[i].first + found[i].size / (FW_SPOOL_HEADER + 1);
-		char path[PATH_MAX], kept[PATH_MAX + 8];
-
-		*last = most > *last ? most : *last;
-		fw_directory_path(prefix, found[i].first, found[i].magic, path);
-		snprintf(kept, sizeof(kept), "%s.kept", path);
-		if (rename(path, kept) != 0) {
-			fw_error_set(error,
-				"cannot rename %s, which keeps acknowledged messages: %s", path,
-				strerror(errno));
-			status = FW_IO;
-		}
-	}
-	free(found);
-	return status;
 }

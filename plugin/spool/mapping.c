@@ -1,3 +1,8 @@
+/* The mapping of the segment being written, and the handler of SIGBUS that guards its addresses.
+ *
+ * grow() brings pages into memory ahead of the copies, and makes the file longer ahead of the
+ * pages. Invariants: ready <= length <= size; one mapping at most in the process, since the guard
+ * is global. */
 #include "spool/mapping.h"
 
 #include <errno.h>
@@ -11,12 +16,13 @@
 #endif
 
 #define PAGE 4096u
-/* bytes of the file: what a crash leaves behind the last record are zeros */
+/* by so many bytes the file grows; after a crash, zeros stay behind the last record */
 #define GROWTH (128u * 1024)
-/* bytes of memory had in advance, which take what is copied even of a disk that is dying */
+/* so many bytes of pages are brought into memory in advance; they take copies even after the disk
+ * has failed */
 #define WINDOW (16u * 1024)
 
-/* What the handler looks at: the one mapping, and whether a page of it was missing. */
+/* What the signal handler reads: the one mapping, and whether a page of it was missing. */
 static struct {
 	unsigned char *volatile at;
 	volatile size_t size;
@@ -31,8 +37,8 @@ static void pass_on(int number, siginfo_t *info, void *context)
 	} else if (guard.before.sa_handler != SIG_DFL && guard.before.sa_handler != SIG_IGN) {
 		guard.before.sa_handler(number);
 	} else {
-		/* the instruction is tried again, and ends the process as it would have without us;
-		 * a signal that was sent is sent again */
+		/* the instruction is tried again, and ends the process as without this handler; a
+		 * signal that a process sent (si_code <= 0) is raised again */
 		signal(number, SIG_DFL);
 		if (info->si_code <= 0)
 			raise(number);
@@ -90,9 +96,9 @@ bool fw_mapping_open(struct fw_mapping *map, int fd, size_t size)
 	return true;
 }
 
-/* One more window, and more of the file when it needs that. The window's pages are had all at once,
- * and want of them is no signal then; a kernel that cannot do so (before Linux 5.14) gives each
- * when it is written to. */
+/* Brings one more window into memory, and makes the file longer first where needed. Populating all
+ * of its pages at once turns a missing page into an error instead of SIGBUS. A kernel before Linux
+ * 5.14 cannot do that (EINVAL), and provides each page when it is written to. */
 static bool grow(struct fw_mapping *map)
 {
 	if (map->ready == map->size)
@@ -115,7 +121,7 @@ bool fw_mapping_write(struct fw_mapping *map, const void *bytes, size_t len, uin
 			return false;
 	}
 	memcpy(map->at + offset, bytes, len);
-	/* the copy must be over before the handler's word on it is read */
+	/* the compiler must not read `missed` before the copy is over */
 	__asm__ volatile("" ::: "memory");
 	return !guard.missed;
 }

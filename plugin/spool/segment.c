@@ -1,9 +1,8 @@
 /* Framing and reading of a spool segment.
  *
- * A record is taken only if everything about it agrees: the segment's random magic, a length within
- * bounds, a sequence that rises and that so short a way into the segment can have reached, and the
- * checksum. So what a shorter record left behind when it overwrote a longer, failed one is never
- * taken for a record. */
+ * A record is taken only if all of this holds: the segment's random magic, a length within bounds,
+ * a sequence that rises and is no higher than the offset allows, and the checksum. So the rest of a
+ * longer, failed record that a shorter one overwrote is never taken for a record. */
 #include "spool/segment.h"
 
 #include <errno.h>
@@ -53,7 +52,8 @@ static uint32_t crc_update(uint32_t crc, const unsigned char *at, size_t len)
 	return crc;
 }
 
-/* Of the record at `frame`, whose payload has `len` bytes: of its length, sequence and payload. */
+/* The checksum of the record at `frame`, whose payload has `len` bytes: over its length, sequence
+ * and payload. */
 static uint32_t record_crc(const unsigned char *frame, size_t len)
 {
 	uint32_t crc;
@@ -74,16 +74,16 @@ size_t fw_segment_frame(
 	return FW_SPOOL_HEADER + len;
 }
 
-/* Puts ones, which begin no record and are not what follows the last one, in the place of what
- * cannot be read; returns their number. */
-static size_t blank(struct fw_segment_cursor *cursor, size_t len)
+/* Fills the buffer with 0xff in the place of bytes that cannot be read; returns `len`. No record
+ * begins with these bytes, and unlike zeros they count as damage. */
+static size_t fill_unreadable(struct fw_segment_cursor *cursor, size_t len)
 {
 	memset(cursor->buffer + cursor->held, 0xff, len);
 	return len;
 }
 
-/* Reading failed at this offset, once more. */
-static bool give_up(struct fw_segment_unreadable *bad, uint64_t offset)
+/* Notes that reading failed at `offset`. True: its page is given up. */
+static bool give_up_page(struct fw_segment_unreadable *bad, uint64_t offset)
 {
 	uint64_t page = offset / PAGE;
 
@@ -98,9 +98,9 @@ static bool give_up(struct fw_segment_unreadable *bad, uint64_t offset)
 	return true;
 }
 
-/* Brings at least `want` bytes from the offset `from` on into the buffer, and more, up to `limit`,
- * when it must read: one system call for many records. */
-static enum fw_status hold(
+/* Brings at least `want` bytes from the offset `from` on into the buffer. When it must read, it
+ * reads as much as fits up to `limit`: one system call serves many records. */
+static enum fw_status fill_buffer(
 	struct fw_segment_cursor *cursor, uint64_t from, size_t want, uint64_t limit)
 {
 	size_t size = limit - from < FW_SPOOL_BUFFER ? (size_t)(limit - from) : FW_SPOOL_BUFFER;
@@ -123,11 +123,11 @@ static enum fw_status hold(
 		if (got > 0) {
 			cursor->held += (size_t)got;
 		} else if (got == 0) {
-			cursor->held += blank(cursor, left);
+			cursor->held += fill_unreadable(cursor, left);
 		} else if (errno != EINTR) {
-			if (!give_up(cursor->bad, offset))
+			if (!give_up_page(cursor->bad, offset))
 				return FW_IO;
-			cursor->held += blank(cursor, page);
+			cursor->held += fill_unreadable(cursor, page);
 		}
 	}
 	return FW_OK;
@@ -147,8 +147,8 @@ static bool header_fits(const struct fw_segment_cursor *cursor, const unsigned c
 		sequence - cursor->first <= from / (FW_SPOOL_HEADER + 1);
 }
 
-/* FW_NOT_FOUND: there is no record at the offset `from`. */
-static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit,
+/* Reads the record at the offset `from`. FW_NOT_FOUND: there is none. */
+static enum fw_status read_record(struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit,
 	struct fw_segment_record *record)
 {
 	const unsigned char *frame;
@@ -157,14 +157,14 @@ static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uin
 
 	if (limit - from <= FW_SPOOL_HEADER)
 		return FW_NOT_FOUND;
-	status = hold(cursor, from, FW_SPOOL_HEADER, limit);
+	status = fill_buffer(cursor, from, FW_SPOOL_HEADER, limit);
 	if (status != FW_OK)
 		return status;
 	frame = cursor->buffer + (from - cursor->start);
 	if (!header_fits(cursor, frame, from, limit))
 		return FW_NOT_FOUND;
 	len = fw_get32(frame + LENGTH_AT);
-	status = hold(cursor, from, FW_SPOOL_HEADER + len, limit);
+	status = fill_buffer(cursor, from, FW_SPOOL_HEADER + len, limit);
 	if (status != FW_OK)
 		return status;
 	frame = cursor->buffer + (from - cursor->start);
@@ -176,13 +176,13 @@ static enum fw_status check(struct fw_segment_cursor *cursor, uint64_t from, uin
 }
 
 /* Moves *from on to the next place where a record may begin. */
-static enum fw_status search(struct fw_segment_cursor *cursor, uint64_t *from, uint64_t limit)
+static enum fw_status find_magic(struct fw_segment_cursor *cursor, uint64_t *from, uint64_t limit)
 {
 	unsigned char magic[4];
 
 	fw_put32(magic, cursor->magic);
 	while (limit - *from > FW_SPOOL_HEADER) {
-		enum fw_status status = hold(cursor, *from, sizeof(magic), limit);
+		enum fw_status status = fill_buffer(cursor, *from, sizeof(magic), limit);
 		const unsigned char *at = cursor->buffer + (*from - cursor->start);
 		const unsigned char *found;
 
@@ -200,13 +200,13 @@ static enum fw_status search(struct fw_segment_cursor *cursor, uint64_t *from, u
 	return FW_NOT_FOUND;
 }
 
-/* Where the zeros begin that end at `limit`, looked for from `from` on. */
+/* *end: where the zeros begin that end at `limit`, or `from` when there is nothing else. */
 static enum fw_status end_of_bytes(
 	struct fw_segment_cursor *cursor, uint64_t from, uint64_t limit, uint64_t *end)
 {
 	*end = from;
 	while (from < limit) {
-		enum fw_status status = hold(cursor, from, 1, limit);
+		enum fw_status status = fill_buffer(cursor, from, 1, limit);
 		uint64_t next = cursor->start + cursor->held;
 
 		if (status != FW_OK)
@@ -224,14 +224,14 @@ enum fw_status fw_segment_cursor_next(struct fw_segment_cursor *cursor, uint64_t
 	struct fw_segment_record *record, uint64_t *skipped)
 {
 	uint64_t from = cursor->at;
-	enum fw_status status = check(cursor, from, limit, record);
+	enum fw_status status = read_record(cursor, from, limit, record);
 
 	while (status == FW_NOT_FOUND && from < limit) {
 		from++;
-		status = search(cursor, &from, limit);
+		status = find_magic(cursor, &from, limit);
 		if (status != FW_OK)
 			break;
-		status = check(cursor, from, limit, record);
+		status = read_record(cursor, from, limit, record);
 	}
 	*skipped = 0;
 	if (status == FW_OK) {

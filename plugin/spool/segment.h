@@ -1,5 +1,5 @@
-/* The files of the spool: what they are called, how a record is framed, and a cursor that reads
- * records through damage. Private to the spool (spool/spool.h describes the format). */
+/* A segment of the spool: how a record is framed, and a cursor that reads records through damage.
+ * Private to the spool (spool/spool.h describes the format). */
 #ifndef FW_SPOOL_SEGMENT_H
 #define FW_SPOOL_SEGMENT_H
 
@@ -15,20 +15,20 @@
 size_t fw_segment_frame(
 	unsigned char *frame, uint32_t magic, uint64_t sequence, const void *payload, size_t len);
 
-/* What of a segment could not be read: it is tried some times, and then given up. Outlives the
- * cursor, which is opened anew whenever a transaction is rolled back because of it. Starts as zero.
- */
+/* The pages of a segment that could not be read. A page is tried some times and then given up. The
+ * struct outlives the cursor, which is opened anew whenever a failed read rolls a transaction back.
+ * Starts as zero. */
 struct fw_segment_unreadable {
-	bool met;       /* from now on page by page, so that what can be read is */
+	bool met;       /* a read has failed: read page by page, so that good pages are read */
 	uint64_t page;  /* the one that failed last */
 	unsigned tries; /* how often */
-	/* pages before this one are given up at once when they fail, and so is this one: bad
-	 * sectors stand together */
+	/* Pages up to this one are given up at their first failure: bad sectors stand together. 0:
+	 * none was given up yet. */
 	uint64_t below;
 };
 
-/* Reads one segment from front to back. The owner fills in all but the last group, which starts as
- * zero. */
+/* Reads one segment from front to back. The owner fills in the first three groups; the last one
+ * starts as zero. */
 struct fw_segment_cursor {
 	int fd; /* -1: the file is gone; all of it reads as damage */
 	long (*pread)(int fd, void *bytes, size_t len, int64_t offset);
@@ -40,8 +40,9 @@ struct fw_segment_cursor {
 	uint64_t first; /* the segment's records are numbered from `first` on, below `below` */
 	uint64_t below;
 
-	uint64_t at;          /* offset of what comes next */
-	uint64_t last;        /* sequence of the last record, 0 at the front */
+	uint64_t at; /* offset of what comes next */
+
+	uint64_t last;        /* sequence of the last record read, 0: none yet */
 	uint64_t start, held; /* the part of the file that is in the buffer */
 };
 
@@ -52,27 +53,11 @@ struct fw_segment_record {
 	uint64_t sequence;
 };
 
-/* The next record that ends by the offset `limit`, which never shrinks. FW_OK; FW_NOT_FOUND: no
- * other up to `limit`, where the cursor now stands; FW_IO: nothing changed, try again. *skipped:
- * bytes without a record before it, but not the zeros that end at `limit` if the segment is padded:
- * there was nothing. */
+/* Reads the next record that ends at or before the offset `limit`, which never shrinks. FW_OK;
+ * FW_NOT_FOUND: there is none up to `limit`, where the cursor now stands; FW_IO: nothing changed,
+ * try again. *skipped: damaged bytes before the record or `limit`. Zeros that end at `limit` are no
+ * damage in a padded segment. */
 enum fw_status fw_segment_cursor_next(struct fw_segment_cursor *cursor, uint64_t limit,
 	struct fw_segment_record *record, uint64_t *skipped);
-
-/* The path of a segment, written to `path` of PATH_MAX bytes; returns `path`. A prefix that
- * fw_directory_list took fits. */
-const char *fw_directory_path(const char *prefix, uint64_t first, uint32_t magic, char *path);
-
-struct fw_directory_entry {
-	uint64_t first;
-	uint32_t magic;
-	uint64_t size; /* bytes, not 0 */
-};
-
-/* Lists the segments of an earlier run, in their order, and deletes the empty ones. Other names,
- * and what is no regular file, are passed over. FW_OK: the caller frees *out (never NULL).
- * FW_NOMEM, or FW_IO with a message in `error`. On the I/O thread, at start. */
-enum fw_status fw_directory_list(
-	const char *prefix, struct fw_directory_entry **out, size_t *count, struct fw_error *error);
 
 #endif

@@ -1,15 +1,19 @@
 /* Opens the spool, and recovers what an earlier run left.
  *
  * Segments of an earlier run are adopted as they are and never appended to. The last one that has a
- * record says where the numbers go on: above each number that a record there may have, since none
- * may be given twice to what can still be read. */
+ * record says where the numbers go on: above each number that a record there may have. No number is
+ * given to a second record while the first one can still be read. */
 #include "spool/spool_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "spool/directory.h"
 
 #define SEGMENT_MODE 0600u
 
@@ -84,7 +88,7 @@ static struct fw_spool_segment *adopt(
 }
 
 /* The highest sequence in a leftover segment, 0 if there is none; counts its damage. */
-static uint64_t scan(struct fw_spool *spool, struct fw_spool_segment *segment)
+static uint64_t scan_segment(struct fw_spool *spool, struct fw_spool_segment *segment)
 {
 	uint64_t below = segment->next ? segment->next->first : FW_SPOOL_SEQUENCE_MAX + 1;
 	uint64_t end = atomic_load(&segment->end);
@@ -102,9 +106,9 @@ static uint64_t scan(struct fw_spool *spool, struct fw_spool_segment *segment)
 	return spool->cursor.last;
 }
 
-/* Segments are numbered in their order, so the last one that has a record has the highest sequence.
- */
-static void number_on(struct fw_spool *spool, uint64_t applied,
+/* Sets where the numbers go on. Segments are numbered in their order, so the last one that has a
+ * record has the highest sequence. */
+static void continue_numbers(struct fw_spool *spool, uint64_t applied,
 	struct fw_spool_segment *const *order, size_t count)
 {
 	uint64_t found = 0, highest_possible = applied;
@@ -112,7 +116,7 @@ static void number_on(struct fw_spool *spool, uint64_t applied,
 	while (count > 0 && found == 0) {
 		struct fw_spool_segment *segment = order[--count];
 
-		found = scan(spool, segment);
+		found = scan_segment(spool, segment);
 		if (segment->highest_possible > highest_possible)
 			highest_possible = segment->highest_possible;
 	}
@@ -139,7 +143,7 @@ static enum fw_status recover(struct fw_spool *spool, uint64_t applied, struct f
 		status = order[i] ? FW_OK : FW_NOMEM;
 	}
 	if (status == FW_OK)
-		number_on(spool, applied, order, count);
+		continue_numbers(spool, applied, order, count);
 	free(order);
 	free(found);
 	return status;
@@ -181,6 +185,34 @@ enum fw_status fw_spool_open(const char *prefix, uint64_t applied, const struct 
 		*out = spool;
 	else
 		fw_spool_close(spool);
+	return status;
+}
+
+enum fw_status fw_spool_quarantine(const char *prefix, uint64_t *last, struct fw_error *error)
+{
+	struct fw_directory_entry *found;
+	size_t count;
+	enum fw_status status = fw_directory_list(prefix, &found, &count, error);
+
+	*last = 0;
+	if (status != FW_OK)
+		return status;
+	for (size_t i = 0; i < count && status == FW_OK; i++) {
+		/* no record is smaller */
+		uint64_t most = found[i].first + found[i].size / (FW_SPOOL_HEADER + 1);
+		char path[PATH_MAX], kept[PATH_MAX + 8];
+
+		*last = most > *last ? most : *last;
+		fw_directory_path(prefix, found[i].first, found[i].magic, path);
+		snprintf(kept, sizeof(kept), "%s.kept", path);
+		if (rename(path, kept) != 0) {
+			fw_error_set(error,
+				"cannot rename %s, which keeps acknowledged messages: %s", path,
+				strerror(errno));
+			status = FW_IO;
+		}
+	}
+	free(found);
 	return status;
 }
 

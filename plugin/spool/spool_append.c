@@ -1,8 +1,8 @@
-/* Appending to the spool: the broker thread's side.
+/* Appends to the spool: the broker thread's side.
  *
- * A failed append leaves `end`, the offset and the number as they were. The next append overwrites
- * what it left. If the process dies first, that is a torn tail to the next run, or, if the record
- * is whole, an uplink that was not acknowledged and that the device sends again. */
+ * A failed append leaves `end`, the offset and the number as they were, and the next append
+ * overwrites its bytes. If the process dies before that, the next run finds a torn tail; or, where
+ * the record is whole, an uplink that was not acknowledged and that the device sends again. */
 #include "spool/spool_internal.h"
 
 #include <errno.h>
@@ -34,9 +34,8 @@ void fw_spool_seal(struct fw_spool *spool)
 	spool->fd = -1;
 }
 
-/* Begins a new segment. When that fails the old one stays, full, and the next append tries again.
- */
-static enum fw_status rotate(struct fw_spool *spool)
+/* Begins a new segment. Where that fails, the full one stays, and the next append tries again. */
+static enum fw_status begin_segment(struct fw_spool *spool)
 {
 	struct fw_spool_segment *segment = fw_spool_segment_new(spool->next, random_magic());
 	int fd;
@@ -53,8 +52,8 @@ static enum fw_status rotate(struct fw_spool *spool)
 	fw_spool_seal(spool);
 	spool->fd = fd;
 	spool->offset = 0;
-	/* blocks in advance, without a longer file: each append is then spared finding some. Where
-	 * there are none, each write is to say so. */
+	/* Allocates the blocks in advance, without a longer file: appends need not find any. Where
+	 * that fails nothing is mapped, so that each pwrite reports a full disk. */
 	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, FW_SPOOL_SEGMENT_MOST) == 0 &&
 		spool->io.pwrite == fw_spool_system_pwrite && !atomic_load(&spool->suspect))
 		fw_mapping_open(&spool->map, fd, FW_SPOOL_SEGMENT_MOST);
@@ -65,7 +64,8 @@ static enum fw_status rotate(struct fw_spool *spool)
 	return FW_OK;
 }
 
-/* A copy; or one system call but for a signal or a disk that takes a part. */
+/* Copies the frame into the mapping, or writes it: one system call, unless a signal or a full disk
+ * cuts it short. */
 static enum fw_status write_frame(struct fw_spool *spool, size_t len)
 {
 	size_t done = 0;
@@ -99,7 +99,7 @@ enum fw_status fw_spool_append(
 	if (spool->next > FW_SPOOL_SEQUENCE_MAX)
 		return FW_FULL;
 	if (!spool->writing || spool->offset >= FW_SPOOL_SEGMENT)
-		status = rotate(spool);
+		status = begin_segment(spool);
 	if (status != FW_OK)
 		return status;
 	size = fw_segment_frame(spool->frame, spool->writing->magic, spool->next, payload, len);

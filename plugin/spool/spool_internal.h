@@ -6,11 +6,12 @@
  *   spool_sync.c    the same: safe against loss of power
  *
  * The broker thread writes, the store thread reads and deletes. They share:
- *  - the list, under `lock`, which the writer takes once a segment (4 MiB) and the reader at a
- *    segment's end;
+ *  - the list, under `lock`: the writer takes it once a segment (4 MiB); the reader where it has
+ *    read all, and when it releases or syncs;
  *  - a segment's `end`: the writer publishes it after the bytes are in the file, the reader reads
- *    no further. The writer's segment is never deleted, so neither thread ever holds a segment that
- *    the other may free. */
+ *    no further.
+ * The writer's segment is never deleted, so neither thread ever holds a segment that the other may
+ * free. */
 #ifndef FW_SPOOL_SPOOL_INTERNAL_H
 #define FW_SPOOL_SPOOL_INTERNAL_H
 
@@ -60,7 +61,7 @@ struct fw_spool {
 	struct fw_spool_segment *reading; /* NULL: to be found */
 	struct fw_segment_cursor cursor;
 	uint64_t sequence; /* of the last record read */
-	bool unnamed;      /* the name of a synced segment may get lost */
+	bool unnamed;      /* a segment was synced, and its folder not yet */
 	unsigned char *buffer;
 	struct fw_spool_damage damage;
 };
@@ -74,8 +75,8 @@ void fw_spool_segment_unlink(const struct fw_spool *spool, const struct fw_spool
 /* Puts a segment at the end of the list. */
 void fw_spool_link(struct fw_spool *spool, struct fw_spool_segment *segment);
 
-/* Points the spool's cursor at what is not released of `segment`; `below`: the number at which the
- * next segment begins. FW_OK or FW_IO. */
+/* Points the spool's cursor at the first byte of `segment` that is not released. `below`: the
+ * number at which the next segment begins. FW_OK or FW_IO. */
 enum fw_status fw_spool_cursor_open(
 	struct fw_spool *spool, struct fw_spool_segment *segment, uint64_t below);
 void fw_spool_cursor_close(struct fw_spool *spool);

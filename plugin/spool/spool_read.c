@@ -1,8 +1,7 @@
-/* Reading the spool, and releasing what was read: the store thread's side.
+/* Reads the spool, and releases what was read: the store thread's side.
  *
- * A cursor walks the segments in their order, up to the offset that the writer has published. What
- * is released is not needed any more; a segment of which all is released is deleted, unless it is
- * the one being written. */
+ * A cursor walks the segments in their order, up to the offset that the writer has published. A
+ * segment of which all is released is deleted, unless it is the one being written. */
 #include "spool/spool_internal.h"
 
 #include <errno.h>
@@ -16,7 +15,7 @@ static uint64_t segment_last(const struct fw_spool_segment *segment)
 	return segment->next ? segment->next->first - 1 : segment->highest_possible;
 }
 
-/* A file deleted by hand reads as damage: to fail would stop all that comes behind it. */
+/* A deleted file reads as damage: an error here would hold up all segments behind it. */
 enum fw_status fw_spool_cursor_open(
 	struct fw_spool *spool, struct fw_spool_segment *segment, uint64_t below)
 {
@@ -79,9 +78,9 @@ static struct fw_spool_segment *segment_ahead(struct fw_spool *spool, uint64_t *
 	return segment;
 }
 
-/* Goes on when all up to `end` of the segment being read (if any) has been read. FW_NOT_FOUND: that
- * was all. */
-static enum fw_status read_on(struct fw_spool *spool, uint64_t end)
+/* All up to `end` of the segment being read, if there is one, has been read: goes on to what is
+ * behind it. FW_NOT_FOUND: there is nothing. */
+static enum fw_status advance(struct fw_spool *spool, uint64_t end)
 {
 	uint64_t below;
 	struct fw_spool_segment *segment = segment_ahead(spool, &below);
@@ -104,7 +103,7 @@ enum fw_status fw_spool_read(
 	struct fw_spool *spool, const unsigned char **payload, size_t *len, uint64_t *sequence)
 {
 	struct fw_segment_record record;
-	enum fw_status status = spool->reading ? FW_OK : read_on(spool, 0);
+	enum fw_status status = spool->reading ? FW_OK : advance(spool, 0);
 
 	while (status == FW_OK) {
 		uint64_t end = atomic_load_explicit(&spool->reading->end, memory_order_acquire);
@@ -117,7 +116,7 @@ enum fw_status fw_spool_read(
 			return FW_OK;
 		}
 		if (status == FW_NOT_FOUND)
-			status = read_on(spool, end);
+			status = advance(spool, end);
 	}
 	return status;
 }
@@ -128,9 +127,9 @@ void fw_spool_rewind(struct fw_spool *spool, uint64_t sequence)
 	spool->sequence = sequence;
 }
 
-/* Takes the segments that hold nothing above `sequence` off the list. `passed`: all that was read
- * is released, so whatever lies before the segment being read is too. */
-static struct fw_spool_segment *unlink_released(
+/* Takes the segments that hold nothing above `sequence` off the list, and returns them as a list.
+ * `passed`: all that was read is released, and so are the segments before the one being read. */
+static struct fw_spool_segment *detach_released(
 	struct fw_spool *spool, uint64_t sequence, bool passed)
 {
 	struct fw_spool_segment *gone, *last = NULL;
@@ -158,7 +157,7 @@ void fw_spool_release(struct fw_spool *spool, uint64_t sequence)
 {
 	struct fw_spool_segment *gone, *next;
 
-	gone = unlink_released(spool, sequence, sequence >= spool->sequence);
+	gone = detach_released(spool, sequence, sequence >= spool->sequence);
 	if (sequence > spool->sequence)
 		spool->sequence = sequence;
 	for (; gone; gone = next) {

@@ -1,27 +1,24 @@
-/* Making the spool safe against loss of power: the store thread's side.
+/* Makes the spool safe against loss of power: the store thread's side.
  *
- * The broker thread appends without waiting for the disk. This thread opens each segment anew (its
- * open files are not the broker thread's, base/io_thread.h) and waits for what was appended by
- * then, by a copy into the mapping too. A segment's name is safe once its folder was synced. */
+ * The broker thread appends without waiting for the disk. The store thread opens each segment anew,
+ * since the broker thread's descriptors are not valid here (base/io_thread.h), and syncs it:
+ * fdatasync covers what was copied into a mapping, too. A segment's name is safe once its folder
+ * was synced. */
 #include "spool/spool_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "spool/directory.h"
 
 static enum fw_status sync_folder(const struct fw_spool *spool)
 {
-	char folder[PATH_MAX] = ".";
-	const char *slash = strrchr(spool->prefix, '/');
+	char folder[PATH_MAX];
 	int fd, code;
 
-	if (slash)
-		snprintf(folder, sizeof(folder), "%.*s",
-			slash > spool->prefix ? (int)(slash - spool->prefix) : 1, spool->prefix);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(fw_directory_folder(spool->prefix, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return FW_IO;
 	code = fsync(fd);
@@ -29,7 +26,7 @@ static enum fw_status sync_folder(const struct fw_spool *spool)
 	return code == 0 ? FW_OK : FW_IO;
 }
 
-/* *named: its name may not be safe yet. */
+/* Sets *named when the name of the segment may not be safe yet. */
 static enum fw_status sync_segment(
 	const struct fw_spool *spool, struct fw_spool_segment *segment, bool *named)
 {
@@ -39,7 +36,7 @@ static enum fw_status sync_segment(
 	if (end <= segment->synced)
 		return FW_OK;
 	fd = fw_spool_segment_open(spool, segment, O_RDONLY);
-	/* one that was removed is damage, which the reader counts */
+	/* a removed segment is damage, which the reader counts */
 	if (fd < 0 && errno != ENOENT)
 		return FW_IO;
 	code = fd < 0 ? 0 : fdatasync(fd);

@@ -1,10 +1,11 @@
 /* Applies one uplink to the catalog, within the transaction of a batch (store/ingest.h).
  *
- * An uplink first makes its device known and online, then does what its kind does, and last lets
- * the scheduler look at the device, when a row of it has ended or a push may follow. The order
- * matters: the messages that the rows of the uplink give rise to are queued before the next push.
+ * First the device of the uplink is found or added, and is online. Then the uplink does what its
+ * kind does. Last the scheduler looks at the device, if a row of it has ended or a push may follow.
+ * The order matters: the task events that follow from the uplink are queued before the next push.
  *
- * What is refused by the catalog's rules is refused whole: the caller rolls back to a savepoint. */
+ * An uplink that the catalog's rules refuse is refused whole: the caller rolls back to a
+ * savepoint. */
 #include "store/apply_internal.h"
 
 #include <stdlib.h>
@@ -81,7 +82,7 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 	struct fw_device device;
 	enum fw_status status = fw_device_find_or_add(apply->with.devices, uplink, &device);
 
-	apply->device_freed = apply->arrived = false;
+	apply->device_freed = apply->target_reached = false;
 	if (status == FW_OK)
 		status = note_arrival(apply, uplink, &device);
 	if (status == FW_OK)

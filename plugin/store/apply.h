@@ -13,7 +13,7 @@
 
 struct fw_apply;
 
-/* What it works with; all borrowed. */
+/* The parts that it uses; all borrowed. */
 struct fw_apply_parts {
 	struct fw_transaction *transaction;
 	struct fw_task_devices *rows;
@@ -29,9 +29,9 @@ enum fw_status fw_apply_open(
 	const struct fw_apply_parts *parts, struct fw_apply **out, struct fw_error *error);
 void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
 
-/* FW_OK when it is recorded or there is nothing to record (unknown product, redelivery); FW_INVALID
- * when the catalog's rules refuse it, for good; else an error that concerns the catalog, not this
- * uplink. */
+/* FW_OK when the uplink is recorded, or there is nothing to record (unknown product, redelivery);
+ * FW_INVALID when the catalog's rules refuse it, now and later; else an error of the catalog, not
+ * of this uplink. */
 enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink);
 
 /* The version of this firmware of the product, terminated. Needs no transaction. FW_OK,

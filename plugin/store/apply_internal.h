@@ -38,14 +38,15 @@ struct fw_apply {
 	struct fw_apply_parts with;
 	sqlite3_stmt *statements[FW_APPLY_STATEMENTS];
 	struct fw_apply_last_firmware last_firmware;
-	/* This report ended an upgrade. The device may still send a progress that completes it. */
-	bool arrived;
+	/* This uplink ended an upgrade by naming its version. The device may still send the
+	 * progress that completes it. */
+	bool target_reached;
 	/* This uplink may be what the device's next push waits for: the scheduler looks at the
 	 * device once the uplink is applied. */
 	bool device_freed;
 };
 
-/* The connection by which the uplink came; 0: an operator wrote it. */
+/* The connection by which the uplink came; 0: unknown. */
 static inline int64_t fw_apply_connection_of(const struct fw_uplink *uplink)
 {
 	return (int64_t)uplink->connection;
@@ -71,28 +72,28 @@ enum fw_status fw_apply_version_log(struct fw_apply *apply, const struct fw_upli
 /* Rows of tasks to `version` have reached their end. */
 enum fw_status fw_apply_version_end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version);
-/* Rows of tasks to other versions: those that the device has passed end. One under way has failed
- * or is repeated, if the device itself `reported` the version. Then rows of `version` itself that
- * waited for the end of one under way have reached theirs. */
+/* Rows of tasks to other versions: those whose version the device has passed end. A row under way
+ * fails or is repeated, if the device itself `reported` the version. Rows of `version` itself that
+ * waited for the end of a row under way succeed. */
 enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	const struct fw_uplink *uplink, struct fw_slice version, bool reported);
-/* Rows that succeeded and are on trial, and rows that were given up as lost, of other versions: the
- * device went back. */
+/* Rows of other versions that are on trial, or were given up as lost: the device went back. */
 enum fw_status fw_apply_version_review_trials(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version);
-/* What was sent before the device told its version is settled: no late message is about it. */
+/* The device has told its version: no later message is about what was sent to it before. */
 enum fw_status fw_apply_version_forget_sendings(
 	struct fw_apply *apply, const struct fw_uplink *uplink);
 
 /* Finds the row that a progress or an upgrade/reply is about, and the firmware that it names.
- * *count is 0 or 1. */
+ * *count is 0 or 1. FW_OK, or an error. */
 enum fw_status fw_apply_row_find(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_firmware_ref *named, struct fw_task_device *row, size_t *count);
-/* Carries out the transition of `event` on a row, with what the uplink says. */
+/* Carries out the transition of `event` on a row, with what the uplink says. FW_OK, FW_INVALID when
+ * the catalog's rules refuse it, or an error. */
 enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_task_device *row, enum fw_upgrade_event event);
-/* May the device put the row's upgrade off by this uplink? *until: when it becomes mandatory, in
- * Unix milliseconds; -1: never. */
+/* May the device defer the row's upgrade by this uplink? *until: when the upgrade becomes
+ * mandatory, in Unix milliseconds; -1: never. */
 bool fw_apply_row_may_defer(
 	const struct fw_uplink *uplink, const struct fw_task_device *row, int64_t *until);
 /* Was the uplink sent before the attempt under way began? Then it is not about that attempt. */

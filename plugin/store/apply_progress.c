@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* a task's timeout_seconds, where an upgrade was completed without a task */
+/* in place of a task's timeout_seconds, where an upgrade was completed without a task */
 #define COMPLETED_MS (3600 * INT64_C(1000))
 
 static enum fw_upgrade_event event_of(const struct fw_uplink *uplink)
@@ -14,9 +14,9 @@ static enum fw_upgrade_event event_of(const struct fw_uplink *uplink)
 	return uplink->success ? FW_EVENT_COMPLETED : FW_EVENT_FAILED;
 }
 
-/* A completed upgrade is the device's word that it runs the version; other tasks to the same
- * version have reached their end too. */
-static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *uplink,
+/* A device that completes an upgrade says that it runs the version: rows of other tasks to that
+ * version succeed, too. */
+static enum fw_status apply_completion(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_device *device, const struct fw_firmware_ref *named, int64_t timeout_ms)
 {
 	struct fw_slice version = fw_slice_of(named->version);
@@ -38,14 +38,15 @@ static enum fw_status complete(struct fw_apply *apply, const struct fw_uplink *u
 			       : status;
 }
 
-/* What a message without a name, or with half of it, is about. */
-static void name_row(const struct fw_task_device *row, struct fw_firmware_ref *named)
+/* Fills in the names that the message left out. */
+static void take_names(const struct fw_task_device *row, struct fw_firmware_ref *named)
 {
 	memcpy(named->firmware_id, row->firmware_id, sizeof(named->firmware_id));
 	memcpy(named->version, row->version, sizeof(named->version));
 }
 
-/* What is about an attempt that began later is no redelivery: 0 for one that waits. */
+/* When the attempt under way began, Unix ms; 0: none is. A progress about it is no redelivery of
+ * one that was logged before. */
 static int64_t attempt_begun_at(const struct fw_task_device *row, size_t count)
 {
 	return count && row->state != FW_UPGRADE_WAITING ? row->pushed_at : 0;
@@ -76,6 +77,7 @@ enum fw_status fw_apply_progress(
 			? fw_device_unsettle(apply->with.devices, uplink->product, uplink->device)
 			: FW_OK;
 	if (count)
-		name_row(&row, &named);
-	return complete(apply, uplink, device, &named, count ? row.timeout_ms : COMPLETED_MS);
+		take_names(&row, &named);
+	return apply_completion(
+		apply, uplink, device, &named, count ? row.timeout_ms : COMPLETED_MS);
 }

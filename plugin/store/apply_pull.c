@@ -1,8 +1,8 @@
 /* A pull: the device asks for firmware, and tells the version it runs. The broker's thread has
- * answered it already; here follows what the answer means for the rows of its tasks. */
+ * answered it already; here the rows of its tasks follow the answer. */
 #include "store/apply_internal.h"
 
-/* Does the pull come from before the restart into what the device said it has installed? */
+/* Has the device completed an upgrade, and not restarted yet? Then it names the version before. */
 static bool is_before_restart(const struct fw_uplink *uplink, const struct fw_device *device)
 {
 	return device->completed_from[0] && uplink->received_at < device->completed_until &&
@@ -17,7 +17,7 @@ static enum fw_status apply_version_of_pull(
 		!device->offered_firmware_id[0];
 	enum fw_status status;
 
-	/* it runs what it said last, if it said anything since it completed an upgrade */
+	/* no version: it runs what it reported last, unless it completed an upgrade since */
 	if (!uplink->version.len)
 		return device->completed_from[0] ? FW_OK
 						 : fw_label_check_judge(apply->with.labels, uplink,
@@ -25,7 +25,7 @@ static enum fw_status apply_version_of_pull(
 	if (is_before_restart(uplink, device))
 		return FW_OK;
 	status = known ? FW_OK : fw_apply_version_record(apply, uplink, device, uplink->version);
-	/* also a known one: a row that brings it may have waited for an upgrade to other firmware */
+	/* also for a known version: its row may have waited for an upgrade to other firmware */
 	if (status == FW_OK)
 		status = fw_apply_version_end_reached(apply, uplink, uplink->version);
 	if (status == FW_OK && !known)
@@ -37,7 +37,7 @@ static enum fw_status apply_version_of_pull(
 
 /* Is this the row that the pull was answered with? A pull that took a place in a task names it, and
  * starts its row even if that task was paused in the meantime. */
-static bool begins_with(const struct fw_uplink *uplink, const struct fw_task_device *row,
+static bool is_answered_row(const struct fw_uplink *uplink, const struct fw_task_device *row,
 	const struct fw_task_device *first)
 {
 	bool taken = uplink->task_id.len > 0;
@@ -64,7 +64,7 @@ static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink
 		status = fw_task_devices_open_of_device(
 			apply->with.rows, uplink->product, uplink->device, &first, 1, &open);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		if (begins_with(uplink, &found[i], &first)) {
+		if (is_answered_row(uplink, &found[i], &first)) {
 			status = fw_apply_row_step(apply, uplink, &found[i], FW_EVENT_PULLED);
 			break;
 		}
@@ -72,8 +72,8 @@ static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink
 	return status;
 }
 
-/* A pull shows what the device runs, like a report, and that it listens: a push need not wait for
- * more. */
+/* A pull tells what the device runs, like a report, and that the device listens: no push waits any
+ * longer. */
 enum fw_status fw_apply_pull(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {

@@ -1,7 +1,7 @@
 /* An upgrade/reply: the device accepts or refuses the upgrade that it was sent. */
 #include "store/apply_internal.h"
 
-/* With retryAfter it only wants more time, as long as its task gives it any. */
+/* With retryAfter the device defers the upgrade, as long as its task allows that. */
 static enum fw_upgrade_event event_of(
 	const struct fw_uplink *uplink, const struct fw_task_device *row)
 {
@@ -25,8 +25,8 @@ enum fw_status fw_apply_reply(
 
 	if (status == FW_OK)
 		status = fw_apply_row_find(apply, uplink, &named, &row, &count);
-	/* what was sent to this very connection it can only have answered after that: no earlier
-	 * message comes again then */
+	/* an answer by the connection that the attempt was sent to came after it was sent: that is
+	 * no redelivery */
 	if (status != FW_OK || !count ||
 		(again && row.connection != fw_apply_connection_of(uplink)))
 		return status;

@@ -1,4 +1,4 @@
-/* A report: the device runs a version, now. It settles every upgrade that was sent to the device
+/* A report: the device runs this version now. It decides every upgrade that was sent to the device
  * before. */
 #include "store/apply_internal.h"
 
@@ -21,7 +21,7 @@ enum fw_status fw_apply_report(
 		status = fw_apply_version_review_others(apply, uplink, uplink->version, true);
 	if (status == FW_OK)
 		status = fw_apply_version_forget_sendings(apply, uplink);
-	if (status != FW_OK || !apply->arrived)
+	if (status != FW_OK || !apply->target_reached)
 		return status;
 	return fw_device_set_due(apply->with.devices, uplink->product, uplink->device,
 		apply->with.transaction->steady_ms + FW_WORD_MS);

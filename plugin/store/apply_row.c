@@ -13,13 +13,13 @@ bool fw_apply_row_may_defer(
 	return fw_retry_may_defer(row->defer_ms, told, uplink->received_at, until);
 }
 
-/* What the state machine may ask of an uplink. */
+/* What an uplink brings to a transition. */
 static struct fw_upgrade_input input_of(
 	const struct fw_uplink *uplink, const struct fw_task_device *row)
 {
 	int64_t after = uplink->retry_after * INT64_C(1000), until;
 
-	/* from then on it is mandatory: the device is asked again */
+	/* no deferral goes beyond the moment at which the upgrade becomes mandatory */
 	fw_apply_row_may_defer(uplink, row, &until);
 	if (until >= 0 && uplink->received_at + after > until)
 		after = until - uplink->received_at;
@@ -41,12 +41,12 @@ enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink 
 	enum fw_status status = fw_transition_apply(apply->with.rows, row, event, &input, &changed);
 
 	apply->device_freed |= changed && row->state != FW_UPGRADE_PROCESSING;
-	apply->arrived |= changed && was_under_way && event == FW_EVENT_REPORTED_TARGET;
+	apply->target_reached |= changed && was_under_way && event == FW_EVENT_REPORTED_TARGET;
 	return status;
 }
 
 /* The store may be late: what came before the push may be applied after it. Times that differ by
- * more than a redelivery can last come from a step of the wall clock, and prove nothing. */
+ * more than a redelivery can last are due to a step of the wall clock, and prove nothing. */
 bool fw_apply_row_said_before(const struct fw_uplink *uplink, const struct fw_task_device *row)
 {
 	return row->state == FW_UPGRADE_PROCESSING && uplink->received_at < row->pushed_at &&
@@ -65,7 +65,7 @@ static enum fw_status resolve_firmware(
 		*named = found;
 	else
 		fw_slice_copy(uplink->firmware_id, named->firmware_id, sizeof(named->firmware_id));
-	/* what the message says of itself goes first */
+	/* the version that the message names counts first */
 	if (status != FW_OK || uplink->version.len)
 		fw_slice_copy(uplink->version, named->version, sizeof(named->version));
 	return status == FW_NOT_FOUND ? FW_OK : status;

@@ -27,8 +27,9 @@ enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_u
 			       : status;
 }
 
-/* Is an upgrade to other firmware under way, which takes the device away from what the row brings?
- * A task that takes devices back waits for the end of that one. */
+/* *leaves: the row waits in a task that allows downgrades, and an upgrade to other firmware is
+ * under way. The device is about to leave the row's version, so the row waits for that upgrade's
+ * end. */
 static enum fw_status is_about_to_leave(struct fw_apply *apply, const struct fw_uplink *uplink,
 	const struct fw_task_device *row, bool *leaves)
 {
@@ -44,7 +45,7 @@ static enum fw_status is_about_to_leave(struct fw_apply *apply, const struct fw_
 	return status;
 }
 
-/* A row of the version that the device runs has reached its end, unless the device leaves it. */
+/* A row of the version that the device runs succeeds, unless the device is about to leave that. */
 static enum fw_status end_if_it_stays(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_task_device *row)
 {
@@ -86,7 +87,7 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 		struct fw_task_device *row = &found[i];
 
 		if (fw_slice_equal(fw_slice_of(row->version), version))
-			/* it waited for an upgrade to other firmware, or was sent behind that */
+			/* it waited for an upgrade to other firmware, or was sent after it */
 			status = end_if_it_stays(apply, uplink, row);
 		else if (row->newer)
 			status = fw_apply_row_step(apply, uplink, row, FW_EVENT_OVERTAKEN);
@@ -97,10 +98,10 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	return status;
 }
 
-/* When the latest attempt of the device began that brings it a version: 0 for none. */
+/* When the latest attempt of the device began that brought it a version: 0 for none. */
 struct brought {
 	int64_t clock;   /* steady ms */
-	int64_t unix_ms; /* of one that was cut off: its row has no other time */
+	int64_t unix_ms; /* of a row that was requeued: it has no pushed_clock */
 };
 
 static enum fw_status find_brought(struct fw_apply *apply, const struct fw_uplink *uplink,
@@ -133,8 +134,8 @@ static bool is_later(const struct brought *brought, const struct fw_task_device 
 	return brought->clock > row->pushed_clock || brought->unix_ms > row->pushed_at;
 }
 
-/* A later upgrade has taken the place of the one on trial: nothing is left to be tried. What was
- * lost stays so. */
+/* A later upgrade has replaced the one on trial: the trial ends without a verdict. A lost row stays
+ * lost. */
 static enum fw_status end_trial(struct fw_apply *apply, struct fw_task_device *row)
 {
 	if (!row->trial_clock)

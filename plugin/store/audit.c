@@ -1,8 +1,8 @@
-/* Tries texts of an older catalog on the rules of this one, and logs what they refuse.
+/* Checks the texts of an older catalog by the rules of this one, and logs what they refuse.
  *
- * Each text with unusual bytes is inserted into a table whose triggers check it and keep
- * nothing. The log has one line a kind of text: how many, the first of them, and the statement that
- * mends it. */
+ * Each text with unusual bytes is inserted into a table whose triggers check it and keep nothing.
+ * There is one log line for each kind of text: how many are refused, the first of them, and the
+ * statement that mends it. */
 #include "store/audit.h"
 
 #include <stdio.h>
@@ -12,11 +12,11 @@
 #define CHECK_TEXT "INSERT INTO check_text (what, text) VALUES (?1, ?2)"
 #define CHECK_PARAMETERS "INSERT INTO check_parameters (text) VALUES (?2)"
 
-/* A kind of text. `select` gives the candidates: the text, and what names its row in SQL that mends
- * it. */
+/* A kind of text. `select` gives the candidates: the text, and the literal that names its row in
+ * the statement `mend`. */
 static const struct kind {
 	const char *what, *select, *insert;
-	const char *mend; /* followed by the row, in quotes */
+	const char *mend; /* followed by that literal, in quotes */
 } kinds[] = {
 	{"product_id",
 		"SELECT product_id, hex(product_id) FROM product WHERE product_id GLOB '*[^!-~]*'",
@@ -40,13 +40,13 @@ static const struct kind {
 		"firmware_id = "},
 };
 
-/* What was found of a kind; the texts are those of the first. */
+/* What was refused of a kind; the texts are of the first one. */
 struct found {
 	int64_t count;
 	char text[80], row[140], reason[200];
 };
 
-static void tell(
+static void log_found(
 	struct fw_transaction *transaction, const struct kind *kind, const struct found *found)
 {
 	fw_transaction_log(transaction, FW_LOG_WARNING,
@@ -56,7 +56,7 @@ static void tell(
 		found->row);
 }
 
-/* FW_OK: the rules take it, or it was counted as one they refuse. */
+/* FW_OK: the rules accept the text, or it was counted as refused. */
 static enum fw_status try_text(struct fw_transaction *transaction, sqlite3_stmt *insert,
 	sqlite3_stmt *candidate, struct found *found)
 {
@@ -89,7 +89,7 @@ static enum fw_status audit_kind(struct fw_transaction *transaction, const struc
 		status = try_text(transaction, statements[1], statements[0], &found);
 	fw_db_finalize(statements, 2);
 	if (found.count)
-		tell(transaction, kind, &found);
+		log_found(transaction, kind, &found);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 

@@ -1,10 +1,9 @@
 /* The rows of table device.
  *
- * due_at is when the scheduler looks at the device again, settles_at until when its report is
- * waited for. A report ends both. recent_messages holds the digests of the messages that the device
- * may deliver again: those of its last two connections, newest first, behind a header of three
- * numbers.
- */
+ * due_at is when the scheduler looks at the device again; settles_at is until when it waits for the
+ * device's report. A report ends both. recent_messages holds the digests of the messages that the
+ * device may deliver again, newest first, behind a header: three 64-bit numbers of struct
+ * fw_device_recent (connection, again, here) in the machine's byte order, then 64 bits a digest. */
 #include "store/device.h"
 
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "catalog/db.h"
 
-/* last_seen_at is written at most so often for a device that only repeats itself. */
+/* last_seen_at of a device that only repeats itself is written at most so often. */
 #define SEEN_MS 60000
 
 enum statement {
@@ -37,7 +36,7 @@ enum statement {
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
-/* It comes back from its longest absence of the last week. */
+/* The device comes back from its longest absence of the last week (604800000 ms). */
 #define IS_LONGEST_ABSENCE                                                                         \
 	"?3 AND presence = 'offline' AND (absence_ms IS NULL OR absence_at < ?4 - 604800000"       \
 	" OR ?9 - away_clock > absence_ms)"
@@ -69,7 +68,7 @@ static const char *const sql[STATEMENTS] = {
 	[UNSETTLE] = "UPDATE device SET due_at = ?3, settles_at = ?3" OF_DEVICE,
 	[SETTLE] = "UPDATE device SET due_at = NULL, settles_at = NULL" OF_DEVICE,
 	[SET_DUE] = "UPDATE device SET due_at = ?3" OF_DEVICE,
-	/* who is not known to be there has not been there for long enough */
+	/* settling ends only while the device is online */
 	[FORGET_DUE] = "UPDATE device SET due_at = NULL, settles_at = iif(presence = 'online' AND "
 		       "settles_at <= ?3, NULL, settles_at)" OF_DEVICE " AND due_at <= ?3",
 	[DUE] = "SELECT product_id, device_id FROM device WHERE due_at <= ?1 AND due_at IS NOT "
@@ -112,8 +111,6 @@ void fw_devices_close(struct fw_devices *devices)
 	free(devices);
 }
 
-/* --- messages that may come again --- */
-
 #define HEADER 3u /* numbers in front of the digests: connection, again, here */
 
 static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_recent *recent)
@@ -139,19 +136,20 @@ static void read_recent(sqlite3_stmt *statement, int column, struct fw_device_re
 		recent->count * sizeof(uint64_t));
 }
 
-/* Did the message, of an earlier connection, come again by the last one? */
+/* Did the message of this index, of an earlier connection, come again by the last one? */
 static bool came_again(const struct fw_device_recent *recent, size_t index)
 {
 	return index < recent->count && recent->again >> (index - recent->here) & 1;
 }
 
-/* The message under way came by this connection.
+/* The message under way came by this connection: where that is a new one, forgets what cannot come
+ * again.
  *
- * What a client sent and saw no acknowledgement of it delivers again, in the order of its first
- * delivery (MQTT 5, section 4.6): some messages, up to the newest. So of what came by earlier
- * connections only what came again by the last one can come once more. If the last one broke before
- * it came to the newest, all of it can. */
-static void turn_to(struct fw_device_recent *recent, uint64_t connection)
+ * A client delivers its unacknowledged messages again in the order of their first delivery (MQTT 5,
+ * section 4.6): the last so many, up to the newest. So of the messages of earlier connections only
+ * those that came again by the last connection can come once more. If that broke before it came to
+ * the newest, all of them can. */
+static void begin_connection(struct fw_device_recent *recent, uint64_t connection)
 {
 	size_t former = recent->count - recent->here, kept = recent->here;
 	bool broke_off = recent->again && !came_again(recent, recent->here);
@@ -220,12 +218,12 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	size_t known;
 
 	*again = false;
-	/* what says the same without a timestamp does no harm, unless it refuses */
+	/* without a timestamp a redelivered message does no harm, unless it is a refusal */
 	if (uplink->at_most_once || (!fw_uplink_has_time(uplink) && !refusal))
 		return FW_OK;
-	turn_to(recent, uplink->connection);
+	begin_connection(recent, uplink->connection);
 	known = index_of(recent, digest);
-	/* what came by this connection it does not deliver again */
+	/* a client does not deliver a message twice by one connection */
 	if (known < recent->here || came_again(recent, known))
 		return FW_OK;
 	*again = known < recent->count;
@@ -235,8 +233,6 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 		remember(recent, digest);
 	return write_recent(devices, uplink, recent);
 }
-
-/* --- the row --- */
 
 static void read_device(sqlite3_stmt *statement, struct fw_device *device)
 {
@@ -277,7 +273,7 @@ enum fw_status fw_device_find_or_add(
 
 	if (status != FW_NOT_FOUND)
 		return status;
-	/* an operator removed it since it spoke */
+	/* an operator removed the device after it had sent the uplink */
 	if (devices->transaction->closed)
 		return FW_NOT_FOUND;
 	statement = devices->statements[PRODUCT];

@@ -13,11 +13,11 @@
 #define FW_DEVICE_RECENT_MAX 20u
 
 /* Messages that may be delivered again (MQTT 5, section 4.4): those of the last connection, and of
- * the ones before it as many as turn_to in device.c keeps. */
+ * the ones before it as many as begin_connection in device.c keeps. */
 struct fw_device_recent {
 	uint64_t connection; /* the last one, of this run of the broker or an earlier one */
-	size_t here;         /* how many came by it for the first time */
-	/* which of those before it came by it again: bit i is digests[here + i] */
+	size_t here;         /* how many messages came by it for the first time */
+	/* which messages of earlier connections came by it again: bit i is digests[here + i] */
 	uint64_t again;
 	uint64_t digests[FW_DEVICE_RECENT_MAX]; /* by their first delivery, the newest first */
 	size_t count;
@@ -28,11 +28,11 @@ struct fw_device {
 	char version[FW_VERSION_BUFFER]; /* empty: unknown */
 	/* what it ran before the upgrade it completed last; empty: it has reported since */
 	char completed_from[FW_VERSION_BUFFER];
-	/* Unix ms: till then a pull that names completed_from comes from before the restart */
+	/* Unix ms: until then a pull that names completed_from comes from before the restart */
 	int64_t completed_until;
 	int64_t last_seen_at; /* Unix ms */
 	bool online;
-	/* the newest and the oldest by which it is online, 0 unknown */
+	/* the newest and the oldest connection by which it is online, 0 unknown */
 	int64_t connection, oldest_connection;
 	int64_t due_at, settles_at; /* steady ms */
 	/* what its last pull was offered, until its report shows what became of it; or empty */
@@ -53,38 +53,38 @@ void fw_devices_close(struct fw_devices *devices); /* NULL is fine */
 enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice product,
 	struct fw_slice device, struct fw_device *out);
 
-/* The device that the uplink is of, made if need be. FW_NOT_FOUND: the catalog does not know the
- * product, or it is a device that only an operator may add. */
+/* The device of the uplink, added if need be. FW_OK; FW_NOT_FOUND: the catalog does not know the
+ * product, or only operators may add devices (option registration); or an error. */
 enum fw_status fw_device_find_or_add(
 	struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *out);
 
-/* Notes its last sign of life, at most once a minute. */
+/* Writes last_seen_at, at most once a minute. */
 enum fw_status fw_device_note_seen(
 	struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device *device);
 
-/* Was this message applied before, and comes again because its acknowledgement was lost? Remembers
- * it. An equal one by an earlier connection tells, of messages with a timestamp, and of refusals.
- * What came with QoS 0 never comes again. */
+/* *again: this message was applied before, and comes again because its acknowledgement was lost: an
+ * equal one came by an earlier connection. Judges messages with a timestamp, and refusals; others,
+ * and those with QoS 0, are never repeated. Remembers the message. */
 enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
 	struct fw_device *device, bool *again);
 
-/* It says that it runs `version`: all that waited for its report waits no more. *is_new: that is
- * another version than before. */
+/* The device says that it runs `version`: nothing waits for its report any more. *is_new: another
+ * version than before. */
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice version, bool *is_new);
 
-/* It completed the upgrade to `version`; whether it runs it, its report says. Pulls within
- * timeout_ms that name the old version come from before its restart. */
+/* The device completed the upgrade to `version`; its next report tells whether it runs that. Pulls
+ * within timeout_ms that name the old version come from before its restart. *is_new as above. */
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new);
 
-/* An upgrade that had begun has ended without a report: the next one waits for that, or until it
- * has been there for a while. */
+/* An upgrade that had begun has ended without a report: the next push waits for the report, or for
+ * FW_SETTLE_MS. */
 enum fw_status fw_device_unsettle(
 	struct fw_devices *devices, struct fw_slice product, struct fw_slice device);
 
-/* Presence, the time of it (Unix ms), and by which connection (0: unknown, or offline); and when it
- * is looked at again. */
+/* Presence, since when (Unix ms), and by which connections (0: unknown, or offline); and when the
+ * scheduler looks at the device again. */
 struct fw_presence_of_device {
 	bool online;
 	int64_t at, connection, oldest_connection;
@@ -93,22 +93,23 @@ struct fw_presence_of_device {
 enum fw_status fw_device_set_presence(struct fw_devices *devices, struct fw_slice product,
 	struct fw_slice device, const struct fw_presence_of_device *presence);
 
-/* When the scheduler looks at it, steady ms; 0: not at all. */
+/* Sets when the scheduler looks at the device, steady ms; 0: not at all. */
 enum fw_status fw_device_set_due(struct fw_devices *devices, struct fw_slice product,
 	struct fw_slice device, int64_t due_at);
 
-/* What of its due_at, and of its settling, is over by `now` (steady ms) is done with. */
+/* Clears due_at if it is over by `now` (steady ms); with it settles_at, if that is over, too, and
+ * the device is online. */
 enum fw_status fw_device_forget_due(
 	struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t now);
 
-/* It has been there long enough: nothing is waited for any more. */
+/* Clears both: the device has been waited for long enough. */
 enum fw_status fw_device_settle(
 	struct fw_devices *devices, struct fw_slice product, struct fw_slice device);
 
-/* The zone that its report tells. */
+/* Writes the zone that the device reports. */
 enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink);
 
-/* How long it has been away before, and since when it is now. */
+/* The device's longest absence, and since when it is away now. All 0: there is no such device. */
 struct fw_absence {
 	int64_t longest_ms; /* of the last week; 0: not known */
 	int64_t away_clock; /* steady ms; 0: it is not known to be away */
@@ -121,19 +122,20 @@ struct fw_device_name {
 	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
 };
 
-/* Devices that are not known to be offline, to be looked at by `now` (steady ms), the first one due
- * first. */
+/* Devices whose due_at is over by `now` (steady ms) and that are not offline, by due_at: at most
+ * `most` into `found`, sets *count. FW_OK also when there is none. */
 enum fw_status fw_devices_due(struct fw_devices *devices, int64_t now, struct fw_device_name *found,
 	size_t most, size_t *count);
 
-/* The earliest due_at of these, INT64_MAX when there is none. */
+/* The earliest due_at of a device that is not offline, INT64_MAX when there is none. */
 enum fw_status fw_devices_next_due(struct fw_devices *devices, int64_t *due);
 
-/* How long an upgrade's end, or a return, waits for the device's report; steady ms. */
+/* How long a push waits for the device's report: after an upgrade ended, after the device came
+ * back, and after it came back without a subscription. Milliseconds. */
 #define FW_SETTLE_MS 30000
 #define FW_HOLD_MS 3000
-/* behind a report that ended an upgrade: it may still say that it completed it */
+#define FW_LISTEN_MS 60000
+/* how long it waits after a report that ended an upgrade, for the progress that completes it */
 #define FW_WORD_MS 1000
-#define FW_LISTEN_MS 60000 /* where it has not subscribed to anything yet */
 
 #endif

@@ -1,12 +1,13 @@
 /* Who is online, in table device, and what follows for the rows of its tasks.
  *
  * After a start of the broker presence is unknown. A device that comes is online by a connection;
- * what was sent to an earlier connection and not answered is sent again. A device that goes leaves
- * a note on its rows under way. A response timeout that a dead connection brought about is taken
- * back.
+ * what was sent to an earlier connection and not answered is sent again. When a device goes, its
+ * rows under way get interrupted_at. A response timeout that was decided on a dead connection is
+ * revoked.
  *
  * When the queue lost an event, the broker's thread is asked about every device, some at a time.
- * Its answers come by the queue too, so each device ends up as it is. */
+ * Its answers come by the same queue, so later events override them, and each device ends up with
+ * its true presence. */
 #include "store/device_presence.h"
 
 #include <stdlib.h>
@@ -44,9 +45,9 @@ struct fw_device_presence {
 	struct fw_devices *devices;
 	struct fw_scheduler *scheduler;
 	sqlite3_stmt *statements[STATEMENTS];
-	bool asking; /* about all devices, because an event was lost */
+	bool asking; /* an event was lost: all devices are being asked about */
 	struct asked asked;
-	/* of one device, for the function under way: on the stack they would fill a small one */
+	/* rows of one device, for the function under way: too large for a small stack */
 	struct fw_task_device found[ROWS_MAX];
 };
 
@@ -80,9 +81,9 @@ void fw_device_presence_close(struct fw_device_presence *presence)
 	free(presence);
 }
 
-/* A connection of which nothing was heard since the push was dead by then: its response timeout was
- * no verdict. Connections of an earlier run of the broker ended with it, and what was heard by them
- * is not known any more. */
+/* A connection by which no message came since the push was dead by then, so its response timeout
+ * proves nothing. Connections of an earlier run of the broker ended with that run, and when their
+ * last message came is not known any more. */
 static bool was_dead(const struct fw_device_presence *presence, const struct fw_task_device *row,
 	int64_t ended, int64_t heard_clock)
 {
@@ -92,7 +93,8 @@ static bool was_dead(const struct fw_device_presence *presence, const struct fw_
 		row->connection < (int64_t)presence->transaction->first_connection;
 }
 
-/* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message. */
+/* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message.
+ * Revokes the response timeouts that were decided on a dead connection. */
 static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product,
 	struct fw_slice device, int64_t ended, int64_t heard_clock)
 {
@@ -110,8 +112,8 @@ static enum fw_status review_verdicts(struct fw_device_presence *presence, struc
 	return status;
 }
 
-/* Is there something to be sent to the device, now that it is there by this connection? */
-static bool wants(const struct fw_task_device *row, const struct fw_arrival *arrival)
+/* Is the row to be sent to the device, now that it is online by this connection? */
+static bool is_wanted(const struct fw_task_device *row, const struct fw_arrival *arrival)
 {
 	if (row->state == FW_UPGRADE_WAITING)
 		return row->push && row->task_running;
@@ -128,12 +130,12 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
-		*wanted |= wants(&found[i], arrival);
+		*wanted |= is_wanted(&found[i], arrival);
 	return status;
 }
 
-/* Rows of the device that were started, or are on trial: it may be lost from now on, or is there
- * again. */
+/* The device went `away`, or came back: starts or stops the time after which it is lost, in its
+ * rows that were started or are on trial. */
 static enum fw_status watch_absence(struct fw_device_presence *presence, struct fw_slice product,
 	struct fw_slice device, bool away)
 {
@@ -172,8 +174,8 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 		status = watch_absence(presence, product, device, false);
 	if (status == FW_OK)
 		status = find_wanted(presence, product, device, arrival, &wanted);
-	/* one that goes before its time is over is not held a second time: it may be awake for a
-	 * moment only */
+	/* A device that went before its time was over is not made to wait a second time: it may be
+	 * awake for a moment only. */
 	if (there.settles_at)
 		there.due_at = there.settles_at;
 	else if (wanted)
@@ -221,7 +223,8 @@ static enum fw_status depart(struct fw_device_presence *presence, struct fw_slic
 	return status == FW_OK ? watch_absence(presence, product, event->device, true) : status;
 }
 
-/* An operator added one that had been there for a while: it has nothing to say first. */
+/* How long a push waits for the device's report. A device that an operator added, and that was
+ * online before, sends none. */
 static int64_t hold_of(const struct fw_presence_event *event, const struct fw_device *known)
 {
 	if (event->asked && !known->last_seen_at)
@@ -305,7 +308,7 @@ enum fw_status fw_device_presence_forget(
 	enum fw_status status;
 
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
-	/* who was away may still be; where connections are seen, so may all the others */
+	/* a device that was offline may still be away; where connections are seen, any may be */
 	fw_db_bind_integer(
 		presence->statements[FORGET], 2, presence->transaction->sees_connections);
 	fw_db_bind_integer(presence->statements[FORGET], 3, presence->transaction->steady_ms);
@@ -319,11 +322,10 @@ static void ask_about_all(struct fw_device_presence *presence)
 {
 	if (!presence->asking)
 		fw_transaction_log(presence->transaction, FW_LOG_NOTICE,
-			"more clients came and went than could be noted: asking the broker anew "
-			"which devices are online");
+			"presence queue overflow: checking all devices again");
 	presence->asking = true;
 	presence->asked = (struct asked){"", ""};
-	/* nobody who does not answer a push is blamed until all is known again */
+	/* until all is known again no device fails for want of an answer */
 	presence->transaction->presence_complete_since_ms = INT64_MAX;
 }
 
@@ -382,7 +384,7 @@ enum fw_status fw_device_presence_work(
 	size_t room = fw_transaction_room(presence->transaction);
 	enum fw_status status = FW_OK;
 
-	/* what is lost from here on is asked about anew */
+	/* asked first: an event that is lost later starts the asking anew */
 	if (fw_presence_queue_lost(queue))
 		ask_about_all(presence);
 	if (presence->asking && room && !fw_presence_queue_crowded(queue))

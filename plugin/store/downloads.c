@@ -1,6 +1,9 @@
-/* Which bytes of an image were sent is kept in table download_range, so that it outlives the
- * broker. Transfers of an image that has been replaced count as bytes, and not towards the new one.
- */
+/* Writes what was transferred into the tables download and download_range.
+ *
+ * A transfer notes its bytes in files/transfers.h. Every two seconds the records are taken from
+ * there and added to their rows; a record whose transaction fails is put back. download_range holds
+ * which bytes of an image were sent, so that this outlives the broker. Transfers of an image that
+ * was replaced count as bytes, but not towards the new image. */
 #include "store/downloads.h"
 
 #include <stdlib.h>
@@ -17,14 +20,14 @@ enum statement { DOWNLOAD, KNOWN, COVER, PRUNE, STATEMENTS };
 
 /* What a transfer's image is to the row. */
 enum image {
-	IMAGE_OLD,   /* not the firmware's any more, or not known: the row speaks of another */
-	IMAGE_SAME,  /* the one that the row speaks of, as far as it knows */
-	IMAGE_OTHER, /* one that has taken its place: the row begins anew */
+	IMAGE_OLD,   /* not the firmware's any more, or unknown: the row is about another image */
+	IMAGE_SAME,  /* the one that the row is about, or the row knows of none */
+	IMAGE_OTHER, /* the one that replaced it: the row begins anew */
 };
 
 static const char *const sql[STATEMENTS] = {
-	/* of a product, device and firmware that are (still) there: nobody can fill the table with
-	 * others. ?10 is an enum image, ?11 the bytes of it that were sent at least once */
+	/* only of a product, device and firmware that exist: nobody can fill the table with others.
+	 * ?10 is an enum image, ?11 the bytes of it that were sent at least once */
 	[DOWNLOAD] =
 		"INSERT INTO download (product_id, device_id, firmware_id, first_byte_at,"
 		" last_byte_at, bytes, reached, total, requests, completed_at)"
@@ -66,7 +69,7 @@ struct fw_downloads {
 	struct fw_transfers *transfers;
 	sqlite3_stmt *statements[STATEMENTS];
 	int64_t next_flush; /* boot ms */
-	bool flushing;      /* records are being written down, some in each round */
+	bool flushing;      /* records are being written, some in each round */
 	struct fw_transfers_record records[FLUSH_ROWS];
 };
 
@@ -97,7 +100,7 @@ void fw_downloads_close(struct fw_downloads *download)
 	free(download);
 }
 
-/* What of a record's image was sent. */
+/* Which bytes of a record's image were sent. */
 struct covered {
 	enum image image;
 	struct fw_span spans[RANGES_MOST];
@@ -111,7 +114,7 @@ static void bind_key(sqlite3_stmt *statement, const struct fw_transfers_record *
 	fw_db_bind_text(statement, 3, fw_slice_of(record->firmware_id));
 }
 
-/* Before, and by this record. */
+/* The bytes that were sent before, and by this record. */
 static enum fw_status read_covered(struct fw_downloads *download,
 	const struct fw_transfers_record *record, struct covered *out)
 {
@@ -188,7 +191,7 @@ static enum fw_status write_all(struct fw_downloads *download, size_t count)
 	return status;
 }
 
-/* One transaction. What it could not write waits again. */
+/* One transaction. Where it fails, its records go back to the transfers. */
 static enum fw_status flush_some(struct fw_downloads *download, size_t *count, bool *left)
 {
 	enum fw_status status;
@@ -216,7 +219,7 @@ enum fw_status fw_downloads_flush(struct fw_downloads *download)
 	return status;
 }
 
-/* However many there are, uplinks, pushes and operators have their turn after each transaction. */
+/* One transaction a round: uplinks, pushes and operators get their turn between two of them. */
 enum fw_status fw_downloads_work(struct fw_downloads *download, bool *more)
 {
 	enum fw_status status;

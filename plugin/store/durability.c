@@ -1,16 +1,16 @@
-/* Option `sync full`: no uplink is acknowledged and unsafe for longer than an interval.
+/* Option `sync full`: no acknowledged uplink is unsafe for longer than an interval.
  *
- * An uplink is safe when the catalog has it, since each commit waits for SQLite's log, or when the
- * spool that has it was synced. So while the store keeps up, the spool is not synced at all: the
- * log is. A look comes at least every half of the interval; what the look before it saw, and the
- * catalog still does not have, is then at least that old and gets synced.
+ * An uplink is safe when the catalog has it, since each commit syncs SQLite's log, or when its
+ * spool segment was synced. So while the store keeps up, the spool is never synced. There is a look
+ * at least every half of the interval. An uplink that the look before has seen, and that the
+ * catalog still does not have, is at least that old: then the spool is synced.
  *
  * A segment of the spool is deleted after the commit that applied its records, and so after the
  * sync of the log behind it. One that an earlier run applied is deleted after the first commit of
  * this one: that run may have ended before its log was synced. */
 #include "store/durability.h"
 
-int64_t fw_durability_part(const struct fw_durability *durability, int64_t ms)
+int64_t fw_durability_sleep_ms(const struct fw_durability *durability, int64_t ms)
 {
 	return durability->full && ms > durability->interval_ms / 2 ? durability->interval_ms / 2
 								    : ms;
@@ -25,7 +25,7 @@ enum fw_status fw_durability_flush(struct fw_durability *durability, uint64_t ap
 	return fw_spool_sync(durability->spool, &durability->synced);
 }
 
-enum fw_status fw_durability_look(struct fw_durability *durability, uint64_t applied)
+enum fw_status fw_durability_check(struct fw_durability *durability, uint64_t applied)
 {
 	int64_t now = fw_boot_ms(), since = now - durability->looked_ms;
 	uint64_t safe = applied > durability->synced ? applied : durability->synced;
@@ -33,7 +33,7 @@ enum fw_status fw_durability_look(struct fw_durability *durability, uint64_t app
 
 	if (!durability->full || since < durability->interval_ms / 2)
 		return FW_OK;
-	/* or the thread was held up, and what came meanwhile may be as old */
+	/* or the thread was held up: uplinks that came since the last look may be as old */
 	if (durability->seen > safe || since >= durability->interval_ms)
 		status = fw_durability_flush(durability, applied);
 	durability->seen = fw_spool_last(durability->spool);

@@ -1,9 +1,9 @@
-/* The life of firmware rows that name a file: one round after another, each row takes its way as
- * the header's picture shows.
+/* The life of firmware rows that name a file (the picture in firmware_files.h), and a round of
+ * work.
  *
  * A file may change at any moment, and so may its row. The verifier works on a copy of the row, on
- * a thread of its own, so what it found is written only to a row that still says what it said when
- * the verifier was asked. Any other row is still pending, and is given to the verifier again. */
+ * a thread of its own. So its result is written only if the row still says what that copy says.
+ * Otherwise the row stays pending, and is given to the verifier again. */
 #include "store/firmware_files_internal.h"
 
 #include <stdlib.h>
@@ -81,8 +81,6 @@ void fw_firmware_files_try_again_after(struct fw_firmware_files *files, int64_t 
 	if (ms > files->again_ms)
 		files->again_ms = ms;
 }
-
-/* --- downloads --- */
 
 enum fw_status fw_firmware_files_flush(struct fw_firmware_files *files)
 {

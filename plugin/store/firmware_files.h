@@ -19,8 +19,8 @@ enum fw_status fw_firmware_files_open(struct fw_transaction *transaction,
 	struct fw_error *error);
 void fw_firmware_files_close(struct fw_firmware_files *files); /* NULL is fine */
 
-/* Ends transfers of files that were written to. Needs no catalog: to be called in every round,
- * however long it is locked. */
+/* Ends transfers of files that were written to. Needs no catalog: call it in every round, also
+ * while the catalog is locked. */
 void fw_firmware_files_guard(struct fw_firmware_files *files);
 
 /* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do
@@ -28,11 +28,11 @@ void fw_firmware_files_guard(struct fw_firmware_files *files);
  * last of them back: to be tried again later. */
 enum fw_status fw_firmware_files_work(struct fw_firmware_files *files, bool *more);
 
-/* When the broker stops: writes down what is known of downloads, as much as goes in two seconds. */
+/* When the broker stops: writes what was downloaded, for two seconds at most. FW_OK or an error. */
 enum fw_status fw_firmware_files_flush(struct fw_firmware_files *files);
 
-/* Inside a transaction: deletes at most `most` rows of table download whose last byte is older than
- * `before` (Unix ms). */
+/* Inside a transaction: deletes at most `most` rows of table download whose last byte was sent
+ * before `before` (Unix ms). Sets *left when others may remain. */
 enum fw_status fw_firmware_files_prune(
 	struct fw_firmware_files *files, int64_t before, int64_t most, bool *left);
 

@@ -16,7 +16,7 @@
 #define FW_STORED_STATEMENTS 3
 #define FW_PENDING_STATEMENTS 1
 
-/* That the url of firmware ?1 was made by the plugin. */
+/* The plugin made the url of firmware ?1. */
 #define FW_FIRMWARE_URL_MADE                                                                       \
 	"EXISTS (SELECT 1 FROM firmware_file ff WHERE ff.firmware_id = ?1 AND ff.url_made = 1)"
 
@@ -28,9 +28,9 @@ struct fw_firmware_files {
 	sqlite3_stmt *verdict[FW_VERDICT_STATEMENTS];
 	sqlite3_stmt *stored[FW_STORED_STATEMENTS];
 	sqlite3_stmt *pending[FW_PENDING_STATEMENTS];
-	char cursor[FW_ID_MAX + 1]; /* the pending row that was tried last: they take turns */
+	char cursor[FW_ID_MAX + 1]; /* the pending row that was tried last in this pass */
 	bool look_for_pending, look_at_files;
-	/* until a file of this turn is tried again; 0: none has to be */
+	/* how long the next pass waits, since a file of this one must be tried again; 0: none */
 	int64_t again_ms;
 	int64_t pending_after;         /* boot ms: not before */
 	int64_t next_look, next_guard; /* boot ms */
@@ -43,7 +43,7 @@ struct fw_firmware_files {
 /* Runs `job` in a transaction of its own. */
 enum fw_status fw_firmware_files_in_transaction(struct fw_firmware_files *files,
 	enum fw_status (*job)(struct fw_firmware_files *files, void *context), void *context);
-/* A file of this turn is to be tried again: of all such files the longest wait counts. */
+/* A file of this pass must be tried again after `ms`: of several such files the longest counts. */
 void fw_firmware_files_try_again_after(struct fw_firmware_files *files, int64_t ms);
 
 /* Each prepares its statements. FW_OK, or an error with a message in `error`. */

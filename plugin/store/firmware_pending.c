@@ -21,8 +21,6 @@ enum fw_status fw_firmware_pending_prepare(struct fw_firmware_files *files, stru
 	return fw_db_prepare(files->transaction->db, sql, files->pending, STATEMENTS, error);
 }
 
-/* --- pending rows --- */
-
 static bool copy_text(sqlite3_stmt *statement, int column, char **out)
 {
 	struct fw_slice text = fw_db_text(statement, column);
@@ -55,7 +53,7 @@ static enum fw_status read_job(struct fw_firmware_files *files, struct fw_verify
 	return status;
 }
 
-/* Operators' changes are seen by the data version; the plugin's own set look_for_pending. */
+/* PRAGMA data_version shows operators' changes; the plugin's own set look_for_pending. */
 static enum fw_status note_changes(struct fw_firmware_files *files)
 {
 	int64_t data_version = 0;
@@ -70,8 +68,7 @@ static enum fw_status note_changes(struct fw_firmware_files *files)
 	return status;
 }
 
-/* The end of a pass. If it met files that are being written, the next pass begins in a moment; if
- * one could not be read, a little later. */
+/* Ends a pass. Where it met files that must be tried again, the next pass begins after a wait. */
 static void finish_pass(struct fw_firmware_files *files)
 {
 	files->look_for_pending = files->again_ms || files->cursor[0];

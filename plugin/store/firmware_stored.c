@@ -1,9 +1,9 @@
-/* Compares firmware rows with what is in the folder: a row whose file changed, or is gone, goes
- * back to pending. A url that the plugin made is made anew when url_base is another one.
+/* Compares firmware rows with the files in the folder: a row whose file changed, or is gone, goes
+ * back to pending. A url that the plugin made is made anew when url_base changed.
  *
- * A file is compared by its size, times and inode alone, so that all files can be looked at every
- * few seconds. inotify brings the look forward; what it does not see, such as the writes of another
- * machine, the next look finds. */
+ * A file is compared by its size, times and inode alone, so that all files can be compared every
+ * LOOK_EVERY_MS. An inotify event starts a comparison at once; what inotify does not report, such
+ * as writes by another machine, the next comparison finds. */
 #include "store/firmware_files_internal.h"
 
 #include <stdlib.h>
@@ -32,8 +32,6 @@ enum fw_status fw_firmware_stored_prepare(struct fw_firmware_files *files, struc
 	return fw_db_prepare(files->transaction->db, sql, files->stored, STATEMENTS, error);
 }
 
-/* --- what is stored and what is there --- */
-
 struct stale_row {
 	char firmware_id[FW_ID_MAX + 1];
 	char *url; /* NULL: back to pending */
@@ -58,8 +56,8 @@ static void add_stale(struct stale *stale, struct fw_slice firmware_id, char *ur
 	stale->count++;
 }
 
-/* Does this row of STORED still describe what is in the folder? A rejected row that nothing is
- * remembered of was rejected by hand. */
+/* Does this row of STORED still describe its file? A rejected row without a row of firmware_file
+ * was rejected by hand, and stays so. */
 static bool still_holds(const struct fw_firmware_files *files, sqlite3_stmt *statement)
 {
 	const char *file = (const char *)sqlite3_column_text(statement, 1);
@@ -122,8 +120,8 @@ static enum fw_status renew(struct fw_firmware_files *files, void *context)
 		if (stale->rows[i].url)
 			fw_db_bind_text(statement, 2, fw_slice_of(stale->rows[i].url));
 		status = fw_db_run(statement);
-		/* a url that the rules refuse must not hold up the others: the row keeps the one it
-		 * has */
+		/* a url that the rules refuse must not hold up the others: the row keeps its old
+		 * one */
 		if (status == FW_INVALID)
 			status = FW_OK;
 	}

@@ -1,8 +1,8 @@
 /* Writes into a firmware row what the verifier found of its file: ready, rejected, or what the row
  * still waits for.
  *
- * Each statement names all that the verifier was told, so that it changes nothing when the row says
- * something else by now. A result stays in memory until the catalog has it. */
+ * Each statement's WHERE compares the row with the copy that the verifier worked on, so that a row
+ * that has changed since stays as it is. A result stays in memory until the catalog has it. */
 #include "store/firmware_files_internal.h"
 
 #include <stdlib.h>
@@ -10,25 +10,25 @@
 #define UNSETTLED_MS 250 /* before a file that is being written is tried again */
 #define UNREAD_MS 5000   /* before one that could not be read is */
 
-enum statement { READY, REJECT, TOLD, WAIT, REMEMBER, STATEMENTS };
+enum statement { READY, REJECT, HAS_REASON, WAIT, REMEMBER, STATEMENTS };
 _Static_assert(STATEMENTS == FW_VERDICT_STATEMENTS, "as many as struct fw_firmware_files has");
 
-/* Parameters of the row as the verifier was told it. */
-#define AS_TOLD                                                                                    \
+/* The row is still as the verifier got it: ?1 to ?6. */
+#define AS_SUBMITTED                                                                               \
 	" WHERE firmware_id = ?1 AND state = 'pending' AND file IS ?2 AND size IS ?3 AND "         \
 	"sign_method IS ?4 AND sign IS ?5"                                                         \
 	" AND (SELECT public_key FROM product p WHERE p.product_id = firmware.product_id) IS ?6"
 
 static const char *const sql[STATEMENTS] = {
-	/* a url that was made may be that of another file, or have another url_base */
+	/* an earlier made url may be of another file, or have another url_base */
 	[READY] = "UPDATE firmware SET state = 'ready', state_reason = NULL, size = coalesce(size, "
 		  "?7), sign_method = coalesce(sign_method, ?8),"
 		  " sign = coalesce(sign, ?9), url = iif(" FW_FIRMWARE_URL_MADE
-		  ", ?10, coalesce(url, ?10))" AS_TOLD,
-	[REJECT] = "UPDATE firmware SET state = 'rejected', state_reason = ?7" AS_TOLD,
-	[TOLD] = "SELECT 1 FROM firmware WHERE firmware_id = ?1 AND state_reason IS ?2",
-	[WAIT] = "UPDATE firmware SET state_reason = ?7" AS_TOLD,
-	/* a url that is now what the plugin would make was made by it, or is as good as that */
+		  ", ?10, coalesce(url, ?10))" AS_SUBMITTED,
+	[REJECT] = "UPDATE firmware SET state = 'rejected', state_reason = ?7" AS_SUBMITTED,
+	[HAS_REASON] = "SELECT 1 FROM firmware WHERE firmware_id = ?1 AND state_reason IS ?2",
+	[WAIT] = "UPDATE firmware SET state_reason = ?7" AS_SUBMITTED,
+	/* a url that equals what the plugin would make counts as made by it */
 	[REMEMBER] = "INSERT OR REPLACE INTO firmware_file (firmware_id, file, size, mtime_ns, "
 		     "ctime_ns, inode, sha256, verified_at, url_made)"
 		     " SELECT f.firmware_id, f.file, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(f.url = ?8, "
@@ -40,9 +40,7 @@ enum fw_status fw_firmware_verdict_prepare(struct fw_firmware_files *files, stru
 	return fw_db_prepare(files->transaction->db, sql, files->verdict, STATEMENTS, error);
 }
 
-/* --- results --- */
-
-static void bind_as_told(sqlite3_stmt *statement, const struct fw_verify_job *job)
+static void bind_as_submitted(sqlite3_stmt *statement, const struct fw_verify_job *job)
 {
 	fw_db_bind_text(statement, 1, fw_slice_of(job->firmware_id));
 	fw_db_bind_text(statement, 2, fw_slice_of(job->file));
@@ -78,7 +76,7 @@ static sqlite3_stmt *start_verdict(
 	bool good = result->outcome == FW_VERIFY_GOOD;
 	sqlite3_stmt *statement = files->verdict[good ? READY : REJECT];
 
-	bind_as_told(statement, &result->job);
+	bind_as_submitted(statement, &result->job);
 	if (!good) {
 		fw_db_bind_text(statement, 7, fw_slice_of(result->reason.text));
 		return statement;
@@ -102,7 +100,7 @@ static enum fw_status write_verdict(struct fw_firmware_files *files, void *conte
 	if (*applied)
 		status = remember(files, result, url);
 	free(url);
-	/* that it cannot even be rejected is a rule of the operator's */
+	/* an operator's trigger keeps the row from being rejected */
 	if (status == FW_INVALID && result->outcome == FW_VERIFY_BAD) {
 		fw_firmware_files_try_again_after(files, UNREAD_MS);
 		status = fw_transaction_pass_over(
@@ -111,7 +109,7 @@ static enum fw_status write_verdict(struct fw_firmware_files *files, void *conte
 	return status;
 }
 
-static void tell(struct fw_firmware_files *files, const struct fw_verify_result *result)
+static void log_verdict(struct fw_firmware_files *files, const struct fw_verify_result *result)
 {
 	if (result->outcome == FW_VERIFY_GOOD)
 		fw_transaction_log(files->transaction, FW_LOG_INFO,
@@ -124,8 +122,8 @@ static void tell(struct fw_firmware_files *files, const struct fw_verify_result 
 			result->reason.text);
 }
 
-/* A made-up url or a sign that breaks the table's rules is nobody's fault but ours; it must not be
- * tried for ever. */
+/* What the plugin itself fills in (url, sign) breaks the catalog's rules. The row is rejected, so
+ * that its file is not verified for ever. */
 static enum fw_status refuse_verdict(struct fw_firmware_files *files, bool *applied)
 {
 	struct fw_verify_result *result = &files->result;
@@ -143,17 +141,18 @@ static enum fw_status write_waiting(struct fw_firmware_files *files, void *conte
 	sqlite3_stmt *statement = files->verdict[WAIT];
 
 	(void)context;
-	bind_as_told(statement, &files->result.job);
+	bind_as_submitted(statement, &files->result.job);
 	fw_db_bind_text(statement, 7, fw_slice_of(files->result.reason.text));
 	return fw_transaction_pass_over(
 		files->transaction, fw_db_run(statement), "what a file waits for");
 }
 
-/* A file may be kept open for hours: what its row waits for is written down, once. */
-static enum fw_status tell_waiting(struct fw_firmware_files *files)
+/* The file cannot be verified yet: writes the reason into its row, once. A file may be open for
+ * hours. */
+static enum fw_status note_waiting(struct fw_firmware_files *files)
 {
 	const struct fw_verify_result *result = &files->result;
-	sqlite3_stmt *statement = files->verdict[TOLD];
+	sqlite3_stmt *statement = files->verdict[HAS_REASON];
 	enum fw_status status;
 
 	fw_firmware_files_try_again_after(
@@ -178,7 +177,7 @@ enum fw_status fw_firmware_verdict_apply(struct fw_firmware_files *files, bool *
 		return FW_OK;
 	if (files->result.outcome == FW_VERIFY_UNSETTLED ||
 		files->result.outcome == FW_VERIFY_UNREAD) {
-		status = tell_waiting(files);
+		status = note_waiting(files);
 		if (status != FW_OK)
 			return status;
 	} else {
@@ -188,7 +187,7 @@ enum fw_status fw_firmware_verdict_apply(struct fw_firmware_files *files, bool *
 		if (status != FW_OK && status != FW_INVALID)
 			return status;
 		if (applied)
-			tell(files, &files->result);
+			log_verdict(files, &files->result);
 		else
 			fw_firmware_files_try_again_after(files, UNSETTLED_MS);
 		*changed |= applied;

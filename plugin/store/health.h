@@ -1,5 +1,6 @@
-/* What the operator is told of the catalog's health while the broker runs: once when something
- * begins, and once when it is over. For the store's own files; store thread only. */
+/* The log lines about the health of the catalog and the spool while the broker runs: one when a
+ * trouble begins, and for an error one when it is over. For the store's own files; store thread
+ * only. */
 #ifndef FW_STORE_HEALTH_H
 #define FW_STORE_HEALTH_H
 
@@ -15,27 +16,28 @@ struct fw_health {
 	ino_t inode;
 	/* the catalog was removed or replaced: nobody would see what is written */
 	bool lost;
-	bool wal_told, pinned_told; /* that the log is large, and that it is so for one reader */
-	int64_t next_look;          /* boot ms */
-	int64_t error_since;        /* boot ms, 0: none */
-	int64_t error_at;           /* boot ms of the last time */
-	bool error_told;
-	struct fw_spool_damage damage_told;
+	/* that SQLite's log is large, and that one reader is the cause */
+	bool wal_logged, pinned_logged;
+	int64_t next_look;   /* boot ms */
+	int64_t error_since; /* boot ms, 0: none */
+	int64_t error_at;    /* boot ms of the last time */
+	bool error_logged;
+	struct fw_spool_damage damage_logged;
 };
 
 /* The catalog at `path` has just been opened. */
 void fw_health_init(struct fw_health *health, struct fw_transaction *transaction, const char *path);
 
-/* Looks at the catalog's files, now and then. */
-void fw_health_look(struct fw_health *health);
+/* Checks the catalog's files, every few seconds. */
+void fw_health_check(struct fw_health *health);
 
-/* Looks now whether the catalog is still the one that was opened: health->lost. */
-void fw_health_look_at_catalog(struct fw_health *health);
+/* Sets health->lost: whether the file at the path is no longer the catalog that was opened. */
+void fw_health_check_catalog(struct fw_health *health);
 
-/* How the last round of work went: tells an error that lasts. */
+/* `status`: how the last round of work went. Logs an error: FW_BUSY if it lasts, others at once. */
 void fw_health_note(struct fw_health *health, enum fw_status status);
 
-/* What the spool has met so far: tells what is new. */
+/* `damage`: what the spool has met so far. Logs it when there is more than before. */
 void fw_health_note_damage(struct fw_health *health, struct fw_spool_damage damage);
 
 #endif

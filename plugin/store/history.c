@@ -1,9 +1,10 @@
-/* The logs of what devices said, and whether a progress was in them before.
+/* The logs of what devices said, and whether a progress is in them already.
  *
- * QoS 1 delivers a message again when its acknowledgement was lost. A progress with a time of its
- * own is a redelivery of any equal one. Without a time it is one only of an equal progress that
- * came by an earlier connection, and not long ago. For that the log_id from which on a connection
- * has written is remembered, for a bounded number of connections. */
+ * QoS 1 delivers a message again when its acknowledgement was lost (MQTT 5, section 4.4). A
+ * progress with a timestamp is a redelivery of any equal one of the same attempt. Without a
+ * timestamp it is one only of an equal progress that came by an earlier connection, and not long
+ * ago. To tell that, the log_id with which each connection's rows begin is remembered, for a
+ * bounded number of connections. */
 #include "store/history.h"
 
 #include <stdlib.h>
@@ -11,8 +12,8 @@
 #include "base/table.h"
 #include "catalog/db.h"
 
-/* How many of a device's latest log rows a redelivered message is looked for in: what a client may
- * have in flight. */
+/* A redelivered message is searched in so many of a device's latest log rows: a client has fewer
+ * messages in flight. */
 #define REDELIVERY_ROWS 64
 /* Connections whose first log row is remembered. */
 #define CONNECTIONS_MAX 100000u
@@ -29,8 +30,8 @@ enum statement {
 };
 
 static const char *const sql[STATEMENTS] = {
-	/* with a timestamp: the same content ever; without: logged before this connection, and
-	 * since ?11. The latest first; no LIMIT, for which SQLite would make a table of its own */
+	/* with a timestamp: the same content since ?11; without: also logged before this
+	 * connection. The latest first. No LIMIT, for which SQLite would build a temporary table */
 	[PROGRESS_LOGGED] =
 		"SELECT (?3 > 0 OR log_id < ?10) AND received_at >= ?11 AND firmware_id IS ?4 AND "
 		"version IS ?5"
@@ -45,8 +46,8 @@ static const char *const sql[STATEMENTS] = {
 	[LOG_VERSION] = "INSERT INTO version_log (received_at, reported_at, product_id, device_id, "
 			"version, previous_version)"
 			" VALUES (?4, ?3, ?1, ?2, ?5, ?6)",
-	/* log_id grows with received_at: the old rows are the first ones, but for those of a time
-	   when the clock was ahead */
+	/* log_id grows with received_at, so the old rows are the first ones; except for rows from a
+	 * time when the clock was ahead, which ?3, the time now, leaves out */
 	[PRUNE_PROGRESS] =
 		"DELETE FROM progress_log WHERE log_id IN (SELECT log_id FROM progress_log WHERE "
 		"received_at <= ?3 ORDER BY log_id LIMIT ?1) AND received_at < ?2",
@@ -93,8 +94,8 @@ void fw_history_close(struct fw_history *history)
 	free(history);
 }
 
-/* What the logs' statements begin with. */
-static sqlite3_stmt *start(
+/* The parameters that the statements of both logs begin with. */
+static sqlite3_stmt *start_log(
 	struct fw_history *history, enum statement which, const struct fw_uplink *uplink)
 {
 	sqlite3_stmt *statement = history->statements[which];
@@ -112,7 +113,7 @@ static sqlite3_stmt *start(
 static sqlite3_stmt *start_progress(struct fw_history *history, enum statement which,
 	const struct fw_uplink *uplink, const struct fw_firmware_ref *named)
 {
-	sqlite3_stmt *statement = start(history, which, uplink);
+	sqlite3_stmt *statement = start_log(history, which, uplink);
 
 	fw_db_bind_text(statement, 4, fw_slice_of(named->firmware_id));
 	fw_db_bind_text(statement, 5, fw_slice_of(named->version));
@@ -142,7 +143,7 @@ enum fw_status fw_history_progress(struct fw_history *history, const struct fw_u
 enum fw_status fw_history_version(struct fw_history *history, const struct fw_uplink *uplink,
 	struct fw_slice version, struct fw_slice previous)
 {
-	sqlite3_stmt *statement = start(history, LOG_VERSION, uplink);
+	sqlite3_stmt *statement = start_log(history, LOG_VERSION, uplink);
 
 	fw_db_bind_integer(statement, 4, uplink->received_at);
 	fw_db_bind_text(statement, 5, version);
@@ -150,7 +151,7 @@ enum fw_status fw_history_version(struct fw_history *history, const struct fw_up
 	return fw_db_run(statement);
 }
 
-/* The log_id before which this connection had logged nothing. */
+/* The log_id with which the rows of this connection begin. */
 static enum fw_status first_log_of(struct fw_history *history, uint64_t connection, int64_t *log_id)
 {
 	struct fw_slice key = {(const char *)&connection, sizeof(connection)};
@@ -171,7 +172,7 @@ static enum fw_status first_log_of(struct fw_history *history, uint64_t connecti
 		return FW_OK;
 	if (fw_table_count(history->first_logs) >= CONNECTIONS_MAX)
 		fw_table_clear(history->first_logs, NULL);
-	/* without memory an equal report may count as a redelivery: no harm */
+	/* out of memory, an equal progress may count as a redelivery: no harm */
 	fw_table_put(history->first_logs, key, (void *)(intptr_t)*log_id, NULL);
 	return FW_OK;
 }

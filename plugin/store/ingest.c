@@ -4,28 +4,28 @@
  * applied exactly once: a batch that is rolled back is read again from where it began. Presence
  * events are applied between the records where they happened.
  *
- * An uplink that the catalog's rules refuse must hold up no other. The batch in which that happens
- * is rolled back and done again with a savepoint for each uplink, which is then undone alone and
- * left out. An uplink by which a trigger ends the whole transaction is a poison record: the next
- * batch leaves it out, and ends behind it. */
+ * An uplink that the catalog's rules refuse must not hold up others. The batch in which that
+ * happens is rolled back and done again with a savepoint for each uplink; then the refused uplink
+ * is undone alone, and rejected. An uplink by which an operator's trigger ends the whole
+ * transaction is a poison record: the next batch rejects it, and ends behind it. */
 #include "store/ingest.h"
 
 #include <stdio.h>
 
-/* an operator's shell may wait for it; the longer, the more uplinks share the pages that are
- * written */
+/* Of a transaction. A longer one writes fewer pages for an uplink; an operator's shell waits for
+ * its end. */
 #define BATCH_MS 40
 #define BATCH_RECORDS 20000
 #define REJECTED_EVERY_MS 60000
 #define OLDEST_EVERY_MS 1000
-#define SAVEPOINTS_MS 60000 /* after an uplink was refused, others of its kind may be */
+#define SAVEPOINTS_MS 60000 /* after an uplink was refused, others may soon be */
 
 /* Records up to the batch's limits. *applied is the sequence of the last one. */
 struct batch {
 	uint64_t applied;
 	size_t records;
 	int64_t until;                            /* boot ms */
-	const struct fw_presence_event *presence; /* the next event that has its place */
+	const struct fw_presence_event *presence; /* the next event to apply */
 	bool end;                                 /* all that was appended has been read */
 	bool unread;                              /* the spool cannot be read */
 };
@@ -70,9 +70,9 @@ static void reject(struct fw_ingest *ingest, const char *why)
 		(unsigned long long)ingest->rejected);
 }
 
-/* What the catalog's rules refuse, an operator's triggers among them, is left out whole. That needs
- * a savepoint for each uplink, which is had only when one was refused lately: a transaction
- * without, in which that happens, is done again. */
+/* Applies an uplink, or rejects it whole where the catalog's rules or an operator's trigger refuse
+ * it. That takes a savepoint, which costs time, so there is one only after a refusal: the first
+ * refusal fails the whole batch (FW_FAILED), which is then done again with savepoints. */
 static enum fw_status apply_uplink(
 	struct fw_ingest *ingest, const struct fw_uplink *uplink, uint64_t sequence)
 {
@@ -95,7 +95,7 @@ static enum fw_status apply_uplink(
 	return savepoint && status == FW_OK ? fw_transaction_release(ingest->transaction) : status;
 }
 
-/* A pull that is left out holds no place either. */
+/* The place of a pull ends with its uplink, applied or rejected. */
 static enum fw_status release_place(struct fw_ingest *ingest, const struct fw_uplink *uplink)
 {
 	return uplink->task_id.len
@@ -138,8 +138,7 @@ static enum fw_status apply_records(struct fw_ingest *ingest, struct batch *batc
 		batch->unread = status != FW_OK;
 		if (status == FW_OK)
 			status = apply_presence_before(ingest, batch, sequence);
-		/* no room for all that comes before this record: it is read again in the next batch
-		 */
+		/* no room for the events before this record: it is read again in the next batch */
 		if (status == FW_OK && batch->presence && batch->presence->after < sequence) {
 			fw_spool_rewind(ingest->spool, batch->applied);
 			return FW_OK;
@@ -150,7 +149,7 @@ static enum fw_status apply_records(struct fw_ingest *ingest, struct batch *batc
 			return status;
 		batch->applied = sequence;
 		batch->records++;
-		/* behind it there may be another one */
+		/* the next record may be poison, too: what is done so far is committed first */
 		if (sequence == ingest->poison_sequence)
 			return FW_OK;
 	}
@@ -169,8 +168,8 @@ bool fw_ingest_waits(const struct fw_ingest *ingest)
 		!fw_presence_queue_empty(ingest->queue);
 }
 
-/* Most clients of a broker are no devices: their coming and going costs no transaction. The first
- * event of a device, NULL when there is none. */
+/* Drops the events before the first one of a device, and returns that; NULL: there is none. Most
+ * clients of a broker are no devices, and their events cost no transaction. */
 static const struct fw_presence_event *forget_strangers(struct fw_ingest *ingest)
 {
 	const struct fw_presence_event *event = fw_presence_queue_take(ingest->queue);
@@ -186,7 +185,7 @@ static const struct fw_presence_event *forget_strangers(struct fw_ingest *ingest
 /* The first event of the queue that has to be applied. False: there is nothing to do. */
 static bool find_presence(struct fw_ingest *ingest, struct batch *batch, uint64_t last)
 {
-	/* with uplinks before them, strangers may be devices by then */
+	/* the uplinks before an event may add its device */
 	if (last > batch->applied) {
 		batch->presence = fw_presence_queue_take(ingest->queue);
 		return true;
@@ -200,14 +199,14 @@ static enum fw_status apply_all(struct fw_ingest *ingest, struct batch *batch, u
 {
 	enum fw_status status = apply_records(ingest, batch);
 
-	/* what is unreadable at the end of the spool will never be read */
+	/* an unreadable end of the spool will never be read: it counts as applied */
 	if (status == FW_OK && batch->end && last > batch->applied)
 		batch->applied = last;
 	return status == FW_OK ? apply_presence_behind(ingest, batch) : status;
 }
 
-/* The transaction was rolled back: all of it is read again. An uplink that the rules refused is no
- * error the first time: it is tried again with a savepoint. */
+/* The transaction was rolled back: all of it is read again. The first refusal of an uplink is no
+ * error: the batch is done again with savepoints. */
 static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch *batch,
 	enum fw_status status, bool had_savepoints)
 {
@@ -218,12 +217,12 @@ static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch 
 	return uses_savepoints(ingest) && !had_savepoints ? FW_OK : status;
 }
 
-/* The transaction is committed: what is in the catalog is forgotten here. What was written into a
- * catalog that is not there any more, the spool keeps for the one in its place. */
+/* The transaction is committed: drops its events, and releases its records in the spool. If the
+ * catalog's file was removed or replaced, the spool keeps them for the file in its place. */
 static void release_batch(struct fw_ingest *ingest, const struct batch *batch)
 {
 	atomic_store(&ingest->applied, batch->applied);
-	fw_health_look_at_catalog(ingest->health);
+	fw_health_check_catalog(ingest->health);
 	if (!ingest->health->lost)
 		fw_spool_release(ingest->spool, batch->applied);
 	fw_presence_queue_drop(ingest->queue, batch->presence);
@@ -266,7 +265,7 @@ static void advance_watermark(struct fw_ingest *ingest, uint64_t last, int64_t n
 	if (applied < last && applied < ingest->watermark_sequence)
 		return;
 	ingest->transaction->heard_until_ms = applied >= last ? now : ingest->watermark_ms;
-	/* who went since then may be about to be blamed */
+	/* not beyond an event that waits: a device that went must not fail for want of an answer */
 	waiting = fw_presence_queue_take(ingest->queue);
 	if (waiting &&
 		waiting->boot_ms + ingest->transaction->clock.offset <
@@ -277,8 +276,8 @@ static void advance_watermark(struct fw_ingest *ingest, uint64_t last, int64_t n
 	ingest->watermark_ms = now;
 }
 
-/* When the next record came. Reading it leaves no trace but the damage before it. */
-static void look_at_oldest(struct fw_ingest *ingest)
+/* Reads when the next record came. The cursor goes back; damage before the record is counted. */
+static void read_oldest(struct fw_ingest *ingest)
 {
 	const unsigned char *payload;
 	struct fw_uplink uplink;
@@ -297,7 +296,7 @@ int64_t fw_ingest_oldest(struct fw_ingest *ingest)
 		ingest->oldest_at = 0;
 	} else if (fw_boot_ms() >= ingest->next_oldest_look) {
 		ingest->next_oldest_look = fw_boot_ms() + OLDEST_EVERY_MS;
-		look_at_oldest(ingest);
+		read_oldest(ingest);
 	}
 	return ingest->oldest_at;
 }

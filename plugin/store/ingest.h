@@ -1,6 +1,5 @@
-/* Brings into the catalog what devices said and who came and went, in the order in which it
- * happened, many in a transaction. For the store's own files; store thread only, but for what says
- * otherwise. */
+/* Brings uplinks and presence events into the catalog, in the order in which they happened, many in
+ * a transaction. For the store's own files; store thread only, unless said otherwise. */
 #ifndef FW_STORE_INGEST_H
 #define FW_STORE_INGEST_H
 
@@ -15,7 +14,7 @@
 /* At most that many messages follow from one uplink or event. */
 #define FW_MESSAGES_OF_UPLINK 80u
 
-/* Set the borrowed ones and `applied`, the rest to 0. */
+/* The owner sets the borrowed members and `applied`, the rest to 0. */
 struct fw_ingest {
 	struct fw_transaction *transaction; /* borrowed, like the next six */
 	struct fw_apply *apply;
@@ -27,15 +26,15 @@ struct fw_ingest {
 	/* any thread: the sequence up to which the spool is in the catalog */
 	atomic_uint_fast64_t applied;
 	uint64_t rejected; /* uplinks left out: refused by the catalog's rules, or damaged */
-	/* boot ms: till then each uplink is applied as a whole or not at all */
+	/* boot ms: until then each uplink has a savepoint of its own */
 	int64_t savepoints_until;
 	int64_t next_rejected_line; /* boot ms */
-	/* the sequence of an uplink that ends the transaction, by a trigger of the operator's;
-	 * 0: none */
+	/* the sequence of an uplink by which an operator's trigger ends the whole transaction; 0:
+	 * none */
 	uint64_t poison_sequence;
 	int64_t oldest_at;        /* Unix ms: when the next record came; 0: there is none */
 	int64_t next_oldest_look; /* boot ms */
-	/* once the record of this sequence is applied, all that devices said until watermark_ms
+	/* when the record of this sequence is applied, all that devices said until watermark_ms
 	 * (steady) is in the catalog */
 	uint64_t watermark_sequence;
 	int64_t watermark_ms;
@@ -47,8 +46,8 @@ bool fw_ingest_waits(const struct fw_ingest *ingest);
 /* Are there more uplinks than one transaction takes? */
 bool fw_ingest_crowded(const struct fw_ingest *ingest);
 
-/* Unix ms when the oldest uplink came that is not in the catalog, as it was at most a second ago; 0
- * when there is none. Between two batches. */
+/* Unix ms when the oldest uplink came that is not in the catalog, at most a second out of date; 0
+ * when there is none. Outside of a batch: it moves the spool's cursor. */
 int64_t fw_ingest_oldest(struct fw_ingest *ingest);
 
 /* One transaction, if there is anything to apply; advances the transaction's heard_until_ms. Sets

@@ -1,9 +1,9 @@
-/* Firmware whose image names itself otherwise than the catalog does.
+/* Images that report another version than the catalog has for them.
  *
  * Life of an offer: a pull is offered firmware, which is noted in the device's row. The next
  * version that the device tells is compared with the catalog's. The same version ends the offer and
- * clears the count; another one counts once. At FW_LABEL_CHECK_TIMES the resolver stops offering
- * that firmware to that device, until its version or the catalog changes. */
+ * clears the count; another one ends the offer and counts once. At FW_LABEL_CHECK_TIMES the
+ * resolver stops offering that firmware to the device, until its version or the catalog changes. */
 #include "store/label_check.h"
 
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #include "catalog/db.h"
 #include "upgrade/resolver.h"
 
-/* the resolver looks anew when the generation moves: no device may move it at will */
-#define TOLD_A_SECOND 10
+/* how often a second devices may move the generation, which empties the resolver's cache */
+#define MOVES_A_SECOND 10
 
 enum statement {
 	MOVE_GENERATION,
@@ -51,7 +51,7 @@ static const char *const sql[STATEMENTS] = {
 struct fw_label_check {
 	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct fw_token_bucket told;
+	struct fw_token_bucket moves; /* of the generation */
 };
 
 enum fw_status fw_label_check_open(
@@ -80,7 +80,7 @@ void fw_label_check_close(struct fw_label_check *labels)
 	free(labels);
 }
 
-static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which,
+static sqlite3_stmt *start_device(struct fw_label_check *labels, enum statement which,
 	const struct fw_uplink *uplink, struct fw_slice third)
 {
 	sqlite3_stmt *statement =
@@ -91,7 +91,7 @@ static sqlite3_stmt *start(struct fw_label_check *labels, enum statement which,
 	return statement;
 }
 
-/* What the device says that it runs; else what it is known to run. */
+/* The version in the uplink; else the recorded one. */
 static struct fw_slice runs_of(const struct fw_uplink *uplink, const struct fw_device *device)
 {
 	return uplink->version.len ? uplink->version : fw_slice_of(device->version);
@@ -100,7 +100,7 @@ static struct fw_slice runs_of(const struct fw_uplink *uplink, const struct fw_d
 static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_uplink *uplink,
 	struct fw_device *device, struct fw_slice firmware_id)
 {
-	sqlite3_stmt *statement = start(labels, SET_OFFER, uplink, firmware_id);
+	sqlite3_stmt *statement = start_device(labels, SET_OFFER, uplink, firmware_id);
 	struct fw_slice runs = runs_of(uplink, device);
 
 	if (!firmware_id.len) {
@@ -115,12 +115,12 @@ static enum fw_status set_offer(struct fw_label_check *labels, const struct fw_u
 	return fw_db_run(statement);
 }
 
-/* The version that the offered firmware has in the catalog, and how the device called it otherwise;
- * empty: there is none. */
+/* `wanted`: the version of the offered firmware in the catalog. `label`: what the device reported
+ * in its place before. Both are empty when there is none. */
 static enum fw_status read_known(struct fw_label_check *labels, const struct fw_uplink *uplink,
 	struct fw_slice offered, char wanted[FW_VERSION_BUFFER], char label[FW_VERSION_BUFFER])
 {
-	sqlite3_stmt *statement = start(labels, KNOWN, uplink, offered);
+	sqlite3_stmt *statement = start_device(labels, KNOWN, uplink, offered);
 	enum fw_status status = fw_db_step(statement);
 
 	if (status != FW_OK)
@@ -131,28 +131,30 @@ static enum fw_status read_known(struct fw_label_check *labels, const struct fw_
 	return FW_OK;
 }
 
-/* The resolver is to ask of this product what it did not have to ask before. It asks already while
- * another device is as near the limit. */
-static enum fw_status tell_resolver(struct fw_label_check *labels, const struct fw_uplink *uplink)
+/* Moves the generation, so that the resolver checks the devices of this product for mismatches. It
+ * does so already while another device of it is as near the limit. */
+static enum fw_status move_generation(struct fw_label_check *labels, const struct fw_uplink *uplink)
 {
-	sqlite3_stmt *statement = start(labels, NEAR_THE_LIMIT, uplink, (struct fw_slice){NULL, 0});
+	sqlite3_stmt *statement =
+		start_device(labels, NEAR_THE_LIMIT, uplink, (struct fw_slice){NULL, 0});
 	int64_t near = 0;
 	enum fw_status status;
 
 	fw_db_bind_integer(statement, 3, FW_LABEL_CHECK_TIMES - 1);
 	status = fw_db_read_integer(statement, &near);
 	if (status != FW_OK || near > 1 ||
-		!fw_token_bucket_take(&labels->told, TOLD_A_SECOND, labels->transaction->steady_ms))
+		!fw_token_bucket_take(
+			&labels->moves, MOVES_A_SECOND, labels->transaction->steady_ms))
 		return status;
 	return fw_db_run(labels->statements[MOVE_GENERATION]);
 }
 
-/* One more time the device reports `version`, and not what it was offered. */
-static enum fw_status count(struct fw_label_check *labels, const struct fw_uplink *uplink,
+/* Counts a mismatch: the device reports `version`, and not that of its offer. */
+static enum fw_status count_mismatch(struct fw_label_check *labels, const struct fw_uplink *uplink,
 	const struct fw_device *device, struct fw_slice version, const char *wanted)
 {
 	sqlite3_stmt *statement =
-		start(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
+		start_device(labels, COUNT, uplink, fw_slice_of(device->offered_firmware_id));
 	int64_t times = 0;
 	enum fw_status status;
 
@@ -168,13 +170,14 @@ static enum fw_status count(struct fw_label_check *labels, const struct fw_uplin
 			(int)uplink->device.len, uplink->device.at, (int)uplink->product.len,
 			uplink->product.at, device->offered_firmware_id, (int)version.len,
 			version.at, wanted);
-	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1 ? tell_resolver(labels, uplink)
-								    : status;
+	return status == FW_OK && times == FW_LABEL_CHECK_TIMES - 1
+		? move_generation(labels, uplink)
+		: status;
 }
 
-/* Did it install what it was offered, and says otherwise? Who only polls says what it said before.
- */
-static bool is_otherwise(const struct fw_device *device, struct fw_slice version, const char *label)
+/* Did the device install its offer, and report another version? A device that only polls reports
+ * the version that it ran before. */
+static bool is_mismatch(const struct fw_device *device, struct fw_slice version, const char *label)
 {
 	return device->offer_completed || fw_slice_equal(version, fw_slice_of(label)) ||
 		(device->offered_version[0] &&
@@ -195,18 +198,19 @@ enum fw_status fw_label_check_judge(struct fw_label_check *labels, const struct 
 	if (status != FW_OK)
 		return status;
 	installed = !wanted[0] || fw_slice_equal(version, fw_slice_of(wanted));
-	if (!installed && (uplink->kind != FW_UPLINK_PULL || !is_otherwise(device, version, label)))
+	if (!installed && (uplink->kind != FW_UPLINK_PULL || !is_mismatch(device, version, label)))
 		return FW_OK;
 	if (installed)
-		status = label[0] ? fw_db_run(start(labels, FORGET, uplink, offered)) : FW_OK;
+		status =
+			label[0] ? fw_db_run(start_device(labels, FORGET, uplink, offered)) : FW_OK;
 	else
-		status = count(labels, uplink, device, version, wanted);
+		status = count_mismatch(labels, uplink, device, version, wanted);
 	return status == FW_OK ? set_offer(labels, uplink, device, (struct fw_slice){NULL, 0})
 			       : status;
 }
 
-/* It was offered the firmware before anybody knew what it runs. The first version that it tells
- * may be that of before or that of after: only the next one says more. */
+/* The device was offered the firmware before its version was known. The first version that it tells
+ * may be the one before the upgrade or after it, so it is only recorded: the next one is judged. */
 static enum fw_status set_version(
 	struct fw_label_check *labels, const struct fw_uplink *uplink, struct fw_device *device)
 {
@@ -215,7 +219,7 @@ static enum fw_status set_version(
 	if (device->offered_version[0] || !runs.len)
 		return FW_OK;
 	fw_slice_copy(runs, device->offered_version, sizeof(device->offered_version));
-	return fw_db_run(start(labels, SET_VERSION, uplink, runs));
+	return fw_db_run(start_device(labels, SET_VERSION, uplink, runs));
 }
 
 enum fw_status fw_label_check_offered(
@@ -233,5 +237,5 @@ enum fw_status fw_label_check_completed(struct fw_label_check *labels,
 		!fw_slice_equal(firmware_id, fw_slice_of(device->offered_firmware_id)))
 		return FW_OK;
 	device->offer_completed = true;
-	return fw_db_run(start(labels, SET_COMPLETED, uplink, (struct fw_slice){NULL, 0}));
+	return fw_db_run(start_device(labels, SET_COMPLETED, uplink, (struct fw_slice){NULL, 0}));
 }

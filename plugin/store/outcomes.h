@@ -16,14 +16,14 @@ struct fw_outcomes {
 	bool any;
 };
 
-/* A row has come to `state`; one that is no end is not counted. */
+/* A row has come to `state`; waiting and processing are not counted. */
 void fw_outcomes_note(
 	struct fw_outcomes *outcomes, enum fw_upgrade_state state, enum fw_failure failure);
 
-/* An upgrade succeeded `ms` after it was sent. */
+/* An upgrade succeeded `ms` after it was sent; below 0 it is not counted. */
 void fw_outcomes_note_duration(struct fw_outcomes *outcomes, int64_t ms);
 
-/* Adds them to the counters (NULL: to none), and is all zero again. */
+/* Adds all to the counters (NULL: to none), and sets `outcomes` to zero. */
 void fw_outcomes_count(struct fw_outcomes *outcomes, struct fw_counters *counters);
 
 #endif

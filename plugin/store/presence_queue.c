@@ -1,4 +1,4 @@
-/* The queue of presence between two threads, as two lists.
+/* The queue of presence events between two threads, as two lists.
  *
  * The broker's thread appends to `arrived` under the lock. The store's thread moves that list to
  * the end of `taken`, which is its own, and drops events from there once they are in the catalog.

@@ -2,8 +2,7 @@
  *
  * The row is written before the message is queued, in one transaction: a push that is published is
  * always recorded. Firmware is read once in a transaction, since all rows of a task offer the same.
- * A connection that may be that of a gateway has a token bucket, which gives later pushes a place
- * in time. */
+ * A connection that may be a gateway's has a token bucket, which says when a later push may go. */
 #include "store/push.h"
 
 #include <stdlib.h>
@@ -28,8 +27,8 @@ struct fw_push {
 	struct fw_task_devices *rows;
 	struct fw_table *paces;    /* number of a connection to its struct fw_token_bucket */
 	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
-	uint64_t firmware_of; /* the transaction that they hold in: behind it an operator may change
-				 them */
+	/* the transaction in which they were read: after it an operator may change them */
+	uint64_t firmware_of;
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -108,7 +107,7 @@ static enum fw_status find_firmware(
 	return firmware->ready ? FW_OK : FW_NOT_FOUND;
 }
 
-static enum fw_status queue(struct fw_push *pushes, const struct fw_task_device *row,
+static enum fw_status queue_upgrade(struct fw_push *pushes, const struct fw_task_device *row,
 	const struct fw_firmware *firmware)
 {
 	struct fw_slice product = fw_slice_of(row->product_id);
@@ -120,7 +119,7 @@ static enum fw_status queue(struct fw_push *pushes, const struct fw_task_device 
 		transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
 
 	fw_count(transaction->counters, FW_COUNT_PUSHES);
-	/* by then it is void */
+	/* after the response timeout the push is void: it expires then */
 	return fw_transaction_queue_upgrade(transaction, product, device, payload, len,
 		(uint32_t)(row->response_timeout_ms / 1000), row->device_connection == 0);
 }
@@ -135,11 +134,11 @@ enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	/* when it is verified again, the task is swept again */
+	/* the file will be verified again, and then the task is swept again */
 	if (firmware->file && !fw_hosting_holds(hosting, firmware->file, &firmware->stamp))
 		return FW_OK;
 	status = fw_transition_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
-	return status == FW_OK && pushed ? queue(pushes, row, firmware) : status;
+	return status == FW_OK && pushed ? queue_upgrade(pushes, row, firmware) : status;
 }
 
 static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_task_device *row)
@@ -159,7 +158,7 @@ static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_t
 	return NULL;
 }
 
-int64_t fw_push_place(struct fw_push *pushes, const struct fw_task_device *row)
+int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = pushes->transaction;
 	struct fw_token_bucket *pace;
@@ -167,7 +166,7 @@ int64_t fw_push_place(struct fw_push *pushes, const struct fw_task_device *row)
 	if (!transaction->gateways || !transaction->rate)
 		return 0;
 	pace = pace_of(pushes, row);
-	/* without memory it goes unpaced */
+	/* out of memory, the push goes at once */
 	if (!pace || fw_token_bucket_take(pace, transaction->rate, transaction->steady_ms))
 		return 0;
 	return fw_token_bucket_place(pace, transaction->rate, transaction->steady_ms);

@@ -1,5 +1,5 @@
-/* Pushes: the offer that a device is sent for a waiting row, and how many of them a gateway's
- * connection takes. Which row is pushed, and when, the scheduler decides.
+/* Pushes: the offer that a device is sent for a waiting row, and the rate at which a connection
+ * gets pushes. The scheduler decides which row is pushed, and when.
  *
  * For the store's own files; store thread only, inside a transaction. */
 #ifndef FW_STORE_PUSH_H
@@ -15,13 +15,13 @@ enum fw_status fw_push_open(struct fw_transaction *transaction, struct fw_task_d
 	struct fw_push **out, struct fw_error *error);
 void fw_push_close(struct fw_push *pushes); /* NULL is fine */
 
-/* Records the push, and queues it for when the record is committed; nothing when the firmware, or
- * its file, cannot be offered now. FW_OK, or an error. */
+/* Records the push of a waiting row, and queues the message, which is published after the commit.
+ * Does nothing when the firmware, or its file, cannot be offered now. FW_OK, or an error. */
 enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row);
 
-/* A gateway's connection takes so many pushes a second, and so do those of which nobody knows by
- * which connection they are there: the others get a place in its queue. 0: now, which takes a place
- * of the rate; else when, steady ms. */
-int64_t fw_push_place(struct fw_push *pushes, const struct fw_task_device *row);
+/* Where connections may be gateways', each takes connection_rate pushes a second; devices of
+ * unknown connection share one such rate. 0: the row may be pushed now, and a token is taken; else
+ * the steady ms at which its turn comes. */
+int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row);
 
 #endif

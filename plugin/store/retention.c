@@ -1,7 +1,7 @@
-/* Deletes old rows of the logs, once a minute, some in a transaction.
+/* Deletes old rows of the logs, once a minute, ROWS of each log in a transaction.
  *
- * Rows are old by the time that is believed (base/clock.h), not by the wall clock alone. How far
- * the clock is believed is stored in catalog_state, so that it outlives a restart. */
+ * What is old is measured by the believed time (fw_clock_believed), not by the wall clock alone.
+ * Its state is stored in catalog_state, so that it outlives a restart. */
 #include "store/retention.h"
 
 #include "catalog/db.h"
@@ -9,10 +9,11 @@
 #define EVERY_MS 60000
 #define ROWS 500
 #define DAY_MS INT64_C(86400000)
-/* So long after a start of the machine its clock may not have been set yet. */
-#define SETTING_MS INT64_C(3600000)
+#define HOUR_MS INT64_C(3600000)
+/* so long after a start of the machine its clock may not have been set yet */
+#define SETTING_MS HOUR_MS
 
-/* A catalog without a reference has the clocks of its last transaction. */
+/* Without a saved reference, the clocks of the last transaction are the reference. */
 static const char read_trust[] =
 	"SELECT iif(trust_wall_ms, trust_wall_ms, clock_wall_ms), iif(trust_wall_ms, "
 	"trust_steady_ms,"
@@ -67,21 +68,21 @@ static enum fw_status save(const struct fw_retention *retention)
 	return status;
 }
 
-static void tell_held(struct fw_retention *retention, int64_t believed)
+static void log_held(struct fw_retention *retention, int64_t believed)
 {
-	if (retention->held_told)
+	if (retention->held_logged)
 		return;
-	retention->held_told = true;
+	retention->held_logged = true;
 	fw_transaction_log(retention->transaction, FW_LOG_WARNING,
 		"the clock went ahead by %lld hours, so log_retention_days is counted as if it had "
 		"not:"
 		" set the clock, or, if it is right now, wait: after %lld days like this it is "
 		"believed",
-		(long long)((retention->transaction->wall_ms - believed) / SETTING_MS),
+		(long long)((retention->transaction->wall_ms - believed) / HOUR_MS),
 		(long long)retention->days);
 }
 
-/* In a transaction: its time counts. */
+/* Within a transaction, whose time counts. */
 static enum fw_status prune(struct fw_retention *retention, bool *left)
 {
 	bool held;
@@ -91,9 +92,9 @@ static enum fw_status prune(struct fw_retention *retention, bool *left)
 	enum fw_status status = fw_history_prune(retention->history, before, ROWS, left);
 
 	if (held)
-		tell_held(retention, now);
+		log_held(retention, now);
 	else
-		retention->held_told = false;
+		retention->held_logged = false;
 	if (status == FW_OK)
 		status = fw_firmware_files_prune(retention->files, before, ROWS, left);
 	return status == FW_OK ? save(retention) : status;

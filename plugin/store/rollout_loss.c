@@ -1,8 +1,9 @@
-/* Is the loss of a device the upgrade's doing? A power cut takes devices away that were not
- * upgraded, too: a sample of each kind is compared (upgrade/trial.h).
+/* Is the loss of a device due to its upgrade? A power cut takes devices away that were not
+ * upgraded, too. So a sample of started rows is compared with a sample of devices that have not
+ * started, the control group (upgrade/trial.h).
  *
- * A power cut loses thousands at once, and the samples take some ten thousand rows to read. They
- * are read once a transaction, for all the rows of a task that it gives up. */
+ * A power cut loses thousands of devices at once, and a sample takes some ten thousand rows to
+ * read. So both samples are read once in a transaction, for all lost rows of a task. */
 #include "store/rollouts_internal.h"
 
 #include <stdlib.h>
@@ -11,8 +12,8 @@
 #include "store/task_device.h"
 #include "upgrade/trial.h"
 
-#define ROWS_READ 20000   /* that are read for each of the two samples, */
-#define IDLE_DEVICES 2000 /* and devices that have not started */
+#define ROWS_READ 20000   /* at most, for each of the two samples */
+#define IDLE_DEVICES 2000 /* at most, in the control group */
 #define NOT_AWAY (-1)
 
 /* A row that was started. Steady milliseconds. */
@@ -23,10 +24,10 @@ struct started {
 
 struct fw_loss_sample {
 	char task_id[FW_ID_MAX + 1];
-	uint64_t transaction; /* that read it; 0: none */
+	uint64_t transaction; /* the one that read the samples; 0: none */
 	size_t started_count, idle_count;
 	struct started started[ROWS_READ];
-	int64_t away[IDLE_DEVICES]; /* of devices that have not started: since when, or NOT_AWAY */
+	int64_t away[IDLE_DEVICES]; /* of the control group: steady ms since when, or NOT_AWAY */
 };
 
 static void add_started(struct fw_loss_sample *sample, sqlite3_stmt *row)
@@ -40,7 +41,7 @@ static void add_idle(struct fw_loss_sample *sample, sqlite3_stmt *row)
 	sample->away[sample->idle_count++] = sqlite3_column_int64(row, 0);
 }
 
-/* Resets the statement, whose rows are no more than there is room for. */
+/* Adds all rows of the statement, whose LIMIT is the room for them, and resets it. */
 static enum fw_status add_all(struct fw_loss_sample *sample, sqlite3_stmt *statement,
 	void (*add)(struct fw_loss_sample *sample, sqlite3_stmt *row))
 {
@@ -90,6 +91,7 @@ static enum fw_status find_sample(struct fw_rollouts *rollouts, const struct fw_
 	return read_sample(rollouts, sample, row);
 }
 
+/* How many rows were started at `since` or later; *lost: how many of these are lost. */
 static int64_t count_started(const struct fw_loss_sample *sample, int64_t since, int64_t *lost)
 {
 	int64_t count = 0;
@@ -103,8 +105,8 @@ static int64_t count_started(const struct fw_loss_sample *sample, int64_t since,
 	return count;
 }
 
-/* Who was lost before `known` went for another reason, and is no witness. *away: who went at
- * `until` at the latest. */
+/* How many devices of the control group count: those online, and those away since `known` or later.
+ * A device that went before `known` went for another reason. *away: how many went up to `until`. */
 static int64_t count_idle(
 	const struct fw_loss_sample *sample, int64_t known, int64_t until, int64_t *away)
 {
@@ -129,12 +131,12 @@ enum fw_status fw_rollouts_loss_is_common(
 
 	if (status != FW_OK)
 		return status;
-	/* the one in question is of them, however long its absence was waited for */
+	/* the row in question is among the started ones, however long its device may be away */
 	started = count_started(rollouts->loss_sample,
 		row->pushed_clock < since ? row->pushed_clock : since, &lost);
 	idle = count_idle(
 		rollouts->loss_sample, row->pushed_clock - row->lost_ms, now - row->lost_ms, &away);
-	/* the device in question is not written down yet */
+	/* + 1: the row in question is not written as lost yet */
 	*common = !fw_trial_is_remarkable(lost + 1, started, away, idle);
 	return FW_OK;
 }
@@ -144,7 +146,7 @@ enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts)
 	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_BEGIN_ABSENCES];
 
 	fw_db_bind_integer(statement, 1, rollouts->transaction->steady_ms);
-	/* else a device that was there, and says nothing, may be there */
+	/* where connections are not reported, a device that was online may still be online */
 	fw_db_bind_integer(statement, 2, rollouts->transaction->sees_connections);
 	return fw_db_run(statement);
 }

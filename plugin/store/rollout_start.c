@@ -1,9 +1,9 @@
-/* May a row of a task with rules of its own start? The gate decides, with the places that pulls
- * hold in its counts, and the place is taken in the same moment (upgrade/places.h). */
+/* May a row of a task with rules of its own be pushed? The gate decides; the places that pulls hold
+ * are added to its counts. The place is taken under the same lock (upgrade/places.h). */
 #include "store/rollouts_internal.h"
 #include "store/task_device.h"
 
-/* What a start is judged by, with the lock of the places in hand. */
+/* What a start is judged by, while the lock of the places is held, and the verdict. */
 struct judged {
 	const struct fw_rollout_row *rollout;
 	const struct fw_start_row *row;
@@ -12,7 +12,8 @@ struct judged {
 	int64_t after_ms;
 };
 
-static enum fw_status judge(void *context, struct fw_places_held *held)
+/* A fw_places_judge: asks the gate whether the row may start now. */
+static enum fw_status judge_push(void *context, struct fw_places_held *held)
 {
 	struct judged *judged = context;
 	struct fw_rollout_counts counts = judged->rollout->counts;
@@ -49,7 +50,7 @@ static enum fw_status read_start_row(struct fw_rollouts *rollouts,
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-/* Is that the same for all rows of the task? */
+/* Do all rows of the task wait for this? */
 static bool is_of_task(const struct fw_rollout_plan *plan, enum fw_start_wait wait)
 {
 	if (wait == FW_WAITS_FOR_WINDOW)
@@ -72,7 +73,7 @@ enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_ta
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	status = read_start_row(rollouts, &rollout, row, &start);
 	if (status == FW_OK)
-		status = fw_places_take_for_push(rollouts->places, task_id, judge, &judged);
+		status = fw_places_take_for_push(rollouts->places, task_id, judge_push, &judged);
 	if (status != FW_OK && status != FW_NOT_FOUND)
 		return status;
 	out->wait = judged.wait;

@@ -1,15 +1,15 @@
-/* Carries out the steps of a task: each is a statement or two, and a line of the log where people
- * want to know of it. */
+/* Carries out the steps of a task: each is a statement or two. Steps that an operator wants to know
+ * of are logged. */
 #include "store/rollouts_internal.h"
 
-static enum fw_status run(
+static enum fw_status run_step(
 	struct fw_rollouts *rollouts, enum fw_rollouts_statement which, struct fw_slice task_id)
 {
 	fw_db_bind_text(rollouts->statements[which], 1, task_id);
 	return fw_db_run(rollouts->statements[which]);
 }
 
-static enum fw_status pause(
+static enum fw_status pause_task(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, const char *reason)
 {
 	sqlite3_stmt *statement = rollouts->statements[FW_ROLLOUTS_PAUSE];
@@ -18,22 +18,23 @@ static enum fw_status pause(
 		(int)task_id.len, task_id.at, reason);
 	fw_db_bind_text(statement, 2, fw_slice_of(reason));
 	fw_db_bind_integer(statement, 3, rollouts->transaction->wall_ms);
-	return run(rollouts, FW_ROLLOUTS_PAUSE, task_id);
+	return run_step(rollouts, FW_ROLLOUTS_PAUSE, task_id);
 }
 
-static enum fw_status hold(struct fw_rollouts *rollouts, struct fw_slice task_id, int64_t since)
+static enum fw_status set_hold(struct fw_rollouts *rollouts, struct fw_slice task_id, int64_t since)
 {
 	fw_db_bind_time(rollouts->statements[FW_ROLLOUTS_HOLD], 2, since);
-	return run(rollouts, FW_ROLLOUTS_HOLD, task_id);
+	return run_step(rollouts, FW_ROLLOUTS_HOLD, task_id);
 }
 
-/* The stage grows when the task is resumed: the trigger of that looks for the mark. */
+/* When the task is resumed, the trigger task_update_resume sees FW_ROLLOUT_DONE and begins the next
+ * stage. */
 static enum fw_status pause_done(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, const char *reason)
 {
-	enum fw_status status = hold(rollouts, task_id, FW_ROLLOUT_DONE);
+	enum fw_status status = set_hold(rollouts, task_id, FW_ROLLOUT_DONE);
 
-	return status == FW_OK ? pause(rollouts, task_id, reason) : status;
+	return status == FW_OK ? pause_task(rollouts, task_id, reason) : status;
 }
 
 static enum fw_status next_stage(
@@ -42,16 +43,16 @@ static enum fw_status next_stage(
 	fw_transaction_log(rollouts->transaction, FW_LOG_NOTICE,
 		"task %.*s: stage %lld of %lld begins", (int)task_id.len, task_id.at,
 		(long long)plan->stage + 1, (long long)plan->stages);
-	return run(rollouts, FW_ROLLOUTS_NEXT_STAGE, task_id);
+	return run_step(rollouts, FW_ROLLOUTS_NEXT_STAGE, task_id);
 }
 
-static enum fw_status stop(
+static enum fw_status stop_task(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, const char *reason)
 {
 	fw_transaction_log(rollouts->transaction, FW_LOG_NOTICE, "task %.*s is stopped: %s",
 		(int)task_id.len, task_id.at, reason);
 	fw_db_bind_text(rollouts->statements[FW_ROLLOUTS_STOP], 2, fw_slice_of(reason));
-	return run(rollouts, FW_ROLLOUTS_STOP, task_id);
+	return run_step(rollouts, FW_ROLLOUTS_STOP, task_id);
 }
 
 enum fw_status fw_rollout_steps_carry_out(struct fw_rollouts *rollouts, struct fw_slice task_id,
@@ -59,21 +60,21 @@ enum fw_status fw_rollout_steps_carry_out(struct fw_rollouts *rollouts, struct f
 {
 	switch (step->action) {
 	case FW_ROLLOUT_HOLD:
-		return hold(rollouts, task_id, rollouts->transaction->steady_ms);
+		return set_hold(rollouts, task_id, rollouts->transaction->steady_ms);
 	case FW_ROLLOUT_UNHOLD:
-		return hold(rollouts, task_id, 0);
+		return set_hold(rollouts, task_id, 0);
 	case FW_ROLLOUT_NEXT_STAGE:
 		return next_stage(rollouts, task_id, &rollout->plan);
 	case FW_ROLLOUT_NEW_EPOCH:
-		return run(rollouts, FW_ROLLOUTS_NEW_EPOCH, task_id);
+		return run_step(rollouts, FW_ROLLOUTS_NEW_EPOCH, task_id);
 	case FW_ROLLOUT_PAUSE_DONE:
 		return pause_done(rollouts, task_id, step->reason);
 	case FW_ROLLOUT_PAUSE_STOP:
 	case FW_ROLLOUT_PAUSE_UNREACHABLE:
 	case FW_ROLLOUT_PAUSE_END:
-		return pause(rollouts, task_id, step->reason);
+		return pause_task(rollouts, task_id, step->reason);
 	case FW_ROLLOUT_STOP_END:
-		return stop(rollouts, task_id, step->reason);
+		return stop_task(rollouts, task_id, step->reason);
 	default:
 		return FW_OK;
 	}

@@ -1,19 +1,20 @@
-/* What a task's rules look at is read anew for each question: a row of task, one of its stages and
- * one of task_count, each by its key. Nothing of it is kept, so that an operator's change counts
- * from the next start on.
+/* The tasks with rules of their own: when each is reviewed, and when its rows are called.
  *
- *   fw_rollouts_take    a start asks: the gate decides, and the place is taken (upgrade/places.h)
+ *   fw_rollouts_take    a row wants to start: the gate decides, and the place is taken
  *   fw_rollouts_review  counts changed: steps are carried out until none is due
  *   fw_rollouts_work    a time came that the last review named
  *
- * A watch is kept of each task that has rules of its own, for the times it named. */
+ * What a task's rules depend on is read anew for each question: a row of task, one of its stages
+ * and one of task_count, each by its key. So an operator's change counts from the next start on. In
+ * memory there is only a watch for each such task: the times that its last review named, and
+ * whether its rows are to be called. */
 #include "store/rollouts_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STEPS_MAX 64u /* of one review: more stages than that pass at the next one */
-#define STEP_MS 30000 /* of the wall clock, less than which is none */
+#define STEP_MS 30000 /* a step of the wall clock that is no larger is ignored */
 
 static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_PLAN] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
@@ -47,9 +48,9 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		" WHERE o.task_id = ?1"
 		" AND (t.created_at, t.position) > (o.created_at, o.position)"
 		" ORDER BY t.created_at DESC, t.position DESC",
-	/* samples: a bounded part of the rows. Without stages rows start in the order of their ids,
-	 * so the first ones have started and the last ones have not. With stages the order is that
-	 * of their turns, which are drawn. */
+	/* Samples: a bounded part of the rows. Without stages rows start in the order of their ids,
+	 * so the first ones have started and the last ones have not. With stages they start in the
+	 * order of their turns, which are random. */
 	[FW_ROLLOUTS_STARTED_LATELY] = "SELECT pushed_clock, failure IS 'lost' FROM ("
 				       "SELECT failure, attempts, pushed_clock FROM task_device"
 				       " WHERE task_id = ?1 ORDER BY device_id LIMIT ?2)"
@@ -87,8 +88,9 @@ struct watch {
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	int64_t steady_at, wall_at; /* 0: no time */
 	bool due;                   /* at once */
-	bool hungry, anew, in_turns, known_only;
-	bool open; /* its rows have been called since nothing of the task itself held them up */
+	/* its rows are to be called, as in struct fw_rollout_call */
+	bool calls, anew, in_turns, known_only;
+	bool open; /* its rows were called since the task itself last held them up */
 };
 
 static int64_t wall_offset(const struct fw_rollouts *rollouts)
@@ -158,7 +160,7 @@ static void forget(struct fw_rollouts *rollouts, struct fw_slice task_id)
 
 	if (!watch)
 		return;
-	rollouts->hungry -= watch->hungry;
+	rollouts->calls -= watch->calls;
 	fw_table_remove(rollouts->watches, fw_slice_of(watch->task_id));
 	free(watch);
 }
@@ -231,9 +233,8 @@ void fw_rollouts_call_all(struct fw_rollouts *rollouts)
 	}
 }
 
-/* The times that were named by the wall clock, of tasks and of rows, are others now; what held
- * still because of it goes on. */
-static void look_at_all(struct fw_rollouts *rollouts)
+/* The wall clock was set, or is believed again: all times that were named by it change. */
+static void renew_wall_times(struct fw_rollouts *rollouts)
 {
 	rollouts->wall_offset_ms = wall_offset(rollouts);
 	fw_rollouts_call_all(rollouts);
@@ -245,7 +246,6 @@ static void note_wall(struct fw_rollouts *rollouts, int64_t wall_ms)
 		rollouts->seen_wall_ms = wall_ms;
 }
 
-/* The clocks of the open transaction. A wall clock that went back far is told once. */
 struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 {
 	struct fw_transaction *transaction = rollouts->transaction;
@@ -255,28 +255,28 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 	now.wall_behind = fw_rollout_wall_is_behind(now.wall_ms, rollouts->seen_wall_ms);
 	now.broker_utc_offset = fw_clock_utc_offset(now.wall_ms);
 	note_wall(rollouts, now.wall_ms);
-	if (now.wall_behind && !rollouts->behind_told)
+	if (now.wall_behind && !rollouts->behind_logged)
 		fw_transaction_log(transaction, FW_LOG_WARNING,
 			"the clock is behind what the catalog last saw: start_at, end_at and "
 			"windows of tasks hold still until it is set");
-	if (!now.wall_behind && rollouts->behind_told)
-		look_at_all(rollouts);
-	if (now.wall_behind != rollouts->behind_told)
+	if (!now.wall_behind && rollouts->behind_logged)
+		renew_wall_times(rollouts);
+	if (now.wall_behind != rollouts->behind_logged)
 		fw_places_note_wall(rollouts->places, now.wall_behind);
-	rollouts->behind_told = now.wall_behind;
+	rollouts->behind_logged = now.wall_behind;
 	return now;
 }
 
-/* More of its rows may start than when it was looked at last: as rows ended, its stage grew, a
- * window opened, a token came. */
-static void note_hungry(struct fw_rollouts *rollouts, struct watch *watch, bool anew)
+/* More rows of the task may start than before: rows ended, its stage grew, a window opened, or a
+ * token came. */
+static void note_call(struct fw_rollouts *rollouts, struct watch *watch, bool anew)
 {
-	rollouts->hungry += !watch->hungry;
-	watch->hungry = true;
+	rollouts->calls += !watch->calls;
+	watch->calls = true;
 	watch->anew |= anew;
 }
 
-/* By the wall clock, which may be set while it is waited for. */
+/* The earlier of both is when the task is looked at, by the wall clock. */
 static void note_wall_time(struct watch *watch, int64_t wall_ms, int64_t after_ms)
 {
 	if (after_ms && (!watch->wall_at || wall_ms + after_ms < watch->wall_at))
@@ -297,9 +297,9 @@ static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
 	watch->steady_at = step->steady_at;
 	watch->wall_at = step->wall_at;
 	if (wait == FW_WAITS_FOR_NOTHING) {
-		/* devices ask by themselves in a pull task */
+		/* in a pull task the devices ask by themselves */
 		if (rollout->push)
-			note_hungry(rollouts, watch, !watch->open);
+			note_call(rollouts, watch, !watch->open);
 		watch->open = true;
 		return;
 	}
@@ -324,7 +324,7 @@ enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice 
 		status = fw_rollouts_load(rollouts, task_id, &rollout);
 		if (status != FW_OK)
 			break;
-		/* what has come to its end stays as it is */
+		/* a task without open rows has no steps */
 		if (!rollout.is_open)
 			break;
 		fw_rollout_next_step(&rollout.plan, &rollout.counts, &now, &step);
@@ -354,7 +354,7 @@ static bool is_due(const struct fw_rollouts *rollouts, const struct watch *watch
 	return watch->due ||
 		(watch->steady_at && watch->steady_at <= fw_clock_now(&transaction->clock)) ||
 		(watch->wall_at && watch->wall_at <= wall_ms) ||
-		(rollouts->behind_told &&
+		(rollouts->behind_logged &&
 			!fw_rollout_wall_is_behind(wall_ms, rollouts->seen_wall_ms));
 }
 
@@ -364,7 +364,7 @@ enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool 
 	enum fw_status status = FW_OK;
 
 	if (wall_was_set(rollouts))
-		look_at_all(rollouts);
+		renew_wall_times(rollouts);
 	while (status == FW_OK && fw_table_next(rollouts->watches, &walk)) {
 		const struct watch *watch = walk.value;
 
@@ -374,7 +374,7 @@ enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool 
 			*more = true;
 			break;
 		}
-		/* removes the entry just returned, if any */
+		/* it may remove this entry, which a walk allows (base/table.h) */
 		status = fw_rollouts_review(rollouts, fw_slice_of(watch->task_id));
 	}
 	return status;
@@ -414,22 +414,22 @@ int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts)
 	return next;
 }
 
-bool fw_rollouts_next_hungry(struct fw_rollouts *rollouts, struct fw_rollout_call *out)
+bool fw_rollouts_next_call(struct fw_rollouts *rollouts, struct fw_rollout_call *out)
 {
 	struct fw_table_walk walk = {.bucket = 0};
 
-	while (rollouts->hungry && fw_table_next(rollouts->watches, &walk)) {
+	while (rollouts->calls && fw_table_next(rollouts->watches, &walk)) {
 		struct watch *watch = walk.value;
 
-		if (!watch->hungry)
+		if (!watch->calls)
 			continue;
 		*out = (struct fw_rollout_call){.in_turns = watch->in_turns,
 			.known_only = watch->known_only,
 			.anew = watch->anew};
 		memcpy(out->task_id, watch->task_id, sizeof(out->task_id));
 		memcpy(out->product_id, watch->product_id, sizeof(out->product_id));
-		watch->hungry = watch->anew = false;
-		rollouts->hungry--;
+		watch->calls = watch->anew = false;
+		rollouts->calls--;
 		return true;
 	}
 	return false;

@@ -1,10 +1,10 @@
-/* The rollouts: reads what a task's row and stages say and what its rows count, asks the rules
- * (upgrade/rollout.h, upgrade/start_gate.h), and carries out the step that they give: holds a
- * stage, begins the next one, pauses or ends the task.
+/* The rollouts: reads a task's row, its stage and its counts, asks the rules (upgrade/rollout.h,
+ * upgrade/start_gate.h), and carries out the step that they give: holds a stage, begins the next
+ * one, pauses or stops the task.
  *
- * A task is reviewed in the transaction that changed its counts, so that the failure which stops it
- * is followed by no push; and when a time comes that its rules named. For the store's own files;
- * store thread only. */
+ * A task is reviewed in the transaction of a failure that counts as bad, so that no push follows
+ * the failure that pauses it; soon after any other change; and when a time comes that its rules
+ * named. For the store's own files; store thread only. */
 #ifndef FW_STORE_ROLLOUTS_H
 #define FW_STORE_ROLLOUTS_H
 
@@ -21,19 +21,20 @@ enum fw_status fw_rollouts_open(struct fw_transaction *transaction, struct fw_pl
 	struct fw_rollouts **out, struct fw_error *error);
 void fw_rollouts_close(struct fw_rollouts *rollouts); /* NULL is fine */
 
-/* What came of a row that is about to be pushed. */
+/* Whether a row may be pushed. */
 struct fw_rollout_start {
-	enum fw_start_wait wait; /* FW_WAITS_FOR_NOTHING: the place is its own */
+	enum fw_start_wait wait; /* FW_WAITS_FOR_NOTHING: it has its place */
 	int64_t again;           /* steady ms when the wait of this device is over, 0 unknown */
-	bool closed; /* no row of the task may start now: it is looked at again by itself */
+	bool closed; /* no row of the task may start now: it is reviewed when that ends */
 };
 
-/* Inside a transaction: takes the place of a waiting row, until the transaction ends. */
+/* Inside a transaction: takes a place for a waiting row, until the transaction ends. FW_OK, with or
+ * without a place, or an error. */
 enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
 	struct fw_rollout_start *out);
 
-/* The newest task that supersedes and has taken the place of the row; "" when none has. `by` holds
- * FW_ID_MAX + 1 bytes. FW_OK, or an error. */
+/* In `by`, of FW_ID_MAX + 1 bytes: the newest task that has superseded the row; "" when none has.
+ * FW_OK, or an error. */
 enum fw_status fw_rollouts_superseded_by(
 	struct fw_rollouts *rollouts, const struct fw_task_device *row, char *by);
 
@@ -41,51 +42,54 @@ enum fw_status fw_rollouts_superseded_by(
  * steps. FW_OK also when there is no such task. */
 enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice task_id);
 
-/* The task is one to be watched, after a start of the broker or an operator's change: it is due. */
+/* The task is due for a review, and watched from now on if it has rules of its own. FW_OK or
+ * FW_NOMEM. */
 enum fw_status fw_rollouts_watch(struct fw_rollouts *rollouts, struct fw_slice task_id);
 
-/* Does the task have rules of its own? Then it is watched, and due. Rows of it that were to be
- * tried again while it was paused are due, too. */
+/* Inside a transaction: an operator changed the task. *managed: it has rules of its own; then it is
+ * watched and due. Retries that came due while it was paused are due now. FW_OK, or an error. */
 enum fw_status fw_rollouts_changed(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, bool *managed);
 
-/* Watches all tasks that are running or paused and have rules of their own. */
+/* Watches all tasks that are running or paused and have rules of their own; all are due. FW_OK, or
+ * an error. */
 enum fw_status fw_rollouts_watch_all(struct fw_rollouts *rollouts);
 
 /* All watched tasks are due, and their rows are called anew. */
 void fw_rollouts_call_all(struct fw_rollouts *rollouts);
 
-/* Inside a transaction: reviews tasks that are due, at most `most`. *more: others are. */
+/* Inside a transaction: reviews tasks that are due, at most `most`. Sets *more when others are.
+ * FW_OK, or an error. */
 enum fw_status fw_rollouts_work(struct fw_rollouts *rollouts, size_t most, bool *more);
 
-/* Notes what time it is by the wall clock. In each round, also while no task asks for it: one that
- * is made after the clock went back does. */
+/* Records the latest time of the wall clock. Called in each round, also while no task has times: a
+ * task that is made after the clock went back depends on it. */
 void fw_rollouts_note_wall(struct fw_rollouts *rollouts);
 
 /* Is a task due? By both clocks. */
 bool fw_rollouts_due(const struct fw_rollouts *rollouts);
 
-/* Steady ms when the next one is due, INT64_MAX when none is. */
+/* Steady ms when the next task is due by the steady clock, INT64_MAX when none is. */
 int64_t fw_rollouts_next_due(const struct fw_rollouts *rollouts);
 
-/* Is the loss of the device of this row the upgrade's doing, or do as many go that were not
- * upgraded? */
+/* *common: the loss of this row's device is not due to the upgrade, since devices that were not
+ * upgraded go away at a similar rate. FW_OK, or an error. */
 enum fw_status fw_rollouts_loss_is_common(
 	struct fw_rollouts *rollouts, const struct fw_task_device *row, bool *common);
 
-/* Inside the first transaction after a start: absences are counted from now on, since the broker
- * saw nobody come or go while it was down. FW_OK, or an error. */
+/* Inside one of the first transactions after a start: absences are counted from now on, since
+ * nobody saw devices come or go while the broker was down. FW_OK, or an error. */
 enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts);
 
-/* A task in which more rows may start than before: its waiting rows want a look. */
+/* A task in which more rows may start than before: its waiting rows are to be looked at. */
 struct fw_rollout_call {
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
-	bool in_turns;   /* it has stages: their order is that of the turns */
-	bool known_only; /* not those whose presence is unknown: a stage is to come */
-	bool anew;       /* from the first one on */
+	bool in_turns;   /* it has stages: rows start in the order of their turns */
+	bool known_only; /* devices of unknown presence do not start: there are later stages */
+	bool anew;       /* the walk begins anew (store/start_line.h) */
 };
 
-/* The next such task. False when there is none. */
-bool fw_rollouts_next_hungry(struct fw_rollouts *rollouts, struct fw_rollout_call *out);
+/* The next such task, once. False when there is none. */
+bool fw_rollouts_next_call(struct fw_rollouts *rollouts, struct fw_rollout_call *out);
 
 #endif

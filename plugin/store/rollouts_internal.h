@@ -1,9 +1,9 @@
 /* The rollouts as their own files see them.
  *
  *   rollouts.c       which tasks are watched, and what is due
- *   rollout_start.c  may a row start?
- *   rollout_steps.c  carries out the step that the rules give
- *   rollout_loss.c   is a loss the upgrade's doing? */
+ *   rollout_start.c  may a row be pushed, and was it superseded?
+ *   rollout_steps.c  carries out the steps that the rules give
+ *   rollout_loss.c   absences, and whether a loss is due to the upgrade */
 #ifndef FW_STORE_ROLLOUTS_INTERNAL_H
 #define FW_STORE_ROLLOUTS_INTERNAL_H
 
@@ -33,15 +33,16 @@ struct fw_rollouts {
 	struct fw_transaction *transaction;
 	struct fw_places *places;
 	struct fw_table *watches; /* task_id to what rollouts.c keeps of it */
-	size_t hungry;            /* how many are */
-	int64_t seen_wall_ms;     /* the latest wall time that the catalog saw */
-	bool behind_told;         /* the log says that the wall clock is behind */
-	int64_t wall_offset_ms;   /* the wall clock less the steady one, when that was set last */
+	size_t calls;             /* how many of them have rows to be called */
+	int64_t seen_wall_ms;     /* the latest wall time that the catalog recorded */
+	bool behind_logged;       /* that the wall clock is behind */
+	int64_t wall_offset_ms;   /* wall clock minus steady clock, when the former was last set */
 	struct fw_loss_sample *loss_sample; /* rollout_loss.c's; NULL: no device was lost yet */
 	sqlite3_stmt *statements[FW_ROLLOUTS_STATEMENTS];
 };
 
-/* The clocks of the open transaction. A wall clock that went back far is told once. */
+/* The clocks of the open transaction. Logs once when the wall clock falls behind
+ * (fw_rollout_wall_is_behind). */
 struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts);
 
 /* FW_OK, FW_NOT_FOUND when there is no such task, or an error. */

@@ -1,7 +1,7 @@
-/* The scheduler's round of work: operators' changes, what is due, a part of a sweep, and task
- * events that were held back.
+/* The scheduler's round of work: operators' changes, what is due, rollouts, a part of a sweep, and
+ * task events that were held back.
  *
- * Each part is a transaction of its own, of so many rows that it takes some tens of milliseconds at
+ * Each part is a transaction of its own, of so few rows that it takes some tens of milliseconds at
  * worst. The outbox takes a bounded number of messages, so a part ends early when it is nearly
  * full; what is left is done in a later round. A sweep walks the waiting rows of one task once. */
 #include "store/scheduler_internal.h"
@@ -61,7 +61,7 @@ bool fw_scheduler_has_room(const struct fw_scheduler *scheduler)
 	return fw_transaction_room(scheduler->transaction) >= MESSAGES_OF_ROW;
 }
 
-/* Looks at the devices of the next waiting rows of the first sweep. *last: the last one, "" for
+/* Looks at the devices of the next waiting rows of the sweep under way. *last: the last one, "" for
  * none. */
 static enum fw_status sweep_step(
 	struct fw_scheduler *scheduler, char last[FW_ID_MAX + 1], bool *done)
@@ -84,8 +84,8 @@ static enum fw_status sweep_step(
 	return status;
 }
 
-/* The rows that wait at the start. Who of a task with rules of its own was passed over before, as
- * nobody knew whether he is there, is looked at again. */
+/* Sweeps all running tasks once after a start. Tasks with rules of their own are called anew:
+ * devices of unknown presence were passed over until now. */
 static enum fw_status begin_first_sweep(struct fw_scheduler *scheduler)
 {
 	enum fw_status status = FW_OK;
@@ -120,7 +120,7 @@ static enum fw_status sweep_some(struct fw_scheduler *scheduler, bool *more)
 	return FW_OK;
 }
 
-static enum fw_status tell_untold(struct fw_scheduler *scheduler, bool *more)
+static enum fw_status send_untold(struct fw_scheduler *scheduler, bool *more)
 {
 	struct fw_transaction *transaction = scheduler->transaction;
 	bool again = false;
@@ -134,7 +134,7 @@ static enum fw_status tell_untold(struct fw_scheduler *scheduler, bool *more)
 	if (status != FW_OK)
 		return status;
 	status = fw_transaction_end(
-		transaction, fw_task_events_tell_untold(scheduler->events, &again), 0);
+		transaction, fw_task_events_announce_untold(scheduler->events, &again), 0);
 	*more |= status == FW_OK && again;
 	return status;
 }
@@ -153,7 +153,7 @@ enum fw_status fw_scheduler_work(struct fw_scheduler *scheduler, bool *more)
 		status = fw_scheduler_rollouts_work(scheduler, more);
 	if (status == FW_OK)
 		status = sweep_some(scheduler, more);
-	return status == FW_OK ? tell_untold(scheduler, more) : status;
+	return status == FW_OK ? send_untold(scheduler, more) : status;
 }
 
 int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler)
@@ -168,7 +168,7 @@ int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler)
 void fw_scheduler_changed(struct fw_scheduler *scheduler)
 {
 	scheduler->next_due = FW_SCHEDULER_UNKNOWN_DUE;
-	/* triggers may have queued what the plugin itself changed, and its own commits do not move
-	 * PRAGMA data_version */
+	/* Triggers may have queued changes in the plugin's own transactions, which do not move
+	 * PRAGMA data_version: the queues are read anew. */
 	scheduler->data_version = 0;
 }

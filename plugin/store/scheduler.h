@@ -1,8 +1,9 @@
-/* The scheduler: sends pushes, ends what takes too long, and carries operators' changes on.
+/* The scheduler: sends pushes, decides timeouts, and carries out what follows from operators'
+ * changes.
  *
  * It reacts: to a device that shows itself, a row that ended, a task that started. A task's waiting
- * rows are swept once, when it starts or is continued, and after a start of the broker; the fleet
- * is never scanned on a timer. For the store's own files; store thread only. */
+ * rows are swept once, when it starts or is continued, and after a start of the broker; no timer
+ * scans the fleet. For the store's own files; store thread only. */
 #ifndef FW_STORE_SCHEDULER_H
 #define FW_STORE_SCHEDULER_H
 
@@ -11,7 +12,7 @@
 
 struct fw_scheduler;
 
-/* What it works with; borrowed. */
+/* The parts that it uses; all borrowed. */
 struct fw_scheduler_parts {
 	struct fw_transaction *transaction;
 	struct fw_task_events *events;
@@ -25,15 +26,16 @@ enum fw_status fw_scheduler_open(
 	const struct fw_scheduler_parts *parts, struct fw_scheduler **out, struct fw_error *error);
 void fw_scheduler_close(struct fw_scheduler *scheduler); /* NULL is fine */
 
-/* Inside a transaction: pushes the oldest task that waits for this device, unless another upgrade
- * of it is under way, it is known to be offline, it is waited for to say what it runs
- * (device.due_at, settles_at), or there is none. While nobody knows whether it is there, a row is
- * pushed once at most. Rows whose target it has passed are canceled. */
+/* Inside a transaction: pushes the device's oldest waiting row that may be pushed, unless an
+ * upgrade is under way, the device is offline, or the push must wait for its report (device.due_at,
+ * settles_at). To a device of unknown presence a row is pushed once at most. Rows whose target the
+ * device has passed are canceled. FW_OK, or an error. */
 enum fw_status fw_scheduler_device(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device);
 
-/* Inside a transaction: the device may be due (device.due_at), and is not waited for any more then:
- * an attempt that was sent to an earlier connection and not answered is over. Then as above. */
+/* Inside a transaction: if the device's report has been waited for long enough, nothing waits for
+ * it any more, and an attempt that was sent to an earlier connection and not answered is
+ * interrupted. Then as above. */
 enum fw_status fw_scheduler_look(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device);
 

@@ -1,8 +1,9 @@
-/* Carries on what operators changed in the catalog by hand: rows and devices that they added,
- * continued, stopped or deleted.
+/* Carries out what follows from operators' changes: rows, tasks and devices that they added,
+ * changed or deleted.
  *
  * Triggers of the catalog queue each change in the tables task_change and device_change. The queues
- * are read only when PRAGMA data_version shows that another connection has committed. */
+ * are read only after PRAGMA data_version shows that another connection has committed, or after a
+ * transaction of the plugin whose triggers may have queued something (fw_scheduler_changed). */
 #include "store/scheduler_internal.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ enum fw_status fw_scheduler_changes_prepare(struct fw_scheduler *scheduler, stru
 		scheduler->transaction->db, sql, scheduler->changes, STATEMENTS, error);
 }
 
-/* A device that an operator added may be there already. */
+/* Asks whether devices that an operator added are online already. */
 static enum fw_status ask_about_devices(struct fw_scheduler *scheduler)
 {
 	sqlite3_stmt *statement = scheduler->changes[NEW_DEVICES];
@@ -53,15 +54,15 @@ static enum fw_status sweep_task(struct fw_scheduler *scheduler, const struct fw
 	bool managed = false;
 	enum fw_status status = fw_rollouts_changed(scheduler->rollouts, task_id, &managed);
 
-	/* retries may have been woken */
+	/* fw_rollouts_changed may have woken retries */
 	fw_scheduler_changed(scheduler);
 	if (status != FW_OK || managed)
 		return status;
 	return fw_waiting_rows_request(scheduler->waiting_rows, task_id, product);
 }
 
-/* The task's rules are asked before a row of it starts: a task that has nothing open is not looked
- * at, and may have to pause. Once in a step: what operators did is all there. */
+/* Reviews the row's task before the row may start: a task that had no open rows was not reviewed,
+ * and may have to pause. Once a task in a step: all of the operators' changes are there already. */
 static enum fw_status review_once(struct fw_scheduler *scheduler, const struct fw_change *change,
 	char reviewed[FW_ID_MAX + 1])
 {
@@ -74,8 +75,8 @@ static enum fw_status review_once(struct fw_scheduler *scheduler, const struct f
 	return fw_rollouts_review(scheduler->rollouts, task_id);
 }
 
-/* The device of a row that was added, continued or stopped, or that is gone, may be waiting for its
- * next upgrade. The stage of its task may have more places than before. */
+/* After a change of a row, its device may wait for its next upgrade, and the stage of its task may
+ * have more places. */
 static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct fw_change *change,
 	char reviewed[FW_ID_MAX + 1])
 {
@@ -93,7 +94,7 @@ static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct
 			       : status;
 }
 
-/* One by one: what follows from a change may take later ones of the same row. */
+/* One by one: handling a change may take later changes of the same row out of the queue. */
 static enum fw_status changes_step(struct fw_scheduler *scheduler)
 {
 	struct fw_change change;
@@ -112,7 +113,8 @@ static enum fw_status changes_step(struct fw_scheduler *scheduler)
 	return count == 0 ? ask_about_devices(scheduler) : FW_OK;
 }
 
-/* Is there anything in the queues? Asked only when another connection has committed something. */
+/* *waiting: there is something in the queues. They are read only when another connection has
+ * committed something. */
 static enum fw_status changes_wait(struct fw_scheduler *scheduler, bool *waiting)
 {
 	int64_t data_version = 0, any = 0;

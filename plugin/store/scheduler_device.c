@@ -1,16 +1,15 @@
-/* What one device is sent next: the oldest row that waits for it, if it may be pushed now.
+/* What one device is sent next: the first of its open rows, if that may be pushed now.
  *
  * A device has one upgrade under way at a time. A row is pushed only to a device that is online, or
- * once to a device of which nobody knows that. A device that came back, or whose upgrade ended, is
- * first waited for to say what it runs (device.due_at, settles_at), since its report may show that
- * the push is not needed. */
+ * once to a device of unknown presence. After a device came back, or its upgrade ended, a push
+ * first waits for its report (device.due_at, settles_at), which may show that no push is needed. */
 #include "store/scheduler_internal.h"
 
-#define ROWS_MAX 32u /* of a device that are looked at, at a time */
+#define ROWS_MAX 32u /* of a device, read at a time */
 
-/* Is the device there to hear it? Nobody knows: then it is tried once, where the broker does not
- * tell of connections. What was sent to connection 0 was sent so. The first sweep looks at all
- * again that come too early. */
+/* Will a push reach the device? It does when the device is online. Where the broker does not report
+ * connections, a device of unknown presence is pushed once (to connection 0), but not right after
+ * the start: the first sweep looks at its row again. */
 static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = scheduler->transaction;
@@ -22,7 +21,7 @@ static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_
 		!(row->sent && row->connection == 0);
 }
 
-/* Steady ms: until when the device is waited for, to say what it runs. */
+/* Steady ms until which a push waits for the device's report. */
 static int64_t held_until(const struct fw_task_device *row)
 {
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
@@ -37,7 +36,7 @@ static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct f
 	if (!may_hear(scheduler, row))
 		return FW_OK;
 	if (until <= scheduler->transaction->steady_ms)
-		until = fw_push_place(scheduler->pushes, row);
+		until = fw_push_pace(scheduler->pushes, row);
 	if (!until && row->managed) {
 		bool taken = false;
 		enum fw_status status = fw_scheduler_rollouts_take(scheduler, row, &taken);
@@ -55,7 +54,7 @@ static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct f
 		"what a device waits for");
 }
 
-/* Rows of tasks to a lower version than the device runs end. *ended: some did. */
+/* Ends the waiting rows of lower versions than the device runs. *ended: some did. */
 static enum fw_status end_overtaken(
 	struct fw_scheduler *scheduler, struct fw_task_device *found, size_t count, bool *ended)
 {
@@ -96,14 +95,15 @@ enum fw_status fw_scheduler_device(
 	return push_when_settled(scheduler, &found[0]);
 }
 
-/* It is there by another connection than the attempt's, and has not answered. */
+/* Is the device online by another connection than the attempt's, without an answer? */
 static bool is_stranded(const struct fw_task_device *row)
 {
 	return row->state == FW_UPGRADE_PROCESSING && !row->responded_at && row->online &&
 		row->connection != row->device_connection;
 }
 
-/* For long enough? An upgrade's end is waited for only while the device is there. */
+/* Has the device been waited for long enough? After an upgrade's end the time counts only while the
+ * device is online. */
 static bool was_waited_for(const struct fw_task_device *row, int64_t now)
 {
 	return row->device_due_at && held_until(row) <= now && (row->online || !row->settles_at);

@@ -15,12 +15,12 @@
 #include "store/transition.h"
 #include "store/waiting_rows.h"
 
-/* rows of one transaction, which keeps it in the tens of milliseconds at worst */
+/* rows of one transaction, so that it takes some tens of milliseconds at worst */
 #define FW_SCHEDULER_STEP_ROWS 128u
-/* After the start, until devices that are not known to be there are pushed all the same: who comes
- * back shows himself in this time, and is sent it by his connection. */
+/* How long after the start devices of unknown presence are not pushed: those that come back show
+ * themselves in this time, and are pushed by their connection. */
 #define FW_SCHEDULER_COME_BACK_MS 3000
-#define FW_SCHEDULER_UNKNOWN_DUE 0 /* next_due: to be asked again */
+#define FW_SCHEDULER_UNKNOWN_DUE 0 /* next_due: must be read again */
 #define FW_SCHEDULER_CHANGES_STATEMENTS 3
 
 struct fw_scheduler {
@@ -33,37 +33,38 @@ struct fw_scheduler {
 	struct fw_push *pushes;
 	struct fw_rollouts *rollouts;
 	struct fw_start_lines *lines;
-	/* the task in which the device looked at last found no place; "": it did not ask */
+	/* the task in which the last device that was looked at got no place; "": it needed none */
 	char full_task[FW_ID_MAX + 1];
-	/* the task whose line is being started; "": none */
+	/* the task whose line is being walked; "": none */
 	char line_task[FW_ID_MAX + 1];
 	int64_t next_due;       /* steady ms */
 	int64_t first_sweep_at; /* steady ms; INT64_MAX: it has begun */
 	int64_t data_version;   /* at which task_change was last read */
 };
 
-/* Is there room in this transaction for another row? What operators made of the row before is
- * announced with it. */
+/* Has the outbox room for the messages of another row, those of its queued changes included? */
 bool fw_scheduler_has_room(const struct fw_scheduler *scheduler);
 
 /* Reads when the next row or device is due. FW_OK, or an error. */
 enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler);
-/* One transaction, if anything is due: ends what took too long. Sets *more when there is more. */
+/* One transaction, if anything is due: ends what took too long. Sets *more when there is more.
+ * FW_OK, or an error. */
 enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool *more);
 
 /* Takes a place for a row that is about to be pushed, in a task with rules of its own. *taken: it
  * may go. FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_take(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken);
-/* Inside a transaction: rows that wake up. *done: none is left. FW_OK, or an error. */
+/* Inside a transaction: rows whose wake_clock is over. *done: none is left. FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done);
-/* Transactions, if anything is due: steps of tasks, and starts. Sets *more when there is more. */
+/* Transactions, if anything is due: steps of tasks, and starts. Sets *more when there is more.
+ * FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_work(struct fw_scheduler *scheduler, bool *more);
 
 /* Prepares the statements. FW_OK, or an error with a message in `error`. */
 enum fw_status fw_scheduler_changes_prepare(struct fw_scheduler *scheduler, struct fw_error *error);
-/* One transaction, if another connection changed anything: carries some changes on. Sets *more when
- * there may be more. */
+/* One transaction, if the queues of changes may hold something: handles some of it. Sets *more when
+ * there may be more. FW_OK, or an error. */
 enum fw_status fw_scheduler_changes_take(struct fw_scheduler *scheduler, bool *more);
 
 #endif

@@ -1,8 +1,8 @@
 /* Tasks with rules of their own, and rows that wake up: a retry, the end of a deferral, of a trial,
  * or of the time in which a device may be away.
  *
- * A task's steps are carried out in one transaction, starts in another one. A start goes through
- * fw_scheduler_device like any other: this file only says whose turn it is. */
+ * A task's steps are carried out in one transaction, its starts in another one. A start goes
+ * through fw_scheduler_device like any other push: this file only decides whose turn it is. */
 #include "store/scheduler_internal.h"
 
 #include <stdlib.h>
@@ -16,15 +16,15 @@ static bool is_full(enum fw_start_wait wait)
 		wait == FW_WAITS_FOR_RATE;
 }
 
-/* What is waited for is the device's own: its time, not its task's. A deferral wakes the row by
- * itself. */
+/* Does this row alone wait, for a time of its device? (The end of a deferral has a wake_clock of
+ * its own.) */
 static bool is_of_device(enum fw_start_wait wait)
 {
 	return wait == FW_WAITS_FOR_UNSETTLED_DEVICE || wait == FW_WAITS_FOR_WINDOW;
 }
 
-/* The row is looked at again, not its device: what an operator changes until then, and rows of
- * other tasks, are not held up. */
+/* Sets when the row is looked at again. The device's due_at is not used for that: it would hold up
+ * rows of other tasks, and what an operator changes until then. */
 static enum fw_status wake_later(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, int64_t at)
 {
@@ -37,25 +37,25 @@ static enum fw_status wake_later(
 		fw_transition_set_times(scheduler->rows, &later), "what a row waits for");
 }
 
-/* Nobody else of the task is next, for now. */
-static void rest(struct fw_scheduler *scheduler, const struct fw_task_device *row)
+/* No other row of the task is tried, until the task is called again. */
+static void rest_line(struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	memcpy(scheduler->full_task, row->task_id, sizeof(scheduler->full_task));
 	fw_start_lines_rest(scheduler->lines, fw_slice_of(row->task_id));
 }
 
-static enum fw_status join(struct fw_scheduler *scheduler, const struct fw_task_device *row)
+static enum fw_status join_line(struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	return fw_start_lines_join(scheduler->lines, fw_slice_of(row->task_id),
 		fw_slice_of(row->product_id), fw_slice_of(row->device_id), row->turn,
 		row->attempts > 0);
 }
 
-/* In a task with stages a lower turn may wait for the same place: the line gives it. Who was
- * started before takes none of the stage's. */
+/* In a task with stages a row of a lower turn may wait for the same place. So the row joins the
+ * line, and the task is reviewed, which calls the line. */
 static enum fw_status line_up(struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
-	enum fw_status status = join(scheduler, row);
+	enum fw_status status = join_line(scheduler, row);
 
 	return status == FW_OK ? fw_rollouts_watch(scheduler->rollouts, fw_slice_of(row->task_id))
 			       : status;
@@ -75,9 +75,9 @@ enum fw_status fw_scheduler_rollouts_take(
 	if (status != FW_OK || *taken)
 		return status;
 	if (start.closed || is_full(start.wait))
-		rest(scheduler, row);
+		rest_line(scheduler, row);
 	if (is_full(start.wait))
-		return join(scheduler, row);
+		return join_line(scheduler, row);
 	if (start.closed || !start.again || !is_of_device(start.wait))
 		return FW_OK;
 	return wake_later(scheduler, row, start.again);
@@ -95,24 +95,24 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 	status = fw_transaction_begin(scheduler->transaction);
 	if (status != FW_OK)
 		return status;
-	/* a task that pauses sets newer ones free */
+	/* a task that pauses lets newer tasks go on */
 	fw_scheduler_changed(scheduler);
 	status = fw_rollouts_work(scheduler->rollouts, REVIEWS, more);
 	return fw_transaction_end(scheduler->transaction, status, 0);
 }
 
-/* Tasks in which more may start than before. */
-static enum fw_status call_hungry(struct fw_scheduler *scheduler)
+/* Calls the tasks in which more rows may start than before. */
+static enum fw_status call_lines(struct fw_scheduler *scheduler)
 {
 	struct fw_rollout_call call;
 	enum fw_status status = FW_OK;
 
-	while (status == FW_OK && fw_rollouts_next_hungry(scheduler->rollouts, &call))
+	while (status == FW_OK && fw_rollouts_next_call(scheduler->rollouts, &call))
 		status = fw_start_lines_call(scheduler->lines, &call);
 	return status;
 }
 
-/* Looks at those who are next, until no place is left. *passed: how many were looked at. */
+/* Looks at the next devices of a line, until no place is left. *passed: how many were looked at. */
 static enum fw_status start_step(struct fw_scheduler *scheduler, size_t *passed)
 {
 	struct fw_device_name found[FW_SCHEDULER_STEP_ROWS];
@@ -153,7 +153,7 @@ static enum fw_status start_some(struct fw_scheduler *scheduler, bool *more)
 	return status;
 }
 
-/* It is given up as lost, unless the broker has not been there for as long. */
+/* The device is given up as lost. */
 static enum fw_status lose(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	struct fw_upgrade_input input = {.connection = 0};
@@ -164,13 +164,15 @@ static enum fw_status lose(struct fw_scheduler *scheduler, struct fw_task_device
 		: status;
 }
 
-/* Since a start of the broker nobody has heard of it, and an absence is counted from there. */
+/* Offline; or of unknown presence, where the task counts absences: then nothing was seen of the
+ * device since the broker started. */
 static bool is_away(const struct fw_task_device *row)
 {
 	return row->offline || (!row->online && row->lost_ms);
 }
 
-/* A trial that is over, or a device that is not due yet. Who went away on trial is waited for. */
+/* A started row: its device is lost, or its trial ends. While the device is away on trial the trial
+ * does not end. */
 static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	int64_t now = scheduler->transaction->steady_ms;
@@ -186,8 +188,8 @@ static enum fw_status wake_started(struct fw_scheduler *scheduler, struct fw_tas
 	return fw_transition_set_times(scheduler->rows, row);
 }
 
-/* The limit may have been lowered since the retry was planned, or a newer task have taken the row's
- * place. */
+/* The time of a planned retry has come. Since it was planned, the limit may have been lowered, or a
+ * newer task may have superseded the row. */
 static enum fw_status retry_or_give_up(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	char by[FW_ID_MAX + 1];
@@ -199,7 +201,7 @@ static enum fw_status retry_or_give_up(struct fw_scheduler *scheduler, struct fw
 		return fw_transition_apply(scheduler->rows, row, FW_EVENT_RETRY, NULL, NULL);
 	row->retry_at = row->wake_clock = 0;
 	status = fw_transition_set_times(scheduler->rows, row);
-	/* one more that is not tried again */
+	/* one more final failure: the task's rules count it */
 	return status == FW_OK && row->managed
 		? fw_rollouts_watch(scheduler->rollouts, fw_slice_of(row->task_id))
 		: status;
@@ -212,7 +214,7 @@ static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device
 		return wake_started(scheduler, row);
 	if (row->state == FW_UPGRADE_FAILED && row->retry_at && row->task_running)
 		return retry_or_give_up(scheduler, row);
-	/* a paused task retries nothing: it is woken when it goes on */
+	/* a paused task retries nothing: fw_rollouts_changed wakes the row when it goes on */
 	row->wake_clock = 0;
 	if (row->state == FW_UPGRADE_WAITING)
 		row->deferred_until = 0;
@@ -255,6 +257,6 @@ enum fw_status fw_scheduler_rollouts_work(struct fw_scheduler *scheduler, bool *
 	enum fw_status status = review_due(scheduler, more);
 
 	if (status == FW_OK)
-		status = call_hungry(scheduler);
+		status = call_lines(scheduler);
 	return status == FW_OK ? start_some(scheduler, more) : status;
 }

@@ -1,8 +1,8 @@
 /* Rows whose timeout is over, and devices that were waited for long enough.
  *
- * No timeout is decided beyond the watermark transaction->heard_until_ms: until then all that
- * devices said is in the catalog, so no device is blamed for words that wait in the spool. A row
- * that the catalog's rules do not let end comes again a minute later, and holds up no other. */
+ * No timeout is decided beyond the watermark transaction->heard_until_ms: up to it all that devices
+ * said is in the catalog. So no device fails whose answer waits in the spool. A row that the
+ * catalog's rules do not let end is postponed by a minute, and does not hold up others. */
 #include "store/scheduler_internal.h"
 
 #include <stdlib.h>
@@ -24,9 +24,9 @@ enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler)
 	return status;
 }
 
-/* Which timeout of the row is over? Before the upgrade timeout there is one for the answer, and one
- * for a word after its return. That of a device behind a gateway that never answered is before the
- * one for the answer. */
+/* Which timeout of the row is over? The upgrade timeout is the last one. Before it there are the
+ * response timeout, and the one of FW_ACT_WATCH after the device came back. Of a device behind a
+ * gateway that has not answered, the latter is before the response timeout. */
 static enum fw_upgrade_event due_event(
 	const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
@@ -38,7 +38,7 @@ static enum fw_upgrade_event due_event(
 	return row->responded_at ? FW_EVENT_INTERRUPTED : FW_EVENT_NO_RESPONSE;
 }
 
-static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_device *row)
+static enum fw_status expire_row(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
 	struct fw_slice product = fw_slice_of(row->product_id),
 			device = fw_slice_of(row->device_id);
@@ -46,7 +46,7 @@ static enum fw_status expire(struct fw_scheduler *scheduler, struct fw_task_devi
 	bool had_begun = row->responded_at, changed;
 	enum fw_status status = fw_transition_apply(scheduler->rows, row, event, NULL, &changed);
 
-	/* it may be about to restart */
+	/* the device may be about to restart into the new version */
 	if (status == FW_OK && changed && event == FW_EVENT_TIMEOUT && had_begun)
 		status = fw_device_unsettle(scheduler->devices, product, device);
 	return status == FW_OK && changed ? fw_scheduler_device(scheduler, product, device)
@@ -70,8 +70,8 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 			break;
 		}
 		status = fw_transaction_pass_over(
-			scheduler->transaction, expire(scheduler, &row), "a timeout");
-		/* it was refused, or kept as it was */
+			scheduler->transaction, expire_row(scheduler, &row), "a timeout");
+		/* the catalog refused the change, or a trigger kept the row as it was */
 		if (status == FW_OK && row.due_at == found[i].due_at)
 			status = fw_transaction_pass_over(scheduler->transaction,
 				fw_transition_postpone(scheduler->rows, &found[i]), "a timeout");
@@ -80,7 +80,7 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 	return status;
 }
 
-/* Devices that were waited for long enough. */
+/* Looks at devices that were waited for long enough. */
 static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 {
 	struct fw_device_name found[FW_SCHEDULER_STEP_ROWS];
@@ -97,8 +97,7 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 			*done = false;
 			break;
 		}
-		/* one whose row an operator's trigger freezes is looked at again and again, and
-		 * holds up no other */
+		/* a device whose row an operator's trigger keeps must not hold up others */
 		status = fw_transaction_pass_over(scheduler->transaction,
 			fw_scheduler_look(scheduler, product, device), "what a device waits for");
 		if (status == FW_OK)

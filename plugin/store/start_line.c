@@ -1,5 +1,6 @@
-/* A line is a heap by turn and device, of those that the walk has passed. It is bounded: when it is
- * full, the walk goes back to the last of it, which is dropped. */
+/* Two ways to find who is next in a task: the line, a heap by turn and device, and the walk over
+ * the waiting rows, behind it. The line holds devices that the walk has passed already. It is
+ * bounded: when it is full, a device cannot join, and the walk goes back to before that device. */
 #include "store/start_line.h"
 
 #include <stdlib.h>
@@ -9,14 +10,14 @@
 #include "catalog/db.h"
 
 #define LINE_MAX 4096u
-#define WALK_ROWS 512 /* that one part of the walk passes */
+#define WALK_ROWS 512 /* rows that one part of the walk passes */
 
-#define AGAIN (-2) /* turn of those that were started before: no stage bounds them */
+#define AGAIN (-2) /* turn of rows that were started before: no stage bounds them */
 #define FIRST (-1) /* before all turns */
 
 enum statement { WALK_TURNS, WALK_AGAIN, WALK_KEYS, STATEMENTS };
 
-/* Presence unknown: it may be there, where the broker does not tell of connections. */
+/* Gives turn and device_id of the rows, by both, and whether the device is online, offline. */
 #define WITH_PRESENCE(rows)                                                                        \
 	"SELECT r.turn, r.device_id, d.presence = 'online', d.presence = 'offline' FROM (" rows    \
 	") AS r CROSS JOIN device AS d ON d.product_id = ?5 AND d.device_id = r.device_id"         \
@@ -43,26 +44,26 @@ struct spot {
 };
 
 struct line {
-	struct line *next; /* of those that were called */
+	struct line *next; /* in the list of called lines */
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	bool called;
 	bool in_turns, known_only;
 	bool walked;       /* the walk is at its end */
-	struct spot walk;  /* passed last */
-	struct spot *heap; /* the first is next */
+	struct spot walk;  /* the last spot that the walk passed */
+	struct spot *heap; /* heap[0] is next */
 	size_t count, room;
 };
 
 struct fw_start_lines {
 	struct fw_transaction *transaction;
 	struct fw_table *by_task;
-	struct line *first, **last; /* called, in that order */
-	struct line *given;         /* what `next` found last is of it */
+	struct line *first, **last; /* the called lines, in the order of their calls */
+	struct line *given;         /* the line of `found`; NULL: none, or it was called anew */
 	struct spot found[WALK_ROWS];
 	size_t found_count;
-	bool of_heap;
-	struct spot passed; /* where the walk stands when all that was found is looked at */
-	bool passed_all;
+	bool of_heap;       /* `found` is of the heap, not of the walk */
+	struct spot passed; /* where the walk stands when all of `found` was looked at */
+	bool passed_all;    /* the walk is at its end then */
 	sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -153,7 +154,7 @@ enum fw_status fw_start_lines_call(struct fw_start_lines *lines, const struct fw
 	return FW_OK;
 }
 
-static void uncall(struct fw_start_lines *lines, struct line *line)
+static void end_call(struct fw_start_lines *lines, struct line *line)
 {
 	struct line **at = &lines->first;
 
@@ -172,7 +173,7 @@ void fw_start_lines_rest(struct fw_start_lines *lines, struct fw_slice task_id)
 	struct line *line = fw_table_get(lines->by_task, task_id);
 
 	if (line && line->called)
-		uncall(lines, line);
+		end_call(lines, line);
 }
 
 bool fw_start_lines_wait(const struct fw_start_lines *lines)
@@ -180,7 +181,7 @@ bool fw_start_lines_wait(const struct fw_start_lines *lines)
 	return lines->first != NULL;
 }
 
-static int compare(const struct spot *a, const struct spot *b)
+static int compare_spots(const struct spot *a, const struct spot *b)
 {
 	if (a->turn != b->turn)
 		return a->turn < b->turn ? -1 : 1;
@@ -189,7 +190,7 @@ static int compare(const struct spot *a, const struct spot *b)
 
 static void sift_up(struct line *line, size_t at)
 {
-	while (at && compare(&line->heap[at], &line->heap[(at - 1) / 2]) < 0) {
+	while (at && compare_spots(&line->heap[at], &line->heap[(at - 1) / 2]) < 0) {
 		struct spot above = line->heap[(at - 1) / 2];
 
 		line->heap[(at - 1) / 2] = line->heap[at];
@@ -206,7 +207,7 @@ static void sift_down(struct line *line)
 		least = at;
 		for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
 			if (child < line->count &&
-				compare(&line->heap[child], &line->heap[least]) < 0)
+				compare_spots(&line->heap[child], &line->heap[least]) < 0)
 				least = child;
 		}
 		if (least == at)
@@ -222,16 +223,16 @@ static void sift_down(struct line *line)
 static bool is_in_line(const struct line *line, const struct spot *spot)
 {
 	for (size_t i = 0; i < line->count; i++) {
-		if (compare(&line->heap[i], spot) == 0)
+		if (compare_spots(&line->heap[i], spot) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* The walk comes to it again. */
+/* Sets the walk back to before the spot, if it has passed it. */
 static void walk_back(struct line *line, const struct spot *spot)
 {
-	if (!line->walked && compare(&line->walk, spot) < 0)
+	if (!line->walked && compare_spots(&line->walk, spot) < 0)
 		return;
 	bool at_start = !line->in_turns || spot->turn == AGAIN;
 
@@ -252,8 +253,8 @@ enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice
 	if (!line->in_turns)
 		spot.turn = 0;
 	fw_slice_copy(device, spot.device, sizeof(spot.device));
-	/* the walk will come to it */
-	if (!line->walked && compare(&spot, &line->walk) > 0)
+	/* the walk will come to the device */
+	if (!line->walked && compare_spots(&spot, &line->walk) > 0)
 		return FW_OK;
 	if (line->count == LINE_MAX) {
 		walk_back(line, &spot);
@@ -275,7 +276,7 @@ enum fw_status fw_start_lines_join(struct fw_start_lines *lines, struct fw_slice
 	return FW_OK;
 }
 
-/* Who has joined. */
+/* Takes the next devices that have joined. */
 static void take_from_line(struct fw_start_lines *lines, struct line *line, size_t most)
 {
 	lines->of_heap = true;
@@ -293,14 +294,15 @@ static enum statement kind_of(const struct line *line)
 	return line->walk.turn == AGAIN ? WALK_AGAIN : WALK_TURNS;
 }
 
-/* The next part of the walk: those of it who may be there. */
+/* Takes the next part of the walk: its devices that may be online. */
 static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size_t most)
 {
 	enum statement kind = kind_of(line);
 	sqlite3_stmt *statement = lines->statements[kind];
-	/* who was started takes no place of the stage: he is tried as ever */
-	bool tries = !lines->transaction->sees_connections &&
-		(!line->known_only || kind == WALK_AGAIN);
+	/* devices of unknown presence are tried where the broker does not report connections; with
+	 * known_only only those that were started before, which take no place of the stage */
+	bool tries =
+		!lines->transaction->sees_connections && (!line->known_only || kind == WALK_AGAIN);
 	enum fw_status status = FW_OK;
 	int rows = 0;
 
@@ -347,7 +349,7 @@ enum fw_status fw_start_lines_next(struct fw_start_lines *lines, char *task_id,
 	else if (!line->walked)
 		status = walk(lines, line, most < WALK_ROWS ? most : WALK_ROWS);
 	else
-		uncall(lines, line);
+		end_call(lines, line);
 	for (size_t i = 0; i < lines->found_count; i++) {
 		memcpy(found[i].product, line->product_id, sizeof(line->product_id));
 		memcpy(found[i].device, lines->found[i].device, sizeof(found[i].device));
@@ -361,7 +363,7 @@ void fw_start_lines_passed(struct fw_start_lines *lines, size_t count)
 	struct line *line = lines->given;
 
 	lines->given = NULL;
-	/* called anew meanwhile, or there was none */
+	/* the line was called anew meanwhile, or there was none */
 	if (!line)
 		return;
 	if (lines->of_heap) {

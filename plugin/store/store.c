@@ -1,4 +1,4 @@
-/* The store's life, and what the broker's thread may call.
+/* The store's thread, the end of the store, and what other threads may call.
  *
  * One thread owns the catalog's writing connection. The broker's thread appends uplinks to the
  * spool and presence to a queue, neither of which ever waits for the catalog; then it wakes the

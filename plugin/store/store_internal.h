@@ -1,6 +1,6 @@
 /* The store as its own files see it. For the files store.c and store_*.c only.
  *
- *   store.c        its life: start, stop, close; and what the broker's thread may call
+ *   store.c        start, stop and close; and what other threads may call
  *   store_open.c   opens the catalog, the parts that work on it, and the spool
  *   store_work.c   the thread: rounds of jobs, and the pauses between them */
 #ifndef FW_STORE_STORE_INTERNAL_H
@@ -42,7 +42,7 @@ struct fw_store {
 	struct fw_ingest ingest;
 	struct fw_spool *spool;
 	char *spool_prefix; /* of the spool's files: beside the catalog */
-	/* the last number in a spool that was found without its catalog; 0: none was */
+	/* the last number in a spool whose catalog was missing; 0: there was none */
 	uint64_t quarantined;
 	struct fw_presence_queue *presence_queue;
 	int lock_fd; /* -1: not open */
@@ -53,20 +53,20 @@ struct fw_store {
 	pthread_cond_t wake;
 	bool stop;
 	atomic_bool sleeping; /* set under the lock, read without it */
-	bool log_written;     /* somebody may be about to commit */
+	bool log_written;     /* another process may be about to commit */
 
 	/* the store thread's own */
 	struct fw_health health;
 	struct fw_durability durability;
-	/* what is done once after the start */
+	/* jobs that are done once after the start */
 	bool presence_forgotten, audited;
-	bool busy;                  /* there is more to do than to apply uplinks */
-	int64_t next_turn;          /* boot ms */
-	struct fw_log_watch *watch; /* NULL: there is none, so ask */
+	bool busy;                  /* work is left that does not wait for further uplinks */
+	int64_t next_turn;          /* boot ms: when operators get their next turn */
+	struct fw_log_watch *watch; /* NULL: there is none, so poll */
 	int64_t active_ms;          /* boot ms: when there was something to do last */
-	int64_t look_ms;            /* the next look for a commit under way; 0: none is */
-	int64_t woken_ms;           /* boot ms: when uplinks woke it last, */
-	int64_t waited_ms;          /* and how long it then waited for others */
+	int64_t look_ms;   /* after so long look for a commit whose write was seen; 0: none */
+	int64_t woken_ms;  /* boot ms: when uplinks woke the thread last */
+	int64_t waited_ms; /* how long it then waited for others */
 	struct fw_retention retention;
 };
 

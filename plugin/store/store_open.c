@@ -2,7 +2,7 @@
  * it, and the spool.
  *
  * The lock comes first: two writers of one spool would overwrite each other. The spool comes last,
- * since the catalog knows up to which of its records all is applied. */
+ * since the catalog says up to which record it is applied. */
 #include "store/store_internal.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "catalog/db.h"
@@ -18,6 +19,23 @@
 #include "catalog/vfs.h"
 #include "files/folder.h"
 
+/* The first free one of `log`.kept, `log`.2.kept and so on, malloc'd: a log that was kept before is
+ * not overwritten. NULL when out of memory. */
+static char *kept_name(const char *log)
+{
+	char *name = NULL;
+
+	if (asprintf(&name, "%s.kept", log) < 0)
+		return NULL;
+	for (unsigned number = 2; access(name, F_OK) == 0; number++) {
+		free(name);
+		if (asprintf(&name, "%s.%u.kept", log, number) < 0)
+			return NULL;
+	}
+	return name;
+}
+
+/* Renames SQLite's log beside a missing catalog, if it has any bytes. *aside: it had. */
 static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
 {
 	int64_t bytes = fw_db_log_bytes(path);
@@ -29,7 +47,8 @@ static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_err
 		return bytes == 0 ? FW_OK : FW_NOMEM;
 	if (asprintf(&log, "%s-wal", path) < 0)
 		return FW_NOMEM;
-	if (asprintf(&away, "%s.kept", log) < 0) {
+	away = kept_name(log);
+	if (!away) {
 		free(log);
 		return FW_NOMEM;
 	}
@@ -43,11 +62,9 @@ static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_err
 	return renamed ? FW_OK : FW_IO;
 }
 
-/* A missing catalog is made anew, and knows no product. The uplinks that wait for the former
- * catalog would be passed over, and SQLite would delete that catalog's log: both are renamed, and
- * kept. */
-static enum fw_status keep_what_waits_for_missing_catalog(
-	struct fw_store *store, struct fw_error *error)
+/* A missing catalog is made anew, and has no products. The uplinks that wait for the former catalog
+ * would be dropped, and SQLite would delete that catalog's log: so both are renamed, and kept. */
+static enum fw_status keep_files_of_missing_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const char *path = store->config.options->db_file;
 	struct stat catalog;
@@ -69,9 +86,9 @@ static enum fw_status keep_what_waits_for_missing_catalog(
 	return status;
 }
 
-/* sqlite.org/wal.html, section 1: "All processes using a database must be on the same host
- * computer". */
-static void tell_remote(struct fw_store *store)
+/* Warns of a catalog in a remote folder (sqlite.org/wal.html, section 1: "All processes using a
+ * database must be on the same host computer"). */
+static void warn_of_remote(struct fw_store *store)
 {
 	const char *path = store->config.options->db_file, *kind = fw_folder_remote_kind(path);
 
@@ -90,14 +107,14 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 	enum fw_status status = fw_lock_catalog(options->db_file, &store->lock_fd, error);
 
 	if (status == FW_OK)
-		status = keep_what_waits_for_missing_catalog(store, error);
+		status = keep_files_of_missing_catalog(store, error);
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
 		status = fw_transaction_open(
 			&store->transaction, options->db_file, options->sync_full, error);
 	if (status == FW_OK)
-		tell_remote(store);
+		warn_of_remote(store);
 	fw_health_init(&store->health, &store->transaction, options->db_file);
 	return status;
 }
@@ -108,7 +125,7 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 	enum fw_status status =
 		store->quarantined ? fw_transaction_begin(&store->transaction) : FW_OK;
 
-	/* what was set aside may come back, beside what comes now: no number is given twice */
+	/* The renamed segments may be put back, beside new ones: so numbers go on above theirs. */
 	if (status == FW_OK && store->quarantined)
 		status = fw_transaction_commit(&store->transaction, store->quarantined);
 	if (status == FW_OK)
@@ -129,7 +146,7 @@ static enum fw_status open_spool(struct fw_store *store, struct fw_error *error)
 	return status;
 }
 
-/* The parts that find and write rows, each of which others build on. */
+/* The parts that find and write rows, on which the others build. */
 static enum fw_status open_rows(struct fw_store *store, struct fw_error *error)
 {
 	struct fw_transaction *transaction = &store->transaction;
@@ -156,7 +173,7 @@ static enum fw_status open_rows(struct fw_store *store, struct fw_error *error)
 	return status;
 }
 
-/* What brings about changes: the scheduler, presence and uplinks. */
+/* The parts that change rows: the scheduler, presence and uplinks. */
 static enum fw_status open_rules(struct fw_store *store, struct fw_error *error)
 {
 	struct fw_transaction *transaction = &store->transaction;

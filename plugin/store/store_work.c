@@ -18,17 +18,21 @@
 #include "base/thread.h"
 #include "store/audit.h"
 
-/* uplinks that come together are applied together: a transaction costs more than a few uplinks.
- * They wait for each other for 1, 2, 4 and so on milliseconds */
+/* A transaction costs more than a few uplinks, so uplinks wait for each other: for 1, 2, 4 and so
+ * on milliseconds, up to this. */
 #define COALESCE_MS 10
-#define APART_MS 20 /* uplinks further apart do not come together */
-/* a commit of which the first write was seen is looked for after 1, 2, 4 and so on milliseconds */
+#define APART_MS 20 /* after a pause of so long, an uplink does not wait for others */
+/* after its first write was seen, a commit is looked for after 1, 2, 4 and so on milliseconds, up
+ * to this */
 #define LOOK_MOST_MS 64
-#define TURN_EVERY_MS 1000 /* while there is always more, an operator gets a turn so often, */
-/* and for so long: SQLite's shell asks again every 100 ms (sqliteDefaultBusyCallback) */
+/* while work is always left, operators get a turn so often, and for so long: SQLite's shell tries
+ * again every 100 ms (sqliteDefaultBusyCallback) */
+#define TURN_EVERY_MS 1000
 #define TURN_MS 110
-#define IDLE_MS 100  /* how often an idle store looks for what nothing wakes it for */
-#define QUIET_MS 500 /* the same, when commits wake it, and there was nothing for so long: */
+/* how often an idle store looks for what nothing wakes it for: at first, and, where commits wake
+ * it, after there was nothing to do for QUIET_AFTER_MS */
+#define IDLE_MS 100
+#define QUIET_MS 500
 #define QUIET_AFTER_MS 10000
 #define RETRY_MS 50  /* after an error */
 #define STOP_MS 5000 /* for what is left when the broker stops */
@@ -49,7 +53,7 @@ static enum fw_status forget_some_presence(struct fw_store *store, bool *left)
 	return fw_device_presence_forget(store->presence, FORGET_ROWS, left);
 }
 
-/* A catalog that cannot be read, with a table dropped say, is reported by other jobs. */
+/* Other jobs report a catalog that cannot be read, such as one without a table. */
 static enum fw_status audit_catalog(struct fw_store *store, bool *left)
 {
 	enum fw_status status = fw_audit(&store->transaction);
@@ -75,14 +79,14 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	if (status == FW_OK && !*left)
 		status = in_transaction(store, begin_absences, left);
 	store->presence_forgotten = status == FW_OK && !*left;
-	/* what an earlier run applied and did not delete: with `sync full` the disk has its log
-	 * only since this run's first commit */
+	/* Segments that an earlier run applied and did not delete: with `sync full` its log may be
+	 * unsynced until this run's first commit. */
 	if (store->presence_forgotten)
 		fw_spool_release(store->spool, fw_store_applied(store));
 	return status;
 }
 
-static enum fw_status audit(struct fw_store *store, bool *left)
+static enum fw_status audit_once(struct fw_store *store, bool *left)
 {
 	(void)left;
 	if (!store->audited)
@@ -105,7 +109,7 @@ static enum fw_status schedule(struct fw_store *store, bool *left)
 	return fw_scheduler_work(store->scheduler, left);
 }
 
-static enum fw_status tell_tasks(struct fw_store *store, bool *left)
+static enum fw_status publish_tasks(struct fw_store *store, bool *left)
 {
 	return fw_task_status_work(store->status, left);
 }
@@ -125,7 +129,7 @@ static enum fw_status prune_logs(struct fw_store *store, bool *left)
 	return fw_retention_work(&store->retention, left);
 }
 
-/* The jobs of a round, in their order. A timeout is decided by who was there, so uplinks and
+/* The jobs of a round, in their order. A timeout depends on presence, so uplinks and
  * presence come before the scheduler. *left: some of the job is left. */
 static const struct job {
 	enum fw_status (*run)(struct fw_store *store, bool *left);
@@ -133,11 +137,11 @@ static const struct job {
 	bool busy;  /* what is left of it does not wait for further uplinks */
 } jobs[] = {
 	{.run = forget_presence, .first = true},
-	{.run = audit},
+	{.run = audit_once},
 	{.run = ingest},
 	{.run = ask_presence},
 	{.run = schedule, .busy = true},
-	{.run = tell_tasks},
+	{.run = publish_tasks},
 	{.run = verify_files},
 	{.run = prune_logs, .busy = true},
 };
@@ -159,7 +163,7 @@ static enum fw_status run_jobs(struct fw_store *store, bool *more)
 	return FW_OK;
 }
 
-/* What waits in the spool. */
+/* Sets the counters of what waits in the spool. */
 static void count_spooled(struct fw_store *store)
 {
 	fw_count_set(store->config.counters, FW_COUNT_SPOOL_BYTES, fw_spool_bytes(store->spool));
@@ -174,10 +178,10 @@ static uint64_t safely_applied(const struct fw_store *store)
 	return store->presence_forgotten ? fw_store_applied(store) : 0;
 }
 
-/* An error is told as the catalog's: to operators the spool is a part of it. */
+/* An error is logged as one of the catalog: to operators the spool is a part of it. */
 static enum fw_status make_safe(struct fw_store *store)
 {
-	enum fw_status status = fw_durability_look(&store->durability, safely_applied(store));
+	enum fw_status status = fw_durability_check(&store->durability, safely_applied(store));
 
 	if (status != FW_OK)
 		snprintf(store->transaction.error_text, sizeof(store->transaction.error_text),
@@ -190,7 +194,7 @@ enum fw_status fw_store_work(struct fw_store *store, bool *more)
 	enum fw_status status = FW_OK, safe;
 
 	*more = false;
-	fw_health_look(&store->health);
+	fw_health_check(&store->health);
 	fw_firmware_files_guard(store->files);
 	safe = make_safe(store);
 	if (!store->health.lost)
@@ -202,7 +206,7 @@ enum fw_status fw_store_work(struct fw_store *store, bool *more)
 	return status;
 }
 
-/* At most `most`. */
+/* How long to sleep, with nothing to do: until the scheduler's next time, at most `most`. */
 static int64_t idle_ms(const struct fw_store *store, int64_t most)
 {
 	int64_t due =
@@ -211,7 +215,8 @@ static int64_t idle_ms(const struct fw_store *store, int64_t most)
 	return due > 0 && due < most ? due : most;
 }
 
-/* Sleeps until there is something to do; false when the store is to stop. */
+/* Sleeps for `ms`; when `wakeable`, until there is something to do, if that comes first. False when
+ * the store is to stop. */
 static bool sleep_until_work(struct fw_store *store, int64_t ms, bool wakeable)
 {
 	struct timespec until = fw_after_ms(ms);
@@ -294,18 +299,18 @@ static void note_written(void *context)
 	pthread_mutex_unlock(&store->lock);
 }
 
-/* Sleeps for so long, whatever comes, but for what must become safe meanwhile. */
-static bool rest(struct fw_store *store, int64_t ms)
+/* Sleeps for `ms`, whatever comes. In between only what must become safe is synced. */
+static bool pause_work(struct fw_store *store, int64_t ms)
 {
 	bool go_on = true;
 
 	while (go_on && ms > 0) {
-		int64_t part = fw_durability_part(&store->durability, ms);
+		int64_t part = fw_durability_sleep_ms(&store->durability, ms);
 
 		go_on = sleep_until_work(store, part, false);
 		ms -= part;
 		if (ms > 0)
-			make_safe(store); /* the next round tells */
+			make_safe(store); /* the next round logs its error */
 	}
 	return go_on;
 }
@@ -316,19 +321,21 @@ static bool coalesce(struct fw_store *store)
 {
 	if (!store->busy && fw_boot_ms() >= store->next_turn) {
 		store->next_turn = fw_boot_ms() + TURN_EVERY_MS;
-		return rest(store, TURN_MS);
+		return pause_work(store, TURN_MS);
 	}
 	wait_longer(store);
-	/* even in a hurry an operator must find the catalog free now and then */
-	return rest(store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : store->waited_ms);
+	/* not 0: an operator must find the catalog free now and then */
+	return pause_work(
+		store, store->busy || fw_ingest_crowded(&store->ingest) ? 1 : store->waited_ms);
 }
 
-static void finish(struct fw_store *store)
+/* The last work before the thread ends: applies uplinks for at most STOP_MS. */
+static void finish_work(struct fw_store *store)
 {
 	int64_t until = fw_boot_ms() + STOP_MS;
 	bool more;
 
-	fw_health_look_at_catalog(&store->health);
+	fw_health_check_catalog(&store->health);
 	more = !store->health.lost;
 	while (more && fw_boot_ms() < until) {
 		struct timespec pause = {0, RETRY_MS * 1000000L};
@@ -339,7 +346,7 @@ static void finish(struct fw_store *store)
 			nanosleep(&pause, NULL);
 		}
 	}
-	/* what was downloaded in the last moment may get lost with a busy catalog */
+	/* while the catalog is locked, the last seconds of downloads may be lost */
 	if (!store->health.lost)
 		fw_firmware_files_flush(store->files);
 	fw_durability_flush(&store->durability, safely_applied(store));
@@ -353,7 +360,7 @@ void *fw_store_run(void *argument)
 	struct fw_store *store = argument;
 	bool go_on = true;
 
-	/* without it commits are found by asking, every IDLE_MS */
+	/* where it fails, commits are found by polling, every IDLE_MS */
 	fw_log_watch_open(store->config.options->db_file, note_written, store, &store->watch);
 	while (go_on) {
 		bool more;
@@ -362,13 +369,13 @@ void *fw_store_run(void *argument)
 		fw_health_note(&store->health, status);
 		fw_spool_suspect(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
-			go_on = rest(store, RETRY_MS);
+			go_on = pause_work(store, RETRY_MS);
 		else if (more)
 			go_on = coalesce(store);
 		else
 			go_on = idle(store);
 	}
 	fw_log_watch_close(store->watch);
-	finish(store);
+	finish_work(store);
 	return NULL;
 }

@@ -10,8 +10,8 @@
 
 #include "catalog/rollout_row.h"
 
-/* The columns of a row, each with the member that takes it. state and failure, which are parsed, go
- * before these. */
+/* The columns of a row, each with the member that takes it. Before these there are state and
+ * failure, which are parsed. */
 #define ROW(TEXT, INT, INT64)                                                                      \
 	TEXT(task_id, "td.task_id")                                                                \
 	TEXT(device_id, "td.device_id")                                                            \
@@ -86,14 +86,14 @@
 	" LEFT JOIN device d ON d.product_id = f.product_id AND d.device_id = td.device_id "
 #define FROM_ROW                                                                                   \
 	COLUMNS " FROM task_device td CROSS JOIN task t ON t.task_id = td.task_id" JOIN_REST
-/* A device has few rows, a firmware may have thousands of tasks. The index alone tells the device's
- * tasks; td is read for those of the firmware. */
+/* A device has few rows, a firmware may have thousands of tasks. So `own` finds the device's tasks
+ * by an index alone, and td is read only for tasks of the firmware. */
 #define FROM_DEVICE                                                                                \
 	COLUMNS " FROM task_device own CROSS JOIN task t ON t.task_id = own.task_id"               \
 		" CROSS JOIN task_device td ON td.task_id = own.task_id AND td.device_id = "       \
 		"own.device_id" JOIN_REST
 
-/* The columns that are written from the members of their names. Of a TIME 0 is NULL. */
+/* The columns that are written from the members of the same names. A TIME of 0 becomes NULL. */
 #define WRITTEN(NUMBER, TIME)                                                                      \
 	NUMBER(progress)                                                                           \
 	NUMBER(interruptions)                                                                      \
@@ -113,7 +113,7 @@
 	TIME(trial_clock)                                                                          \
 	TIME(lost_clock)
 #define ASSIGNED(member) ", " #member " = ?"
-/* SQLite numbers a ? on from the one before: sqlite.org/lang_expr.html#varparam */
+/* SQLite numbers a ? on from the highest number before it: sqlite.org/lang_expr.html#varparam */
 #define WRITE                                                                                      \
 	"UPDATE task_device SET failed_by = ?3, failure = ?4, connection = ?5,"                    \
 	" error_reason = CASE WHEN ?6 THEN ?7 ELSE error_reason END,"                              \
@@ -130,8 +130,6 @@
 /* No LIMIT: callers stop stepping. With LIMIT, SQLite builds a sorter that costs more than the
  * query. */
 static const char *const sql[FW_TASK_DEVICE_STATEMENTS] = {
-	/* the row under way first, then those that wait, oldest first, then those that ended,
-	   newest first */
 	[FW_TASK_DEVICE_OF_FIRMWARE] = FROM_DEVICE
 	"WHERE own.device_id = ?2 AND t.firmware_id = ?1 AND f.product_id = ?3"
 	" ORDER BY CASE td.state WHEN 'processing' THEN 0 WHEN 'waiting' THEN 1 ELSE 2 END,"

@@ -1,6 +1,5 @@
-/* The rows of table task_device: finding, reading and writing them. What becomes of a row, its
- * transitions say (store/transition.h). For the store's own files; store thread only, inside a
- * transaction. */
+/* The rows of table task_device: finds, reads and writes them. store/transition.h decides what is
+ * written. For the store's own files; store thread only, inside a transaction. */
 #ifndef FW_STORE_TASK_DEVICE_H
 #define FW_STORE_TASK_DEVICE_H
 
@@ -27,17 +26,16 @@ struct fw_task_device {
 	enum fw_failure failure;
 	bool failed_by_device, push, task_running, task_stopped; /* neither: paused */
 	bool downgrade;       /* the task allows a lower version than the device's */
-	bool offered;         /* firmware ready and product enabled: it may be pushed */
+	bool offered;         /* firmware ready and product enabled */
 	bool online, offline; /* presence; neither: unknown */
 	bool was_online;      /* when this attempt was pushed */
 	bool untold;          /* its task event is still to be sent */
 	/* the device runs a higher version than the target's, and the task does not allow a
 	 * lower one */
 	bool newer;
-	/* something was sent since the device last reported a version, to this connection: */
-	bool sent;
-	int64_t connection; /* 0: nobody knew whether the device is there */
-	/* the newest and the oldest by which the device is there now, 0 if unknown */
+	bool sent;          /* something was sent since the device last reported, to `connection` */
+	int64_t connection; /* 0: sent while the device's presence was unknown */
+	/* the newest and the oldest connection by which the device is online now, 0 if unknown */
 	int64_t device_connection, device_oldest;
 	int progress;
 	int64_t attempts, interruptions, attempt_limit;
@@ -46,14 +44,16 @@ struct fw_task_device {
 	int64_t device_due_at, settles_at; /* of the device, steady ms */
 	int64_t response_timeout_ms, timeout_ms;
 	/* of the rollout */
-	bool managed;         /* its task has stages, a stop, a rate, a cap or times of its own */
+	/* the gate decides when it starts: its task has rules of its own (FW_ROLLOUT_IS_MANAGED),
+	 * its firmware has a min_version_order, or its device has deferred it */
+	bool managed;
 	bool complete_proves; /* the task's gate is 'complete', not 'version' */
-	bool proved, bad;     /* as counted */
+	bool proved, bad;     /* counted as such in task_count */
 	bool in_turns;        /* its task has stages */
 	int64_t turn, retries;
 	int64_t verified_at, retry_at, deferred_until, first_told_at; /* Unix ms */
 	int64_t wake_clock, trial_clock, lost_clock;                  /* steady ms */
-	int64_t trial_ms, lost_ms; /* lost_ms 0: nobody is lost */
+	int64_t trial_ms, lost_ms; /* lost_ms 0: no device is given up as lost */
 	int64_t retry_limit, retry_ms;
 	bool retry_any;
 	int64_t defer_ms;                       /* -1: no limit */
@@ -63,29 +63,44 @@ struct fw_task_device {
 
 struct fw_task_devices;
 
-/* `transaction` and `events` are borrowed. FW_OK, or an error with a message in `error`. The caller
- * owns *out. */
+/* `transaction`, `events` and `rollouts` are borrowed. FW_OK, or an error with a message in
+ * `error`. The caller owns *out. */
 enum fw_status fw_task_devices_open(struct fw_transaction *transaction,
 	struct fw_task_events *events, struct fw_rollouts *rollouts, struct fw_task_devices **out,
 	struct fw_error *error);
 void fw_task_devices_close(struct fw_task_devices *rows); /* NULL is fine */
 
-/* Each fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none. */
+/* Each of these fills `found`, at most `most` rows, and sets *count. FW_OK also when there is none,
+ * or an error.
+ *
+ * The device's rows of a firmware: the one that is processing first, then those that wait, the
+ * oldest task first, then those that ended, the newest task first. */
 enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found,
 	size_t most, size_t *count);
-/* the one under way first, then what may be pushed, oldest task first, then the others */
+/* The device's open rows: the one that is processing first, then those that may be pushed, the
+ * oldest task first, then the others, likewise. */
 enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
-/* since it last reported a version, whatever became of them */
+/* The device's rows of which something was sent since it last reported a version, in any state. */
 enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
-/* whose timeout is over, as far as devices have been heard */
+/* Rows whose timeout is over by heard_until_ms of the transaction, by due_at. */
 enum fw_status fw_task_devices_due(
 	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
 
-/* Does a connection of this number still stand, of a device that is online by those from `oldest`
- * to `newest`? As far as is known: one in between may have ended. */
+/* Rows whose wake_clock is over by heard_until_ms of the transaction, by wake_clock. */
+enum fw_status fw_task_devices_waking(
+	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
+/* The device's rows that are on trial. */
+enum fw_status fw_task_devices_on_trial(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+/* The device's rows that were given up as lost. */
+enum fw_status fw_task_devices_lost(struct fw_task_devices *rows, struct fw_slice product,
+	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
+
+/* Does the connection of this number still stand, of a device that is online by connections from
+ * `oldest` to `newest`? As far as is known: a connection between these may have ended. */
 static inline bool fw_task_device_connection_stands(
 	int64_t connection, int64_t oldest, int64_t newest)
 {
@@ -98,19 +113,19 @@ static inline bool fw_task_device_is_pushable(const struct fw_task_device *row)
 	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
 }
 
-/* When an open or proved row is looked at: at the end of the time that its device may be away, or
- * of its trial. Steady milliseconds; 0: neither is set. */
+/* When a started row is looked at: at the end of the time that its device may be away, or else of
+ * its trial. Steady milliseconds; 0: neither is set. */
 static inline int64_t fw_task_device_wakes_at(const struct fw_task_device *row)
 {
 	return row->lost_clock ? row->lost_clock : row->trial_clock;
 }
 
-/* What of a write is not in the row: its error_reason and from_version, when they change. */
+/* What a write changes beside the members of the row. */
 struct fw_task_device_change {
 	bool reason_set;
 	struct fw_slice reason; /* empty: NULL */
-	bool from_version_set;
-	/* counted as proved, as bad, in the epoch of now */
+	bool from_version_set;  /* to the row's device_version */
+	/* counts as proved, as bad, from now on: in the task's current epoch */
 	bool proved_now, bad_now;
 };
 
@@ -120,15 +135,6 @@ struct fw_task_device_change {
  * "RAISE(IGNORE)"), or an error. */
 enum fw_status fw_task_devices_write(struct fw_task_devices *rows, struct fw_task_device *row,
 	const struct fw_task_device_change *change);
-
-/* Each fills `found` as above: the rows whose wake_clock is over, as far as devices have been
- * heard; those of a device that are on trial; those of a device that were given up as lost. */
-enum fw_status fw_task_devices_waking(
-	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
-enum fw_status fw_task_devices_on_trial(struct fw_task_devices *rows, struct fw_slice product,
-	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
-enum fw_status fw_task_devices_lost(struct fw_task_devices *rows, struct fw_slice product,
-	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
 
 /* The earliest wake_clock of all rows, INT64_MAX when there is none. */
 enum fw_status fw_task_devices_next_wake(struct fw_task_devices *rows, int64_t *wake);

@@ -1,9 +1,9 @@
-/* Task events: a message to listeners for each new state of a row.
+/* Task events: the message `task` for each new state of a row.
  *
  * A state that the plugin writes is announced in the transaction that writes it. A state that an
  * operator writes is queued by a trigger in table task_change, and announced when the change is
  * taken; earlier changes of a row are always announced before later ones. Above the rate a row is
- * marked untold instead. A walk over the marked rows announces each as it is by then. */
+ * marked untold instead. A walk over the marked rows announces each with its state at that time. */
 #include "store/task_events.h"
 
 #include <stdlib.h>
@@ -12,13 +12,13 @@
 #include "catalog/db.h"
 #include "protocol/message.h"
 
-#define TELL_ROWS 100u /* of those that are marked untold, in a transaction */
-#define TELL_ROOM 32u  /* in the outbox, for one of them and what operators made of it before */
+#define ANNOUNCED_ROWS 100u /* rows marked untold that are announced in a transaction */
+#define ANNOUNCED_ROOM 32u  /* room in the outbox for one of them and its queued changes */
 
 enum statement { UNTOLD, SET_UNTOLD, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
-/* In the order in which take_change takes them. The row, the task and its firmware may be gone:
- * `gone` is the deletion of the task that the change was of. */
+/* The columns that take_change reads, in its order. The row, the task and its firmware may be
+ * deleted by now: `gone` is the change that deleted the task. */
 #define FROM_CHANGE                                                                                \
 	"SELECT c.change_id, c.task_id, c.device_id, coalesce(gone.product_id, f.product_id),"     \
 	" coalesce(gone.firmware_id, f.firmware_id),"                                              \
@@ -50,10 +50,10 @@ static const char *const sql[STATEMENTS] = {
 struct fw_task_events {
 	struct fw_transaction *transaction;
 	sqlite3_stmt *statements[STATEMENTS];
-	/* the marked row that was told of last: one whose mark an operator's trigger keeps is told
-	 * of once in a walk */
+	/* The marked row that was announced last in this walk. So a row whose mark an operator's
+	 * trigger keeps is announced once a walk. */
 	char after_task[FW_ID_MAX + 1], after_device[FW_ID_MAX + 1];
-	bool cleared; /* some mark of this walk went */
+	bool cleared; /* this walk has cleared some mark */
 };
 
 enum fw_status fw_task_events_open(
@@ -82,7 +82,7 @@ void fw_task_events_close(struct fw_task_events *events)
 	free(events);
 }
 
-bool fw_task_events_may_tell(struct fw_task_events *events)
+bool fw_task_events_may_announce(struct fw_task_events *events)
 {
 	struct fw_transaction *transaction = events->transaction;
 
@@ -91,7 +91,7 @@ bool fw_task_events_may_tell(struct fw_task_events *events)
 			&transaction->events, transaction->rate, transaction->steady_ms);
 }
 
-static enum fw_status queue(struct fw_task_events *events, const struct fw_task_event *notice)
+static enum fw_status queue_event(struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	struct fw_task_notice body = {.task_id = notice->task_id,
 		.firmware_id = notice->firmware_id,
@@ -115,20 +115,20 @@ static enum fw_status set_untold(
 	return fw_db_run(statement);
 }
 
-/* Tells what an operator made of a row. One that is there, and comes in too large a crowd, is
- * marked instead. */
-static enum fw_status queue_or_mark(
+/* Queues the event of an operator's change. Above the rate the row is marked untold instead, if it
+ * still exists. */
+static enum fw_status announce_or_mark(
 	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	enum fw_status status;
 
-	if (fw_task_events_may_tell(events))
-		return queue(events, notice);
+	if (fw_task_events_may_announce(events))
+		return queue_event(events, notice);
 	status = set_untold(events, notice, true);
 	if (status != FW_OK)
 		return status;
 	if (sqlite3_changes(events->transaction->db) == 0)
-		return queue(events, notice);
+		return queue_event(events, notice);
 	events->transaction->untold = true;
 	return FW_OK;
 }
@@ -168,7 +168,7 @@ static enum fw_status take_change(
 		return status;
 	/* no operator makes a row fail */
 	fw_outcomes_note(&events->transaction->outcomes, notice.state, FW_FAILURE_NONE);
-	return queue_or_mark(events, &notice);
+	return announce_or_mark(events, &notice);
 }
 
 enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct fw_change *change)
@@ -176,7 +176,7 @@ enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct 
 	return take_change(events, NEXT_CHANGE, change);
 }
 
-enum fw_status fw_task_events_tell(
+enum fw_status fw_task_events_announce(
 	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	struct fw_change earlier;
@@ -187,7 +187,7 @@ enum fw_status fw_task_events_tell(
 	do
 		status = take_change(events, CHANGE_OF_ROW, &earlier);
 	while (status == FW_OK && fw_transaction_room(events->transaction));
-	return status == FW_OK || status == FW_NOT_FOUND ? queue(events, notice) : status;
+	return status == FW_OK || status == FW_NOT_FOUND ? queue_event(events, notice) : status;
 }
 
 /* The next row that is marked. FW_NOT_FOUND: the walk is over. */
@@ -201,8 +201,8 @@ static enum fw_status find_next_untold(struct fw_task_events *events)
 	return fw_db_step(statement);
 }
 
-/* Tells the next row that is marked, as it is now: it may have changed more than once since. */
-static enum fw_status tell_next_untold(struct fw_task_events *events)
+/* Announces the next marked row with its state now: it may have changed more than once since. */
+static enum fw_status announce_next_untold(struct fw_task_events *events)
 {
 	sqlite3_stmt *statement = events->statements[UNTOLD];
 	enum fw_status status = find_next_untold(events);
@@ -229,22 +229,23 @@ static enum fw_status tell_next_untold(struct fw_task_events *events)
 			set_untold(events, &notice, false), "that a row was told of");
 	events->cleared |= status == FW_OK && sqlite3_changes(events->transaction->db) > 0;
 	if (status == FW_OK)
-		status = fw_task_events_tell(events, &notice);
+		status = fw_task_events_announce(events, &notice);
 	free(reason);
 	return status;
 }
 
-enum fw_status fw_task_events_tell_untold(struct fw_task_events *events, bool *more)
+enum fw_status fw_task_events_announce_untold(struct fw_task_events *events, bool *more)
 {
 	enum fw_status status = FW_OK;
 
 	*more = false;
-	for (unsigned told = 0; status == FW_OK && fw_task_events_may_tell(events); told++) {
-		if (told == TELL_ROWS || fw_transaction_room(events->transaction) < TELL_ROOM) {
+	for (unsigned told = 0; status == FW_OK && fw_task_events_may_announce(events); told++) {
+		if (told == ANNOUNCED_ROWS ||
+			fw_transaction_room(events->transaction) < ANNOUNCED_ROOM) {
 			*more = true;
 			return FW_OK;
 		}
-		status = tell_next_untold(events);
+		status = announce_next_untold(events);
 	}
 	if (status != FW_NOT_FOUND)
 		return status;

@@ -1,7 +1,8 @@
-/* A task is published when it has changed and its last message is a second old. Which tasks changed
- * is told by those who write rows (fw_task_status_note), and by the table task_log for what
- * operators and the rules did to a task. Deleted tasks leave no row: after a change of the
- * catalog's generation those that were published are looked for. */
+/* Publishes a task's status, when the task has changed and its last message is a second old.
+ *
+ * Writers of rows report which tasks changed (fw_task_status_note); the table task_log shows what
+ * operators and the rules did to a task. A deleted task leaves no row there: after a change of the
+ * catalog's generation all published tasks are read again, and those that are gone are found. */
 #include "store/task_status.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "protocol/message.h"
 
 #define EVERY_MS 1000
-#define STEP 64u /* messages of one round */
+#define MESSAGES_MAX 64u /* of one round */
 
 enum statement { LAST_LOG, LOG_AFTER, ALL, STATUS, GENERATION, STATEMENTS };
 
@@ -39,7 +40,7 @@ struct entry {
 struct fw_task_status {
 	struct fw_transaction *transaction;
 	struct fw_table *tasks; /* task_id to struct entry */
-	size_t changed;         /* how many have */
+	size_t changed;         /* how many of them are marked changed */
 	int64_t log_id;         /* read up to here */
 	int64_t data_version, generation;
 	uint64_t own; /* transactions of the store at the last look */
@@ -109,7 +110,7 @@ enum fw_status fw_task_status_note(struct fw_task_status *status, struct fw_slic
 	return FW_OK;
 }
 
-/* What the rules do to a task is in the log already, with its reason. */
+/* Logs what operators did to a task, and its end. What the rules did is logged where they do it. */
 static void log_change(struct fw_task_status *status, sqlite3_stmt *statement)
 {
 	struct fw_slice task_id = fw_db_text(statement, 1), what = fw_db_text(statement, 2),
@@ -136,7 +137,8 @@ static enum fw_status read_log(struct fw_task_status *status)
 	return found == FW_NOT_FOUND ? noted : found;
 }
 
-/* Which of them are gone shows when they are published. */
+/* Marks all tasks as changed when the generation moved: a task may be deleted, which shows when it
+ * is published. */
 static enum fw_status look_for_deleted(struct fw_task_status *status)
 {
 	struct fw_table_walk walk = {.bucket = 0};
@@ -210,20 +212,23 @@ static enum fw_status publish_changed(struct fw_task_status *status, bool *more)
 	struct fw_table_walk walk = {.bucket = 0};
 	int64_t now = fw_boot_ms();
 	size_t count = 0;
-	enum fw_status published = FW_OK;
+	enum fw_status published;
 
-	while (published == FW_OK && status->changed && fw_table_next(status->tasks, &walk)) {
+	while (status->changed && fw_table_next(status->tasks, &walk)) {
 		struct entry *entry = walk.value;
 		bool gone;
 
 		if (!entry->changed ||
 			(entry->published_ms && now - entry->published_ms < EVERY_MS))
 			continue;
-		if (count++ == STEP || fw_transaction_room(status->transaction) < STEP) {
+		if (count++ == MESSAGES_MAX ||
+			fw_transaction_room(status->transaction) < MESSAGES_MAX) {
 			*more = true;
 			break;
 		}
 		published = publish_task(status, walk.key, &gone);
+		if (published != FW_OK)
+			return published;
 		entry->changed = false;
 		entry->published_ms = now;
 		status->changed--;
@@ -232,7 +237,7 @@ static enum fw_status publish_changed(struct fw_task_status *status, bool *more)
 			free(entry);
 		}
 	}
-	return published;
+	return FW_OK;
 }
 
 enum fw_status fw_task_status_work(struct fw_task_status *status, bool *more)

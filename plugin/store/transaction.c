@@ -18,10 +18,10 @@
 #include "catalog/db.h"
 
 #define REFUSED_LINE_EVERY_MS 60000
-#define CHECKPOINT_PAGES 4000    /* 16 MiB: under load a transaction writes up to a third of it */
+#define CHECKPOINT_PAGES 4000    /* 16 MiB; under load a transaction writes up to a third of that */
 #define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
 #define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
-/* a reader for which checkpoints stand still so long does not end */
+/* where no checkpoint has got farther for so long, one reader pins the log */
 #define PINNED_MS 60000
 
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
@@ -67,13 +67,15 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 	return FW_OK;
 }
 
+/* The WAL hook: after each commit, with the pages that the log has
+ * (sqlite.org/c3ref/wal_hook.html). */
 static int note_log(void *context, sqlite3 *db, const char *name, int pages)
 {
 	struct fw_transaction *transaction = context;
 
 	(void)db;
 	(void)name;
-	/* it was started over */
+	/* the log was started over */
 	if (pages < transaction->log_pages)
 		transaction->checkpoint_at = CHECKPOINT_PAGES;
 	transaction->log_pages = pages;
@@ -102,9 +104,10 @@ const char *fw_transaction_hindrance(const struct fw_transaction *transaction)
 	       "read a copy (VACUUM INTO)";
 }
 
-/* Each time the log has grown by so much. SQLite's own way is at every commit once it is so long,
- * which is the same unless a reader keeps the log from being started over: then every commit would
- * wait for the disk, and with it the spool's writes on the broker thread. */
+/* Checkpoints each time the log has grown by CHECKPOINT_PAGES. SQLite's own automatic checkpoint
+ * runs at every commit once the log is that long. While a reader keeps the log from being started
+ * over, each commit would then wait for the disk, and so would the spool's writes on the broker
+ * thread. */
 static void checkpoint_when_due(struct fw_transaction *transaction)
 {
 	int total = 0, done = 0;
@@ -131,9 +134,8 @@ void fw_transaction_empty_log(struct fw_transaction *transaction)
 	sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
-/* A connection that reads on and on keeps SQLite from starting the log over (sqlite.org/wal.html,
- * "Avoiding Excessively Large WAL Files"). Rather than fill the disk uplinks stay in the spool,
- * which needs a small part of the room. */
+/* FW_FAILED while the log has reached its bound and a reader keeps it from being started over
+ * (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
 static enum fw_status bound_log(struct fw_transaction *transaction)
 {
 	int total = 0, done = 0;
@@ -166,8 +168,7 @@ enum fw_status fw_transaction_open(struct fw_transaction *transaction, const cha
 		status = fw_db_exec(transaction->db,
 			sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
 			error);
-	/* the log is cut back to the size at which it is checkpointed when a long reader made it
-	 * grow */
+	/* when the log is started over, it is truncated to the size at which it is checkpointed */
 	if (status == FW_OK)
 		status = fw_db_exec(transaction->db,
 			"PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF; PRAGMA "
@@ -185,7 +186,7 @@ enum fw_status fw_transaction_open(struct fw_transaction *transaction, const cha
 	return status == FW_OK ? resume_clock(transaction, error) : status;
 }
 
-/* All but the first `kept`. */
+/* Drops all queued messages but the first `kept`. */
 static void drop_queued(struct fw_transaction *transaction, size_t kept)
 {
 	while (transaction->queued_count > kept) {
@@ -221,11 +222,11 @@ enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 {
 	enum fw_status status;
 
-	/* the last rollback may have failed for want of memory */
+	/* the last rollback may have failed, out of memory */
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_transaction_rollback(transaction);
-	/* a disk that fails shows itself here first: only a checkpoint asks it
-	 * (sqlite.org/pragma.html, "synchronous") */
+	/* A failed checkpoint is repeated first: with synchronous = NORMAL only a checkpoint syncs,
+	 * and so shows that the disk fails (sqlite.org/pragma.html, "synchronous"). */
 	if (transaction->checkpoint != FW_OK)
 		checkpoint_when_due(transaction);
 	status =
@@ -247,6 +248,7 @@ enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 	return status;
 }
 
+/* Clears plugin_writing, and stores the progress of the spool and the clock. */
 static enum fw_status unmark(struct fw_transaction *transaction, uint64_t applied)
 {
 	sqlite3_stmt *statement = transaction->statements[UNMARK];
@@ -421,7 +423,7 @@ void fw_transaction_log(
 	va_end(arguments);
 	if (len < 0)
 		return;
-	/* what operators and SQLite say may have any bytes */
+	/* texts of operators and of SQLite may have any bytes */
 	fw_make_line(text);
 	fw_outbox_put(transaction->outbox,
 		(struct fw_outgoing){.kind = FW_OUTGOING_LOG,

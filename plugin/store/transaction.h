@@ -26,47 +26,45 @@ struct fw_transaction {
 	struct fw_counters *counters;  /* borrowed */
 	struct fw_hosting *hosting;    /* borrowed */
 	struct fw_places *places;      /* borrowed */
-	struct fw_task_status *status; /* borrowed; NULL: nobody is told of tasks */
-	/* messages a second to one connection, and events to whoever listens; 0: as many as
-	 * there are */
+	struct fw_task_status *status; /* borrowed; NULL: no status is published */
+	/* option connection_rate: pushes a second to one connection, and task events a second; 0:
+	 * no limit */
 	int64_t rate;
 	bool gateways;                 /* a connection may be that of many devices */
 	struct fw_token_bucket events; /* task events that were queued */
-	bool untold;                   /* some rows are marked untold */
-	bool sees_connections;         /* who is not known to be online is not */
+	bool untold;                   /* some rows may be marked untold */
+	bool sees_connections;         /* as in struct fw_store_config */
 	/* connections of this run of the broker have this number or a higher one */
 	uint64_t first_connection;
-	bool closed; /* what devices say adds no device (option registration) */
+	bool closed; /* uplinks add no devices (option registration) */
 	/* what the open transaction wants published: sent when it is committed, dropped when it is
 	 * rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
-	/* what ended in it, and at the savepoint: counted when it is committed */
+	/* rows that ended in the open transaction, and up to the savepoint: counted at commit */
 	struct fw_outcomes outcomes, outcomes_before;
 	uint64_t number;            /* of the open transaction, from 1 */
 	int64_t wall_ms, steady_ms; /* the time of the open transaction */
-	/* steady time: what devices said until then is in the catalog; no timeout is decided
-	 * beyond it */
+	/* the watermark, steady ms: what devices said until then is in the catalog; no timeout is
+	 * decided beyond it */
 	int64_t heard_until_ms;
-	/* steady time of the start: what was pushed earlier, an earlier run of the broker pushed */
-	int64_t started_ms;
-	/* steady time: since then no device has come or gone unnoticed; INT64_MAX: one may have
-	 * now */
+	int64_t started_ms; /* steady ms: what was pushed before, an earlier run pushed */
+	/* steady ms: since then no device has come or gone unnoticed; INT64_MAX: one may have */
 	int64_t presence_complete_since_ms;
 	/* pages in SQLite's log at the last commit, and when the next checkpoint is due */
 	int log_pages, checkpoint_at;
-	/* how the last one went: until it succeeds no transaction begins */
+	/* result of the last checkpoint: after an error no transaction begins until one succeeds */
 	enum fw_status checkpoint;
-	/* from so many pages on no transaction begins until the log can be started over */
+	/* with so many pages no transaction begins until the log can be started over */
 	int log_most;
 	int64_t next_checkpoint; /* boot ms: not before */
-	/* pages of the log that the last checkpoint could bring into the catalog */
+	/* pages of the log that the last checkpoint could copy into the catalog */
 	int log_done;
 	/* boot ms of the last checkpoint, and of the last one that got farther than the one
 	 * before it */
 	int64_t tried_at, moved_at;
 	int64_t next_refused_line; /* boot ms: not before */
-	char error_text[256];      /* what SQLite said when the last transaction failed */
+	char error_text[256];      /* why the last transaction failed, for the log */
 	sqlite3_stmt *statements[4];
 };
 
@@ -76,67 +74,71 @@ enum fw_status fw_transaction_open(struct fw_transaction *transaction, const cha
 	bool sync_full, struct fw_error *error);
 void fw_transaction_close(struct fw_transaction *transaction);
 
-/* The sequence of the last spool record in the catalog. */
+/* *out: the sequence of the last spool record that is in the catalog. FW_OK, or an error with a
+ * message in `error`. */
 enum fw_status fw_transaction_applied(
 	struct fw_transaction *transaction, uint64_t *out, struct fw_error *error);
 
-/* FW_BUSY when another connection holds the lock; FW_FAILED when SQLite's log has become too large
- * because a reader keeps it from being started over. Between begin and commit the mark
- * plugin_writing is set, so that the catalog's triggers let the plugin do what operators may not.
- */
+/* FW_OK; FW_BUSY when another connection holds the lock; FW_FAILED when SQLite's log has become too
+ * large because a reader keeps it from being started over; or another error. Between begin and
+ * commit catalog_state.plugin_writing is 1, so that the catalog's triggers let the plugin do what
+ * operators may not. */
 enum fw_status fw_transaction_begin(struct fw_transaction *transaction);
-/* `applied`: the spool sequence this transaction has brought the catalog to; 0: not changed by it.
- * On failure all is rolled back. */
+/* `applied`: the sequence up to which the spool is in the catalog with this transaction; 0: as
+ * before. FW_OK; or an error, and all is rolled back. */
 enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_t applied);
 void fw_transaction_rollback(struct fw_transaction *transaction);
-/* How a transaction ends whose work went so: commits FW_OK, rolls back anything else. What became
- * of it. */
+/* Ends a transaction by the `status` of its work: commits FW_OK, rolls back anything else. FW_OK,
+ * or the error of the work or the commit. */
 enum fw_status fw_transaction_end(
 	struct fw_transaction *transaction, enum fw_status status, uint64_t applied);
 
-/* A savepoint in the open transaction (sqlite.org/lang_savepoint.html), one at a time: what was
- * done and queued since can be undone. Restored or not, it is to be released. */
+/* A savepoint in the open transaction (sqlite.org/lang_savepoint.html), one at a time. _restore
+ * undoes what was written and queued since _save; _release ends the savepoint in either case. */
 enum fw_status fw_transaction_save(struct fw_transaction *transaction);
 enum fw_status fw_transaction_restore(struct fw_transaction *transaction);
 enum fw_status fw_transaction_release(struct fw_transaction *transaction);
 
-/* A statement that the catalog's rules refuse, an operator's triggers among them, is undone alone
- * (sqlite.org/lang_conflict.html, "ABORT"): told, now and then, and passed over, so that one row
- * holds up no other. FW_OK then; otherwise `status`. `what`: that was to be written. */
+/* A statement that the catalog's rules or an operator's trigger refuse is undone alone
+ * (sqlite.org/lang_conflict.html, "ABORT"). It is passed over, so that one row does not hold up
+ * others, and logged at most once a minute. FW_OK then; otherwise `status`. `what` was to be
+ * written. */
 enum fw_status fw_transaction_pass_over(
 	struct fw_transaction *transaction, enum fw_status status, const char *what);
 
-/* The catalog's file was replaced by another one. What the log holds goes into the old file,
- * wherever it is now, so that SQLite does not take the log for that of the file in its place: a log
- * does not say whose it is (sqlite.org/howtocorrupt.html, section 4.2). */
+/* The catalog's file was removed or replaced. Copies the log into the old file, wherever that is
+ * now, and empties it, so that SQLite does not replay it into the new file: a log does not name its
+ * database (sqlite.org/howtocorrupt.html, section 4.2). */
 void fw_transaction_empty_log(struct fw_transaction *transaction);
 
-/* What keeps SQLite's log from being started over, and what to do, for the end of a line. One
- * reader that does not end pins one page: no checkpoint gets beyond it. Readers that overlap let it
- * move on, but never leave a moment in which the log has none. */
-bool fw_transaction_pinned(const struct fw_transaction *transaction); /* by one reader */
+/* Is one reader that does not end the reason why SQLite's log is not started over? It pins a page
+ * of the log, beyond which no checkpoint gets. Otherwise readers overlap: checkpoints get farther,
+ * but there is never a moment without a reader. */
+bool fw_transaction_pinned(const struct fw_transaction *transaction);
+/* The same reason, and what to do, for the end of a log line. Static. */
 const char *fw_transaction_hindrance(const struct fw_transaction *transaction);
 
-/* Queues a message for a device's topic; payload is malloc'd and taken over in every case. NULL
- * payload or no memory: FW_NOMEM. */
+/* Queues a message for a device's topic, to be published after the commit. `payload` is malloc'd
+ * and taken over in every case. FW_OK; FW_NOMEM, also for a NULL payload. */
 enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,
 	struct fw_slice product, struct fw_slice device, char *payload, size_t len, int qos);
 
-/* The same, for an `upgrade`. It is void after so many seconds: the broker keeps it no longer for a
- * session that is away. `blind`: nobody knows whether the device is there. */
+/* The same, for an `upgrade`. It expires after expiry_seconds: so long the broker keeps it for an
+ * offline session. `blind`: the device's presence is unknown (FW_OUTGOING_BLIND). */
 enum fw_status fw_transaction_queue_upgrade(struct fw_transaction *transaction,
 	struct fw_slice product, struct fw_slice device, char *payload, size_t len,
 	uint32_t expiry_seconds, bool blind);
 
-/* Queues the question whether a device is online; the answer, if it is or `online` (as the catalog
- * has it) is wrong, comes as fw_store_note_presence. */
+/* Queues the question whether a device is online; `online`: the catalog says so. The answer comes
+ * as fw_store_note_presence, if the device is online or the catalog is wrong. FW_OK or FW_NOMEM. */
 enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 	struct fw_slice product, struct fw_slice device, bool online);
 
 /* How many more messages may be queued now. */
 size_t fw_transaction_room(const struct fw_transaction *transaction);
 
-/* A log line, written by the broker thread later; not part of a transaction. */
+/* Queues a log line, which the broker thread writes; not part of a transaction, and kept when that
+ * is rolled back. */
 void fw_transaction_log(struct fw_transaction *transaction, enum fw_log_level level,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 

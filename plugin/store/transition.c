@@ -1,12 +1,14 @@
 /* Carries out a transition of a task's row.
  *
- *   facts_of  asks the row what the state machine wants to know of it
- *   move_row  does to the row in memory what the transition says
- *   take_step writes the row, and announces its new state
+ *   take_step     one step: asks the state machine, and calls the others
+ *   facts_of      the facts of the row that a transition may require
+ *   move_row      changes the row in memory as the step says
+ *   write_step    writes the row, and reports the change to its rollout
+ *   report_state  announces the new state
  *
  * A row is written and announced in the same transaction, so an event that is published is never of
- * a state that the catalog does not have. Events above the rate are not announced: their rows are
- * marked untold, and announced later as they are then. */
+ * a state that the catalog does not have. Above the rate a row is marked untold, and announced
+ * later with the state of that time. */
 #include "store/transition.h"
 
 #include <stdio.h>
@@ -51,12 +53,12 @@ static void resume_attempt(const struct fw_transaction *transaction, struct fw_t
 	row->pushed_clock = transaction->steady_ms;
 	row->completed_at = 0;
 	row->due_at = transaction->steady_ms + row->timeout_ms;
-	/* it was put off, and goes on after all */
+	/* the device deferred it, and goes on after all */
 	row->deferred_until = 0;
 	row->wake_clock = fw_task_device_wakes_at(row);
 }
 
-/* A word of this attempt: the connection by which it came is the attempt's from now on. */
+/* A message about this attempt: the connection by which it came is the attempt's from now on. */
 static void note_response(const struct fw_transaction *transaction, struct fw_task_device *row,
 	const struct fw_upgrade_input *input)
 {
@@ -70,14 +72,14 @@ static void note_response(const struct fw_transaction *transaction, struct fw_ta
 		row->connection = input->connection;
 }
 
-/* How long a success is looked after. Without trial_seconds that is until the device is known to
- * have come back with the version. */
+/* How long a success may still become a failure. Without trial_seconds that is lost_seconds, until
+ * the device has reported the version. */
 static int64_t trial_length(const struct fw_task_device *row)
 {
 	return row->trial_ms || row->verified_at ? row->trial_ms : row->lost_ms;
 }
 
-static void finish(const struct fw_transaction *transaction, struct fw_task_device *row)
+static void finish_row(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	row->completed_at = transaction->wall_ms;
 	row->due_at = row->wake_clock = row->lost_clock = row->trial_clock = 0;
@@ -90,27 +92,27 @@ static void finish(const struct fw_transaction *transaction, struct fw_task_devi
 		row->trial_clock = row->wake_clock = transaction->steady_ms + trial_length(row);
 }
 
-static void verify(const struct fw_transaction *transaction, struct fw_task_device *row)
+static void verify_row(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	row->verified_at = transaction->wall_ms;
 	if (!row->trial_ms)
 		row->trial_clock = row->lost_clock = row->wake_clock = 0;
 }
 
-/* `reported`: the device has told its version since, so that what was sent is void. */
-static void requeue(struct fw_task_device *row, bool reported)
+/* `reported`: the device has told its version since, so no later message is about what was sent. */
+static void requeue_row(struct fw_task_device *row, bool reported)
 {
 	row->due_at = row->pushed_clock = row->responded_at = row->interrupted_at =
 		row->completed_at = row->retry_at = 0;
-	/* that it waits again does not bring a device back that is away */
+	/* a device that is away stays so: it may still be lost */
 	row->wake_clock = row->lost_clock;
 	row->progress = 0;
 	row->sent = row->sent && !reported;
 }
 
-/* Who has not answered at all is given the time of a device that comes back; see due_event() in
- * plugin/store/scheduler_timeouts.c, which tells this from the response timeout. */
-static void watch(const struct fw_transaction *transaction, struct fw_task_device *row)
+/* A device that has not answered at all gets FW_HOLD_MS, as after it came back. That ends before
+ * the response timeout, by which due_event() in scheduler_timeouts.c distinguishes them. */
+static void watch_row(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	int64_t until = transaction->steady_ms + row->response_timeout_ms;
 
@@ -123,17 +125,17 @@ static void watch(const struct fw_transaction *transaction, struct fw_task_devic
 		row->due_at = until;
 }
 
-/* What was sent while nobody knew whether the device is there, or by an earlier run of the broker,
- * may never have reached it: that is not the device's doing. */
+/* What was sent while the device's presence was unknown, or by an earlier run of the broker, may
+ * never have reached the device: its interruption does not count. */
 static bool counts_interruption(
 	const struct fw_transaction *transaction, const struct fw_task_device *row)
 {
 	return row->connection != 0 && row->pushed_clock >= transaction->started_ms;
 }
 
-/* Did the message come by another connection than the attempt's? A device with several: who
- * answered goes on as long as its connection stands, whatever the others say; who did not is sent
- * it again by one that came later. */
+/* Did the message come by another connection than the attempt's? A device may have several. If it
+ * answered, the attempt goes on as long as its connection stands, whatever comes by the others. If
+ * it did not, it is sent again by a later connection. */
 static bool is_elsewhere(const struct fw_task_device *row, int64_t connection, bool stands)
 {
 	return connection && connection != row->connection &&
@@ -162,9 +164,10 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(transaction->gateways ? FW_FACT_SHARED : 0u);
 }
 
-/* It was told, and was no attempt: its place in the stage is another's. Said again, or of an
- * attempt that has failed, it takes nothing back. */
-static void put_off(const struct fw_transaction *transaction, struct fw_task_device *row,
+/* The device defers the upgrade: it was offered, but that was no attempt, and its place in the
+ * stage is free. A deferral that is repeated, or comes after the attempt has failed, takes nothing
+ * back. */
+static void defer_row(const struct fw_transaction *transaction, struct fw_task_device *row,
 	const struct fw_upgrade_input *input)
 {
 	if (row->sent && row->attempts > row->bad)
@@ -177,7 +180,7 @@ static void put_off(const struct fw_transaction *transaction, struct fw_task_dev
 	row->wake_clock = transaction->steady_ms + input->after;
 }
 
-static void act(const struct fw_transaction *transaction, struct fw_task_device *row,
+static void carry_out_actions(const struct fw_transaction *transaction, struct fw_task_device *row,
 	const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, bool reported)
 {
 	if ((step->actions & FW_ACT_COUNT) && counts_interruption(transaction, row))
@@ -191,25 +194,25 @@ static void act(const struct fw_transaction *transaction, struct fw_task_device 
 	if ((step->actions & FW_ACT_PROGRESS) && input->progress > row->progress)
 		row->progress = input->progress;
 	if (step->actions & FW_ACT_WATCH)
-		watch(transaction, row);
+		watch_row(transaction, row);
 	if (step->actions & FW_ACT_REQUEUE)
-		requeue(row, reported);
+		requeue_row(row, reported);
 	if (step->actions & FW_ACT_UNCOUNT)
-		put_off(transaction, row, input);
+		defer_row(transaction, row, input);
 	if (step->actions & FW_ACT_FINISH)
-		finish(transaction, row);
+		finish_row(transaction, row);
 	if ((step->actions & FW_ACT_VERIFY) && row->attempts && !row->verified_at &&
 		!input->completed)
-		verify(transaction, row);
+		verify_row(transaction, row);
 	row->failure = step->failure;
 	row->failed_by_device =
 		step->failure == FW_FAILURE_DEVICE || step->failure == FW_FAILURE_REFUSED;
-	/* a last word: nothing that comes late can be meant for another upgrade */
+	/* the device has said how it ended: no later message is about this attempt */
 	if (row->failed_by_device || row->state == FW_UPGRADE_SUCCESS)
 		row->sent = false;
 }
 
-/* When a row that has just failed is started again by itself, if it is. */
+/* Sets when a row that has just failed is retried, if it is. */
 static void plan_retry(const struct fw_transaction *transaction, struct fw_task_device *row,
 	const struct fw_upgrade_input *input)
 {
@@ -225,7 +228,7 @@ static void plan_retry(const struct fw_transaction *transaction, struct fw_task_
 	row->wake_clock = transaction->steady_ms + delay;
 }
 
-/* Is the row proved, or bad, since this step? */
+/* Is the row proved, or bad, by this step? */
 static void count_outcome(struct fw_task_device *row, bool failed_now,
 	const struct fw_upgrade_input *input, struct fw_task_device_change *change)
 {
@@ -248,7 +251,7 @@ static void count_outcome(struct fw_task_device *row, bool failed_now,
 		row->proved = row->bad = false;
 }
 
-/* The broker's reason or the device's own; empty when the row has none (any more). */
+/* The broker's reason or the device's own; empty when the row has none now. */
 static struct fw_slice reason_of(const struct fw_task_device *row,
 	const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, char *buffer,
 	size_t size)
@@ -287,13 +290,14 @@ static enum fw_status announce(
 	enum fw_status status = FW_NOMEM;
 
 	if (copy || !reason.len)
-		status = fw_task_events_tell(rows->events, &notice);
+		status = fw_task_events_announce(rows->events, &notice);
 	free(copy);
 	return status;
 }
 
-/* A failure may stop the task before the next push; the rest has time. */
-static enum fw_status tell_rollout(
+/* A bad failure may pause the task, so it is reviewed at once, before the next push; other changes
+ * are reviewed later. */
+static enum fw_status report_to_rollout(
 	struct fw_task_devices *rows, const struct fw_task_device *row, bool bad_now)
 {
 	struct fw_slice task_id = fw_slice_of(row->task_id);
@@ -302,7 +306,7 @@ static enum fw_status tell_rollout(
 		       : fw_rollouts_watch(rows->rollouts, task_id);
 }
 
-/* Of an attempt that succeeded is counted how long it took, if it is known when it was sent. */
+/* Counts how the row ended; and how long a success took, if it is known when it was sent. */
 static void count_end(struct fw_transaction *transaction, const struct fw_task_device *row)
 {
 	fw_outcomes_note(&transaction->outcomes, row->state, row->failure);
@@ -311,9 +315,8 @@ static void count_end(struct fw_transaction *transaction, const struct fw_task_d
 			&transaction->outcomes, transaction->steady_ms - row->pushed_clock);
 }
 
-/* The row has another state, which the catalog has: its task's status follows, and an event
- * tells of it. */
-static enum fw_status tell_state(
+/* The row's new state is written: its task's status is due, and an event announces it. */
+static enum fw_status report_state(
 	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
 {
 	enum fw_status status =
@@ -326,8 +329,8 @@ static enum fw_status tell_state(
 	return row->untold ? FW_OK : announce(rows, row, reason);
 }
 
-/* What the step makes of the row in memory. Returns what of its write is not in the row; the reason
- * may lie in `buffer`, which holds REASON_SIZE bytes. */
+/* Changes the row in memory as the step says. Returns what its write changes beside the row's
+ * members; the reason may lie in `buffer`, which holds REASON_SIZE bytes. */
 static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
 	struct fw_task_device *row, const struct fw_upgrade_step *step, enum fw_upgrade_event event,
 	const struct fw_upgrade_input *input, char *buffer)
@@ -340,8 +343,8 @@ static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
 
 	row->state = step->state;
 	if (moves)
-		row->untold = !fw_task_events_may_tell(rows->events);
-	act(rows->transaction, row, step, input, event == FW_EVENT_REPORTED_OTHER);
+		row->untold = !fw_task_events_may_announce(rows->events);
+	carry_out_actions(rows->transaction, row, step, input, event == FW_EVENT_REPORTED_OTHER);
 	if (failed_now)
 		plan_retry(rows->transaction, row, input);
 	if (event == FW_EVENT_RETRY)
@@ -351,8 +354,8 @@ static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
 	return change;
 }
 
-/* Writes the row as it is in memory. Where that fails, or a trigger of the operator's keeps the row
- * as it was (FW_NOT_FOUND), it is `before` in memory, too. */
+/* Writes the row as it is in memory. Where that fails, or an operator's trigger keeps the row as it
+ * was (FW_NOT_FOUND), the row in memory is `before` again. */
 static enum fw_status write_step(struct fw_task_devices *rows, struct fw_task_device *row,
 	const struct fw_task_device *before, const struct fw_task_device_change *change)
 {
@@ -362,7 +365,7 @@ static enum fw_status write_step(struct fw_task_devices *rows, struct fw_task_de
 		*row = *before;
 		return status;
 	}
-	return row->managed ? tell_rollout(rows, row, change->bad_now) : FW_OK;
+	return row->managed ? report_to_rollout(rows, row, change->bad_now) : FW_OK;
 }
 
 /* One step of the table; *moved: it was written, and the state is another one now. */
@@ -384,13 +387,13 @@ static enum fw_status take_step(struct fw_task_devices *rows, struct fw_task_dev
 	if (status != FW_OK || step.state == before.state)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	*moved = true;
-	return tell_state(rows, row, change.reason);
+	return report_state(rows, row, change.reason);
 }
 
 static const struct fw_upgrade_input nothing;
 
-/* It waits again. A stopped task has no waiting rows, nor has one whose place in the device's queue
- * a newer task took while it was under way. */
+/* The row waits again: cancels it, if its task is stopped, or a newer task superseded it while it
+ * was under way. */
 static enum fw_status cancel_if_void(struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	char by[FW_ID_MAX + 1];
@@ -419,7 +422,7 @@ enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_
 	return status;
 }
 
-static enum fw_status write_times(struct fw_task_devices *rows, struct fw_task_device *row)
+enum fw_status fw_transition_set_times(struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	enum fw_status status =
 		fw_task_devices_write(rows, row, &(struct fw_task_device_change){0});
@@ -432,14 +435,14 @@ enum fw_status fw_transition_interrupted(struct fw_task_devices *rows, struct fw
 	if (row->state != FW_UPGRADE_PROCESSING || row->interrupted_at)
 		return FW_OK;
 	row->interrupted_at = rows->transaction->wall_ms;
-	return write_times(rows, row);
+	return fw_transition_set_times(rows, row);
 }
 
 enum fw_status fw_transition_watch_absence(
 	struct fw_task_devices *rows, struct fw_task_device *row, bool away, int64_t longest_ms)
 {
 	bool open = row->state == FW_UPGRADE_PROCESSING || row->state == FW_UPGRADE_WAITING;
-	/* who puts it off is awaited when its time is over */
+	/* a deferred row is no upgrade under way */
 	bool started = (open && row->attempts && !row->deferred_until) || row->trial_clock;
 	int64_t patience = fw_trial_patience_ms(row->lost_ms, longest_ms);
 	int64_t now = rows->transaction->steady_ms;
@@ -447,11 +450,11 @@ enum fw_status fw_transition_watch_absence(
 	if (!started || !row->lost_ms || away == (row->lost_clock != 0))
 		return FW_OK;
 	row->lost_clock = away ? now + patience : 0;
-	/* its report decides, also when the trial was over while it was away */
+	/* its report decides, even if the trial was over while the device was away */
 	if (!away && row->trial_clock && row->trial_clock < now + FW_SETTLE_MS)
 		row->trial_clock = now + FW_SETTLE_MS;
 	row->wake_clock = fw_task_device_wakes_at(row);
-	return write_times(rows, row);
+	return fw_transition_set_times(rows, row);
 }
 
 enum fw_status fw_transition_forget_sending(
@@ -460,16 +463,11 @@ enum fw_status fw_transition_forget_sending(
 	if (!row->sent)
 		return FW_OK;
 	row->sent = false;
-	return write_times(rows, row);
-}
-
-enum fw_status fw_transition_set_times(struct fw_task_devices *rows, struct fw_task_device *row)
-{
-	return write_times(rows, row);
+	return fw_transition_set_times(rows, row);
 }
 
 enum fw_status fw_transition_postpone(struct fw_task_devices *rows, struct fw_task_device *row)
 {
 	row->due_at = rows->transaction->steady_ms + POSTPONE_MS;
-	return write_times(rows, row);
+	return fw_transition_set_times(rows, row);
 }

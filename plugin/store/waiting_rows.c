@@ -1,8 +1,7 @@
 /* The sweeps: a list of tasks whose waiting rows the scheduler still has to look at.
  *
  * A sweep is in memory alone. After a start of the broker each running task is swept anew, so none
- * is lost. A sweep walks the rows by device_id and remembers the last one, so a row that is looked
- * at and stays as it is does not come again. */
+ * is lost. A sweep walks the rows by device_id and remembers the last one: no row comes twice. */
 #include "store/waiting_rows.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* All devices share the rendered part of an offer. Its url (where each has its own), the deferral
+ * and the messageId are added for each device. */
 #include "upgrade/offer.h"
 
 #include <stdlib.h>

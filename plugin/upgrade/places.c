@@ -1,6 +1,7 @@
-/* A task's entry stays while it holds something, and its bucket for an hour's worth of tasks: at
- * TASKS_MAX all that hold nothing are dropped, whose buckets then start empty, as after a restart.
- */
+/* A table of tasks, and a table of the pulls that hold a place.
+ *
+ * A task's entry stays while it holds something. At TASKS_MAX entries those that hold nothing are
+ * dropped. A bucket that is made anew begins like that of a new task (upgrade/start_rate.h). */
 #include "upgrade/places.h"
 
 #include <pthread.h>
@@ -22,15 +23,18 @@ struct applied {
 };
 
 struct fw_places {
-	pthread_mutex_t lock;    /* guards all that follows */
+	int64_t started_ms;
+
+	pthread_mutex_t lock;    /* guards this group */
 	struct fw_table *tasks;  /* task_id to struct task */
 	struct fw_table *pulled; /* task_id/device of the pulls that hold a place */
+	bool freed;              /* a place was given back */
+	bool wall_behind;
+
+	/* the store thread's own */
 	struct applied *applied; /* by the open transaction */
 	size_t applied_count, applied_room;
-	bool freed;
 	bool pushed; /* some task has pushes */
-	bool wall_behind;
-	int64_t started_ms;
 };
 
 struct fw_places *fw_places_new(int64_t steady_ms)
@@ -62,7 +66,7 @@ void fw_places_free(struct fw_places *places)
 	free(places);
 }
 
-/* With the lock held, as all that follows and is static. */
+/* This and the static functions behind it run with the lock held, except lock_soon. */
 static void drop_idle(struct fw_places *places)
 {
 	struct fw_table_walk walk = {.bucket = 0};
@@ -126,7 +130,8 @@ static bool release_pull(struct fw_places *places, struct fw_slice task_id, stru
 	return true;
 }
 
-static enum fw_status take(struct fw_places *places, struct fw_slice task_id,
+/* *out: the entry of the task. FW_NOMEM, or the verdict of `judge`. */
+static enum fw_status judge_start(struct fw_places *places, struct fw_slice task_id,
 	fw_places_judge *judge, void *context, struct task **out)
 {
 	struct task *task = find_task(places, task_id);
@@ -155,11 +160,12 @@ enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice
 	struct task *task = NULL;
 	enum fw_status status = FW_OK;
 
-	/* the store's thread runs behind the broker's, and may be stopped with the lock in hand */
+	/* Not pthread_mutex_lock: the store's thread has a lower priority, and may be preempted
+	 * while it holds the lock. */
 	if (!lock_soon(places))
 		return FW_BUSY;
 	if (!fw_table_get(places->pulled, key_of(task_id, device, buffer))) {
-		status = take(places, task_id, judge, context, &task);
+		status = judge_start(places, task_id, judge, context, &task);
 		if (status == FW_OK)
 			status = hold_pull(places, task, task_id, device);
 	}
@@ -198,7 +204,7 @@ enum fw_status fw_places_take_for_push(
 	enum fw_status status;
 
 	pthread_mutex_lock(&places->lock);
-	status = take(places, task_id, judge, context, &task);
+	status = judge_start(places, task_id, judge, context, &task);
 	if (status == FW_OK)
 		task->pushes++;
 	places->pushed |= status == FW_OK;

@@ -118,14 +118,14 @@ enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_sl
 		resolver->cache.source->context, product, firmware_id, version, size);
 }
 
-/* What the device runs: its word in the pull, or else the recorded version. */
+/* What the device runs: the version in the pull, or else the recorded one. */
 struct current {
 	char buffer[FW_VERSION_BUFFER];
 	struct fw_slice version; /* empty: unknown */
 	int64_t order;           /* 0: not in the catalog */
 };
 
-/* The place of a version among the product's, 0: it has none. */
+/* *out: version_order of a version of the product, 0: it is not in the catalog. */
 static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice version, struct fw_resolver_shortcut *shortcut, int64_t *out)
 {
@@ -170,11 +170,10 @@ struct open_rows {
 	size_t count;
 };
 
-/* What a device is to get that names no version. */
+/* What a pull that names no version may be answered with. */
 struct candidate {
 	const struct fw_firmware *firmware; /* NULL: there is none */
-	/* of an open row; without firmware: one that is under way, and nothing can be handed out
-	 * for */
+	/* an open row decides, with or without firmware: the policy does not count */
 	bool of_task;
 	const struct fw_open_row *row; /* NULL: none */
 	bool under_way;                /* of the row that is under way */
@@ -194,8 +193,8 @@ static bool is_above(
 	return !fw_slice_equal(current->version, version) && (current->order < order || downgrade);
 }
 
-/* Does the row keep the device from what the policy gives? What has just failed does if it may be
- * started again; whether it is, the store decides. */
+/* Does the row keep the device from what the policy gives? A row that an unapplied uplink closed
+ * does if it may be retried; the store decides whether it is. */
 static bool holds_policy(const struct fw_open_row *row, bool wanted, bool closed)
 {
 	if (closed)
@@ -203,9 +202,9 @@ static bool holds_policy(const struct fw_open_row *row, bool wanted, bool closed
 	return wanted || !row->failed;
 }
 
-/* Step 3: the open row under way, or else the lowest or highest one that the device may have, that
- * no unapplied uplink has closed. One upgrade at a time. The first *skip rows were tried, and may
- * not start now; *skip is then behind the one that was found. */
+/* Step 3: the open row under way, or else the lowest or highest one that the device may have and
+ * that no unapplied uplink has closed. One upgrade at a time. The first *skip rows were tried
+ * before and may not start now; afterwards *skip is the index behind the row that was found. */
 static enum fw_status find_open_row(struct fw_resolver *resolver, const struct fw_pull *pull,
 	const struct current *current, const struct open_rows *open, size_t *skip,
 	struct candidate *out)
@@ -215,7 +214,7 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 		bool wanted = row->processing ||
 			is_above(current, row->order, fw_slice_of(row->version), row->downgrade);
 
-		/* a row that is not for it holds up no other, but the policy */
+		/* a row that the device does not want may still keep it from the policy */
 		out->of_task |= holds_policy(row, wanted, is_closed(resolver, pull, row));
 		if (wanted && !is_closed(resolver, pull, row))
 			break;
@@ -283,8 +282,8 @@ static enum fw_status answer_request(
 	return FW_OK;
 }
 
-/* Does the pull come from before the restart into what the device said it has installed? Then it
- * names what it ran before that. */
+/* *before: the device has completed an upgrade, and pulls before it restarts: it still names the
+ * version before. */
 static enum fw_status is_before_restart(struct fw_resolver *resolver, const struct fw_pull *pull,
 	const struct fw_product *product, bool *before)
 {
@@ -335,7 +334,7 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
 	return FW_OK;
 }
 
-/* Step 5. What is under way is told again, whatever the device said before. */
+/* Step 5. A row under way is offered again, whatever the device said before. */
 static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull,
 	const struct fw_product *product, const struct current *current,
 	const struct candidate *candidate, struct fw_answer *out)
@@ -353,7 +352,8 @@ static enum fw_status answer_candidate(struct fw_resolver *resolver, const struc
 	return offer_unless_mislabelled(resolver, pull, product, current, candidate->firmware, out);
 }
 
-/* The answer offers the firmware of a row that has not begun: may it, now? */
+/* The answer offers the firmware of a row: takes a place for it, if the gate decides about it.
+ * Without a place the answer becomes no_update. */
 static enum fw_status take_place(struct fw_resolver *resolver, const struct fw_pull *pull,
 	const struct current *current, const struct fw_open_row *row, struct fw_answer *out)
 {
@@ -376,7 +376,7 @@ static enum fw_status take_place(struct fw_resolver *resolver, const struct fw_p
 	return FW_OK;
 }
 
-static void tell_deferral(
+static void set_deferral(
 	const struct fw_pull *pull, const struct fw_open_row *row, struct fw_answer *out)
 {
 	int64_t told = row->first_told_at ? row->first_told_at : pull->now;
@@ -384,8 +384,8 @@ static void tell_deferral(
 	out->deferral = (struct fw_deferral){row->defer_ms >= 0, told + row->defer_ms};
 }
 
-/* Step 3, for each row until one may start. *decided: there is one, or there are only rows that may
- * not start. */
+/* Step 3, for each row until one may start. *decided: the answer stands, and the policy does not
+ * count. */
 static enum fw_status answer_open_rows(struct fw_resolver *resolver, const struct fw_pull *pull,
 	const struct fw_product *product, const struct current *current, bool *decided,
 	struct fw_answer *out)
@@ -409,17 +409,17 @@ static enum fw_status answer_open_rows(struct fw_resolver *resolver, const struc
 				answer_candidate(resolver, pull, product, current, &candidate, out);
 		if (status == FW_OK && out->code == FW_PULL_OFFER)
 			status = take_place(resolver, pull, current, candidate.row, out);
-		/* what is under way, and what the device may not have now, end the search */
+		/* the search ends at an offer, at a row under way, and before a restart */
 	} while (status == FW_OK && candidate.row && out->code != FW_PULL_OFFER &&
 		!candidate.under_way && !out->before_restart);
 	if (out->code == FW_PULL_OFFER && candidate.row)
-		tell_deferral(pull, candidate.row, out);
+		set_deferral(pull, candidate.row, out);
 	*decided = candidate.of_task;
 	return status;
 }
 
-/* Steps 3 to 5. */
-static enum fw_status answer_unasked(struct fw_resolver *resolver, const struct fw_pull *pull,
+/* Steps 3 to 5: the pull names no version. */
+static enum fw_status answer_unrequested(struct fw_resolver *resolver, const struct fw_pull *pull,
 	struct fw_resolver_entry *product, struct fw_answer *out)
 {
 	struct candidate candidate = {.firmware = NULL};
@@ -466,7 +466,7 @@ enum fw_status fw_resolver_answer(
 		return FW_OK;
 	}
 	if (!pull->request.len)
-		return answer_unasked(resolver, pull, entry, out);
+		return answer_unrequested(resolver, pull, entry, out);
 	out->of_task = entry->product.open_tasks;
 	return answer_request(resolver, pull, out);
 }

@@ -1,8 +1,8 @@
 /* Two tables, of what is in the catalog and of what is not.
  *
  * "Not found" is cached too. A product or a version that the catalog does not have goes into a
- * table of its own: a device can make up any number of them, which must not push out what others
- * ask for.
+ * table of its own: a device can invent any number of them, which must not evict what others ask
+ * for.
  *
  * Both tables are dropped when the catalog's generation changes, a full one alone. A dropped table
  * is freed a few entries at each answer, so no answer waits for it; what is asked again costs one

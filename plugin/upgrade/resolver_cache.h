@@ -6,7 +6,7 @@
 #include "upgrade/resolver.h"
 
 /* What nearly every pull of a product asks, kept with the product: with thousands of products each
- * look-up saved is memory not waited for. */
+ * look-up that is saved is a cache miss less. */
 struct fw_resolver_shortcut {
 	bool has_latest;
 	const struct fw_firmware *latest; /* NULL: there is none */
@@ -42,13 +42,12 @@ enum fw_status fw_resolver_cache_init(
 	struct fw_resolver_cache *cache, const struct fw_resolver_source *source);
 void fw_resolver_cache_close(struct fw_resolver_cache *cache);
 
-/* At the beginning of each answer: drops what the catalog has changed since. What is found after it
- * is not freed until the next one. FW_OK, or the source's error. */
+/* At the beginning of each answer: drops both tables if the generation moved. Entries found after
+ * it are not freed until the next call. FW_OK, or the source's error. */
 enum fw_status fw_resolver_cache_refresh(struct fw_resolver_cache *cache);
 
-/* In *out the cached entry, whatever its status. FW_OK, FW_INVALID, FW_NOMEM, or the source's
- * error.
- */
+/* *out: the cached entry, whatever its status. FW_OK, FW_INVALID (the version is too long),
+ * FW_NOMEM, or the source's error. */
 enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
 	const struct fw_resolver_question *question, struct fw_resolver_entry **out);
 

@@ -1,3 +1,4 @@
+/* Which kinds of failure are retried, and after how long. */
 #include "upgrade/retry.h"
 
 /* A quarter of the delay for the highest turn. */

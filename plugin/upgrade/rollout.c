@@ -1,5 +1,6 @@
-/* The order of the steps: what pauses the task for its failures, its end, the counts of the stop,
- * the gate. Each step changes what it is made from, so that asking again ends. */
+/* Which step of a rollout is due. They are checked in this order: the pauses for failures, the end,
+ * a new epoch of the stop, the gate. Each step changes the counts or the plan it follows from, so
+ * that a caller who repeats comes to an end. */
 #include "upgrade/rollout.h"
 
 #include <inttypes.h>
@@ -27,8 +28,7 @@ static bool is_last(const struct fw_rollout_plan *plan)
 	return plan->stage >= plan->stages;
 }
 
-/* `part` / `of` of `rows`, rounded up. The rows are split, for a product of large numbers would
- * overflow. */
+/* `part` / `of` of `rows`, rounded up. Divided first, since rows * part could overflow. */
 static int64_t share(int64_t rows, int64_t part, int64_t of)
 {
 	return rows / of * part + (rows % of * part + of - 1) / of;
@@ -74,7 +74,8 @@ bool fw_rollout_gate_is_open(const struct fw_rollout_plan *plan,
 		steady_ms >= counts->hold_since + plan->current.hold_ms;
 }
 
-/* How many of the stage's rows may still be proved: more than its budget when it shrank. */
+/* How many rows the stage has: its budget, or what has started, where that is more since the budget
+ * shrank. */
 static int64_t stage_rows(
 	const struct fw_rollout_plan *plan, const struct fw_rollout_counts *counts)
 {
@@ -83,8 +84,8 @@ static int64_t stage_rows(
 	return counts->started > budget ? counts->started : budget;
 }
 
-/* Failures that nobody tries again leave too few rows for the gate. The last stage has none, but a
- * task that misses its percentage there is paused too while that spares a device. */
+/* Final failures leave too few rows for the gate. The last stage has no gate; a task that misses
+ * its percentage there is paused while some rows have not started. */
 static bool is_unreachable(
 	const struct fw_rollout_plan *plan, const struct fw_rollout_counts *counts)
 {
@@ -128,7 +129,7 @@ static bool check_reach(const struct fw_rollout_plan *plan, const struct fw_roll
 	return true;
 }
 
-/* A paused task does not pause, but may be stopped. */
+/* A paused task is not paused again, but may be stopped. */
 static bool check_end(const struct fw_rollout_plan *plan, const struct fw_rollout_now *now,
 	struct fw_rollout_step *out)
 {
@@ -145,7 +146,7 @@ static bool check_end(const struct fw_rollout_plan *plan, const struct fw_rollou
 	return true;
 }
 
-/* After how many ended rows the stop counts anew: not before it was able to judge them. */
+/* After how many ended rows a new epoch begins: at least as many as the stop needs to decide. */
 static int64_t epoch_length(const struct fw_rollout_stop *stop)
 {
 	int64_t least = stop->failed_percent ? stop->failed_min : stop->failed_count;
@@ -181,7 +182,7 @@ static void check_gate(const struct fw_rollout_plan *plan, const struct fw_rollo
 {
 	bool hold = is_full_and_proved(plan, counts);
 
-	/* a person looks at it, at what fails meanwhile, too */
+	/* done, and paused for an operator: it stays so, whatever fails meanwhile */
 	if (counts->holding && counts->hold_since == FW_ROLLOUT_DONE)
 		return;
 	if (hold != counts->holding)

@@ -8,10 +8,10 @@ struct question {
 	const struct fw_start_row *row;
 	const struct fw_rollout_now *now;
 	const struct fw_start_rate *rate;
-	bool whole_task; /* no one device is asked about */
+	bool whole_task; /* the question is of all rows: `row` is no device's */
 };
 
-/* Each: does it have to wait? *after: for so many milliseconds, where that is known. */
+/* Each of these: must the row wait? *after: for how many milliseconds, where that is known. */
 
 static bool is_paused(const struct question *q, int64_t *after)
 {
@@ -63,7 +63,7 @@ static bool is_not_ready(const struct question *q, int64_t *after)
 	return !q->row->firmware_ready;
 }
 
-/* Who is not known to be there is tried when no stage is left that its silence could hold up. */
+/* A device of unknown presence may start in the last stage: its silence holds up no stage then. */
 static bool is_offline(const struct question *q, int64_t *after)
 {
 	bool tried = q->row->started || q->plan->stage >= q->plan->stages;
@@ -141,7 +141,7 @@ static bool is_over_rate(const struct question *q, int64_t *after)
 static const struct {
 	const char *name;
 	bool (*waits)(const struct question *q, int64_t *after);
-	bool of_task; /* asked of a whole task too */
+	bool of_task; /* checked for a whole task, too */
 } conditions[FW_START_WAITS] = {
 	[FW_WAITS_FOR_PAUSED_TASK] = {"task paused", is_paused, true},
 	[FW_WAITS_FOR_STOPPED_TASK] = {"task stopped", is_stopped, true},

@@ -1,3 +1,5 @@
+/* A bucket stores how many parts of a token it had, and when. What came since is added when it is
+ * read, so that no timer runs. */
 #include "upgrade/start_rate.h"
 
 #define TOKEN INT64_C(60000) /* parts: the milliseconds of a minute */
@@ -34,7 +36,7 @@ static int64_t filled(const struct fw_start_rate *bucket, int64_t rate, int64_t 
 		return full;
 	if (elapsed <= 0)
 		return bucket->parts;
-	/* divided, for a product of a long time and a high rate would overflow */
+	/* divided first, since elapsed * rate could overflow */
 	if (elapsed >= (full - bucket->parts + rate - 1) / rate)
 		return full;
 	return bucket->parts + elapsed * rate;

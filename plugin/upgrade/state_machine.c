@@ -1,9 +1,9 @@
-/* The transitions of a task's row, as a table: what is not in it changes nothing. Guards are the
- * only logic.
+/* The transitions of a task's row, as a table. An event that is not in it changes nothing. The
+ * facts that a transition requires are the only logic.
  *
- * Invariants: success is left while it is on trial alone. canceled, and a failure that was the
- * device's own word, are left by an operator's step alone. Only START counts an attempt. Every way
- * into success, failed or canceled carries FINISH. */
+ * Invariants: success is left while it is on trial, or when the device is lost. No message of a
+ * device leaves canceled, or a failure that the device itself declared. Only START counts an
+ * attempt. Every way into success, failed or canceled carries FINISH. */
 #include "upgrade/state_machine.h"
 
 #define WAITING FW_UPGRADE_WAITING
@@ -21,11 +21,11 @@
 static const struct fw_transition rules[] = {
 	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0,
 		{true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
-	/* a pull is a word of the upgrade: no response timeout is due, and who comes back may go on
-	 */
+	/* a pull counts as an answer: no response timeout is due, and a device that comes back may
+	 * go on */
 	{WAITING, FW_EVENT_PULLED, 0, 0,
 		{true, PROCESSING, FW_ACT_START | RESPONDED, FW_FAILURE_NONE, NULL}},
-	/* late: the row came back to waiting because nothing was heard */
+	/* a late answer: the row waits again because none came in time */
 	{WAITING, FW_EVENT_ACCEPTED, 0, 0,
 		{true, PROCESSING, FW_ACT_RESUME | RESPONDED, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_PROGRESS, 0, 0,
@@ -36,7 +36,7 @@ static const struct fw_transition rules[] = {
 		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_FAILED, 0, 0,
 		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
-	/* it puts off what it was sent, and what is sent to it later finds it waiting again */
+	/* the device defers what it was sent before the row came to wait again */
 	{WAITING, FW_EVENT_DEFERRED, 0, 0,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_UNCOUNT, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0,
@@ -49,8 +49,8 @@ static const struct fw_transition rules[] = {
 	{WAITING, FW_EVENT_SUPERSEDED, 0, 0,
 		{true, CANCELED, FINISH, FW_FAILURE_NONE, "superseded by %s"}},
 
-	/* a pushed device that pulls has heard the push; one that pulls again lost the answer and
-	 * gets it again, and the clock goes on */
+	/* a pushed device that pulls has got the push; one that pulls again lost the answer, and
+	 * gets it again; the timeout goes on */
 	{PROCESSING, FW_EVENT_PULLED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_ACCEPTED, 0, 0, {true, PROCESSING, RESPONDED, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_PROGRESS, 0, 0,
@@ -67,16 +67,16 @@ static const struct fw_transition rules[] = {
 		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SAID_DONE, 0,
 		{true, FAILED, FINISH, FW_FAILURE_VERSION, "still runs %s after the upgrade"}},
-	/* it came back and tells nothing of the upgrade: it lost it, or never got it */
+	/* it came back without an answer to the upgrade: it lost the message, or never got it */
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE | FW_FACT_USED_UP, FW_FACT_ANSWERED,
 		{true, FAILED, FW_ACT_COUNT | FINISH, FW_FAILURE_INTERRUPTED,
 			"gone after each of %d attempts"}},
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, FW_FACT_ANSWERED,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
-	/* it came back in the middle of it, and may go on */
+	/* it came back in the middle of the upgrade, and may go on */
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_ELSEWHERE, 0,
 		{true, PROCESSING, FW_ACT_WATCH, FW_FAILURE_NONE, NULL}},
-	/* it may have restarted behind its gateway, whose connection tells nothing of that */
+	/* it may have restarted behind its gateway, whose connection does not end */
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SHARED, 0,
 		{true, PROCESSING, FW_ACT_WATCH, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
@@ -95,7 +95,6 @@ static const struct fw_transition rules[] = {
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_TIMEOUT, 0, 0,
 		{true, FAILED, FINISH, FW_FAILURE_TIMEOUT, "upgrade timeout"}},
-
 	{PROCESSING, FW_EVENT_LOST, 0, 0,
 		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
 
@@ -106,10 +105,10 @@ static const struct fw_transition rules[] = {
 	{SUCCESS, FW_EVENT_LOST, 0, 0,
 		{true, FAILED, FINISH, FW_FAILURE_LOST, "not seen since the upgrade"}},
 
-	/* a failure that was the broker's verdict is overturned by the facts */
+	/* what the device says overrides a failure that the broker decided */
 	{FAILED, FW_EVENT_COMPLETED, 0, FW_FACT_BY_DEVICE,
 		{true, SUCCESS, RESPONDED | FINISH, FW_FAILURE_NONE, NULL}},
-	/* the device's own reason says more than the broker's */
+	/* the device's own reason replaces the broker's */
 	{FAILED, FW_EVENT_FAILED, 0, FW_FACT_BY_DEVICE,
 		{true, FAILED, RESPONDED | PROGRESS, FW_FAILURE_DEVICE, NULL}},
 	{FAILED, FW_EVENT_REPORTED_TARGET, 0, FW_FACT_BY_DEVICE,
@@ -117,7 +116,7 @@ static const struct fw_transition rules[] = {
 	{FAILED, FW_EVENT_REPORTED_OTHER, FW_FACT_LOST, 0,
 		{true, FAILED, FINISH, FW_FAILURE_REVERTED, "went back to %s"}},
 	{FAILED, FW_EVENT_RETRY, 0, 0, {true, WAITING, FW_ACT_REQUEUE, FW_FAILURE_NONE, NULL}},
-	/* the link was dead: nobody was there to answer */
+	/* the connection was dead: no device could answer */
 	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
 		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED,
 			"gone after each of %d attempts"}},

@@ -1,7 +1,7 @@
-/* Two generations, as the store applies in order: entries are made in `young`; once all that `old`
- * holds is applied, `old` is forgotten whole and `young` takes its place. Invariant: every sequence
- * in `old` is at most `old_last`. After a long lock of the catalog there may be a million of them:
- * what is forgotten is freed a few at each call. */
+/* Two tables, since the store applies in order. Entries are made in `young`. Once all that `old`
+ * holds is applied, `old` is forgotten whole, and `young` takes its place. Invariant: every
+ * sequence in `old` is at most `old_last`. After a long lock of the catalog a table may have a
+ * million entries, so a forgotten one is freed a few entries at each call. */
 #include "upgrade/unapplied.h"
 
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 #define FREED_A_CALL 64u /* a call adds one device at most, so this catches up */
 
 struct device {
-	char *version;  /* NULL: nothing new */
+	char *version;  /* NULL: no uplink named one */
 	bool completed; /* the version is that of an upgrade it has completed */
 	char *closed[FW_UNAPPLIED_CLOSED_MAX];
 	size_t closed_count;
-	/* of an entry whose key is the device id alone, and which has nothing else */
+	/* only of an entry whose key is the device id alone, which has nothing else */
 	char *product;
 };
 
@@ -87,7 +87,8 @@ static struct device *young_device(struct fw_unapplied *unapplied, struct fw_sli
 	return device;
 }
 
-/* The oldest of too many is forgotten: the rules of the store close its row anyway. */
+/* Of too many, the oldest is forgotten: until the store has closed its row, it may be offered
+ * again. */
 static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 {
 	char *copy = strndup(closed.at, closed.len);
@@ -124,7 +125,7 @@ enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice
 	return closed.len ? note_closed(device, closed) : FW_OK;
 }
 
-static struct device *find(const struct fw_table *table, struct fw_slice key)
+static struct device *find_device(const struct fw_table *table, struct fw_slice key)
 {
 	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
 }
@@ -132,10 +133,10 @@ static struct device *find(const struct fw_table *table, struct fw_slice key)
 struct fw_slice fw_unapplied_product(
 	const struct fw_unapplied *unapplied, struct fw_slice device_id)
 {
-	const struct device *device = find(unapplied->old, device_id);
+	const struct device *device = find_device(unapplied->old, device_id);
 
 	if (!device)
-		device = find(unapplied->young, device_id);
+		device = find_device(unapplied->young, device_id);
 	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
 }
 
@@ -153,6 +154,7 @@ enum fw_status fw_unapplied_hear(
 	return device->product ? FW_OK : FW_NOMEM;
 }
 
+/* Forgets `old`, and makes `young` the old one; forgets that, too, when all of it is applied. */
 static void turn_over(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last)
 {
 	struct fw_table *empty;
@@ -182,7 +184,7 @@ bool fw_unapplied_completed(
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	for (size_t i = 0; i < 2; i++) {
-		const struct device *device = find(tables[i], key);
+		const struct device *device = find_device(tables[i], key);
 
 		if (device && device->version)
 			return device->completed;
@@ -198,7 +200,7 @@ struct fw_slice fw_unapplied_version(
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
 	for (size_t i = 0; i < 2; i++) {
-		struct device *device = find(tables[i], key);
+		struct device *device = find_device(tables[i], key);
 
 		if (device && device->version)
 			return fw_slice_of(device->version);
@@ -224,8 +226,8 @@ bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice p
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = fw_device_key(buffer, product, device_id);
 
-	return device_closed(find(unapplied->young, key), firmware_id, version) ||
-		device_closed(find(unapplied->old, key), firmware_id, version);
+	return device_closed(find_device(unapplied->young, key), firmware_id, version) ||
+		device_closed(find_device(unapplied->old, key), firmware_id, version);
 }
 
 bool fw_unapplied_needs_version(const struct fw_uplink *uplink)

@@ -1,6 +1,6 @@
-/* Local time is counted in minutes since 1970-01-01 00:00 of the zone, a Thursday. Of the windows
- * that may be open at a minute one begins on its own day and one on the day before: none is longer
- * than a day, so that they never overlap. */
+/* Local time is counted in minutes since 1970-01-01 00:00 of the zone, a Thursday. No window is
+ * longer than a day, so only two can be open at a minute: that of the same day, and that of the day
+ * before. */
 #include "upgrade/window.h"
 
 #define MINUTE_MS 60000

@@ -4,8 +4,7 @@
 --     catalog.db < downloads.sql
 --
 -- percent and complete are of the bytes that were sent at least once, in whatever order. Device ''
--- stands for all who downloaded by an address that does not say who they are (url_ttl_seconds is
--- 0).
+-- stands for all downloads by a URL that names no device (url_ttl_seconds is 0).
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

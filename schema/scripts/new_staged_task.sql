@@ -5,9 +5,10 @@
 --     FROM (SELECT 1 AS until_percent, 90 AS success_percent, 86400 AS hold_seconds
 --     UNION ALL SELECT 10, 95, 86400 UNION ALL SELECT 100, 0, 0)" catalog.db < new_staged_task.sql
 --
--- arg has a row for each stage: till how many per cent have started, how many per cent of them must
--- run the new version, and for how long, before the next stage begins. The task is a draft: nothing
--- starts before resume_task.sql. It pauses by itself when 10 % of at least 5 devices failed.
+-- arg has a row for each stage: how many per cent of the devices have started at its end, how many
+-- per cent of these must run the new version, and for how long, before the next stage begins. The
+-- task is a draft: nothing starts before resume_task.sql. It pauses by itself when 10 % of at least
+-- 5 devices failed.
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

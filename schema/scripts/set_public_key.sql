@@ -1,4 +1,4 @@
--- Tell the public key that signatures of a product's firmware are verified with.
+-- Set the public key by which signatures of a product's firmware are verified.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id,
 --     CAST(readfile('public.pem') AS TEXT) AS public_key" catalog.db < set_public_key.sql

@@ -1,4 +1,4 @@
--- Devices whose upgrade is under way and that told nothing for a while, the longest silent first.
+-- Devices whose upgrade is under way and that sent nothing for a while, the longest silent first.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 30 AS minutes" catalog.db < stuck_devices.sql
 .bail on
@@ -12,8 +12,8 @@ SELECT
   strftime('%Y-%m-%dT%H:%M:%SZ',
     max(coalesce(d.last_seen_at, 0), coalesce(r.responded_at, 0), r.pushed_at) / 1000, 'unixepoch')
     AS last_sign
--- What is under way has its next timeout. The index by that tells who was pushed or answered a
--- moment ago: the rows of these are not read.
+-- A row under way has due_at. The index task_device_due has pushed_at and responded_at, too, so
+-- rows that were pushed or answered a moment ago are left out without being read.
 FROM (
   SELECT task_id, device_id, pushed_at, responded_at FROM task_device WHERE due_at IS NOT NULL) AS e
 CROSS JOIN task_device AS r ON r.task_id = e.task_id AND r.device_id = e.device_id

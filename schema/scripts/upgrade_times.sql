@@ -12,7 +12,7 @@ INSERT INTO quoted SELECT arg.task_id FROM arg;
 .mode box
 SELECT
   task_id, count(*) AS devices,
-  -- the nearest rank: the first that so many are not slower than
+  -- the nearest rank: the shortest time that so many did not exceed
   min(seconds) FILTER (WHERE 100 * place >= 50 * total) AS median_seconds,
   min(seconds) FILTER (WHERE 100 * place >= 95 * total) AS p95_seconds,
   max(seconds) AS longest_seconds

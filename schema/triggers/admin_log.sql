@@ -1,4 +1,4 @@
--- Who administered what is written by the control plane alone, and stays.
+-- What guards admin_log: only the control plane writes it, and nothing in it is changed.
 
 CREATE TRIGGER admin_log_insert_guard BEFORE INSERT ON admin_log
 WHEN (SELECT plugin_writing FROM catalog_state) = 0

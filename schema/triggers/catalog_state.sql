@@ -1,4 +1,4 @@
--- The one row that tells how far the catalog is.
+-- What guards the one row of catalog_state, the plugin's own state.
 --
 -- Triggers of many tables move its generation when something changed that a cached answer depends
 -- on, by INSERT INTO touch_catalog VALUES (1): SQLite has no procedures.

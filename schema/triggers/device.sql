@@ -11,7 +11,7 @@ BEGIN
     AND (SELECT plugin_writing FROM catalog_state) = 0;
 END;
 
--- What devices call themselves is recorded as they say it.
+-- Checks what operators write. What devices say of themselves is recorded as it is.
 CREATE TRIGGER device_insert_text BEFORE INSERT ON device
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
@@ -28,7 +28,7 @@ BEGIN
   INSERT INTO check_text (what, text) VALUES ('version', NEW.version);
 END;
 
--- The plugin may know it online.
+-- The plugin may know that a device which an operator adds is online.
 CREATE TRIGGER device_insert AFTER INSERT ON device
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
@@ -70,7 +70,7 @@ BEGIN
   DELETE FROM download WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   DELETE FROM label_mismatch WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
   DELETE FROM device_tag WHERE product_id = OLD.product_id AND device_id = OLD.device_id;
-  -- so that its next pull is kept, though it says the same again
+  -- so that the device's next pull is recorded, even if it repeats the last one
   INSERT INTO touch_catalog VALUES (1);
 END;
 
@@ -81,8 +81,8 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- A device that is first heard of, by whomever: the product's continuous task has it, too. In a
--- stopped one it is canceled like the others, and waits when the task is continued.
+-- A new device, added by the plugin or an operator, gets a row in the product's continuous task. In
+-- a stopped task the row is canceled like the others, and waits when the task is continued.
 CREATE TRIGGER device_insert_continuous AFTER INSERT ON device
 WHEN EXISTS (SELECT 1 FROM task WHERE continuous = 1)
 BEGIN

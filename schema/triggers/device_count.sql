@@ -2,11 +2,11 @@
 -- how many waiting rows of a task are of devices that are not online. Changes of the rows
 -- themselves are counted in triggers/task_device.sql and triggers/task.sql.
 --
--- An INSERT OR REPLACE deletes without a trigger, unless recursive_triggers is on. So a device that
--- an INSERT meets is kept in device_replaced, until an AFTER INSERT says that it was replaced, or
--- an AFTER DELETE has counted it. INSERT OR IGNORE and an upsert leave it there, and it means
--- nothing: no AFTER INSERT comes for a device that is there, but behind a BEFORE INSERT that keeps
--- it anew.
+-- INSERT OR REPLACE deletes a row without firing DELETE triggers, unless recursive_triggers is on.
+-- So BEFORE INSERT copies a device that exists already into device_replaced. An AFTER INSERT then
+-- means that it was replaced, and counts it out; an AFTER DELETE has counted it out itself. INSERT
+-- OR IGNORE and an upsert fire neither, and leave the copy there. That does no harm: each AFTER
+-- INSERT of that device comes after a BEFORE INSERT that made a new copy.
 
 CREATE TRIGGER device_insert_keep BEFORE INSERT ON device
 WHEN EXISTS (
@@ -26,7 +26,7 @@ BEGIN
   UPDATE device_count SET devices = devices - 1, online = online - (r.presence IS 'online')
   FROM device_replaced AS r
   WHERE device_count.product_id = r.product_id AND device_count.version = coalesce(r.version, '');
-  -- task_count takes a change from a trigger together with its mark alone
+  -- task_count_update lets a trigger change task_count only together with settling
   UPDATE task_count SET settling = 1
   WHERE product_id = NEW.product_id AND task_id IN (
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting');
@@ -75,14 +75,14 @@ BEGIN
   WHERE product_id = NEW.product_id AND version = coalesce(NEW.version, '');
 END;
 
--- The waiting rows of a device are found by an index. One of them, or none, is the rule, and goes
--- without the table of its own that SQLite makes for an IN: that costs more than all the rest.
+-- The waiting rows of a device are found by an index. Mostly there is one, or none: this trigger
+-- does without IN, for which SQLite builds a temporary table that costs more than all the rest.
 CREATE TRIGGER device_update_offline AFTER UPDATE OF presence ON device
 WHEN (NEW.presence IS 'online') <> (OLD.presence IS 'online')
   AND (
     SELECT count(*) FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting') = 1
 BEGIN
-  -- task_count takes a change from a trigger together with its mark alone
+  -- task_count_update lets a trigger change task_count only together with settling
   UPDATE task_count SET settling = 1
   WHERE product_id = NEW.product_id AND (SELECT plugin_writing FROM catalog_state) = 0
     AND task_id = (
@@ -110,7 +110,7 @@ BEGIN
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting');
 END;
 
--- No task has it: device_delete.
+-- device_delete refuses a device that is in a task, so no count of a task changes.
 CREATE TRIGGER device_delete_count AFTER DELETE ON device
 BEGIN
   DELETE FROM device_replaced;

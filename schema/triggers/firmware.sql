@@ -22,7 +22,7 @@ BEGIN
   VALUES ('version', NEW.version), ('file', NEW.file), ('url', NEW.url);
 END;
 
--- What stands there already is left alone, so that the rest of its row can be changed.
+-- Checks only texts that change: the rest of a row with an old text can still be changed.
 CREATE TRIGGER firmware_update_text BEFORE UPDATE OF version, file, url ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
@@ -87,8 +87,8 @@ BEGIN
     AND (SELECT plugin_writing FROM catalog_state) = 0;
 END;
 
--- By hand: a hosted row that is pending is ready at once; a row whose file is told differently is
--- verified again.
+-- By hand: a pending row without a file is ready at once; a row whose file is described differently
+-- is verified again.
 CREATE TRIGGER firmware_update_settle
 AFTER UPDATE OF state, state_reason, file, url, size, sign, sign_method ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
@@ -129,7 +129,7 @@ WHEN NEW.state IS NOT OLD.state OR NEW.version IS NOT OLD.version
 BEGIN
   DELETE FROM label_mismatch WHERE product_id = NEW.product_id;
   INSERT INTO touch_catalog VALUES (1);
-  -- who verified the file does not matter: waiting devices can be served now
+  -- whoever made it ready: waiting devices can be served now
   INSERT INTO task_change (task_id)
   SELECT task_id FROM task
   WHERE firmware_id = NEW.firmware_id AND NEW.state = 'ready' AND OLD.state <> 'ready'
@@ -146,7 +146,7 @@ BEGIN
       WHERE w.firmware_id = NEW.firmware_id AND w.state = 'running' AND w.mode = 'push');
 END;
 
--- To whom it is offered: what it is stays.
+-- Which devices it is offered to. Its description stays.
 CREATE TRIGGER firmware_update_offer AFTER UPDATE OF by_task_only, min_version_order ON firmware
 WHEN (NEW.by_task_only, NEW.min_version_order) IS NOT (OLD.by_task_only, OLD.min_version_order)
 BEGIN
@@ -166,7 +166,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- firmware_file: whoever could write here could have bytes sent that nobody verified.
+-- Only the plugin writes firmware_file: other writers could have unverified bytes sent to devices.
 CREATE TRIGGER firmware_file_insert BEFORE INSERT ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
@@ -200,16 +200,16 @@ BEGIN
   DELETE FROM firmware_file WHERE firmware_id = OLD.firmware_id;
 END;
 
--- Withdrawn by hand: no new state of its file brings it back. Hosted elsewhere: its file is no
--- concern any more.
+-- Rejected by hand: no change of its file makes it ready again. Hosted elsewhere: its file does not
+-- matter any more.
 CREATE TRIGGER firmware_update_forget_file AFTER UPDATE OF state, file ON firmware
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND ((NEW.state = 'rejected' AND OLD.state <> 'rejected')
     OR (NEW.file IS NULL AND OLD.file IS NOT NULL))
 BEGIN
-  -- that the plugin made the url is forgotten too: so it goes, and is made anew when the row is put
-  -- back, maybe with another file. It is the plugin's doing: allowed while a task is open, and
-  -- nothing that firmware_update_settle is to answer.
+  -- The row that says that the plugin made the url is deleted below. So the url is cleared, and
+  -- made anew when the firmware is put back, maybe with another file. As the plugin, since that is
+  -- allowed while a task is open, and firmware_update_settle does not react to it.
   UPDATE catalog_state SET plugin_writing = 1;
   UPDATE firmware SET url = NULL
   WHERE firmware_id = NEW.firmware_id AND file IS NOT NULL AND NEW.url IS OLD.url

@@ -1,4 +1,4 @@
--- The logs of what devices said: nobody writes them but the plugin.
+-- What guards the logs of what devices said: only the plugin writes them.
 
 CREATE TRIGGER progress_log_insert BEFORE INSERT ON progress_log
 WHEN (SELECT plugin_writing FROM catalog_state) = 0

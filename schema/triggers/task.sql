@@ -1,7 +1,7 @@
 -- What guards tasks, and what pause, resume, stop, continue, a change of stage and delete do.
 --
--- A trigger that changes a row of task itself does so while task_count.settling is 1: then those
--- that guard an operator's change, or answer it, keep still.
+-- A trigger that changes a row of task itself does so while task_count.settling is 1: then the
+-- triggers that guard an operator's change, or react to it, do nothing.
 
 CREATE TRIGGER task_insert_guard BEFORE INSERT ON task
 BEGIN
@@ -38,7 +38,7 @@ BEGIN
     NEW.window_start, NEW.window_minutes, NEW.continuous);
 END;
 
--- A task that ended by its end_at goes on with another one only.
+-- A task that ended by its end_at can go on only with another end_at.
 CREATE TRIGGER task_update_plan_guard
 BEFORE UPDATE OF state, start_at, end_at, window_start, window_minutes, continuous ON task
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
@@ -99,7 +99,8 @@ BEGIN
   WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
   INSERT INTO touch_catalog VALUES (1);
-  -- those of older tasks whose place its rows take; of one row alone: task_device_insert_supersede
+  -- cancels the rows of older tasks that it supersedes; a single new row:
+  -- task_device_insert_supersede
   UPDATE task_count SET settling = 1
   WHERE task_id IN (SELECT task_id FROM superseded WHERE by_task_id = NEW.task_id);
   INSERT INTO task_change (task_id, device_id, state)
@@ -149,7 +150,7 @@ BEGIN
   END;
 END;
 
--- One row of task, whatever its size: its rows wait on.
+-- Changes one row of task, whatever the task's size: its waiting rows stay as they are.
 CREATE TRIGGER task_update_pause AFTER UPDATE OF state ON task
 WHEN OLD.state = 'running' AND NEW.state = 'paused'
 BEGIN
@@ -171,7 +172,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- Of a stage that is done, and had the task paused (hold_since is -1), comes the next one.
+-- If the task paused because a stage was done (hold_since is -1), the next stage begins.
 CREATE TRIGGER task_update_resume AFTER UPDATE OF state ON task
 WHEN OLD.state = 'paused' AND NEW.state = 'running'
 BEGIN
@@ -262,7 +263,7 @@ BEGIN
   CROSS JOIN task_device_begin AS b ON b.task_id = r.task_id AND b.device_id = r.device_id
   WHERE r.task_id = NEW.task_id AND r.state = 'canceled' AND b.state <> 'canceled';
   UPDATE task_device SET
-    -- who runs the version by now, and was started, is proved; in an epoch that is over
+    -- a started row whose device runs the version by now is proved, in an epoch that is over
     (state, progress, error_reason, completed_at, from_version, verified_at, proved_epoch) = (
       SELECT
         b.state, b.progress, b.error_reason, iif(b.state = 'waiting', NULL, now.ms),
@@ -286,7 +287,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- What decides whether a row may start, or what becomes of it: the rows are looked at.
+-- A change of what decides whether rows start, or what becomes of them: the rows are looked at.
 CREATE TRIGGER task_update_plan
 AFTER UPDATE OF gate, stop_failed_percent, stop_failed_min, stop_failed_count, stop_window,
   rate_per_minute, rate_doubles_after, max_in_flight, min_online_seconds, start_at, end_at,
@@ -312,7 +313,7 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- What succeeded is proved by the other rule now, in the epoch that runs.
+-- Rows that succeeded are proved by the new rule, in the current epoch.
 CREATE TRIGGER task_update_gate AFTER UPDATE OF gate ON task
 WHEN NEW.gate <> OLD.gate AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
@@ -335,7 +336,7 @@ BEGIN
   DELETE FROM task_device WHERE task_id = OLD.task_id;
   DELETE FROM task_stage WHERE task_id = OLD.task_id;
   DELETE FROM task_count WHERE task_id = OLD.task_id;
-  -- what its rows became is still to be told
+  -- the last states of its rows may not be announced yet
   INSERT INTO task_change (task_id, state, product_id, firmware_id)
   SELECT OLD.task_id, 'deleted', product_id, firmware_id FROM firmware
   WHERE firmware_id = OLD.firmware_id

@@ -14,10 +14,10 @@ BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: change the rows it counts instead (UPDATE task_device ...)');
 END;
 
--- Counts a change of one row of task_device: triggers insert here what it was (old_..., with
--- old_state '' when it is new) and what it is (state '' when it is gone). Nothing is counted unless
--- task_count.settling is old_settling; then it becomes settling. What a row counts as is told here,
--- and for all rows of a task in the view task_recount.
+-- Counts a change of one row of task_device: triggers insert here what the row was (old_..., with
+-- old_state '' when it is new) and what it is (state '' when it is deleted). Nothing is counted
+-- unless task_count.settling is old_settling; then it becomes settling. What a row counts as is
+-- defined here, and for all rows of a task in the view task_recount.
 CREATE VIEW count_row (
   task_id, device_id, old_settling, settling,
   old_state, old_attempts, old_retry_at, old_proved_epoch, old_bad_epoch,
@@ -51,7 +51,7 @@ BEGIN
         AND NEW.state = 'failed')
       - (NEW.old_bad_epoch IS NOT NULL AND NEW.old_retry_at IS NULL AND NEW.old_attempts > 0
         AND NEW.old_state = 'failed'),
-    -- what is tried again is not forgiven a second time
+    -- a row that is retried and fails again is not forgiven a second time
     bad_forgiven = min(bad_forgiven, bad_final
       + (NEW.bad_epoch IS NOT NULL AND NEW.retry_at IS NULL AND NEW.attempts > 0
         AND NEW.state = 'failed')
@@ -73,8 +73,8 @@ BEGIN
   INSERT INTO touch_catalog VALUES (1);
 END;
 
--- No row of a task is open, or will be started again, any more. A paused one has nothing left to be
--- resumed for. In an operator's statement task_log is written while settling is 1.
+-- The task has ended: no row is open or will be retried any more, also where the task is paused. In
+-- an operator's statement task_log is written while settling is 1.
 CREATE TRIGGER task_count_update_ended AFTER UPDATE OF waiting, processing, retrying ON task_count
 WHEN NEW.waiting + NEW.processing + NEW.retrying = 0
   AND OLD.waiting + OLD.processing + OLD.retrying > 0

@@ -1,7 +1,7 @@
 -- What guards a task's rows, and what an operator's stop, continue and retry do.
 --
--- What a row counts as in task_count is told in triggers/task_count.sql. The triggers here insert
--- into count_row what the row was, and what it has become.
+-- triggers/task_count.sql defines what a row counts as in task_count. The triggers here insert into
+-- count_row what the row was, and what it is now.
 
 CREATE TRIGGER task_device_insert_guard BEFORE INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) IS NOT 1
@@ -28,7 +28,7 @@ BEGIN
         NEW.connection, NEW.verified_at, NEW.retry_at, NEW.deferred_until, NEW.first_told_at,
         NEW.wake_clock, NEW.trial_clock, NEW.lost_clock, NEW.proved_epoch, NEW.bad_epoch)
         IS NOT NULL)
-    -- what the rules give anyway may be written down
+    -- values that the rules would give anyway may be inserted
     AND NOT EXISTS (
       SELECT 1 FROM task_device_begin AS b
       WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id
@@ -57,7 +57,7 @@ BEGIN
       FROM now CROSS JOIN task_device_begin AS b
       WHERE b.task_id = NEW.task_id AND b.device_id = NEW.device_id)
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  -- that a new row waits is no change of state
+  -- without a state: that a new row waits is not announced
   INSERT INTO task_change (task_id, device_id)
   SELECT task_id, device_id FROM task_device
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting'
@@ -69,7 +69,7 @@ BEGIN
     0, NULL, NULL, NULL);
 END;
 
--- A row that is made with its task: task_insert.
+-- For a single new row. For the rows that are made with their task: task_insert.
 CREATE TRIGGER task_device_insert_supersede AFTER INSERT ON task_device
 WHEN (SELECT supersede FROM task WHERE task_id = NEW.task_id) = 1
   AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
@@ -156,7 +156,7 @@ BEGIN
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
 
--- The order in which rows start is another one: told once for many rows.
+-- The order of starts changes: queued once for many rows.
 CREATE TRIGGER task_device_update_turn_by_hand AFTER UPDATE OF turn ON task_device
 WHEN NEW.turn <> OLD.turn AND NEW.state = 'waiting' AND NEW.lined = 1
   AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
@@ -208,7 +208,7 @@ WHEN NEW.state = 'waiting'
 BEGIN
   UPDATE task_count SET settling = 1 WHERE task_id = NEW.task_id;
   UPDATE task_device SET
-    -- who runs the version by now, and was started, is proved; who is retried was bad until then
+    -- a started row whose device runs the version by now is proved; a retried row stays bad
     (state, progress, error_reason, completed_at, from_version, verified_at, proved_epoch,
       bad_epoch) = (
       SELECT
@@ -224,7 +224,7 @@ BEGIN
     pushed_clock = NULL, retries = 0, retry_at = NULL, deferred_until = NULL,
     wake_clock = NULL, trial_clock = NULL, lost_clock = NULL
   WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
-  -- who retries wants it now: what the end of the failed upgrade has the device wait for is over
+  -- the operator wants it now: the push does not wait for a report after the failed upgrade
   UPDATE catalog_state SET plugin_writing = 1;
   UPDATE device SET due_at = nullif(due_at, settles_at), settles_at = NULL
   WHERE device_id = NEW.device_id AND settles_at IS NOT NULL AND product_id = (
@@ -242,7 +242,7 @@ BEGIN
   FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id;
 END;
 
--- All that the plugin writes in a row comes by here: nothing is written when no count changes.
+-- Counts the plugin's own changes. It fires often, so it writes only when a count changes.
 CREATE TRIGGER task_device_update_count
 AFTER UPDATE OF state, attempts, retry_at, proved_epoch, bad_epoch ON task_device
 WHEN (NEW.state <> OLD.state
@@ -275,7 +275,7 @@ BEGIN
     OLD.task_id, OLD.device_id, 1, 0,
     OLD.state, OLD.attempts, OLD.retry_at, OLD.proved_epoch, OLD.bad_epoch,
     '', 0, NULL, NULL, NULL);
-  -- its place in the stage is another's; of many rows that are deleted, once
+  -- its place in the stage is free; queued once for many rows
   INSERT INTO task_change (task_id)
   SELECT t.task_id FROM task AS t
   WHERE t.task_id = OLD.task_id AND t.state <> 'stopped'

@@ -37,8 +37,8 @@ BEGIN
   VALUES (NEW.task_id, NEW.stage, NEW.until_percent, NEW.until_count);
 END;
 
--- Two per cents, or two numbers, are compared as they are; one of each as numbers of the task's
--- rows. Two that reach all rows may follow each other.
+-- Two percentages, or two numbers, are compared as they are; a percentage and a number as numbers
+-- of the task's rows. Two stages that both reach all rows may follow each other.
 CREATE TRIGGER check_task_stage_insert BEFORE INSERT ON check_task_stage
 BEGIN
   SELECT RAISE(ABORT, 'stages of a task rise: until_percent or until_count must be more than that of the stage before, and less than that of the stage after (SELECT * FROM task_stage WHERE task_id = ...)')
@@ -55,7 +55,7 @@ BEGIN
       b.n
     FROM task_stage_budget AS b
     WHERE b.task_id = NEW.task_id AND b.stage IN (NEW.stage - 1, NEW.stage + 1)
-      -- both or none: the table's check refuses it
+      -- both or neither given: the table's CHECK refuses that
       AND (NEW.until_percent IS NULL) <> (NEW.until_count IS NULL))
   WHERE CASE
     WHEN ours IS NOT NULL THEN iif(comes_later, ours >= theirs, ours <= theirs)
@@ -65,7 +65,7 @@ BEGIN
   SELECT RAISE(IGNORE);
 END;
 
--- With the first stage the turns of the rows begin to count.
+-- From the first stage on, the task's rows start in the order of their turns.
 CREATE TRIGGER task_stage_insert_first AFTER INSERT ON task_stage
 WHEN NEW.stage = 1
 BEGIN

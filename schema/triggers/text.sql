@@ -1,13 +1,14 @@
--- Texts that are matched letter by letter or told to devices, and JSON: what every table asks of
--- them.
+-- The rules of texts that are compared byte by byte or sent to devices, and of JSON, for all
+-- tables.
 
--- Refuses a text that is matched letter by letter, or that devices are told, with the reason.
--- Triggers insert the texts of their rows here, for SQLite has no procedures; what passes is not
+-- Refuses a text that is compared byte by byte, or sent to devices, with the reason. Triggers
+-- insert the texts of their rows here, since SQLite has no procedures; a text that passes is not
 -- kept.
 CREATE TRIGGER check_text_insert BEFORE INSERT ON check_text
 BEGIN
-  -- SQLite reads a character out of bytes that are none, and writes others for it. Text of ASCII
-  -- alone is not looked at: a recursion costs as much as all else, even without a row.
+  -- SQLite decodes invalid bytes as some character, whose encoding is other bytes: compares the two
+  -- for each character. Text of ASCII alone is left out, since a recursion costs as much as all
+  -- else, even without a row.
   SELECT CASE NEW.what
     WHEN 'product_id' THEN RAISE(ABORT, 'product_id is not UTF-8: set your terminal, or the encoding of the file that it comes from, to UTF-8')
     WHEN 'device_id' THEN RAISE(ABORT, 'device_id is not UTF-8: set your terminal, or the encoding of the file that it comes from, to UTF-8')
@@ -41,7 +42,7 @@ BEGIN
     || char(65024) || '-' || char(65039) || char(65529) || '-' || char(65531)
     || char(113824) || '-' || char(113827) || char(119155) || '-' || char(119162)
     || char(917504) || '-' || char(921599) || ']*';
-  -- All but parameters: there a blank at the ends is none of the value.
+  -- All but parameters: blanks around JSON are no part of its value.
   SELECT CASE NEW.what
     WHEN 'product_id' THEN RAISE(ABORT, 'product_id must not begin or end with a blank: leave it out')
     WHEN 'device_id' THEN RAISE(ABORT, 'device_id must not begin or end with a blank: leave it out')

@@ -293,10 +293,15 @@ left_with_log() {
 	stop_broker
 	rm -f "$DB"
 	head -c 5000 /dev/urandom >"$DB-wal"
+	cp "$DB-wal" "$BROKER_DIR/log"
+	echo earlier >"$DB-wal.kept"
 	start_broker
 	catalog
 	say d1 report '{"version":"1.0"}'
 	rows "SELECT version FROM device" 1.0
+	# nor does one that was kept take the place of one that was kept before
+	assert_equal "$(<"$DB-wal.kept")" earlier
+	cmp "$BROKER_DIR/log" "$DB-wal.2.kept"
 }
 
 @test "any page of a catalog damaged while the broker is down: it refuses to start, or serves and lives" {

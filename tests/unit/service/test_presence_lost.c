@@ -39,7 +39,7 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 {
 	(void)context;
 	(void)level;
-	log_lines += strstr(text, "more clients came and went") != NULL;
+	log_lines += strstr(text, "presence queue overflow") != NULL;
 }
 
 static void operate(const char *sql)

@@ -35,7 +35,7 @@ static struct fw_durability begin(void **state, bool full)
 	now_ms = 1000000;
 	disk_fails = false;
 	append(durability.spool, "one");
-	assert_int_equal(fw_durability_look(&durability, 0), FW_OK);
+	assert_int_equal(fw_durability_check(&durability, 0), FW_OK);
 	synced = 0;
 	return durability;
 }
@@ -45,7 +45,7 @@ static void expect_look(struct fw_durability *durability, int64_t ms, uint64_t a
 {
 	now_ms += ms;
 	synced = 0;
-	assert_int_equal(fw_durability_look(durability, applied), FW_OK);
+	assert_int_equal(fw_durability_check(durability, applied), FW_OK);
 	assert_int_equal(synced, files);
 }
 
@@ -58,7 +58,7 @@ static void test_nothing_waits_with_sync_normal(void **state)
 	expect_look(&durability, 10 * INTERVAL, 0, 0);
 	assert_int_equal(fw_durability_flush(&durability, 0), FW_OK);
 	assert_int_equal(synced, 0);
-	assert_int_equal(fw_durability_part(&durability, 5000), 5000);
+	assert_int_equal(fw_durability_sleep_ms(&durability, 5000), 5000);
 	fw_spool_close(durability.spool);
 }
 
@@ -83,8 +83,8 @@ static void test_what_the_catalog_does_not_get_is_synced_within_the_interval(voi
 	expect_look(&durability, 1, 1, 0);                /* it may have come just now */
 	expect_look(&durability, INTERVAL / 2, 1, 1);
 	expect_look(&durability, INTERVAL / 2, 1, 0);
-	assert_int_equal(fw_durability_part(&durability, 5000), INTERVAL / 2);
-	assert_int_equal(fw_durability_part(&durability, 10), 10);
+	assert_int_equal(fw_durability_sleep_ms(&durability, 5000), INTERVAL / 2);
+	assert_int_equal(fw_durability_sleep_ms(&durability, 10), 10);
 	fw_spool_close(durability.spool);
 }
 
@@ -118,7 +118,7 @@ static void test_after_an_error_the_next_look_tries_again(void **state)
 	append(durability.spool, "two");
 	disk_fails = true;
 	now_ms += INTERVAL;
-	assert_int_equal(fw_durability_look(&durability, 0), FW_IO);
+	assert_int_equal(fw_durability_check(&durability, 0), FW_IO);
 	assert_int_equal(fw_durability_flush(&durability, 0), FW_IO);
 	disk_fails = false;
 	expect_look(&durability, INTERVAL / 2, 0, 1);

@@ -347,7 +347,7 @@ static void more_events_than_the_rate_are_marked(void **state)
 	/* a second later there is a place for it */
 	pass_ms(1000);
 	begin();
-	assert_int_equal(fw_task_events_tell_untold(catalog.events, &more), FW_OK);
+	assert_int_equal(fw_task_events_announce_untold(catalog.events, &more), FW_OK);
 	commit();
 	assert_published("/lamp/d1/firmware/task");
 	assert_rows("SELECT untold FROM task_device WHERE task_id = 't2'", "0");
