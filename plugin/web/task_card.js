@@ -86,7 +86,7 @@ export function windowText(task) {
   return `${named} ${clock(task.windowStart)}–${clock(end)} (${word('clock', task.windowClock)})`
 }
 
-/** heading: h2 or h3, by what stands above the cards. */
+/** A task as a card. heading: h2 or h3, below the heading above the cards. */
 export function taskCard(task, heading = 'h3') {
   const ended = task.success + task.failed
   const what = stateOf(task)
