@@ -21,10 +21,9 @@
 #define FW_COMMANDS_COUNT 50              /* items of a list when the request does not say */
 #define FW_COMMANDS_COUNT_MAX 500
 #define FW_COMMANDS_DEVICES_MAX 10000 /* device ids of a command */
-#define FW_COMMANDS_DEADLINE_MS 2000
-#define FW_COMMANDS_READS 2 /* the reads of a request have so many deadlines together */
-
-#define FW_COMMANDS_NOT_ALLOWED 60 /* in a minute, that are written down */
+#define FW_COMMANDS_DEADLINE_MS 2000  /* of one read */
+#define FW_COMMANDS_READS 2           /* deadlines that the reads of a request share */
+#define FW_COMMANDS_NOT_ALLOWED 60    /* "not_allowed" commands written down in a minute */
 
 /* ---- Carrying out */
 
@@ -58,7 +57,8 @@ struct fw_commands_config {
 };
 
 /* On a thread of the I/O thread's side (base/io_thread.h), since it opens files. FW_OK: *out is the
- * caller's. Else a sentence is in `error`: FW_NOMEM, FW_BUSY, FW_IO, FW_CORRUPT. */
+ * caller's. Else a status of fw_db_open with a sentence in `error`, which FW_NOMEM may leave empty.
+ */
 enum fw_status fw_commands_open(
 	const struct fw_commands_config *config, struct fw_commands **out, struct fw_error *error);
 void fw_commands_close(struct fw_commands *commands); /* NULL is fine */
@@ -68,18 +68,22 @@ void fw_commands_close(struct fw_commands *commands); /* NULL is fine */
  * `data` is always an object. `error` is a sentence for a person. `code`: "bad_request" (not as the
  * table says), "not_found", "conflict" (a rule of the catalog refuses), "not_allowed", "busy" (the
  * catalog is locked, or a read took too long), "too_large", "failed". A write is a line of the log
- * and a row of admin_log, whatever its outcome; of those that are not allowed the first in each
- * minute. NULL only without memory.
+ * and a row of admin_log, whatever its outcome. Exceptions: a "busy" one has the line alone, and
+ * after FW_COMMANDS_NOT_ALLOWED in a minute a "not_allowed" one has neither. NULL only without
+ * memory.
  *
  * May take seconds: never on the broker's thread. */
 json_t *fw_commands_run(
 	struct fw_commands *commands, const struct fw_asker *asker, const json_t *command);
 
-/* What a face did without a command, such as an upload: a line of the log and a row of admin_log,
- * as of a command `name`. `code` and `message` are of an error, NULL if there was none; of what is
- * "not_allowed" the first in each minute are written down. */
-void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
-	const char *subject, const char *code, const char *message);
+/* Writes down what a face did without a command, such as an upload, as a command `name` would be
+ * (fw_commands_run), and counts it. `code` and `message` are of an error, NULL if there was none.
+ * May take seconds. */
+void fw_commands_record(struct fw_commands *commands, const struct fw_asker *asker,
+	const char *name, const char *subject, const char *code, const char *message);
+
+/* True if the catalog can be read. Nobody counts it. May take the deadline of a read. */
+bool fw_commands_can_read(struct fw_commands *commands);
 
 /* Any thread: the command under way ends as soon as it can, and so does each later one. For the end
  * of the broker. */
@@ -88,13 +92,12 @@ void fw_commands_stop(struct fw_commands *commands);
 /* Carries out {"commands": [...]}, each as fw_commands_run does, in order. A new reference:
  * {"responses": [...]}. A body that is no such thing, too long, or with too many commands gets one
  * response, whose command is "Unknown command", as Mosquitto's dynamic security has it. Once the
- * answers are longer than FW_COMMANDS_ANSWER_MAX, what only reads is "too_large"; once its reads
- * took FW_COMMANDS_READS deadlines, it is "busy". NULL only without memory. */
+ * answers are longer than FW_COMMANDS_ANSWER_MAX, each further read is "too_large"; once the reads
+ * took FW_COMMANDS_READS deadlines, each further read is "busy". NULL only without memory. */
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body);
 
-/* Why a file that is the catalog's own can be neither uploaded nor deleted: printf's, of its name.
- */
+/* Refuses to upload or delete a file of the catalog's own: a format of printf, for its name. */
 #define FW_FILE_OF_CATALOG                                                                         \
 	"'%.200s' is the catalog, or belongs to it: give files_dir a folder of its own"
 
@@ -119,13 +122,12 @@ enum fw_member_use {
 	FW_USE_CREATE = 1,
 	FW_USE_MODIFY = 2,
 	FW_USE_NAME = 4,    /* names the row that the command is about */
-	FW_USE_FILTER = 8,  /* lists: items with this value */
+	FW_USE_FILTER = 8,  /* in a list or another question: which items are asked for */
 	FW_USE_ANSWER = 16, /* in the data of an answer, or in each of its items */
 };
 
 /* One member of a command or of its answer: often a column, or an expression of SQL. An array ends
- * with one whose name is NULL. Bounds of columns are the schema's: min and max are those that the
- * table itself holds. */
+ * with one whose name is NULL. The schema bounds columns; min and max bound the rest. */
 struct fw_command_member {
 	const char *name;   /* camelCase */
 	const char *column; /* for plugin/control/ alone; NULL: none */
@@ -135,7 +137,7 @@ struct fw_command_member {
 	/* a text's characters, a number's value, an array's elements; both 0: no bound here */
 	int64_t min, max;
 	const struct fw_command_member *members; /* what the object has, or each of the objects */
-	const char *help;                        /* a phrase for documents */
+	const char *help;                        /* a phrase: in documents, and in OpenAPI */
 };
 
 /* What the data of an answer is. */
@@ -164,12 +166,13 @@ const struct fw_command_info *fw_commands_table(size_t *count);
 /* NULL: there is no such command. Static. */
 const struct fw_command_info *fw_commands_find(const char *name);
 
-/* The members that a command takes, one after the other: NULL begins, and NULL is behind the last.
- * With `count` and `after` of pages; without `command` and `correlationData`, which all have. */
+/* The members that a command takes, one after the other: `previous` NULL begins, NULL is returned
+ * behind the last. `count` and `after` of a page are among them; `command` and `correlationData`,
+ * which all commands have, are not. */
 const struct fw_command_member *fw_command_next_member(
 	const struct fw_command_info *info, const struct fw_command_member *previous);
 
-/* Must the command be given this member? */
+/* True if the command must be given this member. */
 bool fw_command_requires(
 	const struct fw_command_info *info, const struct fw_command_member *member);
 

@@ -8,7 +8,7 @@
 #include "base/fw.h"
 #include "spool/spool.h"
 
-#define FW_METRICS_TASKS 50u        /* open tasks that are told of */
+#define FW_METRICS_TASKS 50u        /* open tasks in the text, at most */
 #define FW_METRICS_DEADLINE_MS 2000 /* of one rendering */
 
 struct fw_metrics;
@@ -29,9 +29,9 @@ void fw_metrics_close(struct fw_metrics *metrics);
 
 /* Makes the text, terminated, malloc'd and the caller's: OpenMetrics 1.0, or Prometheus's text
  * 0.0.4. What the catalog does not say in time, because it is locked, missing or damaged, is left
- * out; the counters are always there. FW_OK; FW_BUSY: others are rendering, and it took too long;
- * FW_NOMEM. Any thread of the I/O thread's side (base/io_thread.h), since it reads files; callers
- * take turns. Never the broker's thread. */
+ * out; the counters are always there. FW_OK; FW_BUSY: other threads rendered for too long;
+ * FW_NOMEM. Any thread of the I/O thread's side (base/io_thread.h), since it reads files; never the
+ * broker's. One thread renders at a time. */
 enum fw_status fw_metrics_render(
 	struct fw_metrics *metrics, bool openmetrics, char **out, size_t *length);
 

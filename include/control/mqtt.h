@@ -47,31 +47,32 @@ struct fw_control_reply {
 };
 
 /* On the I/O thread (base/io_thread.h). Opens a connection to the catalog, and starts the thread.
- * The caller owns *out. FW_OK, or an error with a sentence in `error`. */
+ * FW_OK: the caller owns *out. Else a sentence is in `error`, which FW_NOMEM may leave empty. */
 enum fw_status fw_control_open(
 	const struct fw_control_config *config, struct fw_control **out, struct fw_error *error);
 /* Ends the thread: what it does is rolled back, and what waits is not begun. NULL is fine. */
 void fw_control_stop(struct fw_control *control);
 void fw_control_close(struct fw_control *control); /* after the stop; NULL is fine */
 
-/* Broker thread. Queues the request. FW_OK; FW_FULL: the client has too many that wait, or viewers,
- * or all have; FW_NOMEM. Requests of one user run in their order, in turn with those of others. */
-enum fw_status fw_control_ask(struct fw_control *control, const struct fw_control_request *request);
+/* Broker thread. Queues the request. FW_OK; FW_FULL: one of the three bounds above is reached;
+ * FW_NOMEM. Requests of one user run in their order, in turn with those of others. */
+enum fw_status fw_control_ask(struct fw_control *control, const struct fw_control_request *asked);
 
-/* Broker thread. The next answer; its parts are the caller's. False when there is none; then it
- * costs an atomic load. */
+/* Broker thread. The next answer, which the caller clears. False when there is none; then it costs
+ * an atomic load. */
 bool fw_control_take(struct fw_control *control, struct fw_control_reply *out);
 void fw_control_reply_clear(struct fw_control_reply *reply);
 
-/* Broker thread. The connection has ended: nobody is answered, whoever comes by that client id. */
+/* Broker thread. The connection has ended: its requests are carried out and not answered, even when
+ * its client id connects again. */
 void fw_control_gone(struct fw_control *control, const void *client);
 
-/* Broker thread. Is anything asked for that is not taken yet? */
+/* Broker thread. True while a request waits, runs, or its answer is not taken. */
 bool fw_control_under_way(struct fw_control *control);
 
-/* Any thread: a line for the broker's log, which is the broker's thread's alone. Of more than some
- * hundred that wait only the number is kept. */
-void fw_control_log(struct fw_control *control, enum fw_log_level level, const char *line);
+/* Any thread: queues a line for the broker's log, which the broker's thread alone writes. When 256
+ * lines wait, further ones are only counted. */
+void fw_control_log(struct fw_control *control, enum fw_log_level level, const char *text);
 /* Broker thread. The next line, malloc'd, for the caller; NULL when there is none. */
 char *fw_control_take_line(struct fw_control *control, enum fw_log_level *level);
 

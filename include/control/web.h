@@ -1,7 +1,6 @@
-/* The admin server: the HTTP face of the control plane, on a port of its own, or on a unix socket.
- * On libmicrohttpd, with a thread for each connection, all of them of the I/O thread's side: an
- * admin's query may take seconds, and nothing of it is on the broker's thread. Started and stopped
- * on the I/O thread (base/io_thread.h). */
+/* The admin server: the HTTP face of the control plane, on a port of its own or on a unix socket.
+ * libmicrohttpd runs a thread for each connection, on the I/O thread's side (base/io_thread.h): an
+ * admin's query may take seconds, and the broker's thread has no part in it. */
 #ifndef FW_CONTROL_WEB_H
 #define FW_CONTROL_WEB_H
 
@@ -28,7 +27,7 @@ struct fw_web_config {
 	const char *db_file, *files_dir;
 	unsigned timeout_seconds; /* in which a request comes in whole; 0: 30 */
 
-	/* All of these are called on the server's threads, several at a time, and may be NULL. */
+	/* Each of these may be NULL. The server's threads call them, several at a time. */
 	void *context;
 	void (*log)(void *context, enum fw_log_level level, const char *line);
 	/* A command ended, as in struct fw_commands_config. */
@@ -40,12 +39,15 @@ struct fw_web_config {
 	const struct fw_web_asset *(*asset)(void *context, const char *path);
 };
 
-/* FW_OK with the server running; FW_INVALID with a message that says what to change; FW_NOMEM. The
- * caller owns *out. */
+/* On the I/O thread. FW_OK: the server runs, and the caller owns *out. FW_INVALID: an option is
+ * wrong, and `error` says what to change. Else a status of fw_commands_open or fw_thread_start, or
+ * FW_NOMEM, which may leave `error` empty. */
 enum fw_status fw_web_start(
 	const struct fw_web_config *config, struct fw_web **out, struct fw_error *error);
-void fw_web_stop(struct fw_web *web); /* ends what is under way; NULL is fine */
+/* On the I/O thread. Ends what is under way, and frees the server; NULL is fine. */
+void fw_web_stop(struct fw_web *web);
 
-int fw_web_port(const struct fw_web *web); /* 0: a unix socket */
+/* The port it listens on; 0: a unix socket. Any thread. */
+int fw_web_port(const struct fw_web *web);
 
 #endif

@@ -6,7 +6,7 @@
 #include "control/web.h"
 
 /* A file of the page by its path, "/" for the page itself; NULL: there is none. Static; any thread.
- * Of the type that struct fw_web_config wants; `context` is not looked at. */
+ * It is the `asset` of struct fw_web_config, and ignores `context`. */
 const struct fw_web_asset *fw_page_find(void *context, const char *path);
 
 #endif

@@ -1,6 +1,8 @@
-/* A GET has an ETag, which is the digest of its text. A write with If-Match first asks what its GET
- * would answer. The two are two transactions: If-Match keeps two people from undoing each other's
- * work, and is no lock. */
+/* A request becomes a command, and the command's outcome an answer.
+ *
+ * A GET has an ETag, which is the digest of its text. A write with If-Match first asks what its GET
+ * would answer. Read and write are two transactions: If-Match keeps two people from undoing each
+ * other's work, and is no lock. */
 #include "control/api.h"
 
 #include <stdio.h>
@@ -109,7 +111,7 @@ static void make_etag(struct fw_api_answer *out)
 	out->etag[2 + 2 * ETAG_BYTES] = '\0';
 }
 
-/* Takes over `response`. */
+/* Makes the response of a command an answer, of status `done` on success. Takes it over. */
 static void say_response(struct fw_api_answer *out, unsigned done, json_t *response)
 {
 	const char *code = json_string_value(json_object_get(response, "code"));
@@ -161,7 +163,7 @@ void fw_api_tag(struct fw_api_answer *out, const char *if_match, const char *if_
 	}
 }
 
-/* The GET of the same path; NULL: there is none. */
+/* The GET of the route's path; NULL: there is none. */
 static const struct fw_route *reading_route(const struct fw_route *route)
 {
 	size_t count;
@@ -175,7 +177,7 @@ static const struct fw_route *reading_route(const struct fw_route *route)
 	return NULL;
 }
 
-/* What the resource is now, as its GET answers it. */
+/* Answers what the GET of the request's path would. */
 static void read_now(const struct fw_api_commands *commands, const struct fw_api_request *request,
 	struct fw_api_answer *out)
 {
@@ -209,7 +211,7 @@ static bool may_write(const struct fw_api_commands *commands, const struct fw_ap
 		*out = now;
 		return false;
 	}
-	/* what is not there matches nothing: RFC 9110, section 13.1 */
+	/* If-Match fails, and If-None-Match holds, where nothing is: RFC 9110, section 13.1 */
 	holds = now.status == 200
 		? check(request->if_match, request->if_none_match, &now) == FW_HTTP_GO_ON
 		: !request->if_match;
@@ -231,6 +233,7 @@ static bool is_the_same(const struct fw_api_commands *commands,
 	return same;
 }
 
+/* A create that finds its task in the catalog already succeeds if that task is the same. */
 static void answer_put(const struct fw_api_commands *commands, const struct fw_api_request *request,
 	const json_t *command, struct fw_api_answer *out)
 {

@@ -1,6 +1,6 @@
-/* What jansson would take is bounded before it is asked. It descends by recursion, and its own
- * bound is for larger stacks than a thread's of ours; and an empty object takes a hundred times as
- * much memory as the two bytes that it is written with. */
+/* Bounds a body before jansson parses it. jansson descends by recursion, and its own bound is for
+ * larger stacks than those of the plugin's threads. And an empty object, written in two bytes,
+ * takes a hundred times as much memory. */
 #include "control/body.h"
 
 struct nesting {

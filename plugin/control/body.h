@@ -9,8 +9,8 @@
 #define FW_BODY_DEPTH 32u       /* brackets around a value */
 #define FW_BODY_BRACKETS 20000u /* objects and arrays in all */
 
-/* A new reference, or NULL with a sentence: the body is no JSON, is out of the bounds above, or
- * names a member twice. How many bytes it has the face decides. */
+/* A new reference, or NULL with a sentence in `error` (NULL is fine): the body is no JSON, is out
+ * of the bounds above, or names a member twice. The caller bounds its bytes. */
 json_t *fw_body_parse(struct fw_slice body, struct fw_error *error);
 
 #endif

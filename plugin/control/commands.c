@@ -1,5 +1,5 @@
-/* Carries out commands: each is held to the table, run in a transaction of its own, and written
- * down.
+/* Carries out commands: checks each against the table, runs it in a transaction of its own, and
+ * writes it down.
  *
  *   object -> table, rights, members -> BEGIN -> handler -> admin_log, COMMIT -> answer
  *                                                  | refused
@@ -97,7 +97,8 @@ static void log_outcome(const struct fw_call *call, const char *outcome)
 	config->log(config->context, FW_LOG_NOTICE, line);
 }
 
-/* In an open transaction. The mark of the plugin is set for this one row. */
+/* Writes the row of admin_log, in an open transaction. Operators may not write there: the catalog
+ * takes this one row for the plugin's. */
 static enum fw_status insert_outcome(struct fw_call *call, const char *outcome)
 {
 	char user[256], from[256];
@@ -118,8 +119,8 @@ static enum fw_status insert_outcome(struct fw_call *call, const char *outcome)
 	return status;
 }
 
-/* Counts what was not allowed, since a viewer must not fill the disk, or keep the catalog busy, by
- * what he may not do. */
+/* Bounds what is written of commands that are not allowed: a viewer must not fill the disk, or keep
+ * the catalog busy, by asking for them. */
 static bool may_record(struct fw_call *call)
 {
 	struct fw_commands *commands = call->commands;
@@ -134,7 +135,7 @@ static bool may_record(struct fw_call *call)
 	return ++commands->not_allowed <= FW_COMMANDS_NOT_ALLOWED;
 }
 
-/* What has no transaction of its own is written down in one. */
+/* Writes down a command whose own transaction was rolled back, or that has none. */
 static void record(struct fw_call *call, const char *outcome)
 {
 	log_outcome(call, outcome);
@@ -142,7 +143,7 @@ static void record(struct fw_call *call, const char *outcome)
 		fw_admin_end(call->admin, insert_outcome(call, outcome) == FW_OK);
 }
 
-/* While the catalog is locked there is only the line of the log. */
+/* While the catalog is locked there is the line of the log alone. */
 static void record_refusal(struct fw_call *call)
 {
 	char outcome[600];
@@ -172,7 +173,7 @@ static const char *code_of(enum fw_status status)
 	}
 }
 
-/* The call's error is as full as an answer needs it. */
+/* Gives the call's error what the handler left out: a code, and the catalog's sentence. */
 static void complete_error(struct fw_call *call, enum fw_status status)
 {
 	if (!call->code)
@@ -211,11 +212,11 @@ static enum fw_status check_right(struct fw_call *call)
 	if (!call->info->writes || call->asker->right == FW_RIGHT_ADMIN)
 		return FW_OK;
 	return fw_call_refuse(call, "not_allowed",
-		"this user may only read: name him in the option admins to let him change things");
+		"this user may only read: who changes things must be in the option admins");
 }
 
-/* A hundred pages in one answer would take hundreds of megabytes, and a hundred slow reads would
- * keep others waiting for minutes. What writes answers little. */
+/* Bounds the reads of a request: a hundred pages in one answer would take hundreds of megabytes,
+ * and a hundred slow reads would keep others waiting for minutes. A write answers little. */
 static enum fw_status check_room(struct fw_call *call)
 {
 	const struct fw_commands *commands = call->commands;
@@ -231,8 +232,8 @@ static enum fw_status check_room(struct fw_call *call)
 	return FW_OK;
 }
 
-/* What the command names, for the log: also of one that is refused at once. */
-static void note_subject(struct fw_call *call)
+/* Records what the command names, for the logs, before anything can refuse it. */
+static void set_subject(struct fw_call *call)
 {
 	const char *names[2] = {NULL, NULL};
 	size_t count = 0;
@@ -248,7 +249,7 @@ static void carry_out(struct fw_call *call)
 {
 	enum fw_status status;
 
-	note_subject(call);
+	set_subject(call);
 	status = check_right(call);
 	if (status == FW_OK)
 		status = check_room(call);
@@ -337,8 +338,8 @@ json_t *fw_commands_run(
 	return run_one(commands, asker, command);
 }
 
-void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker, const char *name,
-	const char *subject, const char *code, const char *message)
+void fw_commands_record(struct fw_commands *commands, const struct fw_asker *asker,
+	const char *name, const char *subject, const char *code, const char *message)
 {
 	const struct fw_command_info info = {.name = name, .writes = true};
 	struct fw_call call = {.commands = commands,
@@ -358,6 +359,18 @@ void fw_commands_note(struct fw_commands *commands, const struct fw_asker *asker
 	record_refusal(&call);
 }
 
+/* ---- Without a command of the table */
+
+bool fw_commands_can_read(struct fw_commands *commands)
+{
+	enum fw_status status = fw_admin_begin(commands->admin, false);
+
+	if (status == FW_OK)
+		status = fw_admin_exec(commands->admin, "SELECT 1 FROM catalog_state");
+	fw_admin_end(commands->admin, false);
+	return status == FW_OK;
+}
+
 /* ---- A request of many */
 
 json_t *fw_commands_refusal(const char *code, const char *message)
@@ -375,7 +388,7 @@ static json_t *run_all(
 	for (size_t i = 0; responses && i < json_array_size(list); i++) {
 		json_t *answer = run_one(commands, asker, json_array_get(list, i));
 
-		/* writes nothing: tells how long it would be */
+		/* into no buffer: only the length is wanted */
 		commands->answered += json_dumpb(answer, NULL, 0, JSON_COMPACT);
 		if (json_array_append_new(responses, answer) != 0) {
 			json_decref(responses);

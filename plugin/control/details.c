@@ -27,7 +27,7 @@ const struct fw_command_member fw_details_members[] = {
 	SHOWN("tasksPaused", "(SELECT count(*) FROM task WHERE state = 'paused')", INTEGER,
 		"of them"),
 	SHOWN("user", NULL, TEXT, "who asks"),
-	SHOWN("right", NULL, TEXT, "what he may: view or admin"),
+	SHOWN("right", NULL, TEXT, "of this user: view or admin"),
 	{NULL},
 };
 

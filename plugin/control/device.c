@@ -92,8 +92,8 @@ const struct fw_command_member fw_history_members[] = {
 	{NULL},
 };
 
-/* Items of one moment have no order of their own: `after` is the moment, and how many items of it
- * were told. */
+/* Items of one moment have no order of their own. So `after` is [at, told]: the moment of the last
+ * item, and how many items of that moment were answered. */
 static enum fw_status read_after(struct fw_call *call, int64_t *at, int64_t *told)
 {
 	const char *after = fw_call_text(call, "after");
@@ -109,7 +109,7 @@ static enum fw_status read_after(struct fw_call *call, int64_t *at, int64_t *tol
 		: fw_call_refuse(call, "bad_request", "after must be the next of the page before");
 }
 
-/* `told` items at `at` were on the pages before. */
+/* Of the moment `at`, `told` items were on the pages before. */
 static enum fw_status make_history(
 	struct fw_call *call, json_t *rows, size_t count, int64_t at, int64_t told)
 {
@@ -128,9 +128,9 @@ static enum fw_status make_history(
 			(long long)(same + (last == at ? told : 0)));
 		next = json_string(text);
 	}
-	if (json_object_set(call->data, "items", rows) != 0)
+	if (json_object_set_new(call->data, "next", next) != 0)
 		return FW_NOMEM;
-	return json_object_set_new(call->data, "next", next) == 0 ? FW_OK : FW_NOMEM;
+	return json_object_set(call->data, "items", rows) == 0 ? FW_OK : FW_NOMEM;
 }
 
 enum fw_status fw_device_history(struct fw_call *call)
@@ -144,12 +144,9 @@ enum fw_status fw_device_history(struct fw_call *call)
 	char *sql;
 
 	if (status == FW_OK)
-		status = fw_entity_name(call, &fw_device_entity);
-	if (status == FW_OK)
-		status = fw_entity_read(call, &fw_device_entity);
+		status = fw_entity_find(call, &fw_device_entity);
 	if (status != FW_OK)
 		return status;
-	json_object_clear(call->data);
 	fw_text_add(&text, "SELECT ");
 	fw_entity_add_columns(&text, fw_history_members);
 	fw_text_add(&text,

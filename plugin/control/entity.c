@@ -1,7 +1,7 @@
-/* Create, modify, get and delete of any entity: its SQL is made from its columns.
+/* Create, modify, get and delete of any entity: their SQL is made from its columns.
  *
- * No rule of the catalog is looked at here: what may be written is for constraints and triggers to
- * say. What does not stand in a member's table cannot get into a statement. */
+ * No rule of the catalog is checked here: constraints and triggers say what may be written. Only
+ * names from the tables of members get into a statement; values are bound. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,14 +40,14 @@ static size_t key_count(const struct fw_entity *entity)
 	return count;
 }
 
-static void note_subject(struct fw_call *call)
+static void set_subject(struct fw_call *call)
 {
 	fw_call_about(call, json_string_value(json_array_get(call->keys, 0)),
 		json_string_value(json_array_get(call->keys, 1)));
 }
 
-/* The command is about the row with the keys of `from`: `by_member` the command's members, else a
- * row's columns. */
+/* Takes the keys from `from`: with `by_member` from the command's members, else from a row's
+ * columns. */
 static enum fw_status take_keys(
 	struct fw_call *call, const struct fw_entity *entity, const json_t *from, bool by_member)
 {
@@ -64,7 +64,7 @@ static enum fw_status take_keys(
 	}
 	json_decref(call->keys);
 	call->keys = keys;
-	note_subject(call);
+	set_subject(call);
 	return keys ? FW_OK : FW_NOMEM;
 }
 
@@ -73,7 +73,7 @@ enum fw_status fw_entity_name(struct fw_call *call, const struct fw_entity *enti
 	return take_keys(call, entity, call->args, true);
 }
 
-/* " WHERE ..." for the keys, whose first parameter is ?`first`. */
+/* Adds " WHERE ..." for the keys. The first one is parameter ?`first`. */
 static void add_keys(struct fw_text *sql, const struct fw_entity *entity, size_t first)
 {
 	for (size_t i = 0; i < key_count(entity); i++)
@@ -83,7 +83,7 @@ static void add_keys(struct fw_text *sql, const struct fw_entity *entity, size_t
 
 static enum fw_status refuse_missing(struct fw_call *call, const struct fw_entity *entity)
 {
-	note_subject(call);
+	set_subject(call);
 	return fw_call_refuse(
 		call, "not_found", "no such %s: '%.140s'", entity->noun, call->subject);
 }
@@ -128,6 +128,21 @@ static enum fw_status run_text(
 	return status;
 }
 
+enum fw_status fw_entity_find(struct fw_call *call, const struct fw_entity *entity)
+{
+	struct fw_text sql = {NULL};
+	json_t *row = NULL;
+	enum fw_status status = fw_entity_name(call, entity);
+
+	if (status != FW_OK)
+		return status;
+	fw_text_add(&sql, "SELECT 1 AS n FROM %s AS e", entity->table);
+	add_keys(&sql, entity, 1);
+	status = run_text(call, &sql, json_incref(call->keys), &row);
+	json_decref(row);
+	return status == FW_NOT_FOUND ? refuse_missing(call, entity) : status;
+}
+
 enum fw_status fw_entity_read(struct fw_call *call, const struct fw_entity *entity)
 {
 	struct fw_text sql = {NULL};
@@ -148,8 +163,8 @@ enum fw_status fw_entity_read(struct fw_call *call, const struct fw_entity *enti
 	return FW_OK;
 }
 
-/* Names the columns that are given, each with its parameter when one is assigned, and appends their
- * values. */
+/* Adds the columns that are given, with `assigns` each with its parameter, and appends their values
+ * to `args`. */
 static enum fw_status add_given(struct fw_call *call, const struct fw_entity *entity,
 	struct fw_text *sql, bool assigns, json_t *args)
 {
@@ -158,7 +173,7 @@ static enum fw_status add_given(struct fw_call *call, const struct fw_entity *en
 	for (const struct fw_command_member *member = entity->members; member->name; member++) {
 		const json_t *value = json_object_get(call->args, member->name);
 
-		/* null is what a new row has anyway, or its default is meant */
+		/* in a create, null leaves the column out: a new row gets its default */
 		if (!value || !(member->uses & use & (FW_USE_CREATE | FW_USE_MODIFY)) ||
 			!fw_member_is_column(member) ||
 			(json_is_null(value) && use & FW_USE_CREATE))
@@ -231,11 +246,8 @@ static enum fw_status update(struct fw_call *call, const struct fw_entity *entit
 enum fw_status fw_entity_modify(struct fw_call *call)
 {
 	const struct fw_entity *entity = entity_of(call);
-	enum fw_status status = fw_entity_name(call, entity);
+	enum fw_status status = fw_entity_find(call, entity);
 
-	/* is it there? */
-	if (status == FW_OK)
-		status = fw_entity_read(call, entity);
 	if (status == FW_OK)
 		status = update(call, entity);
 	if (status == FW_OK)

@@ -77,7 +77,7 @@ static enum fw_status read_names(struct fw_call *call, struct names *names)
 	return good ? FW_OK : FW_NOMEM;
 }
 
-/* Which firmware names the file: a new array. */
+/* The ids of the firmware that names the file: a new array. */
 static enum fw_status firmware_of(struct fw_call *call, const char *name, json_t **out)
 {
 	json_t *row = NULL;
@@ -91,7 +91,7 @@ static enum fw_status firmware_of(struct fw_call *call, const char *name, json_t
 	return status;
 }
 
-/* NULL without memory, or when the name is no file's; *status says which. */
+/* A new object. NULL with FW_OK in *status: there is no such file; else NULL is an error. */
 static json_t *item_of(struct fw_call *call, const char *name, enum fw_status *status)
 {
 	struct fw_file_stamp stamp = fw_folder_look(call->commands->files_dir, name);
@@ -174,7 +174,7 @@ static enum fw_status remove_file(struct fw_call *call, const char *name)
 	return json_object_set_new(call->data, "file", json_string(name)) == 0 ? FW_OK : FW_NOMEM;
 }
 
-/* In a transaction that writes: no firmware comes to name the file meanwhile. */
+/* In a transaction that writes, so that no firmware comes to name the file meanwhile. */
 enum fw_status fw_files_delete(struct fw_call *call)
 {
 	const char *name = fw_call_text(call, "file");

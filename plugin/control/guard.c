@@ -1,4 +1,4 @@
-/* A Host or an Origin is split into name and port, and held to what the options say. */
+/* Splits a Host or an Origin into name and port, and compares them with the options. */
 #include "control/guard.h"
 
 #include <arpa/inet.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A name or address and, if it says one, a port. */
+/* A name or address, and a port if there is one. */
 struct authority {
 	struct fw_slice name; /* of an IPv6 address without its brackets */
 	int port;             /* 0: none */
@@ -87,8 +87,8 @@ static bool is_listed(const struct fw_guard *guard, const struct authority *host
 	return false;
 }
 
-/* The address that the client connected to, by number or as localhost, or the name that is listened
- * on. */
+/* True for the address that the client connected to, as a number or as localhost, and for the name
+ * that the server listens on. */
 static bool is_own_name(const struct fw_guard *guard, struct fw_slice name, const char *local)
 {
 	struct in6_addr here, said;
@@ -147,7 +147,7 @@ bool fw_guard_origin(const struct fw_guard *guard, struct fw_slice host, const c
 		return false;
 	if (equal_ignoring_case(from, host))
 		return guard->behind_proxy || secure == guard->tls;
-	/* a proxy may tell us another host than the browser was told */
+	/* a proxy may send another Host than the browser did */
 	if (!guard->behind_proxy || !split(from, &said))
 		return false;
 	for (char **entry = guard->hosts; entry && *entry; entry++) {

@@ -1,7 +1,8 @@
 /* Lists of any entity, a page at a time.
  *
- * A page begins behind a key, never after so many rows: the last page of a million rows costs what
- * the first does. `next` is the key of the page's last item as JSON; nobody else is to read it. */
+ * A page begins behind a key, not behind a number of rows: so the last page of a million rows costs
+ * what the first does. `next` is the key of the page's last item, as JSON; clients hand it back
+ * unread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ static int64_t count_of(const struct fw_call *call)
 	return count ? json_integer_value(count) : FW_COMMANDS_COUNT;
 }
 
-/* An expression of the order: a column of e, or what is written out. */
+/* Adds an expression of the order: a column of e, or an expression as it stands. */
 static void add_order(struct fw_text *sql, const char *expression)
 {
 	fw_text_add(sql, "%s%s", strpbrk(expression, ".(") ? "" : "e.", expression);
@@ -44,8 +45,8 @@ static void add_orders(struct fw_text *sql, const struct fw_entity *entity, cons
 	}
 }
 
-/* Is it the same in all items, because a filter says so? Then a page must not begin by it: SQLite
- * would walk all items before the page. */
+/* True if a filter makes this key the same in all items. Then it is left out of the page's
+ * condition: with it, SQLite would walk all items before the page. */
 static bool is_fixed(const struct fw_call *call, const struct fw_entity *entity, size_t i)
 {
 	for (const struct fw_command_member *member = entity->members; member->name; member++) {
@@ -113,7 +114,7 @@ static enum fw_status add_behind(struct fw_call *call, const struct fw_entity *e
 		fw_text_add(sql, "%s", free_orders++ ? ", " : "");
 		add_order(sql, order_of(entity)[i]);
 	}
-	/* one item at most, which was on the page before */
+	/* the filters name one item, which was on the page before */
 	if (!free_orders) {
 		fw_text_add(sql, "0)");
 		return FW_OK;
@@ -162,7 +163,7 @@ static enum fw_status query(struct fw_call *call, struct fw_text *text, json_t *
 	return status;
 }
 
-/* Takes the order's columns "@0" and so on out of a row. A new array. */
+/* Takes the columns of the order, "@0" and so on, out of a row. A new array. */
 static json_t *take_order(json_t *row, size_t count)
 {
 	static const char *const names[] = {"@0", "@1", "@2"};
@@ -175,7 +176,7 @@ static json_t *take_order(json_t *row, size_t count)
 	return keys;
 }
 
-/* The rows are one more than the page when another page follows. */
+/* Makes a page of the rows, of which there is one too many when another page follows. */
 static enum fw_status make_page(struct fw_call *call, size_t orders, json_t *rows)
 {
 	size_t count = (size_t)count_of(call);

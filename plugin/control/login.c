@@ -1,5 +1,5 @@
-/* Passwords are checked one at a time: so no flood of guesses takes more than one processor, and
- * none of them comes between a failure and its count. */
+/* Checks logins, and limits failed ones. Passwords are checked one at a time: so a flood of guesses
+ * takes one processor at most, and no guess comes between a failure and its count. */
 #include "control/login.h"
 
 #include <pthread.h>
@@ -18,7 +18,7 @@ struct fw_login {
 	struct fw_login_config config;
 	struct fw_password_file *file;
 	struct fw_sessions *sessions;
-	pthread_mutex_t lock; /* guards the limit, and one check of a password at a time */
+	pthread_mutex_t lock; /* guards the limit; held during a check of a password */
 	struct fw_login_limit limit;
 };
 
@@ -74,14 +74,14 @@ static bool right_of(const struct fw_login *login, struct fw_slice user, enum fw
 	return is_in(login->config.viewers, user);
 }
 
-/* Each of these is told in the log, too: who goes on is told to wait. */
+/* The failures that count are those that the log has a line of: so the limit bounds the lines. */
 static bool is_failure(const struct fw_login_result *result)
 {
 	return result->verdict == FW_LOGIN_WRONG || result->verdict == FW_LOGIN_FOREIGN ||
 		(result->verdict == FW_LOGIN_FAILED && result->error.text[0]);
 }
 
-/* Of a user whose name may be one. */
+/* The verdict on a user name that is not too long. */
 static enum fw_login_verdict verdict_of(struct fw_login *login, struct fw_slice user,
 	struct fw_slice password, struct fw_login_result *out)
 {
@@ -115,6 +115,7 @@ void fw_login_check(struct fw_login *login, struct fw_slice user, struct fw_slic
 	*out = (struct fw_login_result){.verdict = FW_LOGIN_WRONG};
 	if (!login->file)
 		return;
+	/* before the check: should the line change meanwhile, the session has the old mark */
 	out->session.mark = fw_password_file_mark(login->file, user);
 	pthread_mutex_lock(&login->lock);
 	check_password(login, user, password, login->config.behind_proxy ? user : from, out);
@@ -140,7 +141,7 @@ struct fw_slice fw_login_token(const char *cookie)
 	return (struct fw_slice){NULL, 0};
 }
 
-/* Padding that decoding counts as bytes. */
+/* How many '=' end the text: OpenSSL decodes each to a byte. */
 static int padding_of(const char *text, size_t len)
 {
 	int padding = 0;
@@ -175,7 +176,7 @@ bool fw_login_basic(const char *authorization, char *buffer, size_t size, struct
 	return true;
 }
 
-/* A session is over when the user's line in the password file is another one. */
+/* A session ends when the user's line in the password file changes. */
 static bool find_session(struct fw_login *login, struct fw_slice token, struct fw_session *out)
 {
 	if (!fw_sessions_find(login->sessions, token, fw_boot_ms(), out))
@@ -198,7 +199,6 @@ void fw_login_identify(struct fw_login *login, const char *authorization, const 
 		OPENSSL_cleanse(buffer, sizeof(buffer));
 	} else if (!authorization && token.len && find_session(login, token, &out->session)) {
 		out->verdict = FW_LOGIN_OK;
-		out->by_cookie = true;
 	}
 }
 

@@ -2,19 +2,14 @@
 #include "control/internal.h"
 #include "control/member_rows.h"
 
-#define CHOSEN(name, column, type, help)                                                           \
-	{                                                                                          \
-		name, column, type, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL, help             \
-	}
-
 const struct fw_command_member fw_task_log_members[] = {
 	SHOWN("logId", "log_id", INTEGER, "rises"),
 	SHOWN("at", "at", INTEGER, "Unix ms"),
-	CHOSEN("taskId", "task_id", TEXT, "of which task; without it of all"),
-	CHOSEN("what", "what", TEXT,
+	FILTERED("taskId", "task_id", TEXT, "of which task; without it of all"),
+	FILTERED("what", "what", TEXT,
 		"created, paused, resumed, stopped, continued, stage or ended"),
 	SHOWN("detail", "detail", TEXT, "for people"),
-	CHOSEN("who", "who", TEXT, "operator or plugin"),
+	FILTERED("who", "who", TEXT, "operator or plugin"),
 	{NULL},
 };
 
@@ -30,10 +25,10 @@ const struct fw_entity fw_task_log_entity = {
 const struct fw_command_member fw_admin_log_members[] = {
 	SHOWN("logId", "log_id", INTEGER, "rises"),
 	SHOWN("at", "at", INTEGER, "Unix ms"),
-	CHOSEN("who", "who", TEXT, "user name"),
+	FILTERED("who", "who", TEXT, "user name"),
 	SHOWN("from", "from_", TEXT, "the face, and the client or address"),
 	SHOWN("command", "command", TEXT, "its name"),
-	CHOSEN("subject", "subject", TEXT, "the id that it was about"),
+	FILTERED("subject", "subject", TEXT, "the id that it was about"),
 	SHOWN("outcome", "outcome", TEXT, "ok, or the code and the sentence of the error"),
 	{NULL},
 };
@@ -48,9 +43,9 @@ const struct fw_entity fw_admin_log_entity = {
 };
 
 const struct fw_command_member fw_download_members[] = {
-	CHOSEN("productId", "product_id", TEXT, "whose firmware"),
-	CHOSEN("deviceId", "device_id", TEXT, "empty: all who did not say who they are"),
-	CHOSEN("firmwareId", "firmware_id", TEXT, "what is downloaded"),
+	FILTERED("productId", "product_id", TEXT, "whose firmware"),
+	FILTERED("deviceId", "device_id", TEXT, "empty: all who did not say who they are"),
+	FILTERED("firmwareId", "firmware_id", TEXT, "what is downloaded"),
 	{"active", "(e.completed_at IS NULL) = ?", FW_MEMBER_BOOLEAN, FW_USE_FILTER, 0, 0, 0, NULL,
 		"true: those that are not complete"},
 	SHOWN("firstByteAt", "first_byte_at", INTEGER, "Unix ms"),
@@ -80,14 +75,13 @@ const struct fw_entity fw_download_entity = {
 #define QUIET(at) "coalesce(" at ", 0) < (SELECT ms FROM now) - 60000 * ?"
 
 const struct fw_command_member fw_stuck_members[] = {
-	/* one by one: who was pushed a moment ago is not looked up in device */
+	/* one condition after the other: a device that was pushed a moment ago is not looked up */
 	{"minutes",
 		QUIET("e.pushed_at") " AND " QUIET("e.responded_at") " AND " QUIET(
 			"d.last_seen_at"),
 		INTEGER, FW_USE_FILTER, 0, 0, 525600, NULL, "without a sign, 30 without it"},
-	CHOSEN("taskId", "task_id", TEXT, "of which task"),
-	{"productId", "f.product_id", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
-		"of which product"},
+	FILTERED("taskId", "task_id", TEXT, "of which task"),
+	FILTERED("productId", "f.product_id", TEXT, "of which product"),
 	SHOWN("deviceId", "device_id", TEXT, "which device"),
 	SHOWN("taskName", "t.name", TEXT, "for people"),
 	SHOWN("progress", "r.progress", INTEGER, "per cent"),
@@ -101,8 +95,8 @@ const struct fw_command_member fw_stuck_members[] = {
 const struct fw_entity fw_stuck_entity = {
 	.table = "task_device",
 	.noun = "device",
-	/* What is under way has its next timeout, and an index by it, which holds all that tells
-	 * most of a million rows from those that are shown. */
+	/* A row that is under way has its next timeout in due_at. The index by due_at holds all
+	 * columns of `e`, so that most of a million rows are passed over without being read. */
 	.from = "(SELECT task_id, device_id, due_at, pushed_at, responded_at FROM task_device"
 		" WHERE due_at IS NOT NULL) AS e"
 		" CROSS JOIN task_device AS r ON r.task_id = e.task_id"
@@ -113,7 +107,7 @@ const struct fw_entity fw_stuck_entity = {
 		" AND d.device_id = e.device_id",
 	.members = fw_stuck_members,
 	.keys = {"task_id", "device_id"},
-	/* that of the index, so that nothing is sorted */
+	/* as the index, so that nothing is sorted */
 	.order = {"due_at", "task_id", "device_id"},
 };
 

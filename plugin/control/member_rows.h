@@ -6,10 +6,16 @@
 #define INTEGER FW_MEMBER_INTEGER
 #define BOOLEAN FW_MEMBER_BOOLEAN
 
-/* It is answered, and nobody gives it. */
+/* A member of answers. */
 #define SHOWN(name, column, type, help)                                                            \
 	{                                                                                          \
 		name, column, type, FW_USE_ANSWER, 0, 0, 0, NULL, help                             \
+	}
+
+/* A member of answers, by which a list is filtered. */
+#define FILTERED(name, column, type, help)                                                         \
+	{                                                                                          \
+		name, column, type, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL, help             \
 	}
 
 #endif

@@ -1,6 +1,7 @@
-/* Holds a command to its members in the table: names, types, and what must be given.
+/* Checks a command against its members in the table: names, types, and what must be given.
  *
- * Bounds of columns are not looked at here: the catalog's own constraints have their sentences. */
+ * Bounds of columns are not checked here: the catalog's constraints do that, with their own
+ * sentences. */
 #include <string.h>
 
 #include "control/internal.h"
@@ -13,7 +14,7 @@ static const struct fw_command_member list_members[] = {
 	{NULL},
 };
 
-/* What stands behind each member in the walk. */
+/* The first member from `member` on that the command takes; behind the last, those of a page. */
 static const struct fw_command_member *first_from(
 	const struct fw_command_info *info, const struct fw_command_member *member)
 {
@@ -173,7 +174,7 @@ static enum fw_status refuse_unknown(struct fw_call *call, const char *of, const
 		"%s has no member '%.64s': see the table of commands, or leave it out", of, name);
 }
 
-/* An object inside of a command. */
+/* Checks an object inside of a command, such as a stage or a filter. */
 static enum fw_status check_object(
 	struct fw_call *call, const struct fw_command_member *member, const json_t *object)
 {

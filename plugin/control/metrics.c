@@ -1,8 +1,8 @@
-/* Renders the metrics: first what is counted in memory, then what the catalog says.
+/* Renders the metrics: first the counters in memory, then what the catalog says.
  *
- * One rendering at a time uses the reading connection; the others wait for their turn, and give up
- * when it takes as long as a rendering may. Each family is asked for by itself: one that does not
- * come in time is left out, and a scraper sees a gap rather than a wrong number. */
+ * One rendering at a time uses the reading connection. The others wait for their turn, as long as a
+ * rendering may take. Each part of the catalog is read by itself: one that does not come in time is
+ * left out, and a scraper sees a gap rather than a wrong number. */
 #include "control/metrics.h"
 
 #include <pthread.h>
@@ -184,8 +184,8 @@ static void put_finished(const struct fw_metrics *metrics, struct fw_metrics_tex
 		"failure", "", FW_LABELS_END);
 }
 
-/* The count is the sum of the buckets as they were read: an upgrade that ends meanwhile is in both,
- * or in none. */
+/* The count is the sum of the buckets as they were read, so that an upgrade which ends meanwhile is
+ * in both or in neither. */
 static void put_durations(const struct fw_metrics *metrics, struct fw_metrics_text *text)
 {
 	uint64_t count = 0;
@@ -298,7 +298,7 @@ static void put_devices(struct fw_metrics *metrics, struct fw_metrics_text *text
 		put_versions(text, &products[i]);
 }
 
-/* Each may find the catalog gone that was there for the one before it. */
+/* Each part begins anew: the catalog may have gone since the part before it. */
 static void put_catalog(struct fw_metrics *metrics, struct fw_metrics_text *text)
 {
 	static void (*const parts[])(struct fw_metrics *, struct fw_metrics_text *) = {

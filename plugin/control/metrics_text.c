@@ -1,5 +1,5 @@
 /* The formats differ in little: OpenMetrics names a family of counters without "_total" and one of
- * infos without "_info", and ends with a line. */
+ * infos without "_info", and ends with the line "# EOF". */
 #include "control/metrics_text.h"
 
 #include <inttypes.h>

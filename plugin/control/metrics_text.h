@@ -34,13 +34,13 @@ void fw_metrics_family(struct fw_metrics_text *text, const char *name, enum fw_m
  * terminated; bytes that are no UTF-8 are written as \xHH. */
 void fw_metrics_sample(struct fw_metrics_text *text, uint64_t value, ...) __attribute__((sentinel));
 
-/* A gauge of seconds, or the sum of a histogram, which is given in milliseconds. `suffix`: behind
- * the family's name, such as "_sum". */
+/* A sample in seconds, of `ms` milliseconds: a gauge, or the sum of a histogram. `suffix`: behind
+ * the family's name, such as "_sum" or "". */
 void fw_metrics_seconds(struct fw_metrics_text *text, const char *suffix, int64_t ms);
 
-/* A bucket of a histogram: so many up to these seconds, 0 for no end. */
+/* A bucket of a histogram: how many took at most `seconds`; 0: the bucket without a bound. */
 void fw_metrics_bucket(struct fw_metrics_text *text, unsigned seconds, uint64_t count);
-/* The number of all. */
+/* The count of a histogram: how many it has in all. */
 void fw_metrics_count(struct fw_metrics_text *text, uint64_t count);
 
 /* The end of the text. */

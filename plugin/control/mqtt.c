@@ -1,11 +1,11 @@
 /* The face $CONTROL/firmware/v1, without the broker.
  *
- * A request is in one of three places: it waits, the thread has it, or its answer waits. `requests`
- * counts all of them, and never is more than FW_CONTROL_IN_ALL. One lock guards the lists; the
+ * A request is in one of three states: it waits, the thread carries it out, or its answer waits.
+ * `requests` counts all of them, and is at most FW_CONTROL_IN_ALL. One lock guards the lists; the
  * thread holds it only to take from them and to put into them.
  *
- * Nobody keeps others waiting for long: a request reads for some seconds at most (commands.c), the
- * next one is another user's where there is one, and viewers leave places for admins. */
+ * No user keeps others waiting for long: a request reads for some seconds at most (commands.c), the
+ * next one is another user's where there is one, and some requests are left to admins. */
 #include "control/mqtt.h"
 
 #include <pthread.h>
@@ -26,7 +26,7 @@ struct request {
 	enum fw_right right;
 	char *body;
 	size_t body_len;
-	struct fw_control_reply reply; /* all but the payload from the beginning */
+	struct fw_control_reply reply; /* the payload is set by the thread, the rest at once */
 };
 
 struct line {
@@ -46,11 +46,10 @@ struct fw_control {
 	struct request *waiting, **last_waiting;
 	struct request *running;
 	struct request *answered, **last_answered;
-	atomic_uint requests, replies, lines; /* lengths; written under the lock */
-	unsigned viewers;                     /* of the requests */
-	uint64_t served;                      /* hash of the user whose request ran last */
+	atomic_uint requests, replies, lines, lines_lost; /* how many; written under the lock */
+	unsigned viewers;                                 /* of the requests */
+	uint64_t served; /* hash of the user whose request ran last */
 	struct line *first_line, **last_line;
-	unsigned lines_lost;
 };
 
 static void request_free(struct request *request)
@@ -104,7 +103,7 @@ static void answer(struct fw_control *control, struct request *request)
 	request->body = NULL;
 }
 
-/* Under the lock. It is in none of the lists any more. */
+/* Under the lock. Forgets a request that is in none of the lists any more. */
 static void leave(struct fw_control *control, struct request *request)
 {
 	control->requests--;
@@ -112,7 +111,7 @@ static void leave(struct fw_control *control, struct request *request)
 	request_free(request);
 }
 
-/* Under the lock. Nobody is answered who is gone, and nothing without memory. */
+/* Under the lock. There is no answer for a client that is gone, or without memory. */
 static void put_answer(struct fw_control *control, struct request *request)
 {
 	control->running = NULL;
@@ -131,7 +130,7 @@ static uint64_t hash_of(const struct request *request)
 	return fw_hash(0, request->user, strlen(request->user));
 }
 
-/* Under the lock. The first one of another user than the last, or the first. */
+/* Under the lock. Takes the first request of another user than the last one's, else the first. */
 static void take_waiting(struct fw_control *control)
 {
 	struct request **at = &control->waiting, *request;
@@ -346,7 +345,7 @@ bool fw_control_take(struct fw_control *control, struct fw_control_reply *out)
 	return true;
 }
 
-/* What was asked for is done, and its answer left out. */
+/* The requests are carried out all the same, and not answered. */
 static void forget_client(struct request *request, const void *client)
 {
 	for (; request; request = request->next) {
@@ -411,14 +410,14 @@ void fw_control_log(struct fw_control *control, enum fw_log_level level, const c
 	pthread_mutex_unlock(&control->lock);
 }
 
-/* Under the lock, when no line is left. */
-static char *tell_lost(struct fw_control *control, enum fw_log_level *level)
+/* Under the lock, when no line is left: how many were lost, or NULL. */
+static char *lost_line(struct fw_control *control, enum fw_log_level *level)
 {
 	char *text = NULL;
 
 	if (control->lines_lost &&
 		asprintf(&text, "%u lines about commands are left out: see admin_log",
-			control->lines_lost) < 0)
+			atomic_load(&control->lines_lost)) < 0)
 		text = NULL;
 	control->lines_lost = 0;
 	*level = FW_LOG_WARNING;
@@ -442,7 +441,7 @@ char *fw_control_take_line(struct fw_control *control, enum fw_log_level *level)
 		control->lines--;
 	}
 	*level = line ? line->level : FW_LOG_WARNING;
-	text = line ? strdup(line->text) : tell_lost(control, level);
+	text = line ? strdup(line->text) : lost_line(control, level);
 	pthread_mutex_unlock(&control->lock);
 	free(line);
 	return text;

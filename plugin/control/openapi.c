@@ -1,7 +1,6 @@
-/* An operation a route. Its parameters are the variable parts of the path and, where there is no
- * body, the command's members; else the body is an object of the members that the path does not
- * say. jansson's functions take NULL for a value and fail, so only the whole is checked for memory.
- */
+/* Makes an operation of each route. Its parameters are the variable parts of the path and, of a
+ * route without a body, the members of the command. A body is an object of the members that are not
+ * in the path. jansson's functions fail when a value is NULL, so only the result is checked. */
 #include "control/openapi.h"
 
 #include <ctype.h>
@@ -13,7 +12,7 @@
 
 #define OPERATION_MOST 96u
 
-/* True on success: what the whole depends on. */
+/* Sets a member of the object; false without memory. Takes over the value. */
 static bool put(json_t *object, const char *name, json_t *value)
 {
 	return json_object_set_new(object, name, value) == 0;
@@ -83,7 +82,7 @@ static json_t *schema_of(const struct fw_command_member *member, bool nullable)
 	return done ? schema : NULL;
 }
 
-/* All of the array's members. Those of a stage are null where it has none. */
+/* An object of all these members, each of which may be null. */
 static json_t *object_of(const struct fw_command_member *members)
 {
 	json_t *properties = json_object();
@@ -98,7 +97,7 @@ static json_t *object_of(const struct fw_command_member *members)
 	return json_pack("{s:s, s:o}", "type", "object", "properties", properties);
 }
 
-/* Those of its members that are answered: of one thing, or of each. */
+/* An object of the members that are answered: the data, or an item of a list. */
 static json_t *item_of(const struct fw_command_info *info)
 {
 	const struct fw_command_member *member = info->answer;
@@ -150,7 +149,8 @@ static bool add_parameter(
 			       required, "schema", schema)) == 0;
 }
 
-/* Parts of a path that are no members, such as the name of an upload. */
+/* The variable parts of the path. One that is no member, such as the file of an upload, is a
+ * string. */
 static bool add_path_parts(
 	json_t *parameters, const struct fw_route *route, const struct fw_command_info *info)
 {
@@ -190,7 +190,7 @@ static json_t *parameters_of(const struct fw_route *route, const struct fw_comma
 	return done ? parameters : NULL;
 }
 
-/* {"type":"object", ...} of the members that the path does not say. */
+/* The body of a command: an object of the members that are not in the path. */
 static json_t *members_of(const struct fw_route *route, const struct fw_command_info *info)
 {
 	const struct fw_command_member *member = NULL;
@@ -259,7 +259,7 @@ static json_t *responses_of(const struct fw_route *route, const struct fw_comman
 		"{s:o, s:{s:s}}", status, done, "default", "$ref", "#/components/responses/Error");
 }
 
-/* Is it the first path of its command? */
+/* True for the first route of its command. */
 static bool is_main(const struct fw_route *route)
 {
 	size_t count;
@@ -270,7 +270,7 @@ static bool is_main(const struct fw_route *route)
 	return first == route;
 }
 
-/* The command's name, or one made of method and path: each is there once. */
+/* The command's name, or for its further routes method and path, so that names are not repeated. */
 static void name_operation(const struct fw_route *route, char out[OPERATION_MOST])
 {
 	size_t len = 0;

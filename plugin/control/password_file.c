@@ -1,6 +1,6 @@
-/* Reads the file whole, into a table of its users. Each question looks at the file's stamp first:
- * one that differs, or that is too young to tell one state from the next (files/folder.h), makes it
- * read again. While it is no good nobody can log in. */
+/* Reads the file whole, into a table of its users. Each question looks at the file's stamp first.
+ * If the stamp differs, or is too young to tell one state from the next (files/folder.h), the file
+ * is read again. While it cannot be used, nobody can log in. */
 #include "control/password_file.h"
 
 #include <errno.h>
@@ -43,12 +43,12 @@ struct fw_password_file {
 	uint64_t seed;
 	pthread_mutex_t lock;   /* guards what follows */
 	struct fw_table *users; /* to struct entry */
-	struct entry stand_in;  /* takes as long as one of them: for who is not there */
+	struct entry stand_in;  /* checked for a user who is not there: takes as long */
 	struct fw_file_stamp stamp;
-	bool settled;          /* the stamp was old enough when it was taken */
-	bool good;             /* what was read last */
-	struct fw_error fault; /* why not */
-	struct fw_error told;  /* the last fault that was told since it was good */
+	bool settled;             /* the stamp was old enough when it was taken */
+	bool good;                /* the file could be used when it was last read */
+	struct fw_error fault;    /* why not */
+	struct fw_error reported; /* the last fault that was reported since it was good */
 };
 
 /* --- one line --- */
@@ -118,7 +118,7 @@ static bool read_costs(struct fw_slice text, struct entry *entry)
 		memory <= MEMORY_MOST && iterations <= WORK_MOST / memory;
 }
 
-/* OpenSSL knows Argon2 from 3.2 on, and the one that this runs with decides. */
+/* OpenSSL has Argon2 from 3.2 on: the library at run time decides, not its headers. */
 static bool has_argon2id(void)
 {
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "ARGON2ID", NULL);
@@ -127,7 +127,7 @@ static bool has_argon2id(void)
 	return kdf != NULL;
 }
 
-/* The kind, with its costs, that *text begins with; they are taken off it. */
+/* Takes the kind and its costs off the front of *text. */
 static enum kind read_kind(struct fw_slice *text, struct entry *entry)
 {
 	struct fw_slice kind = next_part(text);
@@ -145,7 +145,7 @@ static enum kind read_kind(struct fw_slice *text, struct entry *entry)
 	return KIND_UNKNOWN;
 }
 
-/* What is of another kind, or no good, is kept as unknown: its user is told so. */
+/* A hash of another kind, or a damaged one, is kept as unknown: a login with it says so. */
 static void read_hash(struct fw_slice text, struct entry *entry)
 {
 	enum kind kind;
@@ -252,8 +252,9 @@ static char *read_text(
 	return text;
 }
 
-/* Who asks about a name that is not there learns nothing from the time it takes: that of the last
- * line, and while there is none, of what mosquitto_passwd 2.0 makes. */
+/* A guess with an unknown user name takes as long as one with the file's last line, so that the
+ * time does not tell which users there are. Of a file without lines: as long as a line that
+ * mosquitto_passwd 2.0 makes. */
 static const struct entry nobody = {.kind = KIND_PBKDF2, .iterations = 101, .salt_len = 12};
 
 /* With the lock held. */
@@ -273,13 +274,13 @@ static void read_again(struct fw_password_file *file, const struct fw_file_stamp
 		OPENSSL_cleanse(text, len);
 	free(text);
 	if (file->good)
-		file->told.text[0] = '\0';
+		file->reported.text[0] = '\0';
 	else
 		fw_error_set(&file->fault, "out of memory");
 }
 
-/* With the lock held: it is what the disk has. A fault may pass and leave no trace in the stamp,
- * such as too many open files: while there is one it is read again each time. */
+/* With the lock held. Reads the file again if it may have changed. A fault, such as too many open
+ * files, may pass without a trace in the stamp: so after one the file is read each time. */
 static void refresh(struct fw_password_file *file)
 {
 	struct fw_file_stamp now = {0};
@@ -336,11 +337,11 @@ static const struct entry *find(struct fw_password_file *file, struct fw_slice u
 	return file->good ? fw_table_get(file->users, user) : NULL;
 }
 
-/* With the lock held: the fault, if it is another one than was told. */
-static void tell_fault(struct fw_password_file *file, struct fw_error *error)
+/* With the lock held. Reports the fault, if it is another one than the last that was reported. */
+static void report_fault(struct fw_password_file *file, struct fw_error *error)
 {
-	if (strcmp(file->fault.text, file->told.text) != 0)
-		*error = file->told = file->fault;
+	if (strcmp(file->fault.text, file->reported.text) != 0)
+		*error = file->reported = file->fault;
 }
 
 static bool hash_argon2id(
@@ -404,7 +405,7 @@ enum fw_status fw_password_file_check(struct fw_password_file *file, struct fw_s
 	entry = known ? *found : file->stand_in;
 	good = file->good;
 	if (!good)
-		tell_fault(file, error);
+		report_fault(file, error);
 	pthread_mutex_unlock(&file->lock);
 	if (!good)
 		return FW_FAILED;

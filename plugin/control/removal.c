@@ -1,4 +1,5 @@
-/* The dot-file is locked (flock) meanwhile, so that a sweep tells it from what a crash left. */
+/* The dot-file is locked (flock) meanwhile, so that a sweep tells a removal that is under way from
+ * one that a crash broke off. */
 #include "control/removal.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #define PREFIX ".firmware-deleted-"
 
 struct fw_removal {
-	int folder, fd; /* fd: with the lock; -1: the file cannot be opened */
+	int folder, fd; /* fd holds the lock; -1: the file cannot be opened */
 	char name[256];
 	char dot_name[sizeof(PREFIX) + 16];
 };
@@ -29,7 +30,7 @@ static void removal_free(struct fw_removal *removal)
 	free(removal);
 }
 
-/* 0, or why not. */
+/* Gives the file its dot-name. 0, or an errno. */
 static int take_away(struct fw_removal *removal, const char *folder)
 {
 	struct stat status;

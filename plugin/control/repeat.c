@@ -1,4 +1,5 @@
-/* What is not given is not compared, as the task may have moved since. */
+/* Compares a create with the task that is there. A member that the create does not have is not
+ * compared: the task may have gone on since. */
 #include "control/repeat.h"
 
 #include <string.h>
@@ -33,7 +34,7 @@ static bool says_members(const json_t *is, const json_t *asked)
 
 static bool says(const json_t *is, const json_t *asked)
 {
-	if (json_is_null(asked)) /* in a create: it is left out */
+	if (json_is_null(asked)) /* a create leaves out what is null */
 		return true;
 	if (json_is_boolean(is) && json_is_integer(asked))
 		return json_is_true(is) == (json_integer_value(asked) != 0);
@@ -75,7 +76,7 @@ static json_t *set_of(const json_t *ids)
 	return set;
 }
 
-/* Takes a page of the task's devices out of `missing`. Behind the last, *after is NULL. */
+/* Takes a page of the task's devices out of `missing`. *after is NULL behind the last page. */
 static void take_page(const struct fw_api_commands *commands, const struct fw_asker *asker,
 	const json_t *task, json_t **after, json_t *missing)
 {
@@ -94,7 +95,7 @@ static void take_page(const struct fw_api_commands *commands, const struct fw_as
 	json_decref(command);
 }
 
-/* Its devices are these, and no others. */
+/* True if the task's devices are these, and no others. */
 static bool has_devices(const struct fw_api_commands *commands, const struct fw_asker *asker,
 	const json_t *task, const json_t *ids)
 {

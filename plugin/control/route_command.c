@@ -1,6 +1,6 @@
-/* What a request says, as the members of one command. The table of commands knows of which type a
- * member is: a path and a query are text, and become numbers where it wants numbers. What the table
- * does not know is left as text, for the command to refuse. */
+/* Makes the members of one command of a request's path, query and body. The first two are text, and
+ * become numbers and booleans where the table of commands wants these. A member that the table does
+ * not know stays text: the command refuses it. */
 #include "control/routes.h"
 
 #include <errno.h>
@@ -90,7 +90,7 @@ static bool add_text(struct builder *builder, const char *name, const char *text
 	json_t *value = value_of(member, text);
 
 	if (!value)
-		return refuse(builder, name, "is no value of its kind");
+		return refuse(builder, name, "has a value of another type");
 	if (member && member->type == FW_MEMBER_TEXTS) {
 		if (!before &&
 			json_object_set_new(builder->command, name, before = json_array()) != 0)
@@ -176,7 +176,7 @@ static bool add_query(struct builder *builder, const char *query)
 
 /* --- the body --- */
 
-/* What the path says may be said again, if it is the same. */
+/* A member of the path or the query may be in the body too, with the same value. */
 static bool add_body(struct builder *builder, const json_t *body)
 {
 	const char *name;
@@ -189,7 +189,8 @@ static bool add_body(struct builder *builder, const json_t *body)
 		if (strcmp(name, "command") == 0 || strcmp(name, "correlationData") == 0)
 			return refuse(builder, name, "is not known here");
 		if (before && !json_equal(before, value))
-			return refuse(builder, name, "is another one in the body than in the path");
+			return refuse(
+				builder, name, "has another value in the body than in the path");
 		if (json_object_set(builder->command, name, value) != 0)
 			return refuse(builder, name, "does not fit: out of memory");
 	}

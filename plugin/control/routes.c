@@ -1,5 +1,5 @@
-/* The table, and how a path is found in it: the first line that matches both path and method. A
- * path whose parts are all fixed stands before one with variable parts. */
+/* The table of routes. A request gets the first one that matches both path and method: a path whose
+ * parts are all fixed stands before one with variable parts. */
 #include "control/routes.h"
 
 #include <stdio.h>
@@ -92,7 +92,7 @@ bool fw_route_takes_body(const struct fw_route *route)
 
 /* --- paths --- */
 
-/* Decodes one part; false when it is empty, too long or no good. */
+/* Decodes one part; false when it is empty, too long or not valid. */
 static bool take_part(struct fw_slice raw, char out[FW_ROUTE_VALUE])
 {
 	char text[3 * FW_ROUTE_VALUE];
@@ -111,7 +111,7 @@ static struct fw_slice part_of(const char *path)
 	return (struct fw_slice){path, strcspn(path, "/")};
 }
 
-/* Part by part. */
+/* Compares part by part, and takes the values of the variable parts. */
 static bool matches(const char *pattern, const char *path, struct fw_route_match *out)
 {
 	out->count = 0;

@@ -1,5 +1,5 @@
-/* A small array. It holds the SHA-256 of each token: neither a copy of the memory nor the time that
- * a look takes tells a token. */
+/* A small array, which holds the SHA-256 of each token. So neither a copy of the memory nor the
+ * time of a look-up tells a token. */
 #include "control/session.h"
 
 #include <pthread.h>
@@ -12,7 +12,7 @@
 
 #define DIGEST 32u
 
-struct place {
+struct slot {
 	unsigned char digest[DIGEST];
 	int64_t used_at; /* boot ms */
 	bool taken;
@@ -20,8 +20,8 @@ struct place {
 };
 
 struct fw_sessions {
-	pthread_mutex_t lock; /* guards the places */
-	struct place places[FW_SESSIONS_MOST];
+	pthread_mutex_t lock; /* guards the slots */
+	struct slot slots[FW_SESSIONS_MOST];
 };
 
 struct fw_sessions *fw_sessions_new(void)
@@ -49,34 +49,34 @@ static bool digest_of(struct fw_slice token, unsigned char out[DIGEST])
 		EVP_Digest(token.at, token.len, out, &len, EVP_sha256(), NULL) == 1;
 }
 
-static bool is_alive(const struct place *place, int64_t now)
+static bool is_alive(const struct slot *slot, int64_t now)
 {
-	return place->taken && now - place->used_at < FW_SESSION_IDLE_MS;
+	return slot->taken && now - slot->used_at < FW_SESSION_IDLE_MS;
 }
 
-static struct place *find(struct fw_sessions *sessions, const unsigned char digest[DIGEST])
+static struct slot *find(struct fw_sessions *sessions, const unsigned char digest[DIGEST])
 {
-	struct place *found = NULL;
+	struct slot *found = NULL;
 
 	for (size_t i = 0; i < FW_SESSIONS_MOST; i++) {
-		if (CRYPTO_memcmp(sessions->places[i].digest, digest, DIGEST) == 0 &&
-			sessions->places[i].taken)
-			found = &sessions->places[i];
+		if (CRYPTO_memcmp(sessions->slots[i].digest, digest, DIGEST) == 0 &&
+			sessions->slots[i].taken)
+			found = &sessions->slots[i];
 	}
 	return found;
 }
 
-static struct place *free_place(struct fw_sessions *sessions, int64_t now)
+static struct slot *free_slot(struct fw_sessions *sessions, int64_t now)
 {
-	struct place *oldest = &sessions->places[0];
+	struct slot *oldest = &sessions->slots[0];
 
 	for (size_t i = 0; i < FW_SESSIONS_MOST; i++) {
-		struct place *place = &sessions->places[i];
+		struct slot *slot = &sessions->slots[i];
 
-		if (!is_alive(place, now))
-			return place;
-		if (place->used_at < oldest->used_at)
-			oldest = place;
+		if (!is_alive(slot, now))
+			return slot;
+		if (slot->used_at < oldest->used_at)
+			oldest = slot;
 	}
 	return oldest;
 }
@@ -85,7 +85,7 @@ bool fw_sessions_begin(struct fw_sessions *sessions, const struct fw_session *se
 	char token[FW_SESSION_TOKEN])
 {
 	unsigned char random[FW_SESSION_BYTES], digest[DIGEST];
-	struct place *place;
+	struct slot *slot;
 
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return false;
@@ -94,11 +94,11 @@ bool fw_sessions_begin(struct fw_sessions *sessions, const struct fw_session *se
 	if (!digest_of(fw_slice_of(token), digest))
 		return false;
 	pthread_mutex_lock(&sessions->lock);
-	place = free_place(sessions, now);
-	memcpy(place->digest, digest, DIGEST);
-	place->used_at = now;
-	place->taken = true;
-	place->session = *session;
+	slot = free_slot(sessions, now);
+	memcpy(slot->digest, digest, DIGEST);
+	slot->used_at = now;
+	slot->taken = true;
+	slot->session = *session;
 	pthread_mutex_unlock(&sessions->lock);
 	return true;
 }
@@ -107,19 +107,19 @@ bool fw_sessions_find(
 	struct fw_sessions *sessions, struct fw_slice token, int64_t now, struct fw_session *out)
 {
 	unsigned char digest[DIGEST];
-	struct place *place;
+	struct slot *slot;
 	bool alive;
 
 	if (!digest_of(token, digest))
 		return false;
 	pthread_mutex_lock(&sessions->lock);
-	place = find(sessions, digest);
-	alive = place && is_alive(place, now);
+	slot = find(sessions, digest);
+	alive = slot && is_alive(slot, now);
 	if (alive) {
-		place->used_at = now;
-		*out = place->session;
-	} else if (place) {
-		memset(place, 0, sizeof(*place));
+		slot->used_at = now;
+		*out = slot->session;
+	} else if (slot) {
+		memset(slot, 0, sizeof(*slot));
 	}
 	pthread_mutex_unlock(&sessions->lock);
 	return alive;
@@ -128,13 +128,13 @@ bool fw_sessions_find(
 void fw_sessions_end(struct fw_sessions *sessions, struct fw_slice token)
 {
 	unsigned char digest[DIGEST];
-	struct place *place;
+	struct slot *slot;
 
 	if (!digest_of(token, digest))
 		return;
 	pthread_mutex_lock(&sessions->lock);
-	place = find(sessions, digest);
-	if (place)
-		memset(place, 0, sizeof(*place));
+	slot = find(sessions, digest);
+	if (slot)
+		memset(slot, 0, sizeof(*slot));
 	pthread_mutex_unlock(&sessions->lock);
 }

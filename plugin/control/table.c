@@ -1,4 +1,5 @@
-/* The one table of commands. */
+/* The table of commands. A command is a create, modify, get, list or delete of an entity (ENTITY),
+ * a verb with a statement of its own (VERB), or has a handler of its own (HANDLER). */
 #include <string.h>
 
 #include "control/internal.h"
@@ -134,7 +135,7 @@ static const struct fw_command_info table[] = {
 		"The devices of a task by their ids.",
 		ENTITY(fw_task_devices_list, &fw_task_device_entity, NULL)},
 	{"addTaskDevices", true, ONE, fw_changed_members, NAME | CREATE, fw_changed_members,
-		"Devices for a task; of a tag or filter those it has not.",
+		"Adds devices; of a tag or filter those not yet in it.",
 		HANDLER(fw_task_devices_add)},
 	{"stopTaskDevices", true, ONE, fw_changed_members, MODIFY, fw_changed_members,
 		"Cancels those that wait.",

@@ -1,66 +1,11 @@
-/* A new task, and what one would be: whose firmware, and for which devices.
+/* Creates a task, and previews one: which firmware it brings, and to which devices.
  *
- * Without devices, tag and filter it is for all devices; with one of them for those, and what is
- * chosen must be there: a typing mistake is to be told, and must not become a task for the whole
- * fleet. */
+ * Without devices, tag and filter a task is for all devices. Devices that are chosen must exist: a
+ * typing mistake is refused, and does not become a task for the whole fleet. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/internal.h"
-
-static bool chooses(const struct fw_call *call)
-{
-	return fw_call_member(call, "devices") || fw_call_member(call, "tag") ||
-		fw_call_member(call, "filter");
-}
-
-enum fw_status fw_chosen_check(struct fw_call *call)
-{
-	const json_t *filter = fw_call_member(call, "filter");
-	int ways = (fw_call_member(call, "devices") != NULL) +
-		(fw_call_member(call, "tag") != NULL) + (filter != NULL);
-
-	if (ways > 1)
-		return fw_call_refuse(call, "bad_request",
-			"devices, tag and filter cannot be given together: choose one of them");
-	if (filter && json_object_size(filter) == 0)
-		return fw_call_refuse(call, "bad_request",
-			"filter is empty: give a version, a presence, or both");
-	return FW_OK;
-}
-
-void fw_chosen_add(struct fw_text *sql, const struct fw_call *call)
-{
-	const json_t *filter = fw_call_member(call, "filter");
-
-	if (fw_call_member(call, "devices"))
-		fw_text_add(sql, " AND d.device_id IN (SELECT value FROM json_each(?2))");
-	if (fw_call_member(call, "tag"))
-		fw_text_add(sql,
-			" AND d.device_id IN (SELECT g.device_id FROM device_tag AS g"
-			" WHERE g.product_id = f.product_id AND g.tag = ?3)");
-	if (json_object_get(filter, "version"))
-		fw_text_add(sql, " AND d.version = ?4");
-	if (json_object_get(filter, "presence"))
-		fw_text_add(sql, " AND coalesce(d.presence, 'unknown') = ?5");
-}
-
-json_t *fw_chosen_args(const struct fw_call *call, json_t *first)
-{
-	const json_t *filter = fw_call_member(call, "filter");
-	const json_t *values[] = {first, fw_call_member(call, "devices"),
-		fw_call_member(call, "tag"), json_object_get(filter, "version"),
-		json_object_get(filter, "presence")};
-	json_t *args = json_array();
-
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		if (json_array_append(args, values[i] ? (json_t *)values[i] : json_null()) != 0) {
-			json_decref(args);
-			return NULL;
-		}
-	}
-	return args;
-}
 
 /* ---- Which firmware */
 
@@ -80,8 +25,7 @@ static enum fw_status look_up_target(struct fw_call *call, json_t **row)
 	return status;
 }
 
-/* Sees to it that the call's arguments have a firmwareId; *args is what replaces them, owned by the
- * caller. */
+/* Makes *args, a copy of the call's arguments that has a firmwareId, owned by the caller. */
 static enum fw_status name_target(struct fw_call *call, json_t **args)
 {
 	bool by_version = fw_call_member(call, "productId") || fw_call_member(call, "version");
@@ -110,7 +54,7 @@ static enum fw_status choose_part(struct fw_call *call, json_t *args)
 {
 	const char *type = fw_call_text(call, "releaseType");
 
-	if (!chooses(call))
+	if (!fw_chosen_is_given(call))
 		return FW_OK;
 	if (type && strcmp(type, "all") == 0)
 		return fw_call_refuse(call, "bad_request",
@@ -142,7 +86,7 @@ static enum fw_status create(struct fw_call *call)
 {
 	enum fw_status status = fw_entity_insert(call, &fw_task_entity);
 
-	if (status == FW_OK && chooses(call))
+	if (status == FW_OK && fw_chosen_is_given(call))
 		status = add_chosen(call);
 	if (status == FW_OK)
 		status = fw_task_stages(call);
@@ -199,7 +143,7 @@ static enum fw_status read_preview(struct fw_call *call, json_t *firmware_id)
 	return FW_OK;
 }
 
-/* Ids that are given twice are one device. */
+/* Counts the ids that are no device of the product. An id that is given twice counts once. */
 static enum fw_status count_unknown(struct fw_call *call)
 {
 	const json_t *devices = fw_call_member(call, "devices");

@@ -8,7 +8,8 @@
 #include "control/internal.h"
 #include "control/member_rows.h"
 
-/* A filter by it walks all of a task: the view's own condition comes first, without its tables. */
+/* A filter by waitsFor walks all rows of a task. The view's own condition stands before it, so that
+ * the view's tables are read only for rows that wait. */
 #define WAITS                                                                                      \
 	"iif(e.state = 'waiting' OR e.retry_at IS NOT NULL,"                                       \
 	" (SELECT w.waits_for FROM task_device_waits AS w"                                         \
@@ -16,18 +17,15 @@
 
 const struct fw_command_member fw_task_device_members[] = {
 	{"taskId", "task_id", TEXT, FW_USE_FILTER, FW_USE_FILTER, 0, 0, NULL, "of which task"},
-	{"deviceId", "device_id", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
-		"which device"},
+	FILTERED("deviceId", "device_id", TEXT, "which device"),
 	SHOWN("deviceName", "d.name", TEXT, "for people"),
-	{"state", "state", TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
-		"waiting, processing, success, failed or canceled"},
+	FILTERED("state", "state", TEXT, "waiting, processing, success, failed or canceled"),
 	SHOWN("progress", "progress", INTEGER, "per cent"),
 	SHOWN("failure", "failure", TEXT, "the kind of a failure"),
 	SHOWN("errorReason", "error_reason", TEXT, "why it failed"),
 	{"reason", "? IN (e.failure, e.error_reason)", TEXT, FW_USE_FILTER, 0, 0, 0, NULL,
 		"failure or errorReason"},
-	{"waitsFor", WAITS, TEXT, FW_USE_FILTER | FW_USE_ANSWER, 0, 0, 0, NULL,
-		"what keeps it from being started"},
+	FILTERED("waitsFor", WAITS, TEXT, "what keeps it from being started"),
 	{"text",
 		/* a million rows are walked without a look at their devices */
 		"instr(lower(e.device_id), lower(?)) > 0 OR (f.product_id, e.device_id) IN ("
@@ -70,22 +68,7 @@ const struct fw_entity fw_task_device_entity = {
 	.order = {"task_id", "device_id"},
 };
 
-/* Names the task, and sees that it is there. */
-static enum fw_status find_task(struct fw_call *call)
-{
-	json_t *row = NULL;
-	enum fw_status status = fw_entity_name(call, &fw_task_entity);
-
-	if (status == FW_OK)
-		status = fw_call_row(call, "SELECT 1 AS n FROM task WHERE task_id = ?1",
-			json_incref(call->keys), &row);
-	json_decref(row);
-	if (status == FW_NOT_FOUND)
-		return fw_call_refuse(call, "not_found", "no such task: '%.140s'", call->subject);
-	return status;
-}
-
-/* Free where no filter asks for more than a state. */
+/* Triggers keep the counts of the states, so a total is free unless another filter is given. */
 static enum fw_status count_devices(struct fw_call *call)
 {
 	static const char *const columns[] = {
@@ -115,7 +98,7 @@ static enum fw_status count_devices(struct fw_call *call)
 
 enum fw_status fw_task_devices_list(struct fw_call *call)
 {
-	enum fw_status status = find_task(call);
+	enum fw_status status = fw_entity_find(call, &fw_task_entity);
 
 	if (status == FW_OK)
 		status = fw_entity_list(call);
@@ -134,7 +117,7 @@ static enum fw_status refuse_device(
 		: FW_NOMEM;
 }
 
-/* Runs the statement for one device: ?1 is the task, ?2 the device. */
+/* Runs the statement for a device: ?1 is the task, ?2 the device. FW_NOT_FOUND: no row changed. */
 static enum fw_status change_device(struct fw_call *call, const char *sql, json_t *task_id,
 	const json_t *device, int64_t *changed, json_t *refused)
 {
@@ -154,7 +137,7 @@ static enum fw_status change_device(struct fw_call *call, const char *sql, json_
 }
 
 /* Nothing was changed: is there no such row, or is it in another state? */
-static enum fw_status tell_unchanged(struct fw_call *call, const json_t *device, json_t *refused)
+static enum fw_status refuse_unchanged(struct fw_call *call, const json_t *device, json_t *refused)
 {
 	json_t *row = NULL;
 	enum fw_status status = fw_call_row(call,
@@ -184,7 +167,7 @@ enum fw_status fw_task_devices_change(struct fw_call *call)
 	const json_t *devices = fw_call_member(call, "devices");
 	json_t *refused = json_array();
 	int64_t changed = 0;
-	enum fw_status status = refused ? find_task(call) : FW_NOMEM;
+	enum fw_status status = refused ? fw_entity_find(call, &fw_task_entity) : FW_NOMEM;
 
 	for (size_t i = 0; i < json_array_size(devices) && status == FW_OK; i++) {
 		const json_t *device = json_array_get(devices, i);
@@ -192,7 +175,7 @@ enum fw_status fw_task_devices_change(struct fw_call *call)
 		status = change_device(call, call->info->action->sql, json_array_get(call->keys, 0),
 			device, &changed, refused);
 		if (status == FW_NOT_FOUND)
-			status = tell_unchanged(call, device, refused);
+			status = refuse_unchanged(call, device, refused);
 	}
 	if (status == FW_OK)
 		status = answer_changes(call, changed, refused);
@@ -202,7 +185,7 @@ enum fw_status fw_task_devices_change(struct fw_call *call)
 
 /* ---- Adding */
 
-/* Those of a tag or a filter that are not in the task yet. */
+/* Inserts the devices of a tag or a filter that are not in the task yet. */
 static enum fw_status insert_found(struct fw_call *call, json_t *task_id, int64_t *changed)
 {
 	struct fw_text text = {NULL};
@@ -250,12 +233,11 @@ enum fw_status fw_task_devices_add(struct fw_call *call)
 	int64_t changed = 0;
 	enum fw_status status = fw_chosen_check(call);
 
-	if (status == FW_OK && !fw_call_member(call, "devices") && !fw_call_member(call, "tag") &&
-		!fw_call_member(call, "filter"))
+	if (status == FW_OK && !fw_chosen_is_given(call))
 		status = fw_call_refuse(
 			call, "bad_request", "which ones? Give devices, a tag or a filter");
 	if (status == FW_OK)
-		status = find_task(call);
+		status = fw_entity_find(call, &fw_task_entity);
 	if (status == FW_OK)
 		status = fw_chosen_insert(call, json_array_get(call->keys, 0), &changed, &refused);
 	if (status == FW_OK)

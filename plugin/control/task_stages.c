@@ -1,13 +1,14 @@
-/* The stages of a task: given with it, or replaced.
+/* The stages of a task: given when it is created, or replaced when it is modified.
  *
- * Those that are given as they stand are left alone, so that they may have begun. The first one
- * that differs is changed, and those behind it are deleted before and inserted anew after that: two
- * neighbours cannot be changed one by one, since the stages rise at each moment. */
+ * A stage that has begun may not be written to. So stages that are given as they stand are left
+ * alone. The first one that differs is changed. Those behind it are deleted before that, and
+ * inserted anew after it: the catalog wants the stages to rise at each moment, so they cannot be
+ * changed one by one. */
 #include <stdlib.h>
 
 #include "control/internal.h"
 
-/* The first parameter of a stage's columns; before them are the task and the stage's number. */
+/* Number of the first parameter for a column; before it are the task and the stage. */
 #define FIRST 3u
 
 static json_t *task_of(const struct fw_call *call)
@@ -20,7 +21,7 @@ static bool is_given(const struct fw_command_member *member, const json_t *stage
 	return member->uses & FW_USE_CREATE && json_object_get(stage, member->name);
 }
 
-/* The task, the number, and the columns that are given. */
+/* The arguments: the task, the number, and the columns that are given. A new array. */
 static json_t *stage_args(const json_t *task_id, size_t number, const json_t *stage)
 {
 	json_t *args = json_pack("[O,I]", task_id, (json_int_t)number);
@@ -69,7 +70,7 @@ static enum fw_status insert_stage(struct fw_call *call, size_t number, const js
 	return run_stage(call, &sql, number, stage, NULL);
 }
 
-/* What is not given becomes what a new stage has. */
+/* A column that is not given gets the default of a new stage. */
 static enum fw_status update_stage(struct fw_call *call, size_t number, const json_t *stage)
 {
 	struct fw_text sql = {NULL};
@@ -89,14 +90,14 @@ static enum fw_status update_stage(struct fw_call *call, size_t number, const js
 	return run_stage(call, &sql, number, stage, NULL);
 }
 
-/* Those behind it go with it. */
+/* Deletes a stage; a trigger deletes those behind it. */
 static enum fw_status delete_stages(struct fw_call *call, size_t number)
 {
 	return fw_call_query(call, "DELETE FROM task_stage WHERE task_id = ?1 AND stage = ?2",
 		json_pack("[O,I]", task_of(call), (json_int_t)number), NULL);
 }
 
-/* FW_OK: the task has this stage as it is given. FW_NOT_FOUND: it has not. */
+/* FW_OK: the task has this stage as it is given. FW_NOT_FOUND: it differs, or is not there. */
 static enum fw_status compare_stage(struct fw_call *call, size_t number, const json_t *stage)
 {
 	struct fw_text sql = {NULL};

@@ -13,17 +13,9 @@ static enum fw_status run_verb(struct fw_call *call, json_t *args)
 	return status;
 }
 
-/* Takes the name, and sees that there is such a task. */
-static enum fw_status find_task(struct fw_call *call)
-{
-	enum fw_status status = fw_entity_name(call, &fw_task_entity);
-
-	return status == FW_OK ? fw_entity_read(call, &fw_task_entity) : status;
-}
-
 enum fw_status fw_task_verb(struct fw_call *call)
 {
-	enum fw_status status = find_task(call);
+	enum fw_status status = fw_entity_find(call, &fw_task_entity);
 
 	if (status == FW_OK)
 		status = run_verb(call, json_incref(call->keys));
@@ -33,7 +25,7 @@ enum fw_status fw_task_verb(struct fw_call *call)
 enum fw_status fw_task_pause(struct fw_call *call)
 {
 	const json_t *reason = fw_call_member(call, "pausedReason");
-	enum fw_status status = find_task(call);
+	enum fw_status status = fw_entity_find(call, &fw_task_entity);
 
 	if (status == FW_OK)
 		status = run_verb(call,
@@ -44,7 +36,7 @@ enum fw_status fw_task_pause(struct fw_call *call)
 
 enum fw_status fw_task_retry(struct fw_call *call)
 {
-	enum fw_status status = find_task(call);
+	enum fw_status status = fw_entity_find(call, &fw_task_entity);
 	json_int_t changed;
 
 	if (status == FW_OK)

@@ -21,17 +21,6 @@ const struct fw_command_member fw_progress_members[] = {
 	{NULL},
 };
 
-static enum fw_status find_task(struct fw_call *call)
-{
-	enum fw_status status = fw_entity_name(call, &fw_task_entity);
-
-	if (status == FW_OK)
-		status = fw_entity_read(call, &fw_task_entity);
-	if (status == FW_OK)
-		json_object_clear(call->data);
-	return status;
-}
-
 static enum fw_status answer_items(struct fw_call *call, const char *sql, json_t *args)
 {
 	json_t *rows = NULL;
@@ -45,7 +34,7 @@ static enum fw_status answer_items(struct fw_call *call, const char *sql, json_t
 
 enum fw_status fw_task_failures(struct fw_call *call)
 {
-	enum fw_status status = find_task(call);
+	enum fw_status status = fw_entity_find(call, &fw_task_entity);
 
 	if (status != FW_OK)
 		return status;
@@ -55,9 +44,9 @@ enum fw_status fw_task_failures(struct fw_call *call)
 		json_pack("[O,i]", json_array_get(call->keys, 0), REASONS_MAX));
 }
 
-/* The time from the first end to the last in equal parts. Each part is a range of the index
- * task_device_ended, so that nothing is sorted: the conditions of `r` are those of the index, word
- * by word, since SQLite takes a partial index only then
+/* Divides the time from the first end to the last into equal parts. Each part is a range of the
+ * index task_device_ended, so that nothing is sorted. The conditions of `r` repeat those of the
+ * index word by word: only then SQLite uses a partial index
  * (https://sqlite.org/partialindex.html, 3.1). */
 static const char progress_sql[] =
 	"WITH RECURSIVE span AS ("
@@ -80,7 +69,7 @@ static const char progress_sql[] =
 enum fw_status fw_task_progress(struct fw_call *call)
 {
 	const json_t *points = fw_call_member(call, "points");
-	enum fw_status status = find_task(call);
+	enum fw_status status = fw_entity_find(call, &fw_task_entity);
 
 	if (status != FW_OK)
 		return status;

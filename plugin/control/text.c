@@ -1,4 +1,5 @@
-/* Text of statements, in memory that grows. */
+/* Text of statements, in memory that grows. Without memory it is marked as failed: so the callers
+ * check it once, at its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

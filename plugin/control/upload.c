@@ -1,5 +1,5 @@
-/* The dot-file is locked (flock) while it is written to, so that a sweep tells one that is under
- * way from what a crash left. */
+/* The dot-file is locked (flock) while it is written to, so that a sweep tells an upload that is
+ * under way from one that a crash broke off. */
 #include "control/upload.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static bool exists(int folder, const char *name)
 	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Where the system does not tell, the writes do. */
+/* True where the system does not tell: then a write fails. */
 static bool has_room(int fd, int64_t size)
 {
 	struct statvfs disk;
@@ -78,7 +78,7 @@ static enum fw_upload_status create(struct fw_upload *upload, struct fw_error *e
 	if (!has_room(upload->fd, upload->size))
 		return refuse(error, FW_UPLOAD_NO_SPACE, upload->name,
 			"it would leave less than 16 MiB of the disk");
-	/* where the file system cannot take the room, the writes tell */
+	/* a file system that cannot reserve room is full when a write fails */
 	if (upload->size && fallocate(upload->fd, 0, 0, upload->size) != 0 &&
 		(errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
 		return refuse_errno(error, upload->name);

@@ -1,5 +1,5 @@
-/* Which versions the devices of a product run: the fleet at a glance. Triggers keep the counts, so
- * that nobody reads a million rows for it. */
+/* Which versions the devices of a product run. Triggers keep the counts, so that no command reads a
+ * million rows for them. */
 #include "control/internal.h"
 
 #define VERSIONS_MAX 200
@@ -24,13 +24,10 @@ static const char sql[] =
 enum fw_status fw_product_versions(struct fw_call *call)
 {
 	json_t *rows = NULL;
-	enum fw_status status = fw_entity_name(call, &fw_product_entity);
+	enum fw_status status = fw_entity_find(call, &fw_product_entity);
 
-	if (status == FW_OK)
-		status = fw_entity_read(call, &fw_product_entity);
 	if (status != FW_OK)
 		return status;
-	json_object_clear(call->data);
 	status = fw_call_query(
 		call, sql, json_pack("[O,i]", json_array_get(call->keys, 0), VERSIONS_MAX), &rows);
 	if (status == FW_OK && json_object_set(call->data, "items", rows) != 0)

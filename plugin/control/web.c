@@ -1,8 +1,7 @@
-/* Starts and stops the admin server. It is started when all that it needs is there: a login, a
- * certificate where others may listen in, the catalog. */
+/* Starts and stops the admin server. It starts when it has all that it needs: a login, TLS where
+ * other machines can listen in, the catalog, a thread that ends late connections. */
 #include "control/web_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,7 +19,7 @@
 #define TIMEOUT_SECONDS 30u
 #define MEMORY_OF_CONNECTION (32u * 1024)
 #define PEM_MOST (1 << 20) /* bytes */
-/* the library's own limit leaves clients waiting: it is above ours, which refuses them */
+/* at its own limit the library leaves clients waiting; that of the slots, below it, refuses them */
 #define LIBRARY_CONNECTIONS (FW_WEB_CONNECTIONS + 8)
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define UNIX_PREFIX "unix:"
@@ -39,7 +38,7 @@ void fw_web_log(const struct fw_web *web, enum fw_log_level level, const char *f
 	web->config.log(web->config.context, level, line);
 }
 
-/* Escapes are undone part by part, not before the path is split. */
+/* Keeps the library from decoding a path: routes.c splits it first, and decodes each part. */
 static size_t leave_escaped(void *context, struct MHD_Connection *mhd, char *text)
 {
 	(void)context;
@@ -57,7 +56,6 @@ static char *read_pem(const char *option, const char *path, struct fw_error *err
 	char *text = NULL;
 	ssize_t len = -1;
 
-	errno = 0;
 	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
 		status.st_size <= PEM_MOST && (text = malloc((size_t)status.st_size + 1)))
 		len = read(fd, text, (size_t)status.st_size);
@@ -99,7 +97,8 @@ static enum fw_status read_tls(struct fw_web *web, struct fw_error *error)
 	return web->key ? FW_OK : FW_INVALID;
 }
 
-/* Passwords and cookies cross no network in the clear, and no port is open without a login. */
+/* Refuses a port without a login, and one where passwords and cookies would cross a network in the
+ * clear. */
 static enum fw_status check_safety(const struct fw_web *web, struct fw_error *error)
 {
 	const struct fw_web_config *config = &web->config;
@@ -141,7 +140,7 @@ static enum fw_status open_parts(struct fw_web *web, struct fw_error *error)
 	if (status == FW_OK)
 		status = fw_web_pool_open(&web->pool, &commands, error);
 	web->slots.most = FW_WEB_CONNECTIONS;
-	/* a proxy, or a unix socket, speaks for many */
+	/* all clients of a proxy, or of a unix socket, have one address */
 	web->slots.per_address =
 		config->behind_proxy || web->is_unix ? FW_WEB_CONNECTIONS : FW_WEB_PER_ADDRESS;
 	web->slots.loopback = web->slots.per_address;
@@ -254,7 +253,7 @@ enum fw_status fw_web_start(
 	if (!web->config.timeout_seconds)
 		web->config.timeout_seconds = TIMEOUT_SECONDS;
 	fw_cond_init(&web->changed);
-	pthread_mutex_init(&web->looking, NULL);
+	pthread_mutex_init(&web->health_lock, NULL);
 	fw_web_pool_init(&web->pool);
 	status = fw_http_slots_init(&web->slots);
 	if (status == FW_OK)
@@ -292,7 +291,7 @@ void fw_web_stop(struct fw_web *web)
 	fw_web_pool_close(&web->pool);
 	fw_login_close(web->login);
 	pthread_cond_destroy(&web->changed);
-	pthread_mutex_destroy(&web->looking);
+	pthread_mutex_destroy(&web->health_lock);
 	if (web->key)
 		OPENSSL_cleanse(web->key, strlen(web->key));
 	free(web->key);

@@ -1,15 +1,15 @@
-/* Each answer says what a browser may do with it: run no script but the page's own, show it in no
- * frame, tell nobody where it came from. Nothing here lets another site's page read an answer
- * (CORS): there is no header for that. */
+/* Writes answers. Each says what a browser may do with it: run the page's own scripts and no other,
+ * show it in no frame, send no Referer. No answer has a header of CORS: so pages of other sites
+ * cannot read any. */
 #include "control/web_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_SECONDS 60u /* in which a client takes an answer */
-/* bytes of a body that is read, though nobody wants it: a connection that is closed before loses
- * the answer on its way to a client that still sends */
+#define ANSWER_SECONDS 60u /* in which a client must take an answer */
+/* bytes of the body of a refused request that are read all the same: a client that still sends when
+ * the connection is closed may lose the answer */
 #define DISCARD_MOST (1 << 20)
 
 static const char policy[] =
@@ -28,7 +28,7 @@ static const char *const headers[][2] = {
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
-	/* without memory an answer lacks a header */
+	/* without memory the answer goes out without this header */
 	MHD_add_response_header(response, name, value);
 }
 
@@ -50,14 +50,13 @@ static enum MHD_Result queue(
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
 		add(response, headers[i][0], headers[i][1]);
 	fw_web_patience(request->web, request->connection, ANSWER_SECONDS);
-	request->sent = status;
 	result = MHD_queue_response(request->mhd, status, response);
 	MHD_destroy_response(response);
 	return result;
 }
 
-/* A browser that is told of HTTP Basic asks for a password by itself, over the page. It says by
- * Sec-Fetch-Site that it is one. */
+/* A browser that is offered HTTP Basic asks for a password by itself, over the page. So it is not:
+ * a browser is known by its Sec-Fetch-Site. */
 static void add_challenge(const struct fw_web_request *request, struct MHD_Response *response)
 {
 	bool browser = fw_web_header(request, "Sec-Fetch-Site") != NULL;
@@ -102,7 +101,8 @@ enum MHD_Result fw_web_answer(struct fw_web_request *request, struct fw_api_answ
 	return queue(request, status, response_of(request, answer));
 }
 
-/* Is a body on its way that is worth to be read to its end? Who asks first (Expect) sends none. */
+/* True if a body small enough to be read is on its way. A client that asks first (Expect) sends
+ * none. */
 static bool has_small_body(const struct fw_web_request *request)
 {
 	return request->has_length && request->length > 0 && request->length <= DISCARD_MOST &&

@@ -1,5 +1,5 @@
-/* A request's body, and what is done when all of it is in. A file is written as it comes;
- * everything else is small and kept in memory. */
+/* Takes a request's body, and carries the request out when all of it has come. The bytes of an
+ * upload are written to the disk as they come; any other body is small, and kept in memory. */
 #include "control/web_internal.h"
 
 #include <stdio.h>
@@ -11,9 +11,9 @@
 
 #define UPLOAD_SECONDS 60u /* in which an upload must bring UPLOAD_LEAST bytes */
 #define UPLOAD_LEAST 4096
-/* bytes of a body that anybody may send: JSON takes forty times as much memory */
+/* bytes of a body without a login: parsed, JSON takes forty times as much memory */
 #define PUBLIC_MOST 16384
-#define HEALTH_MS 1000 /* for so long what was seen of the catalog's health is told again */
+#define HEALTH_MS 1000 /* for so long /healthz answers the same */
 
 static struct fw_api_commands commands_of(struct fw_web_request *request)
 {
@@ -44,23 +44,23 @@ static const char *file_of(const struct fw_web_request *request)
 	return request->match.value[0];
 }
 
-/* Names the command that an upload is in the log. `code`: NULL, or that of an error. */
-static void note_upload(struct fw_web_request *request, const char *code, const char *message)
+/* Writes an upload down as a command uploadFile. `code`: NULL, or that of an error. */
+static void record_upload(struct fw_web_request *request, const char *code, const char *message)
 {
-	fw_web_pool_note(&request->web->pool, &request->asker, "uploadFile", file_of(request), code,
-		message);
+	fw_web_pool_record(&request->web->pool, &request->asker, "uploadFile", file_of(request),
+		code, message);
 }
 
 static enum MHD_Result refuse_upload(
 	struct fw_web_request *request, unsigned status, const char *message)
 {
-	note_upload(request, fw_api_code(status), message);
+	record_upload(request, fw_api_code(status), message);
 	fw_upload_free(request->upload);
 	request->upload = NULL;
 	return fw_web_refuse(request, status, NULL, message);
 }
 
-/* What the head says is no good: 0, or the status of its refusal. */
+/* The status with which the head of an upload is refused; 0: it is not. */
 static unsigned refuse_head(
 	const struct fw_web_request *request, enum fw_guard_type type, const char **message)
 {
@@ -123,7 +123,7 @@ void fw_web_body_broke_off(struct fw_web_request *request)
 		return;
 	snprintf(message, sizeof(message), "it broke off after %lld bytes",
 		(long long)request->received);
-	note_upload(request, "failed", message);
+	record_upload(request, "failed", message);
 }
 
 static enum MHD_Result end_upload(struct fw_web_request *request)
@@ -137,7 +137,7 @@ static enum MHD_Result end_upload(struct fw_web_request *request)
 		return refuse_upload(request, status_of(status), error.text);
 	fw_upload_free(request->upload);
 	request->upload = NULL;
-	note_upload(request, NULL, NULL);
+	record_upload(request, NULL, NULL);
 	fw_api_say(&answer, request->match.route->created,
 		json_pack("{s:s, s:I, s:s}", "file", file_of(request), "size",
 			(json_int_t)request->length, "sha256", sha256));
@@ -207,32 +207,19 @@ static enum MHD_Result log_out(struct fw_web_request *request)
 
 /* --- what is no command --- */
 
-/* With the lock held. Nobody's command comes before this one. */
-static bool look_at_catalog(struct fw_web *web)
-{
-	static const struct fw_asker server = {.face = "http", .right = FW_RIGHT_ADMIN};
-	json_t *command = json_pack("{s:s}", "command", "getDetails");
-	json_t *response = command ? fw_web_pool_run(&web->pool, &server, command) : NULL;
-	bool healthy = json_object_get(response, "data") != NULL;
-
-	json_decref(command);
-	json_decref(response);
-	return healthy;
-}
-
-/* Asks the catalog, but no more often than once in HEALTH_MS, since anybody may ask. Who comes
- * while it is asked waits for what it says. */
+/* Reads the catalog, but only once in HEALTH_MS, since /healthz needs no login. A request that
+ * comes while the catalog is read waits for the outcome. */
 static bool is_healthy(struct fw_web *web)
 {
 	bool healthy;
 
-	pthread_mutex_lock(&web->looking);
+	pthread_mutex_lock(&web->health_lock);
 	if (!web->health_at || fw_boot_ms() - web->health_at >= HEALTH_MS) {
-		web->healthy = look_at_catalog(web);
+		web->healthy = fw_web_pool_can_read(&web->pool);
 		web->health_at = fw_boot_ms();
 	}
 	healthy = web->healthy;
-	pthread_mutex_unlock(&web->looking);
+	pthread_mutex_unlock(&web->health_lock);
 	return healthy;
 }
 
@@ -345,7 +332,7 @@ static enum MHD_Result run_command(struct fw_web_request *request)
 
 enum MHD_Result fw_web_body_end(struct fw_web_request *request)
 {
-	/* the client has done its part; what follows takes as long as it takes */
+	/* the client has done its part; what follows has deadlines of its own */
 	fw_web_patience(request->web, request->connection, 0);
 	switch (request->match.route->kind) {
 	case FW_ROUTE_UPLOAD:

@@ -1,6 +1,6 @@
-/* The server's connections, and how long each keeps its slot. A thread of its own ends what takes
- * too long: the library's timeout never ends a client that sends a byte now and then. While there
- * is no connection it sleeps. */
+/* The server's connections: each has a slot, and a time after which it is ended. The keeper, a
+ * thread, does that: the library's timeout does not end a client that sends a byte now and then.
+ * While there is no connection the keeper sleeps. */
 #include "control/web_internal.h"
 
 #include <netdb.h>
@@ -11,8 +11,8 @@
 #include "base/thread.h"
 #include "http/asked.h"
 
-#define CROWDED_MS 5000 /* when most slots are taken, less is waited for */
-#define LOOK_MS 500
+#define CROWDED_MS 5000 /* the longest time of a connection while most slots are taken */
+#define LOOK_MS 500     /* between two looks of the keeper */
 
 enum MHD_Result fw_web_admit(void *context, const struct sockaddr *address, socklen_t len)
 {
@@ -28,7 +28,7 @@ static void write_address(const struct sockaddr *address, socklen_t len, char ou
 		out[0] = '\0';
 }
 
-/* Who is at the other end, and which of our addresses it came to. */
+/* Writes the client's address, or its user id, and the local address that it connected to. */
 static void describe(struct fw_web_connection *connection, bool is_unix)
 {
 	struct sockaddr_storage address;
@@ -76,7 +76,7 @@ void fw_web_on_connection(void *context, struct MHD_Connection *mhd, void **conn
 {
 	struct fw_web *web = context;
 
-	/* the library started this thread; those that it starts from it inherit it */
+	/* the library started this thread; threads that it starts from here inherit the priority */
 	fw_thread_step_behind();
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*connection = take_slot(web, mhd);

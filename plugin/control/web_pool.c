@@ -1,6 +1,6 @@
-/* Each object has a connection to the catalog, and carries out one command at a time. A few are
- * enough: an admin's commands are short, and each connection has a page cache. One is left for
- * admins, whatever viewers read. */
+/* Lends objects that carry out commands. Each has a connection to the catalog, and carries out one
+ * command at a time. There are few: an admin's commands are short, and each connection has a page
+ * cache. Viewers leave one to admins. */
 #include "control/web_internal.h"
 
 #include <string.h>
@@ -61,7 +61,7 @@ static void give_back(struct fw_web_pool *pool, struct fw_commands *commands)
 {
 	pthread_mutex_lock(&pool->lock);
 	pool->idle[pool->count++] = commands;
-	/* all of them: who is woken may have to leave it to an admin */
+	/* all waiters: a viewer who is woken may have to leave the object to an admin */
 	pthread_cond_broadcast(&pool->given_back);
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -92,14 +92,26 @@ json_t *fw_web_pool_request(void *context, const struct fw_asker *asker, struct 
 	return response;
 }
 
-void fw_web_pool_note(struct fw_web_pool *pool, const struct fw_asker *asker, const char *name,
+bool fw_web_pool_can_read(struct fw_web_pool *pool)
+{
+	struct fw_commands *commands = borrow(pool, FW_RIGHT_ADMIN);
+	bool can;
+
+	if (!commands)
+		return false;
+	can = fw_commands_can_read(commands);
+	give_back(pool, commands);
+	return can;
+}
+
+void fw_web_pool_record(struct fw_web_pool *pool, const struct fw_asker *asker, const char *name,
 	const char *subject, const char *code, const char *message)
 {
 	struct fw_commands *commands = borrow(pool, asker->right);
 
 	if (!commands)
 		return;
-	fw_commands_note(commands, asker, name, subject, code, message);
+	fw_commands_record(commands, asker, name, subject, code, message);
 	give_back(pool, commands);
 }
 

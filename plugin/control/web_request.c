@@ -1,7 +1,12 @@
-/* A request's head: what is refused, in this order, before anything is done for it: a foreign host
- * (421), a foreign page (403) or a type that a form can send (415) on what may change something,
- * who has not logged in (401, 429), a path or method that is not there (404, 405). A foreign page
- * is refused before the login: else it could use up the tries of whoever looks at it. */
+/* Takes a request's head, and refuses what may not be asked, in this order:
+ *
+ *   421  Host is no name of this server
+ *   403  it may change something, and comes from a page of another site
+ *   415  it may change something, and has a type that a form can send
+ *   401, 403, 429, 503   there is no login: fw_web_is_known
+ *   404, 405   there is no such path, or it has other methods
+ *
+ * A foreign page is refused before the login: else it could use up the tries of its visitors. */
 #include "control/web_internal.h"
 
 #include <errno.h>
@@ -16,8 +21,9 @@ const char *fw_web_header(const struct fw_web_request *request, const char *name
 	return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
 }
 
-/* The library does not answer at all when a query has more parameters than it has memory for. So
- * the query is cut off before it looks at it; the text is in its own buffer. */
+/* Begins a request. The library does not answer at all when a query has more parameters than it has
+ * memory for. So the query is copied, and cut off in the library's own buffer, before the library
+ * reads it. */
 void *fw_web_on_uri(void *context, const char *uri, struct MHD_Connection *mhd)
 {
 	struct fw_web_request *request = calloc(1, sizeof(*request));
@@ -51,7 +57,7 @@ static bool is_own_host(const struct fw_web_request *request, const char *host)
 		fw_guard_host(&request->web->guard, fw_slice_of(host), local[0] ? local : NULL);
 }
 
-/* The library has refused a length that is none. */
+/* The library has refused a length that is no number. */
 static void read_length(struct fw_web_request *request)
 {
 	const char *text = fw_web_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -81,7 +87,7 @@ static bool has_good_type(const struct fw_web_request *request, const char *meth
 	return type != FW_TYPE_OTHER;
 }
 
-/* 0, or the status of its refusal. */
+/* The status with which the request is refused as foreign; 0: it is not. */
 static unsigned guard(const struct fw_web_request *request, const char *method)
 {
 	const char *host = fw_web_header(request, MHD_HTTP_HEADER_HOST);

@@ -1,5 +1,5 @@
-/* Words of the command line become one command: options in any order, then what is given by place,
- * then what goes without saying. */
+/* Words of the command line become one command: options in any order, then members that are given
+ * by their place, then defaults. */
 #include "ctrl/arguments.h"
 
 #include <ctype.h>
@@ -13,9 +13,8 @@ struct words {
 	const struct fw_ctrl_command *command;
 	int argc;
 	char **argv;
-	int at;
-	/* the words that are no options, at the front of argv */
-	int placed;
+	int at;     /* of the word that is read */
+	int placed; /* words that are no options, moved to the front of argv */
 	struct fw_ctrl_asked *asked;
 	struct fw_error *error;
 };
@@ -37,8 +36,8 @@ void fw_ctrl_place_name(const struct fw_ctrl_place *place, char *text, size_t si
 
 /* ---- Options */
 
-/* Is `text`, of `len` bytes, the option of this member: max-in-flight, or maxInFlight as the
- * documents of commands have it? */
+/* True if `text`, of `len` bytes, is the option of this member: max-in-flight, or maxInFlight as in
+ * the documents of commands. */
 static bool is_option_of(const char *member, const char *text, size_t len)
 {
 	char name[64];
@@ -60,8 +59,8 @@ static const struct fw_ctrl_option *find_option(
 	return NULL;
 }
 
-/* Sets a member of the command; the value is stolen. "filter.version" is one of an object. Texts
- * that are given again are added. */
+/* Sets a member of the command; the value is stolen, NULL has an error already. "filter.version" is
+ * a member of the object filter. Texts that are given again are added. */
 static bool put(struct words *words, const char *member, json_t *value)
 {
 	json_t *object = words->asked->command, *before;
@@ -105,7 +104,7 @@ static const char *value_of(struct words *words, const char *name, size_t len)
 	return NULL;
 }
 
-/* Those that are the tool's own. *known: it is one of them. */
+/* Reads an option of the module's own. *known: it is one of these; false with *known: an error. */
 static bool read_own(struct words *words, const char *name, bool *known)
 {
 	const struct {

@@ -1,4 +1,4 @@
-/* One value as a piece of a line, and how wide it is. */
+/* Writes one value as a piece of a line, and measures how many columns it takes. */
 #include <ctype.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static bool ends_with(const char *text, const char *end)
 	return len >= tail && strcmp(text + len - tail, end) == 0;
 }
 
-/* Unix ms, as this machine's clock has them. */
+/* Unix ms as date and time, in this machine's zone. */
 static char *write_time(json_int_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);
@@ -86,8 +86,8 @@ void fw_ctrl_heading(const char *member, size_t end, bool upper, char *text, siz
 	text[len] = '\0';
 }
 
-/* Columns of the character at the front; *step: its bytes. The process may have no locale, so UTF-8
- * is asked for by name. */
+/* Columns of the character at the front; *step: its bytes. mosquitto_ctrl sets no locale, so one
+ * with UTF-8 is asked for by its name. */
 static size_t width_of(const char *at, size_t len, size_t *step)
 {
 	static locale_t utf8;
@@ -131,7 +131,7 @@ void fw_ctrl_cut(char *text, size_t columns)
 		if (width + 3 > columns)
 			break;
 	}
-	/* what is cut off is at least as long: more than three columns, or the text is shorter */
+	/* what is cut off is never shorter than the dots that replace it */
 	memcpy(text, "...", left > 3 ? 3 : left);
 	text[left > 3 ? 3 : left] = '\0';
 }

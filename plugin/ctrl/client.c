@@ -1,8 +1,8 @@
 /* A client of $CONTROL/firmware/v1.
  *
- * One connection for the life of the process, and one request at a time on it. Commands are
- * numbered by their correlationData, so that an answer that comes too late is not taken for
- * another's. All callbacks run inside mosquitto_loop(), on the one thread there is. */
+ * It has one connection for its life, and one request at a time on it. The correlationData of the
+ * commands is the number of the request, so that a late answer is not taken for the next one's. All
+ * callbacks run inside mosquitto_loop(), on the only thread. */
 #include "ctrl/client.h"
 
 #include <errno.h>
@@ -24,10 +24,10 @@ struct fw_ctrl_client {
 	const struct fw_ctrl_login *login;
 	struct mosquitto *mosq;
 	bool connected, lost;
-	int mid;               /* of the request */
-	unsigned asked;        /* requests so far */
-	json_t *responses;     /* owned; of the request; NULL: not there yet */
-	struct fw_error error; /* what a callback found */
+	int mid;               /* message id of the request */
+	unsigned asked;        /* requests so far: the number of the last one */
+	json_t *responses;     /* owned; of that request; NULL: not there yet */
+	struct fw_error error; /* what a callback, or the loop, found */
 	char password[1024];
 };
 
@@ -83,7 +83,7 @@ static void on_publish(struct mosquitto *mosq, void *context, int mid, int code,
 			user_of(client), mosquitto_reason_string(code));
 }
 
-/* Is it the answer of this request? That of a request that was refused as a whole has no
+/* True if it is the answer to the last request. An answer that refuses a request as a whole has no
  * correlationData. */
 static bool is_awaited(const struct fw_ctrl_client *client, const json_t *responses)
 {
@@ -110,7 +110,7 @@ static void on_message(struct mosquitto *mosq, void *context,
 	if (!client->responses && is_awaited(client, responses))
 		client->responses = json_incref(responses);
 	else if (!responses && json_object_get(answer, "error"))
-		/* Mosquitto 2.1 for a topic that no plugin has */
+		/* so Mosquitto 2.1 answers on a topic that no plugin has */
 		fw_error_set(&client->error,
 			"no plugin of the broker answers on " FW_CTRL_TOPIC
 			": load mosquitto_firmware.so, and name who may with plugin_opt_admins");
@@ -127,7 +127,8 @@ static void on_log(struct mosquitto *mosq, void *context, int level, const char 
 
 /* ---- Its life */
 
-/* Runs the loop until *done, an error, or the time is over. False: the time is over. */
+/* Runs the loop until `done` says so, there is an error, or the time is over. False: the time is
+ * over. */
 static bool loop_until(struct fw_ctrl_client *client, int64_t ms, bool (*done)(const void *))
 {
 	int64_t end = fw_boot_ms() + ms, left;
@@ -225,7 +226,7 @@ static bool connect_to(struct fw_ctrl_client *client, struct fw_error *error)
 		fw_error_set(error, "%s (%s)", client->error.text, where);
 		return false;
 	}
-	/* what is not allowed does no harm: the answer comes to who asked */
+	/* where this is not allowed, the broker sends the answer all the same */
 	mosquitto_subscribe(client->mosq, NULL, FW_CTRL_RESPONSE_TOPIC, 1);
 	return true;
 }
@@ -245,7 +246,7 @@ bool fw_ctrl_client_open(
 {
 	struct fw_ctrl_client *client = calloc(1, sizeof(*client));
 
-	/* OpenSSL writes its farewell to a socket that the broker has closed */
+	/* at the end OpenSSL may write to a socket that the broker has closed */
 	signal(SIGPIPE, SIG_IGN);
 	mosquitto_lib_init();
 	if (client) {
@@ -283,14 +284,14 @@ void fw_ctrl_client_close(struct fw_ctrl_client *client)
 
 /* ---- Asking */
 
-/* That the connection broke stays the error of all that follows. */
+/* A connection that broke stays the error of all later requests. */
 static void forget_error(struct fw_ctrl_client *client)
 {
 	if (!client->lost)
 		client->error = (struct fw_error){""};
 }
 
-/* {"commands": [...]}, numbered; NULL without memory. */
+/* {"commands": [...]}, with the number of the request; NULL without memory. */
 static char *make_request(const struct fw_ctrl_client *client, json_t *commands)
 {
 	json_t *request = json_pack("{s:O}", "commands", commands), *command;
@@ -354,8 +355,8 @@ json_t *fw_ctrl_client_ask(struct fw_ctrl_client *client, json_t *commands, stru
 	return responses;
 }
 
-/* The broker's sentence, and what it does not know: that no user was given. */
-static void tell_error(
+/* The sentence of the response and its code, and a hint where the user gave no user name. */
+static void describe_error(
 	const struct fw_ctrl_client *client, const json_t *response, struct fw_error *error)
 {
 	const char *code = json_string_value(json_object_get(response, "code"));
@@ -384,7 +385,7 @@ json_t *fw_ctrl_client_data(
 	else
 		data = NULL;
 	if (responses && !data)
-		tell_error(client, response, error);
+		describe_error(client, response, error);
 	json_decref(responses);
 	return data;
 }

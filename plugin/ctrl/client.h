@@ -20,16 +20,17 @@ bool fw_ctrl_client_open(
 	const struct fw_ctrl_login *login, struct fw_ctrl_client **out, struct fw_error *error);
 void fw_ctrl_client_close(struct fw_ctrl_client *client); /* NULL is fine */
 
-/* Sends an array of commands (stolen), and waits for the answer: a new reference to the array of
- * responses, as many as the commands. NULL with a sentence that says what to do. */
+/* Sends an array of commands (stolen), and waits up to FW_CTRL_ANSWER_MS for the answer: a new
+ * reference to the array of responses, as many as the commands. NULL with a sentence in `error`
+ * that says what to do. */
 json_t *fw_ctrl_client_ask(struct fw_ctrl_client *client, json_t *commands, struct fw_error *error);
 
-/* One command (borrowed): the data of its answer, a new reference. NULL with the error's sentence;
- * *busy (NULL is fine) says that the catalog was locked: worth another try. */
+/* One command (borrowed): the data of its answer, a new reference. NULL with a sentence in `error`;
+ * then *busy (NULL is fine) is true if the catalog was locked, so that it is worth another try. */
 json_t *fw_ctrl_client_data(
 	struct fw_ctrl_client *client, const json_t *command, struct fw_error *error, bool *busy);
 
-/* Waits so long, and keeps the connection alive meanwhile. */
+/* Waits `ms` milliseconds, and keeps the connection alive meanwhile. */
 void fw_ctrl_client_wait(struct fw_ctrl_client *client, int64_t ms);
 
 #endif

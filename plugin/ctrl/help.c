@@ -1,4 +1,4 @@
-/* `help`, from the table. */
+/* `help`, made of the table of sub-commands. */
 #include "ctrl/help.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "ctrl/run.h"
 #include "ctrl/values.h"
 
-/* What stands behind an option, or in it. */
+/* What usage shows behind an option. */
 static const char *const values[] = {
 	[FW_CTRL_TEXT] = " TEXT",
 	[FW_CTRL_INTEGER] = " NUMBER",
@@ -36,7 +36,7 @@ void fw_ctrl_usage(FILE *out, const struct fw_ctrl_command *command)
 	}
 }
 
-/* Is it given by its place, and never else? */
+/* True if the member must be given by its place, so that it is not listed as an option. */
 static bool is_place(const struct fw_ctrl_command *command, const char *member)
 {
 	struct fw_ctrl_place place;

@@ -1,8 +1,9 @@
-/* How to reach the broker: the options of mosquitto_ctrl, given to libmosquitto.
+/* Gives libmosquitto the options of mosquitto_ctrl: how to reach the broker, and log in.
  *
- * Mosquitto hands a module its struct mosq_ctrl, whose front alone is alike in all versions. A
- * module that left out what is behind it would speak in clear where --psk was asked for. So these
- * few options are read where mosquitto_ctrl reads them: on the command line, and in its file. */
+ * mosquitto_ctrl hands a module its struct mosq_ctrl, only the front of which is alike in all
+ * versions. A module that ignored the rest would send passwords in the clear where --psk was asked
+ * for. So the few options of the rest are read where mosquitto_ctrl reads them: in its file, and on
+ * the command line. */
 #include "ctrl/login.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ _Static_assert(sizeof(void *) != 8 || offsetof(struct fw_ctrl_shared, tls_engine
 
 /* ---- The rest */
 
-/* Takes an option and the word behind it. */
+/* Takes an option whose value is the word behind it; NULL: there is none. */
 static void take(struct fw_ctrl_rest *rest, const char *name, const char *value)
 {
 	const struct {
@@ -45,7 +46,7 @@ static int count_words(const char *words, size_t len)
 
 void fw_ctrl_rest_of_words(struct fw_ctrl_rest *rest, const char *words, size_t len, int argc)
 {
-	/* from the end: 2.0 puts terminators into the URL of -L, which makes it several words */
+	/* counted from the end: Mosquitto 2.0 splits the URL of -L into several words */
 	int before = count_words(words, len) - argc - 1;
 	const char *word = words;
 

@@ -7,7 +7,7 @@
 #include "base/fw.h"
 
 /* The front of Mosquitto's struct mosq_ctrl (apps/mosquitto_ctrl/mosquitto_ctrl.h), which is alike
- * in 2.0 and 2.1. What follows it is not, and is read from the command line. */
+ * in 2.0 and 2.1. The members behind it differ: those options are read from the command line. */
 struct fw_ctrl_shared {
 	char *id;
 	int protocol_version, keepalive;
@@ -23,12 +23,12 @@ struct fw_ctrl_shared {
 
 #define FW_CTRL_REST_MAX 256u /* bytes of each, terminated */
 
-/* Options that lie behind that part; empty: not given. */
+/* The options of those members; empty: not given. */
 struct fw_ctrl_rest {
 	char psk[FW_CTRL_REST_MAX], psk_identity[FW_CTRL_REST_MAX], keyform[FW_CTRL_REST_MAX],
 		proxy[FW_CTRL_REST_MAX];
 	bool tls_use_os_certs;
-	bool unread; /* the words of the process cannot be read: some may be missing */
+	bool unread; /* the command line cannot be read: an option may be missing */
 };
 
 struct fw_ctrl_login {
@@ -36,25 +36,27 @@ struct fw_ctrl_login {
 	struct fw_ctrl_rest rest;
 };
 
-/* Reads the rest from the words of this process before the module's `argc` words and its name, and
- * from mosquitto_ctrl's file of options. `words`: as in /proc/self/cmdline, each terminated. */
+/* Takes options from the words of this process, but for the module's name and its `argc` words at
+ * the end. `words`: `len` bytes as in /proc/self/cmdline, each word terminated. */
 void fw_ctrl_rest_of_words(struct fw_ctrl_rest *rest, const char *words, size_t len, int argc);
-/* A line of the file: "--psk KEY". */
+/* Takes an option from a line of mosquitto_ctrl's file of options: "--psk KEY". */
 void fw_ctrl_rest_of_line(struct fw_ctrl_rest *rest, const char *line);
+/* Reads the file of options (NULL: mosquitto_ctrl's default), and then the words of this process,
+ * which win. */
 void fw_ctrl_rest_read(struct fw_ctrl_rest *rest, const char *options_file, int argc);
 
-/* Is the connection encrypted? */
+/* True if the connection is encrypted. */
 bool fw_ctrl_login_is_tls(const struct fw_ctrl_login *login);
-/* Can nobody listen on its way: encrypted, or on this machine? */
+/* True if nobody can listen in: the connection is encrypted, or stays on this machine. */
 bool fw_ctrl_login_is_private(const struct fw_ctrl_login *login);
 int fw_ctrl_login_port(const struct fw_ctrl_login *login); /* 0: host is the path of a socket */
 
-/* Sets all of it but the password. False with a sentence. */
+/* Gives libmosquitto all of the login but user name and password. False with a sentence. */
 bool fw_ctrl_login_apply(
 	const struct fw_ctrl_login *login, struct mosquitto *mosq, struct fw_error *error);
 
-/* Asks for the user's password, without echo when it is typed; a line of standard input else. In
- * `text`; false with a sentence. */
+/* Reads the user's password into `text`: asks for it on a terminal, without echo; else takes a line
+ * of standard input. False with a sentence in `error`. */
 bool fw_ctrl_ask_password(const char *user, char *text, size_t size, struct fw_error *error);
 
 #endif

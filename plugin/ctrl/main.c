@@ -1,10 +1,10 @@
 /* `mosquitto_ctrl firmware`: the module that Mosquitto's own tool loads by its name.
  *
  * mosquitto_ctrl reads the options of the connection, loads mosquitto_ctrl_firmware.so and calls
- * ctrl_main with the words behind "firmware". Its own client is of no use here: it knows one
+ * ctrl_main with the words behind "firmware". The tool's own client is of no use here: it sends one
  * request, and its part of struct mosq_ctrl differs between 2.0 and 2.1. So the module connects by
- * itself, and returns -1, which mosquitto_ctrl takes for done (status 0), or 13, for an error that
- * is told (status 13). */
+ * itself. It returns -1, which mosquitto_ctrl takes for success (status 0), or 13 (status 13) after
+ * it has printed an error. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static int help(const struct fw_ctrl_shared *shared, int argc, char **argv)
 	return DONE;
 }
 
-/* A pipe whose reader, such as head, had enough: nothing to tell. */
+/* True for a pipe whose reader, such as head, had enough: that is no error to print. */
 static bool has_no_reader(FILE *out)
 {
 	struct pollfd fd = {.fd = fileno(out), .events = POLLOUT};
@@ -73,7 +73,7 @@ static bool carry_out(struct fw_ctrl_run *run, const struct fw_ctrl_login *login
 	return false;
 }
 
-/* The words behind the sub-command are wrong: its usage helps. */
+/* The words behind the sub-command are wrong: prints its usage too. */
 static int fail_words(const struct fw_ctrl_shared *shared, const struct fw_ctrl_run *run)
 {
 	fail(shared, run->error.text);
@@ -96,7 +96,7 @@ int ctrl_main(int argc, char **argv, const struct fw_ctrl_shared *shared)
 	run.command = fw_ctrl_command_find(argv[0]);
 	if (!run.command)
 		return fail_unknown(shared, argv[0]);
-	/* before the words are sorted: it compares them with the process's own */
+	/* before fw_ctrl_arguments reorders the words: it counts them among the process's own */
 	fw_ctrl_rest_read(&login.rest, shared->options_file, argc);
 	if (!fw_ctrl_arguments(run.command, argc - 1, argv + 1, &run.asked, &run.error))
 		return fail_words(shared, &run);

@@ -1,4 +1,4 @@
-/* What the sub-commands take: the members of the commands, and how people write them. */
+/* The options of the sub-commands: the members of the commands, and how people write them. */
 #include "ctrl/table.h"
 
 #define TEXT FW_CTRL_TEXT
@@ -93,31 +93,31 @@ const struct fw_ctrl_option fw_ctrl_task_options[] = {
 	{"timeoutSeconds", SECONDS, SET, "for the whole upgrade"},
 	{"description", TEXT, SET, "for people"},
 	{"state", TEXT, SET | LIST, "running, paused or stopped"},
-	{"attemptLimit", INTEGER, SET, "so many interrupted attempts in a row end it"},
-	{"allowDowngrade", FLAG, SET, "newer ones are taken back"},
+	{"attemptLimit", INTEGER, SET, "so many interrupted attempts in a row fail a device"},
+	{"allowDowngrade", FLAG, SET, "devices that run a newer version are taken back"},
 	{"gate", TEXT, SET, "what proves a device: version or complete"},
-	{"stopFailedPercent", INTEGER, SET, "so many failures in a hundred pause it"},
-	{"stopFailedMin", INTEGER, SET, "but not before so many have ended"},
-	{"stopFailedCount", INTEGER, SET, "so many failures pause it"},
-	{"stopWindow", INTEGER, SET, "after so many the counts begin anew"},
-	{"ratePerMinute", INTEGER, SET, "starts a minute"},
-	{"rateDoublesAfter", INTEGER, SET, "so many that are proved"},
-	{"maxInFlight", INTEGER, SET, "so many at once"},
-	{"minOnlineSeconds", SECONDS, SET, "before it is pushed"},
-	{"startAt", TIME, SET, "nothing starts before"},
-	{"endAt", TIME, SET, "nothing starts after"},
-	{"endAction", TEXT, SET, "pause or stop"},
-	{"windowStart", CLOCK, SET, "when its window opens each day"},
-	{"windowMinutes", MINUTES, SET, "how long it is open"},
-	{"windowDays", DAYS, SET, "the days that the window opens on"},
-	{"windowClock", TEXT, SET, "utc, broker or device"},
-	{"retryLimit", INTEGER, SET, "so many automatic retries"},
-	{"retrySeconds", SECONDS, SET, "until the first of them"},
-	{"retryOn", TEXT, SET, "transient or any"},
+	{"stopFailedPercent", INTEGER, SET, "so many per cent of failures pause the task"},
+	{"stopFailedMin", INTEGER, SET, "of at least so many results"},
+	{"stopFailedCount", INTEGER, SET, "so many failures pause the task"},
+	{"stopWindow", INTEGER, SET, "after so many results the stop counts anew"},
+	{"ratePerMinute", INTEGER, SET, "so many devices start in a minute"},
+	{"rateDoublesAfter", INTEGER, SET, "the rate doubles after each so many proved devices"},
+	{"maxInFlight", INTEGER, SET, "so many devices are under way at once"},
+	{"minOnlineSeconds", SECONDS, SET, "a device must be online for so long before a push"},
+	{"startAt", TIME, SET, "nothing starts before it"},
+	{"endAt", TIME, SET, "nothing starts after it"},
+	{"endAction", TEXT, SET, "what the task does at --end-at: pause or stop"},
+	{"windowStart", CLOCK, SET, "when the window opens"},
+	{"windowMinutes", MINUTES, SET, "how long the window is open"},
+	{"windowDays", DAYS, SET, "days on which the window opens"},
+	{"windowClock", TEXT, SET, "whose clock the window goes by: utc, broker or device"},
+	{"retryLimit", INTEGER, SET, "so many automatic retries of a device"},
+	{"retrySeconds", SECONDS, SET, "until the first retry; twice as long each time"},
+	{"retryOn", TEXT, SET, "which failures are retried: transient or any"},
 	{"deferSeconds", SECONDS, SET, "for how long a device may put it off"},
-	{"trialSeconds", SECONDS, SET, "after its success"},
-	{"lostSeconds", SECONDS, SET, "away after its start"},
-	{"supersede", FLAG, SET, "takes the place of older tasks' rows"},
+	{"trialSeconds", SECONDS, SET, "how long a device is on trial after its success"},
+	{"lostSeconds", SECONDS, SET, "a device that is away for so long after its start is lost"},
+	{"supersede", FLAG, SET, "cancels what waits in older tasks"},
 	{"continuous", FLAG, SET, "devices that come later get a row"},
 	{"stage", INTEGER, SET, "the current one; may be raised"},
 	{"pausedReason", TEXT, SET, "why it was paused"},
@@ -166,7 +166,7 @@ const struct fw_ctrl_option fw_ctrl_changed_options[] = {
 	{0},
 };
 
-const struct fw_ctrl_option fw_ctrl_task_list_options[] = {
+const struct fw_ctrl_option fw_ctrl_task_view_options[] = {
 	{"taskId", TEXT, NAME | LIST, "of which task"},
 	{"points", INTEGER, LIST, "how many, 100 without it"},
 	{0},
@@ -200,7 +200,7 @@ const struct fw_ctrl_option fw_ctrl_admin_log_options[] = {
 	{0},
 };
 
-/* Those of each list. */
+/* The options of each list. */
 const struct fw_ctrl_option fw_ctrl_page_options[] = {
 	{"count", INTEGER, LIST, "so many items, 500 at most"},
 	{"after", TEXT, LIST, "the next of the page before"},

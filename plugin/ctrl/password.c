@@ -1,5 +1,5 @@
-/* Asks for a password. The terminal shows nothing of it, and is as it was when this ends, whatever
- * ends it. */
+/* Asks for a password. The terminal does not show it, and has its old settings when this ends, also
+ * by a signal. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static void catch (int number)
 	caught = number;
 }
 
-/* A line of standard input, without its end. Not by stdio: a signal must end it. */
+/* Reads a line of standard input, without its end. Not by stdio: a signal must end it. */
 static bool read_line(char *text, size_t size)
 {
 	size_t len = 0;
@@ -33,7 +33,7 @@ static bool read_line(char *text, size_t size)
 	return got == 1 || (got == 0 && len);
 }
 
-/* Signals that end the process do so once the terminal is as it was. */
+/* A signal that ends the process is raised again when the terminal has its old settings. */
 static bool read_unseen(char *text, size_t size)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};

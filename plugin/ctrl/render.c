@@ -1,21 +1,18 @@
-/* Tables and records. */
+/* Shows items as tables, and objects as records. */
 #include "ctrl/render.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "ctrl/run.h"
 
 #define COLUMNS_MAX 32u
 #define CELL_MAX 64u  /* columns of a cell; ids are never longer */
-#define LAST_MAX 200u /* of that at the end of a row */
+#define LAST_MAX 200u /* columns of the last cell of a row */
 
 struct table {
 	const char *names[COLUMNS_MAX]; /* not terminated */
 	size_t lens[COLUMNS_MAX];
 	size_t widths[COLUMNS_MAX];
-	bool numbers[COLUMNS_MAX]; /* to the right */
+	bool numbers[COLUMNS_MAX]; /* a column of numbers, set to the right */
 	size_t columns, rows;
 	char **cells; /* a row after the other */
 };
@@ -137,7 +134,7 @@ static bool has_objects(const json_t *value)
 	return json_is_array(value) && json_is_object(json_array_get(value, 0));
 }
 
-/* What says nothing, and what gets a table of its own. */
+/* True for null and empty values, and for an array of objects, which gets a table of its own. */
 static bool is_left_out(const json_t *value)
 {
 	return json_is_null(value) || has_objects(value) ||
@@ -157,7 +154,7 @@ static void show_member(FILE *out, const char *member, const json_t *value, size
 	free(cell);
 }
 
-/* Those that are shown, of the data. */
+/* The members of the data that are shown. A new object. */
 static json_t *choose(const char *columns, const json_t *data)
 {
 	struct table table = {.rows = 0};
@@ -203,95 +200,4 @@ void fw_ctrl_show_record(FILE *out, const char *columns, const json_t *data)
 		fw_ctrl_show_items(out, NULL, value);
 	}
 	json_decref(chosen);
-}
-
-void fw_ctrl_show_json(FILE *out, const json_t *data, bool one_line)
-{
-	/* a terminal would obey some of what is not escaped */
-	size_t flags = isatty(fileno(out)) ? JSON_ENSURE_ASCII : 0;
-
-	json_dumpf(data, out, flags | (one_line ? JSON_COMPACT : JSON_INDENT(2)));
-	fputc('\n', out);
-}
-
-/* ---- What most sub-commands do */
-
-/* A page. *next: the key of the next one, borrowed from the data; NULL: there is none. */
-static void show_page(struct fw_ctrl_run *run, const json_t *data, const char **next)
-{
-	const json_t *items = json_object_get(data, "items");
-	const json_t *total = json_object_get(data, "totalCount");
-
-	*next = json_string_value(json_object_get(data, "next"));
-	if (run->asked.json) {
-		fw_ctrl_show_json(run->out, data, run->asked.all);
-		return;
-	}
-	fw_ctrl_show_items(run->out, run->command->columns, items);
-	if (*next && !run->asked.all && json_is_integer(total))
-		fprintf(run->out, "(%zu of %lld; --all shows all)\n", json_array_size(items),
-			(long long)json_integer_value(total));
-	else if (*next && !run->asked.all)
-		fprintf(run->out, "(the first %zu; --all shows all)\n", json_array_size(items));
-}
-
-static bool show_pages(struct fw_ctrl_run *run, json_t *data)
-{
-	const char *next;
-
-	for (;;) {
-		bool more;
-
-		show_page(run, data, &next);
-		more = next && run->asked.all && !ferror(run->out);
-		if (more)
-			json_object_set_new(run->asked.command, "after", json_string(next));
-		json_decref(data);
-		if (!more)
-			return true;
-		data = fw_ctrl_client_data(run->client, run->asked.command, &run->error, NULL);
-		if (!data)
-			return false;
-	}
-}
-
-/* Of many devices some may be refused, which is an error, too. */
-static bool are_all_taken(struct fw_ctrl_run *run, const json_t *data)
-{
-	size_t refused = json_array_size(json_object_get(data, "refused"));
-
-	if (refused > 0)
-		fw_error_set(&run->error, "%zu devices are refused, %lld are not", refused,
-			(long long)json_integer_value(json_object_get(data, "changed")));
-	return refused == 0;
-}
-
-static void show_data(struct fw_ctrl_run *run, const json_t *data)
-{
-	const json_t *items = json_object_get(data, "items");
-
-	if (run->asked.json)
-		fw_ctrl_show_json(run->out, data, false);
-	else if (json_is_array(items))
-		fw_ctrl_show_items(run->out, run->command->columns, items);
-	else
-		fw_ctrl_show_record(run->out, run->command->columns, data);
-}
-
-bool fw_ctrl_ask_and_show(struct fw_ctrl_run *run)
-{
-	json_t *data;
-	bool done;
-
-	if (run->asked.all && !json_object_get(run->asked.command, "count"))
-		json_object_set_new(run->asked.command, "count", json_integer(500));
-	data = fw_ctrl_client_data(run->client, run->asked.command, &run->error, NULL);
-	if (!data)
-		return false;
-	if (run->command->lists)
-		return show_pages(run, data);
-	show_data(run, data);
-	done = are_all_taken(run, data);
-	json_decref(data);
-	return done;
 }

@@ -1,4 +1,5 @@
-/* A sub-command that is carried out: what was asked for, by which connection, and what is shown. */
+/* A sub-command while it is carried out: what is asked for, by which connection, and where the
+ * answer is shown. */
 #ifndef FW_CTRL_RUN_H
 #define FW_CTRL_RUN_H
 
@@ -13,20 +14,20 @@ struct fw_ctrl_run {
 	struct fw_ctrl_asked asked;
 	struct fw_ctrl_client *client;
 	FILE *out;
-	struct fw_error error; /* why it failed */
+	struct fw_error error; /* why it failed; empty: there is nothing to say */
 };
 
-/* Asks run->asked.command, and shows the answer: a table, pages of one, or what a thing has. False
- * with run->error. */
+/* Sends run->asked.command, and shows the answer: a table, its pages, or a record. False with
+ * run->error. So are the next two. */
 bool fw_ctrl_ask_and_show(struct fw_ctrl_run *run);
 
-/* `watch`: a bar, drawn anew at each interval, until the task is over. */
+/* `watch`: shows a bar, drawn anew at each interval, until the task is over. */
 bool fw_ctrl_watch(struct fw_ctrl_run *run);
 
-/* `why`: what keeps a device from its upgrade, task by task. */
+/* `why`: shows what keeps a device from its upgrade, task by task. */
 bool fw_ctrl_why(struct fw_ctrl_run *run);
 
-/* The data as JSON: in many lines, or in one. */
+/* Shows the data as JSON: in many lines, or in one. */
 void fw_ctrl_show_json(FILE *out, const json_t *data, bool one_line);
 
 #endif

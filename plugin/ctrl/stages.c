@@ -1,4 +1,5 @@
-/* The stages of a task, as people write them: UNTIL[/SUCCESS][+HOLD][:pause], with commas between.
+/* Reads the stages of a task as people write them: UNTIL[/SUCCESS][+HOLD][:pause], with commas
+ * between.
  *
  *   1/95+2h,10:pause,100   1 % of the devices; goes on when 95 % of them are proved and that held
  *                          for two hours; then until 10 %; then it waits for a person; then all
@@ -10,7 +11,7 @@
 
 #include "ctrl/values.h"
 
-#define STAGE_MAX 64u /* bytes of one that is written */
+#define STAGE_MAX 64u /* bytes of a stage as it is written */
 
 /* Sets `name` to a number; the value is stolen. */
 static bool set(json_t *stage, const char *name, json_t *value)
@@ -29,7 +30,7 @@ static bool read_until(json_t *stage, const char *text)
 	if (strcmp(end, "dev") == 0)
 		return number >= 1 && number <= INT32_MAX && !memchr(text, '.', strlen(text)) &&
 			set(stage, "untilCount", json_integer((json_int_t)number));
-	if (*end && strcmp(end, "%") != 0)
+	if ((*end && strcmp(end, "%") != 0) || number > INT32_MAX)
 		return false;
 	if (number == (double)(json_int_t)number)
 		return set(stage, "untilPercent", json_integer((json_int_t)number));
@@ -53,7 +54,7 @@ static bool read_hold(json_t *stage, const char *text)
 		set(stage, "holdSeconds", json_integer(seconds));
 }
 
-/* Cuts the text at the last `mark`; what is behind it, or NULL. */
+/* Cuts the text off at the last `mark`. Returns what was behind it, or NULL. */
 static char *cut(char *text, char mark)
 {
 	char *at = strrchr(text, mark);

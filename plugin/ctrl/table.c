@@ -17,7 +17,7 @@
 #define TASKS fw_ctrl_task_options
 #define CHANGED fw_ctrl_changed_options
 
-/* What people see of a task that they changed. */
+/* The members that are shown of a task that was changed. */
 #define TASK                                                                                       \
 	"taskId name version mode state pausedReason total waiting processing success failed "     \
 	"canceled waitsFor"
@@ -102,7 +102,7 @@ const struct fw_ctrl_command fw_ctrl_commands[] = {
 		"errorReason",
 		"The devices of a task by their ids.", NULL},
 	{"addTaskDevices", "taskId [devices...]", CHANGED, NAME | CREATE, false, NULL, NULL,
-		"Devices for a task; of a tag or filter those it has not.", NULL},
+		"Adds devices; of a tag or filter those not yet in it.", NULL},
 	{"stopTaskDevices", "taskId devices...", CHANGED, MODIFY, false, NULL, NULL,
 		"Cancels those that wait.", NULL},
 	{"continueTaskDevices", "taskId devices...", CHANGED, MODIFY, false, NULL, NULL,
@@ -112,10 +112,10 @@ const struct fw_ctrl_command fw_ctrl_commands[] = {
 	{"removeTaskDevices", "taskId devices...", CHANGED, MODIFY, false, NULL, NULL,
 		"Deletes the rows of those that are not open.", NULL},
 
-	{"getTaskFailures", "taskId", fw_ctrl_task_list_options, NAME, false, NULL,
+	{"getTaskFailures", "taskId", fw_ctrl_task_view_options, NAME, false, NULL,
 		"count failure errorReason",
 		"Why devices failed, the most frequent reason first: items.", NULL},
-	{"getTaskProgress", "taskId", fw_ctrl_task_list_options, LIST, false, NULL,
+	{"getTaskProgress", "taskId", fw_ctrl_task_view_options, LIST, false, NULL,
 		"at success failed", "How many had ended when: items.", NULL},
 	{"getTaskLog", "[taskId]", fw_ctrl_log_options, LIST, true, NULL,
 		"at taskId what who detail", "What happened to tasks, the latest first.", NULL},
@@ -140,6 +140,7 @@ const struct fw_ctrl_command *fw_ctrl_command_find(const char *name)
 	return NULL;
 }
 
+/* The first option from `option` on that the command takes; behind the last, those of a page. */
 static const struct fw_ctrl_option *first_from(
 	const struct fw_ctrl_command *command, const struct fw_ctrl_option *option)
 {

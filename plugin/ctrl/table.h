@@ -1,12 +1,12 @@
-/* The sub-commands of `mosquitto_ctrl firmware`, as one table. It agrees with the table of commands
- * (control/commands.h), of which this module has no code: tests/unit/ctrl/test_ctrl_table.c. */
+/* The sub-commands of `mosquitto_ctrl firmware`, as one table. The module has no code of the table
+ * of commands (control/commands.h); tests/unit/ctrl/test_ctrl_table.c holds the two together. */
 #ifndef FW_CTRL_TABLE_H
 #define FW_CTRL_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How a value is written. */
+/* How a value is written on the command line. */
 enum fw_ctrl_form {
 	FW_CTRL_TEXT,
 	FW_CTRL_INTEGER,
@@ -55,26 +55,26 @@ struct fw_ctrl_command {
 	/* Members that people are shown, of each item or of the data; NULL: all that are there. */
 	const char *columns;
 	const char *help; /* a sentence */
-	/* Carries it out; NULL: asks the command of this name, and shows the answer. Returns
-	 * false when an error was told. */
+	/* Carries it out; false with run->error. NULL: fw_ctrl_ask_and_show, with the command of
+	 * this name. */
 	bool (*run)(struct fw_ctrl_run *run);
 };
 
 extern const struct fw_ctrl_option fw_ctrl_product_options[], fw_ctrl_firmware_options[],
 	fw_ctrl_device_options[], fw_ctrl_history_options[], fw_ctrl_file_options[],
 	fw_ctrl_task_options[], fw_ctrl_pause_options[], fw_ctrl_preview_options[],
-	fw_ctrl_task_device_options[], fw_ctrl_changed_options[], fw_ctrl_task_list_options[],
+	fw_ctrl_task_device_options[], fw_ctrl_changed_options[], fw_ctrl_task_view_options[],
 	fw_ctrl_log_options[], fw_ctrl_download_options[], fw_ctrl_stuck_options[],
 	fw_ctrl_admin_log_options[], fw_ctrl_page_options[];
 
-/* In the order of the documents; NULL name: behind the last. Static. */
+/* In the order of the documents; behind the last, one whose name is NULL. */
 extern const struct fw_ctrl_command fw_ctrl_commands[];
 
-/* Whatever the case of its letters. NULL: there is none. */
+/* The sub-command of this name, in upper or lower case. NULL: there is none. */
 const struct fw_ctrl_command *fw_ctrl_command_find(const char *name);
 
-/* The options that a command takes, one after the other, as fw_command_next_member. With --count
- * and --after of lists. */
+/* The options that a command takes, one after the other, `count` and `after` of lists among them:
+ * `previous` NULL begins, NULL is returned behind the last. */
 const struct fw_ctrl_option *fw_ctrl_next_option(
 	const struct fw_ctrl_command *command, const struct fw_ctrl_option *previous);
 
@@ -82,14 +82,16 @@ const struct fw_ctrl_option *fw_ctrl_next_option(
 const struct fw_ctrl_option *fw_ctrl_option_of(
 	const struct fw_ctrl_command *command, const char *member, size_t len);
 
-/* The next place of command->places behind *at (at first NULL). False behind the last. */
+/* A member that is given by its place. */
 struct fw_ctrl_place {
 	const char *member; /* not terminated */
 	size_t len;
 	bool may_lack, takes_rest;
-	const char *instead; /* the option that takes its place, not terminated; NULL: none */
+	const char *instead; /* the option that stands for it, not terminated; NULL: none */
 	size_t instead_len;
 };
+
+/* The next place of command->places behind *at, which is NULL at first. False behind the last. */
 bool fw_ctrl_next_place(
 	const struct fw_ctrl_command *command, const char **at, struct fw_ctrl_place *place);
 

@@ -1,4 +1,4 @@
-/* The values of options, from text to JSON: strictly, for a typing mistake must not become a
+/* Reads the values of options, from text to JSON. Strictly: a typing mistake must not become a
  * command. */
 #include "ctrl/values.h"
 
@@ -24,7 +24,7 @@ void fw_ctrl_option_name(const char *member, char *text, size_t size)
 	text[len] = '\0';
 }
 
-/* All of `text` is one whole number. */
+/* Reads `text` if all of it is one whole number. */
 static bool read_integer(const char *text, int64_t *number)
 {
 	char *end;
@@ -55,8 +55,10 @@ bool fw_ctrl_duration(const char *text, int64_t unit, int64_t *seconds)
 			end++;
 		}
 	}
+	if (errno != 0 || *end != '\0' || number > INT32_MAX)
+		return false;
 	*seconds = (int64_t)number * unit;
-	return errno == 0 && *end == '\0' && number <= INT32_MAX;
+	return true;
 }
 
 static bool read_minutes(const char *text, int64_t *minutes)
@@ -100,7 +102,7 @@ static bool read_days(const char *text, int64_t *days)
 	return *days != 0;
 }
 
-/* The rest of a time behind the date: "", "T08:00", "T08:00:30", and Z for UTC. */
+/* Reads what stands behind the date: "", "T08:00" or "T08:00:30", and maybe Z for UTC. */
 static bool read_time_of_day(const char *rest, struct tm *tm, bool *utc)
 {
 	const char *end = rest;
@@ -140,7 +142,7 @@ static bool read_seconds(const char *text, int64_t *seconds)
 	return fw_ctrl_duration(text, 1, seconds);
 }
 
-/* The forms that become a whole number. */
+/* The forms whose value is a whole number. */
 static const struct {
 	bool (*read)(const char *text, int64_t *number);
 	const char *example;
@@ -153,7 +155,7 @@ static const struct {
 	[FW_CTRL_TIME] = {read_time, "a time such as 2026-12-24T08:00, or +2h for in two hours"},
 };
 
-/* Splits at commas, or at the ends of lines; leaves out what is empty. */
+/* Splits the text at the separators; leaves out empty pieces. */
 static json_t *read_texts(const char *text, const char *separators)
 {
 	json_t *texts = json_array();

@@ -1,4 +1,4 @@
-/* The values of options, from text to JSON. */
+/* Reads the values of options, from text to JSON. */
 #ifndef FW_CTRL_VALUES_H
 #define FW_CTRL_VALUES_H
 
@@ -11,16 +11,15 @@
 json_t *fw_ctrl_value(
 	const struct fw_ctrl_option *option, const char *text, struct fw_error *error);
 
-/* The same of what is in a file ("-": standard input): of texts one a line, else all of it, without
- * the line's end behind it. At most a MiB. */
+/* The value that a file of at most 1 MiB has ("-": standard input): of FW_CTRL_TEXTS a text each
+ * line, else the whole file without line ends behind it. As fw_ctrl_value. */
 json_t *fw_ctrl_value_of_file(
 	const struct fw_ctrl_option *option, const char *path, struct fw_error *error);
 
-/* "1/95+2h:pause,10,100" or "5dev,100": each stage until so many per cent, or devices; of them so
- * many per cent must be proved; and hold for so long. */
+/* The stages of "1/95+2h:pause,10,100" or "5dev,100": see stages.c. As fw_ctrl_value. */
 json_t *fw_ctrl_stages(const char *text, struct fw_error *error);
 
-/* "90", "15m": seconds. A number alone counts `unit` seconds. False: it is none. */
+/* Reads "90" or "15m" as *seconds; a number alone counts `unit` seconds. False: it is neither. */
 bool fw_ctrl_duration(const char *text, int64_t unit, int64_t *seconds);
 
 /* --max-in-flight of maxInFlight, in `text`. */

@@ -1,7 +1,7 @@
-/* `watch TASK`: asks for the task again and again, and shows how far it is, until it is over.
+/* `watch TASK`: reads the task again and again, and shows how far it is, until it is over.
  *
  * On a terminal one line is drawn anew; else, and with --json, each change is a line of its own. A
- * locked catalog is no reason to end. */
+ * catalog that is locked is read again at the next interval. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -38,7 +38,7 @@ void fw_ctrl_bar(const json_t *task, char bar[FW_CTRL_BAR_SIZE])
 	size_t part = 0;
 
 	for (int i = 0; i < BAR; i++) {
-		/* a part that has anything at all is not shown as nothing left: it rounds down */
+		/* rounds down: the bar is full only when no device is left */
 		while (part < 4 && (total <= 0 || parts[part].until * BAR / total <= i))
 			part++;
 		bar[i] = part < 4 ? parts[part].mark : ' ';
@@ -79,19 +79,20 @@ bool fw_ctrl_watch_is_over(const json_t *task)
 		!json_is_true(json_object_get(task, "continuous"));
 }
 
-/* Failed devices may wait for a retry of the plugin's: then it is not over. */
+/* True while a failed device waits to be retried by the plugin, or the catalog does not say: then
+ * the task is not over. */
 static bool will_retry(struct fw_ctrl_run *run, const json_t *task)
 {
 	json_t *command, *data;
-	bool some;
+	bool some, busy = false;
 
 	if (number_of(task, "failed") == 0 || number_of(task, "retryLimit") == 0 ||
 		strcmp(text_of(task, "state"), "stopped") == 0)
 		return false;
 	command = json_pack("{s:s,s:s,s:s,s:s,s:i}", "command", "listTaskDevices", "taskId",
 		text_of(task, "taskId"), "state", "failed", "waitsFor", "retry", "count", 1);
-	data = fw_ctrl_client_data(run->client, command, &(struct fw_error){""}, NULL);
-	some = json_array_size(json_object_get(data, "items")) > 0;
+	data = fw_ctrl_client_data(run->client, command, &(struct fw_error){""}, &busy);
+	some = busy || json_array_size(json_object_get(data, "items")) > 0;
 	json_decref(command);
 	json_decref(data);
 	return some;
@@ -104,7 +105,7 @@ static size_t terminal_columns(FILE *out)
 	return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col : 80;
 }
 
-/* Draws over the last line, or writes one that differs from it. */
+/* Draws over the last line of a terminal, or writes a new line; nothing when it is the same. */
 static void show_line(struct fw_ctrl_run *run, const json_t *task, char before[1024])
 {
 	char line[1024];

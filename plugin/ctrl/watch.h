@@ -1,4 +1,4 @@
-/* What `watch` shows of a task. */
+/* What `watch` shows of a task, which is the data of getTask. Pure. */
 #ifndef FW_CTRL_WATCH_H
 #define FW_CTRL_WATCH_H
 
@@ -7,13 +7,13 @@
 
 #define FW_CTRL_BAR_SIZE 31
 
-/* The parts of its devices: # success, x failed, - canceled, > under way, blank: waiting. */
+/* The task's devices as a bar: # success, x failed, - canceled, > under way, blank: waiting. */
 void fw_ctrl_bar(const json_t *task, char bar[FW_CTRL_BAR_SIZE]);
 
-/* The line, harmless. */
+/* The bar, the counts, and what the task waits for, as one line that no terminal obeys. */
 void fw_ctrl_watch_line(const json_t *task, char *line, size_t size);
 
-/* Is nothing of it open any more? */
+/* True if no device waits or is under way, and none can come. A failed one may still be retried. */
 bool fw_ctrl_watch_is_over(const json_t *task);
 
 #endif

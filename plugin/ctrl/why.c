@@ -1,7 +1,8 @@
-/* `why PRODUCT DEVICE`: what is known of the device, and what each task of its product has with it.
+/* `why PRODUCT DEVICE`: shows the device, and its row in each task of its product.
  *
- * Two requests: the device, its product and the newest tasks; then the device's row in each of
- * these. A row is found by its key, however many devices the task has. */
+ * It sends two requests: the first for the device, its product and the product's newest tasks, the
+ * second for the device's row in each of these tasks. A row is found by its key, however many
+ * devices the task has. */
 #include "ctrl/why.h"
 
 #include <string.h>
@@ -57,7 +58,7 @@ const char *fw_ctrl_why_means(const json_t *row)
 	}
 	if (waits_for[0])
 		return waits_for;
-	/* superseded, or what it runs is newer: nobody stopped it */
+	/* superseded, or the device runs what is newer: no operator stopped it */
 	if (strcmp(text_of(row, "state"), "canceled") == 0 && text_of(row, "errorReason")[0])
 		return "the task leaves it out: see the reason";
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
@@ -69,7 +70,7 @@ const char *fw_ctrl_why_means(const json_t *row)
 
 /* ---- Asking */
 
-/* The data of a response; NULL, with the error once it is the first. */
+/* The data of a response, borrowed; NULL with its sentence in `error`. */
 static json_t *data_of(const json_t *responses, size_t i, struct fw_error *error)
 {
 	const json_t *response = json_array_get(responses, i);
@@ -112,8 +113,8 @@ static json_t *ask_rows(struct fw_ctrl_run *run, const json_t *tasks)
 	return json_array();
 }
 
-/* The rows, each with its task's name and version, and what it means. A task that is deleted
- * meanwhile has none. */
+/* The rows, each with the name and version of its task, and what it means. A task that was deleted
+ * meanwhile has none. A new array. */
 static json_t *join_rows(const json_t *tasks, const json_t *responses)
 {
 	json_t *rows = json_array(), *task;

@@ -4,7 +4,8 @@
 
 #include <jansson.h>
 
-/* What the row's waitsFor, or its state, means and what to do. Static, or borrowed from the row. */
+/* What the waitsFor of a row of listTaskDevices, or its state, means, and what to do. Static, or
+ * borrowed from the row. */
 const char *fw_ctrl_why_means(const json_t *row);
 
 #endif

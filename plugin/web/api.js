@@ -1,12 +1,12 @@
-// Speaks with the API, and keeps what it said. A screen asks for a path with get() each time it
-// is drawn; what is asked for is read again while somebody looks: each second while it moves,
-// seldom while it does not, never while the page is hidden. If-None-Match keeps that cheap.
+// Speaks with the API, and keeps its answers. A screen asks for a path with get() each time it is
+// drawn. What it asks for is read again: each second while it changes, seldom while it does not,
+// never while the page is hidden. If-None-Match keeps that cheap.
 
 const BASE = '/api/v1'
 const FAST = 1000
 const SLOW = 8000
 const RETRY = 2000
-const SHARE = 9 // what takes a second to answer is asked for each ten: a page is no load
+const SHARE = 9 // pauses per answer time, at least: a slow read is at most a tenth of the time
 export const PREVIEW = '/tasks/preview' // a POST that changes nothing
 
 const kept = new Map() // path -> what is known of it
@@ -15,7 +15,8 @@ let loggedOut = () => {}
 let timer = 0
 let turnAt = 0
 
-/** What the connection is like: at: ms of the last answer; error: a sentence while there is none */
+/** The connection. at: when the last answer came, in ms; error: 'gone' while none comes, else null;
+ * since: when that began, in ms. */
 export const link = { at: 0, since: 0, error: null }
 
 export function onChange(redraw, logout) {
@@ -30,12 +31,12 @@ export class ApiError extends Error {
   }
 }
 
-/** A path of its parts, each escaped. */
+/** The path of these parts, each escaped. */
 export function path(...parts) {
   return '/' + parts.map(encodeURIComponent).join('/')
 }
 
-/** A query of what is given. */
+/** The query of the members that are given. */
 export function query(members) {
   const given = Object.entries(members).filter(([, v]) => v !== '' && v !== null && v !== undefined)
   return given.length ? '?' + new URLSearchParams(given) : ''
@@ -67,7 +68,7 @@ async function ask(method, where, options) {
   return response
 }
 
-/** A command that changes something. Throws ApiError with the API's own sentence. */
+/** Sends a command that changes something. Throws ApiError with the API's own sentence. */
 export async function send(method, where, body) {
   const options = method === 'DELETE' ? {} : {
     headers: { 'Content-Type': 'application/json' },
@@ -84,7 +85,7 @@ export async function send(method, where, body) {
   return text ? JSON.parse(text) : null
 }
 
-/** One read, past what is kept. */
+/** Reads a path once, past the kept answers. */
 export async function read(where) {
   const response = await ask('GET', where, {})
   if (!response.ok) throw await refusal(response)
@@ -105,7 +106,7 @@ export function get(where, every = FAST) {
   return entry
 }
 
-/** Reads all of it again soon: something was changed. */
+/** Reads all paths again soon, because something was changed. */
 export function refresh() {
   for (const entry of kept.values()) {
     entry.pause = entry.every
@@ -114,7 +115,7 @@ export function refresh() {
   plan(0)
 }
 
-/** Around a drawing: what was not asked for in it is forgotten. */
+/** Runs a drawing, and forgets the paths that it did not ask for. */
 export function drawing(run) {
   for (const entry of kept.values()) entry.wanted = false
   run()
@@ -125,7 +126,7 @@ export function forget() {
   kept.clear()
 }
 
-/** A turn that is to come earlier stays. */
+/** Plans the next turn, unless one comes earlier. */
 function plan(wait) {
   const at = Date.now() + wait
   if (timer && turnAt <= at) return
@@ -179,12 +180,12 @@ async function take(where, entry) {
   entry.etag = response.headers.get('ETag')
   entry.error = null
   entry.pause = entry.every
-  hurry(where.split('?')[0])
+  quicken(where.split('?')[0])
   changed()
 }
 
-/** What lies below a path that moved has moved, too: it is read at its own pace again. */
-function hurry(where) {
+/** Reads the paths below one that changed at their own pace again: they may have changed too. */
+function quicken(where) {
   for (const [below, entry] of kept) {
     if (!below.startsWith(`${where}/`)) continue
     entry.pause = entry.every
@@ -192,7 +193,8 @@ function hurry(where) {
   }
 }
 
-/** Uploads a file. told(bytes) is called on the way; the promise ends with the server's answer. */
+/** Uploads a file: {done, abort}. told(bytes) is called on the way; done is a promise of the
+ * server's answer. */
 export function upload(name, file, told) {
   const request = new XMLHttpRequest()
   const done = new Promise((resolve, reject) => {

@@ -38,12 +38,12 @@ const NAV = [['overview', '#/'], ['tasks', '#/tasks'], ['firmware', '#/firmware'
   ['products', '#/products'], ['devices', '#/devices'], ['log', '#/log']]
 
 const app = document.getElementById('app')
-let user = null // {username, role}; null: nobody
-let asked = false // whether that is known
+let user = null // {username, role}; null: nobody is logged in
+let asked = false // the server has said who is logged in
 let screen = null
-let section = ''
-let why = ''
-let queued = false
+let section = '' // of the navigation
+let why = '' // the login is asked for
+let queued = false // a redraw
 
 function redraw() {
   if (queued) return

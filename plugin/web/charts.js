@@ -1,4 +1,4 @@
-// Pictures, by hand in SVG. Each has its figures in words beside it, or as its label.
+// Pictures in SVG. Each has its figures in words beside it, or as its label.
 import { h } from './dom.js'
 import { number, t, word } from './i18n.js'
 import { percent, span, time } from './format.js'
@@ -15,7 +15,7 @@ export function stateBar(task) {
     style: { 'flex-grow': task[s] / total } })) : null)
 }
 
-/** What the bar shows, in words; with onPick each is a button that filters. */
+/** The states of the bar in words; with onPick each is a button that filters. */
 export function stateLegend(task, onPick, picked) {
   return h('ul', { class: 'legend' }, STATES.filter((s) => onPick || task[s] > 0).map((s) => {
     const content = [h('span', { class: `mark mark-${s}` }, icon(s)), word('state', s), ' ',
@@ -27,7 +27,7 @@ export function stateLegend(task, onPick, picked) {
   }))
 }
 
-/** Any parts as one bar: {label, count}, the largest first; the rest as others. */
+/** Parts as one bar. parts: {label, count}, the largest first; those behind `most` become one. */
 export function partsBar(parts, most = 6) {
   const total = parts.reduce((sum, p) => sum + p.count, 0)
   const shown = parts.slice(0, most)
@@ -44,7 +44,7 @@ export function partsBar(parts, most = 6) {
         ` ${percent(p.count, total)}`)))))
 }
 
-let W = 720 // drawn as wide as it is shown, so that its letters have their size
+let W = 720 // a picture is drawn as wide as it is shown, so that its letters keep their size
 const H = 200
 const LEFT = 46
 const BOTTOM = 24
@@ -77,8 +77,9 @@ function ticks(most) {
   return out
 }
 
-/** Done over time. points: {at, success, failed}; stages: {at, label}; aim: how many in all; now:
- * how many the current stage starts, which the picture's height is made for. */
+/** Devices that ended, over time. points: {at, success, failed}; stages: {at, kind, label}; aim:
+ * how many devices there are; since: ms, where the picture begins; now: how many the current stage
+ * starts, which fit into the picture's height. */
 export function progressChart(points, stages, aim, since, now = aim) {
   if (!points.length) return h('p', { class: 'quiet' }, t('task.nothingEnded'))
   W = widthOf(0.48)
@@ -119,7 +120,8 @@ export function progressChart(points, stages, aim, since, now = aim) {
       h('span', { class: 'quiet' }, ` ${t('chart.of', { n: aim })}`)))
 }
 
-/** The stages as steps that rise: {until (0 to 100), count, success, hold}; current from 1. */
+/** The stages as steps that rise: {until (0 to 100), percent, count, success, hold (seconds)};
+ * current: from 1, 0 for none. */
 export function stagesPicture(stages, current = 0, started = 0, total = 0) {
   const width = Math.min(700, widthOf(0.5))
   const height = 120
@@ -155,7 +157,7 @@ function stageText(s, short) {
   return share && count ? `${share} · ${count}` : share || count || ''
 }
 
-/** What happened, on one line of time: items {at, kind, label}. */
+/** Events on a line of time. items: {at, kind, label}. */
 export function timeline(items) {
   if (!items.length) return null
   W = widthOf(1)

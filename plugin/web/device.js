@@ -1,4 +1,4 @@
-// One device: what it runs, its upgrades, its life on one line.
+// The screen of a device: what it runs, its upgrades, its history on one line.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { number, t, word } from './i18n.js'
@@ -29,7 +29,7 @@ function what(item) {
     item.state ? [' ', state('state', item.state)] : null]
 }
 
-/** Devices say much of it in English; what the catalog makes up is translated. */
+/** Translates the details that the catalog writes; a device's own words stay as they are. */
 function detail(item) {
   if (item.detail === 'first report') return t('device.firstReport')
   const before = /^before: (.*)$/.exec(item.detail || '')

@@ -1,4 +1,4 @@
-// All devices: find some of them.
+// The screen of all devices: find, add, edit and delete some.
 import * as api from './api.js'
 import { act, ask } from './dialog.js'
 import { h } from './dom.js'

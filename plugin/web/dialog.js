@@ -1,9 +1,9 @@
-// Asks before something is done, and says how it went.
+// Asks before something is done, and says how it ended.
 import { h } from './dom.js'
 import { t } from './i18n.js'
 import { button, icon, note } from './parts.js'
 
-let open = null // {title, text, label, run, danger, form, error, busy}
+let open = null // what ask() was given, with error and busy
 let said = null // {kind, text}
 let redraw = () => {}
 let timer = 0
@@ -12,7 +12,7 @@ export function init(draw) {
   redraw = draw
 }
 
-/** Says it for some seconds, to ears too. */
+/** Shows a sentence for some seconds; screen readers speak it. kind: ok or error. */
 export function say(kind, text) {
   said = { kind, text }
   clearTimeout(timer)
@@ -20,8 +20,8 @@ export function say(kind, text) {
   redraw()
 }
 
-/** given: title; text: what it will do; label of the button; run: async, throws what the API says;
- * done: what to say then; danger; body(redraw): more of it. */
+/** Opens a dialog. given: title; text: what it will do; label of the button; run: async, throws
+ * ApiError; done: what to say then, or a function of run's result; danger; body(redraw): fields. */
 export function ask(given) {
   open = { ...given, error: null, busy: false }
   redraw()
@@ -32,7 +32,7 @@ export function close() {
   redraw()
 }
 
-/** Without asking. */
+/** Does it without a dialog. */
 export async function act(run, done) {
   try {
     const result = await run()
@@ -42,9 +42,10 @@ export async function act(run, done) {
   }
 }
 
-// what the catalog tells those who write SQL, such as (DELETE FROM firmware WHERE ...)
+// the hints for SQL in the catalog's sentences, such as (DELETE FROM firmware WHERE ...)
 const SQL = / ?\((?:DELETE|INSERT|SELECT|UPDATE) (?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g
 
+/** An error as the page shows it. */
 export function sentence(error) {
   return error.code === 'gone' ? t('gone.action')
     : (error.message || String(error)).replace(SQL, '')

@@ -49,9 +49,11 @@ function reconcile(parent, children, space) {
   for (const node of old) if (!used.has(node)) node.remove()
 }
 
+/** True if the node can become the child. An input keeps its type: one for files takes no text. */
 function fits(node, child) {
   if (typeof child !== 'object') return node.nodeType === 3
-  return node.nodeType === 1 && node.localName === child.tag && node.fwKey === child.props.key
+  return node.nodeType === 1 && node.localName === child.tag && node.fwKey === child.props.key &&
+    (child.tag !== 'input' || node.type === (child.props.type || 'text'))
 }
 
 function make(child, space) {

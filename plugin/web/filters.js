@@ -4,13 +4,13 @@ import { h } from './dom.js'
 import { t } from './i18n.js'
 import { button, select } from './parts.js'
 
-/** Those that `fits` says; null: they have not come yet. */
+/** The products that fit; null: they have not come yet. */
 export function products(fits = () => true) {
   const entry = api.get('/products?count=500', 10000)
   return entry.data ? entry.data.items.filter(fits) : null
 }
 
-/** The products as options, with `first` before them: those that `fits` says. */
+/** The products that fit as options, behind those of `first`. */
 export function productOptions(first, fits) {
   return [...first, ...(products(fits) || []).map((p) => [p.productId,
     p.name && p.name !== p.productId ? `${p.name} (${p.productId})` : p.productId])]
@@ -22,7 +22,8 @@ export function productSelect(value, onChange) {
     all.findLastIndex(([w]) => w === v) === i), onChange, { name: 'productId' }))
 }
 
-/** What a list shows, by `names`, from its address: `set` changes it there, from the first page. */
+/** The filters of a list, by `names`, from its address: {filter, set}. set(members) changes them
+ * there, and goes back to the first page. */
 export function addressFilter(names, query, setQuery) {
   const filter = Object.fromEntries(names.map((name) => [name, query[name] || '']))
   return { filter, set: (members) => setQuery(Object.assign(filter, { after: '' }, members)) }
@@ -30,7 +31,7 @@ export function addressFilter(names, query, setQuery) {
 
 let typing = 0
 
-/** Asks when the typing pauses. */
+/** A text to filter by, taken when the typing pauses. */
 export function textSelect(label, value, onChange, name = 'text') {
   return h('label', null, label, h('input', { type: 'search', name, value, autocomplete: 'off',
     spellcheck: 'false', onInput: (event) => {
@@ -42,7 +43,7 @@ export function textSelect(label, value, onChange, name = 'text') {
 
 const behind = new Map() // the `after` that led to a page -> that of the page before
 
-/** Pages by key: there is no "page 2000", but each page costs the same. */
+/** The buttons of a list's pages. Pages go by key: each costs the same, and has no number. */
 export function pager(data, filter, set) {
   if (!data.next && !filter.after) return null
   return h('div', { class: 'pager' },

@@ -1,4 +1,4 @@
-// Firmware: the list, and what can be done with each.
+// The screen of all firmware: its state, and what can be done with it.
 import * as api from './api.js'
 import { act, ask } from './dialog.js'
 import { h } from './dom.js'
@@ -6,10 +6,14 @@ import { number, t, word } from './i18n.js'
 import { bytes } from './format.js'
 import { button, empty, heading, icon, link, missing, offButton, select, state, table,
   when } from './parts.js'
-import { isWithdrawn } from './overview.js'
 import { addressFilter, pager, productSelect } from './filters.js'
 
-const WITHDRAWN = 'withdrawn by an operator'
+const WITHDRAWN = 'withdrawn by an operator' // the state_reason that withdraw() writes
+
+/** Withdrawn on this page, and not rejected by the plugin. */
+export function isWithdrawn(firmware) {
+  return firmware.state === 'rejected' && firmware.stateReason === WITHDRAWN
+}
 
 function runs(firmware) {
   const entry = api.get(`${api.path('products', firmware.productId)}/versions`, 5000)

@@ -1,4 +1,4 @@
-// Add firmware, or change it.
+// The form that adds firmware, or edits it.
 import * as api from './api.js'
 import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
@@ -7,70 +7,22 @@ import { bytes } from './format.js'
 import { button, card, checkField, choiceField, facts, field, fold, heading, link, missing,
   note, select, selectField, state, textField } from './parts.js'
 import { productOptions, products } from './filters.js'
+import { emptyFirmware, firmwareBody, firmwareChanges, formOf } from './firmware_body.js'
 import { newUpload, plainName, uploadView } from './upload.js'
 
 const METHODS = ['sha256', 'sha512', 'md5', 'ed25519', 'ecdsa-sha256', 'rsa-sha256']
-
-function emptyForm(query) {
-  return { productId: query.productId || '', name: '', version: '', versionOrder: '', source:
-    'file',
-    file: '', url: '', size: '', signMethod: '', sign: '', description: '', byTaskOnly: false,
-    minVersionOrder: '', parameters: [] }
-}
-
-function formOf(data) {
-  return { ...data, source: data.file ? 'file' : 'url', file: data.file || '', url: data.url || '',
-    size: data.size ?? '', signMethod: data.signMethod || '', sign: data.sign || '',
-    minVersionOrder: data.minVersionOrder ?? '',
-    parameters: Object.entries(data.parameters || {}).map(([key, value]) => ({ key,
-      value: isText(value) ? value : JSON.stringify(value) })) }
-}
-
-/** A value that reads as JSON is one, else a text: so is a number that JSON would write otherwise,
- * such as the version 1.10. */
-function parameterValue(text) {
-  try {
-    const value = JSON.parse(text)
-    return typeof value === 'number' && String(value) !== text ? text : value
-  } catch {
-    return text
-  }
-}
-
-function isText(value) {
-  return typeof value === 'string' && parameterValue(value) === value
-}
-
-function members(form, given) {
-  const number = (value) => value === '' ? null : Number(value)
-  const out = { productId: form.productId, name: form.name, version: form.version,
-    versionOrder: number(form.versionOrder), description: form.description,
-    byTaskOnly: form.byTaskOnly, minVersionOrder: number(form.minVersionOrder),
-    parameters: Object.fromEntries(form.parameters.filter((p) => p.key !== '')
-      .map((p) => [p.key, parameterValue(p.value)])) }
-  if (form.source === 'file') {
-    out.file = form.file
-    if (given) out.file = form.file
-  } else {
-    Object.assign(out, { url: form.url, size: number(form.size) })
-  }
-  if (form.signMethod || form.source === 'url' || given) {
-    Object.assign(out, { signMethod: form.signMethod || null, sign: form.sign || null })
-  }
-  return out
-}
 
 const enabled = (product) => product.firmwareEnabled
 
 export function firmwareForm({ parts, query, redraw, admin }) {
   const id = parts[0]
-  let form = id ? null : emptyForm(query)
+  let form = id ? null : emptyFirmware(query)
   let given = null
   let error = null
   let busy = false
   const uploading = newUpload(redraw, (answer) => { form.file = answer.file })
 
-  /** The product, if there is one alone; the order after the highest one, while nobody has typed
+  /** Proposes the product, if there is only one, and the next order, while nobody has typed
    * another. */
   function propose() {
     if (id) return
@@ -92,7 +44,7 @@ export function firmwareForm({ parts, query, redraw, admin }) {
     uploading.start(file, plainName(file.name))
   }
 
-  /** What is chosen is there before the others have come. */
+  /** The options of the product; the chosen one is there before the others have come. */
   function productChoice() {
     const chosen = form.productId
     const all = productOptions([], (p) => enabled(p) || p.productId === chosen)
@@ -100,7 +52,7 @@ export function firmwareForm({ parts, query, redraw, admin }) {
       : [[chosen, chosen || t('choose')], ...all]
   }
 
-  /** Whoever uploads for a rollout may not know that devices need not wait for it. */
+  /** Warns who uploads for a rollout: devices that ask need not wait for its task. */
   function productHelp() {
     const product = products(enabled)?.find((p) => p.productId === form.productId)
     return product && product.pullPolicy !== 'task' && !form.byTaskOnly
@@ -117,14 +69,8 @@ export function firmwareForm({ parts, query, redraw, admin }) {
     error = null
     redraw()
     try {
-      const body = members(form, given)
-      if (id) {
-        const changed = Object.fromEntries(Object.entries(body).filter(([name, value]) =>
-          JSON.stringify(value) !== JSON.stringify(given[name] ?? null)))
-        await api.send('PATCH', api.path('firmware', id), changed)
-      } else {
-        await api.send('POST', '/firmware', body)
-      }
+      if (id) await api.send('PATCH', api.path('firmware', id), firmwareChanges(form, given))
+      else await api.send('POST', '/firmware', firmwareBody(form))
       say('ok', id ? t('saved') : t('firmware.added', { version: form.version }))
       location.hash = `#/firmware${api.query({ productId: form.productId })}`
     } catch (refused) {

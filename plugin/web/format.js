@@ -1,4 +1,4 @@
-// Numbers, sizes and times for people.
+// Writes numbers, sizes and times for people.
 import { language, number, t } from './i18n.js'
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
@@ -63,7 +63,7 @@ export function percent(part, whole) {
   return `${text} %`
 }
 
-/** Minute of the day as 23:05, and back. */
+/** A minute of the day as 23:05; minuteOf reads it back. */
 export function clock(minute) {
   const pad = (n) => String(n).padStart(2, '0')
   return `${pad(Math.floor(minute / 60))}:${pad(minute % 60)}`

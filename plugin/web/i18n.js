@@ -47,7 +47,7 @@ export function t(key, values = {}) {
   })
 }
 
-/** A word that the API says, in the reader's language if it is one of those known. */
+/** A word of the API in the reader's language, or as it is when it has no translation. */
 export function word(kind, said) {
   return has(`${kind}.${said}`) ? t(`${kind}.${said}`) : said
 }
@@ -56,7 +56,7 @@ export function number(value) {
   return new Intl.NumberFormat(language).format(value)
 }
 
-// what the plugin itself writes into the catalog (upgrade/rollout.c), in English
+// the reasons that the plugin writes into the catalog, in English: upgrade/rollout.c
 const WRITTEN = {
   stage: /^stage (?<stage>\d+)$/,
   stageDone: /^stage (?<stage>\d+) is done: (?<proved>\d+) of (?<all>\d+) proved$/,
@@ -67,8 +67,8 @@ const WRITTEN = {
   end: /^end_at is reached$/,
 }
 
-/** Of a log, or why a task has paused: the plugin's words in the page's language, people's own as
- * they are. */
+/** A text of task_log, or why a task is paused: the plugin's words in the page's language, people's
+ * own as they are. */
 export function written(text) {
   for (const [name, pattern] of Object.entries(WRITTEN)) {
     const found = pattern.exec(text || '')

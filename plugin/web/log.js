@@ -1,4 +1,4 @@
-// Who did what: commands of people, and what happened to tasks.
+// The screen of the logs: commands of people, and what happened to tasks.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word, written } from './i18n.js'

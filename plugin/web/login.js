@@ -1,4 +1,4 @@
-// The way in.
+// The form of the login.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'

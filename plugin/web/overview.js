@@ -1,10 +1,11 @@
-// The first screen: what is wrong, what is under way, what the fleet runs.
+// The first screen: what needs attention, what is under way, which versions the devices run.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { number, t, written } from './i18n.js'
 import { bytes, percent } from './format.js'
 import { card, heading, icon, link, missing, taskAddress } from './parts.js'
 import { partsBar } from './charts.js'
+import { isWithdrawn } from './firmware.js'
 import { isOpen, taskCard } from './task_card.js'
 
 const LOW_DISK = 1 << 30
@@ -71,7 +72,7 @@ function step(done, text, href, label) {
     ' ', done || !href ? null : link(href, label))
 }
 
-/** For those who come for the first time. */
+/** What is to be done before the first upgrade. */
 function firstSteps(details, admin) {
   if (details.tasks > 0) return null
   const steps = [details.products > 0, details.firmware > 0, false]
@@ -113,8 +114,4 @@ export function overview({ admin }) {
     ]
   }
   return { title: () => t('nav.overview'), view }
-}
-
-export function isWithdrawn(firmware) {
-  return firmware.state === 'rejected' && firmware.stateReason === 'withdrawn by an operator'
 }

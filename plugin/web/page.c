@@ -2,8 +2,8 @@
  *
  *   plugin/web/NAME -> gzip -> page_data.c -> here -> control/web_answer.c, with the policy
  *
- * All files have one ETag, the digest of all of them. A browser that has asked for one anew has
- * asked for all anew: scripts of two versions never meet. */
+ * All files have one ETag, the digest of all of them. So a new plugin makes a browser load all
+ * files anew: scripts of two versions never meet. */
 #include "web/page.h"
 
 #include <string.h>

@@ -28,7 +28,7 @@ const SHAPES = {
   progress: 'M13.5 6.5A6 6 0 0 0 3 5M2.5 9.5A6 6 0 0 0 13 11M13.7 3v3.5h-3.5M2.3 13V9.5h3.5',
 }
 
-/** A drawing beside a word: never alone. */
+/** A drawing beside a word, never alone. */
 export function icon(name) {
   return h('svg', { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true' },
     h('path', { d: SHAPES[name] || SHAPES.unknown }))
@@ -75,7 +75,8 @@ export function offButton(label, why) {
 
 let serial = 0
 
-/** A labelled control. given: {label, help, error}; control takes the props that tie it to these */
+/** A labelled control. given: {label, help, error, required, wide, id}; control(tie) makes it, with
+ * the props that tie it to these. */
 export function field(given, control) {
   const id = given.id || `f${++serial}`
   const help = given.help || given.error
@@ -89,7 +90,7 @@ export function field(given, control) {
       given.error ? [icon('warning'), ' '] : null, given.error || given.help) : null)
 }
 
-/** A text field of form[name]. */
+/** A text field of form[name]. changed(name) is called when somebody types. */
 export function textField(form, name, given, changed, props = {}) {
   const tag = props.rows ? 'textarea' : 'input'
   const take = (event) => { form[name] = event.target.value; changed(name) }
@@ -131,7 +132,7 @@ export function choiceField(form, name, legend, options, changed) {
         help ? h('span', { class: 'help' }, help) : null))))
 }
 
-/** columns: {name, title, cell(row), class}; rows have keys by keyOf. */
+/** A table. columns: {title, cell(row), class, head(): instead of the title}; keyOf(row): a key. */
 export function table(caption, columns, rows, keyOf, props = {}) {
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },
     h('table', props, h('caption', { class: 'hidden' }, caption),
@@ -150,7 +151,7 @@ export function empty(text, ...more) {
   return h('div', { class: 'empty' }, h('p', null, text), ...more)
 }
 
-/** What stands in place of data that is not there: an error, or that it is on its way. */
+/** Stands for data that has not come: an error, or that it is loading. */
 export function missing(entry) {
   if (entry.error && entry.error.code !== 'gone') return note('error', entry.error.message)
   return h('p', { class: 'loading', role: 'status' }, t('loading'))
@@ -160,8 +161,8 @@ export function card(title, ...children) {
   return h('section', { class: 'card' }, title ? h('h2', null, title) : null, ...children)
 }
 
-/** What unfolds when it is asked for, and when what is typed inside is refused: the browser says
- * nothing in what is folded. */
+/** A part that a click unfolds. It also unfolds when the browser refuses a field inside of it,
+ * since the browser's message is not seen in what is folded. */
 export function fold(title, { open, ...props }, ...children) {
   const made = (node) => {
     node.open = Boolean(open)

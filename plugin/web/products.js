@@ -1,4 +1,4 @@
-// Products: add, change, delete.
+// The screen of the products: add, edit and delete them.
 import * as api from './api.js'
 import { ask } from './dialog.js'
 import { h } from './dom.js'
@@ -73,4 +73,3 @@ export function products({ admin }) {
   }
   return { title: () => t('nav.products'), view }
 }
-

@@ -1,5 +1,5 @@
-// Begins the page. When a file of it does not come (a bad line, or a server without a place left),
-// it says so and tries again: else the page would stay empty.
+// Begins the page. When one of its files does not come (a bad line, or too many connections at the
+// server), says so and tries again: else the page would stay empty.
 const style = document.querySelector('link[rel=stylesheet]')
 
 function again() {

@@ -1,4 +1,4 @@
-// One task: how far it is, why devices failed, what can be done, each of its devices.
+// The screen of a task: how far it is, why devices failed, what can be done, its devices.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { number, t, word, written } from './i18n.js'
@@ -11,7 +11,8 @@ import { taskDevices } from './task_devices.js'
 
 const DAY = 86400000
 
-export function stagesOf(list) {
+/** The stages of the API as the picture wants them. */
+function stagesOf(list) {
   return list.map((s) => ({ until: s.untilPercent ?? 100, percent: s.untilPercent, count: s.budget,
     success: s.successPercent, hold: s.holdSeconds }))
 }
@@ -45,7 +46,8 @@ function rules(task) {
   ])
 }
 
-/** Of task_log: where the stages began, and where it was paused. */
+/** The lines of the log that the picture marks: when a stage began, when the task paused or went
+ * on. */
 function marks(log) {
   return log.filter((l) => ['stage', 'paused', 'resumed'].includes(l.what)).reverse()
     .map((l) => ({ at: l.at, kind: l.what, label: l.what === 'stage' ? stageMark(l.detail)
@@ -143,4 +145,3 @@ function firstStart(data, points) {
   const length = points.at(-1).at - points[0].at
   return Math.max(data.createdAt, points[0].at - Math.max(length, 60000))
 }
-

@@ -1,4 +1,4 @@
-// What can be done with a task: each is offered only when it makes sense, and says what it does.
+// The buttons of a task: each is offered when it makes sense, and says first what it will do.
 import * as api from './api.js'
 import { ask } from './dialog.js'
 import { h } from './dom.js'

@@ -1,4 +1,4 @@
-// What the form of a task holds, and the command that it becomes. No document here: pure.
+// The form of a task as an object, and the command that it becomes. Pure: no document.
 import { clock, minuteOf } from './format.js'
 
 export const PLANS = {
@@ -46,7 +46,8 @@ export function chosen(form) {
   return {}
 }
 
-/** Which choice is still to be made; null: none. An empty one would stand for all devices. */
+/** The way of choosing devices that still lacks its value; null: none. Without it the command would
+ * be for all devices. */
 export function unchosen(form) {
   return form.whom === 'all' || Object.keys(chosen(form)).length ? null : form.whom
 }
@@ -65,7 +66,7 @@ function windowOf(form) {
     windowDays: form.windowDays.reduce((bits, on, i) => bits | (on ? 1 << i : 0), 0) }
 }
 
-/** What a task goes by, in the API's words; null: the field is empty. */
+/** The members of a task that the form sets; null: the field is empty. */
 function settings(form) {
   return { name: form.name, description: form.description,
     stopFailedPercent: numberOf(form.stopPercent),
@@ -93,7 +94,7 @@ export function stagesBody(form) {
   }))
 }
 
-/** What is empty is left to the catalog. */
+/** The members of createTask. Empty fields are left out, and get the catalog's defaults. */
 export function taskBody(form) {
   const given = Object.entries(settings(form)).filter(([, value]) => value !== null)
   const body = { firmwareId: form.firmwareId, mode: form.mode, ...Object.fromEntries(given),
@@ -103,13 +104,13 @@ export function taskBody(form) {
   return body
 }
 
-// --- a task that is there ---
+// --- a task that exists ---
 
-// of the others an empty field leaves what there is
+// of any other member an empty field changes nothing
 const MAY_BE_NULL = ['stopFailedPercent', 'stopFailedCount', 'ratePerMinute', 'rateDoublesAfter',
   'maxInFlight', 'deferSeconds', 'lostSeconds', 'windowStart', 'windowMinutes', 'startAt', 'endAt']
 
-/** Exact to the second, and no longer than it must be. */
+/** Exact to the second, with as few digits as that needs. */
 function minutes(seconds) {
   return seconds === null ? '' : String(Math.round(100 * seconds / 60) / 100)
 }
@@ -118,7 +119,7 @@ function hours(seconds) {
   return seconds === null ? '' : String(Math.round(10000 * seconds / 3600) / 10000)
 }
 
-/** As a field of the browser's own time zone wants it. */
+/** A time for a field of type datetime-local, which goes by the browser's zone. */
 function localTime(ms) {
   return ms ? new Date(ms - 60000 * new Date(ms).getTimezoneOffset()).toISOString().slice(0, 16)
     : ''
@@ -131,7 +132,7 @@ function stageOf(s, task) {
     begun: s.stage < task.stage || (s.stage === task.stage && task.started > 0) }
 }
 
-/** The form of a task that is there. */
+/** The form of a task that exists. */
 export function formOf(task) {
   const text = (value) => value === null ? '' : String(value)
   const window = task.windowStart === null ? {} : { windowed: true,
@@ -157,7 +158,7 @@ export function formOf(task) {
     supersede: task.supersede, continuous: task.continuous }
 }
 
-/** What was changed since the form was formOf(task). */
+/** The members of modifyTask: those that were changed since the form was formOf(task). */
 export function taskChanges(form, task) {
   const before = formOf(task)
   const was = settings(before)

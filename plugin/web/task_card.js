@@ -5,7 +5,7 @@ import { clock, percent, span, time } from './format.js'
 import { icon, link, state, taskAddress } from './parts.js'
 import { stateBar, stateLegend } from './charts.js'
 
-/** Something is under way, or starts by itself. */
+/** True while a device waits or is under way, or one may start by itself. */
 export function isOpen(task) {
   return task.waiting + task.processing > 0 ||
     (task.state !== 'stopped' && (task.retrying > 0 || task.continuous))
@@ -16,7 +16,7 @@ export function stateOf(task) {
   return task.state === 'running' && task.total && !isOpen(task) ? 'done' : task.state
 }
 
-/** What the task is about to do, or waits for: sentences. */
+/** Sentences that say what the task does next, or waits for. */
 export function outlook(task) {
   const out = []
   if (task.state === 'paused' && isOpen(task)) {
@@ -34,15 +34,16 @@ export function outlook(task) {
   return out
 }
 
-/** So many of the stage failed that no later one begins by itself, though the task runs. */
+/** True when so many devices of the stage failed that no later stage begins by itself. */
 export function isStuck(task) {
   const now = task.stages[task.stage - 1]
   return task.stages.length > task.stage && task.failed > 0 && !task.retrying &&
     now.budget - task.bad < now.needed
 }
 
-/** perMinute is of the last ten minutes, also for a task that is younger. Who is offline comes when
- * it comes, and what a later stage holds waits for more than time. */
+/** Guesses how long it takes. perMinute is an average of ten minutes, also of a task that is
+ * younger. Devices that are offline, or wait for a later stage, are left out: nobody knows when
+ * they start. */
 function pace(task, held) {
   const began = Math.max(task.createdAt, task.startAt || 0)
   const minutes = Math.min(10, Math.max(1, (Date.now() - began) / 60000))
@@ -85,7 +86,7 @@ export function windowText(task) {
   return `${named} ${clock(task.windowStart)}–${clock(end)} (${word('clock', task.windowClock)})`
 }
 
-/** heading: h2 or h3, by what stands above the cards. */
+/** A task as a card. heading: h2 or h3, below the heading above the cards. */
 export function taskCard(task, heading = 'h3') {
   const ended = task.success + task.failed
   const what = stateOf(task)

@@ -1,4 +1,4 @@
-// The devices of a task: filters, pages, and what can be done with some of them.
+// The devices on the screen of a task: filters, pages, and what can be done with some of them.
 import * as api from './api.js'
 import { act, ask } from './dialog.js'
 import { h } from './dom.js'
@@ -10,7 +10,7 @@ import { addressFilter, pager, textSelect } from './filters.js'
 const NAMES = ['state', 'waitsFor', 'reason', 'text', 'after']
 const WAITS = ['device offline', 'stage', 'rate', 'in flight', 'window', 'other task', 'retry',
   'deferred', 'older firmware first', 'device unsettled']
-// which rows may be told what
+// the states of rows that each command is for
 const VERBS = { retry: ['failed'], stop: ['waiting'], continue: ['canceled'],
   remove: ['success', 'failed', 'canceled'] }
 

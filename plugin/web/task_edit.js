@@ -1,4 +1,4 @@
-// Change what a task goes by. What it brings, to whom, and how stays as it is.
+// The form that changes a task's rules. Its firmware, devices and mode stay as they are.
 import * as api from './api.js'
 import { say, sentence } from './dialog.js'
 import { h } from './dom.js'

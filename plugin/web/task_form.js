@@ -1,4 +1,4 @@
-// A new task: what, whom, how carefully, how fast; and before the button what it will touch.
+// The form of a new task: which firmware, which devices, stages, stop, pace, and a preview of it.
 import * as api from './api.js'
 import { say, sentence } from './dialog.js'
 import { h } from './dom.js'
@@ -18,7 +18,7 @@ export function taskForm({ query, redraw, admin }) {
   let busy = false
   let typing = 0
 
-  /** Asks what the task would touch, when the typing pauses. */
+  /** Reads the preview when the typing pauses. */
   function look() {
     const question = form.firmwareId && !unchosen(form)
       ? JSON.stringify({ firmwareId: form.firmwareId, ...chosen(form) }) : ''

@@ -48,9 +48,9 @@ function others(form, changed) {
     form.whom === 'all' ? check('continuous') : null)
 }
 
-/** Open for a task that is there: who edits it looks for what it has. */
+/** Unfolded for a task that exists, so that its values are seen. */
 export function moreFields(form, changed) {
-  // a task that is there has a value for each that cannot be empty
+  // a task that exists has a value for each rule that cannot be null
   const required = Boolean(form.editing)
   return fold(t('task.more'), { class: 'card', open: required }, attempts(form, changed, required),
     retries(form, changed, required), proof(form, changed, required), others(form, changed))

@@ -1,4 +1,4 @@
-// What a new task will touch, told before the button.
+// The preview of a new task: which devices it will touch.
 import { h } from './dom.js'
 import { number, t } from './i18n.js'
 import { card, icon, note } from './parts.js'

@@ -1,4 +1,4 @@
-// The rules in the form of a task: stages, the stop, pace.
+// Rules in the forms of tasks: stages, the stop, pace, the window.
 import { h } from './dom.js'
 import { t, word } from './i18n.js'
 import { button, checkField, choiceField, select, selectField, textField } from './parts.js'
@@ -7,11 +7,11 @@ import { PLANS, stagesPictured } from './task_body.js'
 
 export const NUMBER = { type: 'number', min: 1, inputmode: 'numeric' }
 
-// what the catalog takes for a field that is empty
+// the catalog's defaults, for fields that are empty
 const DEFAULTS = { responseMinutes: 1, timeoutMinutes: 60, attemptLimit: 5, minOnline: 0,
   retryLimit: 0, retryMinutes: 10, trialMinutes: 0, stopWindow: 1000 }
 
-/** In an empty field of a new task: what it stands for. */
+/** The default that an empty field of a new task stands for. */
 export function placeholder(form, name) {
   return form.editing || !(name in DEFAULTS) ? null : t('byDefault', { n: DEFAULTS[name] })
 }
@@ -21,7 +21,7 @@ function takePlan(form) {
   else if (!form.stages.length) form.stages = PLANS.careful.map((s) => ({ ...s }))
 }
 
-/** What has begun stays as it is; the last one cannot be taken from a task that is there. */
+/** A stage that has begun cannot be changed, and the last one of a task that exists not removed. */
 function stageRow(form, s, i, redraw) {
   const disabled = Boolean(s.begun)
   const stays = disabled || (form.editing && form.stages.length === 1)

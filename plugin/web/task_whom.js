@@ -1,4 +1,4 @@
-// Whom a new task is for: all, some that are ticked or pasted, a tag, or what a filter finds.
+// The devices of a new task: all, those that are ticked or pasted, of a tag, or of a filter.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word } from './i18n.js'

@@ -1,4 +1,4 @@
-// All tasks, the newest first.
+// The screen of all tasks, the newest first.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { t, word } from './i18n.js'

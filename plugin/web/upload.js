@@ -1,4 +1,4 @@
-// Uploading an image: how far it is, how fast, and whether it arrived as it was.
+// Uploads an image: shows how far it is, how fast, and whether it arrived undamaged.
 import * as api from './api.js'
 import { h } from './dom.js'
 import { t } from './i18n.js'
@@ -8,12 +8,14 @@ import { sentence } from './dialog.js'
 
 const DIGEST_MOST = 256 << 20 // a browser's digest wants the whole file in memory
 
-/** What is known of an upload: {name, size, sent, speed, answer, own, error}. */
+/** An upload: {state, start}. state: name, size, sent (bytes), speed (bytes a second), answer of
+ * the server, own (the browser's SHA-256), error, file, abort (while it runs). done(answer)
+ * follows. */
 export function newUpload(redraw, done) {
   const state = { name: '', size: 0, sent: 0, speed: 0, answer: null, own: null, error: null }
 
   async function ownDigest(file) {
-    // only https and this machine have it
+    // browsers have it over https and on loopback alone
     if (!globalThis.crypto?.subtle || file.size > DIGEST_MOST) return
     const digest = await crypto.subtle.digest('SHA-256', await file.arrayBuffer())
     state.own = [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, '0')).join('')
@@ -44,7 +46,7 @@ export function newUpload(redraw, done) {
   return { state, start }
 }
 
-/** A file's name as the folder takes it. */
+/** The name of a file as files_dir takes it. */
 export function plainName(name) {
   return name.replace(/[/\0-\x1f]/g, '_').replace(/^\.+/, '') || 'firmware.bin'
 }

@@ -8,6 +8,9 @@ setup() { BROKER_DIR=$BATS_TEST_TMPDIR; }
 # STATUS OPTION of curl...: GET details gives this status.
 details() { assert_equal "$(status_of -m 20 "${@:2}" "$API/details")" "$1"; }
 
+# How many commands succeeded, as the metrics have it.
+ok_commands() { curl -s -m 20 -u 'ann:se:cret' "$ADMIN/metrics" | grep 'requests_total{face="http",outcome="ok"}'; }
+
 @test "logins: who may, who may look, who may not, and a cookie" {
 	start_admin
 	details 200 -u 'ann:se:cret'
@@ -45,8 +48,10 @@ details() { assert_equal "$(status_of -m 20 "${@:2}" "$API/details")" "$1"; }
 	head -c 20000 /dev/zero | tr '\0' '[' >large
 	assert_equal "$(status_of -H "$JSON" --data-binary @large "$API/session")" 413
 	assert_equal "$(status_of -H "$JSON" -H 'Transfer-Encoding: chunked' --data-binary @large "$API/session")" 413
-	# no login at all
+	# no login at all, and no command that is counted
+	counted=$(ok_commands)
 	assert_json "$(curl -s "$ADMIN/healthz")" '.status == "ok"'
+	assert_equal "$(ok_commands)" "$counted"
 }
 
 @test "five failures: the sixth try waits, whoever it is; a password file that changes is read again" {

@@ -12,6 +12,7 @@ import torn as relay
 from browser import Browser
 
 IMAGE = "/usr/share/sigrok-firmware/fx2lafw-saleae-logic.fw"
+OTHER_IMAGE = "/usr/share/sigrok-firmware/fx2lafw-cypress-fx2.fw"
 ROLLOUT = "fx2lafw-saleae-logic 2.0"
 
 
@@ -68,6 +69,29 @@ def change_firmware(b):
     b.fill("Description", "what was built")
     b.press("Save", "button")
     b.sees("Saved.", "what was built")
+    move_firmware(b)
+
+
+def move_firmware(b):
+    """Another file is verified for itself; what is moved to another server is not hosted here any more; and back."""
+    b.press("Edit", "td a")
+    b.fill("Image file", OTHER_IMAGE, clear=False)
+    b.sees("The server's digest is that of your file")
+    b.press("Save", "button")
+    b.sees(os.path.basename(OTHER_IMAGE))
+    b.find("td .state-ready")
+    b.press("Edit", "td a")
+    b.press("On another server", "label", whole=False)
+    b.fill("Address (URL)", "https://cdn.example.com/lamp.bin")
+    b.press("Save", "button")
+    b.sees("https://cdn.example.com/lamp.bin")
+    b.find("td .state-ready")
+    b.press("Edit", "td a")
+    b.press("Upload it here", "label", whole=False)
+    b.choose("Or a file that is there already", os.path.basename(OTHER_IMAGE))
+    b.press("Save", "button")
+    b.sees(os.path.basename(OTHER_IMAGE))
+    b.find("td .state-ready")
 
 
 def over_a_bad_line(b):

@@ -2,6 +2,7 @@
 #include "control/commands_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 #include "control/mqtt.h"
 
@@ -232,6 +233,39 @@ static void test_lines(void **state)
 	fw_control_close(control);
 }
 
+#define MANY 2000
+
+static void *log_many(void *control)
+{
+	for (int i = 0; i < MANY; i++)
+		fw_control_log(control, FW_LOG_INFO, "line");
+	return NULL;
+}
+
+/* Lines that are lost while others are taken are counted, in a way that the thread sanitizer
+ * allows. */
+static void test_lines_of_a_thread(void **state)
+{
+	struct fw_control *control = open_control(*state);
+	enum fw_log_level level;
+	pthread_t thread;
+	unsigned seen = 0, lost;
+	char *line;
+
+	assert_int_equal(pthread_create(&thread, NULL, log_many, control), 0);
+	for (int i = 0; i < 10000 && seen < MANY; i++) {
+		while ((line = fw_control_take_line(control, &level))) {
+			seen += sscanf(line, "%u lines", &lost) == 1 ? lost : 1;
+			free(line);
+		}
+		usleep(1000);
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(seen, MANY);
+	fw_control_stop(control);
+	fw_control_close(control);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +276,7 @@ int main(void)
 		FILLED(test_gone),
 		FILLED(test_end),
 		FILLED(test_lines),
+		FILLED(test_lines_of_a_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,7 @@ static void test_values(void **state)
 	refuses("modifyTask t --max-in-flight 99999999999999999999", "whole number");
 	refuses("modifyTask t --timeout-seconds 5y", "such as 90, 15m, 2h or 1d");
 	refuses("modifyTask t --timeout-seconds -5", "such as 90");
+	refuses("modifyTask t --timeout-seconds 9223372036854775807d", "such as 90");
 	refuses("modifyTask t --window-minutes 90s", "minutes");
 	refuses("modifyTask t --window-start 24:00", "22:30");
 	refuses("modifyTask t --window-days mon,mo", "mon,tue");
@@ -182,6 +183,7 @@ static void test_stages(void **state)
 	refuses("modifyTask t --stages nan", "a stage is UNTIL");
 	refuses("modifyTask t --stages 0x10", "a stage is UNTIL");
 	refuses("modifyTask t --stages 1.5dev", "a stage is UNTIL");
+	refuses("modifyTask t --stages 99999999999999999999", "a stage is UNTIL");
 	refuses("modifyTask t --stages 1/9x", "a stage is UNTIL");
 	refuses("modifyTask t --stages 1:stop", "a stage is UNTIL");
 	refuses("modifyTask t --stages 1/95/95", "a stage is UNTIL");
