@@ -3,7 +3,8 @@
  * rate of one task, so each must see what the other has started.
  *
  * A pull holds its place from its answer until the store has committed its uplink; after a kill the
- * spool still has the uplink, and the place is noted again. A push holds it until its transaction
+ * spool still has the uplink, and the place is noted again. A device that pulls again meanwhile
+ * holds one place until all its uplinks are committed. A push holds its place until its transaction
  * ends. So the places and the counts of the catalog together are never too low. For a moment they
  * can be too high; a device that is refused then is tried again.
  *
@@ -33,12 +34,14 @@ struct fw_places_held {
 typedef enum fw_status fw_places_judge(void *context, struct fw_places_held *held);
 
 /* Broker thread. The device's pull wants to start its row of the task. FW_OK: it holds a place now,
- * or held one before. FW_NOT_FOUND: not now. FW_BUSY: the store holds the lock; ask again in a
- * moment. FW_NOMEM, or the judge's error. */
+ * or held one before by an earlier pull, which the judge is not asked about. For each FW_OK either
+ * an uplink follows, or fw_places_give_back. FW_NOT_FOUND: not now. FW_BUSY: the store holds the
+ * lock; ask again in a moment. FW_NOMEM, or the judge's error. */
 enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice task_id,
 	struct fw_slice device, fw_places_judge *judge, void *context);
 
-/* Broker thread. The pull was not answered with the task's firmware after all. */
+/* Broker thread. The pull was not answered with the task's firmware after all, so it leaves no
+ * uplink. The place stays the device's while an uplink of an earlier pull waits. */
 void fw_places_give_back(struct fw_places *places, struct fw_slice task_id, struct fw_slice device);
 
 /* At start, before the store's thread: an uplink that waits in the spool holds a place. FW_OK or
@@ -51,8 +54,8 @@ enum fw_status fw_places_note(
 enum fw_status fw_places_take_for_push(
 	struct fw_places *places, struct fw_slice task_id, fw_places_judge *judge, void *context);
 
-/* Store thread. The open transaction applied the pull that held this place: when the transaction is
- * committed, the place ends. FW_OK or FW_NOMEM. */
+/* Store thread. The open transaction applied an uplink that holds this place: if it is the last
+ * one, the place ends when the transaction is committed. FW_OK or FW_NOMEM. */
 enum fw_status fw_places_applied(
 	struct fw_places *places, struct fw_slice task_id, struct fw_slice device);
 

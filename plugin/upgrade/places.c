@@ -1,7 +1,10 @@
 /* A table of tasks, and a table of the pulls that hold a place.
  *
  * A task's entry stays while it holds something. At TASKS_MAX entries those that hold nothing are
- * dropped. A bucket that is made anew begins like that of a new task (upgrade/start_rate.h). */
+ * dropped. A bucket that is made anew begins like that of a new task (upgrade/start_rate.h).
+ *
+ * A device that pulls again before its first pull is in the catalog has one place and several
+ * uplinks. The place is free when none of them is left. */
 #include "upgrade/places.h"
 
 #include <pthread.h>
@@ -17,6 +20,12 @@ struct task {
 	struct fw_start_rate rate;
 };
 
+/* The place of a device's pulls. Its task's entry stays as long. */
+struct pull {
+	struct task *task;
+	uint64_t uplinks; /* that are not in the catalog yet */
+};
+
 /* A place that the open transaction applied. */
 struct applied {
 	char task_id[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
@@ -27,7 +36,7 @@ struct fw_places {
 
 	pthread_mutex_t lock;    /* guards this group */
 	struct fw_table *tasks;  /* task_id to struct task */
-	struct fw_table *pulled; /* task_id/device of the pulls that hold a place */
+	struct fw_table *pulled; /* task_id/device to struct pull */
 	bool freed;              /* a place was given back */
 	bool wall_behind;
 
@@ -60,6 +69,7 @@ void fw_places_free(struct fw_places *places)
 		return;
 	fw_table_clear(places->tasks, free);
 	fw_table_free(places->tasks);
+	fw_table_clear(places->pulled, free);
 	fw_table_free(places->pulled);
 	free(places->applied);
 	pthread_mutex_destroy(&places->lock);
@@ -104,29 +114,31 @@ static struct fw_slice key_of(
 	return fw_device_key(buffer, task_id, device);
 }
 
-static enum fw_status hold_pull(struct fw_places *places, struct task *task,
-	struct fw_slice task_id, struct fw_slice device)
+static enum fw_status hold_pull(struct fw_places *places, struct task *task, struct fw_slice key)
 {
-	char buffer[FW_DEVICE_KEY];
-	enum fw_status status =
-		fw_table_put(places->pulled, key_of(task_id, device, buffer), places, NULL);
+	struct pull *pull = malloc(sizeof(*pull));
 
-	if (status == FW_OK)
-		task->pulls++;
-	return status;
+	if (!pull || fw_table_put(places->pulled, key, pull, NULL) != FW_OK) {
+		free(pull);
+		return FW_NOMEM;
+	}
+	*pull = (struct pull){task, 1};
+	task->pulls++;
+	return FW_OK;
 }
 
+/* An uplink less. True: it was the last one, and the place is free. */
 static bool release_pull(struct fw_places *places, struct fw_slice task_id, struct fw_slice device)
 {
-	struct task *task = fw_table_get(places->tasks, task_id);
 	char buffer[FW_DEVICE_KEY];
 	struct fw_slice key = key_of(task_id, device, buffer);
+	struct pull *pull = fw_table_get(places->pulled, key);
 
-	if (!fw_table_get(places->pulled, key))
+	if (!pull || --pull->uplinks)
 		return false;
+	pull->task->pulls--;
 	fw_table_remove(places->pulled, key);
-	if (task && task->pulls > 0)
-		task->pulls--;
+	free(pull);
 	return true;
 }
 
@@ -157,18 +169,22 @@ enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice
 	struct fw_slice device, fw_places_judge *judge, void *context)
 {
 	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = key_of(task_id, device, buffer);
 	struct task *task = NULL;
+	struct pull *pull;
 	enum fw_status status = FW_OK;
 
 	/* Not pthread_mutex_lock: the store's thread has a lower priority, and may be preempted
 	 * while it holds the lock. */
 	if (!lock_soon(places))
 		return FW_BUSY;
-	if (!fw_table_get(places->pulled, key_of(task_id, device, buffer))) {
+	pull = fw_table_get(places->pulled, key);
+	if (pull)
+		pull->uplinks++;
+	else
 		status = judge_start(places, task_id, judge, context, &task);
-		if (status == FW_OK)
-			status = hold_pull(places, task, task_id, device);
-	}
+	if (status == FW_OK && !pull)
+		status = hold_pull(places, task, key);
 	pthread_mutex_unlock(&places->lock);
 	return status;
 }
@@ -183,16 +199,19 @@ void fw_places_give_back(struct fw_places *places, struct fw_slice task_id, stru
 enum fw_status fw_places_note(
 	struct fw_places *places, struct fw_slice task_id, struct fw_slice device)
 {
-	struct task *task;
-	enum fw_status status = FW_NOMEM;
 	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = key_of(task_id, device, buffer);
+	struct task *task;
+	struct pull *pull;
+	enum fw_status status = FW_OK;
 
 	pthread_mutex_lock(&places->lock);
-	task = find_task(places, task_id);
-	if (task)
-		status = fw_table_get(places->pulled, key_of(task_id, device, buffer))
-			? FW_OK
-			: hold_pull(places, task, task_id, device);
+	pull = fw_table_get(places->pulled, key);
+	task = pull ? pull->task : find_task(places, task_id);
+	if (pull)
+		pull->uplinks++;
+	else
+		status = task ? hold_pull(places, task, key) : FW_NOMEM;
 	pthread_mutex_unlock(&places->lock);
 	return status;
 }
