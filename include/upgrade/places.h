@@ -41,7 +41,8 @@ enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice
 	struct fw_slice device, fw_places_judge *judge, void *context);
 
 /* Broker thread. The pull was not answered with the task's firmware after all, so it leaves no
- * uplink. The place stays the device's while an uplink of an earlier pull waits. */
+ * uplink. The place stays the device's while an uplink of an earlier pull waits. At most once for
+ * each FW_OK of the take, and before the next take. Waits for no lock. */
 void fw_places_give_back(struct fw_places *places, struct fw_slice task_id, struct fw_slice device);
 
 /* At start, before the store's thread: an uplink that waits in the spool holds a place. FW_OK or

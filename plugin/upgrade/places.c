@@ -4,10 +4,14 @@
  * dropped. A bucket that is made anew begins like that of a new task (upgrade/start_rate.h).
  *
  * A device that pulls again before its first pull is in the catalog has one place and several
- * uplinks. The place is free when none of them is left. */
+ * uplinks. The place is free when none of them is left.
+ *
+ * What the broker's thread gives back goes into a list, for which it needs no lock. Whoever has the
+ * lock next frees it. */
 #include "upgrade/places.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/table.h"
@@ -31,8 +35,17 @@ struct applied {
 	char task_id[FW_ID_MAX + 1], device[FW_ID_MAX + 1];
 };
 
+/* An uplink that does not follow after all. */
+struct returned {
+	struct returned *next;
+	size_t len;
+	char key[FW_DEVICE_KEY]; /* in `pulled` */
+};
+
 struct fw_places {
 	int64_t started_ms;
+	_Atomic(struct returned *) returned; /* the last one first */
+	struct returned *spare; /* the broker thread's own: to give back never lacks memory */
 
 	pthread_mutex_t lock;    /* guards this group */
 	struct fw_table *tasks;  /* task_id to struct task */
@@ -63,10 +76,22 @@ struct fw_places *fw_places_new(int64_t steady_ms)
 	return places;
 }
 
+static void drop_returned(struct returned *first)
+{
+	while (first) {
+		struct returned *next = first->next;
+
+		free(first);
+		first = next;
+	}
+}
+
 void fw_places_free(struct fw_places *places)
 {
 	if (!places)
 		return;
+	drop_returned(atomic_exchange(&places->returned, NULL));
+	free(places->spare);
 	fw_table_clear(places->tasks, free);
 	fw_table_free(places->tasks);
 	fw_table_clear(places->pulled, free);
@@ -128,10 +153,8 @@ static enum fw_status hold_pull(struct fw_places *places, struct task *task, str
 }
 
 /* An uplink less. True: it was the last one, and the place is free. */
-static bool release_pull(struct fw_places *places, struct fw_slice task_id, struct fw_slice device)
+static bool release_pull(struct fw_places *places, struct fw_slice key)
 {
-	char buffer[FW_DEVICE_KEY];
-	struct fw_slice key = key_of(task_id, device, buffer);
 	struct pull *pull = fw_table_get(places->pulled, key);
 
 	if (!pull || --pull->uplinks)
@@ -140,6 +163,16 @@ static bool release_pull(struct fw_places *places, struct fw_slice task_id, stru
 	fw_table_remove(places->pulled, key);
 	free(pull);
 	return true;
+}
+
+/* What was given back since. */
+static void free_returned(struct fw_places *places)
+{
+	struct returned *first = atomic_exchange(&places->returned, NULL);
+
+	for (const struct returned *place = first; place; place = place->next)
+		places->freed |= release_pull(places, (struct fw_slice){place->key, place->len});
+	drop_returned(first);
 }
 
 /* *out: the entry of the task. FW_NOMEM, or the verdict of `judge`. */
@@ -174,10 +207,15 @@ enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice
 	struct pull *pull;
 	enum fw_status status = FW_OK;
 
+	if (!places->spare)
+		places->spare = malloc(sizeof(*places->spare));
+	if (!places->spare)
+		return FW_NOMEM;
 	/* Not pthread_mutex_lock: the store's thread has a lower priority, and may be preempted
 	 * while it holds the lock. */
 	if (!lock_soon(places))
 		return FW_BUSY;
+	free_returned(places);
 	pull = fw_table_get(places->pulled, key);
 	if (pull)
 		pull->uplinks++;
@@ -191,9 +229,15 @@ enum fw_status fw_places_take_for_pull(struct fw_places *places, struct fw_slice
 
 void fw_places_give_back(struct fw_places *places, struct fw_slice task_id, struct fw_slice device)
 {
-	pthread_mutex_lock(&places->lock);
-	places->freed |= release_pull(places, task_id, device);
-	pthread_mutex_unlock(&places->lock);
+	struct returned *place = places->spare;
+
+	if (!place)
+		return;
+	places->spare = NULL;
+	place->len = key_of(task_id, device, place->key).len;
+	place->next = atomic_load(&places->returned);
+	while (!atomic_compare_exchange_weak(&places->returned, &place->next, place))
+		;
 }
 
 enum fw_status fw_places_note(
@@ -223,6 +267,7 @@ enum fw_status fw_places_take_for_push(
 	enum fw_status status;
 
 	pthread_mutex_lock(&places->lock);
+	free_returned(places);
 	status = judge_start(places, task_id, judge, context, &task);
 	if (status == FW_OK)
 		task->pushes++;
@@ -256,13 +301,15 @@ enum fw_status fw_places_applied(
 void fw_places_transaction_ended(struct fw_places *places, bool committed)
 {
 	struct fw_table_walk walk = {.bucket = 0};
+	char buffer[FW_DEVICE_KEY];
 
 	if (!places || (!places->pushed && !places->applied_count))
 		return;
 	pthread_mutex_lock(&places->lock);
 	for (size_t i = 0; committed && i < places->applied_count; i++)
-		release_pull(places, fw_slice_of(places->applied[i].task_id),
-			fw_slice_of(places->applied[i].device));
+		release_pull(places,
+			key_of(fw_slice_of(places->applied[i].task_id),
+				fw_slice_of(places->applied[i].device), buffer));
 	places->applied_count = 0;
 	while (places->pushed && fw_table_next(places->tasks, &walk))
 		((struct task *)walk.value)->pushes = 0;
@@ -289,6 +336,7 @@ bool fw_places_freed(struct fw_places *places)
 	bool freed;
 
 	pthread_mutex_lock(&places->lock);
+	free_returned(places);
 	freed = places->freed;
 	places->freed = false;
 	pthread_mutex_unlock(&places->lock);

@@ -1,8 +1,10 @@
 /* The places of starts: what a judge is told is held, and when that is free again. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -206,6 +208,77 @@ static void what_waits_in_the_spool_holds_its_place_again(void **ignored)
 	assert_held(0, 0);
 }
 
+static void *give_back_on_another_thread(void *ignored)
+{
+	fw_places_give_back(world.places, TASK, D1);
+	return ignored;
+}
+
+static void *pull_on_another_thread(void *status)
+{
+	*(enum fw_status *)status = fw_places_take_for_pull(world.places, TASK, D2, judge, NULL);
+	return status;
+}
+
+/* True: it came to its end, while whoever asks here has the lock of the places. */
+static bool ends(void *(*work)(void *), void *argument, pthread_t *thread)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2;
+	assert_int_equal(pthread_create(thread, NULL, work, argument), 0);
+	return pthread_timedjoin_np(*thread, NULL, &until) == 0;
+}
+
+struct broker {
+	pthread_t giver, puller;
+	bool gave, pulled;
+	enum fw_status status;
+};
+
+/* Stands for the store's thread, stopped with the lock in hand. */
+static enum fw_status judge_slowly(void *context, struct fw_places_held *held)
+{
+	struct broker *broker = context;
+
+	(void)held;
+	broker->gave = ends(give_back_on_another_thread, NULL, &broker->giver);
+	broker->pulled = ends(pull_on_another_thread, &broker->status, &broker->puller);
+	return FW_NOT_FOUND;
+}
+
+static void the_broker_does_not_wait_for_the_lock(void **ignored)
+{
+	struct broker broker = {.status = FW_OK};
+
+	(void)ignored;
+	pull(D1);
+	assert_int_equal(
+		fw_places_take_for_push(world.places, TASK, judge_slowly, &broker), FW_NOT_FOUND);
+	if (!broker.gave)
+		pthread_join(broker.giver, NULL);
+	if (!broker.pulled)
+		pthread_join(broker.puller, NULL);
+	assert_true(broker.gave);
+	assert_true(broker.pulled);
+	assert_int_equal(broker.status, FW_BUSY);
+	assert_true(fw_places_freed(world.places));
+	assert_held(0, 0);
+}
+
+static void a_start_sees_what_was_given_back_before_it(void **ignored)
+{
+	(void)ignored;
+	pull(D1);
+	fw_places_give_back(world.places, TASK, D1);
+	pull(D2);
+	assert_int_equal(world.held.pulls, 0);
+	fw_places_give_back(world.places, TASK, D2);
+	assert_held(0, 0);
+	assert_true(fw_places_freed(world.places));
+}
+
 static void a_task_has_one_bucket(void **ignored)
 {
 	struct fw_start_rate rate;
@@ -246,6 +319,8 @@ int main(void)
 		PLACES_TEST(what_is_given_back_is_free_and_told_once),
 		PLACES_TEST(who_holds_nothing_gives_back_nothing),
 		PLACES_TEST(what_waits_in_the_spool_holds_its_place_again),
+		PLACES_TEST(the_broker_does_not_wait_for_the_lock),
+		PLACES_TEST(a_start_sees_what_was_given_back_before_it),
 		PLACES_TEST(a_task_has_one_bucket),
 		PLACES_TEST(the_judge_knows_whether_the_wall_clock_is_behind),
 	};
