@@ -162,8 +162,8 @@ static enum fw_status count_mismatch(struct fw_label_check *labels, const struct
 	fw_db_bind_text(statement, 5, version);
 	fw_db_bind_integer(statement, 6, uplink->received_at);
 	status = fw_db_read_integer(statement, &times);
-	if (times == FW_LABEL_CHECK_TIMES)
-		fw_transaction_log(labels->transaction, FW_LOG_WARNING,
+	if (status == FW_OK && times == FW_LABEL_CHECK_TIMES)
+		fw_transaction_queue_log(labels->transaction, FW_LOG_WARNING,
 			"device %.*s of %.*s installed %s three times and reports '%.*s' instead "
 			"of '%s': it is not offered again"
 			" until its version or the catalog changes; see the view mislabelled",

@@ -49,7 +49,8 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts);
 enum fw_status fw_rollouts_load(
 	struct fw_rollouts *rollouts, struct fw_slice task_id, struct fw_rollout_row *out);
 
-/* Carries out a step of the task. FW_OK, or an error. */
+/* Carries out a step of the task. FW_OK, FW_NOT_FOUND when an operator's trigger keeps the task as
+ * it was, or an error. */
 enum fw_status fw_rollout_steps_carry_out(struct fw_rollouts *rollouts, struct fw_slice task_id,
 	const struct fw_rollout_row *rollout, const struct fw_rollout_step *step);
 

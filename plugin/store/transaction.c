@@ -411,23 +411,45 @@ size_t fw_transaction_room(const struct fw_transaction *transaction)
 	return room > taken ? room - taken : 0;
 }
 
+/* payload: NULL when out of memory */
+static struct fw_outgoing make_log_line(
+	enum fw_log_level level, const char *format, va_list arguments)
+{
+	struct fw_outgoing line = {.kind = FW_OUTGOING_LOG, .level = level};
+	int len = vasprintf(&line.payload, format, arguments);
+
+	if (len < 0)
+		return (struct fw_outgoing){.kind = FW_OUTGOING_LOG};
+	/* texts of operators and of SQLite may have any bytes */
+	fw_make_line(line.payload);
+	line.len = (size_t)len;
+	return line;
+}
+
 void fw_transaction_log(
 	struct fw_transaction *transaction, enum fw_log_level level, const char *format, ...)
 {
-	char *text = NULL;
+	struct fw_outgoing line;
 	va_list arguments;
-	int len;
 
 	va_start(arguments, format);
-	len = vasprintf(&text, format, arguments);
+	line = make_log_line(level, format, arguments);
 	va_end(arguments);
-	if (len < 0)
-		return;
-	/* texts of operators and of SQLite may have any bytes */
-	fw_make_line(text);
-	fw_outbox_put(transaction->outbox,
-		(struct fw_outgoing){.kind = FW_OUTGOING_LOG,
-			.payload = text,
-			.len = (size_t)len,
-			.level = level});
+	if (line.payload)
+		fw_outbox_put(transaction->outbox, line);
+}
+
+void fw_transaction_queue_log(
+	struct fw_transaction *transaction, enum fw_log_level level, const char *format, ...)
+{
+	struct fw_outgoing line;
+	va_list arguments;
+
+	va_start(arguments, format);
+	line = make_log_line(level, format, arguments);
+	va_end(arguments);
+	if (line.payload && make_room(transaction))
+		transaction->queued[transaction->queued_count++] = line;
+	else
+		free(line.payload);
 }

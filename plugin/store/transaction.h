@@ -37,8 +37,8 @@ struct fw_transaction {
 	/* connections of this run of the broker have this number or a higher one */
 	uint64_t first_connection;
 	bool closed; /* uplinks add no devices (option registration) */
-	/* what the open transaction wants published: sent when it is committed, dropped when it is
-	 * rolled back */
+	/* what the open transaction wants published or logged: sent when it is committed, dropped
+	 * when it is rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
 	/* rows that ended in the open transaction, and up to the savepoint: counted at commit */
@@ -137,9 +137,14 @@ enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 /* How many more messages may be queued now. */
 size_t fw_transaction_room(const struct fw_transaction *transaction);
 
-/* Queues a log line, which the broker thread writes; not part of a transaction, and kept when that
- * is rolled back. */
+/* Hands a log line to the broker thread, which writes it; not part of a transaction, and kept when
+ * that is rolled back: for what was seen or refused. Without memory there is no line. */
 void fw_transaction_log(struct fw_transaction *transaction, enum fw_log_level level,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same, for what the open transaction has done: written when it is committed, dropped when it
+ * is rolled back. */
+void fw_transaction_queue_log(struct fw_transaction *transaction, enum fw_log_level level,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif
