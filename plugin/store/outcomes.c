@@ -1,7 +1,13 @@
-/* Collects how rows ended until the transaction is committed. */
+/* Collects how rows were sent and ended until the transaction is committed. */
 #include "store/outcomes.h"
 
 _Static_assert(FW_COUNT_FAILURES == (unsigned)FW_FAILURES, "a counter for each kind of failure");
+
+void fw_outcomes_note_push(struct fw_outcomes *outcomes)
+{
+	outcomes->pushes++;
+	outcomes->any = true;
+}
 
 void fw_outcomes_note(
 	struct fw_outcomes *outcomes, enum fw_upgrade_state state, enum fw_failure failure)
@@ -34,6 +40,7 @@ void fw_outcomes_count(struct fw_outcomes *outcomes, struct fw_counters *counter
 {
 	if (!outcomes->any)
 		return;
+	fw_count_add(counters, FW_COUNT_PUSHES, outcomes->pushes);
 	fw_count_add(counters, FW_COUNT_ENDED_SUCCESS, outcomes->success);
 	fw_count_add(counters, FW_COUNT_ENDED_CANCELED, outcomes->canceled);
 	for (unsigned i = 0; i < FW_FAILURES; i++)

@@ -1,8 +1,8 @@
-/* How rows of tasks ended in the open transaction, for the counters. For the store's own files;
- * store thread only.
+/* How rows of tasks were sent and ended in the open transaction, for the counters. For the store's
+ * own files; store thread only.
  *
- * A transaction may be rolled back and done again, so what ended is counted when it is committed.
- * Embedded; all zero when nothing ended. */
+ * A transaction may be rolled back and done again, so that is counted when it is committed.
+ * Embedded; all zero when nothing was sent and nothing ended. */
 #ifndef FW_STORE_OUTCOMES_H
 #define FW_STORE_OUTCOMES_H
 
@@ -10,11 +10,15 @@
 #include "upgrade/state_machine.h"
 
 struct fw_outcomes {
+	uint32_t pushes;
 	uint32_t success, canceled, failed[FW_FAILURES];
 	uint32_t took[FW_COUNT_DURATIONS];
 	int64_t took_ms;
 	bool any;
 };
+
+/* The offer of a row is among what the transaction publishes. */
+void fw_outcomes_note_push(struct fw_outcomes *outcomes);
 
 /* A row has come to `state`; waiting and processing are not counted. */
 void fw_outcomes_note(

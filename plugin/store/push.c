@@ -117,11 +117,13 @@ static enum fw_status queue_upgrade(struct fw_push *pushes, const struct fw_task
 	size_t len = 0;
 	char *payload = fw_offer_write(transaction->hosting, firmware, &deferral, product, device,
 		transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
-
-	fw_count(transaction->counters, FW_COUNT_PUSHES);
 	/* after the response timeout the push is void: it expires then */
-	return fw_transaction_queue_upgrade(transaction, product, device, payload, len,
-		(uint32_t)(row->response_timeout_ms / 1000), row->device_connection == 0);
+	enum fw_status status = fw_transaction_queue_upgrade(transaction, product, device, payload,
+		len, (uint32_t)(row->response_timeout_ms / 1000), row->device_connection == 0);
+
+	if (status == FW_OK)
+		fw_outcomes_note_push(&transaction->outcomes);
+	return status;
 }
 
 enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)

@@ -41,7 +41,8 @@ struct fw_transaction {
 	 * when it is rolled back */
 	struct fw_outgoing *queued;
 	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
-	/* rows that ended in the open transaction, and up to the savepoint: counted at commit */
+	/* rows that were sent or ended in the open transaction, and up to the savepoint: counted at
+	 * commit */
 	struct fw_outcomes outcomes, outcomes_before;
 	uint64_t number;            /* of the open transaction, from 1 */
 	int64_t wall_ms, steady_ms; /* the time of the open transaction */

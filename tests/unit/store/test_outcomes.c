@@ -1,4 +1,5 @@
-/* How rows of tasks ended, and how long upgrades took: counted once, when it is in the catalog. */
+/* What was sent, how rows of tasks ended, and how long upgrades took: counted once, when it is in
+ * the catalog. */
 #include "catalog_fixture.h"
 
 static const char under_way[] =
@@ -100,6 +101,31 @@ static void what_a_savepoint_takes_back_did_not_happen(void **state)
 	assert_int_equal(counted(FW_COUNT_ENDED_SUCCESS), 1);
 }
 
+static void look_at(struct fw_slice device)
+{
+	assert_int_equal(fw_scheduler_device(catalog.scheduler, LAMP, device), FW_OK);
+}
+
+static void a_push_is_counted_when_it_is_committed(void **state)
+{
+	(void)state;
+	prepare_rows(under_way);
+	begin();
+	look_at(D1);
+	fw_transaction_rollback(&catalog.transaction);
+	assert_published("");
+	begin();
+	look_at(D1);
+	assert_int_equal(fw_transaction_save(&catalog.transaction), FW_OK);
+	look_at(D2);
+	assert_int_equal(fw_transaction_restore(&catalog.transaction), FW_OK);
+	assert_int_equal(fw_transaction_release(&catalog.transaction), FW_OK);
+	assert_int_equal(counted(FW_COUNT_PUSHES), 0);
+	commit();
+	assert_rows("SELECT device_id FROM task_device WHERE state = 'processing'", "d1");
+	assert_int_equal(counted(FW_COUNT_PUSHES), 1);
+}
+
 static void what_operators_end_is_counted(void **state)
 {
 	struct fw_change change;
@@ -141,6 +167,7 @@ int main(void)
 		OUTCOMES_TEST(failures_are_counted_by_their_kind),
 		OUTCOMES_TEST(what_is_rolled_back_did_not_happen),
 		OUTCOMES_TEST(what_a_savepoint_takes_back_did_not_happen),
+		OUTCOMES_TEST(a_push_is_counted_when_it_is_committed),
 		OUTCOMES_TEST(what_operators_end_is_counted),
 		OUTCOMES_TEST(the_longest_has_no_end),
 	};
