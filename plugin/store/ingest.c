@@ -61,13 +61,13 @@ static bool uses_savepoints(const struct fw_ingest *ingest)
 
 static void reject(struct fw_ingest *ingest, const char *why)
 {
-	ingest->rejected++;
+	ingest->rejecting++;
 	if (fw_boot_ms() < ingest->next_rejected_line)
 		return;
 	ingest->next_rejected_line = fw_boot_ms() + REJECTED_EVERY_MS;
 	fw_transaction_log(ingest->transaction, FW_LOG_WARNING,
 		"an uplink cannot be recorded and is left out: %s (%llu since the start)", why,
-		(unsigned long long)ingest->rejected);
+		(unsigned long long)(ingest->rejected + ingest->rejecting));
 }
 
 /* Applies an uplink, or rejects it whole where the catalog's rules or an operator's trigger refuse
@@ -222,6 +222,7 @@ static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch 
 static void release_batch(struct fw_ingest *ingest, const struct batch *batch)
 {
 	atomic_store(&ingest->applied, batch->applied);
+	ingest->rejected += ingest->rejecting;
 	fw_health_check_catalog(ingest->health);
 	if (!ingest->health->lost)
 		fw_spool_release(ingest->spool, batch->applied);
@@ -244,6 +245,7 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 	status = fw_transaction_begin(ingest->transaction);
 	if (status != FW_OK)
 		return status;
+	ingest->rejecting = 0;
 	status = apply_all(ingest, &batch, last);
 	status = fw_transaction_end(ingest->transaction, status, batch.applied);
 	if (status != FW_OK) {

@@ -25,7 +25,9 @@ struct fw_ingest {
 	struct fw_presence_queue *queue;
 	/* any thread: the sequence up to which the spool is in the catalog */
 	atomic_uint_fast64_t applied;
-	uint64_t rejected; /* uplinks left out: refused by the catalog's rules, or damaged */
+	/* uplinks left out, as the catalog's rules refuse them or they are damaged: in the batches
+	 * that are committed, and in the open one */
+	uint64_t rejected, rejecting;
 	/* boot ms: until then each uplink has a savepoint of its own */
 	int64_t savepoints_until;
 	int64_t next_rejected_line; /* boot ms */

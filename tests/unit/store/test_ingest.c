@@ -312,6 +312,23 @@ static void a_damaged_record_is_left_out(void **state)
 	assert_logged("it is damaged");
 }
 
+/* The batch with the damaged record is rolled back by the one behind it, and done again. */
+static void what_is_left_out_twice_is_counted_once(void **state)
+{
+	bool more = false;
+
+	(void)state;
+	operate("CREATE TRIGGER poison BEFORE INSERT ON version_log WHEN NEW.version = 'bad' "
+		"BEGIN SELECT RAISE(ROLLBACK, 'all of it'); END");
+	assert_int_equal(fw_spool_append(ingest.spool, "no uplink", 9, NULL), FW_OK);
+	append_report("d2", "bad");
+	assert_int_not_equal(fw_ingest_work(&ingest, &more), FW_OK);
+	assert_int_equal(ingest.rejected, 0);
+	work();
+	assert_applied(2);
+	assert_int_equal(ingest.rejected, 2);
+}
+
 static int64_t steady_now(void)
 {
 	return fw_clock_now(&catalog.transaction.clock);
@@ -402,6 +419,7 @@ int main(void)
 		INGEST_TEST(a_batch_takes_so_many_uplinks),
 		INGEST_TEST(a_poisoned_record_is_passed_over),
 		INGEST_TEST(a_damaged_record_is_left_out),
+		INGEST_TEST(what_is_left_out_twice_is_counted_once),
 		INGEST_TEST(the_watermark_follows_what_is_applied),
 		INGEST_TEST(the_watermark_waits_for_what_is_not_applied_yet),
 		INGEST_TEST(what_is_applied_is_read_no_more),
