@@ -20,12 +20,16 @@ bool fw_token_bucket_take(struct fw_token_bucket *bucket, int64_t rate, int64_t 
 {
 	if (!fw_token_bucket_ready(bucket, rate, now_ms))
 		return false;
+	if (!rate)
+		return true;
 	bucket->taken_us = later(bucket->taken_us, now_ms * 1000) + SECOND_US / rate;
 	return true;
 }
 
 int64_t fw_token_bucket_place(struct fw_token_bucket *bucket, int64_t rate, int64_t now_ms)
 {
+	if (!rate)
+		return now_ms;
 	/* the bucket has been emptied: from here on there is a token each SECOND_US / rate */
 	bucket->placed_us = later(bucket->placed_us, now_ms * 1000) + SECOND_US / rate;
 	return bucket->placed_us / 1000 + 1;

@@ -52,10 +52,15 @@ static void a_place_comes_when_there_is_a_token(void **state)
 
 static void no_rate_is_no_limit(void **state)
 {
-	const struct fw_token_bucket pace = {INT64_MAX / 2, 0};
+	struct fw_token_bucket pace = {INT64_MAX / 2, 0};
 
 	(void)state;
 	assert_true(fw_token_bucket_ready(&pace, 0, NOW));
+	assert_true(fw_token_bucket_take(&pace, 0, NOW));
+	assert_int_equal(fw_token_bucket_place(&pace, 0, NOW), NOW);
+	/* nothing was taken, and no place given */
+	assert_int_equal(pace.taken_us, INT64_MAX / 2);
+	assert_int_equal(pace.placed_us, 0);
 	assert_false(fw_token_bucket_ready(&pace, 1, NOW));
 }
 
