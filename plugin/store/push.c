@@ -126,29 +126,16 @@ static enum fw_status queue_upgrade(struct fw_push *pushes, const struct fw_task
 	return status;
 }
 
-enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)
-{
-	struct fw_upgrade_input input = {.connection = row->device_connection};
-	struct fw_hosting *hosting = pushes->transaction->hosting;
-	const struct fw_firmware *firmware;
-	bool pushed;
-	enum fw_status status = find_firmware(pushes, fw_slice_of(row->firmware_id), &firmware);
-
-	if (status != FW_OK)
-		return status == FW_NOT_FOUND ? FW_OK : status;
-	/* the file will be verified again, and then the task is swept again */
-	if (firmware->file && !fw_hosting_holds(hosting, firmware->file, &firmware->stamp))
-		return FW_OK;
-	status = fw_transition_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
-	return status == FW_OK && pushed ? queue_upgrade(pushes, row, firmware) : status;
-}
-
+/* NULL: the push goes unpaced, also when out of memory. */
 static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	struct fw_slice key = {
 		(const char *)&row->device_connection, sizeof(row->device_connection)};
-	struct fw_token_bucket *pace = fw_table_get(pushes->paces, key);
+	struct fw_token_bucket *pace;
 
+	if (!pushes->transaction->gateways || !pushes->transaction->rate)
+		return NULL;
+	pace = fw_table_get(pushes->paces, key);
 	if (pace)
 		return pace;
 	if (fw_table_count(pushes->paces) >= PACES_MAX)
@@ -160,16 +147,56 @@ static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_t
 	return NULL;
 }
 
+bool fw_push_ready(struct fw_push *pushes, const struct fw_task_device *row)
+{
+	const struct fw_transaction *transaction = pushes->transaction;
+	const struct fw_token_bucket *pace = pace_of(pushes, row);
+
+	return !pace || fw_token_bucket_ready(pace, transaction->rate, transaction->steady_ms);
+}
+
 int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = pushes->transaction;
-	struct fw_token_bucket *pace;
+	struct fw_token_bucket *pace = pace_of(pushes, row);
 
-	if (!transaction->gateways || !transaction->rate)
-		return 0;
-	pace = pace_of(pushes, row);
-	/* out of memory, the push goes at once */
-	if (!pace || fw_token_bucket_take(pace, transaction->rate, transaction->steady_ms))
-		return 0;
-	return fw_token_bucket_place(pace, transaction->rate, transaction->steady_ms);
+	return pace ? fw_token_bucket_place(pace, transaction->rate, transaction->steady_ms)
+		    : transaction->steady_ms;
+}
+
+static void take_token(struct fw_push *pushes, const struct fw_task_device *row)
+{
+	const struct fw_transaction *transaction = pushes->transaction;
+	struct fw_token_bucket *pace = pace_of(pushes, row);
+
+	if (pace)
+		fw_token_bucket_take(pace, transaction->rate, transaction->steady_ms);
+}
+
+enum fw_status fw_push_check(struct fw_push *pushes, const struct fw_task_device *row)
+{
+	struct fw_hosting *hosting = pushes->transaction->hosting;
+	const struct fw_firmware *firmware;
+	enum fw_status status = find_firmware(pushes, fw_slice_of(row->firmware_id), &firmware);
+
+	if (status == FW_OK && firmware->file &&
+		!fw_hosting_holds(hosting, firmware->file, &firmware->stamp))
+		return FW_NOT_FOUND;
+	return status;
+}
+
+enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row)
+{
+	struct fw_upgrade_input input = {.connection = row->device_connection};
+	const struct fw_firmware *firmware;
+	bool pushed;
+	enum fw_status status = find_firmware(pushes, fw_slice_of(row->firmware_id), &firmware);
+
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	status = fw_transition_apply(pushes->rows, row, FW_EVENT_PUSHED, &input, &pushed);
+	if (status != FW_OK || !pushed)
+		return status;
+	take_token(pushes, row);
+	return queue_upgrade(pushes, row, firmware);
 }

@@ -15,13 +15,20 @@ enum fw_status fw_push_open(struct fw_transaction *transaction, struct fw_task_d
 	struct fw_push **out, struct fw_error *error);
 void fw_push_close(struct fw_push *pushes); /* NULL is fine */
 
-/* Records the push of a waiting row, and queues the message, which is published after the commit.
- * Does nothing when the firmware, or its file, cannot be offered now. FW_OK, or an error. */
-enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row);
+/* Can the row's firmware be offered, and is its file as it was verified? FW_OK; FW_NOT_FOUND: not
+ * now, and when it can, its tasks are swept again; or an error. */
+enum fw_status fw_push_check(struct fw_push *pushes, const struct fw_task_device *row);
 
 /* Where connections may be gateways', each takes connection_rate pushes a second; devices of
- * unknown connection share one such rate. 0: the row may be pushed now, and a token is taken; else
- * the steady ms at which its turn comes. */
+ * unknown connection share one such rate. May the row be pushed now? Takes nothing. */
+bool fw_push_ready(struct fw_push *pushes, const struct fw_task_device *row);
+
+/* Of a row that is not ready: the steady ms at which its turn comes, later than those before. */
 int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row);
+
+/* Records the push of a waiting row that was checked in this transaction, takes a token of its
+ * connection's rate, and queues the message, which is published after the commit. FW_OK, or an
+ * error. */
+enum fw_status fw_push_send(struct fw_push *pushes, struct fw_task_device *row);
 
 #endif

@@ -8,6 +8,7 @@ struct judged {
 	const struct fw_rollout_row *rollout;
 	const struct fw_start_row *row;
 	const struct fw_rollout_now *now;
+	bool starts; /* at once, if it may */
 	enum fw_start_wait wait;
 	int64_t after_ms;
 };
@@ -21,9 +22,13 @@ static enum fw_status judge_push(void *context, struct fw_places_held *held)
 	/* the pushes of this transaction are in its counts already */
 	counts.started += held->pulls;
 	counts.in_flight += held->pulls;
-	judged->wait = fw_start_gate_take(&judged->rollout->plan, &counts, judged->row, judged->now,
-		held->rate, &judged->after_ms);
-	return judged->wait == FW_WAITS_FOR_NOTHING ? FW_OK : FW_NOT_FOUND;
+	if (judged->starts)
+		judged->wait = fw_start_gate_take(&judged->rollout->plan, &counts, judged->row,
+			judged->now, held->rate, &judged->after_ms);
+	else
+		judged->wait = fw_start_gate_row(&judged->rollout->plan, &counts, judged->row,
+			judged->now, held->rate, &judged->after_ms);
+	return judged->starts && judged->wait == FW_WAITS_FOR_NOTHING ? FW_OK : FW_NOT_FOUND;
 }
 
 /* What the gate asks of the row and its device. */
@@ -58,14 +63,14 @@ static bool is_of_task(const struct fw_rollout_plan *plan, enum fw_start_wait wa
 	return wait > FW_WAITS_FOR_NOTHING && wait < FW_WAITS_FOR_DEVICE;
 }
 
-enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
-	struct fw_rollout_start *out)
+enum fw_status fw_rollouts_may_start(struct fw_rollouts *rollouts, const struct fw_task_device *row,
+	bool now, struct fw_rollout_start *out)
 {
 	struct fw_slice task_id = fw_slice_of(row->task_id);
-	struct fw_rollout_now now = fw_rollouts_now(rollouts);
+	struct fw_rollout_now clocks = fw_rollouts_now(rollouts);
 	struct fw_rollout_row rollout;
 	struct fw_start_row start;
-	struct judged judged = {.rollout = &rollout, .row = &start, .now = &now};
+	struct judged judged = {.rollout = &rollout, .row = &start, .now = &clocks, .starts = now};
 	enum fw_status status = fw_rollouts_load(rollouts, task_id, &rollout);
 
 	*out = (struct fw_rollout_start){.wait = FW_WAITS_FOR_STOPPED_TASK, .closed = true};
@@ -79,7 +84,7 @@ enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_ta
 	out->wait = judged.wait;
 	out->closed = is_of_task(&rollout.plan, judged.wait);
 	if (judged.after_ms)
-		out->again = now.steady_ms + judged.after_ms;
+		out->again = clocks.steady_ms + judged.after_ms;
 	return out->closed ? fw_rollouts_watch(rollouts, task_id) : FW_OK;
 }
 

@@ -1,8 +1,8 @@
 /* The tasks with rules of their own: when each is reviewed, and when its rows are called.
  *
- *   fw_rollouts_take    a row wants to start: the gate decides, and the place is taken
- *   fw_rollouts_review  counts changed: steps are carried out until none is due
- *   fw_rollouts_work    a time came that the last review named
+ *   fw_rollouts_may_start  a row wants to start: the gate decides, and its place is taken
+ *   fw_rollouts_review     counts changed: steps are carried out until none is due
+ *   fw_rollouts_work       a time came that the last review named
  *
  * What a task's rules depend on is read anew for each question: a row of task, one of its stages
  * and one of task_count, each by its key. So an operator's change counts from the next start on. In

@@ -23,15 +23,15 @@ void fw_rollouts_close(struct fw_rollouts *rollouts); /* NULL is fine */
 
 /* Whether a row may be pushed. */
 struct fw_rollout_start {
-	enum fw_start_wait wait; /* FW_WAITS_FOR_NOTHING: it has its place */
+	enum fw_start_wait wait; /* FW_WAITS_FOR_NOTHING: it may start */
 	int64_t again;           /* steady ms when the wait of this device is over, 0 unknown */
 	bool closed; /* no row of the task may start now: it is reviewed when that ends */
 };
 
-/* Inside a transaction: takes a place for a waiting row, until the transaction ends. FW_OK, with or
- * without a place, or an error. */
-enum fw_status fw_rollouts_take(struct fw_rollouts *rollouts, const struct fw_task_device *row,
-	struct fw_rollout_start *out);
+/* Inside a transaction: may a waiting row start? `now`: if it may, it does, and has its place until
+ * the transaction ends; else nothing is taken. FW_OK, or an error. */
+enum fw_status fw_rollouts_may_start(struct fw_rollouts *rollouts, const struct fw_task_device *row,
+	bool now, struct fw_rollout_start *out);
 
 /* In `by`, of FW_ID_MAX + 1 bytes: the newest task that has superseded the row; "" when none has.
  * FW_OK, or an error. */

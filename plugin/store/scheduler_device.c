@@ -27,31 +27,42 @@ static int64_t held_until(const struct fw_task_device *row)
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
 }
 
+/* Steady ms: then the device is looked at again. */
+static enum fw_status look_again(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, int64_t at)
+{
+	if (at == row->device_due_at)
+		return FW_OK;
+	return fw_transaction_pass_over(scheduler->transaction,
+		fw_device_set_due(scheduler->devices, fw_slice_of(row->product_id),
+			fw_slice_of(row->device_id), at),
+		"what a device waits for");
+}
+
+/* Nothing is taken for a row that is not sent: no token of its task's rate, no turn in its
+ * connection's queue, where it would be in the way of others. */
 static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	struct fw_slice product = fw_slice_of(row->product_id),
-			device = fw_slice_of(row->device_id);
 	int64_t until = held_until(row);
+	bool ready, starts = true;
+	enum fw_status status;
 
 	if (!may_hear(scheduler, row))
 		return FW_OK;
-	if (until <= scheduler->transaction->steady_ms)
-		until = fw_push_pace(scheduler->pushes, row);
-	if (!until && row->managed) {
-		bool taken = false;
-		enum fw_status status = fw_scheduler_rollouts_take(scheduler, row, &taken);
-
-		if (status != FW_OK || !taken)
-			return status;
-	}
-	if (!until)
-		return fw_transaction_pass_over(
-			scheduler->transaction, fw_push_send(scheduler->pushes, row), "a push");
-	if (until == row->device_due_at)
-		return FW_OK;
-	return fw_transaction_pass_over(scheduler->transaction,
-		fw_device_set_due(scheduler->devices, product, device, until),
-		"what a device waits for");
+	if (until > scheduler->transaction->steady_ms)
+		return look_again(scheduler, row, until);
+	status = fw_push_check(scheduler->pushes, row);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	ready = fw_push_ready(scheduler->pushes, row);
+	if (row->managed)
+		status = fw_scheduler_rollouts_may_start(scheduler, row, ready, &starts);
+	if (status != FW_OK || !starts)
+		return status;
+	if (!ready)
+		return look_again(scheduler, row, fw_push_pace(scheduler->pushes, row));
+	return fw_transaction_pass_over(
+		scheduler->transaction, fw_push_send(scheduler->pushes, row), "a push");
 }
 
 /* Ends the waiting rows of lower versions than the device runs. *ended: some did. */

@@ -51,10 +51,10 @@ enum fw_status fw_scheduler_timeouts_find_next(struct fw_scheduler *scheduler);
  * FW_OK, or an error. */
 enum fw_status fw_scheduler_timeouts_expire(struct fw_scheduler *scheduler, bool *more);
 
-/* Takes a place for a row that is about to be pushed, in a task with rules of its own. *taken: it
- * may go. FW_OK, or an error. */
-enum fw_status fw_scheduler_rollouts_take(
-	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken);
+/* *starts: the row may be pushed, in a task with rules of its own. `now`: it is pushed at once, and
+ * takes its place; else it only asks. FW_OK, or an error. */
+enum fw_status fw_scheduler_rollouts_may_start(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool now, bool *starts);
 /* Inside a transaction: rows whose wake_clock is over. *done: none is left. FW_OK, or an error. */
 enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done);
 /* Transactions, if anything is due: steps of tasks, and starts. Sets *more when there is more.

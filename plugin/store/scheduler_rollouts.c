@@ -61,18 +61,18 @@ static enum fw_status line_up(struct fw_scheduler *scheduler, const struct fw_ta
 			       : status;
 }
 
-enum fw_status fw_scheduler_rollouts_take(
-	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool *taken)
+enum fw_status fw_scheduler_rollouts_may_start(
+	struct fw_scheduler *scheduler, const struct fw_task_device *row, bool now, bool *starts)
 {
 	struct fw_rollout_start start;
 	enum fw_status status;
 
-	*taken = false;
+	*starts = false;
 	if (row->in_turns && !row->attempts && strcmp(scheduler->line_task, row->task_id) != 0)
 		return line_up(scheduler, row);
-	status = fw_rollouts_take(scheduler->rollouts, row, &start);
-	*taken = status == FW_OK && start.wait == FW_WAITS_FOR_NOTHING;
-	if (status != FW_OK || *taken)
+	status = fw_rollouts_may_start(scheduler->rollouts, row, now, &start);
+	*starts = status == FW_OK && start.wait == FW_WAITS_FOR_NOTHING;
+	if (status != FW_OK || *starts)
 		return status;
 	if (start.closed || is_full(start.wait))
 		rest_line(scheduler, row);
