@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_MAX 64u /* of one review: more stages than that pass at the next one */
-#define STEP_MS 30000 /* a step of the wall clock that is no larger is ignored */
+#define STEPS_MAX 64u  /* of one review: more stages than that pass at the next one */
+#define STEP_MS 30000  /* a step of the wall clock that is no larger is ignored */
+#define AGAIN_MS 60000 /* after a step that the catalog's rules refuse */
 
 static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_PLAN] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
@@ -205,7 +206,8 @@ enum fw_status fw_rollouts_changed(
 	if (rollout.plan.state == FW_ROLLOUT_RUNNING && rollout.retries_wait) {
 		fw_db_bind_text(statement, 1, task_id);
 		fw_db_bind_integer(statement, 2, rollouts->transaction->steady_ms);
-		status = fw_db_run(statement);
+		status = fw_transaction_pass_over(
+			rollouts->transaction, fw_db_run(statement), "that retries are due");
 	}
 	*managed = rollout.is_managed;
 	if (status != FW_OK || !*managed)
@@ -312,33 +314,50 @@ static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
 		watch->steady_at = now->steady_ms + after_ms;
 }
 
+/* Carries out steps until none is due. *kept: an operator's trigger keeps the task as it was. That
+ * is told and passed over, as it must hold up no row, and no other task. */
+static enum fw_status carry_out_steps(struct fw_rollouts *rollouts, struct fw_slice task_id,
+	const struct fw_rollout_now *now, struct fw_rollout_row *rollout,
+	struct fw_rollout_step *step, bool *kept)
+{
+	enum fw_status status = FW_OK;
+
+	for (unsigned i = 0; status == FW_OK && !*kept && i < STEPS_MAX; i++) {
+		status = fw_rollouts_load(rollouts, task_id, rollout);
+		/* a task without open rows has no steps */
+		if (status != FW_OK || !rollout->is_open)
+			return status;
+		fw_rollout_next_step(&rollout->plan, &rollout->counts, now, step);
+		if (step->action == FW_ROLLOUT_NOTHING)
+			return FW_OK;
+		status = fw_rollout_steps_carry_out(rollouts, task_id, rollout, step);
+		*kept = status == FW_INVALID || status == FW_NOT_FOUND;
+		status = status == FW_NOT_FOUND
+			? FW_OK
+			: fw_transaction_pass_over(rollouts->transaction, status, "a task's step");
+	}
+	return status;
+}
+
 enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice task_id)
 {
 	struct fw_rollout_now now = fw_rollouts_now(rollouts);
 	struct fw_rollout_row rollout;
 	struct fw_rollout_step step = {.action = FW_ROLLOUT_NOTHING};
 	struct watch *watch = find_watch(rollouts, task_id);
-	enum fw_status status = watch ? FW_OK : FW_NOMEM;
+	bool kept = false;
+	enum fw_status status =
+		watch ? carry_out_steps(rollouts, task_id, &now, &rollout, &step, &kept) : FW_NOMEM;
 
-	for (unsigned i = 0; status == FW_OK && i < STEPS_MAX; i++) {
-		status = fw_rollouts_load(rollouts, task_id, &rollout);
-		if (status != FW_OK)
-			break;
-		/* a task without open rows has no steps */
-		if (!rollout.is_open)
-			break;
-		fw_rollout_next_step(&rollout.plan, &rollout.counts, &now, &step);
-		if (step.action == FW_ROLLOUT_NOTHING)
-			break;
-		status = fw_rollout_steps_carry_out(rollouts, task_id, &rollout, &step);
-	}
 	if (status == FW_NOT_FOUND || (status == FW_OK && !rollout.is_managed)) {
 		forget(rollouts, task_id);
 		return FW_OK;
 	}
 	if (status != FW_OK)
 		return status;
-	watch->due = step.action != FW_ROLLOUT_NOTHING;
+	watch->due = step.action != FW_ROLLOUT_NOTHING && !kept;
+	if (kept)
+		step.steady_at = now.steady_ms + AGAIN_MS;
 	memcpy(watch->product_id, rollout.product_id, sizeof(watch->product_id));
 	watch->in_turns = rollout.plan.stages > 0;
 	watch->known_only = rollout.plan.stage < rollout.plan.stages;

@@ -114,22 +114,25 @@ static enum fw_status set_untold(
 	return fw_db_run(statement);
 }
 
-/* Queues the event of an operator's change. Above the rate the row is marked untold instead, if it
- * still exists. */
+/* Queues the event of an operator's change. Above the rate the row is marked untold instead. Where
+ * it cannot be marked, as it is gone or a trigger keeps it as it was, the event is queued all the
+ * same. */
 static enum fw_status announce_or_mark(
 	struct fw_task_events *events, const struct fw_task_event *notice)
 {
 	enum fw_status status;
+	bool marked;
 
 	if (fw_task_events_may_announce(events))
 		return queue_event(events, notice);
 	status = set_untold(events, notice, true);
+	marked = status == FW_OK && sqlite3_changes(events->transaction->db) > 0;
+	status = fw_transaction_pass_over(
+		events->transaction, status, "that a row is to be told of later");
 	if (status != FW_OK)
 		return status;
-	if (sqlite3_changes(events->transaction->db) == 0)
-		return queue_event(events, notice);
-	events->transaction->untold = true;
-	return FW_OK;
+	events->transaction->untold |= marked;
+	return marked ? FW_OK : queue_event(events, notice);
 }
 
 /* The ids of a row, in four columns from `column`. */
