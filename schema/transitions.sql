@@ -1,34 +1,42 @@
 -- The state machine of an upgrade, for operators to read. An event that is not in it changes
 -- nothing.
 --
--- plugin/upgrade/state_machine.c carries it out; a test compares the two. Of several transitions of
--- a state and an event, the first one whose condition holds counts: the lowest `line`.
+-- plugin/upgrade/state_machine.c carries out the plugin's, and a test compares the two; triggers
+-- carry out the operators'. Of several transitions of one `who`, state and event, the first one
+-- whose condition holds counts: the lowest `line`. The plugin has the event `retry` for a row that
+-- has retries left and was not superseded.
 --
 --   SELECT * FROM task_transition WHERE from_state = 'failed' AND event = 'retry';
 --
 -- condition:
---   push          the task's mode is push
---   present       the device is online by the connection that the attempt was sent to
---   elsewhere     the message came by another connection
---   shared        a connection may speak for many devices (identity none)
---   answered      the device answered this attempt
---   said done     it reported progress 100
---   used up       with this interruption attempt_limit is reached
---   no verdict    the failure is a response timeout
---   on trial      the success is younger than trial_seconds, or the device was away at their end
---   lost          the failure is that the device was lost
---   verified      verified_at is set, or the row was never started
---   failed by device      the failure is the device's own word
---   downgrade allowed     task.allow_downgrade is 1
---   has version, runs newer   the device's version, compared with the task's target
+--   push               the task's mode is push
+--   failed by device   the failure is the device's own word
+--   present            the device is online by the connection that the attempt was sent to
+--   elsewhere          the message came by another connection
+--   shared             a connection may speak for many devices (identity none)
+--   answered           the device answered this attempt
+--   said done          it reported progress 100
+--   used up            with this interruption attempt_limit is reached
+--   no verdict         the failure is a response timeout
+--   on trial           the success is younger than trial_seconds, or the device was away at
+--                      their end
+--   lost               the failure is that the device was lost
+--   verified           verified_at is set, or the row was never started
+--   downgrade allowed  task.allow_downgrade is 1
+--   has version        the device runs the task's target
+--   runs newer         the device runs a higher version
 -- actions:
---   responded  responded_at is set; the upgrade timeout is the next one
---   start      an attempt begins and is counted       requeue   the row waits for the next one
---   uncount    a deferred attempt does not count      count     an interruption is counted
---   watch      a message about the upgrade is due within response_timeout_seconds; if there was
---              none yet, within 3 seconds
---   resume     a late message: the attempt goes on    progress  progress is written
---   finish     completed_at is set, timeouts end      verify    verified_at is set
+--   responded          responded_at is set; the upgrade timeout is the next one
+--   start              an attempt begins and is counted
+--   resume             a late message: the attempt goes on
+--   progress           progress is written
+--   finish             completed_at is set, timeouts end
+--   requeue            the row waits for the next attempt
+--   count              an interruption is counted
+--   uncount            a deferred attempt does not count
+--   watch              a message about the upgrade is due within response_timeout_seconds; if
+--                      there was none yet, within 3 seconds
+--   verify             verified_at is set
 
 CREATE VIEW task_transition (
   line, who, from_state, event, condition, to_state, actions, failure, reason) AS

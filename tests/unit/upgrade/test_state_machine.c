@@ -187,6 +187,36 @@ static void the_view_shows_the_table(void **ignored)
 	sqlite3_close(db);
 }
 
+static const char *text_of_view(void)
+{
+	const struct fw_schema_file *file = fw_schema_files;
+
+	while (strcmp(file->name, "transitions.sql") != 0)
+		file++;
+	return file->sql;
+}
+
+/* In its comment, at the front of a line. */
+static void assert_explained(const char *word)
+{
+	const char *text = text_of_view(), *found;
+	char line[64];
+
+	snprintf(line, sizeof(line), "\n--   %-18s ", word);
+	found = strstr(text, line);
+	if (!found || found > strstr(text, "CREATE VIEW"))
+		fail_msg("'%s' is not explained in transitions.sql", word);
+}
+
+static void the_view_explains_each_word(void **ignored)
+{
+	(void)ignored;
+	for (unsigned bit = 0; bit < FW_UPGRADE_FACTS; bit++)
+		assert_explained(fw_state_machine_fact_name(bit));
+	for (unsigned bit = 0; bit < FW_UPGRADE_ACTIONS; bit++)
+		assert_explained(fw_state_machine_action_name(bit));
+}
+
 /* "success, canceled and a failure that the device itself reported stay as they are whatever comes
  * later", but for a success that is on trial, and a retry. */
 static bool is_final(enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts)
@@ -340,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_says_what_the_contract_says),
 		cmocka_unit_test(the_view_shows_the_table),
+		cmocka_unit_test(the_view_explains_each_word),
 		cmocka_unit_test(every_step_keeps_the_invariants),
 		cmocka_unit_test(a_repeated_event_does_not_move_a_row_twice),
 		cmocka_unit_test(every_open_row_can_end),
