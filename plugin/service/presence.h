@@ -19,7 +19,6 @@ struct fw_presence;
 struct fw_presence_change {
 	struct fw_slice key; /* borrowed */
 	bool online;
-	bool moved;          /* it was online already, by another connection */
 	bool listens;        /* online: it may be pushed */
 	uint64_t connection; /* online: the number of the connection that came last to the key */
 	/* online: the number of its oldest connection that still stands. When that one ends later

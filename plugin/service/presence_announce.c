@@ -32,8 +32,7 @@ void fw_presence_announce(struct fw_presence *presence, struct fw_presence_key *
 		.online = true,
 		.listens = listens,
 		.connection = key->newest,
-		.oldest = key->oldest,
-		.moved = key->announced && key->announced_connection != key->newest};
+		.oldest = key->oldest};
 
 	fw_presence_cancel_deferral(presence, key);
 	key->announced = true;

@@ -22,11 +22,33 @@
  * listen; ">a" and ")a" for a online by another connection than before. */
 static char told[1024];
 
+/* By which connection a key was told online last; 0: it is not online. Of the first keys alone. */
+static struct {
+	char key[FW_PRESENCE_KEY_MAX + 1];
+	uint64_t connection;
+} told_by[16];
+
+/* True: it was online already, by another connection. */
+static inline bool note_told(const struct fw_presence_change *change)
+{
+	for (size_t i = 0; i < sizeof(told_by) / sizeof(told_by[0]); i++) {
+		uint64_t before = told_by[i].connection;
+
+		if (told_by[i].key[0] && !fw_slice_equal(change->key, fw_slice_of(told_by[i].key)))
+			continue;
+		assert_true(fw_slice_copy(change->key, told_by[i].key, sizeof(told_by[i].key)));
+		told_by[i].connection = change->online ? change->connection : 0;
+		return change->online && before && before != change->connection;
+	}
+	return false;
+}
+
 static inline void tell(void *context, const struct fw_presence_change *change)
 {
 	struct fw_slice key = change->key;
+	bool moved = note_told(change);
 	char what = !change->online ? '-'
-		: change->moved     ? (change->listens ? '>' : ')')
+		: moved             ? (change->listens ? '>' : ')')
 		: change->listens   ? '+'
 				    : '~';
 	size_t len = strlen(told);
@@ -51,6 +73,7 @@ static inline struct fw_presence *start(size_t max_keys)
 
 	assert_non_null(presence);
 	told[0] = '\0';
+	memset(told_by, 0, sizeof(told_by));
 	return presence;
 }
 
