@@ -11,7 +11,9 @@
 #include "store/health.h"
 #include "store/presence_queue.h"
 
-/* At most that many messages follow from one uplink or event. */
+/* Room in the outbox for what follows from one uplink or event, which is nearly always less. A
+ * report may move three times FW_APPLY_ROWS_MAX rows: what is beyond this room takes of
+ * FW_OUTBOX_RESERVE. */
 #define FW_MESSAGES_OF_UPLINK 80u
 
 /* The owner sets the borrowed members and `applied`, the rest to 0. */

@@ -15,7 +15,8 @@
 #include "store/outcomes.h"
 #include "upgrade/places.h"
 
-/* Room of the outbox that transactions leave to log lines. */
+/* Room of the outbox that transactions leave to log lines, and to the rare report that has more
+ * messages than room was asked for. */
 #define FW_OUTBOX_RESERVE 512u
 
 struct fw_transaction {
