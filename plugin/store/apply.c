@@ -46,7 +46,7 @@ static enum fw_status note_arrival(
 	/* the one that it comes by may also be older: that of another gateway */
 	bool keeps_oldest = device->online && device->oldest_connection < connection;
 	bool now = uplink->connection &&
-		uplink->connection >= apply->with.transaction->first_connection;
+		uplink->connection >= apply->with.transaction->context->first_connection;
 
 	if (!now ||
 		(device->online &&

@@ -274,7 +274,7 @@ enum fw_status fw_device_find_or_add(
 	if (status != FW_NOT_FOUND)
 		return status;
 	/* an operator removed the device after it had sent the uplink */
-	if (devices->transaction->closed)
+	if (devices->transaction->context->closed)
 		return FW_NOT_FOUND;
 	statement = devices->statements[PRODUCT];
 	fw_db_bind_text(statement, 1, uplink->product);

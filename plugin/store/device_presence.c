@@ -90,7 +90,7 @@ static bool was_dead(const struct fw_device_presence *presence, const struct fw_
 	if (row->connection == ended)
 		return heard_clock <= row->pushed_clock;
 	return row->connection &&
-		row->connection < (int64_t)presence->transaction->first_connection;
+		row->connection < (int64_t)presence->transaction->context->first_connection;
 }
 
 /* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message.
@@ -310,7 +310,7 @@ enum fw_status fw_device_presence_forget(
 	fw_db_bind_integer(presence->statements[FORGET], 1, most);
 	/* a device that was offline may still be away; where connections are seen, any may be */
 	fw_db_bind_integer(
-		presence->statements[FORGET], 2, presence->transaction->sees_connections);
+		presence->statements[FORGET], 2, presence->transaction->context->sees_connections);
 	fw_db_bind_integer(presence->statements[FORGET], 3, presence->transaction->steady_ms);
 	status = fw_db_run(presence->statements[FORGET]);
 	*left = status == FW_OK && sqlite3_changes(presence->transaction->db) >= most;

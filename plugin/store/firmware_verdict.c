@@ -132,7 +132,7 @@ static enum fw_status refuse_verdict(struct fw_firmware_files *files, bool *appl
 	result->reason.text[0] = '\0';
 	fw_error_set(&result->reason,
 		"what follows from the file cannot be written into the row: %s",
-		files->transaction->error_text);
+		files->transaction->error.text);
 	return fw_firmware_files_in_transaction(files, write_verdict, applied);
 }
 

@@ -44,7 +44,7 @@ void fw_health_check_catalog(struct fw_health *health)
 			health->path);
 	health->lost = lost;
 	if (lost)
-		fw_transaction_empty_log(health->transaction);
+		fw_checkpoint_empty_log(&health->transaction->checkpoint);
 }
 
 /* Readers keep SQLite from starting the log over (sqlite.org/wal.html, "Avoiding Excessively Large
@@ -52,12 +52,13 @@ void fw_health_check_catalog(struct fw_health *health)
 static void check_wal(struct fw_health *health)
 {
 	int64_t bytes = fw_db_log_bytes(health->path);
-	bool pinned = fw_transaction_pinned(health->transaction);
+	bool pinned = fw_checkpoint_is_pinned(&health->transaction->checkpoint);
 
 	if (bytes > WAL_LARGE && (!health->wal_logged || (pinned && !health->pinned_logged))) {
 		fw_transaction_log(health->transaction, FW_LOG_WARNING,
 			"'%s-wal' has grown to %lld MiB, %s", health->path,
-			(long long)(bytes >> 20), fw_transaction_hindrance(health->transaction));
+			(long long)(bytes >> 20),
+			fw_checkpoint_hindrance(&health->transaction->checkpoint));
 		health->wal_logged = true;
 		health->pinned_logged = pinned;
 	} else if (bytes >= 0 && bytes < WAL_LARGE / 2) {
@@ -127,5 +128,5 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 	fw_transaction_log(health->transaction, FW_LOG_WARNING,
 		"the catalog cannot be written: %s; uplinks are saved in the spool and applied "
 		"later",
-		name ? name : health->transaction->error_text);
+		name ? name : health->transaction->error.text);
 }

@@ -98,9 +98,9 @@ static enum fw_status apply_uplink(
 /* The place of a pull ends with its uplink, applied or rejected. */
 static enum fw_status release_place(struct fw_ingest *ingest, const struct fw_uplink *uplink)
 {
-	return uplink->task_id.len
-		? fw_places_applied(ingest->transaction->places, uplink->task_id, uplink->device)
-		: FW_OK;
+	return uplink->task_id.len ? fw_places_applied(ingest->transaction->context->places,
+					     uplink->task_id, uplink->device)
+				   : FW_OK;
 }
 
 static enum fw_status apply_record(
@@ -211,7 +211,7 @@ static enum fw_status rewind_batch(struct fw_ingest *ingest, const struct batch 
 	enum fw_status status, bool had_savepoints)
 {
 	if (batch->unread)
-		snprintf(ingest->transaction->error_text, sizeof(ingest->transaction->error_text),
+		snprintf(ingest->transaction->error.text, sizeof(ingest->transaction->error.text),
 			"the spool beside it cannot be read");
 	fw_spool_rewind(ingest->spool, atomic_load(&ingest->applied));
 	return uses_savepoints(ingest) && !had_savepoints ? FW_OK : status;

@@ -75,7 +75,7 @@ static enum fw_status load_firmware(
 
 	fw_db_bind_text(statement, 1, firmware_id);
 	status = fw_firmware_row_read(
-		statement, fw_hosting_expires(pushes->transaction->hosting), &firmware);
+		statement, fw_hosting_expires(pushes->transaction->context->hosting), &firmware);
 	if (status != FW_OK)
 		return status;
 	if (fw_table_count(pushes->firmware) >= FIRMWARE_MAX)
@@ -115,8 +115,8 @@ static enum fw_status queue_upgrade(struct fw_push *pushes, const struct fw_task
 	struct fw_transaction *transaction = pushes->transaction;
 	struct fw_deferral deferral = {row->defer_ms >= 0, row->first_told_at + row->defer_ms};
 	size_t len = 0;
-	char *payload = fw_offer_write(transaction->hosting, firmware, &deferral, product, device,
-		transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
+	char *payload = fw_offer_write(transaction->context->hosting, firmware, &deferral, product,
+		device, transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
 	/* after the response timeout the push is void: it expires then */
 	enum fw_status status = fw_transaction_queue_upgrade(transaction, product, device, payload,
 		len, (uint32_t)(row->response_timeout_ms / 1000), row->device_connection == 0);
@@ -133,7 +133,7 @@ static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_t
 		(const char *)&row->device_connection, sizeof(row->device_connection)};
 	struct fw_token_bucket *pace;
 
-	if (!pushes->transaction->gateways || !pushes->transaction->rate)
+	if (!pushes->transaction->context->gateways || !pushes->transaction->context->rate)
 		return NULL;
 	pace = fw_table_get(pushes->paces, key);
 	if (pace)
@@ -152,7 +152,8 @@ bool fw_push_ready(struct fw_push *pushes, const struct fw_task_device *row)
 	const struct fw_transaction *transaction = pushes->transaction;
 	const struct fw_token_bucket *pace = pace_of(pushes, row);
 
-	return !pace || fw_token_bucket_ready(pace, transaction->rate, transaction->steady_ms);
+	return !pace ||
+		fw_token_bucket_ready(pace, transaction->context->rate, transaction->steady_ms);
 }
 
 int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row)
@@ -160,8 +161,9 @@ int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row)
 	const struct fw_transaction *transaction = pushes->transaction;
 	struct fw_token_bucket *pace = pace_of(pushes, row);
 
-	return pace ? fw_token_bucket_place(pace, transaction->rate, transaction->steady_ms)
-		    : transaction->steady_ms;
+	return pace
+		? fw_token_bucket_place(pace, transaction->context->rate, transaction->steady_ms)
+		: transaction->steady_ms;
 }
 
 static void take_token(struct fw_push *pushes, const struct fw_task_device *row)
@@ -170,12 +172,12 @@ static void take_token(struct fw_push *pushes, const struct fw_task_device *row)
 	struct fw_token_bucket *pace = pace_of(pushes, row);
 
 	if (pace)
-		fw_token_bucket_take(pace, transaction->rate, transaction->steady_ms);
+		fw_token_bucket_take(pace, transaction->context->rate, transaction->steady_ms);
 }
 
 enum fw_status fw_push_check(struct fw_push *pushes, const struct fw_task_device *row)
 {
-	struct fw_hosting *hosting = pushes->transaction->hosting;
+	struct fw_hosting *hosting = pushes->transaction->context->hosting;
 	const struct fw_firmware *firmware;
 	enum fw_status status = find_firmware(pushes, fw_slice_of(row->firmware_id), &firmware);
 

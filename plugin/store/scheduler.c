@@ -35,7 +35,7 @@ enum fw_status fw_scheduler_open(
 	if (status == FW_OK)
 		status = fw_waiting_rows_open(transaction, &scheduler->waiting_rows, error);
 	scheduler->first_sweep_at = transaction->started_ms +
-		(transaction->sees_connections ? 0 : FW_SCHEDULER_COME_BACK_MS);
+		(transaction->context->sees_connections ? 0 : FW_SCHEDULER_COME_BACK_MS);
 	if (status != FW_OK) {
 		fw_error_set(error, "cannot read the tasks: %s", sqlite3_errmsg(transaction->db));
 		fw_scheduler_close(scheduler);
@@ -127,8 +127,8 @@ static enum fw_status send_untold(struct fw_scheduler *scheduler, bool *more)
 	enum fw_status status;
 
 	if (!transaction->untold || !fw_scheduler_has_room(scheduler) ||
-		!fw_token_bucket_ready(
-			&transaction->events, transaction->rate, fw_clock_now(&transaction->clock)))
+		!fw_token_bucket_ready(&transaction->events, transaction->context->rate,
+			fw_clock_now(&transaction->clock)))
 		return FW_OK;
 	status = fw_transaction_begin(transaction);
 	if (status != FW_OK)

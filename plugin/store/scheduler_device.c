@@ -16,7 +16,7 @@ static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_
 
 	if (row->online || row->offline)
 		return row->online;
-	return !transaction->sees_connections && !row->settles_at &&
+	return !transaction->context->sees_connections && !row->settles_at &&
 		transaction->steady_ms >= transaction->started_ms + FW_SCHEDULER_COME_BACK_MS &&
 		!(row->sent && row->connection == 0);
 }

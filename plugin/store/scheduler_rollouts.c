@@ -87,7 +87,7 @@ static enum fw_status review_due(struct fw_scheduler *scheduler, bool *more)
 {
 	enum fw_status status = FW_OK;
 
-	if (fw_places_freed(scheduler->transaction->places))
+	if (fw_places_freed(scheduler->transaction->context->places))
 		status = fw_rollouts_watch_all(scheduler->rollouts);
 	fw_rollouts_note_wall(scheduler->rollouts);
 	if (status != FW_OK || !fw_rollouts_due(scheduler->rollouts))

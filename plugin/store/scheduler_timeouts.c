@@ -32,7 +32,7 @@ static enum fw_upgrade_event due_event(
 {
 	if (row->due_at >= row->pushed_clock + row->timeout_ms)
 		return FW_EVENT_TIMEOUT;
-	if (scheduler->transaction->gateways &&
+	if (scheduler->transaction->context->gateways &&
 		row->due_at < row->pushed_clock + row->response_timeout_ms)
 		return FW_EVENT_INTERRUPTED;
 	return row->responded_at ? FW_EVENT_INTERRUPTED : FW_EVENT_NO_RESPONSE;

@@ -301,8 +301,8 @@ static enum fw_status walk(struct fw_start_lines *lines, struct line *line, size
 	sqlite3_stmt *statement = lines->statements[kind];
 	/* devices of unknown presence are tried where the broker does not report connections; with
 	 * known_only only those that were started before, which take no place of the stage */
-	bool tries =
-		!lines->transaction->sees_connections && (!line->known_only || kind == WALK_AGAIN);
+	bool tries = !lines->transaction->context->sees_connections &&
+		(!line->known_only || kind == WALK_AGAIN);
 	enum fw_status status = FW_OK;
 	int rows = 0;
 

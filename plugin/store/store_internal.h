@@ -26,6 +26,7 @@
 
 struct fw_store {
 	struct fw_store_config config;
+	struct fw_store_context context;
 	struct fw_transaction transaction;
 	struct fw_task_events *events;
 	struct fw_places *places;

@@ -111,8 +111,8 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, error);
 	if (status == FW_OK)
-		status = fw_transaction_open(
-			&store->transaction, options->db_file, options->sync_full, error);
+		status = fw_transaction_open(&store->transaction, &store->context, options->db_file,
+			options->sync_full, error);
 	if (status == FW_OK)
 		warn_of_remote(store);
 	fw_health_init(&store->health, &store->transaction, options->db_file);
@@ -153,14 +153,14 @@ static enum fw_status open_rows(struct fw_store *store, struct fw_error *error)
 	enum fw_status status = fw_task_events_open(transaction, &store->events, error);
 
 	store->places = fw_places_new(fw_clock_now(&transaction->clock));
-	transaction->places = store->places;
+	store->context.places = store->places;
 	if (!store->places)
 		return FW_NOMEM;
 	if (status == FW_OK)
 		status = fw_rollouts_open(transaction, store->places, &store->rollouts, error);
 	if (status == FW_OK)
 		status = fw_task_status_open(transaction, &store->status, error);
-	transaction->status = store->status;
+	store->context.status = store->status;
 	if (status == FW_OK)
 		status = fw_task_devices_open(
 			transaction, store->events, store->rollouts, &store->rows, error);
@@ -223,20 +223,19 @@ static enum fw_status open_parts(struct fw_store *store, struct fw_error *error)
 	return status;
 }
 
-static void configure_transaction(struct fw_store *store)
+static void configure(struct fw_store *store)
 {
 	const struct fw_store_config *config = &store->config;
-	struct fw_transaction *transaction = &store->transaction;
 
-	transaction->outbox = config->outbox;
-	transaction->counters = config->counters;
-	transaction->hosting = config->hosting;
-	transaction->first_connection = config->first_connection;
-	transaction->rate = config->options->connection_rate;
-	transaction->gateways = config->options->identity == FW_IDENTITY_NONE;
-	transaction->untold = true;
-	transaction->sees_connections = config->sees_connections;
-	transaction->closed = config->options->registration == FW_REGISTRATION_CLOSED;
+	store->context = (struct fw_store_context){.outbox = config->outbox,
+		.counters = config->counters,
+		.hosting = config->hosting,
+		.rate = config->options->connection_rate,
+		.gateways = config->options->identity == FW_IDENTITY_NONE,
+		.sees_connections = config->sees_connections,
+		.closed = config->options->registration == FW_REGISTRATION_CLOSED,
+		.first_connection = config->first_connection};
+	store->transaction.untold = true;
 }
 
 enum fw_status fw_store_open(
@@ -251,7 +250,7 @@ enum fw_status fw_store_open(
 	if (config->own_table)
 		fw_vfs_here();
 	store->lock_fd = -1;
-	configure_transaction(store);
+	configure(store);
 	pthread_mutex_init(&store->lock, NULL);
 	fw_cond_init(&store->wake);
 	store->presence_queue = fw_presence_queue_new();

@@ -184,7 +184,7 @@ static enum fw_status make_safe(struct fw_store *store)
 	enum fw_status status = fw_durability_check(&store->durability, safely_applied(store));
 
 	if (status != FW_OK)
-		snprintf(store->transaction.error_text, sizeof(store->transaction.error_text),
+		snprintf(store->transaction.error.text, sizeof(store->transaction.error.text),
 			"the spool cannot be synced: %s", strerror(errno));
 	return status;
 }

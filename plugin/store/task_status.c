@@ -168,7 +168,7 @@ static enum fw_status publish(
 		free(payload);
 		return FW_NOMEM;
 	}
-	fw_outbox_put(status->transaction->outbox, message);
+	fw_outbox_put(status->transaction->context->outbox, message);
 	return FW_OK;
 }
 

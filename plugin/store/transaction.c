@@ -1,14 +1,9 @@
-/* The writing connection: its transactions, what they publish, and SQLite's log.
+/* The writing connection: its transactions, and what they publish.
  *
  * A transaction marks the catalog (plugin_writing) when it begins, so that triggers let the plugin
  * do what operators may not, and takes the mark away when it commits. In the same statement it
- * stores how far the spool is applied, and the clock. What it wants published waits in a list: a
- * commit puts it into the outbox, a rollback drops it, so nothing is published that is not in the
- * catalog.
- *
- * SQLite's own checkpoints are off. A checkpoint runs whenever the log has grown by
- * CHECKPOINT_PAGES. When a reader keeps the log from being started over and the log reaches its
- * bound, no transaction begins: uplinks stay in the spool, which needs less room. */
+ * stores how far the spool is applied, and the clock. What it wants published waits in a queue: a
+ * commit sends it, a rollback drops it, so nothing is published that is not in the catalog. */
 #include "store/transaction.h"
 
 #include <stdio.h>
@@ -16,13 +11,9 @@
 #include <string.h>
 
 #include "catalog/db.h"
+#include "upgrade/places.h"
 
 #define REFUSED_LINE_EVERY_MS 60000
-#define CHECKPOINT_PAGES 4000    /* 16 MiB; under load a transaction writes up to a third of that */
-#define LOG_MOST_PAGES (1 << 18) /* 1 GiB */
-#define HINDERED_MS 1000         /* between checkpoints while a reader hinders them */
-/* where no checkpoint has got farther for so long, one reader pins the log */
-#define PINNED_MS 60000
 
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 
@@ -67,103 +58,13 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 	return FW_OK;
 }
 
-/* The WAL hook: after each commit, with the pages that the log has
- * (sqlite.org/c3ref/wal_hook.html). */
-static int note_log(void *context, sqlite3 *db, const char *name, int pages)
-{
-	struct fw_transaction *transaction = context;
-
-	(void)db;
-	(void)name;
-	/* the log was started over */
-	if (pages < transaction->log_pages)
-		transaction->checkpoint_at = CHECKPOINT_PAGES;
-	transaction->log_pages = pages;
-	return SQLITE_OK;
-}
-
-static void note_checkpoint(struct fw_transaction *transaction, int done)
-{
-	transaction->tried_at = fw_boot_ms();
-	if (done != transaction->log_done)
-		transaction->moved_at = transaction->tried_at;
-	transaction->log_done = done;
-}
-
-bool fw_transaction_pinned(const struct fw_transaction *transaction)
-{
-	return transaction->log_done < transaction->log_pages / 2 ||
-		transaction->tried_at - transaction->moved_at >= PINNED_MS;
-}
-
-const char *fw_transaction_hindrance(const struct fw_transaction *transaction)
-{
-	if (fw_transaction_pinned(transaction))
-		return "because some connection keeps a read transaction open: end it";
-	return "because read transactions overlap without end: let those who read make a pause, or "
-	       "read a copy (VACUUM INTO)";
-}
-
-/* Checkpoints each time the log has grown by CHECKPOINT_PAGES. SQLite's own automatic checkpoint
- * runs at every commit once the log is that long. While a reader keeps the log from being started
- * over, each commit would then wait for the disk, and so would the spool's writes on the broker
- * thread. */
-static void checkpoint_when_due(struct fw_transaction *transaction)
-{
-	int total = 0, done = 0;
-
-	if (transaction->log_pages < transaction->checkpoint_at ||
-		fw_boot_ms() < transaction->next_checkpoint)
-		return;
-	transaction->checkpoint = fw_db_status(sqlite3_wal_checkpoint_v2(
-		transaction->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &total, &done));
-	note_checkpoint(transaction, done);
-	if (transaction->checkpoint == FW_BUSY)
-		transaction->checkpoint = FW_OK;
-	if (transaction->checkpoint != FW_OK)
-		snprintf(transaction->error_text, sizeof(transaction->error_text),
-			"its log cannot be brought into it: %s", sqlite3_errmsg(transaction->db));
-	else
-		transaction->checkpoint_at = transaction->log_pages + CHECKPOINT_PAGES;
-	transaction->next_checkpoint =
-		transaction->checkpoint != FW_OK || done < total ? fw_boot_ms() + HINDERED_MS : 0;
-}
-
-void fw_transaction_empty_log(struct fw_transaction *transaction)
-{
-	sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-}
-
-/* FW_FAILED while the log has reached its bound and a reader keeps it from being started over
- * (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files"). */
-static enum fw_status bound_log(struct fw_transaction *transaction)
-{
-	int total = 0, done = 0;
-
-	if (transaction->log_pages < transaction->log_most)
-		return FW_OK;
-	if (fw_boot_ms() >= transaction->next_checkpoint) {
-		transaction->next_checkpoint = fw_boot_ms() + HINDERED_MS;
-		if (sqlite3_wal_checkpoint_v2(transaction->db, NULL, SQLITE_CHECKPOINT_RESTART,
-			    &total, &done) == SQLITE_OK) {
-			transaction->log_pages = 0;
-			transaction->checkpoint_at = CHECKPOINT_PAGES;
-			transaction->next_checkpoint = 0;
-			return FW_OK;
-		}
-		note_checkpoint(transaction, done);
-	}
-	snprintf(transaction->error_text, sizeof(transaction->error_text),
-		"its log has grown to %d MiB, %s", transaction->log_most >> 8,
-		fw_transaction_hindrance(transaction));
-	return FW_FAILED;
-}
-
-enum fw_status fw_transaction_open(struct fw_transaction *transaction, const char *path,
-	bool sync_full, struct fw_error *error)
+enum fw_status fw_transaction_open(struct fw_transaction *transaction,
+	const struct fw_store_context *context, const char *path, bool sync_full,
+	struct fw_error *error)
 {
 	enum fw_status status = fw_db_open(path, 50, &transaction->db, error);
 
+	transaction->context = context;
 	if (status == FW_OK)
 		status = fw_db_exec(transaction->db,
 			sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
@@ -178,30 +79,15 @@ enum fw_status fw_transaction_open(struct fw_transaction *transaction, const cha
 	if (status == FW_OK)
 		status = fw_db_prepare(
 			transaction->db, sql, transaction->statements, STATEMENTS, error);
-	if (status == FW_OK)
-		/* in place of SQLite's own checkpoints */
-		sqlite3_wal_hook(transaction->db, note_log, transaction);
-	transaction->checkpoint_at = CHECKPOINT_PAGES;
-	transaction->log_most = LOG_MOST_PAGES;
-	return status == FW_OK ? resume_clock(transaction, error) : status;
-}
-
-/* Drops all queued messages but the first `kept`. */
-static void drop_queued(struct fw_transaction *transaction, size_t kept)
-{
-	while (transaction->queued_count > kept) {
-		struct fw_outgoing *last = &transaction->queued[--transaction->queued_count];
-
-		free(last->topic);
-		free(last->payload);
-	}
+	if (status != FW_OK)
+		return status;
+	fw_checkpoint_init(&transaction->checkpoint, transaction->db);
+	return resume_clock(transaction, error);
 }
 
 void fw_transaction_close(struct fw_transaction *transaction)
 {
-	drop_queued(transaction, 0);
-	free(transaction->queued);
-	transaction->queued = NULL;
+	fw_queue_free(&transaction->queue);
 	fw_db_finalize(transaction->statements, STATEMENTS);
 	sqlite3_close(transaction->db);
 	transaction->db = NULL;
@@ -225,17 +111,14 @@ enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 	/* the last rollback may have failed, out of memory */
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_transaction_rollback(transaction);
-	/* A failed checkpoint is repeated first: with synchronous = NORMAL only a checkpoint syncs,
-	 * and so shows that the disk fails (sqlite.org/pragma.html, "synchronous"). */
-	if (transaction->checkpoint != FW_OK)
-		checkpoint_when_due(transaction);
-	status =
-		transaction->checkpoint == FW_OK ? bound_log(transaction) : transaction->checkpoint;
-	if (status != FW_OK)
+	status = fw_checkpoint_allows(&transaction->checkpoint);
+	if (status != FW_OK) {
+		transaction->error = transaction->checkpoint.error;
 		return status;
+	}
 	status = fw_db_run(transaction->statements[BEGIN]);
 	if (status != FW_OK) {
-		snprintf(transaction->error_text, sizeof(transaction->error_text), "%s",
+		snprintf(transaction->error.text, sizeof(transaction->error.text), "%s",
 			sqlite3_errmsg(transaction->db));
 		return status;
 	}
@@ -272,24 +155,20 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 		fw_transaction_rollback(transaction);
 		return status;
 	}
-	for (size_t i = 0; i < transaction->queued_count; i++)
-		fw_outbox_put(transaction->outbox, transaction->queued[i]);
-	if (transaction->queued_count)
-		fw_outbox_wake(transaction->outbox);
-	transaction->queued_count = 0;
-	fw_outcomes_count(&transaction->outcomes, transaction->counters);
-	fw_places_transaction_ended(transaction->places, true);
-	checkpoint_when_due(transaction);
+	fw_queue_send(&transaction->queue, transaction->context->outbox);
+	fw_outcomes_count(&transaction->outcomes, transaction->context->counters);
+	fw_places_transaction_ended(transaction->context->places, true);
+	fw_checkpoint_when_due(&transaction->checkpoint);
 	return FW_OK;
 }
 
 void fw_transaction_rollback(struct fw_transaction *transaction)
 {
-	snprintf(transaction->error_text, sizeof(transaction->error_text), "%s",
+	snprintf(transaction->error.text, sizeof(transaction->error.text), "%s",
 		sqlite3_errmsg(transaction->db));
-	drop_queued(transaction, 0);
+	fw_queue_drop(&transaction->queue, 0);
 	transaction->outcomes = (struct fw_outcomes){.any = false};
-	fw_places_transaction_ended(transaction->places, false);
+	fw_places_transaction_ended(transaction->context->places, false);
 	if (!sqlite3_get_autocommit(transaction->db))
 		fw_db_exec(transaction->db, "ROLLBACK", NULL);
 }
@@ -305,14 +184,14 @@ enum fw_status fw_transaction_end(
 
 enum fw_status fw_transaction_save(struct fw_transaction *transaction)
 {
-	transaction->queued_before = transaction->queued_count;
+	transaction->queue.saved = transaction->queue.count;
 	transaction->outcomes_before = transaction->outcomes;
 	return fw_db_exec(transaction->db, "SAVEPOINT uplink", NULL);
 }
 
 enum fw_status fw_transaction_restore(struct fw_transaction *transaction)
 {
-	drop_queued(transaction, transaction->queued_before);
+	fw_queue_drop(&transaction->queue, transaction->queue.saved);
 	transaction->outcomes = transaction->outcomes_before;
 	return fw_db_exec(transaction->db, "ROLLBACK TO uplink", NULL);
 }
@@ -336,36 +215,19 @@ enum fw_status fw_transaction_pass_over(
 	return FW_OK;
 }
 
-static bool make_room(struct fw_transaction *transaction)
-{
-	size_t room = transaction->queued_room ? transaction->queued_room * 2 : 64;
-	struct fw_outgoing *larger;
-
-	if (transaction->queued_count < transaction->queued_room)
-		return true;
-	larger = realloc(transaction->queued, room * sizeof(*larger));
-	if (!larger)
-		return false;
-	transaction->queued = larger;
-	transaction->queued_room = room;
-	return true;
-}
-
 /* Takes over the payload of `message` in every case. */
 static enum fw_status queue_message(struct fw_transaction *transaction, enum fw_topic_kind kind,
 	struct fw_slice product, struct fw_slice device, struct fw_outgoing message)
 {
 	char topic[FW_TOPIC_BUFFER];
 
-	if (message.payload && fw_topic_format(topic, sizeof(topic), kind, product, device) &&
-		make_room(transaction))
+	if (message.payload && fw_topic_format(topic, sizeof(topic), kind, product, device))
 		message.topic = strdup(topic);
-	if (!message.topic) {
-		free(message.payload);
-		return FW_NOMEM;
-	}
-	transaction->queued[transaction->queued_count++] = message;
-	return FW_OK;
+	if (message.topic && fw_queue_add(&transaction->queue, message))
+		return FW_OK;
+	free(message.topic);
+	free(message.payload);
+	return FW_NOMEM;
 }
 
 enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,
@@ -391,22 +253,25 @@ enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 	struct fw_slice product, struct fw_slice device, bool online)
 {
 	char *key = NULL;
-	int len = -1;
+	int len = asprintf(
+		&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
 
-	if (make_room(transaction))
-		len = asprintf(&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len,
-			device.at);
 	if (len < 0)
 		return FW_NOMEM;
-	transaction->queued[transaction->queued_count++] = (struct fw_outgoing){
-		.kind = FW_OUTGOING_PRESENCE, .payload = key, .len = (size_t)len, .online = online};
-	return FW_OK;
+	if (fw_queue_add(&transaction->queue,
+		    (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE,
+			    .payload = key,
+			    .len = (size_t)len,
+			    .online = online}))
+		return FW_OK;
+	free(key);
+	return FW_NOMEM;
 }
 
 size_t fw_transaction_room(const struct fw_transaction *transaction)
 {
-	size_t room = fw_outbox_room(transaction->outbox);
-	size_t taken = transaction->queued_count + FW_OUTBOX_RESERVE;
+	size_t room = fw_outbox_room(transaction->context->outbox);
+	size_t taken = transaction->queue.count + FW_OUTBOX_RESERVE;
 
 	return room > taken ? room - taken : 0;
 }
@@ -436,7 +301,7 @@ void fw_transaction_log(
 	line = make_log_line(level, format, arguments);
 	va_end(arguments);
 	if (line.payload)
-		fw_outbox_put(transaction->outbox, line);
+		fw_outbox_put(transaction->context->outbox, line);
 }
 
 void fw_transaction_queue_log(
@@ -448,8 +313,6 @@ void fw_transaction_queue_log(
 	va_start(arguments, format);
 	line = make_log_line(level, format, arguments);
 	va_end(arguments);
-	if (line.payload && make_room(transaction))
-		transaction->queued[transaction->queued_count++] = line;
-	else
+	if (line.payload && !fw_queue_add(&transaction->queue, line))
 		free(line.payload);
 }

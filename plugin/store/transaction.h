@@ -6,14 +6,13 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
-#include "base/counter.h"
 #include "base/log.h"
 #include "base/token_bucket.h"
-#include "files/hosting.h"
 #include "protocol/topic.h"
-#include "store/outbox.h"
+#include "store/checkpoint.h"
+#include "store/context.h"
 #include "store/outcomes.h"
-#include "upgrade/places.h"
+#include "store/queue.h"
 
 /* Room of the outbox that transactions leave to log lines, and to the rare report that has more
  * messages than room was asked for. */
@@ -21,59 +20,35 @@
 
 struct fw_transaction {
 	sqlite3 *db;
+	const struct fw_store_context *context; /* borrowed */
+	struct fw_checkpoint checkpoint;
 	struct fw_clock clock;
 	char boot_id[FW_BOOT_ID_MAX];
-	struct fw_outbox *outbox;      /* borrowed */
-	struct fw_counters *counters;  /* borrowed */
-	struct fw_hosting *hosting;    /* borrowed */
-	struct fw_places *places;      /* borrowed */
-	struct fw_task_status *status; /* borrowed; NULL: no status is published */
-	/* option connection_rate: pushes a second to one connection, and task events a second; 0:
-	 * no limit */
-	int64_t rate;
-	bool gateways;                 /* a connection may be that of many devices */
-	struct fw_token_bucket events; /* task events that were queued */
-	bool untold;                   /* some rows may be marked untold */
-	bool sees_connections;         /* as in struct fw_store_config */
-	/* connections of this run of the broker have this number or a higher one */
-	uint64_t first_connection;
-	bool closed; /* uplinks add no devices (option registration) */
-	/* what the open transaction wants published or logged: sent when it is committed, dropped
-	 * when it is rolled back */
-	struct fw_outgoing *queued;
-	size_t queued_count, queued_room, queued_before; /* before: at the savepoint */
+	struct fw_queue queue;
 	/* rows that were sent or ended in the open transaction, and up to the savepoint: counted at
 	 * commit */
 	struct fw_outcomes outcomes, outcomes_before;
-	uint64_t number;            /* of the open transaction, from 1 */
-	int64_t wall_ms, steady_ms; /* the time of the open transaction */
+	struct fw_token_bucket events; /* task events that were queued */
+	bool untold;                   /* some rows may be marked untold */
+	uint64_t number;               /* of the open transaction, from 1 */
+	int64_t wall_ms, steady_ms;    /* the time of the open transaction */
 	/* the watermark, steady ms: what devices said until then is in the catalog; no timeout is
 	 * decided beyond it */
 	int64_t heard_until_ms;
 	int64_t started_ms; /* steady ms: what was pushed before, an earlier run pushed */
 	/* steady ms: since then no device has come or gone unnoticed; INT64_MAX: one may have */
 	int64_t presence_complete_since_ms;
-	/* pages in SQLite's log at the last commit, and when the next checkpoint is due */
-	int log_pages, checkpoint_at;
-	/* result of the last checkpoint: after an error no transaction begins until one succeeds */
-	enum fw_status checkpoint;
-	/* with so many pages no transaction begins until the log can be started over */
-	int log_most;
-	int64_t next_checkpoint; /* boot ms: not before */
-	/* pages of the log that the last checkpoint could copy into the catalog */
-	int log_done;
-	/* boot ms of the last checkpoint, and of the last one that got farther than the one
-	 * before it */
-	int64_t tried_at, moved_at;
 	int64_t next_refused_line; /* boot ms: not before */
-	char error_text[256];      /* why the last transaction failed, for the log */
+	struct fw_error error;     /* why the last transaction failed, for the log */
 	sqlite3_stmt *statements[4];
 };
 
-/* Opens the catalog for writing. `sync_full`: a commit waits until the disk has it. FW_OK, or an
- * error with a message in `error`; fw_transaction_close is due in both cases. */
-enum fw_status fw_transaction_open(struct fw_transaction *transaction, const char *path,
-	bool sync_full, struct fw_error *error);
+/* Opens the catalog for writing. `context` is borrowed, and may be filled later. `sync_full`: a
+ * commit waits until the disk has it. FW_OK, or an error with a message in `error`;
+ * fw_transaction_close is due in both cases. */
+enum fw_status fw_transaction_open(struct fw_transaction *transaction,
+	const struct fw_store_context *context, const char *path, bool sync_full,
+	struct fw_error *error);
 void fw_transaction_close(struct fw_transaction *transaction);
 
 /* *out: the sequence of the last spool record that is in the catalog. FW_OK, or an error with a
@@ -107,18 +82,6 @@ enum fw_status fw_transaction_release(struct fw_transaction *transaction);
  * written. */
 enum fw_status fw_transaction_pass_over(
 	struct fw_transaction *transaction, enum fw_status status, const char *what);
-
-/* The catalog's file was removed or replaced. Copies the log into the old file, wherever that is
- * now, and empties it, so that SQLite does not replay it into the new file: a log does not name its
- * database (sqlite.org/howtocorrupt.html, section 4.2). */
-void fw_transaction_empty_log(struct fw_transaction *transaction);
-
-/* Is one reader that does not end the reason why SQLite's log is not started over? It pins a page
- * of the log, beyond which no checkpoint gets. Otherwise readers overlap: checkpoints get farther,
- * but there is never a moment without a reader. */
-bool fw_transaction_pinned(const struct fw_transaction *transaction);
-/* The same reason, and what to do, for the end of a log line. Static. */
-const char *fw_transaction_hindrance(const struct fw_transaction *transaction);
 
 /* Queues a message for a device's topic, to be published after the commit. `payload` is malloc'd
  * and taken over in every case. FW_OK; FW_NOMEM, also for a NULL payload. */

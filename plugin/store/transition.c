@@ -161,7 +161,7 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(row->trial_clock && row->trial_ms ? FW_FACT_ON_TRIAL : 0u) |
 		(row->failure == FW_FAILURE_LOST ? FW_FACT_LOST : 0u) |
 		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u) |
-		(transaction->gateways ? FW_FACT_SHARED : 0u);
+		(transaction->context->gateways ? FW_FACT_SHARED : 0u);
 }
 
 /* The device defers the upgrade: it was offered, but that was no attempt, and its place in the
@@ -320,7 +320,7 @@ static enum fw_status report_state(
 	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
 {
 	enum fw_status status =
-		fw_task_status_note(rows->transaction->status, fw_slice_of(row->task_id));
+		fw_task_status_note(rows->transaction->context->status, fw_slice_of(row->task_id));
 
 	count_end(rows->transaction, row);
 	if (status != FW_OK)

@@ -311,7 +311,7 @@ static void no_device_is_left_out_and_never_seen_ones_stay_unknown(void **state)
 
 static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
 {
-	struct fw_outbox *outbox = stepped_store->transaction.outbox,
+	struct fw_outbox *outbox = stepped_store->context.outbox,
 			 *nearly_full = fw_outbox_new(FW_OUTBOX_RESERVE + FW_MESSAGES_OF_UPLINK);
 	bool more;
 
@@ -320,12 +320,12 @@ static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
 	fw_service_gone(service, &d1);
 	skipped_ms += 61000;
 	/* timeouts need less room than events do */
-	stepped_store->transaction.outbox = nearly_full;
+	stepped_store->context.outbox = nearly_full;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(step_store(&more), FW_OK);
 	assert_presence("online");
 	assert_row("processing");
-	stepped_store->transaction.outbox = outbox;
+	stepped_store->context.outbox = outbox;
 	fw_outbox_free(nearly_full);
 	settle();
 	assert_presence("offline");

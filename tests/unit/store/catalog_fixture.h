@@ -20,6 +20,7 @@
 
 #include "catalog/db.h"
 #include "catalog/schema.h"
+#include "files/hosting.h"
 #include "store/apply.h"
 #include "store/device_presence.h"
 #include "store/history.h"
@@ -57,6 +58,7 @@ static struct {
 	char folder[64];
 	char *template;
 	size_t template_len;
+	struct fw_store_context context;
 	struct fw_transaction transaction;
 	struct fw_counters counters;
 	struct fw_hosting hosting;
@@ -163,7 +165,7 @@ static inline void drain(void)
 {
 	struct fw_outgoing message;
 
-	while (fw_outbox_take(catalog.transaction.outbox, &message)) {
+	while (fw_outbox_take(catalog.context.outbox, &message)) {
 		if (message.kind == FW_OUTGOING_LOG)
 			add_line(catalog.logged, sizeof(catalog.logged), "", message.payload);
 		else if (message.kind == FW_OUTGOING_MESSAGE)
@@ -324,15 +326,17 @@ static inline int open_catalog(void **state)
 	fclose(file);
 	catalog.published[0] = catalog.logged[0] = '\0';
 	catalog.hosting.folder = ".";
-	catalog.transaction = (struct fw_transaction){.counters = &catalog.counters,
+	catalog.context = (struct fw_store_context){.counters = &catalog.counters,
 		.hosting = &catalog.hosting,
 		.first_connection = FIRST_CONNECTION,
 		.outbox = fw_outbox_new(8192)};
-	if (fw_transaction_open(&catalog.transaction, "catalog.db", false, &error) != FW_OK ||
+	catalog.transaction = (struct fw_transaction){.db = NULL};
+	if (fw_transaction_open(
+		    &catalog.transaction, &catalog.context, "catalog.db", false, &error) != FW_OK ||
 		fw_db_open("catalog.db", 1000, &catalog.operator, & error) != FW_OK)
 		return -1;
 	catalog.places = fw_places_new(fw_clock_now(&catalog.transaction.clock));
-	catalog.transaction.places = catalog.places;
+	catalog.context.places = catalog.places;
 	open_parts();
 	pass_ms(0);
 	return 0;
@@ -352,7 +356,7 @@ static inline int close_catalog(void **state)
 	fw_task_events_close(catalog.events);
 	sqlite3_close(catalog.operator);
 	drain();
-	fw_outbox_free(catalog.transaction.outbox);
+	fw_outbox_free(catalog.context.outbox);
 	fw_transaction_close(&catalog.transaction);
 	fw_places_free(catalog.places);
 	remove_files();

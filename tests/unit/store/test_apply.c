@@ -49,10 +49,10 @@ static void an_unknown_device_is_added_unless_registration_is_closed(void **stat
 	uplink = from_d1(FW_UPLINK_REPORT);
 	uplink.device = FW_SLICE("d9");
 	uplink.version = FW_SLICE("2.0");
-	catalog.transaction.closed = true;
+	catalog.context.closed = true;
 	apply(uplink);
 	assert_rows("SELECT count(*) FROM device", "2");
-	catalog.transaction.closed = false;
+	catalog.context.closed = false;
 	apply(uplink);
 	assert_rows("SELECT version, presence, connection FROM device WHERE device_id = 'd9'",
 		"2.0|online|1001");

@@ -15,8 +15,8 @@ static int open_gateway(void **state)
 	if (open_catalog(state) != 0)
 		return -1;
 	prepare_rows(rows);
-	catalog.transaction.gateways = true;
-	catalog.transaction.rate = 1;
+	catalog.context.gateways = true;
+	catalog.context.rate = 1;
 	return 0;
 }
 

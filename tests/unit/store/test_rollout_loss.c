@@ -118,12 +118,13 @@ static void the_group_is_found_behind_many_who_started(void **state)
 		"UPDATE task_device SET state = 'processing', attempts = 1, pushed_clock = %lld"
 		" WHERE device_id <= 'x20999'",
 		(long long)(fw_clock_now(&catalog.transaction.clock) - 10 * MINUTE));
-	prepare_rows("UPDATE task SET lost_seconds = 60;"
-		     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 21100)"
-		     " INSERT INTO device (product_id, device_id, version, presence)"
-		     " SELECT 'lamp', printf('x%05d', i), '1.0', 'online' FROM n;"
-		     "INSERT INTO task_device (task_id, device_id)"
-		     " SELECT 't2', device_id FROM device WHERE device_id LIKE 'x%'");
+	prepare_rows(
+		"UPDATE task SET lost_seconds = 60;"
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 21100)"
+		" INSERT INTO device (product_id, device_id, version, presence)"
+		" SELECT 'lamp', printf('x%05d', i), '1.0', 'online' FROM n;"
+		"INSERT INTO task_device (task_id, device_id)"
+		" SELECT 't2', device_id FROM device WHERE device_id LIKE 'x%'");
 	prepare_rows(sql);
 	go_away("x21000", "x21050", 2 * MINUTE);
 	assert_true(loss_is_common_of("x00001"));

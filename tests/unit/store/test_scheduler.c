@@ -66,11 +66,11 @@ static void who_may_be_there_is_pushed_once(void **state)
 	(void)state;
 	prepare(both_rows);
 	/* where the broker tells of connections, who is not known to be there is not */
-	catalog.transaction.sees_connections = true;
+	catalog.context.sees_connections = true;
 	pass_ms(3000);
 	look_for_push();
 	assert_published("");
-	catalog.transaction.sees_connections = false;
+	catalog.context.sees_connections = false;
 	look_for_push();
 	assert_published(TASK "\nblind " UPGRADE);
 	begin();
@@ -341,8 +341,8 @@ static void a_pull_task_is_never_pushed(void **state)
 static void a_gateways_connection_takes_so_many_pushes_a_second(void **state)
 {
 	(void)state;
-	catalog.transaction.gateways = true;
-	catalog.transaction.rate = 1;
+	catalog.context.gateways = true;
+	catalog.context.rate = 1;
 	prepare("INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1'), ('t2', 'd2')");
 	prepare(online); /* both by one connection */
 	look_for_push();

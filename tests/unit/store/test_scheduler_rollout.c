@@ -186,7 +186,7 @@ static void a_frozen_row_is_told_of_above_the_rate(void **state)
 	operate("INSERT INTO task_device (task_id, device_id) VALUES ('t2', 'd1'), ('t3', 'd1')");
 	run_scheduler();
 	assert_published("");
-	catalog.transaction.rate = 1;
+	catalog.context.rate = 1;
 	operate("UPDATE task SET state = 'stopped'");
 	operate(freeze);
 	run_scheduler();

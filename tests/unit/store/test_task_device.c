@@ -335,7 +335,7 @@ static void more_events_than_the_rate_are_marked(void **state)
 	(void)state;
 	prepare_rows(two_rows);
 	prepare_rows(online);
-	catalog.transaction.rate = 1;
+	catalog.context.rate = 1;
 	begin();
 	row = row_of("t2", "d1");
 	assert_true(apply(&row, FW_EVENT_PUSHED, &input));

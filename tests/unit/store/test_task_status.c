@@ -27,7 +27,7 @@ static unsigned published(void)
 	struct fw_outgoing message;
 	unsigned count = 0;
 
-	while (fw_outbox_take(catalog.transaction.outbox, &message)) {
+	while (fw_outbox_take(catalog.context.outbox, &message)) {
 		count += message.kind == FW_OUTGOING_RETAINED;
 		free(message.topic);
 		free(message.payload);

@@ -11,6 +11,7 @@
 
 #define MOST 10000 /* pages */
 
+static const struct fw_store_context context;
 static struct fw_transaction transaction;
 static sqlite3 *reader;
 
@@ -57,14 +58,14 @@ static void test_reader_does_not_make_the_log_grow_without_bound(void **state)
 	int written = 0;
 
 	(void)state;
-	transaction.log_most = MOST;
+	transaction.checkpoint.most_pages = MOST;
 	assert_int_equal(
 		fw_db_exec(reader, "BEGIN; SELECT count(*) FROM progress_log", NULL), FW_OK);
 	while ((status = write_some()) == FW_OK)
 		assert_true(++written < 1000);
 	assert_int_equal(status, FW_FAILED);
 	assert_non_null(
-		strstr(transaction.error_text, "some connection keeps a read transaction open"));
+		strstr(transaction.error.text, "some connection keeps a read transaction open"));
 	size = log_size();
 	assert_true(size >= MOST * INT64_C(4096) && size < (MOST + 200) * INT64_C(4200));
 	for (int i = 0; i < 30; i++) {
@@ -100,7 +101,7 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 	int turn = 0;
 
 	(void)state;
-	transaction.log_most = MOST;
+	transaction.checkpoint.most_pages = MOST;
 	assert_int_equal(fw_db_open("catalog.db", 50, &readers[1], &error), FW_OK);
 	begin(readers[0]);
 	while (status == FW_OK && turn < 1000) {
@@ -108,22 +109,22 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 			status = write_some();
 		begin(readers[++turn % 2]);
 		end(readers[(turn + 1) % 2]);
-		transaction.next_checkpoint = 0; /* the test is faster than time */
+		transaction.checkpoint.not_before = 0; /* the test is faster than time */
 	}
 	assert_int_equal(status, FW_FAILED);
-	assert_non_null(strstr(transaction.error_text, "read transactions overlap without end"));
+	assert_non_null(strstr(transaction.error.text, "read transactions overlap without end"));
 	/* the one that is left now does not end */
-	transaction.moved_at -= 70000;
+	transaction.checkpoint.moved_at -= 70000;
 	for (int i = 0; i < 2; i++) {
-		transaction.next_checkpoint = 0;
+		transaction.checkpoint.not_before = 0;
 		assert_int_equal(write_some(), FW_FAILED);
-		transaction.moved_at -= 70000;
+		transaction.checkpoint.moved_at -= 70000;
 	}
 	assert_non_null(strstr(
-		transaction.error_text, "some connection keeps a read transaction open: end it"));
+		transaction.error.text, "some connection keeps a read transaction open: end it"));
 	end(readers[turn % 2]);
 	sqlite3_close(readers[1]);
-	transaction.next_checkpoint = 0;
+	transaction.checkpoint.not_before = 0;
 	assert_int_equal(write_some(), FW_OK);
 }
 
@@ -134,7 +135,7 @@ static int open_both(void **state)
 	(void)state;
 	if (make_folder(state) != 0 || fw_schema_prepare("catalog.db", &error) != FW_OK)
 		return -1;
-	if (fw_transaction_open(&transaction, "catalog.db", false, &error) != FW_OK)
+	if (fw_transaction_open(&transaction, &context, "catalog.db", false, &error) != FW_OK)
 		return -1;
 	return fw_db_open("catalog.db", 50, &reader, &error) == FW_OK ? 0 : -1;
 }

@@ -190,7 +190,7 @@ static void who_is_seen_by_nobody_where_connections_are_seen_is_lost(void **stat
 {
 	(void)state;
 	complete_with("lost_seconds = 60");
-	catalog.transaction.sees_connections = true;
+	catalog.context.sees_connections = true;
 	begin_anew();
 	wait_seconds(61);
 	assert_row("failed|lost");
