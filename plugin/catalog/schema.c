@@ -300,7 +300,7 @@ static enum fw_status migrate_schema(sqlite3 *db, struct fw_error *error)
 
 #define LOCKED_MS 5000
 
-enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
+enum fw_status fw_schema_prepare(const char *path, struct sqlite3 **out, struct fw_error *error)
 {
 	struct fw_error detail = {""};
 	sqlite3 *db = NULL;
@@ -329,6 +329,9 @@ enum fw_status fw_schema_prepare(const char *path, struct fw_error *error)
 			path);
 	else if (status != FW_OK)
 		fw_error_set(error, "cannot prepare the catalog '%s': %s", path, detail.text);
-	sqlite3_close(db);
+	if (status == FW_OK && out)
+		*out = db;
+	else
+		sqlite3_close(db);
 	return status;
 }

@@ -104,15 +104,16 @@ static void warn_of_remote(struct fw_store *store)
 static enum fw_status open_catalog(struct fw_store *store, struct fw_error *error)
 {
 	const struct fw_options *options = store->config.options;
+	sqlite3 *db = NULL;
 	enum fw_status status = fw_lock_catalog(options->db_file, &store->lock_fd, error);
 
 	if (status == FW_OK)
 		status = keep_files_of_missing_catalog(store, error);
 	if (status == FW_OK)
-		status = fw_schema_prepare(options->db_file, error);
+		status = fw_schema_prepare(options->db_file, &db, error);
 	if (status == FW_OK)
-		status = fw_transaction_open(&store->transaction, &store->context, options->db_file,
-			options->sync_full, error);
+		status = fw_transaction_open(
+			&store->transaction, &store->context, db, options->sync_full, error);
 	if (status == FW_OK)
 		warn_of_remote(store);
 	fw_health_init(&store->health, &store->transaction, options->db_file);

@@ -14,6 +14,7 @@
 #include "upgrade/places.h"
 
 #define REFUSED_LINE_EVERY_MS 60000
+#define LOCKED_MS 50 /* that a statement waits for a lock */
 
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 
@@ -59,16 +60,15 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 }
 
 enum fw_status fw_transaction_open(struct fw_transaction *transaction,
-	const struct fw_store_context *context, const char *path, bool sync_full,
-	struct fw_error *error)
+	const struct fw_store_context *context, sqlite3 *db, bool sync_full, struct fw_error *error)
 {
-	enum fw_status status = fw_db_open(path, 50, &transaction->db, error);
+	enum fw_status status;
 
 	transaction->context = context;
-	if (status == FW_OK)
-		status = fw_db_exec(transaction->db,
-			sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
-			error);
+	transaction->db = db;
+	sqlite3_busy_timeout(db, LOCKED_MS);
+	status = fw_db_exec(transaction->db,
+		sync_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
 	/* when the log is started over, it is truncated to the size at which it is checkpointed */
 	if (status == FW_OK)
 		status = fw_db_exec(transaction->db,

@@ -43,11 +43,11 @@ struct fw_transaction {
 	sqlite3_stmt *statements[4];
 };
 
-/* Opens the catalog for writing. `context` is borrowed, and may be filled later. `sync_full`: a
- * commit waits until the disk has it. FW_OK, or an error with a message in `error`;
+/* Takes over `db`, a connection to the catalog. `context` is borrowed, and may be filled later.
+ * `sync_full`: a commit waits until the disk has it. FW_OK, or an error with a message in `error`;
  * fw_transaction_close is due in both cases. */
 enum fw_status fw_transaction_open(struct fw_transaction *transaction,
-	const struct fw_store_context *context, const char *path, bool sync_full,
+	const struct fw_store_context *context, sqlite3 *db, bool sync_full,
 	struct fw_error *error);
 void fw_transaction_close(struct fw_transaction *transaction);
 

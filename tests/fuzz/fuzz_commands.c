@@ -64,7 +64,7 @@ static void open_all(void)
 	struct fw_commands_config config = {.db_file = db, .files_dir = files};
 
 	check(mkdir(files, 0700) == 0);
-	check(fw_schema_prepare(db, &error) == FW_OK);
+	check(fw_schema_prepare(db, NULL, &error) == FW_OK);
 	check(fw_admin_open(db, 0, 60000, &admin, &error) == FW_OK);
 	/* no input is to fail, because the clock ran */
 	config.deadline_ms = 60000;

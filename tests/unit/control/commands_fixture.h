@@ -74,7 +74,7 @@ static inline int world_setup(void **state)
 	snprintf(world->db, sizeof(world->db), "%s/firmware.db", world->folder);
 	snprintf(world->files, sizeof(world->files), "%s/files", world->folder);
 	assert_int_equal(mkdir(world->files, 0755), 0);
-	assert_int_equal(fw_schema_prepare(world->db, &error), FW_OK);
+	assert_int_equal(fw_schema_prepare(world->db, NULL, &error), FW_OK);
 	assert_int_equal(fw_admin_open(world->db, 100, 60000, &world->sql, &error), FW_OK);
 	world_open_commands(world, 0, 0);
 	*state = world;

@@ -44,7 +44,7 @@ static int start(void **state)
 
 	(void)state;
 	if (system("rm -rf firmware.db*") != 0 ||
-		fw_schema_prepare("firmware.db", &error) != FW_OK ||
+		fw_schema_prepare("firmware.db", NULL, &error) != FW_OK ||
 		fw_db_open("firmware.db", 1000, &db, &error) != FW_OK)
 		return -1;
 	memset(&counters, 0, sizeof(counters));

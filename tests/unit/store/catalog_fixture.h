@@ -244,7 +244,7 @@ static inline void make_template(void)
 	sqlite3 *db = NULL;
 	FILE *file;
 
-	if (fw_schema_prepare("catalog.db", &error) != FW_OK ||
+	if (fw_schema_prepare("catalog.db", NULL, &error) != FW_OK ||
 		fw_db_open("catalog.db", 1000, &db, &error) != FW_OK)
 		fail_msg("%s", error.text);
 	exec_on(db, catalog_rows);
@@ -318,6 +318,7 @@ static inline int open_catalog(void **state)
 {
 	struct fw_error error = {""};
 	FILE *file = fopen("catalog.db", "wb");
+	sqlite3 *db = NULL;
 
 	(void)state;
 	if (!file ||
@@ -331,8 +332,9 @@ static inline int open_catalog(void **state)
 		.first_connection = FIRST_CONNECTION,
 		.outbox = fw_outbox_new(8192)};
 	catalog.transaction = (struct fw_transaction){.db = NULL};
-	if (fw_transaction_open(
-		    &catalog.transaction, &catalog.context, "catalog.db", false, &error) != FW_OK ||
+	if (fw_db_open("catalog.db", 50, &db, &error) != FW_OK ||
+		fw_transaction_open(&catalog.transaction, &catalog.context, db, false, &error) !=
+			FW_OK ||
 		fw_db_open("catalog.db", 1000, &catalog.operator, & error) != FW_OK)
 		return -1;
 	catalog.places = fw_places_new(fw_clock_now(&catalog.transaction.clock));

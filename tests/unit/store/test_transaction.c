@@ -131,11 +131,12 @@ static void test_overlapping_readers_are_told_from_one_that_does_not_end(void **
 static int open_both(void **state)
 {
 	struct fw_error error = {""};
+	sqlite3 *db = NULL;
 
 	(void)state;
-	if (make_folder(state) != 0 || fw_schema_prepare("catalog.db", &error) != FW_OK)
+	if (make_folder(state) != 0 || fw_schema_prepare("catalog.db", &db, &error) != FW_OK)
 		return -1;
-	if (fw_transaction_open(&transaction, &context, "catalog.db", false, &error) != FW_OK)
+	if (fw_transaction_open(&transaction, &context, db, false, &error) != FW_OK)
 		return -1;
 	return fw_db_open("catalog.db", 50, &reader, &error) == FW_OK ? 0 : -1;
 }
