@@ -13,7 +13,7 @@
 	PACKAGES_RELEASE=(dpkg-dev file git gnupg)
 	# a headless browser for tests/integration/page; large, so tests/run installs it with --long alone
 	PACKAGES_PAGE=(chromium chromium-driver npm)
-	PACKAGES_ANALYSIS=(clang clang-tidy)
+	PACKAGES_ANALYSIS=(clang clang-format clang-tidy)
 }
 
 missing_packages() { # PACKAGE...: prints those that are not installed

@@ -102,7 +102,7 @@ static const char *error_name(enum fw_status status)
 	}
 }
 
-void fw_health_note(struct fw_health *health, enum fw_status status)
+void fw_health_note(struct fw_health *health, enum fw_status status, const char *job)
 {
 	const char *name = error_name(status);
 
@@ -126,7 +126,7 @@ void fw_health_note(struct fw_health *health, enum fw_status status)
 		return;
 	health->error_logged = true;
 	fw_transaction_log(health->transaction, FW_LOG_WARNING,
-		"the catalog cannot be written: %s; uplinks are saved in the spool and applied "
-		"later",
-		name ? name : health->transaction->error.text);
+		"the catalog cannot be written: %s (job: %s); uplinks are saved in the spool and "
+		"applied later",
+		name ? name : health->transaction->error.text, job);
 }

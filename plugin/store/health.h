@@ -34,8 +34,9 @@ void fw_health_check(struct fw_health *health);
 /* Sets health->lost: whether the file at the path is no longer the catalog that was opened. */
 void fw_health_check_catalog(struct fw_health *health);
 
-/* `status`: how the last round of work went. Logs an error: FW_BUSY if it lasts, others at once. */
-void fw_health_note(struct fw_health *health, enum fw_status status);
+/* `status`: how the last round of work went; `job`: the name of the last job that ran. Logs an
+ * error with it: FW_BUSY if it lasts, others at once. */
+void fw_health_note(struct fw_health *health, enum fw_status status, const char *job);
 
 /* `damage`: what the spool has met so far. Logs it when there is more than before. */
 void fw_health_note_damage(struct fw_health *health, struct fw_spool_damage damage);

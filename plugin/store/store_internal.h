@@ -61,8 +61,9 @@ struct fw_store {
 	struct fw_durability durability;
 	/* jobs that are done once after the start */
 	bool presence_forgotten, audited;
-	bool busy;                  /* work is left that does not wait for further uplinks */
-	int64_t next_turn;          /* boot ms: when operators get their next turn */
+	const char *job;   /* the name of the last that ran: after an error the one that failed */
+	bool busy;         /* work is left that does not wait for further uplinks */
+	int64_t next_turn; /* boot ms: when operators get their next turn */
 	struct fw_log_watch *watch; /* NULL: there is none, so poll */
 	int64_t active_ms;          /* boot ms: when there was something to do last */
 	int64_t look_ms;   /* after so long look for a commit whose write was seen; 0: none */
@@ -72,7 +73,7 @@ struct fw_store {
 };
 
 /* One round of jobs. *more: there is more to do at once. FW_OK, or the error that rolled the last
- * transaction back: to be tried again later. */
+ * transaction back, of the job store->job: to be tried again later. */
 enum fw_status fw_store_work(struct fw_store *store, bool *more);
 
 /* The store's thread: works until fw_store_stop, then applies what is left for some seconds.

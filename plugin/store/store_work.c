@@ -132,18 +132,19 @@ static enum fw_status prune_logs(struct fw_store *store, bool *left)
 /* The jobs of a round, in their order. A timeout depends on presence, so uplinks and
  * presence come before the scheduler. *left: some of the job is left. */
 static const struct job {
+	const char *name; /* what operators read when it fails */
 	enum fw_status (*run)(struct fw_store *store, bool *left);
 	bool first; /* the jobs behind it wait until nothing of it is left */
 	bool busy;  /* what is left of it does not wait for further uplinks */
 } jobs[] = {
-	{.run = forget_presence, .first = true},
-	{.run = audit_once},
-	{.run = ingest},
-	{.run = ask_presence},
-	{.run = schedule, .busy = true},
-	{.run = publish_tasks},
-	{.run = verify_files},
-	{.run = prune_logs, .busy = true},
+	{.name = "presence of the last run", .run = forget_presence, .first = true},
+	{.name = "audit", .run = audit_once},
+	{.name = "uplinks and presence", .run = ingest},
+	{.name = "presence of all devices", .run = ask_presence},
+	{.name = "starts and timeouts", .run = schedule, .busy = true},
+	{.name = "state of tasks", .run = publish_tasks},
+	{.name = "firmware files", .run = verify_files},
+	{.name = "old log rows", .run = prune_logs, .busy = true},
 };
 
 static enum fw_status run_jobs(struct fw_store *store, bool *more)
@@ -156,6 +157,7 @@ static enum fw_status run_jobs(struct fw_store *store, bool *more)
 
 		*more |= left;
 		busy |= left && jobs[i].busy;
+		store->job = jobs[i].name;
 		if (status != FW_OK || (left && jobs[i].first))
 			return status;
 	}
@@ -200,8 +202,10 @@ enum fw_status fw_store_work(struct fw_store *store, bool *more)
 	if (!store->health.lost)
 		status = run_jobs(store, more);
 	count_spooled(store);
-	if (status == FW_OK)
+	if (status == FW_OK && safe != FW_OK) {
+		store->job = "sync";
 		status = safe;
+	}
 	fw_health_note_damage(&store->health, fw_spool_damage(store->spool));
 	return status;
 }
@@ -366,7 +370,7 @@ void *fw_store_run(void *argument)
 		bool more;
 		enum fw_status status = fw_store_work(store, &more);
 
-		fw_health_note(&store->health, status);
+		fw_health_note(&store->health, status, store->job);
 		fw_spool_suspect(store->spool, status == FW_IO || status == FW_FULL);
 		if (status != FW_OK)
 			go_on = pause_work(store, RETRY_MS);

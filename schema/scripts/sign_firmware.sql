@@ -2,8 +2,8 @@
 -- before it is offered.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
---     'ecdsa-sha256' AS sign_method,
---     'MEUCIQDzl1bVjpL0wq0r8mYQm3Jz5Yh0Yv4m1b1V3b0c1nQkxwIgYd0kq1mPp0l6m9uE2s3v4w5x6y7z8A9B0C1D2E3F4G4='
+--     'ed25519' AS sign_method,
+--     'O7Eu2jwpjbXeJVl/VNkk8uF+eKJq2JU+2CGO5oLwu76QIeLzAJ0VLJEb8fJexoOpAnFBZnZ6+9jlvQ+wEk7Lig=='
 --     AS sign" catalog.db < sign_firmware.sql
 --
 -- Sign on the machine that has private.pem, for 'ecdsa-sha256' and 'rsa-sha256' by

@@ -104,7 +104,7 @@ __attribute__((unused)) static enum fw_status step_store(bool *more)
 {
 	enum fw_status status = fw_store_work(stepped_store, more);
 
-	fw_health_note(&stepped_store->health, status);
+	fw_health_note(&stepped_store->health, status, stepped_store->job);
 	return status;
 }
 

@@ -363,8 +363,8 @@ with_file() {
 @test "sign_firmware.sql" {
   with_file
   says 'pending' sign_firmware.sql
-  rows 'ecdsa-sha256|pending' "SELECT sign_method, state FROM firmware WHERE version = '1.10';"
-  says_no 'sign must be base64' sign_firmware.sql "s/'MEUC/'ME C/"
+  rows 'ed25519|pending' "SELECT sign_method, state FROM firmware WHERE version = '1.10';"
+  says_no 'sign must be base64' sign_firmware.sql "s/'O7Eu/'O7 u/"
   says 'nothing changed' sign_firmware.sql "s/'1.10'/'9'/"
 }
 

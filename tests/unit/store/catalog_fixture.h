@@ -1,5 +1,6 @@
 /* The store's parts on a small catalog, without its thread: each test begins with the same rows, in
- * a file that lies in memory where the machine has a place for that.
+ * a file that lies in memory where the machine has a place for that. SQLite's :memory: would not
+ * do: operators write by a connection of their own, and it has one only.
  *
  * Product lamp has the firmware f1, f2 and f3, versions 1.0, 2.0 and 3.0, and the devices d1 and
  * d2, which run 1.0. Task t2 pushes f2, and t3 pushes f3; neither has a device yet. */

@@ -1,0 +1,121 @@
+/* An error of the catalog is logged with the job of the store that met it. */
+#include "fuzz/stepped.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "folder.h"
+#include "service/service.h"
+
+static const struct fw_client d1 = {&d1, "d1", NULL};
+
+static struct fw_options options;
+static struct fw_service *service;
+static sqlite3 *operator;
+static char logged[512];
+
+static enum fw_status publish(void *context, const struct fw_publication *publication)
+{
+	(void)context;
+	(void)publication;
+	return FW_OK;
+}
+
+static void log_line(void *context, enum fw_log_level level, const char *text)
+{
+	(void)context;
+	(void)level;
+	snprintf(logged, sizeof(logged), "%s", text);
+}
+
+static void operate(const char *sql)
+{
+	if (sqlite3_exec(operator, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(operator));
+}
+
+static int start(void **state)
+{
+	static const struct fw_option_line lines[] = {{"db_file", "firmware.db"}};
+	const struct fw_broker broker = {.publish = publish, .log = log_line};
+	struct fw_error error = {""};
+
+	(void)state;
+	shell("rm -f firmware.db*");
+	assert_int_equal(fw_options_parse(lines, 1, &options, &error), FW_OK);
+	assert_int_equal(fw_service_open(&options, &broker, &service, &error), FW_OK);
+	assert_int_equal(sqlite3_open("firmware.db", &operator), SQLITE_OK);
+	operate("INSERT INTO product (product_id) VALUES ('lamp');"
+		"INSERT INTO firmware (firmware_id, product_id, name, version, version_order,"
+		" sign_method, sign, url, size)"
+		" VALUES ('f2', 'lamp', 'Two', '2.0', 2, 'md5', '00000000000000000000000000000000',"
+		" 'http://x/2', 20);"
+		"INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd1')");
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	fw_service_close(service);
+	sqlite3_close(operator);
+	fw_options_clear(&options);
+	return 0;
+}
+
+/* Rounds until one fails, or the store and the broker have nothing more to tell each other. */
+static enum fw_status work(void)
+{
+	for (unsigned rounds = 0; rounds < 20; rounds++) {
+		bool more;
+		enum fw_status status = step_store(&more);
+
+		fw_service_tick(service); /* it logs what the store has to say */
+		if (status != FW_OK)
+			return status;
+	}
+	return FW_OK;
+}
+
+/* A trigger of this `event` refuses what `job` does, until it is dropped. */
+static void fails_in(const char *job, const char *event)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		"CREATE TRIGGER no %s BEGIN SELECT RAISE(ROLLBACK, 'no, please'); END", event);
+	operate(text);
+	logged[0] = '\0';
+	assert_int_not_equal(work(), FW_OK);
+	snprintf(text, sizeof(text),
+		"the catalog cannot be written: no, please (job: %s); uplinks are saved in the "
+		"spool "
+		"and applied later",
+		job);
+	assert_non_null(strstr(logged, text));
+	operate("DROP TRIGGER no");
+	skipped_ms += 10000;
+	assert_int_equal(work(), FW_OK);
+	assert_non_null(strstr(logged, "the catalog can be written again"));
+}
+
+static void an_error_names_the_job(void **state)
+{
+	(void)state;
+	assert_int_equal(work(), FW_OK);
+	fw_service_connected(service, &d1, true);
+	fails_in("uplinks and presence", "BEFORE UPDATE OF presence ON device");
+	operate("INSERT INTO task (task_id, firmware_id, name, mode, release_type)"
+		" VALUES ('t', 'f2', 'n', 'push', 'part');"
+		"INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd1')");
+	fails_in("starts and timeouts", "BEFORE UPDATE OF state ON task_device");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_error_names_the_job, start, end),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
