@@ -63,7 +63,8 @@ static enum fw_status find_product(
 
 	if (status == FW_OK)
 		status = fw_resolver_cache_look_up(&resolver->cache,
-			&(struct fw_resolver_question){.kind = 'p', .product = product}, out);
+			&(struct fw_resolver_question){.kind = FW_ASK_PRODUCT, .product = product},
+			out);
 	return status == FW_OK ? (*out)->status : status;
 }
 
@@ -79,7 +80,7 @@ enum fw_status fw_resolver_product(
 }
 
 /* *out is NULL when there is no such firmware. */
-static enum fw_status firmware(struct fw_resolver *resolver,
+static enum fw_status find_firmware(struct fw_resolver *resolver,
 	const struct fw_resolver_question *question, const struct fw_firmware **out)
 {
 	struct fw_resolver_entry *entry;
@@ -89,11 +90,12 @@ static enum fw_status firmware(struct fw_resolver *resolver,
 	return status;
 }
 
-static enum fw_status by_version(struct fw_resolver *resolver, struct fw_slice product,
+static enum fw_status find_by_version(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice version, const struct fw_firmware **out)
 {
-	return firmware(resolver,
-		&(struct fw_resolver_question){.kind = 'v', .product = product, .version = version},
+	return find_firmware(resolver,
+		&(struct fw_resolver_question){
+			.kind = FW_ASK_BY_VERSION, .product = product, .version = version},
 		out);
 }
 
@@ -133,7 +135,7 @@ static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice p
 	enum fw_status status;
 
 	if (!fw_slice_equal(version, (struct fw_slice){shortcut->version, shortcut->version_len})) {
-		status = by_version(resolver, product, version, &known);
+		status = find_by_version(resolver, product, version, &known);
 		if (status != FW_OK || version.len > sizeof(shortcut->version)) {
 			*out = status == FW_OK && known ? known->order : 0;
 			return status;
@@ -224,13 +226,13 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 	out->row = &open->rows[(*skip)++];
 	out->downgrade = out->row->downgrade;
 	out->under_way = out->row->processing;
-	return out->row->offered ? by_version(resolver, pull->product,
+	return out->row->offered ? find_by_version(resolver, pull->product,
 					   fw_slice_of(out->row->version), &out->firmware)
 				 : FW_OK;
 }
 
 /* Step 4. */
-static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct fw_pull *pull,
+static enum fw_status find_policy_firmware(struct fw_resolver *resolver, const struct fw_pull *pull,
 	struct fw_resolver_entry *product, int64_t order, const struct fw_firmware **out)
 {
 	struct fw_resolver_shortcut *shortcut = &product->shortcut;
@@ -240,19 +242,21 @@ static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct
 	if (product->product.policy == FW_POLICY_TASK)
 		return FW_OK;
 	if (product->product.policy == FW_POLICY_STEPWISE)
-		return firmware(resolver,
+		return find_firmware(resolver,
 			&(struct fw_resolver_question){
-				.kind = 'n', .product = pull->product, .order = order},
+				.kind = FW_ASK_NEXT, .product = pull->product, .order = order},
 			out);
 	if (product->product.ordered)
-		return firmware(resolver,
-			&(struct fw_resolver_question){
-				.kind = 'o', .product = pull->product, .order = order},
+		return find_firmware(resolver,
+			&(struct fw_resolver_question){.kind = FW_ASK_LATEST_FOR,
+				.product = pull->product,
+				.order = order},
 			out);
 	if (!shortcut->has_latest) {
-		status = firmware(resolver,
-			&(struct fw_resolver_question){
-				.kind = 'l', .product = pull->product, .order = INT64_MAX},
+		status = find_firmware(resolver,
+			&(struct fw_resolver_question){.kind = FW_ASK_LATEST,
+				.product = pull->product,
+				.order = INT64_MAX},
 			&shortcut->latest);
 		shortcut->has_latest = status == FW_OK;
 	}
@@ -260,7 +264,7 @@ static enum fw_status policy_firmware(struct fw_resolver *resolver, const struct
 	return status;
 }
 
-static enum fw_status offer(struct fw_answer *out, const struct fw_firmware *found)
+static enum fw_status set_offer(struct fw_answer *out, const struct fw_firmware *found)
 {
 	out->code = FW_PULL_OFFER;
 	out->firmware = found;
@@ -272,12 +276,12 @@ static enum fw_status answer_request(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	const struct fw_firmware *wanted;
-	enum fw_status status = by_version(resolver, pull->product, pull->request, &wanted);
+	enum fw_status status = find_by_version(resolver, pull->product, pull->request, &wanted);
 
 	if (status != FW_OK)
 		return status;
 	if (wanted && wanted->ready)
-		return offer(out, wanted);
+		return set_offer(out, wanted);
 	out->code = FW_PULL_VERSION_NOT_FOUND;
 	return FW_OK;
 }
@@ -329,7 +333,7 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
 		return status;
 	out->watched = status == FW_OK;
 	if (!mislabelled)
-		return offer(out, found);
+		return set_offer(out, found);
 	out->code = FW_PULL_NO_UPDATE;
 	return FW_OK;
 }
@@ -432,7 +436,7 @@ static enum fw_status answer_unrequested(struct fw_resolver *resolver, const str
 			resolver, pull, &product->product, &current, &decided, out);
 	if (status != FW_OK || decided)
 		return status;
-	status = policy_firmware(resolver, pull, product, current.order, &candidate.firmware);
+	status = find_policy_firmware(resolver, pull, product, current.order, &candidate.firmware);
 	return status == FW_OK
 		? answer_candidate(resolver, pull, &product->product, &current, &candidate, out)
 		: status;

@@ -65,19 +65,19 @@ static enum fw_status ask_source(const struct fw_resolver_source *source,
 	const struct fw_resolver_question *question, struct fw_resolver_entry *entry)
 {
 	switch (question->kind) {
-	case 'p':
+	case FW_ASK_PRODUCT:
 		return source->product(source->context, question->product, &entry->product);
-	case 'v':
+	case FW_ASK_BY_VERSION:
 		return source->by_version(
 			source->context, question->product, question->version, &entry->firmware);
-	case 'l':
-	case 'o':
+	case FW_ASK_LATEST:
+	case FW_ASK_LATEST_FOR:
 		return source->latest(
 			source->context, question->product, question->order, &entry->firmware);
-	default:
-		return source->next(
-			source->context, question->product, question->order, &entry->firmware);
+	case FW_ASK_NEXT:
+		break;
 	}
+	return source->next(source->context, question->product, question->order, &entry->firmware);
 }
 
 /* kind, product, NUL, and the version or the order: neither ids nor kinds have a NUL. */
@@ -85,14 +85,14 @@ static size_t make_key(const struct fw_resolver_question *question, char *key)
 {
 	size_t len = 0;
 
-	key[len++] = question->kind;
+	key[len++] = (char)question->kind;
 	memcpy(key + len, question->product.at, question->product.len);
 	len += question->product.len;
 	key[len++] = '\0';
-	if (question->kind == 'v') {
+	if (question->kind == FW_ASK_BY_VERSION) {
 		memcpy(key + len, question->version.at, question->version.len);
 		len += question->version.len;
-	} else if (question->kind == 'n' || question->kind == 'o') {
+	} else if (question->kind == FW_ASK_NEXT || question->kind == FW_ASK_LATEST_FOR) {
 		memcpy(key + len, &question->order, sizeof(question->order));
 		len += sizeof(question->order);
 	}
@@ -102,7 +102,8 @@ static size_t make_key(const struct fw_resolver_question *question, char *key)
 static struct fw_table *place_of(struct fw_resolver_cache *cache,
 	const struct fw_resolver_question *question, enum fw_status status)
 {
-	return status == FW_NOT_FOUND && (question->kind == 'p' || question->kind == 'v')
+	return status == FW_NOT_FOUND &&
+			(question->kind == FW_ASK_PRODUCT || question->kind == FW_ASK_BY_VERSION)
 		? cache->unknown
 		: cache->known;
 }

@@ -22,12 +22,20 @@ struct fw_resolver_entry {
 	struct fw_firmware *firmware;
 };
 
+/* Which row of the catalog is asked for. Not 0: it begins the key of the entry. */
+enum fw_resolver_ask {
+	FW_ASK_PRODUCT = 1,
+	FW_ASK_BY_VERSION, /* the firmware of `version` */
+	FW_ASK_LATEST,     /* the latest firmware */
+	FW_ASK_LATEST_FOR, /* the latest for what runs a version of `order` */
+	FW_ASK_NEXT,       /* the next firmware above `order` */
+};
+
 struct fw_resolver_question {
-	char kind; /* 'p' product, 'v' firmware by version, 'l' the latest, 'o' the latest for what
-		    runs a version of that order, 'n' the next above */
+	enum fw_resolver_ask kind;
 	struct fw_slice product;
-	struct fw_slice version; /* 'v' */
-	int64_t order;           /* 'n', 'o' */
+	struct fw_slice version; /* FW_ASK_BY_VERSION */
+	int64_t order;           /* FW_ASK_LATEST_FOR, FW_ASK_NEXT */
 };
 
 struct fw_resolver_cache {
