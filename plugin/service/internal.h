@@ -56,9 +56,9 @@ struct fw_service {
 	unsigned ticks_missed;            /* in a row */
 	bool in_message;                  /* fw_service_message is handling one */
 	/* the device that this message brought online, to be reported after it; len 0: none */
-	char listener[FW_PRESENCE_KEY_MAX];
-	size_t listener_len;
-	uint64_t listener_connection, listener_oldest;
+	char arrival[FW_PRESENCE_KEY_MAX];
+	size_t arrival_len;
+	uint64_t arrival_connection, arrival_oldest;
 	bool retain_told; /* the log says that firmware topics are never retained */
 	/* the log says that uplinks cannot be saved, and not yet that it is over */
 	bool unsaved_told;
@@ -74,7 +74,7 @@ struct fw_service {
  * until the message in progress is handled. `context` is the service. */
 void fw_service_presence_changed(void *context, const struct fw_presence_change *change);
 /* Reports to the store the device that was held back, if there is one. */
-void fw_service_presence_report_listener(struct fw_service *service);
+void fw_service_presence_report_arrival(struct fw_service *service);
 /* Answers the store's question whether the device is online, when it is, or when the catalog has it
  * online (`believed`). */
 void fw_service_presence_answer(

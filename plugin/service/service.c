@@ -38,7 +38,7 @@ enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_c
 			verdict = fw_topic_rules_unretain(service, client, incoming);
 	}
 	service->in_message = false;
-	fw_service_presence_report_listener(service);
+	fw_service_presence_report_arrival(service);
 	return verdict;
 }
 

@@ -38,21 +38,21 @@ void fw_service_presence_changed(void *context, const struct fw_presence_change 
 		report_presence(service, change, false);
 		return;
 	}
-	memcpy(service->listener, change->key.at, change->key.len);
-	service->listener_len = change->key.len;
-	service->listener_connection = change->connection;
-	service->listener_oldest = change->oldest;
+	memcpy(service->arrival, change->key.at, change->key.len);
+	service->arrival_len = change->key.len;
+	service->arrival_connection = change->connection;
+	service->arrival_oldest = change->oldest;
 }
 
-void fw_service_presence_report_listener(struct fw_service *service)
+void fw_service_presence_report_arrival(struct fw_service *service)
 {
-	struct fw_presence_change change = {.key = {service->listener, service->listener_len},
+	struct fw_presence_change change = {.key = {service->arrival, service->arrival_len},
 		.online = true,
 		.listens = true,
-		.connection = service->listener_connection,
-		.oldest = service->listener_oldest};
+		.connection = service->arrival_connection,
+		.oldest = service->arrival_oldest};
 
-	service->listener_len = 0;
+	service->arrival_len = 0;
 	if (change.key.len)
 		report_presence(service, &change, false);
 }
