@@ -114,15 +114,13 @@ void fw_service_connected(struct fw_service *service, const struct fw_client *cl
 void fw_service_subscribed(
 	struct fw_service *service, const struct fw_client *client, const char *filter);
 
-/* The client is gone. */
-void fw_service_gone(struct fw_service *service, const struct fw_client *client);
-
-/* For finding clients that throw each other out (service/takeover.h). Spoke: the client published,
- * and the broker will not say why its connection ends. Ended: its connection ended; called before
- * fw_service_gone. */
+/* The client published, and the broker will not say why its connection ends: for finding clients
+ * that throw each other out (service/takeover.h). */
 void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client);
-void fw_service_ended(
-	struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending);
+
+/* The client is gone: `ended` is what its connection was at its end, `ending` why it ended. */
+void fw_service_gone(struct fw_service *service, const struct fw_client *client,
+	const struct fw_takeover_client *ended, enum fw_ending ending);
 
 /* Publishes what waits, for at most some milliseconds, and frees a little of what is no longer
  * needed. Returns in how many milliseconds it wants to be called again, 0: at once. To be called at

@@ -183,10 +183,9 @@ static int on_gone(int event, void *data, void *context)
 		gone->reason == SESSION_TAKEN_OVER ? FW_ENDING_TAKEN_OVER : FW_ENDING_OTHER;
 
 	(void)event;
-	if (!client.id)
-		return MOSQ_ERR_SUCCESS;
-	fw_service_ended(plugin->service, &ended, plugin->on_2_1 ? ending : FW_ENDING_UNTOLD);
-	fw_service_gone(plugin->service, &client);
+	if (client.id)
+		fw_service_gone(plugin->service, &client, &ended,
+			plugin->on_2_1 ? ending : FW_ENDING_UNTOLD);
 	return MOSQ_ERR_SUCCESS;
 }
 

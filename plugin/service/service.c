@@ -72,26 +72,21 @@ void fw_service_subscribed(
 		fw_presence_subscribed(service->presence, key);
 }
 
-void fw_service_gone(struct fw_service *service, const struct fw_client *client)
-{
-	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
-
-	if (service->control)
-		fw_control_gone(service->control, client->handle);
-	fw_presence_gone(service->presence, client->handle,
-		fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
-}
-
 void fw_service_spoke(struct fw_service *service, const struct fw_takeover_client *client)
 {
 	fw_takeovers_spoke(service->takeovers, client);
 }
 
-void fw_service_ended(
-	struct fw_service *service, const struct fw_takeover_client *client, enum fw_ending ending)
+void fw_service_gone(struct fw_service *service, const struct fw_client *client,
+	const struct fw_takeover_client *ended, enum fw_ending ending)
 {
+	struct fw_slice key = fw_identity_key(service, client, NULL, NULL);
 	char line[FW_TAKEOVER_LINE];
 
-	if (fw_takeovers_ended(service->takeovers, client, ending, fw_boot_ms(), line))
+	if (fw_takeovers_ended(service->takeovers, ended, ending, fw_boot_ms(), line))
 		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+	if (service->control)
+		fw_control_gone(service->control, client->handle);
+	fw_presence_gone(service->presence, client->handle,
+		fw_topic_id_valid(key) ? key : (struct fw_slice){NULL, 0});
 }

@@ -201,7 +201,10 @@ static void connection(uint8_t what)
 	else if (what == 1)
 		fw_service_subscribed(world.service, &client, PICK(filters));
 	else
-		fw_service_gone(world.service, &client);
+		fw_service_gone(world.service, &client,
+			&(struct fw_takeover_client){
+				.handle = person, .id = person->id, .clean = true},
+			FW_ENDING_UNTOLD);
 }
 
 static void tick(void)

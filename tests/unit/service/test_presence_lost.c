@@ -122,6 +122,13 @@ static void pass_hold(void)
 	pass(FW_HOLD_MS / 1000 + 1);
 }
 
+static void go(const struct fw_client *client)
+{
+	fw_service_gone(service, client,
+		&(struct fw_takeover_client){.handle = client->handle, .id = client->id},
+		FW_ENDING_OTHER);
+}
+
 /* From here on until the store works again, who comes and goes is lost. */
 static void crowd(void)
 {
@@ -131,7 +138,7 @@ static void crowd(void)
 
 		snprintf(id, sizeof(id), "stranger%d", i);
 		fw_service_connected(service, &stranger, false);
-		fw_service_gone(service, &stranger);
+		go(&stranger);
 	}
 	assert_true(fw_presence_queue_crowded(stepped_store->presence_queue));
 }
@@ -148,7 +155,7 @@ static void push_task(void)
 static void offline_with_a_push_waiting(void)
 {
 	fw_service_connected(service, &d1, true);
-	fw_service_gone(service, &d1);
+	go(&d1);
 	settle();
 	assert_presence("offline");
 	push_task();
@@ -223,7 +230,7 @@ static void who_went_unnoticed_is_offline_and_not_blamed(void **state)
 	(void)state;
 	online_and_pushed();
 	crowd();
-	fw_service_gone(service, &d1);
+	go(&d1);
 	settle();
 	assert_presence("offline");
 	pass(61);
@@ -240,7 +247,7 @@ static void who_went_and_came_unnoticed_is_not_blamed(void **state)
 	(void)state;
 	online_and_pushed();
 	crowd();
-	fw_service_gone(service, &d1);
+	go(&d1);
 	fw_service_connected(service, &d1, true);
 	settle();
 	assert_presence("online");
@@ -258,7 +265,7 @@ static void nobody_is_blamed_while_it_is_not_known_who_went(void **state)
 	(void)state;
 	online_and_pushed();
 	crowd();
-	fw_service_gone(service, &d1);
+	go(&d1);
 	skipped_ms += 61000;
 	settle();
 	assert_presence("offline");
@@ -280,7 +287,7 @@ static void what_happens_after_the_answer_counts(void **state)
 	crowd();
 	assert_int_equal(step_store(&more), FW_OK);
 	fw_service_tick(service); /* they are online, goes the answer */
-	fw_service_gone(service, &d1);
+	go(&d1);
 	fw_service_connected(service, &d2, true);
 	settle();
 	assert_rows("SELECT group_concat(device_id || presence) FROM (SELECT * FROM device ORDER "
@@ -317,7 +324,7 @@ static void nobody_is_blamed_whose_going_waits_in_the_queue(void **state)
 
 	(void)state;
 	online_and_pushed();
-	fw_service_gone(service, &d1);
+	go(&d1);
 	skipped_ms += 61000;
 	/* timeouts need less room than events do */
 	stepped_store->context.outbox = nearly_full;

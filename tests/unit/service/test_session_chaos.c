@@ -231,7 +231,9 @@ static void upgrade(void)
 	ask(&lamp, "/lamp/d1/firmware/pull", "{\"messageId\":\"m\"}", NULL);
 	assert_answered("no_update");
 	take_step();
-	fw_service_gone(session.service, &lamp);
+	fw_service_gone(session.service, &lamp,
+		&(struct fw_takeover_client){.handle = lamp.handle, .id = lamp.id},
+		FW_ENDING_OTHER);
 	/* stays in the spool for the next start */
 	say(&other, "/lamp/d2/firmware/upgrade/progress", "{\"progress\":99,\"timestamp\":6}");
 }
