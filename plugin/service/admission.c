@@ -1,11 +1,25 @@
 /* What a device's message must pass once its sender is the right one: is it a device of the
  * product, and does it not say too much? */
+#include "service/handlers.h"
+
 #include <stdio.h>
 
-#include "service/internal.h"
+/* How the device stands to the product, where the option `registration` asks for that. */
+static enum fw_standing standing_of(const struct request *request)
+{
+	const struct fw_service *service = request->service;
+	const struct fw_topic *topic = request->topic;
+	struct fw_product product;
 
-const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client,
-	const struct fw_topic *topic, enum fw_standing *standing)
+	if (service->options->registration == FW_REGISTRATION_OPEN ||
+		fw_topic_sender(topic->kind) != FW_SENDER_DEVICE ||
+		fw_resolver_product(service->resolver, topic->product, &product) == FW_NOT_FOUND)
+		return FW_STANDING_REGISTERED;
+	return fw_registration_of(service->registration, topic->product, topic->device,
+		fw_resolver_generation(service->resolver));
+}
+
+enum fw_verdict fw_admission_check_registration(struct request *request)
 {
 	static const char *const details[] = {
 		[FW_REGISTRATION_ONCE] =
@@ -13,34 +27,32 @@ const char *fw_admission_foreign(struct fw_service *service, const struct fw_cli
 		[FW_REGISTRATION_CLOSED] = "the client is not that device: nobody added it to the "
 					   "product, and registration is closed",
 	};
-	enum fw_registration_mode mode = service->options->registration;
-	struct fw_product product;
+	const struct fw_options *options = request->service->options;
 
-	*standing = FW_STANDING_REGISTERED;
-	if (mode == FW_REGISTRATION_OPEN || fw_topic_sender(topic->kind) != FW_SENDER_DEVICE ||
-		fw_resolver_product(service->resolver, topic->product, &product) == FW_NOT_FOUND)
-		return NULL;
-	*standing = fw_registration_of(service->registration, topic->product, topic->device,
-		fw_resolver_generation(service->resolver));
-	if (*standing != FW_STANDING_FOREIGN)
-		return NULL;
-	if (mode == FW_REGISTRATION_ONCE &&
-		fw_options_is_operator(service->options, client->username))
-		return NULL;
-	return details[mode];
+	request->standing = standing_of(request);
+	if (request->standing != FW_STANDING_FOREIGN)
+		return FW_PASS;
+	if (options->registration == FW_REGISTRATION_ONCE &&
+		fw_options_is_operator(options, request->client->username))
+		return FW_PASS;
+	return fw_handlers_refuse(
+		request, FW_REFUSED_IDENTITY, details[options->registration], FW_DENY);
 }
 
-bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
-	char *detail, size_t size)
+enum fw_verdict fw_admission_check_rate(struct request *request)
 {
-	if (topic->kind == FW_TOPIC_CHUNK ||
-		fw_device_rate_take(service->rate, topic->device, len, fw_boot_ms()))
-		return false;
+	struct fw_service *service = request->service;
+	char detail[128];
+
+	if (request->topic->kind == FW_TOPIC_CHUNK ||
+		fw_device_rate_take(service->rate, request->topic->device, request->incoming->len,
+			fw_boot_ms()))
+		return FW_PASS;
 	fw_count(&service->counters, FW_COUNT_LIMITED);
-	snprintf(detail, size,
+	snprintf(detail, sizeof(detail),
 		"the device says more than plugin_opt_device_rate_per_minute (%lld) allows",
 		(long long)service->options->device_rate_per_minute);
-	return true;
+	return fw_handlers_refuse(request, FW_REFUSED_RATE, detail, FW_LIMIT);
 }
 
 enum fw_status fw_admission_note(struct fw_unapplied *unapplied, enum fw_standing standing,

@@ -1,6 +1,6 @@
 /* One firmware message: who may send it, what is answered, and what is kept.
  *
- *   fw_handlers     may its sender send it (check_...)? Notes that the device is there
+ *   fw_handlers     may its sender send it (check_all)? Notes that the device is there
  *   handle          parses it, and calls the handler of its kind by a table
  *   keep_or_refuse  for what devices report: into the spool, or a verdict by which the device sends
  *                   it again */
@@ -205,15 +205,13 @@ enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink 
 	return status;
 }
 
-/* FW_OK when the uplink is worth keeping: when the catalog knows the product, or cannot be asked.
- */
-static enum fw_status check_product(struct request *request)
+/* True also when the catalog cannot be asked. */
+static bool catalog_knows_product(struct request *request)
 {
 	struct fw_product product;
-	enum fw_status status =
-		fw_resolver_product(request->service->resolver, request->topic->product, &product);
 
-	return status == FW_NOT_FOUND ? FW_NOT_FOUND : FW_OK;
+	return fw_resolver_product(request->service->resolver, request->topic->product, &product) !=
+		FW_NOT_FOUND;
 }
 
 bool fw_handlers_note_version(
@@ -248,7 +246,7 @@ static enum fw_verdict keep_or_refuse(
 {
 	enum fw_status status;
 
-	if (check_product(request) == FW_NOT_FOUND)
+	if (!catalog_knows_product(request))
 		return fw_handlers_refuse(request, FW_REFUSED_PRODUCT,
 			"the catalog does not know the product", FW_PASS);
 	status = fw_handlers_keep(request, uplink);
@@ -347,24 +345,6 @@ static void log_mended(struct request *request)
 	log_refusal(request, FW_MENDED, request->message.mended);
 }
 
-static enum fw_verdict check_registration(struct request *request)
-{
-	const char *detail = fw_admission_foreign(
-		request->service, request->client, request->topic, &request->standing);
-
-	return detail ? fw_handlers_refuse(request, FW_REFUSED_IDENTITY, detail, FW_DENY) : FW_PASS;
-}
-
-static enum fw_verdict check_rate(struct request *request)
-{
-	char detail[128];
-
-	if (!fw_admission_limited(request->service, request->topic, request->incoming->len, detail,
-		    sizeof(detail)))
-		return FW_PASS;
-	return fw_handlers_refuse(request, FW_REFUSED_RATE, detail, FW_LIMIT);
-}
-
 static enum fw_verdict handle(struct request *request)
 {
 	const char *why = NULL;
@@ -392,46 +372,63 @@ static enum fw_verdict handle(struct request *request)
 	return verdict;
 }
 
-enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client,
+static struct request make_request(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming, const struct fw_topic *topic)
 {
-	struct request request = {.service = service,
+	return (struct request){.service = service,
 		.client = client,
 		.incoming = incoming,
 		.topic = topic,
 		.is_device = fw_identity_is_device(service, client, topic->device)};
+}
+
+enum fw_verdict fw_handlers_check(struct fw_service *service, const struct fw_client *client,
+	const struct fw_incoming *incoming, const struct fw_topic *topic)
+{
+	struct request request = make_request(service, client, incoming, topic);
 	enum fw_verdict verdict = check_sender(&request);
 
-	return verdict == FW_PASS ? check_registration(&request) : verdict;
+	return verdict == FW_PASS ? fw_admission_check_registration(&request) : verdict;
+}
+
+/* The device itself says something, not an operator for it. */
+static bool is_of_device(const struct request *request)
+{
+	return request->is_device && fw_topic_sender(request->topic->kind) == FW_SENDER_DEVICE;
+}
+
+/* The cheapest first. */
+static enum fw_verdict check_all(struct request *request)
+{
+	enum fw_verdict verdict = check_sender(request);
+
+	if (verdict == FW_PASS && is_of_device(request))
+		verdict = fw_admission_check_rate(request);
+	return verdict == FW_PASS ? fw_admission_check_registration(request) : verdict;
+}
+
+/* The client is there; if `speaks`, for the device of the topic, by request->connection. */
+static void note_presence(struct request *request, bool speaks)
+{
+	struct fw_service *service = request->service;
+	/* where anyone may speak for any device, made-up ones must not fill the memory */
+	bool known = speaks &&
+		(service->options->identity != FW_IDENTITY_NONE || catalog_knows_product(request));
+	uint64_t connection =
+		fw_identity_seen(service, request->client, known ? request->topic : NULL);
+
+	request->connection = speaks ? connection : 0;
 }
 
 enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming, const struct fw_topic *topic)
 {
-	struct request request = {.service = service,
-		.client = client,
-		.incoming = incoming,
-		.topic = topic,
-		.is_device = fw_identity_is_device(service, client, topic->device)};
-	bool of_device = fw_topic_sender(topic->kind) == FW_SENDER_DEVICE && request.is_device;
-	enum fw_verdict verdict = check_sender(&request);
-	bool speaks, known;
-	uint64_t connection;
+	struct request request = make_request(service, client, incoming, topic);
+	enum fw_verdict verdict = check_all(&request);
 
-	/* the cheapest first */
-	if (verdict == FW_PASS && of_device)
-		verdict = check_rate(&request);
-	if (verdict == FW_PASS)
-		verdict = check_registration(&request);
-	speaks = verdict == FW_PASS && of_device;
-	/* where anyone may speak for any device, made-up ones must not fill the memory */
-	known = service->options->identity != FW_IDENTITY_NONE ||
-		(topic->ids_valid && check_product(&request) == FW_OK);
-	connection = fw_identity_seen(service, client, speaks && known ? topic : NULL);
-
+	note_presence(&request, verdict == FW_PASS && is_of_device(&request));
 	if (verdict != FW_PASS || !handlers[topic->kind])
 		return verdict;
-	request.connection = speaks ? connection : 0;
 	request.now = fw_now_ms();
 	fw_unapplied_applied(service->unapplied, fw_store_applied(service->store),
 		fw_spool_last(fw_store_spool(service->store)));

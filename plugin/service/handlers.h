@@ -24,6 +24,17 @@ struct request {
 enum fw_verdict fw_handlers_refuse(
 	struct request *request, enum fw_refusal why, const char *detail, enum fw_verdict verdict);
 
+/* Is the device of the topic served for its product (option `registration`)? FW_PASS with
+ * request->standing, or FW_DENY, counted and logged. A device of a product that is not in the
+ * catalog passes: the answer says that. What operators send for a device adds it to the product, as
+ * their INSERT does, unless registration is closed. */
+enum fw_verdict fw_admission_check_registration(struct request *request);
+
+/* Counts the message against the rate of the device of the topic. FW_PASS, or FW_LIMIT, counted and
+ * logged: the device says too much. Requests for chunks do not count: they have a limit of their
+ * own (download/chunk_share.h), and make the plugin write next to nothing. */
+enum fw_verdict fw_admission_check_rate(struct request *request);
+
 /* Publishes an answer of this kind, and frees its payload; a payload of NULL (no memory) is logged.
  */
 void fw_handlers_answer(

@@ -125,19 +125,6 @@ void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_cli
 enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming);
 
-/* Why the device of the topic is not served for its product (option `registration`): a static
- * sentence. NULL: it is served, and *standing says how it stands. So is a device of a product that
- * is not in the catalog: the answer says that. What operators send for a device adds it to the
- * product, as their INSERT does, unless registration is closed. */
-const char *fw_admission_foreign(struct fw_service *service, const struct fw_client *client,
-	const struct fw_topic *topic, enum fw_standing *standing);
-
-/* True when the device of the topic says too much; this is counted, and `detail` (`size` bytes) has
- * the sentence. Requests for chunks do not count: they have a limit of their own
- * (download/chunk_share.h), and make the plugin write next to nothing. */
-bool fw_admission_limited(struct fw_service *service, const struct fw_topic *topic, size_t len,
-	char *detail, size_t size);
-
 /* Notes what answers depend on until the store has applied the uplink, and, unless the catalog has
  * the device in this product, that its id was heard for it. `named` as in fw_unapplied_note_uplink.
  * FW_OK, FW_FULL, FW_NOMEM. */
