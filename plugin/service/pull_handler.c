@@ -84,10 +84,61 @@ static void answer_pull(struct request *request, const struct fw_answer *found)
 	fw_count(&request->service->counters, FW_COUNT_PULLS_ANSWERED);
 }
 
-/* Most pulls are answered first, and kept then: one that cannot be kept does no harm, since the
- * device's progress tells the same. Two are kept first. An id that was never heard of: before it is
- * registered for a product it could get the firmware of every product. And a pull that took a place
- * in a task: after a crash the place is found by the spool. */
+/* What the pull is answered with. FW_OK, or why that cannot be told; then no place is taken. */
+static enum fw_status decide(
+	struct request *request, const struct fw_pull *pull, struct fw_answer *found)
+{
+	struct fw_resolver *resolver = request->service->resolver;
+	enum fw_status status = fw_resolver_answer(resolver, pull, found);
+
+	if (status != FW_OK)
+		return status;
+	if (request->standing == FW_STANDING_UNKNOWN)
+		status = FW_BUSY; /* it may be another product's device */
+	else
+		check_file(request, found);
+	if (status != FW_OK || found->code != FW_PULL_OFFER)
+		fw_resolver_give_back(resolver, pull, found);
+	return status;
+}
+
+/* A place, or a new device's id, is in the spool before the device is told of it; anything else is
+ * answered first. Before an id is registered for a product it could get the firmware of every
+ * product. And after a crash a place is found by the spool. */
+static bool must_keep_first(const struct request *request, const struct fw_answer *found)
+{
+	return request->standing == FW_STANDING_UNHEARD || found->task_id[0];
+}
+
+static enum fw_verdict refuse_unsaved(
+	struct request *request, enum fw_status status, enum fw_verdict verdict)
+{
+	return fw_handlers_refuse(request, FW_REFUSED_UNSAVED, fw_handlers_status(status), verdict);
+}
+
+static enum fw_verdict keep_then_answer(
+	struct request *request, const struct fw_pull *pull, struct fw_answer *found)
+{
+	enum fw_status status = keep_pull(request, found);
+
+	if (status != FW_OK) {
+		fw_resolver_give_back(request->service->resolver, pull, found);
+		return refuse_unsaved(request, status, FW_NO_ACK);
+	}
+	answer_pull(request, found);
+	return FW_PASS;
+}
+
+/* A pull that cannot be kept does no harm: the device's progress tells the same. */
+static enum fw_verdict answer_then_keep(struct request *request, const struct fw_answer *found)
+{
+	enum fw_status status;
+
+	answer_pull(request, found);
+	status = keep_pull(request, found);
+	return status == FW_OK ? FW_PASS : refuse_unsaved(request, status, FW_PASS);
+}
+
 enum fw_verdict fw_handlers_pull(struct request *request)
 {
 	const struct fw_message *message = &request->message;
@@ -97,31 +148,15 @@ enum fw_verdict fw_handlers_pull(struct request *request)
 		.request = message->request_version,
 		.now = request->now};
 	struct fw_answer found;
-	enum fw_status status = fw_resolver_answer(request->service->resolver, &pull, &found);
-	bool first;
+	enum fw_status status = decide(request, &pull, &found);
 
-	if (status == FW_OK && request->standing == FW_STANDING_UNKNOWN) {
-		fw_resolver_give_back(request->service->resolver, &pull, &found);
-		status = FW_BUSY;
-	}
 	if (status != FW_OK)
 		return fw_handlers_refuse(
 			request, FW_REFUSED_UNANSWERED, fw_handlers_status(status), FW_PASS);
-	check_file(request, &found);
-	if (found.code != FW_PULL_OFFER)
-		fw_resolver_give_back(request->service->resolver, &pull, &found);
-	first = found.code != FW_PULL_UNKNOWN_PRODUCT &&
-		(request->standing == FW_STANDING_UNHEARD || found.task_id[0]);
-	status = first ? keep_pull(request, &found) : FW_OK;
-	if (status != FW_OK) {
-		fw_resolver_give_back(request->service->resolver, &pull, &found);
-		return fw_handlers_refuse(
-			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);
+	if (found.code == FW_PULL_UNKNOWN_PRODUCT) {
+		answer_pull(request, &found);
+		return FW_PASS;
 	}
-	answer_pull(request, &found);
-	if (!first && found.code != FW_PULL_UNKNOWN_PRODUCT)
-		status = keep_pull(request, &found);
-	return status == FW_OK ? FW_PASS
-			       : fw_handlers_refuse(request, FW_REFUSED_UNSAVED,
-					 fw_handlers_status(status), FW_PASS);
+	return must_keep_first(request, &found) ? keep_then_answer(request, &pull, &found)
+						: answer_then_keep(request, &found);
 }
