@@ -17,29 +17,17 @@ struct fw_unapplied;
 struct fw_unapplied *fw_unapplied_new(void);            /* NULL when out of memory */
 void fw_unapplied_free(struct fw_unapplied *unapplied); /* NULL is fine */
 
-/* May one more device be remembered? Asked before an uplink is acknowledged. */
-bool fw_unapplied_has_room(const struct fw_unapplied *unapplied);
-
-/* The uplink appended to the spool last said that the device runs `version` (may be empty), and
- * that the upgrade to `closed`, a firmware id or a version, has ended (may be empty). Both: it has
- * completed the upgrade, and will run `version` after a restart. FW_OK or FW_NOMEM. */
-enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product,
-	struct fw_slice device, struct fw_slice version, struct fw_slice closed);
-
 /* Does the uplink complete an upgrade that it names by its firmwareId alone? Then
- * fw_unapplied_note_uplink needs the version of that firmware. */
+ * fw_unapplied_note needs the version of that firmware. */
 bool fw_unapplied_needs_version(const struct fw_uplink *uplink);
 
 /* Notes what the uplink, appended to the spool last or about to be, says that answers depend on.
- * `named`: the version of the firmware it names, may be empty. FW_OK; FW_NOMEM; FW_FULL: no room
- * for one more device. */
-enum fw_status fw_unapplied_note_uplink(
-	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named);
-
-/* The uplink appended to the spool last came from a device that the catalog may not know yet. Of
- * several products with this device id the first one is remembered. FW_OK or FW_NOMEM. */
-enum fw_status fw_unapplied_hear(
-	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
+ * `named`: the version of the firmware it names, may be empty. `unregistered`: the catalog may not
+ * have the device in this product, so it is noted that its id was heard for it; of several products
+ * with this device id the first one is remembered. FW_OK; FW_NOMEM; FW_FULL: no room for one more
+ * device. */
+enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, const struct fw_uplink *uplink,
+	struct fw_slice named, bool unregistered);
 
 /* The product of the first unapplied uplink with this device id, an empty slice when there is none.
  * Borrowed until the next change. */

@@ -54,15 +54,3 @@ enum fw_verdict fw_admission_check_rate(struct request *request)
 		(long long)service->options->device_rate_per_minute);
 	return fw_handlers_refuse(request, FW_REFUSED_RATE, detail, FW_LIMIT);
 }
-
-enum fw_status fw_admission_note(struct fw_unapplied *unapplied, enum fw_standing standing,
-	const struct fw_uplink *uplink, struct fw_slice named)
-{
-	enum fw_status status = fw_unapplied_note_uplink(unapplied, uplink, named);
-
-	if (status != FW_OK || standing == FW_STANDING_REGISTERED)
-		return status;
-	return fw_unapplied_has_room(unapplied)
-		? fw_unapplied_hear(unapplied, uplink->product, uplink->device)
-		: FW_FULL;
-}

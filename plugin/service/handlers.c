@@ -182,8 +182,8 @@ static enum fw_status note_unapplied(struct request *request, const struct fw_up
 		fw_resolver_version_of(service->resolver, uplink->product, uplink->firmware_id,
 			version, sizeof(version)) == FW_NOMEM)
 		return FW_NOMEM;
-	return fw_admission_note(
-		service->unapplied, request->standing, uplink, fw_slice_of(version));
+	return fw_unapplied_note(service->unapplied, uplink, fw_slice_of(version),
+		request->standing != FW_STANDING_REGISTERED);
 }
 
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink)

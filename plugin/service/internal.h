@@ -125,12 +125,6 @@ void fw_topic_rules_check_astray(struct fw_service *service, const struct fw_cli
 enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming);
 
-/* Notes what answers depend on until the store has applied the uplink, and, unless the catalog has
- * the device in this product, that its id was heard for it. `named` as in fw_unapplied_note_uplink.
- * FW_OK, FW_FULL, FW_NOMEM. */
-enum fw_status fw_admission_note(struct fw_unapplied *unapplied, enum fw_standing standing,
-	const struct fw_uplink *uplink, struct fw_slice named);
-
 /* One firmware message: may its sender send it, what is answered, what is kept. */
 enum fw_verdict fw_handlers(struct fw_service *service, const struct fw_client *client,
 	const struct fw_incoming *incoming, const struct fw_topic *topic);

@@ -27,7 +27,7 @@ static enum fw_status make_parts(struct fw_service *service)
 	return FW_OK;
 }
 
-static enum fw_status note_uplink(struct fw_service *service, const struct fw_uplink *uplink)
+static enum fw_status note_unapplied(struct fw_service *service, const struct fw_uplink *uplink)
 {
 	bool once = service->options->registration == FW_REGISTRATION_ONCE;
 	char version[FW_VERSION_BUFFER] = "";
@@ -36,8 +36,7 @@ static enum fw_status note_uplink(struct fw_service *service, const struct fw_up
 		fw_store_version_of(service->store, uplink->product, uplink->firmware_id, version,
 			sizeof(version)) == FW_NOMEM)
 		return FW_NOMEM;
-	return fw_admission_note(service->unapplied,
-		once ? FW_STANDING_UNHEARD : FW_STANDING_REGISTERED, uplink, fw_slice_of(version));
+	return fw_unapplied_note(service->unapplied, uplink, fw_slice_of(version), once);
 }
 
 /* Notes the uplinks that an earlier run left in the spool: the catalog may be locked for a while
@@ -55,7 +54,7 @@ static enum fw_status note_spooled(struct fw_service *service)
 
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
-		status = note_uplink(service, &uplink);
+		status = note_unapplied(service, &uplink);
 		if (status == FW_OK && uplink.task_id.len)
 			status = fw_places_note(
 				fw_store_places(service->store), uplink.task_id, uplink.device);

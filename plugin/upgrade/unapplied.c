@@ -66,7 +66,7 @@ void fw_unapplied_free(struct fw_unapplied *unapplied)
 	free(unapplied);
 }
 
-bool fw_unapplied_has_room(const struct fw_unapplied *unapplied)
+static bool has_room(const struct fw_unapplied *unapplied)
 {
 	return fw_table_count(unapplied->young) + fw_table_count(unapplied->old) +
 		unapplied->retired.count <
@@ -105,7 +105,10 @@ static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 	return FW_OK;
 }
 
-enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, struct fw_slice product,
+/* The device runs `version` (may be empty), and the upgrade to `closed`, a firmware id or a
+ * version, has ended (may be empty). Both: it has completed the upgrade, and will run `version`
+ * after a restart. */
+static enum fw_status note_device(struct fw_unapplied *unapplied, struct fw_slice product,
 	struct fw_slice device_id, struct fw_slice version, struct fw_slice closed)
 {
 	char key[FW_DEVICE_KEY];
@@ -140,7 +143,8 @@ struct fw_slice fw_unapplied_product(
 	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
 }
 
-enum fw_status fw_unapplied_hear(
+/* The id was heard for the product. */
+static enum fw_status note_id(
 	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	struct device *device;
@@ -236,7 +240,7 @@ bool fw_unapplied_needs_version(const struct fw_uplink *uplink)
 		!uplink->version.len && uplink->firmware_id.len;
 }
 
-enum fw_status fw_unapplied_note_uplink(
+static enum fw_status note_said(
 	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named)
 {
 	struct fw_slice version = uplink->version, ended = {NULL, 0};
@@ -253,7 +257,17 @@ enum fw_status fw_unapplied_note_uplink(
 	}
 	if (!version.len && !ended.len)
 		return FW_OK;
-	return fw_unapplied_has_room(unapplied)
-		? fw_unapplied_note(unapplied, uplink->product, uplink->device, version, ended)
+	return has_room(unapplied)
+		? note_device(unapplied, uplink->product, uplink->device, version, ended)
 		: FW_FULL;
+}
+
+enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, const struct fw_uplink *uplink,
+	struct fw_slice named, bool unregistered)
+{
+	enum fw_status status = note_said(unapplied, uplink, named);
+
+	if (status != FW_OK || !unregistered)
+		return status;
+	return has_room(unapplied) ? note_id(unapplied, uplink->product, uplink->device) : FW_FULL;
 }

@@ -9,6 +9,8 @@
 
 #include "service/registration.h"
 
+#include "noted_uplink.h"
+
 #define LAMP FW_SLICE("lamp")
 #define TAP FW_SLICE("tap")
 #define D1 FW_SLICE("d1")
@@ -82,7 +84,7 @@ static void test_once_by_what_is_not_applied_yet(void **state)
 	struct fw_registration *registration = begin(FW_REGISTRATION_ONCE);
 
 	(void)state;
-	assert_int_equal(fw_unapplied_hear(unapplied, LAMP, D1), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, LAMP, D1), FW_OK);
 	assert_int_equal(
 		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
 	assert_int_equal(
@@ -100,7 +102,7 @@ static void test_closed(void **state)
 	struct fw_registration *registration = begin(FW_REGISTRATION_CLOSED);
 
 	(void)state;
-	assert_int_equal(fw_unapplied_hear(unapplied, LAMP, D1), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, LAMP, D1), FW_OK);
 	assert_int_equal(
 		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
 	rows.lamp = true;

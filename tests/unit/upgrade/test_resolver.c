@@ -1,4 +1,5 @@
 /* "Answering a pull", step by step. */
+#include "noted_uplink.h"
 #include "resolver_fixture.h"
 
 static void test_step_1(void **state)
@@ -124,8 +125,8 @@ static void test_one_upgrade_at_a_time(void **state)
 	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
 	assert_offer("1.0", "1.1", "1.1");
 	/* until an uplink that is not applied yet says that it ended */
-	assert_int_equal(fw_unapplied_note(
-				 unapplied, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("f2.0")),
+	assert_int_equal(
+		note_uplink(unapplied, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("f2.0")),
 		FW_OK);
 	assert_offer("1.0", NULL, "1.1");
 }
@@ -161,7 +162,7 @@ static void test_a_pull_before_the_restart(void **state)
 	assert_false(ask("1.1", NULL).before_restart);
 	/* it has reported, as far as uplinks tell that are not applied yet */
 	assert_int_equal(
-		fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}),
+		note_uplink(unapplied, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}),
 		FW_OK);
 	assert_offer("1.0", NULL, "2.0");
 }
@@ -171,12 +172,12 @@ static void test_a_pull_before_the_restart_that_is_not_applied_yet(void **state)
 	(void)state;
 	source.recorded = "1.0";
 	assert_int_equal(
-		fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f2.0")), FW_OK);
+		note_uplink(unapplied, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f2.0")), FW_OK);
 	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
 	assert_offer("1.1", NULL, "2.0");
 	assert_int_equal(
-		fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}),
+		note_uplink(unapplied, LAMP, D1, FW_SLICE("1.0"), (struct fw_slice){NULL, 0}),
 		FW_OK);
 	assert_offer("1.0", NULL, "2.0");
 }
@@ -210,7 +211,7 @@ static void test_unapplied_uplinks_count(void **state)
 	source.open[0] = "1.1";
 	source.open[1] = "2.0";
 	assert_offer(NULL, NULL, "2.0");
-	fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("1.1"), FW_SLICE("f2.0"));
+	note_uplink(unapplied, LAMP, D1, FW_SLICE("1.1"), FW_SLICE("f2.0"));
 	/* 2.0 has ended, 1.1 it runs */
 	assert_int_equal(
 		fw_resolver_device_version(catalog, LAMP, D1, version, sizeof(version)), FW_OK);
@@ -227,7 +228,7 @@ static void test_unapplied_uplinks_count(void **state)
 	fw_unapplied_applied(unapplied, 1, 1);
 	source.open[1] = NULL;
 	assert_offer(NULL, NULL, "1.1");
-	fw_unapplied_note(unapplied, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("1.1"));
+	note_uplink(unapplied, LAMP, D1, (struct fw_slice){NULL, 0}, FW_SLICE("1.1"));
 	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
 }
 

@@ -11,6 +11,7 @@
 #include "upgrade/unapplied.h"
 
 #include "allocator.h"
+#include "noted_uplink.h"
 
 static size_t freed;
 
@@ -47,8 +48,8 @@ static int tear_down(void **state)
 
 static void note(struct fw_slice device, const char *version, const char *closed)
 {
-	assert_int_equal(fw_unapplied_note(unapplied, LAMP, device, fw_slice_of(version),
-				 fw_slice_of(closed)),
+	assert_int_equal(
+		note_uplink(unapplied, LAMP, device, fw_slice_of(version), fw_slice_of(closed)),
 		FW_OK);
 }
 
@@ -181,8 +182,7 @@ static void test_ids_do_not_run_together(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		fw_unapplied_note(unapplied, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1"), NONE),
-		FW_OK);
+		note_uplink(unapplied, FW_SLICE("a"), FW_SLICE("bc"), FW_SLICE("1"), NONE), FW_OK);
 	assert_int_equal(fw_unapplied_version(unapplied, FW_SLICE("ab"), FW_SLICE("c")).len, 0);
 }
 
@@ -195,35 +195,35 @@ static void test_an_id_is_heard_for_one_product(void **state)
 {
 	(void)state;
 	assert_true(heard_for(NULL));
-	assert_int_equal(fw_unapplied_hear(unapplied, LAMP, D1), FW_OK);
-	assert_int_equal(fw_unapplied_hear(unapplied, FW_SLICE("oven"), D1), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, LAMP, D1), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, FW_SLICE("oven"), D1), FW_OK);
 	assert_true(heard_for("lamp"));
 	assert_version(D1, NULL);
 	/* what comes later changes nothing until the first one is applied */
 	fw_unapplied_applied(unapplied, 0, 1);
-	assert_int_equal(fw_unapplied_hear(unapplied, FW_SLICE("oven"), D1), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, FW_SLICE("oven"), D1), FW_OK);
 	assert_true(heard_for("lamp"));
 	fw_unapplied_applied(unapplied, 1, 2);
 	assert_true(heard_for(NULL));
-	assert_int_equal(fw_unapplied_hear(unapplied, FW_SLICE("oven"), D1), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, FW_SLICE("oven"), D1), FW_OK);
 	assert_true(heard_for("oven"));
 }
 
 static void test_room(void **state)
 {
 	(void)state;
-	assert_true(fw_unapplied_has_room(unapplied));
 	for (unsigned i = 0; i < FW_UNAPPLIED_MAX; i++) {
 		char id[16];
 
-		assert_true(fw_unapplied_has_room(unapplied));
 		snprintf(id, sizeof(id), "%u", i);
 		note(fw_slice_of(id), "1", NULL);
 	}
-	assert_false(fw_unapplied_has_room(unapplied));
+	assert_int_equal(note_uplink(unapplied, LAMP, D1, FW_SLICE("1"), NONE), FW_FULL);
+	assert_int_equal(note_id_heard(unapplied, LAMP, D1), FW_FULL);
 	fw_unapplied_applied(unapplied, 0, 1);
 	fw_unapplied_applied(unapplied, 1, 1);
-	assert_true(fw_unapplied_has_room(unapplied));
+	assert_int_equal(note_uplink(unapplied, LAMP, D1, FW_SLICE("1"), NONE), FW_OK);
+	assert_int_equal(note_id_heard(unapplied, LAMP, D1), FW_OK);
 }
 
 /* What the store has applied after a long lock is forgotten at once, and freed a few devices at
@@ -285,7 +285,7 @@ static void test_want_of_memory(void **state)
 		enum fw_status status;
 
 		allocations_left = left;
-		status = fw_unapplied_note(unapplied, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f1"));
+		status = note_uplink(unapplied, LAMP, D1, FW_SLICE("2.0"), FW_SLICE("f1"));
 		allocations_left = -1;
 		assert_version(FW_SLICE("d2"), "1.0");
 		if (status == FW_OK)
@@ -298,7 +298,7 @@ static void test_want_of_memory(void **state)
 		enum fw_status status;
 
 		allocations_left = left;
-		status = fw_unapplied_hear(unapplied, LAMP, D1);
+		status = note_id_heard(unapplied, LAMP, D1);
 		allocations_left = -1;
 		if (status == FW_OK)
 			break;
