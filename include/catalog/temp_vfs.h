@@ -10,13 +10,21 @@
 #ifndef FW_CATALOG_TEMP_VFS_H
 #define FW_CATALOG_TEMP_VFS_H
 
+#include <stdbool.h>
+
+/* One user more of the VFS for the catalog at `path`: a plugin that is loaded a second time for the
+ * same catalog uses it too, until its start fails. False when out of memory or where SQLite has no
+ * "unix". Any thread. */
+bool fw_temp_vfs_begin(const char *path);
+
 /* The name of the VFS for connections to the catalog at `path`, for sqlite3_open_v2; it is made
  * with the first. NULL, which is SQLite's default VFS, when out of memory or where SQLite has no
  * "unix". Valid until fw_temp_vfs_end. Any thread. */
 const char *fw_temp_vfs_name(const char *path);
 
-/* After the last connection to the catalog at `path` is closed. Does nothing when it has no VFS.
- * Any thread. */
+/* One user less, after the last of its connections to the catalog at `path` is closed. The last
+ * user's call frees the VFS, and so does one without a user. Does nothing when there is no VFS. Any
+ * thread. */
 void fw_temp_vfs_end(const char *path);
 
 #endif

@@ -19,6 +19,7 @@ struct temp_vfs {
 	sqlite3_vfs base; /* its zName is NAME_PREFIX and the catalog's path */
 	sqlite3_vfs *unix_vfs;
 	struct temp_vfs *next;
+	unsigned users; /* see fw_temp_vfs_begin */
 	/* an open file keeps a pointer to it, so all temporary files have this one */
 	char *temporary;
 	char texts[];
@@ -66,6 +67,7 @@ static struct temp_vfs *make_vfs(const char *path)
 	vfs->base.zName = vfs->texts;
 	vfs->base.xOpen = open_file;
 	vfs->unix_vfs = unix_vfs;
+	vfs->users = 0;
 	vfs->temporary = vfs->texts + name_size;
 	strcpy(stpcpy(vfs->texts, NAME_PREFIX), path);
 	memcpy(stpcpy(vfs->temporary, path), TEMPORARY_SUFFIX, sizeof(TEMPORARY_SUFFIX));
@@ -90,15 +92,34 @@ static struct temp_vfs *add_vfs(const char *path)
 	return vfs;
 }
 
+/* With the lock held. */
+static struct temp_vfs *find_vfs(const char *path)
+{
+	struct temp_vfs *vfs = all;
+
+	while (vfs && !is_of(vfs, path))
+		vfs = vfs->next;
+	return vfs ? vfs : add_vfs(path);
+}
+
+bool fw_temp_vfs_begin(const char *path)
+{
+	struct temp_vfs *vfs;
+
+	pthread_mutex_lock(&lock);
+	vfs = find_vfs(path);
+	if (vfs)
+		vfs->users++;
+	pthread_mutex_unlock(&lock);
+	return vfs;
+}
+
 const char *fw_temp_vfs_name(const char *path)
 {
 	struct temp_vfs *vfs;
 
 	pthread_mutex_lock(&lock);
-	for (vfs = all; vfs && !is_of(vfs, path); vfs = vfs->next)
-		;
-	if (!vfs)
-		vfs = add_vfs(path);
+	vfs = find_vfs(path);
 	pthread_mutex_unlock(&lock);
 	return vfs ? vfs->base.zName : NULL;
 }
@@ -111,7 +132,10 @@ void fw_temp_vfs_end(const char *path)
 	while (*link && !is_of(*link, path))
 		link = &(*link)->next;
 	vfs = *link;
-	if (vfs) {
+	if (vfs && vfs->users > 1) {
+		vfs->users--;
+		vfs = NULL;
+	} else if (vfs) {
 		*link = vfs->next;
 		sqlite3_vfs_unregister(&vfs->base);
 	}

@@ -35,6 +35,7 @@ struct fw_service {
 	struct fw_outbox *outbox;
 	struct fw_io_thread *io_thread;
 	bool own_table; /* fw_vfs_begin succeeded: fw_vfs_end is due */
+	bool temp_vfs;  /* fw_temp_vfs_begin succeeded: fw_temp_vfs_end is due */
 	struct fw_store *store;
 	struct fw_pull_reader *reader;
 	struct fw_unapplied *unapplied;

@@ -181,6 +181,7 @@ static enum fw_status open_store(struct fw_service *service, struct fw_error *er
 	enum fw_status status;
 
 	service->own_table = fw_vfs_begin();
+	service->temp_vfs = fw_temp_vfs_begin(service->options->db_file);
 	status = fw_io_thread_open(service->own_table, &service->io_thread, error);
 	if (status == FW_OK)
 		status = fw_io_thread_run(service->io_thread, open_on_io_thread, &opening);
@@ -215,7 +216,8 @@ static void close_store(struct fw_service *service)
 	}
 	fw_resolver_free(service->resolver);
 	fw_pull_reader_close(service->reader);
-	fw_temp_vfs_end(service->options->db_file);
+	if (service->temp_vfs)
+		fw_temp_vfs_end(service->options->db_file);
 	if (service->own_table)
 		fw_vfs_end();
 }

@@ -101,6 +101,21 @@ static void test_one_for_each_catalog(void **state)
 	fw_temp_vfs_end("/three");
 }
 
+/* A plugin that is loaded twice: the second one does not start, and the first one goes on. */
+static void test_stays_for_the_other_user(void **state)
+{
+	const char *name;
+
+	(void)state;
+	assert_true(fw_temp_vfs_begin("/one"));
+	name = fw_temp_vfs_name("/one");
+	assert_true(fw_temp_vfs_begin("/one"));
+	fw_temp_vfs_end("/one");
+	assert_ptr_equal(sqlite3_vfs_find(name)->zName, name);
+	fw_temp_vfs_end("/one");
+	assert_null(sqlite3_vfs_find("mosquitto-firmware /one"));
+}
+
 static int set_up(void **state)
 {
 	int result = make_folder(state);
@@ -119,7 +134,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lies_beside_the_catalog),
-		cmocka_unit_test(test_crash_left_one), cmocka_unit_test(test_one_for_each_catalog)};
+		cmocka_unit_test(test_crash_left_one), cmocka_unit_test(test_one_for_each_catalog),
+		cmocka_unit_test(test_stays_for_the_other_user)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

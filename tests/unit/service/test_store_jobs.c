@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include "catalog/temp_vfs.h"
 #include "folder.h"
 #include "service/service.h"
 
@@ -111,10 +112,27 @@ static void an_error_names_the_job(void **state)
 	fails_in("starts and timeouts", "BEFORE UPDATE OF state ON task_device");
 }
 
+/* A plugin that is loaded twice: the second one does not start, and the first one goes on. */
+static void test_second_of_a_catalog(void **state)
+{
+	const struct fw_broker broker = {.publish = publish, .log = log_line};
+	struct fw_error error = {""};
+	struct fw_service *second = NULL;
+	char name[4200];
+	bool more;
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s", fw_temp_vfs_name(options.db_file));
+	assert_int_not_equal(fw_service_open(&options, &broker, &second, &error), FW_OK);
+	assert_non_null(sqlite3_vfs_find(name));
+	assert_int_equal(step_store(&more), FW_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_error_names_the_job, start, end),
+		cmocka_unit_test_setup_teardown(test_second_of_a_catalog, start, end),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
