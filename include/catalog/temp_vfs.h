@@ -5,8 +5,9 @@
  * directory (sqlite.org/tempfiles.html, section 5). A broker in a container may have none that can
  * be written, and on others a small /tmp is full. The catalog's folder can be written as long as
  * the catalog can. So each connection gets a VFS that is SQLite's "unix", and gives a temporary
- * file a name beside the catalog: "firmware.db-tmp". SQLite removes the name as soon as the file is
- * open, and the VFS one that a crash left. */
+ * file a name beside the catalog: "firmware.db-sqlite-tmp". SQLite removes the name as soon as the
+ * file is open, and the VFS an empty file of that name, which a crash left. While a file of that
+ * name has bytes, no temporary file can be opened: it is somebody's, and stays. */
 #ifndef FW_CATALOG_TEMP_VFS_H
 #define FW_CATALOG_TEMP_VFS_H
 

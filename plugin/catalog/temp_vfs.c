@@ -1,9 +1,11 @@
 #include "catalog/temp_vfs.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -11,7 +13,7 @@
 #define NAME_PREFIX "mosquitto-firmware "
 /* SQLite looks for the parameters of a URI behind a name's first NUL, up to a second one
  * (sqlite.org/c3ref/uri_boolean.html) */
-#define TEMPORARY_SUFFIX "-tmp\0"
+#define TEMPORARY_SUFFIX "-sqlite-tmp\0"
 
 /* Of one catalog. The members of `base` but xOpen are those of SQLite's "unix", which do not ask
  * which VFS they belong to. */
@@ -29,13 +31,25 @@ struct temp_vfs {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct temp_vfs *all;
 
+/* A crash leaves an empty file, since SQLite removes the name before it writes: any other one is
+ * somebody's. False: the name is not free. */
+static bool free_name(const char *path)
+{
+	struct stat left;
+
+	if (lstat(path, &left) != 0)
+		return errno == ENOENT;
+	return S_ISREG(left.st_mode) && left.st_size == 0 && unlink(path) == 0;
+}
+
 static int open_temporary(struct temp_vfs *vfs, sqlite3_file *file, int flags, int *flags_out)
 {
-	int code;
+	int code = SQLITE_CANTOPEN;
 
+	file->pMethods = NULL;
 	pthread_mutex_lock(&lock);
-	(void)unlink(vfs->temporary);
-	code = vfs->unix_vfs->xOpen(vfs->unix_vfs, vfs->temporary, file, flags, flags_out);
+	if (free_name(vfs->temporary))
+		code = vfs->unix_vfs->xOpen(vfs->unix_vfs, vfs->temporary, file, flags, flags_out);
 	pthread_mutex_unlock(&lock);
 	return code;
 }

@@ -85,6 +85,21 @@ static void test_crash_left_one(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static void test_a_file_of_somebody_stays(void **state)
+{
+	FILE *file = fopen(temporary, "w");
+	struct fw_error error = {""};
+	sqlite3 *db;
+
+	(void)state;
+	fputs("a copy of the catalog", file);
+	fclose(file);
+	assert_int_equal(fw_db_open(path, 0, &db, &error), FW_OK);
+	assert_int_equal(fw_db_exec(db, FILL, &error), FW_IO);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_int_equal(unlink(temporary), 0);
+}
+
 static void test_one_for_each_catalog(void **state)
 {
 	const char *name = fw_temp_vfs_name("/one"), *other = fw_temp_vfs_name("/two");
@@ -121,7 +136,7 @@ static int set_up(void **state)
 	int result = make_folder(state);
 
 	snprintf(path, sizeof(path), "%s/catalog.db", folder);
-	snprintf(temporary, sizeof(temporary), "%s-tmp", path);
+	snprintf(temporary, sizeof(temporary), "%s-sqlite-tmp", path);
 	return result;
 }
 
@@ -134,7 +149,9 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lies_beside_the_catalog),
-		cmocka_unit_test(test_crash_left_one), cmocka_unit_test(test_one_for_each_catalog),
+		cmocka_unit_test(test_crash_left_one),
+		cmocka_unit_test(test_a_file_of_somebody_stays),
+		cmocka_unit_test(test_one_for_each_catalog),
 		cmocka_unit_test(test_stays_for_the_other_user)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
