@@ -6,10 +6,11 @@ export function emptyFirmware(query) {
     byTaskOnly: false, minVersionOrder: '', parameters: [] }
 }
 
-/** The form of firmware that exists. */
+/** The form of firmware that exists. The url of a file is where the file is downloaded here: no
+ * address of another server. */
 export function formOf(firmware) {
   return { ...firmware, source: firmware.file ? 'file' : 'url', file: firmware.file || '',
-    url: firmware.url || '', size: firmware.size ?? '', signMethod: firmware.signMethod || '',
+    url: firmware.file ? '' : firmware.url || '', size: firmware.size ?? '', signMethod: firmware.signMethod || '',
     sign: firmware.sign || '', minVersionOrder: firmware.minVersionOrder ?? '',
     parameters: Object.entries(firmware.parameters || {}).map(([key, value]) => ({ key,
       value: isText(value) ? value : JSON.stringify(value) })) }

@@ -83,6 +83,8 @@ def move_firmware(b):
     b.find("td .state-ready")
     b.press("Edit", "td a")
     b.press("On another server", "label", whole=False)
+    address = b.run("return arguments[0].value", b.field("Address (URL)"))
+    assert address == "", f"the address of the file here is offered as that of another server: {address}"
     b.fill("Address (URL)", "https://cdn.example.com/lamp.bin")
     b.press("Save", "button")
     b.sees("https://cdn.example.com/lamp.bin")
