@@ -10,6 +10,7 @@
  * whether its rows are to be called. */
 #include "store/rollouts_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,7 +322,9 @@ static enum fw_status carry_out_steps(struct fw_rollouts *rollouts, struct fw_sl
 	struct fw_rollout_step *step, bool *kept)
 {
 	enum fw_status status = FW_OK;
+	char what[FW_ID_MAX + 16];
 
+	snprintf(what, sizeof(what), "a step of task %.*s", (int)task_id.len, task_id.at);
 	for (unsigned i = 0; status == FW_OK && !*kept && i < STEPS_MAX; i++) {
 		status = fw_rollouts_load(rollouts, task_id, rollout);
 		/* a task without open rows has no steps */
@@ -334,7 +337,7 @@ static enum fw_status carry_out_steps(struct fw_rollouts *rollouts, struct fw_sl
 		*kept = status == FW_INVALID || status == FW_NOT_FOUND;
 		status = status == FW_NOT_FOUND
 			? FW_OK
-			: fw_transaction_pass_over(rollouts->transaction, status, "a task's step");
+			: fw_transaction_pass_over(rollouts->transaction, status, what);
 	}
 	return status;
 }

@@ -128,7 +128,8 @@ static void a_pause_that_is_refused_hides_no_failure(void **state)
 	assert_states("t2|d1|failed\nt2|d2|waiting");
 	assert_published("/lamp/d1/firmware/task");
 	assert_int_equal(counted_failures(), before + 1);
-	assert_logged("the catalog's rules refuse a task's step, which is passed over: it goes on");
+	assert_logged(
+		"the catalog's rules refuse a step of task t2, which is passed over: it goes on");
 }
 
 /* The other tasks are looked at, and this one again in a minute. */
