@@ -253,7 +253,7 @@ static enum fw_status apply_to_device(struct fw_device_presence *presence, struc
 		status = fw_device_set_due(presence->devices, product, event->device,
 			presence->transaction->steady_ms + FW_HOLD_MS);
 	return status == FW_OK && event->listens
-		? fw_scheduler_look(presence->scheduler, product, event->device)
+		? fw_scheduler_settle_and_push(presence->scheduler, product, event->device)
 		: status;
 }
 

@@ -77,7 +77,7 @@ static enum fw_status sweep_step(
 			*done = false;
 			break;
 		}
-		status = fw_scheduler_device(
+		status = fw_scheduler_push_next(
 			scheduler, fw_slice_of(found[i].product), fw_slice_of(found[i].device));
 		memcpy(last, found[i].device, sizeof(found[i].device));
 	}

@@ -215,7 +215,7 @@ static void pass_time(const struct fw_uplink *uplink, int64_t passed_ms)
 	store->transaction.steady_ms += passed_ms;
 	store->transaction.wall_ms += passed_ms;
 	if (passed_ms)
-		check(fw_scheduler_look(
+		check(fw_scheduler_settle_and_push(
 			      stepped_store->scheduler, uplink->product, uplink->device) == FW_OK);
 }
 
