@@ -100,8 +100,8 @@ static enum fw_status review_verdicts(struct fw_device_presence *presence, struc
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status = fw_task_devices_sent_to_device(
-		presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status =
+		fw_task_devices_find_sent(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].state == FW_UPGRADE_FAILED &&
@@ -125,8 +125,8 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(
-		presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status =
+		fw_task_devices_find_open(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
@@ -142,11 +142,11 @@ static enum fw_status watch_absence(struct fw_device_presence *presence, struct 
 	struct fw_task_device *found = presence->found;
 	struct fw_absence absence = {.longest_ms = 0};
 	size_t count, trials = 0;
-	enum fw_status status = fw_task_devices_open_of_device(
+	enum fw_status status = fw_task_devices_find_open(
 		presence->rows, product, device, found, ROWS_MAX / 2, &count);
 
 	if (status == FW_OK)
-		status = fw_task_devices_on_trial(
+		status = fw_task_devices_find_on_trial(
 			presence->rows, product, device, found + count, ROWS_MAX - count, &trials);
 	if (status == FW_OK && away && count + trials)
 		status = fw_device_absence(presence->devices, product, device, &absence);
@@ -197,8 +197,8 @@ static enum fw_status interrupt_rows(
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(
-		presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status =
+		fw_task_devices_find_open(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = fw_transition_interrupted(presence->rows, &found[i]);

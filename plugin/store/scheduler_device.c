@@ -96,7 +96,7 @@ enum fw_status fw_scheduler_push_next(
 
 	fw_scheduler_changed(scheduler);
 	while (status == FW_OK && ended) {
-		status = fw_task_devices_open_of_device(
+		status = fw_task_devices_find_open(
 			scheduler->rows, product, device, found, ROWS_MAX, &count);
 		if (status == FW_OK)
 			status = end_overtaken(scheduler, found, count, &ended);
@@ -126,7 +126,7 @@ enum fw_status fw_scheduler_settle_and_push(
 	struct fw_task_device first;
 	size_t count;
 	enum fw_status status =
-		fw_task_devices_open_of_device(scheduler->rows, product, device, &first, 1, &count);
+		fw_task_devices_find_open(scheduler->rows, product, device, &first, 1, &count);
 
 	if (status != FW_OK || !count)
 		return status;

@@ -235,9 +235,9 @@ enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *
 {
 	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
 	size_t count = 0;
-	enum fw_status status = found
-		? fw_task_devices_waking(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
-		: FW_NOMEM;
+	enum fw_status status = found ? fw_task_devices_find_waking(scheduler->rows, found,
+						FW_SCHEDULER_STEP_ROWS, &count)
+				      : FW_NOMEM;
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {

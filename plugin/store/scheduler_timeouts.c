@@ -58,7 +58,7 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
 	size_t count = 0;
 	enum fw_status status = found
-		? fw_task_devices_due(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
+		? fw_task_devices_find_due(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
 		: FW_NOMEM;
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
