@@ -33,7 +33,7 @@
 --   finish             completed_at is set, timeouts end
 --   requeue            the row waits for the next attempt
 --   count              an interruption is counted
---   uncount            a deferred attempt does not count
+--   defer              the attempt is taken back, and made later
 --   watch              a message about the upgrade is due within response_timeout_seconds; if
 --                      there was none yet, within 3 seconds
 --   verify             verified_at is set
@@ -48,7 +48,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('waiting', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
   ('waiting', 'completed', '', 'success', 'responded, finish', NULL, NULL),
   ('waiting', 'failed', '', 'failed', 'responded, progress, finish', 'device', NULL),
-  ('waiting', 'deferred', '', 'waiting', 'requeue, uncount', NULL, NULL),
+  ('waiting', 'deferred', '', 'waiting', 'requeue, defer', NULL, NULL),
   ('waiting', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
   ('waiting', 'overtaken', 'not downgrade allowed', 'canceled', 'finish',
     NULL, 'runs %s, which is newer'),
@@ -61,7 +61,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('processing', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
   ('processing', 'completed', '', 'success', 'responded, finish', NULL, NULL),
   ('processing', 'failed', '', 'failed', 'responded, progress, finish', 'device', NULL),
-  ('processing', 'deferred', '', 'waiting', 'requeue, uncount', NULL, NULL),
+  ('processing', 'deferred', '', 'waiting', 'requeue, defer', NULL, NULL),
   ('processing', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
   ('processing', 'reported other', 'said done', 'failed', 'finish',
     'version', 'still runs %s after the upgrade'),

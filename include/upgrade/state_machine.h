@@ -98,8 +98,8 @@ enum fw_upgrade_action {
 	/* a message about the upgrade is due within response_timeout_seconds; within 3 seconds if
 	 * there was none yet */
 	FW_ACT_WATCH = 1 << 7,
-	FW_ACT_VERIFY = 1 << 8,  /* a started row's device reports the target: note verified_at */
-	FW_ACT_UNCOUNT = 1 << 9, /* a deferred attempt does not count: attempts goes back by one */
+	FW_ACT_VERIFY = 1 << 8, /* a started row's device reports the target: note verified_at */
+	FW_ACT_DEFER = 1 << 9,  /* the attempt is taken back, and made later: note deferred_until */
 };
 #define FW_UPGRADE_ACTIONS 10
 

@@ -197,7 +197,7 @@ static void carry_out_actions(const struct fw_transaction *transaction, struct f
 		watch_row(transaction, row);
 	if (step->actions & FW_ACT_REQUEUE)
 		requeue_row(row, reported);
-	if (step->actions & FW_ACT_UNCOUNT)
+	if (step->actions & FW_ACT_DEFER)
 		defer_row(transaction, row, input);
 	if (step->actions & FW_ACT_FINISH)
 		finish_row(transaction, row);
