@@ -25,7 +25,7 @@ static struct fw_upgrade_input input_of(
 		after = until - uplink->received_at;
 	return (struct fw_upgrade_input){.reason = uplink->error_reason,
 		.progress = uplink->progress,
-		.version = uplink->version,
+		.subject = uplink->version,
 		.retry = uplink->retry,
 		.put_off = uplink->retry_after > 0,
 		.completed = uplink->kind == FW_UPLINK_PROGRESS,

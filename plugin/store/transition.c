@@ -256,8 +256,8 @@ static struct fw_slice reason_of(const struct fw_task_device *row,
 	const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, char *buffer,
 	size_t size)
 {
-	struct fw_slice version =
-		input->version.len ? input->version : fw_slice_of(row->device_version);
+	struct fw_slice subject =
+		input->subject.len ? input->subject : fw_slice_of(row->device_version);
 	const char *percent = step->reason ? strchr(step->reason, '%') : NULL;
 	int len;
 
@@ -272,7 +272,7 @@ static struct fw_slice reason_of(const struct fw_task_device *row,
 			step->reason, (long long)row->interruptions, percent + 2);
 	else
 		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(percent - step->reason),
-			step->reason, (int)version.len, version.at, percent + 2);
+			step->reason, (int)subject.len, subject.at, percent + 2);
 	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
 }
 
@@ -406,7 +406,7 @@ static enum fw_status cancel_if_void(struct fw_task_devices *rows, struct fw_tas
 	if (status != FW_OK || !by[0])
 		return status;
 	return take_step(rows, row, FW_EVENT_SUPERSEDED,
-		&(struct fw_upgrade_input){.version = fw_slice_of(by)}, &moved);
+		&(struct fw_upgrade_input){.subject = fw_slice_of(by)}, &moved);
 }
 
 enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_device *row,

@@ -138,7 +138,7 @@ static void the_reason_names_the_version(void **state)
 
 	(void)state;
 	assert_true(apply(
-		&row, FW_EVENT_OVERTAKEN, &(struct fw_upgrade_input){.version = FW_SLICE("3.0")}));
+		&row, FW_EVENT_OVERTAKEN, &(struct fw_upgrade_input){.subject = FW_SLICE("3.0")}));
 	assert_rows("SELECT state, error_reason FROM task_device WHERE task_id = 't2'",
 		"canceled|runs 3.0, which is newer");
 	commit();
