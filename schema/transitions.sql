@@ -17,7 +17,7 @@
 --   answered           the device answered this attempt
 --   said done          it reported progress 100
 --   used up            with this interruption attempt_limit is reached
---   no verdict         the failure is a response timeout
+--   no response        the failure is a response timeout
 --   on trial           the success is younger than trial_seconds, or the device was away at
 --                      their end
 --   lost               the failure is that the device was lost
@@ -90,9 +90,9 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('failed', 'reported target', 'not failed by device', 'success', 'finish, verify', NULL, NULL),
   ('failed', 'reported other', 'lost', 'failed', 'finish', 'reverted', 'went back to %s'),
   ('failed', 'retry', '', 'waiting', 'requeue', NULL, NULL),
-  ('failed', 'unheard', 'used up, no verdict', 'failed', 'count',
+  ('failed', 'unheard', 'used up, no response', 'failed', 'count',
     'interrupted', 'gone after each of %d attempts'),
-  ('failed', 'unheard', 'no verdict', 'waiting', 'requeue, count', NULL, NULL)
+  ('failed', 'unheard', 'no response', 'waiting', 'requeue, count', NULL, NULL)
 ),
 operator (from_state, event, condition, to_state, actions, failure, reason) AS (VALUES
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),

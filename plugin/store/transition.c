@@ -157,7 +157,7 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(present ? FW_FACT_PRESENT : 0u) | (row->progress == 100 ? FW_FACT_SAID_DONE : 0u) |
 		(row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
 		(used_up ? FW_FACT_USED_UP : 0u) | (row->downgrade ? FW_FACT_DOWNGRADE : 0u) |
-		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u) |
+		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_RESPONSE : 0u) |
 		(row->trial_clock && row->trial_ms ? FW_FACT_ON_TRIAL : 0u) |
 		(row->failure == FW_FAILURE_LOST ? FW_FACT_LOST : 0u) |
 		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u) |

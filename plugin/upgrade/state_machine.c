@@ -117,10 +117,10 @@ static const struct fw_transition rules[] = {
 		{true, FAILED, FINISH, FW_FAILURE_REVERTED, "went back to %s"}},
 	{FAILED, FW_EVENT_RETRY, 0, 0, {true, WAITING, FW_ACT_REQUEUE, FW_FAILURE_NONE, NULL}},
 	/* the connection was dead: no device could answer */
-	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_RESPONSE | FW_FACT_USED_UP, 0,
 		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED,
 			"gone after each of %d attempts"}},
-	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT, 0,
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_RESPONSE, 0,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 };
 
@@ -186,7 +186,7 @@ static const char *const fact_names[FW_UPGRADE_FACTS] = {
 	"elsewhere",
 	"used up",
 	"downgrade allowed",
-	"no verdict",
+	"no response",
 	"on trial",
 	"lost",
 	"verified",
