@@ -134,7 +134,7 @@ static bool is_later(const struct brought *brought, const struct fw_task_device 
 	return brought->clock > row->pushed_clock || brought->unix_ms > row->pushed_at;
 }
 
-/* A later upgrade has replaced the one on trial: the trial ends without a verdict. A lost row stays
+/* A later upgrade has replaced the one on trial: the trial ends undecided. A lost row stays
  * lost. */
 static enum fw_status end_trial(struct fw_apply *apply, struct fw_task_device *row)
 {

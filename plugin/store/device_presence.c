@@ -95,8 +95,8 @@ static bool was_dead(const struct fw_device_presence *presence, const struct fw_
 
 /* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message.
  * Revokes the response timeouts that were decided on a dead connection. */
-static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product,
-	struct fw_slice device, int64_t ended, int64_t heard_clock)
+static enum fw_status review_response_timeouts(struct fw_device_presence *presence,
+	struct fw_slice product, struct fw_slice device, int64_t ended, int64_t heard_clock)
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
@@ -167,7 +167,7 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 		.oldest_connection = arrival->oldest,
 		.settles_at = known->settles_at ? now + FW_SETTLE_MS : 0};
 	bool wanted = false;
-	enum fw_status status = review_verdicts(
+	enum fw_status status = review_response_timeouts(
 		presence, product, device, known->online ? known->connection : 0, INT64_MAX);
 
 	if (status == FW_OK)
@@ -216,7 +216,7 @@ static enum fw_status depart(struct fw_device_presence *presence, struct fw_slic
 		fw_device_set_presence(presence->devices, product, event->device, &gone);
 
 	if (status == FW_OK)
-		status = review_verdicts(
+		status = review_response_timeouts(
 			presence, product, event->device, known->connection, heard_clock);
 	if (status == FW_OK)
 		status = interrupt_rows(presence, product, event->device);

@@ -336,10 +336,10 @@ static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
 	const struct fw_upgrade_input *input, char *buffer)
 {
 	bool moves = step->state != row->state;
-	bool other_verdict = moves || step->failure != row->failure;
-	bool failed_now = other_verdict && step->state == FW_UPGRADE_FAILED;
+	bool other_outcome = moves || step->failure != row->failure;
+	bool failed_now = other_outcome && step->state == FW_UPGRADE_FAILED;
 	struct fw_task_device_change change = {
-		.reason_set = other_verdict, .from_version_set = step->actions & FW_ACT_START};
+		.reason_set = other_outcome, .from_version_set = step->actions & FW_ACT_START};
 
 	row->state = step->state;
 	if (moves)
