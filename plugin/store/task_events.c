@@ -87,7 +87,7 @@ bool fw_task_events_may_announce(struct fw_task_events *events)
 	struct fw_transaction *transaction = events->transaction;
 
 	return fw_token_bucket_take(
-		&transaction->events, transaction->context->rate, transaction->steady_ms);
+		&transaction->event_rate, transaction->context->rate, transaction->steady_ms);
 }
 
 static enum fw_status queue_event(struct fw_task_events *events, const struct fw_task_event *notice)
