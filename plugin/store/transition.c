@@ -280,7 +280,7 @@ static enum fw_status announce(
 	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
 {
 	char *copy = reason.len ? strndup(reason.at, reason.len) : NULL;
-	struct fw_task_event notice = {.task_id = row->task_id,
+	struct fw_task_event event = {.task_id = row->task_id,
 		.device_id = row->device_id,
 		.product_id = row->product_id,
 		.firmware_id = row->firmware_id,
@@ -290,7 +290,7 @@ static enum fw_status announce(
 	enum fw_status status = FW_NOMEM;
 
 	if (copy || !reason.len)
-		status = fw_task_events_announce(rows->events, &notice);
+		status = fw_task_events_announce(rows->events, &event);
 	free(copy);
 	return status;
 }
