@@ -80,7 +80,7 @@ static struct fw_presence_client *add_client(
 		return NULL;
 	client->at = observation->at;
 	client->connection = ++presence->last_connection;
-	client->heard_ms = observation->speaks ? presence->now : 0;
+	client->last_message_boot_ms = observation->speaks ? presence->now : 0;
 	memcpy(client->id, observation->id, size);
 	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) ==
 			FW_OK &&
@@ -118,7 +118,8 @@ static uint64_t observe(struct fw_presence *presence, const struct observation *
 	struct fw_presence_client *former, *taken_over = NULL;
 
 	if (known && strcmp(known->id, observation->id) == 0) {
-		known->heard_ms = observation->speaks ? presence->now : known->heard_ms;
+		known->last_message_boot_ms =
+			observation->speaks ? presence->now : known->last_message_boot_ms;
 		return observation->key.len > 0 ? observe_known(presence, known, observation) : 0;
 	}
 	/* The new one comes before the old ones go: a key that they share does not flicker. */

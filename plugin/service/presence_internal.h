@@ -34,8 +34,8 @@ struct fw_presence_client {
 	/* the link to the key that is the client's id, found by one comparison; NULL: none */
 	struct fw_presence_link *own;
 	size_t link_count;
-	bool listens;     /* its keys do */
-	int64_t heard_ms; /* boot ms of its last message */
+	bool listens;                 /* its keys do */
+	int64_t last_message_boot_ms; /* boot ms of its last message */
 	char id[];
 };
 

@@ -227,7 +227,7 @@ static void apply_presence(const struct fw_uplink *uplink, uint64_t connection)
 		.product = uplink->product,
 		.device = uplink->device,
 		.connection = uplink->success ? connection : 0,
-		.heard_ms = uplink->has_progress
+		.last_message_boot_ms = uplink->has_progress
 			? store->transaction.steady_ms - store->transaction.clock.offset
 			: 0};
 	enum fw_status status = fw_device_presence_apply(stepped_store->presence, &event);
