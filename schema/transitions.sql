@@ -17,7 +17,7 @@
 --   answered           the device answered this attempt
 --   said done          it reported progress 100
 --   used up            with this interruption attempt_limit is reached
---   no verdict         the failure is a response timeout
+--   no response        the failure is a response timeout
 --   on trial           the success is younger than trial_seconds, or the device was away at
 --                      their end
 --   lost               the failure is that the device was lost
@@ -33,7 +33,7 @@
 --   finish             completed_at is set, timeouts end
 --   requeue            the row waits for the next attempt
 --   count              an interruption is counted
---   uncount            a deferred attempt does not count
+--   defer              the attempt is taken back, and made later
 --   watch              a message about the upgrade is due within response_timeout_seconds; if
 --                      there was none yet, within 3 seconds
 --   verify             verified_at is set
@@ -48,7 +48,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('waiting', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
   ('waiting', 'completed', '', 'success', 'responded, finish', NULL, NULL),
   ('waiting', 'failed', '', 'failed', 'responded, progress, finish', 'device', NULL),
-  ('waiting', 'deferred', '', 'waiting', 'requeue, uncount', NULL, NULL),
+  ('waiting', 'deferred', '', 'waiting', 'requeue, defer', NULL, NULL),
   ('waiting', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
   ('waiting', 'overtaken', 'not downgrade allowed', 'canceled', 'finish',
     NULL, 'runs %s, which is newer'),
@@ -61,7 +61,7 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('processing', 'refused', '', 'failed', 'responded, finish', 'refused', NULL),
   ('processing', 'completed', '', 'success', 'responded, finish', NULL, NULL),
   ('processing', 'failed', '', 'failed', 'responded, progress, finish', 'device', NULL),
-  ('processing', 'deferred', '', 'waiting', 'requeue, uncount', NULL, NULL),
+  ('processing', 'deferred', '', 'waiting', 'requeue, defer', NULL, NULL),
   ('processing', 'reported target', '', 'success', 'finish, verify', NULL, NULL),
   ('processing', 'reported other', 'said done', 'failed', 'finish',
     'version', 'still runs %s after the upgrade'),
@@ -90,9 +90,9 @@ WITH plugin (from_state, event, condition, to_state, actions, failure, reason) A
   ('failed', 'reported target', 'not failed by device', 'success', 'finish, verify', NULL, NULL),
   ('failed', 'reported other', 'lost', 'failed', 'finish', 'reverted', 'went back to %s'),
   ('failed', 'retry', '', 'waiting', 'requeue', NULL, NULL),
-  ('failed', 'unheard', 'used up, no verdict', 'failed', 'count',
+  ('failed', 'unheard', 'used up, no response', 'failed', 'count',
     'interrupted', 'gone after each of %d attempts'),
-  ('failed', 'unheard', 'no verdict', 'waiting', 'requeue, count', NULL, NULL)
+  ('failed', 'unheard', 'no response', 'waiting', 'requeue, count', NULL, NULL)
 ),
 operator (from_state, event, condition, to_state, actions, failure, reason) AS (VALUES
   ('waiting', 'stop', '', 'canceled', 'finish', NULL, NULL),

@@ -110,11 +110,12 @@ char *fw_message_write_version(
 	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
 
 /* The `task` event for applications. error_reason NULL is left out. */
-struct fw_task_notice {
+struct fw_task_event_message {
 	const char *task_id, *firmware_id, *state, *error_reason;
 	int progress;
 };
-char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len);
+char *fw_message_write_task(
+	const struct fw_task_event_message *event, int64_t timestamp, size_t *len);
 
 /* $SYS/broker/firmware/tasks/{taskId}. counts: waiting, processing, success, failed, canceled,
  * started, proved, bad. `reason` NULL is left out. */

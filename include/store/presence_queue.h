@@ -19,7 +19,8 @@ struct fw_presence_event {
 	uint64_t connection; /* online: by this connection; 0 unknown */
 	uint64_t oldest;     /* of the connections by which it is online; 0 unknown */
 	bool asked;          /* the answer to FW_OUTGOING_PRESENCE: nothing happened just now */
-	int64_t heard_ms;    /* offline: boot ms of the last message of the connection that ended */
+	int64_t last_message_boot_ms; /* offline: boot ms of the last message of the connection that
+					 ended */
 	/* product empty: every device of that id. They point behind the struct. */
 	struct fw_slice product, device;
 };

@@ -69,15 +69,15 @@ enum fw_upgrade_fact {
 	FW_FACT_BY_DEVICE = 1 << 1, /* the failure was the device's own word, and final */
 	/* the device is there by the connection that the attempt was sent to */
 	FW_FACT_PRESENT = 1 << 2,
-	FW_FACT_SAID_DONE = 1 << 3,  /* it reported progress 100 in this attempt */
-	FW_FACT_ANSWERED = 1 << 4,   /* it answered this attempt: upgrade/reply, progress, a pull */
-	FW_FACT_ELSEWHERE = 1 << 5,  /* the message came by another connection than the attempt's */
-	FW_FACT_USED_UP = 1 << 6,    /* with this interruption attempt_limit is reached */
-	FW_FACT_DOWNGRADE = 1 << 7,  /* the task allows a lower version than the device's */
-	FW_FACT_NO_VERDICT = 1 << 8, /* the failure is a response timeout */
-	FW_FACT_ON_TRIAL = 1 << 9,   /* the trial is not over (task.trial_seconds) */
-	FW_FACT_LOST = 1 << 10,      /* the kind of the failure is lost */
-	FW_FACT_VERIFIED = 1 << 11,  /* verified_at is set, or the row was never started */
+	FW_FACT_SAID_DONE = 1 << 3, /* it reported progress 100 in this attempt */
+	FW_FACT_ANSWERED = 1 << 4,  /* it answered this attempt: upgrade/reply, progress, a pull */
+	FW_FACT_ELSEWHERE = 1 << 5, /* the message came by another connection than the attempt's */
+	FW_FACT_USED_UP = 1 << 6,   /* with this interruption attempt_limit is reached */
+	FW_FACT_DOWNGRADE = 1 << 7, /* the task allows a lower version than the device's */
+	FW_FACT_NO_RESPONSE = 1 << 8, /* the failure is a response timeout */
+	FW_FACT_ON_TRIAL = 1 << 9,    /* the trial is not over (task.trial_seconds) */
+	FW_FACT_LOST = 1 << 10,       /* the kind of the failure is lost */
+	FW_FACT_VERIFIED = 1 << 11,   /* verified_at is set, or the row was never started */
 	/* a connection may speak for many devices, and does not end when one of them restarts */
 	FW_FACT_SHARED = 1 << 12,
 };
@@ -98,8 +98,8 @@ enum fw_upgrade_action {
 	/* a message about the upgrade is due within response_timeout_seconds; within 3 seconds if
 	 * there was none yet */
 	FW_ACT_WATCH = 1 << 7,
-	FW_ACT_VERIFY = 1 << 8,  /* a started row's device reports the target: note verified_at */
-	FW_ACT_UNCOUNT = 1 << 9, /* a deferred attempt does not count: attempts goes back by one */
+	FW_ACT_VERIFY = 1 << 8, /* a started row's device reports the target: note verified_at */
+	FW_ACT_DEFER = 1 << 9,  /* the attempt is taken back, and made later: note deferred_until */
 };
 #define FW_UPGRADE_ACTIONS 10
 

@@ -334,18 +334,19 @@ char *fw_message_write_version(
 	return finish(&text, len);
 }
 
-char *fw_message_write_task(const struct fw_task_notice *notice, int64_t timestamp, size_t *len)
+char *fw_message_write_task(
+	const struct fw_task_event_message *event, int64_t timestamp, size_t *len)
 {
 	struct text text = {0};
 
 	put_head(&text, timestamp, (struct fw_slice){NULL, 0});
-	put_member(&text, FW_SLICE(",\"taskId\":"), notice->task_id);
-	put_member(&text, FW_SLICE(",\"firmwareId\":"), notice->firmware_id);
-	put_member(&text, FW_SLICE(",\"state\":"), notice->state);
+	put_member(&text, FW_SLICE(",\"taskId\":"), event->task_id);
+	put_member(&text, FW_SLICE(",\"firmwareId\":"), event->firmware_id);
+	put_member(&text, FW_SLICE(",\"state\":"), event->state);
 	put(&text, FW_SLICE(",\"progress\":"));
-	put_integer(&text, notice->progress);
-	if (notice->error_reason)
-		put_member(&text, FW_SLICE(",\"errorReason\":"), notice->error_reason);
+	put_integer(&text, event->progress);
+	if (event->error_reason)
+		put_member(&text, FW_SLICE(",\"errorReason\":"), event->error_reason);
 	return finish(&text, len);
 }
 

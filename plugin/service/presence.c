@@ -21,7 +21,7 @@ struct fw_presence *fw_presence_new(size_t max_keys, fw_presence_changed *change
 		.changed = changed,
 		.context = context,
 	};
-	presence->last_held = &presence->held;
+	presence->last_deferral = &presence->deferrals;
 	if (!presence->clients || !presence->ids || !presence->keys) {
 		fw_presence_free(presence);
 		return NULL;
@@ -33,8 +33,8 @@ void fw_presence_free(struct fw_presence *presence)
 {
 	if (!presence)
 		return;
-	while (presence->held)
-		fw_presence_cancel_deferral(presence, presence->held->key);
+	while (presence->deferrals)
+		fw_presence_cancel_deferral(presence, presence->deferrals->key);
 	fw_table_clear(presence->clients, fw_presence_client_free);
 	fw_table_clear(presence->keys, free);
 	fw_table_free(presence->clients);
@@ -64,7 +64,7 @@ static void announce_or_defer(struct fw_presence *presence, struct fw_presence_l
 	link->client->listens |= observation->listens;
 	if (observation->listens && (!key->listens || key->announced_connection != key->newest))
 		fw_presence_announce(presence, key, true);
-	else if ((!key->announced || key->announced_connection != key->newest) && !key->held)
+	else if ((!key->announced || key->announced_connection != key->newest) && !key->deferral)
 		fw_presence_defer(presence, key, observation->now);
 }
 
@@ -80,7 +80,7 @@ static struct fw_presence_client *add_client(
 		return NULL;
 	client->at = observation->at;
 	client->connection = ++presence->last_connection;
-	client->heard_ms = observation->speaks ? presence->now : 0;
+	client->last_message_boot_ms = observation->speaks ? presence->now : 0;
 	memcpy(client->id, observation->id, size);
 	if (fw_table_put(presence->clients, fw_table_key_of_pointer(&client->at), client, NULL) ==
 			FW_OK &&
@@ -118,7 +118,8 @@ static uint64_t observe(struct fw_presence *presence, const struct observation *
 	struct fw_presence_client *former, *taken_over = NULL;
 
 	if (known && strcmp(known->id, observation->id) == 0) {
-		known->heard_ms = observation->speaks ? presence->now : known->heard_ms;
+		known->last_message_boot_ms =
+			observation->speaks ? presence->now : known->last_message_boot_ms;
 		return observation->key.len > 0 ? observe_known(presence, known, observation) : 0;
 	}
 	/* The new one comes before the old ones go: a key that they share does not flicker. */

@@ -26,7 +26,7 @@ struct fw_presence_change {
 	uint64_t oldest;
 	/* offline: boot ms of the last message of the connection that ended, as exact as
 	 * fw_presence_release is called often; 0: it never said anything */
-	int64_t heard_ms;
+	int64_t last_message_boot_ms;
 };
 
 /* Called, on the broker thread, when a key goes online or offline, when one that is online comes to

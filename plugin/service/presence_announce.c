@@ -8,22 +8,22 @@
 
 #include <stdlib.h>
 
-#define HELD_MS 3000
+#define DEFERRED_MS 3000
 #define RELEASED_AT_ONCE 1000u
 
 void fw_presence_cancel_deferral(struct fw_presence *presence, struct fw_presence_key *key)
 {
-	struct fw_presence_deferral *held = key->held;
+	struct fw_presence_deferral *deferral = key->deferral;
 
-	if (!held)
+	if (!deferral)
 		return;
-	*held->from = held->next;
-	if (held->next)
-		held->next->from = held->from;
+	*deferral->from = deferral->next;
+	if (deferral->next)
+		deferral->next->from = deferral->from;
 	else
-		presence->last_held = held->from;
-	key->held = NULL;
-	free(held);
+		presence->last_deferral = deferral->from;
+	key->deferral = NULL;
+	free(deferral);
 }
 
 void fw_presence_announce(struct fw_presence *presence, struct fw_presence_key *key, bool listens)
@@ -43,23 +43,24 @@ void fw_presence_announce(struct fw_presence *presence, struct fw_presence_key *
 
 void fw_presence_defer(struct fw_presence *presence, struct fw_presence_key *key, int64_t now)
 {
-	struct fw_presence_deferral *held = malloc(sizeof(*held));
+	struct fw_presence_deferral *deferral = malloc(sizeof(*deferral));
 
-	if (!held) {
+	if (!deferral) {
 		fw_presence_announce(presence, key, false);
 		return;
 	}
-	*held = (struct fw_presence_deferral){
-		.from = presence->last_held, .key = key, .until = now + HELD_MS};
-	*presence->last_held = held;
-	presence->last_held = &held->next;
-	key->held = held;
+	*deferral = (struct fw_presence_deferral){
+		.from = presence->last_deferral, .key = key, .until = now + DEFERRED_MS};
+	*presence->last_deferral = deferral;
+	presence->last_deferral = &deferral->next;
+	key->deferral = deferral;
 }
 
 void fw_presence_release(struct fw_presence *presence, int64_t now)
 {
 	presence->now = now;
-	for (unsigned i = 0; i < RELEASED_AT_ONCE && presence->held && presence->held->until <= now;
+	for (unsigned i = 0;
+		i < RELEASED_AT_ONCE && presence->deferrals && presence->deferrals->until <= now;
 		i++)
-		fw_presence_announce(presence, presence->held->key, false);
+		fw_presence_announce(presence, presence->deferrals->key, false);
 }

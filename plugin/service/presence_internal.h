@@ -34,19 +34,19 @@ struct fw_presence_client {
 	/* the link to the key that is the client's id, found by one comparison; NULL: none */
 	struct fw_presence_link *own;
 	size_t link_count;
-	bool listens;     /* its keys do */
-	int64_t heard_ms; /* boot ms of its last message */
+	bool listens;                 /* its keys do */
+	int64_t last_message_boot_ms; /* boot ms of its last message */
 	char id[];
 };
 
 struct fw_presence_key {
 	struct fw_presence_link *links;
 	size_t link_count;
-	struct fw_presence_deferral *held; /* NULL: not held back */
-	bool announced, listens;           /* announced online; and as listening */
-	uint64_t newest;                   /* number of the connection that was linked last, */
-	uint64_t oldest;                   /* of the oldest one, never above `newest`, */
-	uint64_t announced_connection;     /* and of the one that was announced */
+	struct fw_presence_deferral *deferral; /* NULL: not deferred */
+	bool announced, listens;               /* announced online; and as listening */
+	uint64_t newest;                       /* number of the connection that was linked last, */
+	uint64_t oldest;                       /* of the oldest one, never above `newest`, */
+	uint64_t announced_connection;         /* and of the one that was announced */
 	size_t len;
 	char text[];
 };
@@ -58,7 +58,7 @@ struct fw_presence {
 	size_t max_keys, link_count;
 	uint64_t last_connection;
 	int64_t now; /* boot ms, as of the last fw_presence_release */
-	struct fw_presence_deferral *held, **last_held; /* oldest first */
+	struct fw_presence_deferral *deferrals, **last_deferral; /* oldest first */
 	fw_presence_changed *changed;
 	void *context;
 };

@@ -123,7 +123,7 @@ static void find_oldest(struct fw_presence_key *key)
 static void remove_link(struct fw_presence *presence, struct fw_presence_link *link)
 {
 	bool oldest = link->client->connection == link->key->oldest;
-	int64_t heard_ms = link->client->heard_ms;
+	int64_t last_message_boot_ms = link->client->last_message_boot_ms;
 	struct fw_presence_key *key = link->key;
 
 	if (link->previous_of_key)
@@ -143,8 +143,8 @@ static void remove_link(struct fw_presence *presence, struct fw_presence_link *l
 	fw_table_remove(presence->keys, fw_presence_text_of(key));
 	fw_presence_cancel_deferral(presence, key);
 	presence->changed(presence->context,
-		&(struct fw_presence_change){
-			.key = fw_presence_text_of(key), .heard_ms = heard_ms});
+		&(struct fw_presence_change){.key = fw_presence_text_of(key),
+			.last_message_boot_ms = last_message_boot_ms});
 	free(key);
 }
 

@@ -16,7 +16,7 @@ static void report_presence(
 	struct fw_presence_event event = {.online = change->online,
 		.listens = change->listens,
 		.device = key,
-		.heard_ms = change->heard_ms,
+		.last_message_boot_ms = change->last_message_boot_ms,
 		.asked = asked,
 		.connection =
 			change->connection ? service->first_connection + change->connection : 0,

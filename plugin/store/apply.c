@@ -90,7 +90,7 @@ enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *u
 	if (status == FW_OK)
 		status = apply_kind(apply, uplink, &device);
 	if (status == FW_OK && apply->device_freed)
-		status =
-			fw_scheduler_device(apply->with.scheduler, uplink->product, uplink->device);
+		status = fw_scheduler_push_next(
+			apply->with.scheduler, uplink->product, uplink->device);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }

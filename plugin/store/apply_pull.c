@@ -57,11 +57,11 @@ static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink
 {
 	struct fw_task_device found[FW_APPLY_ROWS_MAX], first = {.progress = 0};
 	size_t count = 0, open = 0;
-	enum fw_status status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+	enum fw_status status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
 		uplink->firmware_id, uplink->device, found, FW_APPLY_ROWS_MAX, &count);
 
 	if (status == FW_OK && count)
-		status = fw_task_devices_open_of_device(
+		status = fw_task_devices_find_open(
 			apply->with.rows, uplink->product, uplink->device, &first, 1, &open);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (is_answered_row(uplink, &found[i], &first)) {

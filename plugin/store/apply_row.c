@@ -25,7 +25,7 @@ static struct fw_upgrade_input input_of(
 		after = until - uplink->received_at;
 	return (struct fw_upgrade_input){.reason = uplink->error_reason,
 		.progress = uplink->progress,
-		.version = uplink->version,
+		.subject = uplink->version,
 		.retry = uplink->retry,
 		.put_off = uplink->retry_after > 0,
 		.completed = uplink->kind == FW_UPLINK_PROGRESS,
@@ -77,7 +77,7 @@ static enum fw_status find_only_sent(struct fw_apply *apply, const struct fw_upl
 	struct fw_task_device *row, size_t *count)
 {
 	struct fw_task_device found[2];
-	enum fw_status status = fw_task_devices_sent_to_device(
+	enum fw_status status = fw_task_devices_find_sent(
 		apply->with.rows, uplink->product, uplink->device, found, 2, count);
 
 	if (status == FW_OK && *count == 1 && !fw_apply_row_said_before(uplink, &found[0]))
@@ -99,6 +99,6 @@ enum fw_status fw_apply_row_find(struct fw_apply *apply, const struct fw_uplink 
 	status = resolve_firmware(apply, uplink, named);
 	if (status != FW_OK || !named->firmware_id[0])
 		return status;
-	return fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+	return fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
 		fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
 }

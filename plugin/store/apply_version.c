@@ -38,7 +38,7 @@ static enum fw_status is_about_to_leave(struct fw_apply *apply, const struct fw_
 	enum fw_status status = FW_OK;
 
 	if (row->state == FW_UPGRADE_WAITING && row->downgrade)
-		status = fw_task_devices_open_of_device(
+		status = fw_task_devices_find_open(
 			apply->with.rows, uplink->product, uplink->device, &first, 1, &count);
 	*leaves = count && first.state == FW_UPGRADE_PROCESSING &&
 		strcmp(first.firmware_id, row->firmware_id) != 0;
@@ -68,7 +68,7 @@ enum fw_status fw_apply_version_end_reached(
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
-	status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+	status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
 		fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX, &count);
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = end_if_it_stays(apply, uplink, &found[i]);
@@ -80,7 +80,7 @@ enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 {
 	struct fw_task_device found[FW_APPLY_ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(apply->with.rows, uplink->product,
+	enum fw_status status = fw_task_devices_find_open(apply->with.rows, uplink->product,
 		uplink->device, found, FW_APPLY_ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -115,7 +115,7 @@ static enum fw_status find_brought(struct fw_apply *apply, const struct fw_uplin
 
 	*out = (struct brought){.clock = 0};
 	if (status == FW_OK)
-		status = fw_task_devices_of_firmware(apply->with.rows, uplink->product,
+		status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
 			fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX,
 			&count);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
@@ -134,7 +134,7 @@ static bool is_later(const struct brought *brought, const struct fw_task_device 
 	return brought->clock > row->pushed_clock || brought->unix_ms > row->pushed_at;
 }
 
-/* A later upgrade has replaced the one on trial: the trial ends without a verdict. A lost row stays
+/* A later upgrade has replaced the one on trial: the trial ends undecided. A lost row stays
  * lost. */
 static enum fw_status end_trial(struct fw_apply *apply, struct fw_task_device *row)
 {
@@ -150,12 +150,12 @@ enum fw_status fw_apply_version_review_trials(
 	struct fw_task_device found[FW_APPLY_ROWS_MAX];
 	size_t count, lost = 0;
 	struct brought brought = {.clock = 0};
-	enum fw_status status = fw_task_devices_on_trial(apply->with.rows, uplink->product,
+	enum fw_status status = fw_task_devices_find_on_trial(apply->with.rows, uplink->product,
 		uplink->device, found, FW_APPLY_ROWS_MAX / 2, &count);
 
 	if (status == FW_OK)
-		status = fw_task_devices_lost(apply->with.rows, uplink->product, uplink->device,
-			found + count, FW_APPLY_ROWS_MAX - count, &lost);
+		status = fw_task_devices_find_lost(apply->with.rows, uplink->product,
+			uplink->device, found + count, FW_APPLY_ROWS_MAX - count, &lost);
 	if (status == FW_OK && count + lost)
 		status = find_brought(apply, uplink, version, &brought);
 	for (size_t i = 0; status == FW_OK && i < count + lost; i++) {
@@ -173,7 +173,7 @@ enum fw_status fw_apply_version_forget_sendings(
 {
 	struct fw_task_device found[FW_APPLY_ROWS_MAX];
 	size_t count;
-	enum fw_status status = fw_task_devices_sent_to_device(apply->with.rows, uplink->product,
+	enum fw_status status = fw_task_devices_find_sent(apply->with.rows, uplink->product,
 		uplink->device, found, FW_APPLY_ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {

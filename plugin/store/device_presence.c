@@ -95,13 +95,13 @@ static bool was_dead(const struct fw_device_presence *presence, const struct fw_
 
 /* The device's connection `ended`; 0: it had none. heard_clock: steady ms of its last message.
  * Revokes the response timeouts that were decided on a dead connection. */
-static enum fw_status review_verdicts(struct fw_device_presence *presence, struct fw_slice product,
-	struct fw_slice device, int64_t ended, int64_t heard_clock)
+static enum fw_status review_response_timeouts(struct fw_device_presence *presence,
+	struct fw_slice product, struct fw_slice device, int64_t ended, int64_t heard_clock)
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status = fw_task_devices_sent_to_device(
-		presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status =
+		fw_task_devices_find_sent(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].state == FW_UPGRADE_FAILED &&
@@ -125,8 +125,8 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(
-		presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status =
+		fw_task_devices_find_open(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
@@ -142,11 +142,11 @@ static enum fw_status watch_absence(struct fw_device_presence *presence, struct 
 	struct fw_task_device *found = presence->found;
 	struct fw_absence absence = {.longest_ms = 0};
 	size_t count, trials = 0;
-	enum fw_status status = fw_task_devices_open_of_device(
+	enum fw_status status = fw_task_devices_find_open(
 		presence->rows, product, device, found, ROWS_MAX / 2, &count);
 
 	if (status == FW_OK)
-		status = fw_task_devices_on_trial(
+		status = fw_task_devices_find_on_trial(
 			presence->rows, product, device, found + count, ROWS_MAX - count, &trials);
 	if (status == FW_OK && away && count + trials)
 		status = fw_device_absence(presence->devices, product, device, &absence);
@@ -167,7 +167,7 @@ enum fw_status fw_device_presence_arrive(struct fw_device_presence *presence,
 		.oldest_connection = arrival->oldest,
 		.settles_at = known->settles_at ? now + FW_SETTLE_MS : 0};
 	bool wanted = false;
-	enum fw_status status = review_verdicts(
+	enum fw_status status = review_response_timeouts(
 		presence, product, device, known->online ? known->connection : 0, INT64_MAX);
 
 	if (status == FW_OK)
@@ -197,8 +197,8 @@ static enum fw_status interrupt_rows(
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status = fw_task_devices_open_of_device(
-		presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status =
+		fw_task_devices_find_open(presence->rows, product, device, found, ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = fw_transition_interrupted(presence->rows, &found[i]);
@@ -211,12 +211,12 @@ static enum fw_status depart(struct fw_device_presence *presence, struct fw_slic
 	struct fw_presence_of_device gone = {.at = event->at,
 		.due_at = known->settles_at ? 0 : known->due_at,
 		.settles_at = known->settles_at};
-	int64_t heard_clock = event->heard_ms + presence->transaction->clock.offset;
+	int64_t heard_clock = event->last_message_boot_ms + presence->transaction->clock.offset;
 	enum fw_status status =
 		fw_device_set_presence(presence->devices, product, event->device, &gone);
 
 	if (status == FW_OK)
-		status = review_verdicts(
+		status = review_response_timeouts(
 			presence, product, event->device, known->connection, heard_clock);
 	if (status == FW_OK)
 		status = interrupt_rows(presence, product, event->device);
@@ -253,7 +253,7 @@ static enum fw_status apply_to_device(struct fw_device_presence *presence, struc
 		status = fw_device_set_due(presence->devices, product, event->device,
 			presence->transaction->steady_ms + FW_HOLD_MS);
 	return status == FW_OK && event->listens
-		? fw_scheduler_look(presence->scheduler, product, event->device)
+		? fw_scheduler_settle_and_push(presence->scheduler, product, event->device)
 		: status;
 }
 

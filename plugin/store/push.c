@@ -13,8 +13,8 @@
 #include "store/transition.h"
 #include "upgrade/offer.h"
 
-#define FIRMWARE_MAX 256u /* kept in a transaction */
-#define PACES_MAX 10000u  /* connections of gateways that are remembered */
+#define FIRMWARE_MAX 256u  /* kept in a transaction */
+#define BUCKETS_MAX 10000u /* connections of gateways that are remembered */
 
 enum statement { FIRMWARE, STATEMENTS };
 
@@ -25,7 +25,7 @@ static const char *const sql[STATEMENTS] = {
 struct fw_push {
 	struct fw_transaction *transaction;
 	struct fw_task_devices *rows;
-	struct fw_table *paces;    /* number of a connection to its struct fw_token_bucket */
+	struct fw_table *buckets;  /* number of a connection to its struct fw_token_bucket */
 	struct fw_table *firmware; /* firmware_id to its struct fw_firmware */
 	/* the transaction in which they were read: after it an operator may change them */
 	uint64_t firmware_of;
@@ -42,9 +42,9 @@ enum fw_status fw_push_open(struct fw_transaction *transaction, struct fw_task_d
 		return FW_NOMEM;
 	pushes->transaction = transaction;
 	pushes->rows = rows;
-	pushes->paces = fw_table_new(0);
+	pushes->buckets = fw_table_new(0);
 	pushes->firmware = fw_table_new(0);
-	if (pushes->paces && pushes->firmware)
+	if (pushes->buckets && pushes->firmware)
 		status = fw_db_prepare(transaction->db, sql, pushes->statements, STATEMENTS, error);
 	if (status != FW_OK) {
 		fw_push_close(pushes);
@@ -58,8 +58,8 @@ void fw_push_close(struct fw_push *pushes)
 {
 	if (!pushes)
 		return;
-	fw_table_clear(pushes->paces, free);
-	fw_table_free(pushes->paces);
+	fw_table_clear(pushes->buckets, free);
+	fw_table_free(pushes->buckets);
 	fw_table_clear(pushes->firmware, free);
 	fw_table_free(pushes->firmware);
 	fw_db_finalize(pushes->statements, STATEMENTS);
@@ -127,52 +127,52 @@ static enum fw_status queue_upgrade(struct fw_push *pushes, const struct fw_task
 }
 
 /* NULL: the push goes unpaced, also when out of memory. */
-static struct fw_token_bucket *pace_of(struct fw_push *pushes, const struct fw_task_device *row)
+static struct fw_token_bucket *bucket_of(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	struct fw_slice key = {
 		(const char *)&row->device_connection, sizeof(row->device_connection)};
-	struct fw_token_bucket *pace;
+	struct fw_token_bucket *bucket;
 
 	if (!pushes->transaction->context->gateways || !pushes->transaction->context->rate)
 		return NULL;
-	pace = fw_table_get(pushes->paces, key);
-	if (pace)
-		return pace;
-	if (fw_table_count(pushes->paces) >= PACES_MAX)
-		fw_table_clear(pushes->paces, free);
-	pace = calloc(1, sizeof(*pace));
-	if (pace && fw_table_put(pushes->paces, key, pace, NULL) == FW_OK)
-		return pace;
-	free(pace);
+	bucket = fw_table_get(pushes->buckets, key);
+	if (bucket)
+		return bucket;
+	if (fw_table_count(pushes->buckets) >= BUCKETS_MAX)
+		fw_table_clear(pushes->buckets, free);
+	bucket = calloc(1, sizeof(*bucket));
+	if (bucket && fw_table_put(pushes->buckets, key, bucket, NULL) == FW_OK)
+		return bucket;
+	free(bucket);
 	return NULL;
 }
 
 bool fw_push_ready(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = pushes->transaction;
-	const struct fw_token_bucket *pace = pace_of(pushes, row);
+	const struct fw_token_bucket *bucket = bucket_of(pushes, row);
 
-	return !pace ||
-		fw_token_bucket_ready(pace, transaction->context->rate, transaction->steady_ms);
+	return !bucket ||
+		fw_token_bucket_ready(bucket, transaction->context->rate, transaction->steady_ms);
 }
 
 int64_t fw_push_pace(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = pushes->transaction;
-	struct fw_token_bucket *pace = pace_of(pushes, row);
+	struct fw_token_bucket *bucket = bucket_of(pushes, row);
 
-	return pace
-		? fw_token_bucket_place(pace, transaction->context->rate, transaction->steady_ms)
+	return bucket
+		? fw_token_bucket_place(bucket, transaction->context->rate, transaction->steady_ms)
 		: transaction->steady_ms;
 }
 
 static void take_token(struct fw_push *pushes, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = pushes->transaction;
-	struct fw_token_bucket *pace = pace_of(pushes, row);
+	struct fw_token_bucket *bucket = bucket_of(pushes, row);
 
-	if (pace)
-		fw_token_bucket_take(pace, transaction->context->rate, transaction->steady_ms);
+	if (bucket)
+		fw_token_bucket_take(bucket, transaction->context->rate, transaction->steady_ms);
 }
 
 enum fw_status fw_push_check(struct fw_push *pushes, const struct fw_task_device *row)

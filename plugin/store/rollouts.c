@@ -91,7 +91,7 @@ struct watch {
 	int64_t steady_at, wall_at; /* 0: no time */
 	bool due;                   /* at once */
 	/* its rows are to be called, as in struct fw_rollout_call */
-	bool calls, anew, in_turns, known_only;
+	bool calls, restart, in_turns, known_only;
 	bool open; /* its rows were called since the task itself last held them up */
 };
 
@@ -272,11 +272,11 @@ struct fw_rollout_now fw_rollouts_now(struct fw_rollouts *rollouts)
 
 /* More rows of the task may start than before: rows ended, its stage grew, a window opened, or a
  * token came. */
-static void note_call(struct fw_rollouts *rollouts, struct watch *watch, bool anew)
+static void note_call(struct fw_rollouts *rollouts, struct watch *watch, bool restart)
 {
 	rollouts->calls += !watch->calls;
 	watch->calls = true;
-	watch->anew |= anew;
+	watch->restart |= restart;
 }
 
 /* The earlier of both is when the task is looked at, by the wall clock. */
@@ -447,10 +447,10 @@ bool fw_rollouts_next_call(struct fw_rollouts *rollouts, struct fw_rollout_call 
 			continue;
 		*out = (struct fw_rollout_call){.in_turns = watch->in_turns,
 			.known_only = watch->known_only,
-			.anew = watch->anew};
+			.restart = watch->restart};
 		memcpy(out->task_id, watch->task_id, sizeof(out->task_id));
 		memcpy(out->product_id, watch->product_id, sizeof(out->product_id));
-		watch->calls = watch->anew = false;
+		watch->calls = watch->restart = false;
 		rollouts->calls--;
 		return true;
 	}

@@ -87,7 +87,7 @@ struct fw_rollout_call {
 	char task_id[FW_ID_MAX + 1], product_id[FW_ID_MAX + 1];
 	bool in_turns;   /* it has stages: rows start in the order of their turns */
 	bool known_only; /* devices of unknown presence do not start: there are later stages */
-	bool anew;       /* the walk begins anew (store/start_line.h) */
+	bool restart;    /* the walk begins at the first row again (store/start_line.h) */
 };
 
 /* The next such task, once. False when there is none. */

@@ -77,7 +77,7 @@ static enum fw_status sweep_step(
 			*done = false;
 			break;
 		}
-		status = fw_scheduler_device(
+		status = fw_scheduler_push_next(
 			scheduler, fw_slice_of(found[i].product), fw_slice_of(found[i].device));
 		memcpy(last, found[i].device, sizeof(found[i].device));
 	}
@@ -127,7 +127,7 @@ static enum fw_status send_untold(struct fw_scheduler *scheduler, bool *more)
 	enum fw_status status;
 
 	if (!transaction->untold || !fw_scheduler_has_room(scheduler) ||
-		!fw_token_bucket_ready(&transaction->events, transaction->context->rate,
+		!fw_token_bucket_ready(&transaction->event_rate, transaction->context->rate,
 			fw_clock_now(&transaction->clock)))
 		return FW_OK;
 	status = fw_transaction_begin(transaction);

@@ -30,13 +30,13 @@ void fw_scheduler_close(struct fw_scheduler *scheduler); /* NULL is fine */
  * upgrade is under way, the device is offline, or the push must wait for its report (device.due_at,
  * settles_at). To a device of unknown presence a row is pushed once at most. Rows whose target the
  * device has passed are canceled. FW_OK, or an error. */
-enum fw_status fw_scheduler_device(
+enum fw_status fw_scheduler_push_next(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device);
 
 /* Inside a transaction: if the device's report has been waited for long enough, nothing waits for
  * it any more, and an attempt that was sent to an earlier connection and not answered is
- * interrupted. Then as above. */
-enum fw_status fw_scheduler_look(
+ * interrupted. Then fw_scheduler_push_next. FW_OK, or an error. */
+enum fw_status fw_scheduler_settle_and_push(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device);
 
 /* Opens transactions of its own, each short: does a part of what is due. *more: there is more to do

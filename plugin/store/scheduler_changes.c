@@ -89,7 +89,7 @@ static enum fw_status handle_change(struct fw_scheduler *scheduler, const struct
 	if (!change->device_id[0])
 		return FW_OK;
 	status = review_once(scheduler, change, reviewed);
-	return status == FW_OK ? fw_scheduler_device(scheduler, fw_slice_of(change->product_id),
+	return status == FW_OK ? fw_scheduler_push_next(scheduler, fw_slice_of(change->product_id),
 					 fw_slice_of(change->device_id))
 			       : status;
 }

@@ -86,7 +86,7 @@ static enum fw_status end_overtaken(
 	return status;
 }
 
-enum fw_status fw_scheduler_device(
+enum fw_status fw_scheduler_push_next(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_task_device found[ROWS_MAX];
@@ -96,7 +96,7 @@ enum fw_status fw_scheduler_device(
 
 	fw_scheduler_changed(scheduler);
 	while (status == FW_OK && ended) {
-		status = fw_task_devices_open_of_device(
+		status = fw_task_devices_find_open(
 			scheduler->rows, product, device, found, ROWS_MAX, &count);
 		if (status == FW_OK)
 			status = end_overtaken(scheduler, found, count, &ended);
@@ -120,13 +120,13 @@ static bool was_waited_for(const struct fw_task_device *row, int64_t now)
 	return row->device_due_at && held_until(row) <= now && (row->online || !row->settles_at);
 }
 
-enum fw_status fw_scheduler_look(
+enum fw_status fw_scheduler_settle_and_push(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_task_device first;
 	size_t count;
 	enum fw_status status =
-		fw_task_devices_open_of_device(scheduler->rows, product, device, &first, 1, &count);
+		fw_task_devices_find_open(scheduler->rows, product, device, &first, 1, &count);
 
 	if (status != FW_OK || !count)
 		return status;
@@ -138,5 +138,5 @@ enum fw_status fw_scheduler_look(
 					scheduler->rows, &first, FW_EVENT_INTERRUPTED, NULL, NULL),
 				"a row's interruption");
 	}
-	return status == FW_OK ? fw_scheduler_device(scheduler, product, device) : status;
+	return status == FW_OK ? fw_scheduler_push_next(scheduler, product, device) : status;
 }

@@ -2,7 +2,7 @@
  * or of the time in which a device may be away.
  *
  * A task's steps are carried out in one transaction, its starts in another one. A start goes
- * through fw_scheduler_device like any other push: this file only decides whose turn it is. */
+ * through fw_scheduler_push_next like any other push: this file only decides whose turn it is. */
 #include "store/scheduler_internal.h"
 
 #include <stdlib.h>
@@ -127,7 +127,7 @@ static enum fw_status start_step(struct fw_scheduler *scheduler, size_t *passed)
 		if (!fw_scheduler_has_room(scheduler))
 			break;
 		scheduler->full_task[0] = '\0';
-		status = fw_scheduler_device(
+		status = fw_scheduler_push_next(
 			scheduler, fw_slice_of(name->product), fw_slice_of(name->device));
 		if (strcmp(scheduler->full_task, task_id) == 0)
 			break;
@@ -226,7 +226,7 @@ static enum fw_status wake_row(struct fw_scheduler *scheduler, struct fw_task_de
 	enum fw_status status = wake(scheduler, row);
 
 	return status == FW_OK && row->state == FW_UPGRADE_WAITING
-		? fw_scheduler_device(
+		? fw_scheduler_push_next(
 			  scheduler, fw_slice_of(row->product_id), fw_slice_of(row->device_id))
 		: status;
 }
@@ -235,9 +235,9 @@ enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *
 {
 	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
 	size_t count = 0;
-	enum fw_status status = found
-		? fw_task_devices_waking(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
-		: FW_NOMEM;
+	enum fw_status status = found ? fw_task_devices_find_waking(scheduler->rows, found,
+						FW_SCHEDULER_STEP_ROWS, &count)
+				      : FW_NOMEM;
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {

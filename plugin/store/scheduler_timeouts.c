@@ -49,7 +49,7 @@ static enum fw_status expire_row(struct fw_scheduler *scheduler, struct fw_task_
 	/* the device may be about to restart into the new version */
 	if (status == FW_OK && changed && event == FW_EVENT_TIMEOUT && had_begun)
 		status = fw_device_unsettle(scheduler->devices, product, device);
-	return status == FW_OK && changed ? fw_scheduler_device(scheduler, product, device)
+	return status == FW_OK && changed ? fw_scheduler_push_next(scheduler, product, device)
 					  : status;
 }
 
@@ -58,7 +58,7 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
 	size_t count = 0;
 	enum fw_status status = found
-		? fw_task_devices_due(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
+		? fw_task_devices_find_due(scheduler->rows, found, FW_SCHEDULER_STEP_ROWS, &count)
 		: FW_NOMEM;
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
@@ -99,7 +99,8 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 		}
 		/* a device whose row an operator's trigger keeps must not hold up others */
 		status = fw_transaction_pass_over(scheduler->transaction,
-			fw_scheduler_look(scheduler, product, device), "what a device waits for");
+			fw_scheduler_settle_and_push(scheduler, product, device),
+			"what a device waits for");
 		if (status == FW_OK)
 			status = fw_transaction_pass_over(scheduler->transaction,
 				fw_device_forget_due(scheduler->devices, product, device,

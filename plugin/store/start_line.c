@@ -58,7 +58,7 @@ struct fw_start_lines {
 	struct fw_transaction *transaction;
 	struct fw_table *by_task;
 	struct line *first, **last; /* the called lines, in the order of their calls */
-	struct line *given;         /* the line of `found`; NULL: none, or it was called anew */
+	struct line *given;         /* the line of `found`; NULL: none, or its walk was restarted */
 	struct spot found[WALK_ROWS];
 	size_t found_count;
 	bool of_heap;       /* `found` is of the heap, not of the walk */
@@ -124,7 +124,7 @@ static struct line *find_line(
 	return NULL;
 }
 
-static void walk_anew(
+static void restart_walk(
 	struct fw_start_lines *lines, struct line *line, const struct fw_rollout_call *call)
 {
 	line->in_turns = call->in_turns;
@@ -143,8 +143,9 @@ enum fw_status fw_start_lines_call(struct fw_start_lines *lines, const struct fw
 
 	if (!line)
 		return FW_NOMEM;
-	if (call->anew || line->in_turns != call->in_turns || line->known_only != call->known_only)
-		walk_anew(lines, line, call);
+	if (call->restart || line->in_turns != call->in_turns ||
+		line->known_only != call->known_only)
+		restart_walk(lines, line, call);
 	if (line->called)
 		return FW_OK;
 	line->called = true;
@@ -363,7 +364,7 @@ void fw_start_lines_passed(struct fw_start_lines *lines, size_t count)
 	struct line *line = lines->given;
 
 	lines->given = NULL;
-	/* the line was called anew meanwhile, or there was none */
+	/* its walk was restarted meanwhile, or there was none */
 	if (!line)
 		return;
 	if (lines->of_heap) {

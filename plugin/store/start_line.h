@@ -22,7 +22,7 @@ enum fw_status fw_start_lines_open(
 	struct fw_transaction *transaction, struct fw_start_lines **out, struct fw_error *error);
 void fw_start_lines_close(struct fw_start_lines *lines); /* NULL is fine */
 
-/* Some of the task's rows may start. The walk goes on where it stands, or begins anew. FW_OK or
+/* Some of the task's rows may start. The walk goes on where it stands, or begins again. FW_OK or
  * FW_NOMEM. */
 enum fw_status fw_start_lines_call(
 	struct fw_start_lines *lines, const struct fw_rollout_call *call);

@@ -60,10 +60,11 @@ struct fw_store {
 	struct fw_health health;
 	struct fw_durability durability;
 	/* jobs that are done once after the start */
-	bool presence_forgotten, audited;
-	const char *job;   /* the name of the last that ran: after an error the one that failed */
-	bool busy;         /* work is left that does not wait for further uplinks */
-	int64_t next_turn; /* boot ms: when operators get their next turn */
+	bool presence_forgotten, absences_begun, audited;
+	bool committed_once; /* this run has committed, so what an earlier one applied is synced */
+	const char *job;     /* the name of the last that ran: after an error the one that failed */
+	bool busy;           /* work is left that does not wait for further uplinks */
+	int64_t next_turn;   /* boot ms: when operators get their next turn */
 	struct fw_log_watch *watch; /* NULL: there is none, so poll */
 	int64_t active_ms;          /* boot ms: when there was something to do last */
 	int64_t look_ms;   /* after so long look for a commit whose write was seen; 0: none */

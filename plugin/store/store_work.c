@@ -62,7 +62,7 @@ static enum fw_status audit_catalog(struct fw_store *store, bool *left)
 	return status == FW_NOMEM ? status : FW_OK;
 }
 
-static enum fw_status begin_absences(struct fw_store *store, bool *left)
+static enum fw_status begin_all_absences(struct fw_store *store, bool *left)
 {
 	*left = false;
 	return fw_rollouts_begin_absences(store->rollouts);
@@ -76,14 +76,30 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 	if (store->presence_forgotten)
 		return FW_OK;
 	status = in_transaction(store, forget_some_presence, left);
-	if (status == FW_OK && !*left)
-		status = in_transaction(store, begin_absences, left);
 	store->presence_forgotten = status == FW_OK && !*left;
-	/* Segments that an earlier run applied and did not delete: with `sync full` its log may be
-	 * unsynced until this run's first commit. */
-	if (store->presence_forgotten)
-		fw_spool_release(store->spool, fw_store_applied(store));
 	return status;
+}
+
+static enum fw_status begin_absences(struct fw_store *store, bool *left)
+{
+	enum fw_status status;
+
+	if (store->absences_begun)
+		return FW_OK;
+	status = in_transaction(store, begin_all_absences, left);
+	store->absences_begun = status == FW_OK;
+	return status;
+}
+
+/* Segments that an earlier run applied and did not delete: with `sync full` its log may be unsynced
+ * until this run's first commit. The jobs before this one have committed. */
+static enum fw_status release_spool(struct fw_store *store, bool *left)
+{
+	(void)left;
+	if (!store->committed_once)
+		fw_spool_release(store->spool, fw_store_applied(store));
+	store->committed_once = true;
+	return FW_OK;
 }
 
 static enum fw_status audit_once(struct fw_store *store, bool *left)
@@ -138,6 +154,8 @@ static const struct job {
 	bool busy;  /* what is left of it does not wait for further uplinks */
 } jobs[] = {
 	{.name = "presence of the last run", .run = forget_presence, .first = true},
+	{.name = "absences", .run = begin_absences, .first = true},
+	{.name = "spool of the last run", .run = release_spool},
 	{.name = "audit", .run = audit_once},
 	{.name = "uplinks and presence", .run = ingest},
 	{.name = "presence of all devices", .run = ask_presence},
@@ -177,7 +195,7 @@ static void count_spooled(struct fw_store *store)
  * one's first commit. */
 static uint64_t safely_applied(const struct fw_store *store)
 {
-	return store->presence_forgotten ? fw_store_applied(store) : 0;
+	return store->committed_once ? fw_store_applied(store) : 0;
 }
 
 /* An error is logged as one of the catalog: to operators the spool is a part of it. */

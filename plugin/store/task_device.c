@@ -228,9 +228,9 @@ static enum fw_status collect_by(struct fw_task_devices *rows, enum fw_task_devi
 	return collect(fw_db_start(rows->statements[which], first, second), found, most, count);
 }
 
-enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product,
-	struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found,
-	size_t most, size_t *count)
+enum fw_status fw_task_devices_find_of_firmware(struct fw_task_devices *rows,
+	struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device,
+	struct fw_task_device *found, size_t most, size_t *count)
 {
 	fw_db_bind_text(rows->statements[FW_TASK_DEVICE_OF_FIRMWARE], 3, product);
 	return collect_by(
@@ -274,7 +274,7 @@ static size_t insert_row(
 
 /* Sorted here: SQLite would build a record of all columns for its sorter first, which is a fifth of
  * the query, and nearly always for one row. */
-enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_open(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement =
@@ -291,13 +291,13 @@ enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, stru
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
-enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_sent(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	return collect_by(rows, FW_TASK_DEVICE_SENT, product, device, found, most, count);
 }
 
-enum fw_status fw_task_devices_due(
+enum fw_status fw_task_devices_find_due(
 	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = rows->statements[FW_TASK_DEVICE_DUE];
@@ -306,7 +306,7 @@ enum fw_status fw_task_devices_due(
 	return collect(statement, found, most, count);
 }
 
-enum fw_status fw_task_devices_waking(
+enum fw_status fw_task_devices_find_waking(
 	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count)
 {
 	sqlite3_stmt *statement = rows->statements[FW_TASK_DEVICE_WAKING];
@@ -315,13 +315,13 @@ enum fw_status fw_task_devices_waking(
 	return collect(statement, found, most, count);
 }
 
-enum fw_status fw_task_devices_on_trial(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_on_trial(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	return collect_by(rows, FW_TASK_DEVICE_ON_TRIAL, product, device, found, most, count);
 }
 
-enum fw_status fw_task_devices_lost(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_lost(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count)
 {
 	return collect_by(rows, FW_TASK_DEVICE_LOST, product, device, found, most, count);

@@ -75,28 +75,28 @@ void fw_task_devices_close(struct fw_task_devices *rows); /* NULL is fine */
  *
  * The device's rows of a firmware: the one that is processing first, then those that wait, the
  * oldest task first, then those that ended, the newest task first. */
-enum fw_status fw_task_devices_of_firmware(struct fw_task_devices *rows, struct fw_slice product,
-	struct fw_slice firmware_id, struct fw_slice device, struct fw_task_device *found,
-	size_t most, size_t *count);
+enum fw_status fw_task_devices_find_of_firmware(struct fw_task_devices *rows,
+	struct fw_slice product, struct fw_slice firmware_id, struct fw_slice device,
+	struct fw_task_device *found, size_t most, size_t *count);
 /* The device's open rows: the one that is processing first, then those that may be pushed, the
  * oldest task first, then the others, likewise. */
-enum fw_status fw_task_devices_open_of_device(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_open(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
 /* The device's rows of which something was sent since it last reported a version, in any state. */
-enum fw_status fw_task_devices_sent_to_device(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_sent(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
 /* Rows whose timeout is over by heard_until_ms of the transaction, by due_at. */
-enum fw_status fw_task_devices_due(
+enum fw_status fw_task_devices_find_due(
 	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
 
 /* Rows whose wake_clock is over by heard_until_ms of the transaction, by wake_clock. */
-enum fw_status fw_task_devices_waking(
+enum fw_status fw_task_devices_find_waking(
 	struct fw_task_devices *rows, struct fw_task_device *found, size_t most, size_t *count);
 /* The device's rows that are on trial. */
-enum fw_status fw_task_devices_on_trial(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_on_trial(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
 /* The device's rows that were given up as lost. */
-enum fw_status fw_task_devices_lost(struct fw_task_devices *rows, struct fw_slice product,
+enum fw_status fw_task_devices_find_lost(struct fw_task_devices *rows, struct fw_slice product,
 	struct fw_slice device, struct fw_task_device *found, size_t most, size_t *count);
 
 /* Does the connection of this number still stand, of a device that is online by connections from

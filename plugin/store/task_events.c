@@ -87,28 +87,28 @@ bool fw_task_events_may_announce(struct fw_task_events *events)
 	struct fw_transaction *transaction = events->transaction;
 
 	return fw_token_bucket_take(
-		&transaction->events, transaction->context->rate, transaction->steady_ms);
+		&transaction->event_rate, transaction->context->rate, transaction->steady_ms);
 }
 
-static enum fw_status queue_event(struct fw_task_events *events, const struct fw_task_event *notice)
+static enum fw_status queue_event(struct fw_task_events *events, const struct fw_task_event *event)
 {
-	struct fw_task_notice body = {.task_id = notice->task_id,
-		.firmware_id = notice->firmware_id,
-		.state = fw_state_machine_state_name(notice->state),
-		.error_reason = notice->reason,
-		.progress = notice->progress};
+	struct fw_task_event_message body = {.task_id = event->task_id,
+		.firmware_id = event->firmware_id,
+		.state = fw_state_machine_state_name(event->state),
+		.error_reason = event->reason,
+		.progress = event->progress};
 	size_t len = 0;
 	char *payload = fw_message_write_task(&body, events->transaction->wall_ms, &len);
 
 	return fw_transaction_queue(events->transaction, FW_TOPIC_TASK,
-		fw_slice_of(notice->product_id), fw_slice_of(notice->device_id), payload, len, 1);
+		fw_slice_of(event->product_id), fw_slice_of(event->device_id), payload, len, 1);
 }
 
 static enum fw_status set_untold(
-	struct fw_task_events *events, const struct fw_task_event *notice, bool untold)
+	struct fw_task_events *events, const struct fw_task_event *event, bool untold)
 {
 	sqlite3_stmt *statement = fw_db_start(events->statements[SET_UNTOLD],
-		fw_slice_of(notice->task_id), fw_slice_of(notice->device_id));
+		fw_slice_of(event->task_id), fw_slice_of(event->device_id));
 
 	fw_db_bind_integer(statement, 3, untold);
 	return fw_db_run(statement);
@@ -118,21 +118,21 @@ static enum fw_status set_untold(
  * it cannot be marked, as it is gone or a trigger keeps it as it was, the event is queued all the
  * same. */
 static enum fw_status announce_or_mark(
-	struct fw_task_events *events, const struct fw_task_event *notice)
+	struct fw_task_events *events, const struct fw_task_event *event)
 {
 	enum fw_status status;
 	bool marked;
 
 	if (fw_task_events_may_announce(events))
-		return queue_event(events, notice);
-	status = set_untold(events, notice, true);
+		return queue_event(events, event);
+	status = set_untold(events, event, true);
 	marked = status == FW_OK && sqlite3_changes(events->transaction->db) > 0;
 	status = fw_transaction_pass_over(
 		events->transaction, status, "that a row is to be told of later");
 	if (status != FW_OK)
 		return status;
 	events->transaction->untold |= marked;
-	return marked ? FW_OK : queue_event(events, notice);
+	return marked ? FW_OK : queue_event(events, event);
 }
 
 /* The ids of a row, in four columns from `column`. */
@@ -154,23 +154,23 @@ static enum fw_status take_change(
 	sqlite3_stmt *statement = events->statements[which];
 	sqlite3_stmt *forget = events->statements[FORGET_CHANGE];
 	enum fw_status status = fw_db_step(statement);
-	struct fw_task_event notice;
+	struct fw_task_event event;
 	bool has_state;
 
 	if (status != FW_OK)
 		return status;
 	fw_db_bind_integer(forget, 1, sqlite3_column_int64(statement, 0));
-	notice = read_ids(statement, 1, change);
+	event = read_ids(statement, 1, change);
 	change->sweep = sqlite3_column_int(statement, 5);
-	has_state = fw_state_machine_state_parse(fw_db_text(statement, 6), &notice.state);
-	notice.progress = sqlite3_column_int(statement, 7);
+	has_state = fw_state_machine_state_parse(fw_db_text(statement, 6), &event.state);
+	event.progress = sqlite3_column_int(statement, 7);
 	sqlite3_reset(statement);
 	status = fw_db_run(forget);
 	if (status != FW_OK || !has_state || !change->product_id[0])
 		return status;
 	/* no operator makes a row fail */
-	fw_outcomes_note(&events->transaction->outcomes, notice.state, FW_FAILURE_NONE);
-	return announce_or_mark(events, &notice);
+	fw_outcomes_note(&events->transaction->outcomes, event.state, FW_FAILURE_NONE);
+	return announce_or_mark(events, &event);
 }
 
 enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct fw_change *change)
@@ -179,17 +179,17 @@ enum fw_status fw_task_events_take_change(struct fw_task_events *events, struct 
 }
 
 enum fw_status fw_task_events_announce(
-	struct fw_task_events *events, const struct fw_task_event *notice)
+	struct fw_task_events *events, const struct fw_task_event *event)
 {
 	struct fw_change earlier;
 	enum fw_status status;
 
-	fw_db_start(events->statements[CHANGE_OF_ROW], fw_slice_of(notice->task_id),
-		fw_slice_of(notice->device_id));
+	fw_db_start(events->statements[CHANGE_OF_ROW], fw_slice_of(event->task_id),
+		fw_slice_of(event->device_id));
 	do
 		status = take_change(events, CHANGE_OF_ROW, &earlier);
 	while (status == FW_OK && fw_transaction_room(events->transaction));
-	return status == FW_OK || status == FW_NOT_FOUND ? queue_event(events, notice) : status;
+	return status == FW_OK || status == FW_NOT_FOUND ? queue_event(events, event) : status;
 }
 
 /* The next row that is marked. FW_NOT_FOUND: the walk is over. */
@@ -208,30 +208,30 @@ static enum fw_status announce_next_untold(struct fw_task_events *events)
 {
 	sqlite3_stmt *statement = events->statements[UNTOLD];
 	enum fw_status status = find_next_untold(events);
-	struct fw_task_event notice;
+	struct fw_task_event event;
 	struct fw_slice words;
 	struct fw_change row;
 	char *reason = NULL;
 
 	if (status != FW_OK)
 		return status;
-	notice = read_ids(statement, 0, &row);
-	fw_state_machine_state_parse(fw_db_text(statement, 4), &notice.state);
-	notice.progress = sqlite3_column_int(statement, 5);
+	event = read_ids(statement, 0, &row);
+	fw_state_machine_state_parse(fw_db_text(statement, 4), &event.state);
+	event.progress = sqlite3_column_int(statement, 5);
 	words = fw_db_text(statement, 6);
 	if (words.at && !(reason = strndup(words.at, words.len)))
 		status = FW_NOMEM;
-	notice.reason = reason;
+	event.reason = reason;
 	sqlite3_reset(statement);
-	fw_slice_copy(fw_slice_of(notice.task_id), events->after_task, sizeof(events->after_task));
+	fw_slice_copy(fw_slice_of(event.task_id), events->after_task, sizeof(events->after_task));
 	fw_slice_copy(
-		fw_slice_of(notice.device_id), events->after_device, sizeof(events->after_device));
+		fw_slice_of(event.device_id), events->after_device, sizeof(events->after_device));
 	if (status == FW_OK)
 		status = fw_transaction_pass_over(events->transaction,
-			set_untold(events, &notice, false), "that a row was told of");
+			set_untold(events, &event, false), "that a row was told of");
 	events->cleared |= status == FW_OK && sqlite3_changes(events->transaction->db) > 0;
 	if (status == FW_OK)
-		status = fw_task_events_announce(events, &notice);
+		status = fw_task_events_announce(events, &event);
 	free(reason);
 	return status;
 }

@@ -31,7 +31,7 @@ bool fw_task_events_may_announce(struct fw_task_events *events);
 /* Queues the event. Operators' earlier changes of the row are taken out of task_change and
  * announced first, as far as the outbox has room. FW_OK, or an error. */
 enum fw_status fw_task_events_announce(
-	struct fw_task_events *events, const struct fw_task_event *notice);
+	struct fw_task_events *events, const struct fw_task_event *event);
 
 /* Sends the events of rows that are marked untold, as far as the rate and the outbox allow. *more:
  * the rate allows more at once. FW_OK, or an error. */

@@ -28,10 +28,10 @@ struct fw_transaction {
 	/* rows that were sent or ended in the open transaction, and up to the savepoint: counted at
 	 * commit */
 	struct fw_outcomes outcomes, outcomes_before;
-	struct fw_token_bucket events; /* task events that were queued */
-	bool untold;                   /* some rows may be marked untold */
-	uint64_t number;               /* of the open transaction, from 1 */
-	int64_t wall_ms, steady_ms;    /* the time of the open transaction */
+	struct fw_token_bucket event_rate; /* of the task events that are queued */
+	bool untold;                       /* some rows may be marked untold */
+	uint64_t number;                   /* of the open transaction, from 1 */
+	int64_t wall_ms, steady_ms;        /* the time of the open transaction */
 	/* the watermark, steady ms: what devices said until then is in the catalog; no timeout is
 	 * decided beyond it */
 	int64_t heard_until_ms;

@@ -157,7 +157,7 @@ static unsigned facts_of(const struct fw_transaction *transaction, const struct 
 		(present ? FW_FACT_PRESENT : 0u) | (row->progress == 100 ? FW_FACT_SAID_DONE : 0u) |
 		(row->responded_at ? FW_FACT_ANSWERED : 0u) | (elsewhere ? FW_FACT_ELSEWHERE : 0u) |
 		(used_up ? FW_FACT_USED_UP : 0u) | (row->downgrade ? FW_FACT_DOWNGRADE : 0u) |
-		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_VERDICT : 0u) |
+		(row->failure == FW_FAILURE_RESPONSE ? FW_FACT_NO_RESPONSE : 0u) |
 		(row->trial_clock && row->trial_ms ? FW_FACT_ON_TRIAL : 0u) |
 		(row->failure == FW_FAILURE_LOST ? FW_FACT_LOST : 0u) |
 		(row->verified_at || !row->attempts ? FW_FACT_VERIFIED : 0u) |
@@ -197,7 +197,7 @@ static void carry_out_actions(const struct fw_transaction *transaction, struct f
 		watch_row(transaction, row);
 	if (step->actions & FW_ACT_REQUEUE)
 		requeue_row(row, reported);
-	if (step->actions & FW_ACT_UNCOUNT)
+	if (step->actions & FW_ACT_DEFER)
 		defer_row(transaction, row, input);
 	if (step->actions & FW_ACT_FINISH)
 		finish_row(transaction, row);
@@ -256,8 +256,8 @@ static struct fw_slice reason_of(const struct fw_task_device *row,
 	const struct fw_upgrade_step *step, const struct fw_upgrade_input *input, char *buffer,
 	size_t size)
 {
-	struct fw_slice version =
-		input->version.len ? input->version : fw_slice_of(row->device_version);
+	struct fw_slice subject =
+		input->subject.len ? input->subject : fw_slice_of(row->device_version);
 	const char *percent = step->reason ? strchr(step->reason, '%') : NULL;
 	int len;
 
@@ -272,7 +272,7 @@ static struct fw_slice reason_of(const struct fw_task_device *row,
 			step->reason, (long long)row->interruptions, percent + 2);
 	else
 		len = snprintf(buffer, size, "%.*s%.*s%s", (int)(percent - step->reason),
-			step->reason, (int)version.len, version.at, percent + 2);
+			step->reason, (int)subject.len, subject.at, percent + 2);
 	return (struct fw_slice){buffer, len < 0 ? 0 : (size_t)len};
 }
 
@@ -280,7 +280,7 @@ static enum fw_status announce(
 	struct fw_task_devices *rows, const struct fw_task_device *row, struct fw_slice reason)
 {
 	char *copy = reason.len ? strndup(reason.at, reason.len) : NULL;
-	struct fw_task_event notice = {.task_id = row->task_id,
+	struct fw_task_event event = {.task_id = row->task_id,
 		.device_id = row->device_id,
 		.product_id = row->product_id,
 		.firmware_id = row->firmware_id,
@@ -290,7 +290,7 @@ static enum fw_status announce(
 	enum fw_status status = FW_NOMEM;
 
 	if (copy || !reason.len)
-		status = fw_task_events_announce(rows->events, &notice);
+		status = fw_task_events_announce(rows->events, &event);
 	free(copy);
 	return status;
 }
@@ -336,10 +336,10 @@ static struct fw_task_device_change move_row(const struct fw_task_devices *rows,
 	const struct fw_upgrade_input *input, char *buffer)
 {
 	bool moves = step->state != row->state;
-	bool other_verdict = moves || step->failure != row->failure;
-	bool failed_now = other_verdict && step->state == FW_UPGRADE_FAILED;
+	bool other_outcome = moves || step->failure != row->failure;
+	bool failed_now = other_outcome && step->state == FW_UPGRADE_FAILED;
 	struct fw_task_device_change change = {
-		.reason_set = other_verdict, .from_version_set = step->actions & FW_ACT_START};
+		.reason_set = other_outcome, .from_version_set = step->actions & FW_ACT_START};
 
 	row->state = step->state;
 	if (moves)
@@ -406,7 +406,7 @@ static enum fw_status cancel_if_void(struct fw_task_devices *rows, struct fw_tas
 	if (status != FW_OK || !by[0])
 		return status;
 	return take_step(rows, row, FW_EVENT_SUPERSEDED,
-		&(struct fw_upgrade_input){.version = fw_slice_of(by)}, &moved);
+		&(struct fw_upgrade_input){.subject = fw_slice_of(by)}, &moved);
 }
 
 enum fw_status fw_transition_apply(struct fw_task_devices *rows, struct fw_task_device *row,

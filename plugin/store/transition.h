@@ -8,16 +8,18 @@
 
 /* What an event brings along. */
 struct fw_upgrade_input {
-	struct fw_slice reason;  /* the device's own words, may be empty */
-	int progress;            /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_FAILED */
-	struct fw_slice version; /* what the device runs, with FW_EVENT_REPORTED_OTHER */
-	bool retry;              /* FW_EVENT_FAILED: the device takes another attempt by itself */
-	bool put_off;            /* FW_EVENT_REFUSED: it asked for more time than it was given */
-	bool common;             /* FW_EVENT_LOST: fw_rollouts_loss_is_common */
-	bool completed;          /* FW_EVENT_REPORTED_TARGET: by a progress, before the restart */
-	int64_t after;           /* FW_EVENT_DEFERRED: ms after which it may be sent again */
-	int64_t connection;      /* FW_EVENT_PUSHED: to which the push goes; else by which the
-				  * message came; 0: unknown */
+	struct fw_slice reason; /* the device's own words, may be empty */
+	int progress;           /* 0 to 100, with FW_EVENT_PROGRESS and FW_EVENT_FAILED */
+	/* what %s in the reason stands for: the version that the device runs, or the task that took
+	 * its place; empty: the row's device_version */
+	struct fw_slice subject;
+	bool retry;         /* FW_EVENT_FAILED: the device takes another attempt by itself */
+	bool put_off;       /* FW_EVENT_REFUSED: it asked for more time than it was given */
+	bool common;        /* FW_EVENT_LOST: fw_rollouts_loss_is_common */
+	bool completed;     /* FW_EVENT_REPORTED_TARGET: by a progress, before the restart */
+	int64_t after;      /* FW_EVENT_DEFERRED: ms after which it may be sent again */
+	int64_t connection; /* FW_EVENT_PUSHED: to which the push goes; else by which the
+			     * message came; 0: unknown */
 };
 
 /* Applies `event` by the state machine, writes the row, and announces its new state

@@ -38,7 +38,7 @@ static const struct fw_transition rules[] = {
 		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
 	/* the device defers what it was sent before the row came to wait again */
 	{WAITING, FW_EVENT_DEFERRED, 0, 0,
-		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_UNCOUNT, FW_FAILURE_NONE, NULL}},
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_DEFER, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_REPORTED_TARGET, 0, 0,
 		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{WAITING, FW_EVENT_OVERTAKEN, 0, FW_FACT_DOWNGRADE,
@@ -62,7 +62,7 @@ static const struct fw_transition rules[] = {
 	{PROCESSING, FW_EVENT_FAILED, 0, 0,
 		{true, FAILED, RESPONDED | PROGRESS | FINISH, FW_FAILURE_DEVICE, NULL}},
 	{PROCESSING, FW_EVENT_DEFERRED, 0, 0,
-		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_UNCOUNT, FW_FAILURE_NONE, NULL}},
+		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_DEFER, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REPORTED_TARGET, 0, 0,
 		{true, SUCCESS, FINISH | FW_ACT_VERIFY, FW_FAILURE_NONE, NULL}},
 	{PROCESSING, FW_EVENT_REPORTED_OTHER, FW_FACT_SAID_DONE, 0,
@@ -117,10 +117,10 @@ static const struct fw_transition rules[] = {
 		{true, FAILED, FINISH, FW_FAILURE_REVERTED, "went back to %s"}},
 	{FAILED, FW_EVENT_RETRY, 0, 0, {true, WAITING, FW_ACT_REQUEUE, FW_FAILURE_NONE, NULL}},
 	/* the connection was dead: no device could answer */
-	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT | FW_FACT_USED_UP, 0,
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_RESPONSE | FW_FACT_USED_UP, 0,
 		{true, FAILED, FW_ACT_COUNT, FW_FAILURE_INTERRUPTED,
 			"gone after each of %d attempts"}},
-	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT, 0,
+	{FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_RESPONSE, 0,
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 };
 
@@ -186,7 +186,7 @@ static const char *const fact_names[FW_UPGRADE_FACTS] = {
 	"elsewhere",
 	"used up",
 	"downgrade allowed",
-	"no verdict",
+	"no response",
 	"on trial",
 	"lost",
 	"verified",
@@ -203,7 +203,7 @@ static const char *const action_names[FW_UPGRADE_ACTIONS] = {
 	"count",
 	"watch",
 	"verify",
-	"uncount",
+	"defer",
 };
 
 static const char *const failure_names[FW_FAILURES] = {

@@ -215,7 +215,7 @@ static void pass_time(const struct fw_uplink *uplink, int64_t passed_ms)
 	store->transaction.steady_ms += passed_ms;
 	store->transaction.wall_ms += passed_ms;
 	if (passed_ms)
-		check(fw_scheduler_look(
+		check(fw_scheduler_settle_and_push(
 			      stepped_store->scheduler, uplink->product, uplink->device) == FW_OK);
 }
 
@@ -227,7 +227,7 @@ static void apply_presence(const struct fw_uplink *uplink, uint64_t connection)
 		.product = uplink->product,
 		.device = uplink->device,
 		.connection = uplink->success ? connection : 0,
-		.heard_ms = uplink->has_progress
+		.last_message_boot_ms = uplink->has_progress
 			? store->transaction.steady_ms - store->transaction.clock.offset
 			: 0};
 	enum fw_status status = fw_device_presence_apply(stepped_store->presence, &event);

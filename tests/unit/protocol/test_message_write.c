@@ -285,9 +285,9 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 	free(text);
 }
 
-static void a_task_notice_says_the_state(void **state)
+static void a_task_event_says_the_state(void **state)
 {
-	struct fw_task_notice notice = {.task_id = "t",
+	struct fw_task_event_message event = {.task_id = "t",
 		.firmware_id = "f",
 		.state = "failed",
 		.error_reason = "no \"room\"",
@@ -296,14 +296,14 @@ static void a_task_notice_says_the_state(void **state)
 	char *text;
 
 	(void)state;
-	text = fw_message_write_task(&notice, 3, &len);
+	text = fw_message_write_task(&event, 3, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":3,\"taskId\":\"t\",\"firmwareId\":\"f\",\"state\":\"failed\","
 		"\"progress\":40,\"errorReason\":\"no \\\"room\\\"\"}");
 	assert_int_equal(len, strlen(text));
 	free(text);
-	notice.error_reason = NULL;
-	text = fw_message_write_task(&notice, 3, &len);
+	event.error_reason = NULL;
+	text = fw_message_write_task(&event, 3, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":3,\"taskId\":\"t\",\"firmwareId\":\"f\",\"state\":\"failed\","
 		"\"progress\":40}");
@@ -362,7 +362,7 @@ int main(void)
 		cmocka_unit_test(any_text_is_escaped_so_that_it_comes_back),
 		cmocka_unit_test(message_ids_are_echoed_as_they_came),
 		cmocka_unit_test(failures_have_code_and_sentence_and_no_url),
-		cmocka_unit_test(a_task_notice_says_the_state),
+		cmocka_unit_test(a_task_event_says_the_state),
 		cmocka_unit_test(writers_give_null_without_memory),
 	};
 

@@ -9,15 +9,15 @@ static void who_only_connects_is_told_late_and_does_not_listen(void **state)
 	connect(presence, 0, "a", FW_SLICE("a"), 1000);
 	connect(presence, 0, "a", FW_SLICE("a"), 1000);
 	connect(presence, 1, "b", FW_SLICE("b"), 2000);
-	fw_presence_release(presence, 999 + HELD_MS);
+	fw_presence_release(presence, 999 + DEFERRED_MS);
 	assert_told("");
 	assert_false(fw_presence_online(presence, FW_SLICE("a")));
-	fw_presence_release(presence, 1000 + HELD_MS);
+	fw_presence_release(presence, 1000 + DEFERRED_MS);
 	assert_told("~a");
 	assert_true(fw_presence_online(presence, FW_SLICE("a")));
 	assert_false(fw_presence_listens(presence, FW_SLICE("a")));
 	/* of who took its place nothing else is known */
-	connect(presence, 2, "a", FW_SLICE("a"), 1500 + HELD_MS);
+	connect(presence, 2, "a", FW_SLICE("a"), 1500 + DEFERRED_MS);
 	fw_presence_release(presence, INT64_MAX);
 	assert_told("~b)a");
 	fw_presence_seen(presence, &clients[2], "a", FW_SLICE("a"));
@@ -64,9 +64,9 @@ static void who_goes_before_it_is_told_is_told_offline_and_waits_anew_when_it_co
 	fw_presence_gone(presence, &clients[0], FW_SLICE("a"));
 	assert_told("-a");
 	connect(presence, 0, "a", FW_SLICE("a"), 2000);
-	fw_presence_release(presence, 1999 + HELD_MS);
+	fw_presence_release(presence, 1999 + DEFERRED_MS);
 	assert_told("");
-	fw_presence_release(presence, 2000 + HELD_MS);
+	fw_presence_release(presence, 2000 + DEFERRED_MS);
 	assert_told("~a");
 	connect(presence, 1, "b", FW_SLICE("b"), 2000);
 	fw_presence_free(presence);
@@ -83,7 +83,7 @@ static void they_are_told_in_their_order_whoever_of_them_goes(void **state)
 
 		for (int i = 0; i < 3; i++)
 			connect(presence, i, keys[i].at, keys[i], 1000 + i);
-		fw_presence_release(presence, gone == 0 ? 0 : 999 + HELD_MS + gone);
+		fw_presence_release(presence, gone == 0 ? 0 : 999 + DEFERRED_MS + gone);
 		fw_presence_gone(presence, &clients[gone], keys[gone]);
 		connect(presence, 3, "d", FW_SLICE("d"), 2000);
 		fw_presence_release(presence, INT64_MAX);

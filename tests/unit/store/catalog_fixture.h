@@ -206,8 +206,9 @@ static inline struct fw_task_device row_of(const char *task_id, const char *devi
 	size_t count = 0;
 
 	firmware_id[1] = task_id[1];
-	assert_int_equal(fw_task_devices_of_firmware(catalog.rows, LAMP, fw_slice_of(firmware_id),
-				 fw_slice_of(device_id), found, 8, &count),
+	assert_int_equal(
+		fw_task_devices_find_of_firmware(catalog.rows, LAMP, fw_slice_of(firmware_id),
+			fw_slice_of(device_id), found, 8, &count),
 		FW_OK);
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(found[i].task_id, task_id) == 0)

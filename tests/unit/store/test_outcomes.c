@@ -103,7 +103,7 @@ static void what_a_savepoint_takes_back_did_not_happen(void **state)
 
 static void look_at(struct fw_slice device)
 {
-	assert_int_equal(fw_scheduler_device(catalog.scheduler, LAMP, device), FW_OK);
+	assert_int_equal(fw_scheduler_push_next(catalog.scheduler, LAMP, device), FW_OK);
 }
 
 static void a_push_is_counted_when_it_is_committed(void **state)

@@ -22,7 +22,8 @@ static int open_gateway(void **state)
 
 static void look_at(const char *device)
 {
-	assert_int_equal(fw_scheduler_device(catalog.scheduler, LAMP, fw_slice_of(device)), FW_OK);
+	assert_int_equal(
+		fw_scheduler_push_next(catalog.scheduler, LAMP, fw_slice_of(device)), FW_OK);
 }
 
 /* How long the device has to wait for its place, ms; 0: it has none. */
@@ -57,7 +58,7 @@ static void the_rate_is_kept(void **state)
 	assert_in_range((uint64_t)wait_of("d4"), 2000, 2001);
 	pass_ms(1001);
 	begin();
-	assert_int_equal(fw_scheduler_look(catalog.scheduler, LAMP, D2), FW_OK);
+	assert_int_equal(fw_scheduler_settle_and_push(catalog.scheduler, LAMP, D2), FW_OK);
 	commit();
 	assert_states("t2|d1|processing\nt2|d3|waiting\nt3|d2|processing\nt3|d4|waiting");
 }
@@ -124,7 +125,7 @@ static void who_is_in_the_queue_keeps_nobody_from_starting(void **state)
 	assert_states("t2|d1|waiting\nt2|d3|processing\nt3|d2|processing\nt3|d4|waiting");
 	pass_ms(1001);
 	begin();
-	assert_int_equal(fw_scheduler_look(catalog.scheduler, LAMP, D1), FW_OK);
+	assert_int_equal(fw_scheduler_settle_and_push(catalog.scheduler, LAMP, D1), FW_OK);
 	commit();
 	assert_states("t2|d1|waiting\nt2|d3|processing\nt3|d2|processing\nt3|d4|waiting");
 }

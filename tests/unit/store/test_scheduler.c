@@ -12,7 +12,7 @@ static const char both_rows[] =
 static void look_for_push(void)
 {
 	begin();
-	assert_int_equal(fw_scheduler_device(catalog.scheduler, LAMP, D1), FW_OK);
+	assert_int_equal(fw_scheduler_push_next(catalog.scheduler, LAMP, D1), FW_OK);
 	commit();
 }
 
@@ -260,7 +260,7 @@ static void a_row_that_may_not_end_holds_up_no_other(void **state)
 	prepare(online);
 	look_for_push();
 	begin();
-	assert_int_equal(fw_scheduler_device(catalog.scheduler, LAMP, D2), FW_OK);
+	assert_int_equal(fw_scheduler_push_next(catalog.scheduler, LAMP, D2), FW_OK);
 	commit();
 	assert_states("t2|d1|processing\nt2|d2|processing");
 	operate("CREATE TRIGGER frozen BEFORE UPDATE OF state ON task_device WHEN OLD.device_id = "
@@ -347,7 +347,7 @@ static void a_gateways_connection_takes_so_many_pushes_a_second(void **state)
 	prepare(online); /* both by one connection */
 	look_for_push();
 	begin();
-	assert_int_equal(fw_scheduler_device(catalog.scheduler, LAMP, D2), FW_OK);
+	assert_int_equal(fw_scheduler_push_next(catalog.scheduler, LAMP, D2), FW_OK);
 	commit();
 	assert_states("t2|d1|processing\nt2|d2|waiting");
 	pass_ms(1100);

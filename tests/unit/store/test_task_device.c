@@ -138,7 +138,7 @@ static void the_reason_names_the_version(void **state)
 
 	(void)state;
 	assert_true(apply(
-		&row, FW_EVENT_OVERTAKEN, &(struct fw_upgrade_input){.version = FW_SLICE("3.0")}));
+		&row, FW_EVENT_OVERTAKEN, &(struct fw_upgrade_input){.subject = FW_SLICE("3.0")}));
 	assert_rows("SELECT state, error_reason FROM task_device WHERE task_id = 't2'",
 		"canceled|runs 3.0, which is newer");
 	commit();
@@ -264,10 +264,10 @@ static void rows_are_due_as_far_as_devices_were_heard(void **state)
 	assert_int_equal(fw_task_devices_next_due(catalog.rows, &due), FW_OK);
 	assert_int_equal(due, row.due_at);
 	catalog.transaction.heard_until_ms = row.due_at - 1;
-	assert_int_equal(fw_task_devices_due(catalog.rows, found, 2, &count), FW_OK);
+	assert_int_equal(fw_task_devices_find_due(catalog.rows, found, 2, &count), FW_OK);
 	assert_int_equal(count, 0);
 	catalog.transaction.heard_until_ms = row.due_at;
-	assert_int_equal(fw_task_devices_due(catalog.rows, found, 2, &count), FW_OK);
+	assert_int_equal(fw_task_devices_find_due(catalog.rows, found, 2, &count), FW_OK);
 	assert_int_equal(count, 1);
 	assert_string_equal(found[0].task_id, "t2");
 	begin();
@@ -314,12 +314,12 @@ static void what_was_sent_is_known_until_it_is_forgotten(void **state)
 
 	(void)state;
 	assert_int_equal(
-		fw_task_devices_sent_to_device(catalog.rows, LAMP, D1, found, 2, &count), FW_OK);
+		fw_task_devices_find_sent(catalog.rows, LAMP, D1, found, 2, &count), FW_OK);
 	assert_int_equal(count, 1);
 	assert_string_equal(found[0].task_id, "t2");
 	assert_int_equal(fw_transition_forget_sending(catalog.rows, &row), FW_OK);
 	assert_int_equal(
-		fw_task_devices_sent_to_device(catalog.rows, LAMP, D1, found, 2, &count), FW_OK);
+		fw_task_devices_find_sent(catalog.rows, LAMP, D1, found, 2, &count), FW_OK);
 	assert_int_equal(count, 0);
 	assert_rows(
 		"SELECT state, connection FROM task_device WHERE task_id = 't2'", "processing|-");

@@ -57,7 +57,7 @@ static void assert_open(const char *first, const char *second)
 	size_t count;
 
 	assert_int_equal(
-		fw_task_devices_open_of_device(catalog.rows, LAMP, D1, found, 4, &count), FW_OK);
+		fw_task_devices_find_open(catalog.rows, LAMP, D1, found, 4, &count), FW_OK);
 	assert_int_equal(count, 2);
 	assert_string_equal(found[0].task_id, first);
 	assert_string_equal(found[1].task_id, second);
@@ -93,16 +93,16 @@ static void no_more_rows_are_found_than_asked_for(void **state)
 	(void)state;
 	prepare_rows(two_rows);
 	assert_int_equal(
-		fw_task_devices_open_of_device(catalog.rows, LAMP, D1, &found, 1, &count), FW_OK);
+		fw_task_devices_find_open(catalog.rows, LAMP, D1, &found, 1, &count), FW_OK);
 	assert_int_equal(count, 1);
 	assert_string_equal(found.task_id, "t2");
 	prepare_rows("UPDATE task SET created_at = 1 WHERE task_id = 't3'");
 	assert_int_equal(
-		fw_task_devices_open_of_device(catalog.rows, LAMP, D1, &found, 1, &count), FW_OK);
+		fw_task_devices_find_open(catalog.rows, LAMP, D1, &found, 1, &count), FW_OK);
 	assert_int_equal(count, 1);
 	assert_string_equal(found.task_id, "t3");
 	assert_int_equal(
-		fw_task_devices_open_of_device(catalog.rows, LAMP, D2, &found, 1, &count), FW_OK);
+		fw_task_devices_find_open(catalog.rows, LAMP, D2, &found, 1, &count), FW_OK);
 	assert_int_equal(count, 0);
 }
 

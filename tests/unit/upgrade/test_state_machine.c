@@ -66,8 +66,8 @@ static const struct sentence sentences[] = {
 		"", NULL},
 	{"attempt_limit", FW_UPGRADE_PROCESSING, FW_EVENT_INTERRUPTED, FW_FACT_USED_UP,
 		FW_UPGRADE_FAILED, "interrupted", "gone after each of %d attempts"},
-	{"a response timeout whose connection ends later without a word was no verdict",
-		FW_UPGRADE_FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_VERDICT, FW_UPGRADE_WAITING, "",
+	{"a response timeout whose connection ends later without a word is taken back",
+		FW_UPGRADE_FAILED, FW_EVENT_UNHEARD, FW_FACT_NO_RESPONSE, FW_UPGRADE_WAITING, "",
 		NULL},
 	{"other failures are", FW_UPGRADE_FAILED, FW_EVENT_UNHEARD, 0, FW_UPGRADE_FAILED, NULL,
 		NULL},
@@ -235,9 +235,9 @@ static void check_invariants(
 	struct fw_upgrade_step step = fw_state_machine_step(state, event, facts);
 	bool open = step.state == FW_UPGRADE_WAITING || step.state == FW_UPGRADE_PROCESSING;
 	bool by_device = step.failure == FW_FAILURE_DEVICE || step.failure == FW_FAILURE_REFUSED;
-	/* a failed row has no verdict, or was lost, only if it was the broker's word */
+	/* a row failed for want of a response, or was lost, only if it was the broker's word */
 	bool possible =
-		!(facts & FW_FACT_BY_DEVICE) || !(facts & (FW_FACT_NO_VERDICT | FW_FACT_LOST));
+		!(facts & FW_FACT_BY_DEVICE) || !(facts & (FW_FACT_NO_RESPONSE | FW_FACT_LOST));
 
 	assert_true(!possible || !is_final(state, event, facts) || !step.legal);
 	assert_true(step.legal ||
@@ -276,7 +276,7 @@ static void a_repeated_event_does_not_move_a_row_twice(void **ignored)
 				struct fw_upgrade_step first =
 					fw_state_machine_step(state, event, facts);
 				unsigned after = facts &
-					~(unsigned)(FW_FACT_BY_DEVICE | FW_FACT_NO_VERDICT |
+					~(unsigned)(FW_FACT_BY_DEVICE | FW_FACT_NO_RESPONSE |
 						FW_FACT_ON_TRIAL | FW_FACT_LOST);
 
 				if (!first.legal)
