@@ -31,7 +31,7 @@ struct fw_places_held {
 
 /* Decides whether a start may take its place. Called with the lock held, so it must be short. FW_OK
  * takes the place; FW_NOT_FOUND does not; any other status is an error. */
-typedef enum fw_status fw_places_judge(void *context, struct fw_places_held *held);
+typedef enum fw_status fw_places_judge(void *context, const struct fw_places_held *held);
 
 /* Broker thread. The device's pull wants to start its row of the task. FW_OK: it holds a place now,
  * or held one before by an earlier pull, which the judge is not asked about. For each FW_OK either

@@ -49,7 +49,7 @@ static enum fw_status read_start_row(
 }
 
 /* A fw_places_judge: asks the gate whether the row may start now. */
-static enum fw_status judge_pull(void *context, struct fw_places_held *held)
+static enum fw_status judge_pull(void *context, const struct fw_places_held *held)
 {
 	struct start *asked = context;
 	struct fw_rollout_row rollout;

@@ -28,7 +28,7 @@ const struct fw_command_member fw_details_members[] = {
 		"of them"),
 	SHOWN("user", NULL, TEXT, "who asks"),
 	SHOWN("right", NULL, TEXT, "of this user: view or admin"),
-	{NULL},
+	{0},
 };
 
 static json_int_t bytes_of(const char *path, const char *behind)
@@ -75,7 +75,7 @@ static enum fw_status add_others(struct fw_call *call)
 
 enum fw_status fw_details(struct fw_call *call)
 {
-	struct fw_text text = {NULL};
+	struct fw_text text = {0};
 	json_t *row = NULL;
 	enum fw_status status = FW_NOMEM;
 	char *sql;

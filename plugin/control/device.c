@@ -35,7 +35,7 @@ const struct fw_command_member fw_device_members[] = {
 		FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "devices that have it"},
 	{"text", "instr(lower(e.device_id || char(10) || e.name), lower(?)) > 0", FW_MEMBER_TEXT,
 		FW_USE_FILTER, 0, 0, 0, NULL, "part of its id or name"},
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_device_entity = {
@@ -89,7 +89,7 @@ const struct fw_command_member fw_history_members[] = {
 	{"progress", "progress", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "per cent"},
 	{"state", "state", FW_MEMBER_TEXT, FW_USE_ANSWER, 0, 0, 0, NULL, "that was reached"},
 	{"detail", "detail", FW_MEMBER_TEXT, FW_USE_ANSWER, 0, 0, 0, NULL, "for people"},
-	{NULL},
+	{0},
 };
 
 /* Items of one moment have no order of their own. So `after` is [at, told]: the moment of the last
@@ -137,7 +137,7 @@ enum fw_status fw_device_history(struct fw_call *call)
 {
 	const json_t *wanted = fw_call_member(call, "count");
 	int64_t count = wanted ? json_integer_value(wanted) : FW_COMMANDS_COUNT;
-	struct fw_text text = {NULL};
+	struct fw_text text = {0};
 	int64_t at, told;
 	json_t *rows = NULL;
 	enum fw_status status = read_after(call, &at, &told);

@@ -130,7 +130,7 @@ static enum fw_status run_text(
 
 enum fw_status fw_entity_find(struct fw_call *call, const struct fw_entity *entity)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *row = NULL;
 	enum fw_status status = fw_entity_name(call, entity);
 
@@ -145,7 +145,7 @@ enum fw_status fw_entity_find(struct fw_call *call, const struct fw_entity *enti
 
 enum fw_status fw_entity_read(struct fw_call *call, const struct fw_entity *entity)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *row = NULL;
 	enum fw_status status;
 
@@ -189,7 +189,7 @@ static enum fw_status add_given(struct fw_call *call, const struct fw_entity *en
 
 enum fw_status fw_entity_insert(struct fw_call *call, const struct fw_entity *entity)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *args = json_array(), *row = NULL;
 	enum fw_status status;
 
@@ -225,7 +225,7 @@ enum fw_status fw_entity_create(struct fw_call *call)
 
 static enum fw_status update(struct fw_call *call, const struct fw_entity *entity)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *args = json_array();
 	enum fw_status status;
 	size_t given;
@@ -268,7 +268,7 @@ enum fw_status fw_entity_get(struct fw_call *call)
 enum fw_status fw_entity_delete(struct fw_call *call)
 {
 	const struct fw_entity *entity = entity_of(call);
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	enum fw_status status = fw_entity_name(call, entity);
 
 	if (status != FW_OK)

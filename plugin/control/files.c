@@ -20,7 +20,7 @@ const struct fw_command_member fw_file_members[] = {
 	{"modifiedAt", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "Unix ms"},
 	{"firmware", NULL, FW_MEMBER_TEXTS, FW_USE_ANSWER, 0, 0, 0, NULL,
 		"ids of the firmware that names it"},
-	{NULL},
+	{0},
 };
 
 struct names {
@@ -128,7 +128,7 @@ static enum fw_status add_items(
 enum fw_status fw_files_list(struct fw_call *call)
 {
 	const json_t *count = fw_call_member(call, "count");
-	struct names names = {NULL};
+	struct names names = {0};
 	json_t *items = json_array(), *next = NULL;
 	enum fw_status status = FW_OK;
 

@@ -34,7 +34,7 @@ const struct fw_command_member fw_firmware_members[] = {
 		"last change by an operator, Unix ms"},
 	{"tasks", "(SELECT count(*) FROM task AS t WHERE t.firmware_id = e.firmware_id)",
 		FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "how many tasks it has"},
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_firmware_entity = {

@@ -204,7 +204,7 @@ static enum fw_status make_page(struct fw_call *call, size_t orders, json_t *row
 
 static enum fw_status read_page(struct fw_call *call, const struct fw_entity *entity)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *args = json_array(), *rows = NULL;
 	enum fw_status status;
 
@@ -235,7 +235,7 @@ static enum fw_status read_page(struct fw_call *call, const struct fw_entity *en
 
 static enum fw_status count_rows(struct fw_call *call, const struct fw_entity *entity)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *args = json_array(), *rows = NULL;
 	enum fw_status status;
 

@@ -10,7 +10,7 @@ const struct fw_command_member fw_task_log_members[] = {
 		"created, paused, resumed, stopped, continued, stage or ended"),
 	SHOWN("detail", "detail", TEXT, "for people"),
 	FILTERED("who", "who", TEXT, "operator or plugin"),
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_task_log_entity = {
@@ -30,7 +30,7 @@ const struct fw_command_member fw_admin_log_members[] = {
 	SHOWN("command", "command", TEXT, "its name"),
 	FILTERED("subject", "subject", TEXT, "the id that it was about"),
 	SHOWN("outcome", "outcome", TEXT, "ok, or the code and the sentence of the error"),
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_admin_log_entity = {
@@ -57,7 +57,7 @@ const struct fw_command_member fw_download_members[] = {
 		"of the file"),
 	SHOWN("requests", "requests", INTEGER, "HTTP requests or chunks"),
 	SHOWN("completedAt", "completed_at", INTEGER, "Unix ms"),
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_download_entity = {
@@ -89,7 +89,7 @@ const struct fw_command_member fw_stuck_members[] = {
 	SHOWN("attempts", "r.attempts", INTEGER, "how often it was pushed or answered"),
 	SHOWN("pushedAt", "pushed_at", INTEGER, "Unix ms"),
 	SHOWN("lastSignAt", LAST_SIGN, INTEGER, "Unix ms"),
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_stuck_entity = {

@@ -11,7 +11,7 @@ static const struct fw_command_member list_members[] = {
 		"how many items, 50 without it"},
 	{"after", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL,
 		"the next of the page before"},
-	{NULL},
+	{0},
 };
 
 /* The first member from `member` on that the command takes; behind the last, those of a page. */

@@ -68,7 +68,7 @@ void fw_control_reply_clear(struct fw_control_reply *reply)
 	free(reply->topic);
 	free(reply->payload);
 	free(reply->correlation);
-	*reply = (struct fw_control_reply){NULL};
+	*reply = (struct fw_control_reply){0};
 }
 
 /* ---- The thread */
@@ -339,7 +339,7 @@ bool fw_control_take(struct fw_control *control, struct fw_control_reply *out)
 		control->last_answered = &control->answered;
 	control->replies--;
 	*out = request->reply;
-	request->reply = (struct fw_control_reply){NULL};
+	request->reply = (struct fw_control_reply){0};
 	leave(control, request);
 	pthread_mutex_unlock(&control->lock);
 	return true;

@@ -11,7 +11,7 @@ const struct fw_command_member fw_product_members[] = {
 		"latest, stepwise or task"},
 	{"publicKey", "public_key", FW_MEMBER_TEXT, FW_USE_SET, 0, 0, 0, NULL,
 		"PEM, for signatures of firmware"},
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_product_entity = {

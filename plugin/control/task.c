@@ -27,7 +27,7 @@ const struct fw_command_member fw_stage_members[] = {
 		"how many devices start"},
 	{"needed", "needed", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL,
 		"how many must be proved"},
-	{NULL},
+	{0},
 };
 
 #define OF_PRODUCT "(SELECT f.product_id FROM firmware AS f WHERE f.firmware_id = e.firmware_id)"
@@ -36,7 +36,7 @@ static const struct fw_command_member filter_members[] = {
 	{"version", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL, "devices that run it"},
 	{"presence", NULL, FW_MEMBER_TEXT, FW_USE_FILTER, 0, 0, 0, NULL,
 		"online, offline or unknown"},
-	{NULL},
+	{0},
 };
 
 /* Which devices a command is for. */
@@ -145,7 +145,7 @@ const struct fw_command_member fw_task_members[] = {
 	SHOWN("nextAt", "p.next_at", INTEGER, "when that may be over, Unix ms"),
 	SHOWN("windowOpen", "p.window_open", BOOLEAN, "its window is open now"),
 	SHOWN("changed", NULL, INTEGER, "of retryTask: how many devices wait again"),
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_task_entity = {
@@ -182,20 +182,20 @@ const struct fw_command_member fw_preview_members[] = {
 		" < (SELECT ms FROM now) - 2592000000)",
 		INTEGER, "of them, for 30 days or ever"),
 	SHOWN("unknown", NULL, INTEGER, "of the ids that are given: no such device"),
-	{NULL},
+	{0},
 };
 
 const struct fw_command_member fw_pause_members[] = {
 	{"taskId", "task_id", TEXT, FW_USE_NAMED, FW_USE_NAME, 0, 0, NULL, "which task"},
 	{"pausedReason", NULL, TEXT, FW_USE_NAME, 0, 0, 0, NULL, "why, for people"},
-	{NULL},
+	{0},
 };
 
 static const struct fw_command_member refused_members[] = {
 	SHOWN("deviceId", NULL, TEXT, "which device"),
 	SHOWN("error", NULL, TEXT, "why not"),
 	SHOWN("code", NULL, TEXT, "conflict or not_found"),
-	{NULL},
+	{0},
 };
 
 const struct fw_command_member fw_changed_members[] = {
@@ -206,5 +206,5 @@ const struct fw_command_member fw_changed_members[] = {
 	SHOWN("changed", NULL, INTEGER, "how many it was done for"),
 	{"refused", NULL, FW_MEMBER_OBJECTS, FW_USE_ANSWER, 0, 0, 0, refused_members,
 		"for the others the reason"},
-	{NULL},
+	{0},
 };

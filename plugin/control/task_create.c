@@ -117,7 +117,7 @@ enum fw_status fw_task_create(struct fw_call *call)
 
 static enum fw_status read_preview(struct fw_call *call, json_t *firmware_id)
 {
-	struct fw_text text = {NULL};
+	struct fw_text text = {0};
 	enum fw_status status = FW_NOMEM;
 	json_t *row = NULL;
 	char *sql;

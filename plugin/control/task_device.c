@@ -49,7 +49,7 @@ const struct fw_command_member fw_task_device_members[] = {
 	SHOWN("deferredUntil", "deferred_until", INTEGER, "Unix ms"),
 	SHOWN("downloadedBytes", "coalesce(r.covered, o.reached)", INTEGER,
 		"of the file that were sent to it"),
-	{NULL},
+	{0},
 };
 
 const struct fw_entity fw_task_device_entity = {
@@ -188,7 +188,7 @@ enum fw_status fw_task_devices_change(struct fw_call *call)
 /* Inserts the devices of a tag or a filter that are not in the task yet. */
 static enum fw_status insert_found(struct fw_call *call, json_t *task_id, int64_t *changed)
 {
-	struct fw_text text = {NULL};
+	struct fw_text text = {0};
 	enum fw_status status = FW_NOMEM;
 	char *sql;
 

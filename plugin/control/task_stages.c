@@ -53,7 +53,7 @@ static enum fw_status run_stage(struct fw_call *call, struct fw_text *text, size
 
 static enum fw_status insert_stage(struct fw_call *call, size_t number, const json_t *stage)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	size_t last = FIRST;
 
 	fw_text_add(&sql, "INSERT INTO task_stage (task_id, stage");
@@ -73,7 +73,7 @@ static enum fw_status insert_stage(struct fw_call *call, size_t number, const js
 /* A column that is not given gets the default of a new stage. */
 static enum fw_status update_stage(struct fw_call *call, size_t number, const json_t *stage)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	size_t at = FIRST;
 
 	fw_text_add(&sql, "UPDATE task_stage SET stage = ?2");
@@ -100,7 +100,7 @@ static enum fw_status delete_stages(struct fw_call *call, size_t number)
 /* FW_OK: the task has this stage as it is given. FW_NOT_FOUND: it differs, or is not there. */
 static enum fw_status compare_stage(struct fw_call *call, size_t number, const json_t *stage)
 {
-	struct fw_text sql = {NULL};
+	struct fw_text sql = {0};
 	json_t *row = NULL;
 	size_t at = FIRST;
 	enum fw_status status;

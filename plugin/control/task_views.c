@@ -8,7 +8,7 @@ const struct fw_command_member fw_failure_members[] = {
 	{"failure", "failure", FW_MEMBER_TEXT, FW_USE_ANSWER, 0, 0, 0, NULL, "its kind"},
 	{"errorReason", "error_reason", FW_MEMBER_TEXT, FW_USE_ANSWER, 0, 0, 0, NULL, "for people"},
 	{"count", "count", FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "devices"},
-	{NULL},
+	{0},
 };
 
 const struct fw_command_member fw_progress_members[] = {
@@ -18,7 +18,7 @@ const struct fw_command_member fw_progress_members[] = {
 	{"at", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "Unix ms"},
 	{"success", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "until then"},
 	{"failed", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "until then"},
-	{NULL},
+	{0},
 };
 
 static enum fw_status answer_items(struct fw_call *call, const char *sql, json_t *args)

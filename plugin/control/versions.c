@@ -12,7 +12,7 @@ const struct fw_command_member fw_versions_members[] = {
 		"of the firmware; null: there is none of this version"},
 	{"devices", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "that run it"},
 	{"online", NULL, FW_MEMBER_INTEGER, FW_USE_ANSWER, 0, 0, 0, NULL, "of them"},
-	{NULL},
+	{0},
 };
 
 static const char sql[] =

@@ -14,7 +14,7 @@ struct judged {
 };
 
 /* A fw_places_judge: asks the gate whether the row may start now. */
-static enum fw_status judge_push(void *context, struct fw_places_held *held)
+static enum fw_status judge_push(void *context, const struct fw_places_held *held)
 {
 	struct judged *judged = context;
 	struct fw_rollout_counts counts = judged->rollout->counts;

@@ -277,7 +277,7 @@ size_t fw_transaction_room(const struct fw_transaction *transaction)
 }
 
 /* payload: NULL when out of memory */
-static struct fw_outgoing make_log_line(
+__attribute__((format(printf, 2, 0))) static struct fw_outgoing make_log_line(
 	enum fw_log_level level, const char *format, va_list arguments)
 {
 	struct fw_outgoing line = {.kind = FW_OUTGOING_LOG, .level = level};

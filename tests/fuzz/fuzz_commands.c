@@ -24,12 +24,13 @@ static unsigned requests;
 
 static const char *const first_rows[] = {
 	"INSERT INTO product (product_id) VALUES ('lamp'), ('oven')",
-	"INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method,"
-	" sign, url, size) VALUES ('f1', 'lamp', 'n', '1.0', 1, 'md5',"
-	" '00000000000000000000000000000000', 'http://x/', 1), ('f2', 'lamp', 'n', '2.0', 2, 'md5',"
-	" '00000000000000000000000000000000', 'http://x/', 1)",
-	"INSERT INTO device (product_id, device_id, version) VALUES ('lamp', 'd1', '1.0'),"
-	" ('lamp', 'd2', '1.0'), ('oven', 'd1', NULL)",
+	("INSERT INTO firmware (firmware_id, product_id, name, version, version_order, sign_method,"
+	 " sign, url, size) VALUES ('f1', 'lamp', 'n', '1.0', 1, 'md5',"
+	 " '00000000000000000000000000000000', 'http://x/', 1), ('f2', 'lamp', 'n', '2.0', 2, "
+	 "'md5',"
+	 " '00000000000000000000000000000000', 'http://x/', 1)"),
+	("INSERT INTO device (product_id, device_id, version) VALUES ('lamp', 'd1', '1.0'),"
+	 " ('lamp', 'd2', '1.0'), ('oven', 'd1', NULL)"),
 	"INSERT INTO device_tag VALUES ('lamp', 'd1', 'x')",
 	"INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f2', 'n', 'push')",
 };

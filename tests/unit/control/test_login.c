@@ -34,7 +34,7 @@ static int open_login(void **state)
 	write_users(ANN "vic" ANN "dev" ANN);
 	/* the same password for each */
 	assert_int_equal(system("sed -i 's/^vicann/vic/; s/^devann/dev/' pw"), 0);
-	return fw_login_open(&config, &login, &error);
+	return fw_login_open(&config, &login, &error) == FW_OK ? 0 : -1;
 }
 
 static int close_login(void **state)

@@ -49,7 +49,7 @@ static int open_file(void **state)
 {
 	(void)state;
 	write_users("# a comment\n\n" ANN BOB "nobody\n:$6$x$y\n");
-	return fw_password_file_open("pw", &file, &error);
+	return fw_password_file_open("pw", &file, &error) == FW_OK ? 0 : -1;
 }
 
 static int close_file(void **state)

@@ -39,7 +39,7 @@ static int tear_down(void **ignored)
 	return 0;
 }
 
-static enum fw_status judge(void *context, struct fw_places_held *held)
+static enum fw_status judge(void *context, const struct fw_places_held *held)
 {
 	(void)context;
 	world.held = *held;
@@ -238,7 +238,7 @@ struct broker {
 };
 
 /* Stands for the store's thread, stopped with the lock in hand. */
-static enum fw_status judge_slowly(void *context, struct fw_places_held *held)
+static enum fw_status judge_slowly(void *context, const struct fw_places_held *held)
 {
 	struct broker *broker = context;
 
