@@ -112,8 +112,7 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, &db, error);
 	if (status == FW_OK)
-		status = fw_transaction_open(
-			&store->transaction, &store->context, db, options->sync_full, error);
+		status = fw_transaction_open(&store->transaction, db, options->sync_full, error);
 	if (status == FW_OK)
 		warn_of_remote(store);
 	fw_health_init(&store->health, &store->transaction, options->db_file);
@@ -236,6 +235,7 @@ static void configure(struct fw_store *store)
 		.sees_connections = config->sees_connections,
 		.closed = config->options->registration == FW_REGISTRATION_CLOSED,
 		.first_connection = config->first_connection};
+	store->transaction.context = &store->context;
 	store->transaction.untold = true;
 }
 

@@ -59,12 +59,11 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 	return FW_OK;
 }
 
-enum fw_status fw_transaction_open(struct fw_transaction *transaction,
-	const struct fw_store_context *context, sqlite3 *db, bool sync_full, struct fw_error *error)
+enum fw_status fw_transaction_open(
+	struct fw_transaction *transaction, sqlite3 *db, bool sync_full, struct fw_error *error)
 {
 	enum fw_status status;
 
-	transaction->context = context;
 	transaction->db = db;
 	sqlite3_busy_timeout(db, LOCKED_MS);
 	status = fw_db_exec(transaction->db,

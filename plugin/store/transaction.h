@@ -43,12 +43,11 @@ struct fw_transaction {
 	sqlite3_stmt *statements[4];
 };
 
-/* Takes over `db`, a connection to the catalog. `context` is borrowed, and may be filled later.
- * `sync_full`: a commit waits until the disk has it. FW_OK, or an error with a message in `error`;
- * fw_transaction_close is due in both cases. */
-enum fw_status fw_transaction_open(struct fw_transaction *transaction,
-	const struct fw_store_context *context, sqlite3 *db, bool sync_full,
-	struct fw_error *error);
+/* Takes over `db`, a connection to the catalog. The caller has set transaction->context before: log
+ * lines need it even when there is no catalog. `sync_full`: a commit waits until the disk has it.
+ * FW_OK, or an error with a message in `error`; fw_transaction_close is due in both cases. */
+enum fw_status fw_transaction_open(
+	struct fw_transaction *transaction, sqlite3 *db, bool sync_full, struct fw_error *error);
 void fw_transaction_close(struct fw_transaction *transaction);
 
 /* *out: the sequence of the last spool record that is in the catalog. FW_OK, or an error with a

@@ -333,10 +333,9 @@ static inline int open_catalog(void **state)
 		.hosting = &catalog.hosting,
 		.first_connection = FIRST_CONNECTION,
 		.outbox = fw_outbox_new(8192)};
-	catalog.transaction = (struct fw_transaction){.db = NULL};
+	catalog.transaction = (struct fw_transaction){.context = &catalog.context};
 	if (fw_db_open("catalog.db", 50, &db, &error) != FW_OK ||
-		fw_transaction_open(&catalog.transaction, &catalog.context, db, false, &error) !=
-			FW_OK ||
+		fw_transaction_open(&catalog.transaction, db, false, &error) != FW_OK ||
 		fw_db_open("catalog.db", 1000, &catalog.operator, & error) != FW_OK)
 		return -1;
 	catalog.places = fw_places_new(fw_clock_now(&catalog.transaction.clock));

@@ -12,7 +12,7 @@
 #define MOST 10000 /* pages */
 
 static const struct fw_store_context context;
-static struct fw_transaction transaction;
+static struct fw_transaction transaction = {.context = &context};
 static sqlite3 *reader;
 
 static int64_t log_size(void)
@@ -136,7 +136,7 @@ static int open_both(void **state)
 	(void)state;
 	if (make_folder(state) != 0 || fw_schema_prepare("catalog.db", &db, &error) != FW_OK)
 		return -1;
-	if (fw_transaction_open(&transaction, &context, db, false, &error) != FW_OK)
+	if (fw_transaction_open(&transaction, db, false, &error) != FW_OK)
 		return -1;
 	return fw_db_open("catalog.db", 50, &reader, &error) == FW_OK ? 0 : -1;
 }
