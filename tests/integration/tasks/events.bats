@@ -81,7 +81,8 @@ lines() {
 		UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1'; COMMIT;"
 	expect_events d1 "$(lines t1 canceled waiting canceled waiting canceled)"
 	unseen d3
-	db "INSERT INTO task_device (task_id, device_id) VALUES ('t1', 'd3'); UPDATE task SET state = 'stopped';"
+	# in one transaction: the row would be pushed between two
+	db "BEGIN; INSERT INTO task_device (task_id, device_id) VALUES ('t1', 'd3'); UPDATE task SET state = 'stopped'; COMMIT;"
 	expect_events d3 "$(lines t1 canceled)"
 	expect_events d2 "$(lines t1 canceled waiting canceled)"
 	settle
