@@ -3,15 +3,9 @@
 #define FW_PRESENCE_QUEUE_MAX 2048u
 #define CROWD 3000
 
-#include "fuzz/stepped.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
+#include "stepped_service.h"
 
 #include "store/presence_queue.c"
-
-#include "folder.h"
-#include "service/service.h"
 
 static const char *const first_rows =
 	"INSERT INTO product (product_id, name) VALUES ('lamp', 'Lamp');"
@@ -23,9 +17,6 @@ static const char *const first_rows =
 
 static const struct fw_client d1 = {&d1, "d1", NULL}, d2 = {&d2, "d2", NULL};
 
-static struct fw_options options;
-static struct fw_service *service;
-static sqlite3 *operator;
 static unsigned pushes, log_lines;
 
 static enum fw_status publish(void *context, const struct fw_publication *publication)
@@ -40,12 +31,6 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 	(void)context;
 	(void)level;
 	log_lines += strstr(text, "presence queue overflow") != NULL;
-}
-
-static void operate(const char *sql)
-{
-	if (sqlite3_exec(operator, sql, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(operator));
 }
 
 static void assert_rows(const char *sql, const char *expected)
@@ -73,26 +58,11 @@ static void assert_row(const char *expected)
 
 static int start(void **state)
 {
-	static const struct fw_option_line lines[] = {{"db_file", "firmware.db"}};
-	const struct fw_broker broker = {.publish = publish, .log = log_line};
-	struct fw_error error = {""};
+	static const struct fw_broker broker = {.publish = publish, .log = log_line};
 
 	(void)state;
-	shell("rm -f firmware.db*");
-	assert_int_equal(fw_options_parse(lines, 1, &options, &error), FW_OK);
-	assert_int_equal(fw_service_open(&options, &broker, &service, &error), FW_OK);
-	assert_int_equal(sqlite3_open("firmware.db", &operator), SQLITE_OK);
-	operate(first_rows);
+	open_service(&broker, first_rows);
 	pushes = log_lines = 0;
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fw_service_close(service);
-	sqlite3_close(operator);
-	fw_options_clear(&options);
 	return 0;
 }
 
@@ -343,21 +313,24 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			who_came_unnoticed_is_online_and_pushed_once, start, end),
-		cmocka_unit_test_setup_teardown(who_does_not_listen_yet_is_not_pushed, start, end),
+			who_came_unnoticed_is_online_and_pushed_once, start, close_service),
 		cmocka_unit_test_setup_teardown(
-			a_subscription_unnoticed_brings_the_push, start, end),
+			who_does_not_listen_yet_is_not_pushed, start, close_service),
 		cmocka_unit_test_setup_teardown(
-			who_went_unnoticed_is_offline_and_not_blamed, start, end),
+			a_subscription_unnoticed_brings_the_push, start, close_service),
 		cmocka_unit_test_setup_teardown(
-			who_went_and_came_unnoticed_is_not_blamed, start, end),
+			who_went_unnoticed_is_offline_and_not_blamed, start, close_service),
 		cmocka_unit_test_setup_teardown(
-			nobody_is_blamed_while_it_is_not_known_who_went, start, end),
+			who_went_and_came_unnoticed_is_not_blamed, start, close_service),
 		cmocka_unit_test_setup_teardown(
-			nobody_is_blamed_whose_going_waits_in_the_queue, start, end),
-		cmocka_unit_test_setup_teardown(what_happens_after_the_answer_counts, start, end),
+			nobody_is_blamed_while_it_is_not_known_who_went, start, close_service),
 		cmocka_unit_test_setup_teardown(
-			no_device_is_left_out_and_never_seen_ones_stay_unknown, start, end),
+			nobody_is_blamed_whose_going_waits_in_the_queue, start, close_service),
+		cmocka_unit_test_setup_teardown(
+			what_happens_after_the_answer_counts, start, close_service),
+		cmocka_unit_test_setup_teardown(
+			no_device_is_left_out_and_never_seen_ones_stay_unknown, start,
+			close_service),
 	};
 
 	return cmocka_run_group_tests_name("presence lost", tests, make_folder, remove_folder);

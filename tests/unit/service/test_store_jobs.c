@@ -1,18 +1,10 @@
 /* An error of the catalog is logged with the job of the store that met it. */
-#include "fuzz/stepped.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
+#include "stepped_service.h"
 
 #include "catalog/temp_vfs.h"
-#include "folder.h"
-#include "service/service.h"
 
 static const struct fw_client d1 = {&d1, "d1", NULL};
 
-static struct fw_options options;
-static struct fw_service *service;
-static sqlite3 *operator;
 static char logged[512];
 
 static enum fw_status publish(void *context, const struct fw_publication *publication)
@@ -29,38 +21,18 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 	snprintf(logged, sizeof(logged), "%s", text);
 }
 
-static void operate(const char *sql)
-{
-	if (sqlite3_exec(operator, sql, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(operator));
-}
+static const struct fw_broker broker = {.publish = publish, .log = log_line};
 
 static int start(void **state)
 {
-	static const struct fw_option_line lines[] = {{"db_file", "firmware.db"}};
-	const struct fw_broker broker = {.publish = publish, .log = log_line};
-	struct fw_error error = {""};
-
 	(void)state;
-	shell("rm -f firmware.db*");
-	assert_int_equal(fw_options_parse(lines, 1, &options, &error), FW_OK);
-	assert_int_equal(fw_service_open(&options, &broker, &service, &error), FW_OK);
-	assert_int_equal(sqlite3_open("firmware.db", &operator), SQLITE_OK);
-	operate("INSERT INTO product (product_id) VALUES ('lamp');"
+	open_service(&broker,
+		"INSERT INTO product (product_id) VALUES ('lamp');"
 		"INSERT INTO firmware (firmware_id, product_id, name, version, version_order,"
 		" sign_method, sign, url, size)"
 		" VALUES ('f2', 'lamp', 'Two', '2.0', 2, 'md5', '00000000000000000000000000000000',"
 		" 'http://x/2', 20);"
 		"INSERT INTO device (product_id, device_id) VALUES ('lamp', 'd1')");
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fw_service_close(service);
-	sqlite3_close(operator);
-	fw_options_clear(&options);
 	return 0;
 }
 
@@ -115,7 +87,6 @@ static void an_error_names_the_job(void **state)
 /* A plugin that is loaded twice: the second one does not start, and the first one goes on. */
 static void test_second_of_a_catalog(void **state)
 {
-	const struct fw_broker broker = {.publish = publish, .log = log_line};
 	struct fw_error error = {""};
 	struct fw_service *second = NULL;
 	char name[4200];
@@ -131,8 +102,8 @@ static void test_second_of_a_catalog(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(an_error_names_the_job, start, end),
-		cmocka_unit_test_setup_teardown(test_second_of_a_catalog, start, end),
+		cmocka_unit_test_setup_teardown(an_error_names_the_job, start, close_service),
+		cmocka_unit_test_setup_teardown(test_second_of_a_catalog, start, close_service),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
