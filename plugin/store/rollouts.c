@@ -315,8 +315,9 @@ static void note_times(struct fw_rollouts *rollouts, struct watch *watch,
 		watch->steady_at = now->steady_ms + after_ms;
 }
 
-/* Carries out steps until none is due. *kept: an operator's trigger keeps the task as it was. That
- * is told and passed over, as it must hold up no row, and no other task. */
+/* Carries out steps until none is due. *kept: an operator's trigger keeps the task as it was. The
+ * step is passed over, as it must hold up no row, and no other task. A refusal (RAISE(ABORT)) is
+ * logged, what is ignored (RAISE(IGNORE)) is not. */
 static enum fw_status carry_out_steps(struct fw_rollouts *rollouts, struct fw_slice task_id,
 	const struct fw_rollout_now *now, struct fw_rollout_row *rollout,
 	struct fw_rollout_step *step, bool *kept)

@@ -10,8 +10,9 @@ export function emptyFirmware(query) {
  * address of another server. */
 export function formOf(firmware) {
   return { ...firmware, source: firmware.file ? 'file' : 'url', file: firmware.file || '',
-    url: firmware.file ? '' : firmware.url || '', size: firmware.size ?? '', signMethod: firmware.signMethod || '',
-    sign: firmware.sign || '', minVersionOrder: firmware.minVersionOrder ?? '',
+    url: firmware.file ? '' : firmware.url || '', size: firmware.size ?? '',
+    signMethod: firmware.signMethod || '', sign: firmware.sign || '',
+    minVersionOrder: firmware.minVersionOrder ?? '',
     parameters: Object.entries(firmware.parameters || {}).map(([key, value]) => ({ key,
       value: isText(value) ? value : JSON.stringify(value) })) }
 }
@@ -56,8 +57,8 @@ export function firmwareBody(form) {
   return { ...about(form), file: form.file, ...form.signMethod ? sign(form) : {} }
 }
 
-/** Where the image is. The size and the SHA-256 that the plugin filled in are of the old file alone:
- * left out, they are filled in for another one. */
+/** Where the image is. The size and the SHA-256 that the plugin filled in are of the old file
+ * alone: left out, they are filled in for another one. */
 function place(form, firmware) {
   if (form.source === 'url') {
     return { file: null, url: form.url, size: numberOf(form.size), ...sign(form) }
