@@ -103,10 +103,13 @@ broker_lives() { kill -0 "$BROKER" 2>/dev/null; }
 broker_gone() { ! broker_lives; }
 broker_decided() { broker_listens || ! broker_lives; }
 
-# Ends the broker as an administrator does. Fails unless it ends well.
+# Ends the broker as an administrator does. Fails unless it ends well. Mosquitto 2.0 loses a signal
+# that comes between its line "running" and its main loop, hence the second one.
 stop_broker() {
 	local status=0
 	kill "$BROKER"
+	retry 5 broker_gone >/dev/null || kill "$BROKER" || true
+	retry 20 broker_gone || kill -9 "$BROKER"
 	wait "$BROKER" || status=$?
 	BROKER=
 	return "$status"
