@@ -101,7 +101,7 @@ count_losses() {
 }
 
 @test "the same while the spool goes from one file to the next" {
-	for ((round = 0; round < $(rounds 2 30); round++)); do
+	for ((round = 0; round < $(rounds 1 30); round++)); do
 		start_on_forgetful_disk 'plugin_opt_sync full'
 		hold_catalog
 		talk 1000

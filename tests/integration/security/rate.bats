@@ -110,7 +110,9 @@ bytes_a_token() {
 @test "a hostile hour costs less than 100 MB, whatever a device says" {
 	local version reason bytes size
 	NAME=$(printf 'd%.0s' {1..64})
-	for size in '1 1' '1 150' '1 1000' '20 1' '32 20' '60 1' '60 500' '60 1000'; do
+	local sizes=('1 1' '1 1000' '60 1' '60 1000')
+	[[ -z ${FW_LONG:-} ]] || sizes+=('1 150' '20 1' '32 20' '60 500')
+	for size in "${sizes[@]}"; do
 		version=$(printf '\U1f4a1%.0s' $(seq "${size% *}"))
 		reason=$(printf 'x%.0s' $(seq "${size#* }"))
 		limit 1200

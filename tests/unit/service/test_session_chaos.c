@@ -14,8 +14,9 @@
 #include "failing.h"
 
 #define TRIES 100    /* more than fail in a row */
-#define OF_PLUGIN 16 /* so many of the plugin's allocations are tried in the short form, */
-#define OF_SQLITE 7  /* and so many of SQLite's */
+#define OF_PLUGIN 12 /* so many of the plugin's allocations are tried in the short form, */
+#define OF_SQLITE 4  /* so many of SQLite's, */
+#define OF_BROKER 12 /* and so many of the broker's for its second form */
 
 static const struct fw_client lamp = {&lamp, "d1", NULL}, other = {&other, "d2", NULL},
 			      console = {&console, "console", "admin"},
@@ -435,7 +436,7 @@ static void test_broker(void **state)
 {
 	(void)state;
 	try_all(FAIL_BROKER, 0, 1);
-	try_all(FAIL_BROKER, 0, 3);
+	try_all(FAIL_BROKER, long_form() ? 0 : OF_BROKER, 3);
 }
 
 static int set_up(void **state)
