@@ -3,6 +3,8 @@
 
 load helper
 
+if [[ -n ${FW_LONG:-} ]]; then STEPS=1500; else STEPS=750; fi
+
 setup() {
   catalog_setup
   small_fleet
@@ -23,9 +25,9 @@ walk() {
 
 walk_each() {
   local refused
-  walk "$seed" 1500 || { fail "seed $seed" || return 1; }
+  walk "$seed" "$STEPS" || { fail "seed $seed" || return 1; }
   refused=$(grep -c '^Runtime error' "$BATS_TEST_TMPDIR/errors") || true
-  ((refused > 200 && refused < 1100)) || fail "$refused of 1500 steps refused: this is no walk"
+  ((refused * 7 > STEPS && refused * 4 < STEPS * 3)) || fail "$refused of $STEPS steps refused: this is no walk"
   sql 'SELECT DISTINCT state FROM task_device;' >>"$BATS_TEST_TMPDIR/states"
   sql "SELECT DISTINCT what || ' ' || who FROM task_log;" >>"$BATS_TEST_TMPDIR/log"
   seed=$((seed + 1))

@@ -99,7 +99,7 @@ measure_start() {
 @test "kill -9 during the first start" {
 	measure_start
 	half=0
-	for ((round = 0; round < $(rounds 5 400); round++)); do
+	for ((round = 0; round < $(rounds 3 400); round++)); do
 		killed_start "$START_MS"
 		if [[ -s $DB && $(sqlite3 "$DB" 'PRAGMA user_version') == 0 ]] || [[ -e $DB && ! -s $DB ]]; then half=$((half + 1)); fi
 		if ((round % 5 == 0)); then killed_start "$START_MS"; fi
@@ -116,7 +116,7 @@ measure_start() {
 	sqlite3 "$BROKER_DIR/old.db" <"$FW_SOURCE/tests/sql/released/schema-1.sql"
 	sqlite3 "$BROKER_DIR/old.db" "PRAGMA journal_mode = wal; INSERT INTO progress_log (received_at, product_id, device_id) SELECT value, 'lamp', 'd1' FROM generate_series(1, 1000)" >/dev/null
 	logged=$(sqlite3 "$BROKER_DIR/old.db" 'SELECT count(*) FROM progress_log')
-	for ((round = 0; round < $(rounds 5 400); round++)); do
+	for ((round = 0; round < $(rounds 3 400); round++)); do
 		cp "$BROKER_DIR/old.db" "$DB"
 		killed_start "$START_MS"
 		version=$(sqlite3 "$DB" 'PRAGMA user_version')
