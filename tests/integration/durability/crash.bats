@@ -32,6 +32,7 @@ crash_loop() {
 }
 
 @test "kill -9 while an operator's transaction holds the catalog" {
+	only_long
 	start_broker
 	witness_catalog
 	start_witnesses 3 3 2

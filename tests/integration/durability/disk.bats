@@ -121,6 +121,7 @@ fill_disk_under_load() {
 }
 
 @test "kill -9 on a full disk" {
+	only_long
 	start_on_small_disk
 	start_witnesses 4 2 0 2000 800
 	for ((round = 0; round < $(rounds 1 8); round++)); do
@@ -200,6 +201,7 @@ fill_disk_under_load() {
 }
 
 @test "the catalog cannot be synced: all is acknowledged, and applied when it can" {
+	only_long
 	start_faulty 'plugin_opt_sync full'
 	start_witnesses 4 2 0 10 800
 	acknowledges 300

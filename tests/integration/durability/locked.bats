@@ -96,6 +96,7 @@ nobody_notices() {
 }
 
 @test "a transaction that is open over and over again" {
+	only_long
 	start_witnesses 8 4 0 10 "$RATE"
 	acknowledges 500
 	for ((round = 0; round < $(rounds 6 200); round++)); do

@@ -91,6 +91,7 @@ count_losses() {
 }
 
 @test "the same while an operator's transaction holds the catalog, so that the spool alone has it" {
+	only_long
 	for ((round = 0; round < $(rounds 2 20); round++)); do
 		start_on_forgetful_disk 'plugin_opt_sync full' 'plugin_opt_sync_interval_ms 50'
 		hold_catalog

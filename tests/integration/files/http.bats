@@ -22,6 +22,7 @@ setup() {
 }
 
 @test "wget, whole, resumed, and under the name of the file" {
+	only_long
 	wget -q "$URL"
 	cmp a.bin "$FILES/a.bin"
 	head -c 4000000 "$FILES/a.bin" >a.bin

@@ -25,7 +25,7 @@ shows_all() {
 }
 
 @test "--once ends well, and leaves nothing behind" {
-	[[ -n ${FW_LONG:-} ]] || skip 'all of what the next but one does, again: --long'
+	only_long # all of what the next but one does, again
 	SECONDS=0
 	run "$FW_SOURCE/plugin/run" --once
 	assert_equal "$status" 0
@@ -43,7 +43,7 @@ copy_project() {
 
 # A device that says it has upgraded, and has not, must not pass.
 @test "--once fails if a device did not get the image as it is" {
-	[[ -n ${FW_LONG:-} ]] || skip 'it runs half of the demonstration: --long'
+	only_long # it runs half of the demonstration
 	copy_project
 	# shellcheck disable=SC2016 # the device's own text
 	sed -i 's/^\tmv "\$part".*/\techo rubbish >"$folder\/$(told version)"/' "$BROKER_DIR/tests/device"

@@ -139,7 +139,7 @@ backed_up_under_load() {
 
 # A small catalog: the copy of a large one, or on a slow disk, begins anew whenever somebody writes, and never ends.
 @test ".backup under load, restored elsewhere" {
-	[[ -n ${FW_LONG:-} ]] || skip 'as the next one does, by another command: --long'
+	only_long
 	filled_catalog 20000
 	backed_up_under_load ".backup 'COPY'"
 }

@@ -12,7 +12,6 @@ needs_chromium() {
 	command -v chromium chromedriver >/dev/null || skip 'no chromium and chromium-driver: apt-get install chromium chromium-driver'
 }
 
-only_long() { [[ -n ${FW_LONG:-} ]] || skip 'only in the long form'; }
 
 # A broker with the page and files_dir.
 start_page() {

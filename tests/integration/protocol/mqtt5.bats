@@ -88,6 +88,7 @@ load ../helper
 heap() { sub -C 2 -W 15 -t '$SYS/broker/heap/current' | tail -n 1; }
 
 @test "requests that say where and how to answer cost the broker no memory once they are answered" {
+	only_long
 	stop_broker
 	start_broker 'sys_interval 1'
 	cat >"$BROKER_DIR/ask.py" <<-'END'

@@ -88,11 +88,13 @@ assert_rows() {
 }
 
 @test "paho, MQTT 3.1.1, QoS 2" {
+	only_long
 	paho 2 MQTTv311 <<<"$PROGRAM"
 	assert_rows
 }
 
 @test "paho, MQTT 5, QoS 1" {
+	only_long
 	paho 1 MQTTv5 <<<"$PROGRAM"
 	assert_rows
 }

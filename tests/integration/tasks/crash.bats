@@ -35,7 +35,10 @@ rollout() {
 
 @test "kill -9 in the middle of a rollout, twice" { rollout kill_broker kill_broker; }
 
-@test "a restart in the middle of a rollout" { rollout stop_broker; }
+@test "a restart in the middle of a rollout" {
+	only_long
+	rollout stop_broker
+}
 
 @test "a broker that is stopped and started does not make a device's old version a failure" {
 	start_fleet

@@ -155,7 +155,10 @@ timers_go_on() {
 }
 older_than() { db_is "SELECT max(pushed_at) < strftime('%s', 'now') * 1000 - $1 FROM task_device" 1; }
 
-@test "timers survive a restart of the broker" { timers_go_on stop_broker; }
+@test "timers survive a restart of the broker" {
+	only_long
+	timers_go_on stop_broker
+}
 
 @test "timers survive kill -9" { timers_go_on kill_broker; }
 
