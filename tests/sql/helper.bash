@@ -123,8 +123,14 @@ $WRONG" || status=$?
   same "$1" "${ANSWER//$'\n'/ }" "$3"
 }
 
-# gives WANTED STATEMENTS QUERY: on a copy of the catalog, whatever the pragmas.
+# gives WANTED STATEMENTS QUERY: on a copy of the catalog, whatever the pragmas. In the short form
+# the ways take turns.
 gives() {
+  local WAYS=("${WAYS[@]}")
+  if [[ -z ${FW_LONG:-} ]]; then
+    TURN=$((${TURN:-BATS_TEST_NUMBER} + 1))
+    WAYS=("${WAYS[TURN % ${#WAYS[@]}]}")
+  fi
   each_way gives_once "$@"
 }
 

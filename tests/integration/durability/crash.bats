@@ -25,9 +25,9 @@ crash_loop() {
 	witness_catalog
 	start_witnesses 4 3 3
 	acknowledges 200
-	crash_loop "$(rounds 5 300)"
+	crash_loop "$(rounds 3 300)"
 	acknowledges 200
-	figure "$(rounds 5 300) kills"
+	figure "$(rounds 3 300) kills"
 	witnesses_agree
 }
 
@@ -169,7 +169,7 @@ restore_records() {
 
 @test "a spool cut at every byte of its last record: the broker starts, says so, and has all before it" {
 	leave_records
-	for ((cut = LAST, count = 0; cut < SIZE; cut += $(rounds 19 1), count++)); do
+	for ((cut = LAST, count = 0; cut < SIZE; cut += $(rounds 37 1), count++)); do
 		restore_records
 		truncate -s "$cut" "$BROKER_DIR/$SPOOL"
 		starts_with '1 reason 1,2 reason 2,4 reason 4'
@@ -180,7 +180,7 @@ restore_records() {
 
 @test "a spool with a byte changed: the broker starts, says so, and misses no more than the record that was hit" {
 	leave_records
-	for ((at = 0, count = 0; at < SIZE; at += $(rounds 43 1), count++)); do
+	for ((at = 0, count = 0; at < SIZE; at += $(rounds 89 1), count++)); do
 		restore_records
 		value=$(od -An -tu1 -j "$at" -N 1 "$BROKER_DIR/$SPOOL")
 		printf '%b' "\\x$(printf '%02x' $((value ^ (1 << RANDOM % 8))))" | dd of="$BROKER_DIR/$SPOOL" bs=1 seek="$at" conv=notrunc status=none

@@ -40,7 +40,7 @@ setup() { :; }
 	start_broker
 	witness_catalog
 	start_witnesses 6 3 3
-	for ((round = 0; round < $(rounds 3 60); round++)); do
+	for ((round = 0; round < $(rounds 2 60); round++)); do
 		acknowledges 1000
 		began=${EPOCHREALTIME/./}
 		stop_broker
@@ -145,6 +145,6 @@ backed_up_under_load() {
 }
 
 @test "VACUUM INTO under load, restored elsewhere" {
-	filled_catalog "$(rounds 200000 3000000)"
+	filled_catalog "$(rounds 60000 3000000)"
 	backed_up_under_load "VACUUM INTO 'COPY'"
 }
