@@ -55,7 +55,7 @@ crash_loop() {
 	start_witnesses 6 1 0 1000
 	acknowledges 100
 	hold_catalog
-	for ((round = 0; round < $(rounds 3 60); round++)); do
+	for ((round = 0; round < $(rounds 4 60); round++)); do
 		acknowledges 4500 60
 		a_moment 200
 		kill_broker
@@ -66,7 +66,7 @@ crash_loop() {
 			hold_catalog
 		fi
 	done
-	(($(spool_files | wc -l) > 3))
+	(($(spool_files | wc -l) > 4))
 	figure "$round kills, $(spool_files | wc -l) spool files at the end"
 	release_catalog
 	witnesses_agree

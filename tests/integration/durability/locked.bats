@@ -30,7 +30,7 @@ nobody_notices() {
 	shift
 	before=$(bystander $(((seconds + 1) / 2)))
 	"$@"
-	for ((try = 0; try < 10; try++)); do
+	for ((try = 0; try < 4; try++)); do
 		start=$(witness count)
 		now=$(bystander "$seconds")
 		count=$(($(witness count) - start))
