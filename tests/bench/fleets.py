@@ -15,9 +15,9 @@ from harness import PRODUCT, bench, devices_sql, firmware_sql, middle, sql
 TASK = "INSERT INTO task (task_id, firmware_id, name, mode, response_timeout_seconds) VALUES ('t', 'bench-2', 'bench', 'push', 99999);"
 FAILING_TASK = TASK.replace("response_timeout_seconds", "response_timeout_seconds, timeout_seconds").replace("99999", "99999, 1")
 SILENT_TASK = TASK.replace("99999", "1")
+PULL_TASK = TASK.replace("'t'", "'p'").replace("'push'", "'pull'")
 # for so long after a start nobody is pushed who has not been seen; not a part of a dispatch
 COME_BACK_SECONDS = 4
-PULL_TASK = TASK.replace("'t'", "'p'").replace("'push'", "'pull'")
 DAY_MS = 86400000
 
 

@@ -108,13 +108,18 @@ broker_lives() {
 broker_gone() { ! broker_lives; }
 broker_decided() { broker_listens || ! broker_lives; }
 
-# Ends the broker as an administrator does. Fails unless it ends well. Mosquitto 2.0 loses a signal
-# that comes between its line "running" and its main loop, hence the second one.
-stop_broker() {
-	local status=0
-	kill "$BROKER"
+# Tells the broker to end, and waits until it has. Mosquitto 2.0 loses a signal that comes between
+# its line "running" and its main loop, hence the second one.
+end_broker() {
+	kill "$BROKER" || return 1
 	retry 5 broker_gone >/dev/null || kill "$BROKER" || true
 	retry 20 broker_gone || kill -9 "$BROKER"
+}
+
+# Ends the broker as an administrator does. Fails unless it ends well.
+stop_broker() {
+	local status=0
+	end_broker
 	wait "$BROKER" || status=$?
 	BROKER=
 	return "$status"
@@ -150,9 +155,7 @@ refuses_to_start() {
 clean_up() {
 	if [[ -z ${BATS_TEST_COMPLETED:-} && -z ${BATS_TEST_SKIPPED:-} ]]; then on_failure; fi
 	end_background TERM
-	if [[ -n ${BROKER:-} ]] && kill "$BROKER" 2>/dev/null; then
-		retry 10 broker_gone >/dev/null || kill -9 "$BROKER"
-	fi
+	[[ -z ${BROKER:-} ]] || end_broker 2>/dev/null || true
 	# mosquitto_sub's handler of a signal takes locks: one that comes while a message does may
 	# stop it for ever
 	retry 5 background_gone >/dev/null || end_background KILL

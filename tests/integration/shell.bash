@@ -43,9 +43,6 @@ drain() {
 # bats asks for the time in three processes, once in a test.
 get_mills_since_epoch() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-# bats removes what a test printed by a process each; it goes with the folder of the run, too.
-rm() { [[ $# == 2 && $1 == -f && $2 == "${BATS_OUT:-}" ]] || command rm "$@"; }
-
 # bats notes the stack before each command, which takes longer than most of them: from now on it
 # does so in the test itself, and no more in what that calls. What has failed is told with the
 # test's line.

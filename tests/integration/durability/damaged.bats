@@ -177,9 +177,7 @@ left_with_log() {
 	sqlite3 "$DB" 'DROP TABLE catalog_state'
 	refused_untouched 'is damaged'
 	# a table is gone
-	local tables=(device task_device)
-	[[ -z ${FW_LONG:-} ]] || tables+=(progress_log firmware_file download)
-	for table in "${tables[@]}"; do
+	for table in $(rounds 'device task_device' 'device progress_log task_device firmware_file download'); do
 		old_catalog "$DB" 0.1.0
 		sqlite3 "$DB" "DROP TABLE $table"
 		refused_untouched "no such table: "

@@ -63,7 +63,7 @@ one_line_with() { [[ $(lines_with "$1") == 1 ]]; }
 told() {
 	local words
 	for words; do
-		retry "${LONGEST:-10}" one_line_with "$words" && continue
+		retry 10 one_line_with "$words" && continue
 		echo "$(lines_with "$words") lines with: $words"
 		return 1
 	done
@@ -219,7 +219,7 @@ fill_disk_under_load() {
 	start_witnesses 4 2 0 1000
 	acknowledges 100
 	faults ws 5 100 'firmware.db$'
-	LONGEST=60 told 'the catalog cannot be written: its log cannot be brought into it: disk I/O error'
+	retry 60 one_line_with 'the catalog cannot be written: its log cannot be brought into it: disk I/O error'
 	faults
 	acknowledges 300
 	told "$CATALOG_WELL"

@@ -70,6 +70,7 @@ sign() {
 		device --pull --key foreign
 		rows "SELECT error_reason FROM progress_log WHERE complete ORDER BY log_id DESC LIMIT 1" "the image does not verify ($method)"
 		for way in '' --chunks; do
+			# how the image came is nothing to the signature
 			[[ -n ${FW_LONG:-} || -z $way || $method == ed25519 ]] || continue
 			# shellcheck disable=SC2086 # an option or none
 			device --pull --key public $way
