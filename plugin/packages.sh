@@ -30,7 +30,7 @@ missing_packages() { # PACKAGE...: prints those that are not installed
 # What was installed before is left alone.
 install_packages() {
 	local missing as_root=() log policy=/usr/sbin/policy-rc.d
-	if ! command -v dpkg-query apt-get >/dev/null; then
+	if ! { command -v dpkg-query && command -v apt-get; } >/dev/null; then
 		echo "This is not Debian: see to it that these packages' contents are there: $*" >&2
 		return 0
 	fi

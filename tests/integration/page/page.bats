@@ -9,7 +9,7 @@ PICTURES=${FW_PLUGIN%/*}/pictures
 export PICTURES
 
 needs_chromium() {
-	command -v chromium chromedriver >/dev/null || skip 'no chromium and chromium-driver: apt-get install chromium chromium-driver'
+	{ command -v chromium && command -v chromedriver; } >/dev/null || skip 'no chromium and chromium-driver: apt-get install chromium chromium-driver'
 }
 
 # A broker with the page and files_dir.
