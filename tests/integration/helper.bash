@@ -360,6 +360,7 @@ verdict() { client_takes verdict '' "$@" && client verdict "$BROKER_DIR/socket" 
 # "QOS RETAINED TOPIC PAYLOAD" of `heard NAME`.
 listen() {
 	local file=$BROKER_DIR/$1.heard
+	((BASH_SUBSHELL == 0)) || { echo 'listen: in a subshell, the subscriber would outlive the test' && return 1; }
 	stdbuf -oL mosquitto_sub "${CONNECT[@]}" -d -F '= %q %r %t %p' "${@:2}" >"$file" 2>&1 3>&- &
 	BACKGROUND+=($!)
 	retry 10 subscribed "$file"

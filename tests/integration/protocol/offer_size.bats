@@ -5,14 +5,14 @@ load ../files_helper
 
 setup() { :; }
 
-# DEVICE: the device is sent a task; prints the bytes of its topic and payload.
-pushed_bytes() {
+# DEVICE: the device is sent a task; $PUSHED are the bytes of its topic and payload.
+push_bytes() {
 	listen "$1" -q 1 -i witness -t "/lamp/$1/firmware/upgrade"
 	db "INSERT INTO task (task_id, firmware_id, name, mode, release_type) SELECT 't-$1', firmware_id, 'n', 'push', 'part' FROM firmware WHERE version = '7.0';
 		INSERT INTO task_device (task_id, device_id) VALUES ('t-$1', '$1')"
 	say "$1" report '{"version":"1.0"}'
 	retry 10 heard_count "$1" 1
-	heard "$1" | sed -E 's/^[0-9] [0-9] ([^ ]+) /\1/' | tr -d '\n' | wc -c
+	PUSHED=$(heard "$1" | sed -E 's/^[0-9] [0-9] ([^ ]+) /\1/' | tr -d '\n' | wc -c)
 }
 
 # VERSION: what the script says.
@@ -20,11 +20,11 @@ told_bytes() { db -cmd '.mode list' <"$FW_SOURCE/schema/scripts/list_offered.sql
 
 # DEVICE SLACK: what the script says holds the header (at least 2 bytes), the topic's length and the packet id, and is not much more.
 told_well() {
-	local pushed told
-	pushed=$(pushed_bytes "$1")
+	local told
+	push_bytes "$1"
 	told=$(told_bytes 7.0)
-	echo "$pushed bytes and a header, told: $told"
-	((told >= pushed + 6 && told <= pushed + $2))
+	echo "$PUSHED bytes and a header, told: $told"
+	((told >= PUSHED + 6 && told <= PUSHED + $2))
 }
 
 @test "of firmware that is hosted elsewhere" {
