@@ -85,28 +85,39 @@ request() { commands $PROTOCOL mosquitto_rr | grep -- "/firmware/$1 "; }
 	done
 }
 
+# Typed as it stands there, all at once: it waits by itself for what it needs.
 @test "the README's first upgrade" {
-	local line count=0 device
 	serve
-	device=" got lamp lamp-1 -- ${CONNECT[*]} >device.log 2>&1 3>&- &"
 	head -c 100000 /dev/urandom >lamp-2.1.bin
 	mkdir got
-	while read -r line; do
-		count=$((count + 1))
-		line=${line/#tests/$FW_SOURCE/tests}
-		line=${line/ \/tmp lamp lamp-1 &/"$device"}
-		eval "$line"
-		# a person is slower than this
-		case $count in
-		2) BACKGROUND+=($!) && retry 10 db_is "SELECT device_id FROM device" lamp-1 ;;
-		4) rows "SELECT state FROM firmware" ready ;;
-		esac
-	done < <(block README.md sh 1 | awk '!/^  / && NR > 1 { print command; command = "" } { command = command $0 } END { print command }')
-	assert_equal "$count" 5
+	block README.md sh 1 >block.sh
+	assert_equal "$(head -n 1 block.sh)" 'SOURCE=/path/to/this/source'
+	{
+		printf 'SOURCE=%q\n' "$FW_SOURCE"
+		tail -n +2 block.sh | sed "s# /tmp lamp lamp-1 &# got lamp lamp-1 -- ${CONNECT[*]} >device.log 2>\&1 \&#"
+		echo wait
+	} >typed.sh
+	timeout 60 bash -e typed.sh 3>&-
 	rows "SELECT state, progress FROM task_detail" 'success|100'
 	cmp got/2.1 lamp-2.1.bin
 	rows "SELECT version FROM device" 2.1
 	[[ $(eval "$(commands README.md 'sqlite3 -box')") == *lamp-1*success*100* ]]
+}
+
+@test "the README names what the build needs, and its translation has the same commands" {
+	local document
+	# shellcheck source=plugin/packages.sh
+	source "$FW_SOURCE/plugin/packages.sh"
+	commands README.md 'sudo apt-get install cmake' | cut -d' ' -f4- | tr ' ' '\n' >named
+	assert_equal "$(sort named)" "$(printf '%s\n' "${PACKAGES_BUILD[@]}" dpkg-dev file | sort)"
+	for document in README.md plugin/doc/README.zh.md; do
+		{
+			commands $document .*
+			block $document sh 1
+		} >"commands.${document##*/}"
+	done
+	[[ -s commands.README.md ]]
+	diff commands.README.md commands.README.zh.md
 }
 
 @test "the example of a script" {
