@@ -392,6 +392,62 @@ log_lines() {
 	done <lines 7<pieces
 }
 
+# Do the headings of troubleshooting.md have this one, a format of printf? What stands for names and numbers is
+# "..." there and %... here, and either may be given in full by the other.
+# shellcheck disable=SC2016 # the document's backquotes
+open_headings() {
+	mapfile -t headings < <(sed -n 's/^### `\(.*\)`$/\1/p' "$FW_SOURCE/$TROUBLESHOOTING")
+	mapfile -t patterns < <(printf '%s\n' "${headings[@]}" | sed -E 's/[][*?\\]/\\&/g; s/\.\.\./*/g')
+	((${#headings[@]} > 100))
+}
+has_heading() {
+	local i format
+	format=$(sed -E 's/[][*?\\]/\\&/g; s/%[-.*0-9l]*[a-z]/*/g' <<<"$1")
+	for ((i = 0; i < ${#headings[@]}; i++)); do
+		# shellcheck disable=SC2053 # both are patterns
+		[[ $1 != ${patterns[i]} && ${headings[i]} != $format ]] || return 0
+	done
+	echo "has no heading in $TROUBLESHOOTING: $1"
+	return 1
+}
+
+# The sentences that end the start of the broker, each up to its first full stop. Not those that are a part of another
+# line (why firmware is rejected, what SQLite says) or of an answer to a command.
+start_errors() {
+	local file
+	for file in "$FW_SOURCE"/plugin/{base,broker,catalog,files,http,service,spool,store}/*.c "$FW_SOURCE/plugin/control/web.c"; do
+		case ${file#"$FW_SOURCE/plugin/"} in
+		catalog/admin.c | files/digest.c | files/folder.c | store/firmware_verdict.c | store/scheduler.c | store/transaction.c) continue ;;
+		esac
+		tr '\n\t' '  ' <"$file" | sed -E 's/" +"//g' | grep -oE 'fw_error_set\([^;"]*"[^"]*"' || true
+	done | grep -v -- '->reason' | sed -E 's/^[^"]*"//; s/"$//; s/\. .*//' | grep -vE '^%s(: %s)?$'
+}
+
+@test "every sentence that ends the start of the broker has a heading" {
+	local line
+	start_errors >errors
+	(($(wc -l <errors) > 40))
+	open_headings
+	while read -r line; do has_heading "$line"; done <errors
+}
+
+# The faults of messages: those of their JSON, of their members, and those that their handlers find.
+message_faults() {
+	local handlers=("$FW_SOURCE"/plugin/service/{handlers,pull_handler,admission}.c)
+	grep -ohE 'fail\(scan, "[^"]*"' "$FW_SOURCE/plugin/protocol/json_object.c"
+	grep -ohE '"[^"]* must be [^"]*"|why = "[^"]*"' "$FW_SOURCE/plugin/protocol/message.c"
+	cat "${handlers[@]}" | tr '\n\t' '  ' | sed -E 's/" +"//g' |
+		grep -oE '(FW_REFUSED_[A-Z]+, +|FW_REGISTRATION_[A-Z]+\] = |return )"[^"]*"|"the device says [^"]*"'
+}
+
+@test "every fault of a message has a heading" {
+	local line
+	message_faults | sed -E 's/^[^"]*"//; s/"$//; s/^/refused ...: /' >faults
+	(($(wc -l <faults) > 35))
+	open_headings
+	while read -r line; do has_heading "$line"; done <faults
+}
+
 @test "what the documents name is there" {
 	local document documents name defined
 	defined=$'\n'$(cat "$FW_SOURCE"/plugin/*/*.c | sed -nE 's/^([a-z].*[ *])?([a-z_0-9]+)\(.*/\2/p' | sort -u)$'\n'
