@@ -20,7 +20,9 @@ static const struct {
 	{"window", "outside of the task's hours: it waits for them, or modifyTask --window-start"},
 	{"firmware",
 		"the firmware is not ready, or the product's firmware is disabled: getFirmware"},
-	{"device offline", "the device is not connected: it is told when it comes"},
+	{"device offline",
+		"the device is offline, or not seen since the broker started: it is told when it "
+		"comes"},
 	{"device unsettled", "the device has just come: it is told when it has stayed for a while"},
 	{"other task", "another task has the device: that one goes first"},
 	{"older firmware first",
@@ -29,7 +31,9 @@ static const struct {
 	{"retry", "it failed, and is tried again by itself"},
 	{"stage", "its stage has started as many as it may: nextStage begins the next"},
 	{"in flight", "as many as may are under way: modifyTask --max-in-flight"},
-	{"rate", "so many a minute: modifyTask --rate-per-minute"},
+	{"rate",
+		"only so many start in a minute: it waits for its turn, or modifyTask "
+		"--rate-per-minute"},
 };
 
 static const char *text_of(const json_t *object, const char *name)
@@ -144,7 +148,7 @@ static void show_device(FILE *out, const json_t *device, const json_t *product)
 	fw_ctrl_show_record(
 		out, "productId deviceId name version presence lastSeenAt tags", device);
 	if (json_is_null(json_object_get(device, "presence")))
-		fputs("presence: unknown: it has not connected since the catalog knows it\n", out);
+		fputs("presence: unknown: not seen since the broker started\n", out);
 	if (json_is_false(json_object_get(product, "firmwareEnabled")))
 		fputs("The firmware of this product is disabled: nothing is pushed, and each pull "
 		      "is refused (modifyProduct --firmware-enabled).\n",

@@ -54,7 +54,8 @@ static void refuse_user(struct fw_service *service, const struct fw_client *clie
 		    "its user is named by neither admins nor admin_viewers", fw_boot_ms(), line))
 		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
 	refuse(service, request, "not_allowed",
-		"this user may not use it: name him in the option admins or admin_viewers");
+		"this user may not use it: add the name to plugin_opt_admins or "
+		"plugin_opt_admin_viewers");
 }
 
 static void ask(struct fw_service *service, const struct fw_client *client,

@@ -5,7 +5,7 @@
 
 #include "base/fw.h"
 
-/* Bytes of a record's payload, as version 0.1.0 could write it: its uplinks had up to 64 KiB. */
+/* Bytes of a record's payload. Uplinks of earlier versions had up to 64 KiB. */
 #define FW_SPOOL_PAYLOAD_MAX (65536u + 1024u)
 #define FW_SPOOL_HEADER 20u
 #define FW_SPOOL_RECORD_MAX (FW_SPOOL_HEADER + FW_SPOOL_PAYLOAD_MAX)

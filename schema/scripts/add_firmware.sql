@@ -5,7 +5,7 @@
 --     'Spring release' AS name, 'https://cdn.example.com/gateway-1.10.bin' AS url,
 --     1048576 AS size, 'sha256' AS sign_method,
 --     '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' AS sign" \
---     catalog.db < add_firmware.sql
+--     firmware.db < add_firmware.sql
 --
 -- Newer firmware has the higher version_order. size is in bytes (stat -c %s FILE), sign is the
 -- file's digest in lower-case hex (sha256sum FILE).

@@ -4,7 +4,7 @@
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
 --     110 AS version_order,
 --     'Spring release' AS name, 'gateway-1.10.bin' AS file, NULL AS sign_method, NULL AS sign" \
---     catalog.db < add_firmware_file.sql
+--     firmware.db < add_firmware_file.sql
 --
 -- Copy the file into files_dir first, under another name if that takes long, and rename it when it
 -- is whole. With sign_method and sign NULL the plugin fills in the file's SHA-256; otherwise they

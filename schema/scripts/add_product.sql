@@ -1,7 +1,7 @@
 -- Add a product, or give the one there is another name.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, 'Gateway' AS name" \
---     catalog.db < add_product.sql
+--     firmware.db < add_product.sql
 --
 -- product_id is the first level of its devices' topics.
 .bail on

@@ -1,7 +1,7 @@
--- Add devices to a task. In a stopped task they wait for it to be continued.
+-- Add devices to a task. In a stopped task they are canceled, and wait when it is continued.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id,
---     'gw-0004' AS device_id" catalog.db < add_task_device.sql
+--     'gw-0004' AS device_id" firmware.db < add_task_device.sql
 --
 -- arg may have several rows.
 .bail on

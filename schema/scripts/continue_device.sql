@@ -1,7 +1,7 @@
 -- Continue one device that was stopped: it waits again.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id,
---     'gw-0001' AS device_id" catalog.db < continue_device.sql
+--     'gw-0001' AS device_id" firmware.db < continue_device.sql
 --
 -- arg may have several rows.
 .bail on

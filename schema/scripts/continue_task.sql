@@ -1,15 +1,16 @@
 -- Continue a stopped task: its canceled devices wait again. A paused one: resume_task.sql.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < continue_task.sql
+--     firmware.db < continue_task.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (
   task_id CONSTRAINT "task_id must be text in quotes: without them 007 is the number 7"
     CHECK (typeof(task_id) = 'text'));
 INSERT INTO quoted SELECT arg.task_id FROM arg;
-UPDATE task SET state = 'running' WHERE task_id IN (SELECT arg.task_id FROM arg);
-SELECT 'no such task: nothing continued' WHERE changes() = 0;
+UPDATE task SET state = 'running'
+WHERE task_id IN (SELECT arg.task_id FROM arg) AND state = 'stopped';
+SELECT 'no such task that is stopped: nothing continued' WHERE changes() = 0;
 
 .mode box
 SELECT task_id, name, state, total, waiting, processing, success, failed, canceled

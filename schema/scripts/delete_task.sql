@@ -2,7 +2,7 @@
 -- device waits or is under way.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < delete_task.sql
+--     firmware.db < delete_task.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

@@ -2,7 +2,7 @@
 -- newest first.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id,
---     'gw-0001' AS device_id" catalog.db < device_history.sql
+--     'gw-0001' AS device_id" firmware.db < device_history.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

@@ -1,7 +1,7 @@
 -- How far the devices are with downloading a firmware, those that stopped longest ago first.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version" \
---     catalog.db < downloads.sql
+--     firmware.db < downloads.sql
 --
 -- percent and complete are of the bytes that were sent at least once, in whatever order. Device ''
 -- stands for all downloads by a URL that names no device (url_ttl_seconds is 0).

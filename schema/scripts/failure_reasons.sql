@@ -1,7 +1,7 @@
 -- Why devices of a task failed: each reason once, the most frequent first.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < failure_reasons.sql
+--     firmware.db < failure_reasons.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

@@ -1,6 +1,6 @@
 -- Find devices by a part of their id or name, 50 at most.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '00a1' AS text" catalog.db < find_device.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '00a1' AS text" firmware.db < find_device.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

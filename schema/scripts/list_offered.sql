@@ -1,6 +1,6 @@
 -- What each product offers, newest first.
 --
---   sqlite3 catalog.db < list_offered.sql
+--   sqlite3 firmware.db < list_offered.sql
 --
 -- offer_bytes is the size of the whole MQTT packet of an upgrade, for the longest device_id of the
 -- product: an upper bound. A device whose Maximum Packet Size (MQTT 5) or buffer is smaller does

@@ -2,7 +2,7 @@
 -- pull.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
---     'Spring rollout' AS name" catalog.db < new_pull_task.sql
+--     'Spring rollout' AS name" firmware.db < new_pull_task.sql
 --
 -- Devices that run the version already count as success from the start.
 .bail on

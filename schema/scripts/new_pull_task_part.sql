@@ -3,7 +3,7 @@
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
 --     'First three' AS name,
 --     column1 AS device_id FROM (VALUES ('gw-0001'), ('gw-0002'), ('gw-0003'))" \
---     catalog.db < new_pull_task_part.sql
+--     firmware.db < new_pull_task_part.sql
 --
 -- arg has a row for each device. More can be added later with add_task_device.sql.
 .bail on

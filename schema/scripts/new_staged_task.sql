@@ -3,7 +3,7 @@
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
 --     'Spring rollout' AS name, until_percent, success_percent, hold_seconds
 --     FROM (SELECT 1 AS until_percent, 90 AS success_percent, 86400 AS hold_seconds
---     UNION ALL SELECT 10, 95, 86400 UNION ALL SELECT 100, 0, 0)" catalog.db < new_staged_task.sql
+--     UNION ALL SELECT 10, 95, 86400 UNION ALL SELECT 100, 0, 0)" firmware.db < new_staged_task.sql
 --
 -- arg has a row for each stage: how many per cent of the devices have started at its end, how many
 -- per cent of these must run the new version, and for how long, before the next stage begins. The

@@ -1,7 +1,7 @@
 -- Go on to the next stage of a task now, whatever its devices have shown so far.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < next_stage.sql
+--     firmware.db < next_stage.sql
 --
 -- A paused task stays paused: resume_task.sql.
 .bail on

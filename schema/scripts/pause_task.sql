@@ -1,7 +1,7 @@
 -- Pause a task: nothing starts any more, what is under way goes on, and waiting devices wait on.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id,
---     'holidays' AS reason" catalog.db < pause_task.sql
+--     'holidays' AS reason" firmware.db < pause_task.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

@@ -3,7 +3,7 @@
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
 --     'gateway-1.10-b.bin' AS file,
---     NULL AS sign_method, NULL AS sign" catalog.db < replace_firmware_file.sql
+--     NULL AS sign_method, NULL AS sign" firmware.db < replace_firmware_file.sql
 --
 -- With sign_method and sign NULL the plugin fills in the new file's SHA-256. Refused while a task
 -- of this firmware has open rows. Devices that have the version already do not ask again: a mistake

@@ -2,7 +2,7 @@
 -- again.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < resume_task.sql
+--     firmware.db < resume_task.sql
 --
 -- Why it paused: task_summary.paused_reason, and failure_reasons.sql.
 .bail on

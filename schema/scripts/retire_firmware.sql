@@ -2,7 +2,7 @@
 -- and the file stay.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.0' AS version,
---     'does not start on board revision B' AS reason" catalog.db < retire_firmware.sql
+--     'does not start on board revision B' AS reason" firmware.db < retire_firmware.sql
 --
 -- Back again: UPDATE firmware SET state = 'pending' WHERE product_id = ... AND version = ...
 -- Devices of running tasks keep waiting: stop the tasks too (stop_task.sql).

@@ -1,7 +1,7 @@
 -- Retry all failed devices of a task.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < retry_failed.sql
+--     firmware.db < retry_failed.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

@@ -2,7 +2,7 @@
 -- that it started.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id,
---     '1.0' AS version, 'Back to 1.0' AS name" catalog.db < roll_back.sql
+--     '1.0' AS version, 'Back to 1.0' AS name" firmware.db < roll_back.sql
 --
 -- version is what they are taken back to. The new task allows the downgrade, and takes the place of
 -- what waits in older tasks.

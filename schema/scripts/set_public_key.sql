@@ -1,7 +1,7 @@
 -- Set the public key by which signatures of a product's firmware are verified.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id,
---     CAST(readfile('public.pem') AS TEXT) AS public_key" catalog.db < set_public_key.sql
+--     CAST(readfile('public.pem') AS TEXT) AS public_key" firmware.db < set_public_key.sql
 --
 -- Make the keys once, on a machine that is not the broker's, and keep private.pem there; one of
 --  openssl genpkey -algorithm ed25519 -out private.pem

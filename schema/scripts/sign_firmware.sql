@@ -4,7 +4,7 @@
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 'gateway' AS product_id, '1.10' AS version,
 --     'ed25519' AS sign_method,
 --     'O7Eu2jwpjbXeJVl/VNkk8uF+eKJq2JU+2CGO5oLwu76QIeLzAJ0VLJEb8fJexoOpAnFBZnZ6+9jlvQ+wEk7Lig=='
---     AS sign" catalog.db < sign_firmware.sql
+--     AS sign" firmware.db < sign_firmware.sql
 --
 -- Sign on the machine that has private.pem, for 'ecdsa-sha256' and 'rsa-sha256' by
 --  openssl dgst -sha256 -sign private.pem gateway-1.10.bin | openssl base64 -A

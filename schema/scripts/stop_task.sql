@@ -1,7 +1,7 @@
 -- Stop a task: its waiting devices are canceled, those under way go on.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < stop_task.sql
+--     firmware.db < stop_task.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

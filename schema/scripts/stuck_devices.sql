@@ -1,6 +1,6 @@
 -- Devices whose upgrade is under way and that sent nothing for a while, the longest silent first.
 --
---   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 30 AS minutes" catalog.db < stuck_devices.sql
+--   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT 30 AS minutes" firmware.db < stuck_devices.sql
 .bail on
 .timeout 5000
 .mode box

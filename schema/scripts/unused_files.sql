@@ -1,7 +1,7 @@
 -- Files in files_dir that no firmware names, and that nobody wrote to for some days: one a line.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '/var/lib/mosquitto/firmware' AS folder,
---     7 AS days" catalog.db < unused_files.sql
+--     7 AS days" firmware.db < unused_files.sql
 --
 -- To remove them, look at the list first, and then put behind the command:  | xargs -d '\n' rm --
 .bail on

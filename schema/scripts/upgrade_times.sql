@@ -2,7 +2,7 @@
 -- end: half of them were as quick as the median, 19 of 20 as p95.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < upgrade_times.sql
+--     firmware.db < upgrade_times.sql
 .bail on
 .timeout 5000
 CREATE TEMP TABLE quoted (

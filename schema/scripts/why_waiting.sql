@@ -1,7 +1,7 @@
 -- What the waiting devices of a task wait for: how many for what, and one of them.
 --
 --   sqlite3 -cmd "CREATE TEMP TABLE arg AS SELECT '5f1c9a2e7b3d4680' AS task_id" \
---     catalog.db < why_waiting.sql
+--     firmware.db < why_waiting.sql
 --
 -- Of one device: SELECT waits_for FROM task_detail WHERE task_id = '...' AND device_id = '...'
 .bail on

@@ -21,7 +21,7 @@ catalog_make() {
 }
 
 catalog_setup() {
-  DB=$BATS_TEST_TMPDIR/catalog.db
+  DB=$BATS_TEST_TMPDIR/firmware.db
   # one for all tests of the file
   [[ -e $BATS_FILE_TMPDIR/empty.db ]] || catalog_make "$BATS_FILE_TMPDIR/empty.db"
   cp "$BATS_FILE_TMPDIR/empty.db" "$DB"

@@ -9,7 +9,7 @@ setup() {
   cd "$BATS_TEST_TMPDIR" || return 1
   if [[ -e $ready ]]; then
     cp "$ready"/* .
-    DB=$BATS_TEST_TMPDIR/catalog.db
+    DB=$BATS_TEST_TMPDIR/firmware.db
     start_shell
     return
   fi
@@ -37,7 +37,7 @@ command_of() {
 # use SCRIPT [SED]: run the command in its first lines, changed by SED
 use() {
   command_of "$@"
-  [[ "$COMMAND" == sqlite3*"< $1" || "$COMMAND" == *"catalog.db < $1" ]] || fail "no use in the first lines of $1" || return 1
+  [[ "$COMMAND" == sqlite3*"< $1" || "$COMMAND" == *"firmware.db < $1" ]] || fail "no use in the first lines of $1" || return 1
   eval "$COMMAND" 2>&1
 }
 
@@ -80,7 +80,7 @@ with_task() {
   for script in *.sql; do
     lines=$'\n'$(<"$script")$'\n'
     [[ $lines == $'\n-- '* ]]
-    [[ $lines =~ $'\n--  '[^$'\n']*" catalog.db < $script"$'\n' ]] || fail "$script does not say its use"
+    [[ $lines =~ $'\n--  '[^$'\n']*" firmware.db < $script"$'\n' ]] || fail "$script does not say its use"
     [[ $lines == *$'\n.timeout 5000\n'* ]]
     [[ $lines == *$'\n.bail on\n'* ]]
     [[ $trials == *" $script"* ]] || fail "$script is not tried"
@@ -94,8 +94,8 @@ with_task() {
   local script
   for script in *.sql; do
     [[ $(<"$script") == *'TEMP TABLE arg'* ]] || continue
-    fails 'no such table: arg' sqlite3 catalog.db ".read $script"
-    fails 'no such column: arg.' sqlite3 -cmd 'CREATE TEMP TABLE arg AS SELECT 1 AS unused' catalog.db ".read $script"
+    fails 'no such table: arg' sqlite3 firmware.db ".read $script"
+    fails 'no such column: arg.' sqlite3 -cmd 'CREATE TEMP TABLE arg AS SELECT 1 AS unused' firmware.db ".read $script"
   done
 }
 
@@ -200,7 +200,19 @@ text_arguments() {
   says 'running' continue_task.sql
   rows 'running|4|0' 'SELECT state, waiting, canceled FROM task_summary;'
   says 'no such task: nothing stopped' stop_task.sql 's/5f1c/0000/'
-  says 'no such task: nothing continued' continue_task.sql 's/5f1c/0000/'
+  says 'no such task that is stopped: nothing continued' continue_task.sql 's/5f1c/0000/'
+}
+
+@test "continue_task.sql leaves a task alone that is paused, or is a draft: resume_task.sql is for these" {
+  with_task
+  use pause_task.sql >/dev/null
+  says 'no such task that is stopped: nothing continued' continue_task.sql
+  rows 'paused|holidays' 'SELECT state, paused_reason FROM task;'
+  says 'running' resume_task.sql
+  says 'no such task that is stopped: nothing continued' continue_task.sql
+  sql "INSERT INTO task (task_id, firmware_id, name, mode, state) SELECT 'draft', firmware_id, 'Draft', 'push', 'paused' FROM firmware WHERE version = '1.10';"
+  says 'no such task that is stopped: nothing continued' continue_task.sql 's/5f1c9a2e7b3d4680/draft/'
+  rows 'paused' "SELECT state FROM task WHERE task_id = 'draft';"
 }
 
 @test "retry_failed.sql and retry_device.sql" {
@@ -237,6 +249,13 @@ text_arguments() {
   with_task
   says '20 %' task_summary.sql
   says 'Roof' task_detail.sql
+  plugin_sql "UPDATE device SET presence = 'offline' WHERE device_id = 'gw-0001';
+    UPDATE task_device SET state = 'failed', failure = 'timeout', retry_at = 1000, completed_at = 1 WHERE device_id = 'gw-0002';"
+  says 'device offline' task_detail.sql
+  says 'timeout' task_detail.sql
+  says '1970-01-01T00:00:01Z' task_detail.sql
+  use pause_task.sql >/dev/null
+  says 'holidays' task_summary.sql
   same '' "$(use task_detail.sql 's/5f1c/0000/')" 'another task'
 }
 

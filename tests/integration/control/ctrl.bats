@@ -123,7 +123,7 @@ finish_one() {
 	ctrl createTask lamp 2.0 Spring --task-id one --devices a,b,c --max-in-flight 1
 	ctrl createTask lamp 1.1 Old --task-id two --devices a
 	rows "SELECT count(*) FROM task_device WHERE state = 'processing'" 1
-	says 0 'the device is not connected: it is told when it comes' ctrl why lamp c
+	says 0 'the device is offline, or not seen since the broker started: it is told when it comes' ctrl why lamp c
 	[[ $output == *one*Spring*2.0*waiting* && $output != *two* ]]
 	assert_json "$(ctrl why lamp b --json)" '.device.deviceId == "b" and (.rows | length) == 1'
 	assert_json "$(ctrl why lamp a --json)" '[.rows[].taskId] == ["two", "one"]'
@@ -131,6 +131,8 @@ finish_one() {
 	says 0 'the task leaves it out' ctrl why lamp b
 	[[ $output == *'superseded by three'* ]]
 	says 13 "no such device: 'lamp/nobody'" ctrl why lamp nobody
+	ctrl createDevice lamp unseen
+	says 0 'presence: unknown: not seen since the broker started' ctrl why lamp unseen
 	says 0 none ctrl listStuckDevices
 	says 0 'Spring' ctrl listStuckDevices --minutes 0 --task-id one
 	says 0 'first report' ctrl getDeviceHistory lamp a
@@ -181,7 +183,7 @@ in_manual() {
 	says 13 "no such device: 'lamp/?[2J'" ctrl getDevice lamp $'\e[2J'
 	ctrl_as eve listTasks
 	says 13 '(not_allowed)' ctrl_as eve deleteProduct lamp
-	says 13 'name him in the option admins or admin_viewers (not_allowed)' ctrl_as mallory listTasks
+	says 13 'add the name to plugin_opt_admins or plugin_opt_admin_viewers (not_allowed)' ctrl_as mallory listTasks
 	says 13 '(not_allowed: give a user name with -u)' ctrl_with --unix "$BROKER_DIR/socket" firmware listTasks
 	says 13 "cannot connect to $PWD/none: " ctrl_with --unix "$PWD/none" firmware listTasks
 	says 13 ': does the broker run there?' ctrl_with -p 1 firmware listTasks

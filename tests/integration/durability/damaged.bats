@@ -2,8 +2,8 @@
 # Catalogs that this plugin has not made: refused with a sentence and left as they are, or migrated. And what becomes of one that is
 # damaged while it is in use.
 #
-# tests/sql/released/ has a catalog of each schema, with rows in every table: a file for the schema of each migration, and one for each
-# released version. They are never changed; a release adds its own.
+# tests/sql/released/ has a catalog of each schema, with rows in every table: a file for the schema of each migration, one with the triggers that
+# schema 3 had before, and one for each released version: none so far. They are never changed; a release adds its own.
 
 load ../witness_helper
 
@@ -142,7 +142,7 @@ left_with_log() {
 @test "a newer catalog, or another program's, is left as it is with the log that a crash left beside it" {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db
-	old_catalog "$DB" 0.1.0
+	old_catalog "$DB" schema-3-earlier
 	left_with_log 'PRAGMA user_version = 99' "UPDATE device SET name = 'in the log'"
 	refused_untouched 'made by a newer plugin'
 	sqlite3 "$DB" 'CREATE TABLE other (a)'
@@ -153,7 +153,7 @@ left_with_log() {
 @test "a newer catalog is refused, and left as it is" {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db
-	old_catalog "$DB" 0.1.0
+	old_catalog "$DB" schema-3-earlier
 	sqlite3 "$DB" 'PRAGMA user_version = 8'
 	refused_untouched 'has schema 8, made by a newer plugin; this one knows up to 7'
 }
@@ -162,23 +162,23 @@ left_with_log() {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db
 	# the page of the schema itself
-	old_catalog "$DB" 0.1.0
+	old_catalog "$DB" schema-3-earlier
 	head -c 3000 /dev/urandom | dd of="$DB" bs=1 seek=100 conv=notrunc status=none
 	refused_untouched 'restore a backup'
 	# its end is missing
-	old_catalog "$DB" 0.1.0
+	old_catalog "$DB" schema-3-earlier
 	truncate -s 9000 "$DB"
 	refused_untouched 'restore a backup'
 	# the plugin's own row is gone, or its table
-	old_catalog "$DB" 0.1.0
+	old_catalog "$DB" schema-3-earlier
 	sqlite3 "$DB" 'DROP TRIGGER catalog_state_delete; DELETE FROM catalog_state'
 	refused_untouched 'is damaged'
-	old_catalog "$DB" 0.1.0
+	old_catalog "$DB" schema-3-earlier
 	sqlite3 "$DB" 'DROP TABLE catalog_state'
 	refused_untouched 'is damaged'
 	# a table is gone
 	for table in $(rounds 'device task_device' 'device progress_log task_device firmware_file download'); do
-		old_catalog "$DB" 0.1.0
+		old_catalog "$DB" schema-3-earlier
 		sqlite3 "$DB" "DROP TABLE $table"
 		refused_untouched "no such table: "
 	done
@@ -307,7 +307,7 @@ left_with_log() {
 @test "any page of a catalog damaged while the broker is down: it refuses to start, or serves and lives" {
 	BROKER_DIR=$BATS_TEST_TMPDIR
 	DB=$BROKER_DIR/firmware.db
-	old_catalog "$BROKER_DIR/good.db" 0.1.0
+	old_catalog "$BROKER_DIR/good.db" schema-3-earlier
 	pages=$(sqlite3 "$BROKER_DIR/good.db" 'PRAGMA page_count')
 	LOG=$BROKER_DIR/broker.log
 	CONNECT=(--unix "$BROKER_DIR/socket")

@@ -85,28 +85,39 @@ request() { commands $PROTOCOL mosquitto_rr | grep -- "/firmware/$1 "; }
 	done
 }
 
+# Typed as it stands there, all at once: it waits by itself for what it needs.
 @test "the README's first upgrade" {
-	local line count=0 device
 	serve
-	device=" got lamp lamp-1 -- ${CONNECT[*]} >device.log 2>&1 3>&- &"
 	head -c 100000 /dev/urandom >lamp-2.1.bin
 	mkdir got
-	while read -r line; do
-		count=$((count + 1))
-		line=${line/#tests/$FW_SOURCE/tests}
-		line=${line/ \/tmp lamp lamp-1 &/"$device"}
-		eval "$line"
-		# a person is slower than this
-		case $count in
-		2) BACKGROUND+=($!) && retry 10 db_is "SELECT device_id FROM device" lamp-1 ;;
-		4) rows "SELECT state FROM firmware" ready ;;
-		esac
-	done < <(block README.md sh 1 | awk '!/^  / && NR > 1 { print command; command = "" } { command = command $0 } END { print command }')
-	assert_equal "$count" 5
+	block README.md sh 1 >block.sh
+	assert_equal "$(head -n 1 block.sh)" 'SOURCE=/path/to/this/source'
+	{
+		printf 'SOURCE=%q\n' "$FW_SOURCE"
+		tail -n +2 block.sh | sed "s# /tmp lamp lamp-1 &# got lamp lamp-1 -- ${CONNECT[*]} >device.log 2>\&1 \&#"
+		echo wait
+	} >typed.sh
+	timeout 60 bash -e typed.sh 3>&-
 	rows "SELECT state, progress FROM task_detail" 'success|100'
 	cmp got/2.1 lamp-2.1.bin
 	rows "SELECT version FROM device" 2.1
 	[[ $(eval "$(commands README.md 'sqlite3 -box')") == *lamp-1*success*100* ]]
+}
+
+@test "the README names what the build needs, and its translation has the same commands" {
+	local document
+	# shellcheck source=plugin/packages.sh
+	source "$FW_SOURCE/plugin/packages.sh"
+	commands README.md 'sudo apt-get install cmake' | cut -d' ' -f4- | tr ' ' '\n' >named
+	assert_equal "$(sort named)" "$(printf '%s\n' "${PACKAGES_BUILD[@]}" dpkg-dev file | sort)"
+	for document in README.md plugin/doc/README.zh.md; do
+		{
+			commands $document .*
+			block $document sh 1
+		} >"commands.${document##*/}"
+	done
+	[[ -s commands.README.md ]]
+	diff commands.README.md commands.README.zh.md
 }
 
 @test "the example of a script" {
@@ -379,6 +390,62 @@ log_lines() {
 		echo "has no heading in $TROUBLESHOOTING: $line"
 		return 1
 	done <lines 7<pieces
+}
+
+# Do the headings of troubleshooting.md have this one, a format of printf? What stands for names and numbers is
+# "..." there and %... here, and either may be given in full by the other.
+# shellcheck disable=SC2016 # the document's backquotes
+open_headings() {
+	mapfile -t headings < <(sed -n 's/^### `\(.*\)`$/\1/p' "$FW_SOURCE/$TROUBLESHOOTING")
+	mapfile -t patterns < <(printf '%s\n' "${headings[@]}" | sed -E 's/[][*?\\]/\\&/g; s/\.\.\./*/g')
+	((${#headings[@]} > 100))
+}
+has_heading() {
+	local i format
+	format=$(sed -E 's/[][*?\\]/\\&/g; s/%[-.*0-9l]*[a-z]/*/g' <<<"$1")
+	for ((i = 0; i < ${#headings[@]}; i++)); do
+		# shellcheck disable=SC2053 # both are patterns
+		[[ $1 != ${patterns[i]} && ${headings[i]} != $format ]] || return 0
+	done
+	echo "has no heading in $TROUBLESHOOTING: $1"
+	return 1
+}
+
+# The sentences that end the start of the broker, each up to its first full stop. Not those that are a part of another
+# line (why firmware is rejected, what SQLite says) or of an answer to a command.
+start_errors() {
+	local file
+	for file in "$FW_SOURCE"/plugin/{base,broker,catalog,files,http,service,spool,store}/*.c "$FW_SOURCE/plugin/control/web.c"; do
+		case ${file#"$FW_SOURCE/plugin/"} in
+		catalog/admin.c | files/digest.c | files/folder.c | store/firmware_verdict.c | store/scheduler.c | store/transaction.c) continue ;;
+		esac
+		tr '\n\t' '  ' <"$file" | sed -E 's/" +"//g' | grep -oE 'fw_error_set\([^;"]*"[^"]*"' || true
+	done | grep -v -- '->reason' | sed -E 's/^[^"]*"//; s/"$//; s/\. .*//' | grep -vE '^%s(: %s)?$'
+}
+
+@test "every sentence that ends the start of the broker has a heading" {
+	local line
+	start_errors >errors
+	(($(wc -l <errors) > 40))
+	open_headings
+	while read -r line; do has_heading "$line"; done <errors
+}
+
+# The faults of messages: those of their JSON, of their members, and those that their handlers find.
+message_faults() {
+	local handlers=("$FW_SOURCE"/plugin/service/{handlers,pull_handler,admission}.c)
+	grep -ohE 'fail\(scan, "[^"]*"' "$FW_SOURCE/plugin/protocol/json_object.c"
+	grep -ohE '"[^"]* must be [^"]*"|why = "[^"]*"' "$FW_SOURCE/plugin/protocol/message.c"
+	cat "${handlers[@]}" | tr '\n\t' '  ' | sed -E 's/" +"//g' |
+		grep -oE '(FW_REFUSED_[A-Z]+, +|FW_REGISTRATION_[A-Z]+\] = |return )"[^"]*"|"the device says [^"]*"'
+}
+
+@test "every fault of a message has a heading" {
+	local line
+	message_faults | sed -E 's/^[^"]*"//; s/"$//; s/^/refused ...: /' >faults
+	(($(wc -l <faults) > 35))
+	open_headings
+	while read -r line; do has_heading "$line"; done <faults
 }
 
 @test "what the documents name is there" {

@@ -90,6 +90,25 @@ as() { # USER COMMAND...
 	refute timeout 5 mosquitto_pub -h 127.0.0.1 -p "$PORT" -i device-1 -u device-1 -P 'secret of device-1' -t /lamp/device-1/firmware/pull -m '{}'
 }
 
+CONTROL=\$CONTROL/firmware/v1
+
+# USER COMMANDS: asks the control plane as this user; prints the answer.
+command_as() { as "$1" rr -i "$1" -W 3 -q 1 -t "$CONTROL" -e "$CONTROL/response" -m "{\"commands\":[$2]}"; }
+
+@test "the lines of the access list let admins and viewers use the control plane, and nobody else" {
+	local answer connect=("${CONNECT[@]}")
+	stop_broker
+	sed -i -E 's/^#(plugin_opt_admin(s|_viewers) )/\1/' "$BROKER_DIR/mosquitto.conf"
+	assert_equal "$(grep -cE '^plugin_opt_admin(s|_viewers) ' "$BROKER_DIR/mosquitto.conf")" 2
+	start_broker
+	CONNECT=("${connect[@]}")
+	answer=$(command_as admin '{"command":"createProduct","productId":"fan"}')
+	assert_json "$answer" '.responses[0].data.productId == "fan"'
+	answer=$(command_as dashboard '{"command":"getProduct","productId":"fan"},{"command":"deleteProduct","productId":"fan"}')
+	assert_json "$answer" '.responses[0].data.productId == "fan" and .responses[1].code == "not_allowed"'
+	refute command_as device-1 '{"command":"getProduct","productId":"fan"}'
+}
+
 @test "every option of the plugin is there" {
 	for option in db_file files_dir identity operators http_listen metrics_listen url_base url_ttl_seconds url_secret_file chunk_max_bytes read_source sync log_retention_days registration device_rate_per_minute; do
 		grep -qE "^#?plugin_opt_$option " "$EXAMPLE"

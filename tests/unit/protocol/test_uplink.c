@@ -109,7 +109,7 @@ static void test_round_trip(void **state)
 	}
 }
 
-/* Version 0.1.0 knew four flags. What it left in the spool is read after an upgrade. */
+/* An earlier version knew four flags. What it left in the spool is read after an upgrade. */
 static void test_a_record_of_the_previous_format_decodes_as_before(void **state)
 {
 	static const unsigned char record[] = {
@@ -235,7 +235,7 @@ static void test_limits(void **state)
 	assert_true(len > FW_PAYLOAD_MAX);
 	assert_int_equal(fw_uplink_decode(buffer, len, &out), FW_OK);
 	assert_same(&uplink, &out);
-	/* what version 0.1.0 wrote, and no longer than a length can tell */
+	/* what an earlier version wrote, and no longer than a length can tell */
 	uplink.error_reason.len = UINT16_MAX;
 	assert_true(fw_uplink_encode(&uplink, (unsigned char *)buffer_of_more,
 			    sizeof(buffer_of_more)) > UINT16_MAX);

@@ -1,4 +1,4 @@
--- A catalog with schema 3, that of version 0.1.0, as .dump of the sqlite3 shell writes it. Never changed once released: see damaged.bats.
+-- A catalog with schema 3, with earlier triggers, as .dump of the sqlite3 shell writes it. Never changed once released: see damaged.bats.
 PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
 CREATE TABLE product (
