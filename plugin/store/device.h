@@ -109,14 +109,15 @@ enum fw_status fw_device_settle(
 /* Writes the zone that the device reports. */
 enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink);
 
-/* The device's longest absence, and since when it is away now. All 0: there is no such device. */
-struct fw_absence {
-	int64_t longest_ms; /* of the last week; 0: not known */
-	int64_t away_clock; /* steady ms; 0: it is not known to be away */
-	bool online;
-};
-enum fw_status fw_device_absence(struct fw_devices *devices, struct fw_slice product,
-	struct fw_slice device, struct fw_absence *out);
+/* SQL: a device's longest absence of the last week (604800000 ms), NULL when none is known. `row`
+ * is
+ * "" or the alias of device with its dot, `now` a time of the wall clock in Unix ms. */
+#define FW_DEVICE_LONGEST_ABSENCE(row, now)                                                        \
+	"iif(" row "absence_at >= " now " - 604800000, " row "absence_ms, NULL)"
+
+/* *ms: that of the device, 0 when none is known. FW_OK, or an error. */
+enum fw_status fw_device_longest_absence(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t *ms);
 
 struct fw_device_name {
 	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];

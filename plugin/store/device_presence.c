@@ -140,7 +140,7 @@ static enum fw_status watch_absence(struct fw_device_presence *presence, struct 
 	struct fw_slice device, bool away)
 {
 	struct fw_task_device *found = presence->found;
-	struct fw_absence absence = {.longest_ms = 0};
+	int64_t longest_ms = 0;
 	size_t count, trials = 0;
 	enum fw_status status = fw_task_devices_find_open(
 		presence->rows, product, device, found, ROWS_MAX / 2, &count);
@@ -149,10 +149,9 @@ static enum fw_status watch_absence(struct fw_device_presence *presence, struct 
 		status = fw_task_devices_find_on_trial(
 			presence->rows, product, device, found + count, ROWS_MAX - count, &trials);
 	if (status == FW_OK && away && count + trials)
-		status = fw_device_absence(presence->devices, product, device, &absence);
+		status = fw_device_longest_absence(presence->devices, product, device, &longest_ms);
 	for (size_t i = 0; status == FW_OK && i < count + trials; i++)
-		status = fw_transition_watch_absence(
-			presence->rows, &found[i], away, absence.longest_ms);
+		status = fw_transition_watch_absence(presence->rows, &found[i], away, longest_ms);
 	return status;
 }
 
