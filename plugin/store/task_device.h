@@ -113,6 +113,14 @@ static inline bool fw_task_device_is_pushable(const struct fw_task_device *row)
 	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
 }
 
+/* How long after a push the device may take to answer: until the row's first timeout. Then what was
+ * sent expires, too. Milliseconds. */
+static inline int64_t fw_task_device_answer_ms(const struct fw_task_device *row)
+{
+	return row->response_timeout_ms < row->timeout_ms ? row->response_timeout_ms
+							  : row->timeout_ms;
+}
+
 /* When a started row is looked at: at the end of the time that its device may be away, or else of
  * its trial. Steady milliseconds; 0: neither is set. */
 static inline int64_t fw_task_device_wakes_at(const struct fw_task_device *row)

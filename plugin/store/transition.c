@@ -41,9 +41,8 @@ static void start_attempt(const struct fw_transaction *transaction, struct fw_ta
 	row->wake_clock = row->trial_clock = row->lost_clock = 0;
 	if (!row->first_told_at)
 		row->first_told_at = transaction->wall_ms;
-	row->due_at = transaction->steady_ms + row->timeout_ms;
-	if (row->push && row->response_timeout_ms < row->timeout_ms)
-		row->due_at = transaction->steady_ms + row->response_timeout_ms;
+	row->due_at = transaction->steady_ms +
+		(row->push ? fw_task_device_answer_ms(row) : row->timeout_ms);
 }
 
 static void resume_attempt(const struct fw_transaction *transaction, struct fw_task_device *row)
