@@ -43,15 +43,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
 		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
 	[FW_ROLLOUTS_SUPERSEDED_BY] =
-		"SELECT t.task_id FROM task o"
-		" CROSS JOIN task_count oc ON oc.task_id = o.task_id"
-		" CROSS JOIN task_device r ON r.device_id = ?2 AND r.state <> 'canceled'"
-		" CROSS JOIN task t ON t.task_id = r.task_id AND t.supersede = 1"
-		" CROSS JOIN task_count c ON c.task_id = t.task_id"
-		" AND c.product_id = oc.product_id"
-		" WHERE o.task_id = ?1"
-		" AND (t.created_at, t.position) > (o.created_at, o.position)"
-		" ORDER BY t.created_at DESC, t.position DESC",
+		"SELECT by_task_id FROM superseded WHERE task_id = ?1 AND device_id = ?2"
+		" ORDER BY by_created_at DESC, by_position DESC",
 	/* Samples: a bounded part of the rows. Without stages rows start in the order of their ids,
 	 * so the first ones have started and the last ones have not. With stages they start in the
 	 * order of their turns, which are random. */

@@ -28,6 +28,7 @@ DROP TRIGGER IF EXISTS task_continue;
 DROP TRIGGER IF EXISTS task_count_open;
 DROP TRIGGER IF EXISTS task_device_canceled_by_hand;
 DROP TRIGGER IF EXISTS task_device_counted;
+DROP TRIGGER IF EXISTS task_device_insert_supersede;
 DROP TRIGGER IF EXISTS task_device_key;
 DROP TRIGGER IF EXISTS task_device_supersede;
 DROP TRIGGER IF EXISTS task_device_turn;

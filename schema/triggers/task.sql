@@ -99,18 +99,20 @@ BEGIN
   WHERE task_id = NEW.task_id;
   INSERT INTO task_change (task_id) VALUES (NEW.task_id);
   INSERT INTO touch_catalog VALUES (1);
-  -- cancels the rows of older tasks that it supersedes; a single new row:
-  -- task_device_insert_supersede
+  -- cancels the rows of older tasks that it supersedes; a single new row: supersede_older
   UPDATE task_count SET settling = 1
-  WHERE task_id IN (SELECT task_id FROM superseded WHERE by_task_id = NEW.task_id);
+  WHERE task_id IN (
+    SELECT task_id FROM superseded WHERE by_task_id = NEW.task_id AND state = 'waiting');
   INSERT INTO task_change (task_id, device_id, state)
-  SELECT task_id, device_id, 'canceled' FROM superseded WHERE by_task_id = NEW.task_id;
+  SELECT task_id, device_id, 'canceled'
+  FROM superseded WHERE by_task_id = NEW.task_id AND state = 'waiting';
   UPDATE task_device SET
     state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
     completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE (task_id, device_id) IN (
-    SELECT task_id, device_id FROM superseded WHERE by_task_id = NEW.task_id);
+    SELECT task_id, device_id
+    FROM superseded WHERE by_task_id = NEW.task_id AND state = 'waiting');
   UPDATE task_count SET
     (settling, waiting, canceled, started, proved, bad, epoch_good, epoch_bad) = (
       SELECT 0, waiting, canceled, started, proved, bad, epoch_good, epoch_bad

@@ -67,29 +67,33 @@ BEGIN
     '', 0, NULL, NULL, NULL,
     (SELECT state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id),
     0, NULL, NULL, NULL);
+  INSERT INTO supersede_older
+  SELECT task_id, NEW.device_id FROM task WHERE task_id = NEW.task_id AND supersede = 1;
 END;
 
--- For a single new row. For the rows that are made with their task: task_insert.
-CREATE TRIGGER task_device_insert_supersede AFTER INSERT ON task_device
-WHEN (SELECT supersede FROM task WHERE task_id = NEW.task_id) = 1
-  AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
+-- A single new row of a task with supersede 1: cancels what it supersedes. For the rows that are
+-- made with their task: task_insert.
+CREATE VIEW supersede_older (task_id, device_id) AS SELECT NULL, NULL;
+
+CREATE TRIGGER supersede_older_insert INSTEAD OF INSERT ON supersede_older
 BEGIN
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, 'canceled' FROM superseded
-  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
+  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting';
   INSERT INTO count_row
   SELECT
     task_id, device_id, 0, 1,
-    'waiting', attempts, NULL, proved_epoch, bad_epoch,
+    state, attempts, NULL, proved_epoch, bad_epoch,
     'canceled', attempts, NULL, NULL, NULL
-  FROM superseded WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
+  FROM superseded
+  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting';
   UPDATE task_device SET
     state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
     completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE (task_id, device_id) IN (
     SELECT task_id, device_id FROM superseded
-    WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id);
+    WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting');
   UPDATE task_count SET settling = 0
   WHERE settling = 1 AND task_id IN (
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'canceled');
