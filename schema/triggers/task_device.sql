@@ -1,7 +1,8 @@
 -- What guards a task's rows, and what an operator's stop, continue and retry do.
 --
 -- triggers/task_count.sql defines what a row counts as in task_count. The triggers here insert into
--- count_row what the row was, and what it is now.
+-- count_row what the row was, and what it is now. What becomes of a row that is canceled or waits
+-- again is written in triggers/task.sql, too: see its beginning.
 
 CREATE TRIGGER task_device_insert_guard BEFORE INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) IS NOT 1
