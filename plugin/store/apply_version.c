@@ -23,8 +23,11 @@ enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_u
 
 	if (status == FW_OK)
 		status = fw_device_reported(apply->with.devices, uplink, device, version, &is_new);
-	return status == FW_OK ? fw_apply_version_log(apply, uplink, device, version, is_new)
-			       : status;
+	if (status != FW_OK)
+		return status;
+	/* as it was written: a pull need not clear them again */
+	device->due_at = device->settles_at = 0;
+	return fw_apply_version_log(apply, uplink, device, version, is_new);
 }
 
 /* *leaves: the row waits in a task that allows downgrades, and an upgrade to other firmware is

@@ -311,14 +311,14 @@ static sqlite3_stmt *start_version(struct fw_devices *devices, enum statement wh
 }
 
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, bool *is_new)
+	const struct fw_device *device, struct fw_slice version, bool *is_new)
 {
 	*is_new = !fw_slice_equal(version, fw_slice_of(device->version));
 	return fw_db_run(start_version(devices, REPORTED, uplink, version));
 }
 
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new)
+	const struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new)
 {
 	sqlite3_stmt *statement = start_version(devices, COMPLETED, uplink, version);
 

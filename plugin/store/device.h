@@ -69,14 +69,15 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	struct fw_device *device, bool *again);
 
 /* The device says that it runs `version`: nothing waits for its report any more. *is_new: another
- * version than before. */
+ * version than before. `device` stays as it was read. */
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, bool *is_new);
+	const struct fw_device *device, struct fw_slice version, bool *is_new);
 
 /* The device completed the upgrade to `version`; its next report tells whether it runs that. Pulls
- * within timeout_ms that name the old version come from before its restart. *is_new as above. */
+ * within timeout_ms that name the old version come from before its restart. *is_new and `device`
+ * as above. */
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new);
+	const struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new);
 
 /* An upgrade that had begun has ended without a report: the next push waits for the report, or for
  * FW_SETTLE_MS. */
