@@ -16,8 +16,6 @@
 #include "store/apply.h"
 #include "store/transition.h"
 
-#define FW_APPLY_ROWS_MAX 32u /* rows of a device that one uplink may change */
-
 enum fw_apply_statement {
 	FW_APPLY_FIRMWARE_BY_ID,
 	FW_APPLY_FIRMWARE_BY_VERSION,

@@ -8,6 +8,10 @@
 #include "store/transaction.h"
 #include "upgrade/state_machine.h"
 
+/* Rows of a device that are read at a time: hardly ever more are open. What is beyond stays as it
+ * is until these have ended and the device says something again, or until its own timeout. */
+#define FW_TASK_DEVICE_ROWS_MAX 32u
+
 /* What of a row is counted in task_count. */
 struct fw_task_device_counted {
 	enum fw_upgrade_state state;
