@@ -8,7 +8,7 @@
 /* Will a push reach the device? It does when the device is online. Where the broker does not report
  * connections, a device of unknown presence is pushed once (to connection 0), but not right after
  * the start: the first sweep looks at its row again. */
-static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
+static bool is_reachable(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = scheduler->transaction;
 
@@ -25,7 +25,7 @@ static int64_t held_until(const struct fw_task_device *row)
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
 }
 
-/* Steady ms: then the device is looked at again. */
+/* Looks at the device again at `at` (steady ms). */
 static enum fw_status look_again(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, int64_t at)
 {
@@ -45,7 +45,7 @@ static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct f
 	bool ready, starts = true;
 	enum fw_status status;
 
-	if (!may_hear(scheduler, row))
+	if (!is_reachable(scheduler, row))
 		return FW_OK;
 	if (until > scheduler->transaction->steady_ms)
 		return look_again(scheduler, row, until);

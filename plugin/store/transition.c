@@ -109,8 +109,8 @@ static void requeue_row(struct fw_task_device *row, bool reported)
 	row->sent = row->sent && !reported;
 }
 
-/* A device that has not answered at all gets FW_HOLD_MS, as after it came back. That ends before
- * the response timeout, by which due_event() in scheduler_timeouts.c distinguishes them. */
+/* A device that has not answered gets FW_HOLD_MS. That ends at least 1 ms before the response
+ * timeout, by which due_event() (scheduler_timeouts.c) tells the two apart. */
 static void watch_row(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	int64_t until = transaction->steady_ms + row->response_timeout_ms;

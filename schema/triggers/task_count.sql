@@ -1,4 +1,5 @@
--- The counts of a task's rows are kept by triggers alone.
+-- Triggers keep the counts of a task's rows. The plugin itself writes hold_since, and begins an
+-- epoch.
 
 CREATE TRIGGER task_count_insert BEFORE INSERT ON task_count
 WHEN NEW.settling = 0 OR EXISTS (SELECT 1 FROM task_count WHERE task_id = NEW.task_id)

@@ -126,7 +126,7 @@ BEGIN
       OR NEW.wake_clock IS NOT OLD.wake_clock OR NEW.trial_clock IS NOT OLD.trial_clock
       OR NEW.lost_clock IS NOT OLD.lost_clock OR NEW.proved_epoch IS NOT OLD.proved_epoch
       OR NEW.bad_epoch IS NOT OLD.bad_epoch OR NEW.lined IS NOT OLD.lined
-      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand, and turn: the rest follows from it')
+      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand, and its turn: the rest follows from them')
     WHEN NEW.turn IS NOT OLD.turn AND OLD.attempts > 0
       THEN RAISE(ABORT, 'this upgrade has started, so that its turn is over: add AND attempts = 0')
     WHEN NEW.state IS OLD.state THEN NULL
