@@ -18,12 +18,13 @@
 --   said done          it reported progress 100
 --   used up            with this interruption attempt_limit is reached
 --   no response        the failure is a response timeout
---   on trial           the success is younger than trial_seconds, or the device was away at
---                      their end
+--   on trial           the success is younger than trial_seconds, or the device was offline when
+--                      the trial ended
 --   lost               the failure is that the device was lost
 --   verified           verified_at is set, or the row was never started
 --   downgrade allowed  task.allow_downgrade is 1
---   has version        the device runs the task's target
+--   has version        the device runs the task's target; with allow_downgrade also: and no
+--                      upgrade of it to other firmware is under way
 --   runs newer         the device runs a higher version
 -- actions:
 --   responded          responded_at is set; the upgrade timeout is the next one

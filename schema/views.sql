@@ -76,18 +76,21 @@ CROSS JOIN task_device AS r ON r.task_id = c.task_id AND r.state = 'waiting'
 CROSS JOIN device AS d ON d.product_id = c.product_id AND d.device_id = r.device_id
   AND d.presence IS NOT 'online';
 
--- The waiting rows that a newer task of the product supersedes, unless that one is stopped.
+-- Which rows are superseded, and by which newer task of the product: one with supersede 1 that is
+-- not stopped, and whose own row of the device is not canceled. What is canceled takes nobody's
+-- place: the device would get neither upgrade. Read by by_task_id, or by task_id and device_id: so
+-- the order of the joins is SQLite's to choose.
 CREATE VIEW superseded AS
 SELECT
-  t.task_id AS by_task_id, old.task_id, old.device_id,
-  old.attempts, old.proved_epoch, old.bad_epoch
+  t.task_id AS by_task_id, t.created_at AS by_created_at, t.position AS by_position,
+  old.task_id, r.device_id, old.state, old.attempts, old.proved_epoch, old.bad_epoch
 FROM task AS t
-CROSS JOIN task_count AS c ON c.task_id = t.task_id
-CROSS JOIN task_device AS r ON r.task_id = t.task_id
-CROSS JOIN task_device AS old ON old.device_id = r.device_id AND old.state = 'waiting'
-CROSS JOIN task AS older ON older.task_id = old.task_id
+JOIN task_count AS c ON c.task_id = t.task_id
+JOIN task_device AS r ON r.task_id = t.task_id AND r.state <> 'canceled'
+JOIN task_device AS old ON old.device_id = r.device_id
+JOIN task AS older ON older.task_id = old.task_id
   AND (older.created_at, older.position) < (t.created_at, t.position)
-CROSS JOIN task_count AS oc ON oc.task_id = old.task_id AND oc.product_id = c.product_id
+JOIN task_count AS oc ON oc.task_id = old.task_id AND oc.product_id = c.product_id
 WHERE t.supersede = 1 AND t.state <> 'stopped';
 
 -- The stages of each task in numbers of rows. n: its rows, without canceled ones and those that

@@ -53,7 +53,7 @@ struct fw_open_row {
 };
 
 /* how often a device may install an image and report another version than the catalog's, before
- * it is not offered that image any more */
+ * it is not offered that image any more; the view mislabelled has the same number */
 #define FW_LABEL_CHECK_TIMES 3
 
 /* per device; more than fw_unapplied remembers as closed, so that one is left to choose */

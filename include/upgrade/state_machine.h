@@ -1,13 +1,7 @@
 /* The state machine of a task's row, as a table of transitions. The store carries it out, the view
  * task_transition (schema/transitions.sql) shows it to operators, and a unit test compares the
  * two.
- *
- *             push sent / pull answered            complete, success; report = target
- *   waiting ------------------------> processing -------------------> success
- *    ^  |                              |   |    complete, not success; refused; no response;
- *    |  | stop; runs a newer version   |   |    timeout; interrupted too often
- *    |  v                  interrupted v   v
- *   canceled               <- waiting      failed --(retry)--> waiting
+ * The picture of all ways: plugin/doc/protocol.md, "The life of an upgrade".
  *
  * An attempt begins when a push is sent or a pull is answered. It belongs to the connection it was
  * sent to. It ends in one of three ways: by a message of the device; by a timeout, while the device

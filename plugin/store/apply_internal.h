@@ -16,8 +16,6 @@
 #include "store/apply.h"
 #include "store/transition.h"
 
-#define FW_APPLY_ROWS_MAX 32u /* rows of a device that one uplink may change */
-
 enum fw_apply_statement {
 	FW_APPLY_FIRMWARE_BY_ID,
 	FW_APPLY_FIRMWARE_BY_VERSION,
@@ -46,7 +44,7 @@ struct fw_apply {
 	bool device_freed;
 };
 
-/* The connection by which the uplink came; 0: unknown. */
+/* The connection by which the uplink came, as SQLite stores it; 0: unknown. */
 static inline int64_t fw_apply_connection_of(const struct fw_uplink *uplink)
 {
 	return (int64_t)uplink->connection;

@@ -45,8 +45,8 @@ static void take_names(const struct fw_task_device *row, struct fw_firmware_ref 
 	memcpy(named->version, row->version, sizeof(named->version));
 }
 
-/* When the attempt under way began, Unix ms; 0: none is. A progress about it is no redelivery of
- * one that was logged before. */
+/* When the row's last attempt began, Unix ms; 0 while the row waits. An equal progress that was
+ * logged before then is no redelivery. */
 static int64_t attempt_begun_at(const struct fw_task_device *row, size_t count)
 {
 	return count && row->state != FW_UPGRADE_WAITING ? row->pushed_at : 0;

@@ -55,10 +55,10 @@ static bool is_answered_row(const struct fw_uplink *uplink, const struct fw_task
  * a running task, if no other upgrade is under way. */
 static enum fw_status apply_offer(struct fw_apply *apply, const struct fw_uplink *uplink)
 {
-	struct fw_task_device found[FW_APPLY_ROWS_MAX], first = {.progress = 0};
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX], first = {.progress = 0};
 	size_t count = 0, open = 0;
 	enum fw_status status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
-		uplink->firmware_id, uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+		uplink->firmware_id, uplink->device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 
 	if (status == FW_OK && count)
 		status = fw_task_devices_find_open(

@@ -23,8 +23,11 @@ enum fw_status fw_apply_version_record(struct fw_apply *apply, const struct fw_u
 
 	if (status == FW_OK)
 		status = fw_device_reported(apply->with.devices, uplink, device, version, &is_new);
-	return status == FW_OK ? fw_apply_version_log(apply, uplink, device, version, is_new)
-			       : status;
+	if (status != FW_OK)
+		return status;
+	/* as it was written: a pull need not clear them again */
+	device->due_at = device->settles_at = 0;
+	return fw_apply_version_log(apply, uplink, device, version, is_new);
 }
 
 /* *leaves: the row waits in a task that allows downgrades, and an upgrade to other firmware is
@@ -60,7 +63,7 @@ static enum fw_status end_if_it_stays(
 enum fw_status fw_apply_version_end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
-	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 	struct fw_firmware_ref named;
 	size_t count = 0;
 	enum fw_status status =
@@ -69,7 +72,8 @@ enum fw_status fw_apply_version_end_reached(
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
-		fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+		fw_slice_of(named.firmware_id), uplink->device, found, FW_TASK_DEVICE_ROWS_MAX,
+		&count);
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = end_if_it_stays(apply, uplink, &found[i]);
 	return status;
@@ -78,10 +82,10 @@ enum fw_status fw_apply_version_end_reached(
 enum fw_status fw_apply_version_review_others(struct fw_apply *apply,
 	const struct fw_uplink *uplink, struct fw_slice version, bool reported)
 {
-	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 	size_t count;
 	enum fw_status status = fw_task_devices_find_open(apply->with.rows, uplink->product,
-		uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+		uplink->device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		struct fw_task_device *row = &found[i];
@@ -107,7 +111,7 @@ struct brought {
 static enum fw_status find_brought(struct fw_apply *apply, const struct fw_uplink *uplink,
 	struct fw_slice version, struct brought *out)
 {
-	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 	struct fw_firmware_ref named;
 	size_t count = 0;
 	enum fw_status status =
@@ -116,8 +120,8 @@ static enum fw_status find_brought(struct fw_apply *apply, const struct fw_uplin
 	*out = (struct brought){.clock = 0};
 	if (status == FW_OK)
 		status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
-			fw_slice_of(named.firmware_id), uplink->device, found, FW_APPLY_ROWS_MAX,
-			&count);
+			fw_slice_of(named.firmware_id), uplink->device, found,
+			FW_TASK_DEVICE_ROWS_MAX, &count);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		const struct fw_task_device *row = &found[i];
 
@@ -147,15 +151,15 @@ static enum fw_status end_trial(struct fw_apply *apply, struct fw_task_device *r
 enum fw_status fw_apply_version_review_trials(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
-	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 	size_t count, lost = 0;
 	struct brought brought = {.clock = 0};
 	enum fw_status status = fw_task_devices_find_on_trial(apply->with.rows, uplink->product,
-		uplink->device, found, FW_APPLY_ROWS_MAX / 2, &count);
+		uplink->device, found, FW_TASK_DEVICE_ROWS_MAX / 2, &count);
 
 	if (status == FW_OK)
 		status = fw_task_devices_find_lost(apply->with.rows, uplink->product,
-			uplink->device, found + count, FW_APPLY_ROWS_MAX - count, &lost);
+			uplink->device, found + count, FW_TASK_DEVICE_ROWS_MAX - count, &lost);
 	if (status == FW_OK && count + lost)
 		status = find_brought(apply, uplink, version, &brought);
 	for (size_t i = 0; status == FW_OK && i < count + lost; i++) {
@@ -171,10 +175,10 @@ enum fw_status fw_apply_version_review_trials(
 enum fw_status fw_apply_version_forget_sendings(
 	struct fw_apply *apply, const struct fw_uplink *uplink)
 {
-	struct fw_task_device found[FW_APPLY_ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 	size_t count;
 	enum fw_status status = fw_task_devices_find_sent(apply->with.rows, uplink->product,
-		uplink->device, found, FW_APPLY_ROWS_MAX, &count);
+		uplink->device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].state != FW_UPGRADE_PROCESSING)

@@ -36,10 +36,10 @@ enum statement {
 
 #define OF_DEVICE " WHERE product_id = ?1 AND device_id = ?2"
 
-/* The device comes back from its longest absence of the last week (604800000 ms). */
+/* The device comes back from its longest absence of the last week. */
 #define IS_LONGEST_ABSENCE                                                                         \
-	"?3 AND presence = 'offline' AND (absence_ms IS NULL OR absence_at < ?4 - 604800000"       \
-	" OR ?9 - away_clock > absence_ms)"
+	"?3 AND presence = 'offline' AND ?9 - away_clock >="                                       \
+	" coalesce(" FW_DEVICE_LONGEST_ABSENCE("", "?4") ", 0)"
 
 static const char *const sql[STATEMENTS] = {
 	[DEVICE] = "SELECT version, completed_from, completed_until, last_seen_at, presence = "
@@ -77,7 +77,7 @@ static const char *const sql[STATEMENTS] = {
 		     "'offline' ORDER BY due_at LIMIT 1",
 	[ZONE] = "UPDATE device SET utc_offset_minutes = ?3" OF_DEVICE
 		 " AND utc_offset_minutes IS NOT ?3",
-	[ABSENCE] = "SELECT absence_ms, away_clock, presence = 'online' FROM device" OF_DEVICE,
+	[ABSENCE] = "SELECT " FW_DEVICE_LONGEST_ABSENCE("", "?3") " FROM device" OF_DEVICE,
 };
 
 struct fw_devices {
@@ -311,14 +311,14 @@ static sqlite3_stmt *start_version(struct fw_devices *devices, enum statement wh
 }
 
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, bool *is_new)
+	const struct fw_device *device, struct fw_slice version, bool *is_new)
 {
 	*is_new = !fw_slice_equal(version, fw_slice_of(device->version));
 	return fw_db_run(start_version(devices, REPORTED, uplink, version));
 }
 
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new)
+	const struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new)
 {
 	sqlite3_stmt *statement = start_version(devices, COMPLETED, uplink, version);
 
@@ -413,18 +413,15 @@ enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_up
 	return fw_db_run(statement);
 }
 
-enum fw_status fw_device_absence(struct fw_devices *devices, struct fw_slice product,
-	struct fw_slice device, struct fw_absence *out)
+enum fw_status fw_device_longest_absence(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t *ms)
 {
 	sqlite3_stmt *statement = fw_db_start(devices->statements[ABSENCE], product, device);
-	enum fw_status status = fw_db_step(statement);
+	enum fw_status status;
 
-	*out = (struct fw_absence){.longest_ms = 0};
-	if (status == FW_OK) {
-		out->longest_ms = sqlite3_column_int64(statement, 0);
-		out->away_clock = sqlite3_column_int64(statement, 1);
-		out->online = sqlite3_column_int(statement, 2);
-	}
+	fw_db_bind_integer(statement, 3, devices->transaction->wall_ms);
+	status = fw_db_step(statement);
+	*ms = status == FW_OK ? sqlite3_column_int64(statement, 0) : 0;
 	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }

@@ -69,14 +69,15 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	struct fw_device *device, bool *again);
 
 /* The device says that it runs `version`: nothing waits for its report any more. *is_new: another
- * version than before. */
+ * version than before. `device` stays as it was read. */
 enum fw_status fw_device_reported(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, bool *is_new);
+	const struct fw_device *device, struct fw_slice version, bool *is_new);
 
 /* The device completed the upgrade to `version`; its next report tells whether it runs that. Pulls
- * within timeout_ms that name the old version come from before its restart. *is_new as above. */
+ * within timeout_ms that name the old version come from before its restart. *is_new and `device`
+ * as above. */
 enum fw_status fw_device_completed(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new);
+	const struct fw_device *device, struct fw_slice version, int64_t timeout_ms, bool *is_new);
 
 /* An upgrade that had begun has ended without a report: the next push waits for the report, or for
  * FW_SETTLE_MS. */
@@ -109,14 +110,15 @@ enum fw_status fw_device_settle(
 /* Writes the zone that the device reports. */
 enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink);
 
-/* The device's longest absence, and since when it is away now. All 0: there is no such device. */
-struct fw_absence {
-	int64_t longest_ms; /* of the last week; 0: not known */
-	int64_t away_clock; /* steady ms; 0: it is not known to be away */
-	bool online;
-};
-enum fw_status fw_device_absence(struct fw_devices *devices, struct fw_slice product,
-	struct fw_slice device, struct fw_absence *out);
+/* SQL: a device's longest absence of the last week (604800000 ms), NULL when none is known. `row`
+ * is
+ * "" or the alias of device with its dot, `now` a time of the wall clock in Unix ms. */
+#define FW_DEVICE_LONGEST_ABSENCE(row, now)                                                        \
+	"iif(" row "absence_at >= " now " - 604800000, " row "absence_ms, NULL)"
+
+/* *ms: that of the device, 0 when none is known. FW_OK, or an error. */
+enum fw_status fw_device_longest_absence(
+	struct fw_devices *devices, struct fw_slice product, struct fw_slice device, int64_t *ms);
 
 struct fw_device_name {
 	char product[FW_ID_MAX + 1], device[FW_ID_MAX + 1];

@@ -15,7 +15,6 @@
 #include "catalog/db.h"
 #include "store/transition.h"
 
-#define ROWS_MAX 32u
 #define PRODUCTS_MAX 32u
 #define ASK_ROWS 512u
 
@@ -48,7 +47,7 @@ struct fw_device_presence {
 	bool asking; /* an event was lost: all devices are being asked about */
 	struct asked asked;
 	/* rows of one device, for the function under way: too large for a small stack */
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 };
 
 enum fw_status fw_device_presence_open(struct fw_transaction *transaction,
@@ -100,8 +99,8 @@ static enum fw_status review_response_timeouts(struct fw_device_presence *presen
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status =
-		fw_task_devices_find_sent(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_find_sent(
+		presence->rows, product, device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		if (found[i].state == FW_UPGRADE_FAILED &&
@@ -125,8 +124,8 @@ static enum fw_status find_wanted(struct fw_device_presence *presence, struct fw
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status =
-		fw_task_devices_find_open(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_find_open(
+		presence->rows, product, device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 
 	*wanted = false;
 	for (size_t i = 0; status == FW_OK && i < count; i++)
@@ -140,19 +139,18 @@ static enum fw_status watch_absence(struct fw_device_presence *presence, struct 
 	struct fw_slice device, bool away)
 {
 	struct fw_task_device *found = presence->found;
-	struct fw_absence absence = {.longest_ms = 0};
+	int64_t longest_ms = 0;
 	size_t count, trials = 0;
 	enum fw_status status = fw_task_devices_find_open(
-		presence->rows, product, device, found, ROWS_MAX / 2, &count);
+		presence->rows, product, device, found, FW_TASK_DEVICE_ROWS_MAX / 2, &count);
 
 	if (status == FW_OK)
-		status = fw_task_devices_find_on_trial(
-			presence->rows, product, device, found + count, ROWS_MAX - count, &trials);
+		status = fw_task_devices_find_on_trial(presence->rows, product, device,
+			found + count, FW_TASK_DEVICE_ROWS_MAX - count, &trials);
 	if (status == FW_OK && away && count + trials)
-		status = fw_device_absence(presence->devices, product, device, &absence);
+		status = fw_device_longest_absence(presence->devices, product, device, &longest_ms);
 	for (size_t i = 0; status == FW_OK && i < count + trials; i++)
-		status = fw_transition_watch_absence(
-			presence->rows, &found[i], away, absence.longest_ms);
+		status = fw_transition_watch_absence(presence->rows, &found[i], away, longest_ms);
 	return status;
 }
 
@@ -197,8 +195,8 @@ static enum fw_status interrupt_rows(
 {
 	struct fw_task_device *found = presence->found;
 	size_t count;
-	enum fw_status status =
-		fw_task_devices_find_open(presence->rows, product, device, found, ROWS_MAX, &count);
+	enum fw_status status = fw_task_devices_find_open(
+		presence->rows, product, device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = fw_transition_interrupted(presence->rows, &found[i]);

@@ -12,7 +12,7 @@
 #include "store/presence_queue.h"
 
 /* Room in the outbox for what follows from one uplink or event, which is nearly always less. A
- * report may move three times FW_APPLY_ROWS_MAX rows: what is beyond this room takes of
+ * report may move three times FW_TASK_DEVICE_ROWS_MAX rows: what is beyond this room takes of
  * FW_OUTBOX_RESERVE. */
 #define FW_MESSAGES_OF_UPLINK 80u
 

@@ -149,6 +149,8 @@ static enum fw_status move_generation(struct fw_label_check *labels, const struc
 	return fw_db_run(labels->statements[MOVE_GENERATION]);
 }
 
+_Static_assert(FW_LABEL_CHECK_TIMES == 3, "the line in the log says it in words");
+
 /* Counts a mismatch: the device reports `version`, and not that of its offer. */
 static enum fw_status count_mismatch(struct fw_label_check *labels, const struct fw_uplink *uplink,
 	const struct fw_device *device, struct fw_slice version, const char *wanted)

@@ -117,9 +117,8 @@ static enum fw_status queue_upgrade(struct fw_push *pushes, const struct fw_task
 	size_t len = 0;
 	char *payload = fw_offer_write(transaction->context->hosting, firmware, &deferral, product,
 		device, transaction->wall_ms, (struct fw_slice){NULL, 0}, &len);
-	/* after the response timeout the push is void: it expires then */
 	enum fw_status status = fw_transaction_queue_upgrade(transaction, product, device, payload,
-		len, (uint32_t)(row->response_timeout_ms / 1000), row->device_connection == 0);
+		len, (uint32_t)(fw_task_device_answer_ms(row) / 1000), row->device_connection == 0);
 
 	if (status == FW_OK)
 		fw_outcomes_note_push(&transaction->outcomes);

@@ -148,6 +148,7 @@ enum fw_status fw_rollouts_begin_absences(struct fw_rollouts *rollouts)
 	fw_db_bind_integer(statement, 1, rollouts->transaction->steady_ms);
 	/* where connections are not reported, a device that was online may still be online */
 	fw_db_bind_integer(statement, 2, rollouts->transaction->context->sees_connections);
+	fw_db_bind_integer(statement, 3, rollouts->transaction->wall_ms);
 	return fw_transaction_pass_over(
 		rollouts->transaction, fw_db_run(statement), "since when devices are away");
 }

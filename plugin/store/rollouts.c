@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/device.h"
+
 #define STEPS_MAX 64u  /* of one review: more stages than that pass at the next one */
 #define STEP_MS 30000  /* a step of the wall clock that is no larger is ignored */
 #define AGAIN_MS 60000 /* after a step that the catalog's rules refuse */
@@ -41,15 +43,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
 		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
 	[FW_ROLLOUTS_SUPERSEDED_BY] =
-		"SELECT t.task_id FROM task o"
-		" CROSS JOIN task_count oc ON oc.task_id = o.task_id"
-		" CROSS JOIN task_device r ON r.device_id = ?2 AND r.state <> 'canceled'"
-		" CROSS JOIN task t ON t.task_id = r.task_id AND t.supersede = 1"
-		" CROSS JOIN task_count c ON c.task_id = t.task_id"
-		" AND c.product_id = oc.product_id"
-		" WHERE o.task_id = ?1"
-		" AND (t.created_at, t.position) > (o.created_at, o.position)"
-		" ORDER BY t.created_at DESC, t.position DESC",
+		"SELECT by_task_id FROM superseded WHERE task_id = ?1 AND device_id = ?2"
+		" ORDER BY by_created_at DESC, by_position DESC",
 	/* Samples: a bounded part of the rows. Without stages rows start in the order of their ids,
 	 * so the first ones have started and the last ones have not. With stages they start in the
 	 * order of their turns, which are random. */
@@ -73,16 +68,20 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 	[FW_ROLLOUTS_BEGIN_ABSENCES] =
 		"UPDATE task_device AS r SET (lost_clock, wake_clock) = ("
 		" SELECT ?1 + patience, ?1 + patience"
-		" FROM (SELECT max(t.lost_seconds * 1000, 2 * coalesce(d.absence_ms, 0)) AS "
-		"patience"
-		"  FROM task AS t CROSS JOIN task_count AS c ON c.task_id = t.task_id"
-		"  LEFT JOIN device AS d ON d.product_id = c.product_id AND d.device_id = "
-		"r.device_id"
-		"  WHERE t.task_id = r.task_id))"
-		" WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS NOT NULL)"
-		" AND (r.state = 'processing' OR r.trial_clock IS NOT NULL"
-		" OR r.state = 'waiting' AND r.attempts > 0 AND r.deferred_until IS NULL)"
-		" AND (?2 OR r.lost_clock IS NOT NULL)",
+		" FROM (SELECT max(t.lost_seconds * 1000,"
+		"   2 * coalesce(" FW_DEVICE_LONGEST_ABSENCE("d.",
+			"?3") ", 0)) AS patience"
+			      "  FROM task AS t CROSS JOIN task_count AS c ON c.task_id = t.task_id"
+			      "  LEFT JOIN device AS d ON d.product_id = c.product_id AND "
+			      "d.device_id = "
+			      "r.device_id"
+			      "  WHERE t.task_id = r.task_id))"
+			      " WHERE r.task_id IN (SELECT task_id FROM task WHERE lost_seconds IS "
+			      "NOT NULL)"
+			      " AND (r.state = 'processing' OR r.trial_clock IS NOT NULL"
+			      " OR r.state = 'waiting' AND r.attempts > 0 AND r.deferred_until IS "
+			      "NULL)"
+			      " AND (?2 OR r.lost_clock IS NOT NULL)",
 };
 
 /* A task that is looked at again. */

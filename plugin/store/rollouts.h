@@ -39,8 +39,8 @@ enum fw_status fw_rollouts_superseded_by(
 	struct fw_rollouts *rollouts, const struct fw_task_device *row, char *by);
 
 /* Inside a transaction: the counts of the task have changed, or it may be due: carries out its
- * steps. A step that an operator's trigger refuses is told, passed over, and tried again in a
- * minute. FW_OK also when there is no such task. */
+ * steps. A step that an operator's trigger prevents is skipped, and tried again in a minute. A
+ * RAISE(ABORT) is logged. FW_OK also when there is no such task. */
 enum fw_status fw_rollouts_review(struct fw_rollouts *rollouts, struct fw_slice task_id);
 
 /* The task is due for a review, and watched from now on if it has rules of its own. FW_OK or

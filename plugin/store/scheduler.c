@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGES_OF_ROW 32u /* nearly always fewer */
-
 enum fw_status fw_scheduler_open(
 	const struct fw_scheduler_parts *parts, struct fw_scheduler **out, struct fw_error *error)
 {
@@ -58,7 +56,7 @@ void fw_scheduler_close(struct fw_scheduler *scheduler)
 
 bool fw_scheduler_has_room(const struct fw_scheduler *scheduler)
 {
-	return fw_transaction_room(scheduler->transaction) >= MESSAGES_OF_ROW;
+	return fw_transaction_room(scheduler->transaction) >= FW_TRANSACTION_ROOM_OF_ROW;
 }
 
 /* Looks at the devices of the next waiting rows of the sweep under way. *last: the last one, "" for

@@ -5,12 +5,10 @@
  * first waits for its report (device.due_at, settles_at), which may show that no push is needed. */
 #include "store/scheduler_internal.h"
 
-#define ROWS_MAX 32u /* of a device, read at a time */
-
 /* Will a push reach the device? It does when the device is online. Where the broker does not report
  * connections, a device of unknown presence is pushed once (to connection 0), but not right after
  * the start: the first sweep looks at its row again. */
-static bool may_hear(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
+static bool is_reachable(const struct fw_scheduler *scheduler, const struct fw_task_device *row)
 {
 	const struct fw_transaction *transaction = scheduler->transaction;
 
@@ -27,7 +25,7 @@ static int64_t held_until(const struct fw_task_device *row)
 	return row->settles_at > row->device_due_at ? row->settles_at : row->device_due_at;
 }
 
-/* Steady ms: then the device is looked at again. */
+/* Looks at the device again at `at` (steady ms). */
 static enum fw_status look_again(
 	struct fw_scheduler *scheduler, const struct fw_task_device *row, int64_t at)
 {
@@ -47,7 +45,7 @@ static enum fw_status push_when_settled(struct fw_scheduler *scheduler, struct f
 	bool ready, starts = true;
 	enum fw_status status;
 
-	if (!may_hear(scheduler, row))
+	if (!is_reachable(scheduler, row))
 		return FW_OK;
 	if (until > scheduler->transaction->steady_ms)
 		return look_again(scheduler, row, until);
@@ -89,7 +87,7 @@ static enum fw_status end_overtaken(
 enum fw_status fw_scheduler_push_next(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
-	struct fw_task_device found[ROWS_MAX];
+	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
 	size_t count = 0;
 	bool ended = true;
 	enum fw_status status = FW_OK;
@@ -97,7 +95,7 @@ enum fw_status fw_scheduler_push_next(
 	fw_scheduler_changed(scheduler);
 	while (status == FW_OK && ended) {
 		status = fw_task_devices_find_open(
-			scheduler->rows, product, device, found, ROWS_MAX, &count);
+			scheduler->rows, product, device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
 		if (status == FW_OK)
 			status = end_overtaken(scheduler, found, count, &ended);
 	}

@@ -8,6 +8,10 @@
 #include "store/transaction.h"
 #include "upgrade/state_machine.h"
 
+/* Rows of a device that are read at a time: hardly ever more are open. What is beyond stays as it
+ * is until these have ended and the device says something again, or until its own timeout. */
+#define FW_TASK_DEVICE_ROWS_MAX 32u
+
 /* What of a row is counted in task_count. */
 struct fw_task_device_counted {
 	enum fw_upgrade_state state;
@@ -111,6 +115,14 @@ static inline bool fw_task_device_connection_stands(
 static inline bool fw_task_device_is_pushable(const struct fw_task_device *row)
 {
 	return row->state == FW_UPGRADE_WAITING && row->push && row->task_running && row->offered;
+}
+
+/* How long after a push the device may take to answer: until the row's first timeout. Then what was
+ * sent expires, too. Milliseconds. */
+static inline int64_t fw_task_device_answer_ms(const struct fw_task_device *row)
+{
+	return row->response_timeout_ms < row->timeout_ms ? row->response_timeout_ms
+							  : row->timeout_ms;
 }
 
 /* When a started row is looked at: at the end of the time that its device may be away, or else of

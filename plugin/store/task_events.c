@@ -13,7 +13,6 @@
 #include "protocol/message.h"
 
 #define ANNOUNCED_ROWS 100u /* rows marked untold that are announced in a transaction */
-#define ANNOUNCED_ROOM 32u  /* room in the outbox for one of them and its queued changes */
 
 enum statement { UNTOLD, SET_UNTOLD, NEXT_CHANGE, CHANGE_OF_ROW, FORGET_CHANGE, STATEMENTS };
 
@@ -243,7 +242,7 @@ enum fw_status fw_task_events_announce_untold(struct fw_task_events *events, boo
 	*more = false;
 	for (unsigned told = 0; status == FW_OK && fw_task_events_may_announce(events); told++) {
 		if (told == ANNOUNCED_ROWS ||
-			fw_transaction_room(events->transaction) < ANNOUNCED_ROOM) {
+			fw_transaction_room(events->transaction) < FW_TRANSACTION_ROOM_OF_ROW) {
 			*more = true;
 			return FW_OK;
 		}

@@ -100,6 +100,8 @@ enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 
 /* How many more messages may be queued now. */
 size_t fw_transaction_room(const struct fw_transaction *transaction);
+/* Room for those of a row of task_device, its queued changes included: nearly always fewer. */
+#define FW_TRANSACTION_ROOM_OF_ROW 32u
 
 /* Hands a log line to the broker thread, which writes it; not part of a transaction, and kept when
  * that is rolled back: for what was seen or refused. Without memory there is no line. */

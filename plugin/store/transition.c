@@ -41,9 +41,8 @@ static void start_attempt(const struct fw_transaction *transaction, struct fw_ta
 	row->wake_clock = row->trial_clock = row->lost_clock = 0;
 	if (!row->first_told_at)
 		row->first_told_at = transaction->wall_ms;
-	row->due_at = transaction->steady_ms + row->timeout_ms;
-	if (row->push && row->response_timeout_ms < row->timeout_ms)
-		row->due_at = transaction->steady_ms + row->response_timeout_ms;
+	row->due_at = transaction->steady_ms +
+		(row->push ? fw_task_device_answer_ms(row) : row->timeout_ms);
 }
 
 static void resume_attempt(const struct fw_transaction *transaction, struct fw_task_device *row)
@@ -110,8 +109,8 @@ static void requeue_row(struct fw_task_device *row, bool reported)
 	row->sent = row->sent && !reported;
 }
 
-/* A device that has not answered at all gets FW_HOLD_MS, as after it came back. That ends before
- * the response timeout, by which due_event() in scheduler_timeouts.c distinguishes them. */
+/* A device that has not answered gets FW_HOLD_MS. That ends at least 1 ms before the response
+ * timeout, by which due_event() (scheduler_timeouts.c) tells the two apart. */
 static void watch_row(const struct fw_transaction *transaction, struct fw_task_device *row)
 {
 	int64_t until = transaction->steady_ms + row->response_timeout_ms;

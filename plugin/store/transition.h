@@ -42,7 +42,7 @@ enum fw_status fw_transition_postpone(struct fw_task_devices *rows, struct fw_ta
 enum fw_status fw_transition_interrupted(struct fw_task_devices *rows, struct fw_task_device *row);
 
 /* The device went `away`, or came back: sets or clears lost_clock of a row that was started or is
- * on trial. longest_ms: the device's longest absence so far. */
+ * on trial. longest_ms: the device's longest absence of the last week. */
 enum fw_status fw_transition_watch_absence(
 	struct fw_task_devices *rows, struct fw_task_device *row, bool away, int64_t longest_ms);
 

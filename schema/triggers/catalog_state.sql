@@ -3,7 +3,7 @@
 -- Triggers of many tables move its generation when something changed that a cached answer depends
 -- on, by INSERT INTO touch_catalog VALUES (1): SQLite has no procedures.
 
-CREATE TRIGGER catalog_state_update BEFORE UPDATE ON catalog_state
+CREATE TRIGGER catalog_state_update_guard BEFORE UPDATE ON catalog_state
 WHEN OLD.plugin_writing = 0
   AND (NEW.applied_sequence IS NOT OLD.applied_sequence OR NEW.clock_ms IS NOT OLD.clock_ms
     OR NEW.clock_wall_ms IS NOT OLD.clock_wall_ms OR NEW.clock_boot_ms IS NOT OLD.clock_boot_ms
@@ -24,12 +24,12 @@ BEGIN
   UPDATE catalog_state SET generation = generation + 1 + abs(random() % 1000000);
 END;
 
-CREATE TRIGGER catalog_state_insert BEFORE INSERT ON catalog_state
+CREATE TRIGGER catalog_state_insert_guard BEFORE INSERT ON catalog_state
 BEGIN
   SELECT RAISE(ABORT, 'catalog_state has its one row already: leave it to the plugin');
 END;
 
-CREATE TRIGGER catalog_state_delete BEFORE DELETE ON catalog_state
+CREATE TRIGGER catalog_state_delete_guard BEFORE DELETE ON catalog_state
 BEGIN
   SELECT RAISE(ABORT, 'catalog_state must keep its row: leave it to the plugin');
 END;

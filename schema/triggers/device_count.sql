@@ -26,7 +26,7 @@ BEGIN
   UPDATE device_count SET devices = devices - 1, online = online - (r.presence IS 'online')
   FROM device_replaced AS r
   WHERE device_count.product_id = r.product_id AND device_count.version = coalesce(r.version, '');
-  -- task_count_update lets a trigger change task_count only together with settling
+  -- task_count_update_guard lets a trigger change task_count only together with settling
   UPDATE task_count SET settling = 1
   WHERE product_id = NEW.product_id AND task_id IN (
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting');
@@ -82,7 +82,7 @@ WHEN (NEW.presence IS 'online') <> (OLD.presence IS 'online')
   AND (
     SELECT count(*) FROM task_device WHERE device_id = NEW.device_id AND state = 'waiting') = 1
 BEGIN
-  -- task_count_update lets a trigger change task_count only together with settling
+  -- task_count_update_guard lets a trigger change task_count only together with settling
   UPDATE task_count SET settling = 1
   WHERE product_id = NEW.product_id AND (SELECT plugin_writing FROM catalog_state) = 0
     AND task_id = (

@@ -167,14 +167,14 @@ BEGIN
 END;
 
 -- Only the plugin writes firmware_file: other writers could have unverified bytes sent to devices.
-CREATE TRIGGER firmware_file_insert BEFORE INSERT ON firmware_file
+CREATE TRIGGER firmware_file_insert_guard BEFORE INSERT ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   SELECT RAISE(ABORT, 'firmware_file is written by the plugin alone: it records which files were verified; to have one verified again: UPDATE firmware SET state = ''pending'' ...');
 END;
 
 -- What firmware_update_url does, below, may be done by hand too.
-CREATE TRIGGER firmware_file_update BEFORE UPDATE ON firmware_file
+CREATE TRIGGER firmware_file_update_guard BEFORE UPDATE ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
   AND (NEW.firmware_id IS NOT OLD.firmware_id OR NEW.file IS NOT OLD.file
     OR NEW.size IS NOT OLD.size OR NEW.mtime_ns IS NOT OLD.mtime_ns
@@ -186,7 +186,7 @@ BEGIN
 END;
 
 -- A row goes with its firmware, or when that is withdrawn or hosted elsewhere.
-CREATE TRIGGER firmware_file_delete BEFORE DELETE ON firmware_file
+CREATE TRIGGER firmware_file_delete_guard BEFORE DELETE ON firmware_file
 WHEN (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   SELECT RAISE(ABORT, 'firmware_file cannot be deleted by hand: it records which files were verified; to withdraw firmware: UPDATE firmware SET state = ''rejected'' ..., to have its file verified again: SET state = ''pending'' ...')

@@ -1,5 +1,8 @@
--- The names that triggers had before each began with its table and its event. A catalog that an
--- earlier version made has them still.
+-- The names that triggers had before each began with its table and its event, and each guard ended
+-- with _guard. A catalog that an earlier version made has them still.
+DROP TRIGGER IF EXISTS catalog_state_delete;
+DROP TRIGGER IF EXISTS catalog_state_insert;
+DROP TRIGGER IF EXISTS catalog_state_update;
 DROP TRIGGER IF EXISTS device_completed;
 DROP TRIGGER IF EXISTS device_count_delete;
 DROP TRIGGER IF EXISTS device_count_insert;
@@ -12,8 +15,15 @@ DROP TRIGGER IF EXISTS device_count_waiting_often;
 DROP TRIGGER IF EXISTS device_key;
 DROP TRIGGER IF EXISTS device_state_guard;
 DROP TRIGGER IF EXISTS device_version;
+DROP TRIGGER IF EXISTS download_insert;
+DROP TRIGGER IF EXISTS download_range_insert;
+DROP TRIGGER IF EXISTS download_range_update;
+DROP TRIGGER IF EXISTS download_update;
 DROP TRIGGER IF EXISTS firmware_deleted;
+DROP TRIGGER IF EXISTS firmware_file_delete;
 DROP TRIGGER IF EXISTS firmware_file_forget;
+DROP TRIGGER IF EXISTS firmware_file_insert;
+DROP TRIGGER IF EXISTS firmware_file_update;
 DROP TRIGGER IF EXISTS firmware_file_url;
 DROP TRIGGER IF EXISTS firmware_insert_version;
 DROP TRIGGER IF EXISTS firmware_offer;
@@ -23,11 +33,18 @@ DROP TRIGGER IF EXISTS firmware_updated_at;
 DROP TRIGGER IF EXISTS label_mismatch_delete;
 DROP TRIGGER IF EXISTS label_mismatch_insert;
 DROP TRIGGER IF EXISTS product_key;
+DROP TRIGGER IF EXISTS progress_log_delete;
+DROP TRIGGER IF EXISTS progress_log_insert;
+DROP TRIGGER IF EXISTS progress_log_update;
 DROP TRIGGER IF EXISTS task_allow_downgrade;
 DROP TRIGGER IF EXISTS task_continue;
+DROP TRIGGER IF EXISTS task_count_delete;
+DROP TRIGGER IF EXISTS task_count_insert;
 DROP TRIGGER IF EXISTS task_count_open;
+DROP TRIGGER IF EXISTS task_count_update;
 DROP TRIGGER IF EXISTS task_device_canceled_by_hand;
 DROP TRIGGER IF EXISTS task_device_counted;
+DROP TRIGGER IF EXISTS task_device_insert_supersede;
 DROP TRIGGER IF EXISTS task_device_key;
 DROP TRIGGER IF EXISTS task_device_supersede;
 DROP TRIGGER IF EXISTS task_device_turn;
@@ -44,3 +61,6 @@ DROP TRIGGER IF EXISTS task_resume;
 DROP TRIGGER IF EXISTS task_stage_begins;
 DROP TRIGGER IF EXISTS task_stage_first;
 DROP TRIGGER IF EXISTS task_stop;
+DROP TRIGGER IF EXISTS version_log_delete;
+DROP TRIGGER IF EXISTS version_log_insert;
+DROP TRIGGER IF EXISTS version_log_update;

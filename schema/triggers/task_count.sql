@@ -1,6 +1,7 @@
--- The counts of a task's rows are kept by triggers alone.
+-- Triggers keep the counts of a task's rows. The plugin itself writes hold_since, and begins an
+-- epoch.
 
-CREATE TRIGGER task_count_insert BEFORE INSERT ON task_count
+CREATE TRIGGER task_count_insert_guard BEFORE INSERT ON task_count
 WHEN NEW.settling = 0 OR EXISTS (SELECT 1 FROM task_count WHERE task_id = NEW.task_id)
 BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: make a task instead (INSERT INTO task ...)');
@@ -8,7 +9,7 @@ END;
 
 -- Every change by a trigger in an operator's statement comes with settling going from 0 to 1 or
 -- back.
-CREATE TRIGGER task_count_update BEFORE UPDATE ON task_count
+CREATE TRIGGER task_count_update_guard BEFORE UPDATE ON task_count
 WHEN NEW.settling = OLD.settling AND (SELECT plugin_writing FROM catalog_state) = 0
 BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: change the rows it counts instead (UPDATE task_device ...)');
@@ -86,7 +87,7 @@ BEGIN
   UPDATE task_count SET settling = 0 WHERE task_id = NEW.task_id AND NEW.settling = 0;
 END;
 
-CREATE TRIGGER task_count_delete BEFORE DELETE ON task_count
+CREATE TRIGGER task_count_delete_guard BEFORE DELETE ON task_count
 WHEN OLD.settling = 0
 BEGIN
   SELECT RAISE(ABORT, 'task_count is kept by triggers: delete the task instead (DELETE FROM task WHERE task_id = ...)');

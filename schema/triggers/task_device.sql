@@ -1,7 +1,8 @@
 -- What guards a task's rows, and what an operator's stop, continue and retry do.
 --
 -- triggers/task_count.sql defines what a row counts as in task_count. The triggers here insert into
--- count_row what the row was, and what it is now.
+-- count_row what the row was, and what it is now. What becomes of a row that is canceled or waits
+-- again is written in triggers/task.sql, too: see its beginning.
 
 CREATE TRIGGER task_device_insert_guard BEFORE INSERT ON task_device
 WHEN (SELECT settling FROM task_count WHERE task_id = NEW.task_id) IS NOT 1
@@ -67,29 +68,33 @@ BEGIN
     '', 0, NULL, NULL, NULL,
     (SELECT state FROM task_device WHERE task_id = NEW.task_id AND device_id = NEW.device_id),
     0, NULL, NULL, NULL);
+  INSERT INTO supersede_older
+  SELECT task_id, NEW.device_id FROM task WHERE task_id = NEW.task_id AND supersede = 1;
 END;
 
--- For a single new row. For the rows that are made with their task: task_insert.
-CREATE TRIGGER task_device_insert_supersede AFTER INSERT ON task_device
-WHEN (SELECT supersede FROM task WHERE task_id = NEW.task_id) = 1
-  AND (SELECT settling FROM task_count WHERE task_id = NEW.task_id) = 0
+-- A single new row of a task with supersede 1: cancels what it supersedes. For the rows that are
+-- made with their task: task_insert.
+CREATE VIEW supersede_older (task_id, device_id) AS SELECT NULL, NULL;
+
+CREATE TRIGGER supersede_older_insert INSTEAD OF INSERT ON supersede_older
 BEGIN
   INSERT INTO task_change (task_id, device_id, state)
   SELECT task_id, device_id, 'canceled' FROM superseded
-  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
+  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting';
   INSERT INTO count_row
   SELECT
     task_id, device_id, 0, 1,
-    'waiting', attempts, NULL, proved_epoch, bad_epoch,
+    state, attempts, NULL, proved_epoch, bad_epoch,
     'canceled', attempts, NULL, NULL, NULL
-  FROM superseded WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id;
+  FROM superseded
+  WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting';
   UPDATE task_device SET
     state = 'canceled', error_reason = 'superseded by ' || NEW.task_id,
     completed_at = (SELECT ms FROM now), proved_epoch = NULL, bad_epoch = NULL,
     deferred_until = NULL, wake_clock = NULL, lost_clock = NULL
   WHERE (task_id, device_id) IN (
     SELECT task_id, device_id FROM superseded
-    WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id);
+    WHERE by_task_id = NEW.task_id AND device_id = NEW.device_id AND state = 'waiting');
   UPDATE task_count SET settling = 0
   WHERE settling = 1 AND task_id IN (
     SELECT task_id FROM task_device WHERE device_id = NEW.device_id AND state = 'canceled');
@@ -121,7 +126,7 @@ BEGIN
       OR NEW.wake_clock IS NOT OLD.wake_clock OR NEW.trial_clock IS NOT OLD.trial_clock
       OR NEW.lost_clock IS NOT OLD.lost_clock OR NEW.proved_epoch IS NOT OLD.proved_epoch
       OR NEW.bad_epoch IS NOT OLD.bad_epoch OR NEW.lined IS NOT OLD.lined
-      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand, and turn: the rest follows from it')
+      THEN RAISE(ABORT, 'only state of a row in task_device can be set by hand, and its turn: the rest follows from them')
     WHEN NEW.turn IS NOT OLD.turn AND OLD.attempts > 0
       THEN RAISE(ABORT, 'this upgrade has started, so that its turn is over: add AND attempts = 0')
     WHEN NEW.state IS OLD.state THEN NULL

@@ -254,7 +254,7 @@ def prune(b):
     catalog = os.path.join(b.scratch, "prune.db")
     shutil.copy(fleet_catalog(b, count), catalog)
     # as the plugin would have written them, long ago
-    sql(catalog, "DROP TRIGGER progress_log_insert;\n"
+    sql(catalog, "DROP TRIGGER progress_log_insert_guard;\n"
         f"INSERT INTO progress_log (received_at, product_id, device_id, version, progress, complete) SELECT {int(time.time() * 1000) - 9 * DAY_MS}, product_id, device_id, '2.0.0', 50, 0 FROM device;")
     ours = b.broker("prune", catalog=catalog, options="plugin_opt_log_retention_days 1\n")
     others = Others(b, ours)

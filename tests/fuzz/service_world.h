@@ -114,7 +114,7 @@ static const char *const vandalism[] = {
 	"DROP TABLE device",
 	"DROP TABLE task_change",
 	"DROP VIEW task_summary",
-	"DROP TRIGGER catalog_state_update",
+	"DROP TRIGGER catalog_state_update_guard",
 	"ALTER TABLE task_device RENAME TO moved",
 	"ALTER TABLE firmware DROP COLUMN description",
 	"UPDATE catalog_state SET plugin_writing = 1",

@@ -212,13 +212,18 @@ class Rollouts:
         row.retries += 1
         self.requeue(row)
 
+    @staticmethod
+    def supersedes(row):
+        """Does it take the place of what waits in older tasks? Not where it is canceled itself."""
+        task = row.task
+        return task.plan.supersede and task.state != "stopped" and row.state != "canceled"
+
     def superseding(self, row):
         """The newest task whose row took the place of this one."""
         device, task = row.device.name, row.task
         newer = [
             t for t in self.tasks.values()
-            if t.plan.supersede and t.age > task.age and device in t.rows
-            and t.rows[device].state != "canceled"
+            if t.age > task.age and device in t.rows and self.supersedes(t.rows[device])
         ]  # fmt: skip
         return max(newer, key=lambda t: t.age, default=None)
 

@@ -397,6 +397,13 @@ bumps() {
       WHERE name GLOB tbl_name || '_' || lower(event) || '*' AND replace(sql, char(10), ' ') GLOB '* ' || event || ' *ON ' || tbl_name || ' *');"
 }
 
+@test "a trigger that only refuses is named a guard" {
+  # those of tables that are always empty judge for others, and those of _text and _parameters ask them
+  rows '' "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%RAISE(ABORT%' AND name NOT LIKE 'check%' AND name NOT LIKE '%\_guard' ESCAPE '\\'
+    AND sql NOT GLOB '*' || char(10) || '  INSERT *' AND sql NOT GLOB '*' || char(10) || '  UPDATE *' AND sql NOT GLOB '*' || char(10) || '  DELETE *';"
+  rows '' "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND sql NOT LIKE '%RAISE(ABORT%' AND sql NOT LIKE '%INSERT INTO check%' AND name LIKE '%\_guard' ESCAPE '\\';"
+}
+
 @test "firmware_file is the plugin's own" {
   local verified="INSERT INTO firmware_file VALUES ('own', 'a.bin', 1, 2, 3, 4, 'aa', 1, 5);"
   local change

@@ -147,6 +147,43 @@ END
   gives '1|1|0|0|1|0|1|1|0' "DELETE FROM task_device WHERE state = 'failed';" "$COUNTS"
 }
 
+# a row of t that has been tried and deferred, with something in all that a row's end or a new beginning clears
+tried_row() {
+  push_task
+  plugin_sql "UPDATE task_device SET attempts = 2, retries = 1, interruptions = 1, connection = 5, pushed_at = 6, responded_at = 7, interrupted_at = 8,
+      pushed_clock = 10, deferred_until = 11, wake_clock = 12, lost_clock = 13, trial_clock = 14, first_told_at = 15, verified_at = 16, proved_epoch = 1, bad_epoch = 1
+    WHERE device_id = 'd1';"
+}
+
+# becomes WANTED STATEMENTS: what of the row of d1 is no NULL and not 0
+becomes() {
+  gives "$1" "$2" "SELECT group_concat(name, ' ') FROM (
+    SELECT r.state || ' ' || coalesce(r.error_reason, '') AS name FROM task_device AS r WHERE task_id = 't' AND device_id = 'd1'
+    UNION ALL SELECT key FROM task_device AS r, json_each(json_object('attempts', attempts, 'retries', retries, 'interruptions', interruptions, 'connection', connection,
+      'pushed_at', pushed_at, 'responded_at', responded_at, 'completed_at', completed_at, 'interrupted_at', interrupted_at, 'due_at', due_at,
+      'pushed_clock', pushed_clock, 'retry_at', retry_at, 'deferred_until', deferred_until, 'wake_clock', wake_clock, 'lost_clock', lost_clock,
+      'trial_clock', trial_clock, 'first_told_at', first_told_at, 'verified_at', verified_at, 'proved_epoch', proved_epoch, 'bad_epoch', bad_epoch))
+    WHERE task_id = 't' AND device_id = 'd1' AND coalesce(value, 0) <> 0);"
+}
+
+@test "a row is canceled alike, whoever cancels it" {
+  local left='attempts retries interruptions connection pushed_at responded_at completed_at interrupted_at pushed_clock trial_clock first_told_at verified_at'
+  tried_row
+  # a continued task begins a new epoch
+  becomes "canceled  $left proved_epoch bad_epoch" "UPDATE task SET state = 'stopped';"
+  becomes "canceled  $left" "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1';"
+  becomes "canceled superseded by u $left" "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f2', 'n', 'push', 1);"
+  becomes "canceled superseded by u $left" "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('u', 'f2', 'n', 'push', 'part', 1);
+    INSERT INTO task_device (task_id, device_id) VALUES ('u', 'd1');"
+}
+
+@test "a row waits again alike, by its task or by itself" {
+  tried_row
+  becomes 'waiting  attempts first_told_at' "UPDATE task SET state = 'stopped'; UPDATE task SET state = 'running';"
+  becomes 'waiting  attempts first_told_at' "UPDATE task_device SET state = 'canceled' WHERE device_id = 'd1';
+    UPDATE task_device SET state = 'waiting' WHERE device_id = 'd1';"
+}
+
 @test "the new columns of a row are the plugin's" {
   push_task
   sql "INSERT INTO device (product_id, device_id) VALUES ('p', 'd5');"
@@ -204,6 +241,22 @@ END
   gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 0);" \
     "SELECT state FROM task_device WHERE task_id = 't' AND device_id = 'd1';"
   gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);" "SELECT state FROM task_device WHERE task_id = 'g';"
+}
+
+@test "what is canceled from the beginning takes nobody's place" {
+  sql "INSERT INTO firmware (firmware_id, product_id, name, version, version_order, url, size, sign_method, sign)
+    VALUES ('f3', 'p', 'three', '3.0', 3, $HOSTED);
+    INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f3', 'n', 'push');"
+  # d4 runs 2.0 and is canceled in u; d1 runs 1.0, and is success there
+  local ended="SELECT group_concat(task_id || device_id || ':' || state, ' ') FROM (SELECT * FROM task_device WHERE device_id IN ('d1', 'd4') ORDER BY task_id, device_id);"
+  gives 'td1:canceled td4:waiting ud1:success ud4:canceled' \
+    "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);" "$ended"
+  gives 'td1:canceled td4:waiting ud1:success ud4:canceled' \
+    "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('u', 'f1', 'n', 'push', 'part', 1);
+    INSERT INTO task_device (task_id, device_id) VALUES ('u', 'd4'), ('u', 'd1');" "$ended"
+  # nor does a row of a stopped task, whatever its state
+  gives 'td1:waiting td4:waiting ud1:success ud4:canceled' \
+    "INSERT INTO task (task_id, firmware_id, name, mode, supersede, state) VALUES ('u', 'f1', 'n', 'push', 1, 'stopped');" "$ended"
 }
 
 @test "a continuous task has the devices that are heard of later" {

@@ -16,6 +16,38 @@ static void what_was_superseded_does_not_wait_again(void **state)
 	commit();
 }
 
+/* t3 takes the place of t2, were it not for `change`. */
+static void assert_not_superseded(const char *change, const char *expected)
+{
+	struct fw_task_device row = pushed_row();
+
+	commit();
+	prepare_rows("UPDATE task SET supersede = 1 WHERE task_id = 't3'");
+	prepare_rows(change);
+	begin();
+	assert_true(apply(&row, FW_EVENT_INTERRUPTED, NULL));
+	assert_states(expected);
+	commit();
+}
+
+/* d1 ran its version from the beginning. */
+static void a_stopped_task_supersedes_nothing(void **state)
+{
+	(void)state;
+	assert_not_superseded(
+		"UPDATE task_device SET state = 'success', completed_at = 1 WHERE task_id = 't3';"
+		"UPDATE task SET state = 'stopped' WHERE task_id = 't3'",
+		"t2|d1|waiting\nt3|d1|success");
+}
+
+static void a_canceled_row_supersedes_nothing(void **state)
+{
+	(void)state;
+	assert_not_superseded(
+		"UPDATE task_device SET state = 'canceled', completed_at = 1 WHERE task_id = 't3'",
+		"t2|d1|waiting\nt3|d1|canceled");
+}
+
 static void who_goes_on_after_all_is_put_off_no_more(void **state)
 {
 	struct fw_task_device row = pushed_row();
@@ -64,6 +96,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CATALOG_TEST(what_was_superseded_does_not_wait_again),
+		CATALOG_TEST(a_stopped_task_supersedes_nothing),
+		CATALOG_TEST(a_canceled_row_supersedes_nothing),
 		CATALOG_TEST(who_goes_on_after_all_is_put_off_no_more),
 		CATALOG_TEST(who_is_canceled_is_bad_no_more),
 		CATALOG_TEST(what_is_put_off_leaves_its_place_to_what_superseded_it),

@@ -63,6 +63,16 @@ static void assert_row(const char *expected)
 	assert_rows("SELECT state, failure FROM task_device WHERE task_id = 't2'", expected);
 }
 
+/* Its longest absence, of a hundred seconds, ended so long ago. */
+static void was_away(int64_t days_ago)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "UPDATE device SET absence_ms = 100000, absence_at = %lld",
+		(long long)(catalog.transaction.wall_ms - days_ago * 24 * 3600 * SECOND));
+	prepare_rows(sql);
+}
+
 static void who_goes_away_on_trial_is_lost_though_the_trial_ends_before(void **state)
 {
 	(void)state;
@@ -196,6 +206,43 @@ static void who_is_seen_by_nobody_where_connections_are_seen_is_lost(void **stat
 	assert_row("failed|lost");
 }
 
+static void who_was_away_for_long_in_the_last_week_is_awaited_twice_as_long(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	was_away(6);
+	goes_away();
+	wait_seconds(61);
+	assert_row("success|-");
+	wait_seconds(140);
+	assert_row("failed|lost");
+}
+
+static void an_absence_before_the_last_week_counts_no_more(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	was_away(8);
+	goes_away();
+	wait_seconds(61);
+	assert_row("failed|lost");
+}
+
+static void nor_does_it_after_a_start(void **state)
+{
+	(void)state;
+	complete_with("lost_seconds = 60");
+	goes_away();
+	was_away(6);
+	begin_anew();
+	wait_seconds(61);
+	assert_row("success|-");
+	was_away(8);
+	begin_anew();
+	wait_seconds(61);
+	assert_row("failed|lost");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +257,9 @@ int main(void)
 		CATALOG_TEST(who_comes_back_after_a_start_is_not_lost),
 		CATALOG_TEST(who_was_there_and_says_nothing_is_not_lost),
 		CATALOG_TEST(who_is_seen_by_nobody_where_connections_are_seen_is_lost),
+		CATALOG_TEST(who_was_away_for_long_in_the_last_week_is_awaited_twice_as_long),
+		CATALOG_TEST(an_absence_before_the_last_week_counts_no_more),
+		CATALOG_TEST(nor_does_it_after_a_start),
 	};
 
 	return cmocka_run_group_tests_name("trial", tests, open_folder, close_folder);
