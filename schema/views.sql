@@ -77,16 +77,17 @@ CROSS JOIN device AS d ON d.product_id = c.product_id AND d.device_id = r.device
   AND d.presence IS NOT 'online';
 
 -- Which rows are superseded, and by which newer task of the product: one with supersede 1 that is
--- not stopped, and whose own row of the device is not canceled. What is canceled takes nobody's
--- place: the device would get neither upgrade. Read by by_task_id, or by task_id and device_id: so
--- the order of the joins is SQLite's to choose.
+-- not stopped. by_state is the state of its own row of the device: what was under way is followed
+-- by that row, unless it is canceled. Read by by_task_id, or by task_id and device_id: so the order
+-- of the joins is SQLite's to choose.
 CREATE VIEW superseded AS
 SELECT
   t.task_id AS by_task_id, t.created_at AS by_created_at, t.position AS by_position,
-  old.task_id, r.device_id, old.state, old.attempts, old.proved_epoch, old.bad_epoch
+  r.state AS by_state, old.task_id, r.device_id, old.state,
+  old.attempts, old.proved_epoch, old.bad_epoch
 FROM task AS t
 JOIN task_count AS c ON c.task_id = t.task_id
-JOIN task_device AS r ON r.task_id = t.task_id AND r.state <> 'canceled'
+JOIN task_device AS r ON r.task_id = t.task_id
 JOIN task_device AS old ON old.device_id = r.device_id
 JOIN task AS older ON older.task_id = old.task_id
   AND (older.created_at, older.position) < (t.created_at, t.position)

@@ -43,7 +43,8 @@ static const char *const sql[FW_ROLLOUTS_STATEMENTS] = {
 		"UPDATE task_device SET wake_clock = ?2 WHERE task_id = ?1"
 		" AND retry_at IS NOT NULL AND wake_clock IS NULL AND state = 'failed'",
 	[FW_ROLLOUTS_SUPERSEDED_BY] =
-		"SELECT by_task_id FROM superseded WHERE task_id = ?1 AND device_id = ?2"
+		"SELECT by_task_id FROM superseded"
+		" WHERE task_id = ?1 AND device_id = ?2 AND by_state <> 'canceled'"
 		" ORDER BY by_created_at DESC, by_position DESC",
 	/* Samples: a bounded part of the rows. Without stages rows start in the order of their ids,
 	 * so the first ones have started and the last ones have not. With stages they start in the

@@ -27,7 +27,7 @@ class Operators:
 
     def supersede(self, row):
         """Rows that wait in older tasks."""
-        if not self.supersedes(row):
+        if not self.supersedes(row.task):
             return
         for old in self.rows_of(row.device):
             if old.state == "waiting" and old.task.age < row.task.age:

@@ -213,17 +213,17 @@ class Rollouts:
         self.requeue(row)
 
     @staticmethod
-    def supersedes(row):
-        """Does it take the place of what waits in older tasks? Not where it is canceled itself."""
-        task = row.task
-        return task.plan.supersede and task.state != "stopped" and row.state != "canceled"
+    def supersedes(task):
+        """Do its rows take the place of what waits in older tasks?"""
+        return task.plan.supersede and task.state != "stopped"
 
     def superseding(self, row):
-        """The newest task whose row took the place of this one."""
+        """The newest task whose row follows this one, which was under way. A canceled one does not."""
         device, task = row.device.name, row.task
         newer = [
             t for t in self.tasks.values()
-            if t.age > task.age and device in t.rows and self.supersedes(t.rows[device])
+            if t.age > task.age and self.supersedes(t) and device in t.rows
+            and t.rows[device].state != "canceled"
         ]  # fmt: skip
         return max(newer, key=lambda t: t.age, default=None)
 

@@ -243,18 +243,17 @@ END
   gives 'waiting' "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);" "SELECT state FROM task_device WHERE task_id = 'g';"
 }
 
-@test "what is canceled from the beginning takes nobody's place" {
+@test "whatever a new row begins as, it supersedes what waits, unless its task is stopped" {
   sql "INSERT INTO firmware (firmware_id, product_id, name, version, version_order, url, size, sign_method, sign)
     VALUES ('f3', 'p', 'three', '3.0', 3, $HOSTED);
     INSERT INTO task (task_id, firmware_id, name, mode) VALUES ('t', 'f3', 'n', 'push');"
   # d4 runs 2.0 and is canceled in u; d1 runs 1.0, and is success there
   local ended="SELECT group_concat(task_id || device_id || ':' || state, ' ') FROM (SELECT * FROM task_device WHERE device_id IN ('d1', 'd4') ORDER BY task_id, device_id);"
-  gives 'td1:canceled td4:waiting ud1:success ud4:canceled' \
+  gives 'td1:canceled td4:canceled ud1:success ud4:canceled' \
     "INSERT INTO task (task_id, firmware_id, name, mode, supersede) VALUES ('u', 'f1', 'n', 'push', 1);" "$ended"
-  gives 'td1:canceled td4:waiting ud1:success ud4:canceled' \
+  gives 'td1:canceled td4:canceled ud1:success ud4:canceled' \
     "INSERT INTO task (task_id, firmware_id, name, mode, release_type, supersede) VALUES ('u', 'f1', 'n', 'push', 'part', 1);
     INSERT INTO task_device (task_id, device_id) VALUES ('u', 'd4'), ('u', 'd1');" "$ended"
-  # nor does a row of a stopped task, whatever its state
   gives 'td1:waiting td4:waiting ud1:success ud4:canceled' \
     "INSERT INTO task (task_id, firmware_id, name, mode, supersede, state) VALUES ('u', 'f1', 'n', 'push', 1, 'stopped');" "$ended"
 }

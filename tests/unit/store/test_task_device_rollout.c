@@ -31,7 +31,7 @@ static void assert_not_superseded(const char *change, const char *expected)
 }
 
 /* d1 ran its version from the beginning. */
-static void a_stopped_task_supersedes_nothing(void **state)
+static void a_stopped_task_follows_nothing(void **state)
 {
 	(void)state;
 	assert_not_superseded(
@@ -40,7 +40,7 @@ static void a_stopped_task_supersedes_nothing(void **state)
 		"t2|d1|waiting\nt3|d1|success");
 }
 
-static void a_canceled_row_supersedes_nothing(void **state)
+static void a_canceled_row_follows_nothing(void **state)
 {
 	(void)state;
 	assert_not_superseded(
@@ -96,8 +96,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CATALOG_TEST(what_was_superseded_does_not_wait_again),
-		CATALOG_TEST(a_stopped_task_supersedes_nothing),
-		CATALOG_TEST(a_canceled_row_supersedes_nothing),
+		CATALOG_TEST(a_stopped_task_follows_nothing),
+		CATALOG_TEST(a_canceled_row_follows_nothing),
 		CATALOG_TEST(who_goes_on_after_all_is_put_off_no_more),
 		CATALOG_TEST(who_is_canceled_is_bad_no_more),
 		CATALOG_TEST(what_is_put_off_leaves_its_place_to_what_superseded_it),
