@@ -11,6 +11,7 @@
 
 struct fw_presence_event {
 	struct fw_presence_event *next;
+	uint64_t number; /* in the queue, from 1, never reused */
 	uint64_t after;  /* its place: behind the spool record of this sequence */
 	int64_t at;      /* Unix ms */
 	int64_t boot_ms; /* the same moment */
@@ -30,7 +31,8 @@ struct fw_presence_queue;
 struct fw_presence_queue *fw_presence_queue_new(void);        /* NULL when out of memory */
 void fw_presence_queue_free(struct fw_presence_queue *queue); /* NULL is fine */
 
-/* Broker thread. Copies the ids of `event`. FW_OK, FW_FULL or FW_NOMEM: then it is lost. */
+/* Broker thread. Copies `event` with its ids, and numbers the copy. FW_OK, FW_FULL or FW_NOMEM:
+ * then it is lost. */
 enum fw_status fw_presence_queue_put(
 	struct fw_presence_queue *queue, const struct fw_presence_event *event);
 

@@ -6,8 +6,8 @@
  *
  * An uplink that the catalog's rules refuse must not hold up others. The batch in which that
  * happens is rolled back and done again with a savepoint for each uplink; then the refused uplink
- * is undone alone, and rejected. An uplink by which an operator's trigger ends the whole
- * transaction is a poison record: the next batch rejects it, and ends behind it. */
+ * is undone alone, and rejected. An uplink or event by which an operator's trigger ends the whole
+ * transaction is poison: the next batch passes it over, and ends behind it. */
 #include "store/ingest.h"
 
 #include <stdio.h>
@@ -20,22 +20,44 @@
 #define OLDEST_EVERY_MS 1000
 #define SAVEPOINTS_MS 60000 /* after an uplink was refused, others may soon be */
 
+static const char rolls_back[] =
+	"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead";
+
 /* Records up to the batch's limits. *applied is the sequence of the last one. */
 struct batch {
 	uint64_t applied;
 	size_t records;
 	int64_t until;                            /* boot ms */
 	const struct fw_presence_event *presence; /* the next event to apply */
-	bool end;                                 /* all that was appended has been read */
-	bool unread;                              /* the spool cannot be read */
+	bool poisoned; /* it passed poison over, and ends: the next one may be poison, too */
+	bool end;      /* all that was appended has been read */
+	bool unread;   /* the spool cannot be read */
 };
 
 /* May more be done in this transaction? What follows from one uplink or event must fit into the
  * outbox. */
 static bool has_room(struct fw_ingest *ingest, const struct batch *batch)
 {
-	return batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until &&
+	return !batch->poisoned && batch->records < BATCH_RECORDS && fw_boot_ms() < batch->until &&
 		fw_transaction_room(ingest->transaction) > FW_MESSAGES_OF_UPLINK;
+}
+
+/* Applies the event, unless it is poison. */
+static enum fw_status apply_event(
+	struct fw_ingest *ingest, struct batch *batch, const struct fw_presence_event *event)
+{
+	enum fw_status status;
+
+	if (event->number == ingest->poison_event) {
+		batch->poisoned = true;
+		fw_transaction_log_passed_over(
+			ingest->transaction, "a device's presence", rolls_back);
+		return FW_OK;
+	}
+	status = fw_device_presence_apply(ingest->presence, event);
+	if (fw_transaction_was_ended(ingest->transaction, status))
+		ingest->poison_event = event->number;
+	return status;
 }
 
 static enum fw_status apply_presence_before(
@@ -47,7 +69,7 @@ static enum fw_status apply_presence_before(
 		has_room(ingest, batch)) {
 		const struct fw_presence_event *event = batch->presence;
 
-		status = fw_device_presence_apply(ingest->presence, event);
+		status = apply_event(ingest, batch, event);
 		if (status == FW_OK)
 			batch->presence = event->next;
 	}
@@ -81,7 +103,7 @@ static enum fw_status apply_uplink(
 
 	if (status == FW_OK)
 		status = fw_apply_uplink(ingest->apply, uplink);
-	if (status == FW_INVALID && sqlite3_get_autocommit(ingest->transaction->db)) {
+	if (fw_transaction_was_ended(ingest->transaction, status)) {
 		ingest->poison_sequence = sequence;
 		return FW_FAILED;
 	}
@@ -103,8 +125,8 @@ static enum fw_status release_place(struct fw_ingest *ingest, const struct fw_up
 				   : FW_OK;
 }
 
-static enum fw_status apply_record(
-	struct fw_ingest *ingest, const unsigned char *payload, size_t len, uint64_t sequence)
+static enum fw_status apply_record(struct fw_ingest *ingest, struct batch *batch,
+	const unsigned char *payload, size_t len, uint64_t sequence)
 {
 	struct fw_uplink uplink = {.connection = 0};
 	enum fw_status status = FW_OK;
@@ -113,9 +135,9 @@ static enum fw_status apply_record(
 		reject(ingest, "it is damaged");
 		return FW_OK;
 	}
-	if (sequence == ingest->poison_sequence)
-		reject(ingest,
-			"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead");
+	batch->poisoned = sequence == ingest->poison_sequence;
+	if (batch->poisoned)
+		reject(ingest, rolls_back);
 	else
 		status = apply_uplink(ingest, &uplink, sequence);
 	return status == FW_OK ? release_place(ingest, &uplink) : status;
@@ -138,20 +160,20 @@ static enum fw_status apply_records(struct fw_ingest *ingest, struct batch *batc
 		batch->unread = status != FW_OK;
 		if (status == FW_OK)
 			status = apply_presence_before(ingest, batch, sequence);
-		/* no room for the events before this record: it is read again in the next batch */
-		if (status == FW_OK && batch->presence && batch->presence->after < sequence) {
+		/* the batch ends among the events before this record: the next one reads it again
+		 */
+		if (status == FW_OK &&
+			(batch->poisoned ||
+				(batch->presence && batch->presence->after < sequence))) {
 			fw_spool_rewind(ingest->spool, batch->applied);
 			return FW_OK;
 		}
 		if (status == FW_OK)
-			status = apply_record(ingest, payload, len, sequence);
+			status = apply_record(ingest, batch, payload, len, sequence);
 		if (status != FW_OK)
 			return status;
 		batch->applied = sequence;
 		batch->records++;
-		/* the next record may be poison, too: what is done so far is committed first */
-		if (sequence == ingest->poison_sequence)
-			return FW_OK;
 	}
 	return status;
 }

@@ -36,6 +36,7 @@ struct fw_ingest {
 	/* the sequence of an uplink by which an operator's trigger ends the whole transaction; 0:
 	 * none */
 	uint64_t poison_sequence;
+	uint64_t poison_event;    /* the number of such a presence event; 0: none */
 	int64_t oldest_at;        /* Unix ms: when the next record came; 0: there is none */
 	int64_t next_oldest_look; /* boot ms */
 	/* when the record of this sequence is applied, all that devices said until watermark_ms

@@ -18,8 +18,9 @@ struct list {
 struct fw_presence_queue {
 	pthread_mutex_t lock; /* guards `arrived` */
 	struct list arrived;
-	struct list taken;   /* the store thread's own */
-	atomic_size_t count; /* in both */
+	uint64_t last_number; /* the broker thread's own */
+	struct list taken;    /* the store thread's own */
+	atomic_size_t count;  /* in both */
 	atomic_bool lost;
 };
 
@@ -82,6 +83,7 @@ enum fw_status fw_presence_queue_put(
 		atomic_store(&queue->lost, true);
 		return full ? FW_FULL : FW_NOMEM;
 	}
+	copy->number = ++queue->last_number;
 	pthread_mutex_lock(&queue->lock);
 	append(&queue->arrived, (struct list){copy, copy});
 	atomic_fetch_add(&queue->count, 1);

@@ -38,14 +38,26 @@
 #define STOP_MS 5000 /* for what is left when the broker stops */
 #define FORGET_ROWS 2000
 
-/* Runs one of the small jobs in a transaction of its own. */
-static enum fw_status in_transaction(struct fw_store *store,
+/* Runs one of the small jobs, which writes `what`, in a transaction of its own. Where an operator's
+ * trigger ends that, the job is passed over: it would end so each time, and the jobs behind it
+ * wait. */
+static enum fw_status in_transaction(struct fw_store *store, const char *what,
 	enum fw_status (*job)(struct fw_store *store, bool *left), bool *left)
 {
-	enum fw_status status = fw_transaction_begin(&store->transaction);
+	struct fw_transaction *transaction = &store->transaction;
+	enum fw_status status = fw_transaction_begin(transaction);
+	bool ended;
 
-	return status == FW_OK ? fw_transaction_end(&store->transaction, job(store, left), 0)
-			       : status;
+	if (status != FW_OK)
+		return status;
+	status = job(store, left);
+	ended = fw_transaction_was_ended(transaction, status);
+	status = fw_transaction_end(transaction, status, 0);
+	if (!ended)
+		return status;
+	*left = false;
+	fw_transaction_log_passed_over(transaction, what, transaction->error.text);
+	return FW_OK;
 }
 
 static enum fw_status forget_some_presence(struct fw_store *store, bool *left)
@@ -75,7 +87,8 @@ static enum fw_status forget_presence(struct fw_store *store, bool *left)
 
 	if (store->presence_forgotten)
 		return FW_OK;
-	status = in_transaction(store, forget_some_presence, left);
+	status = in_transaction(
+		store, "that the presence of devices is unknown", forget_some_presence, left);
 	store->presence_forgotten = status == FW_OK && !*left;
 	return status;
 }
@@ -86,7 +99,7 @@ static enum fw_status begin_absences(struct fw_store *store, bool *left)
 
 	if (store->absences_begun)
 		return FW_OK;
-	status = in_transaction(store, begin_all_absences, left);
+	status = in_transaction(store, "since when devices are away", begin_all_absences, left);
 	store->absences_begun = status == FW_OK;
 	return status;
 }
@@ -106,7 +119,8 @@ static enum fw_status audit_once(struct fw_store *store, bool *left)
 {
 	(void)left;
 	if (!store->audited)
-		store->audited = in_transaction(store, audit_catalog, &(bool){false}) == FW_OK;
+		store->audited =
+			in_transaction(store, "the audit", audit_catalog, &(bool){false}) == FW_OK;
 	return FW_OK;
 }
 

@@ -200,17 +200,27 @@ enum fw_status fw_transaction_release(struct fw_transaction *transaction)
 	return fw_db_exec(transaction->db, "RELEASE uplink", NULL);
 }
 
+bool fw_transaction_was_ended(const struct fw_transaction *transaction, enum fw_status status)
+{
+	return status == FW_INVALID && sqlite3_get_autocommit(transaction->db);
+}
+
+void fw_transaction_log_passed_over(
+	struct fw_transaction *transaction, const char *what, const char *why)
+{
+	if (fw_boot_ms() < transaction->next_refused_line)
+		return;
+	transaction->next_refused_line = fw_boot_ms() + REFUSED_LINE_EVERY_MS;
+	fw_transaction_log(transaction, FW_LOG_WARNING,
+		"the catalog's rules refuse %s, which is passed over: %s", what, why);
+}
+
 enum fw_status fw_transaction_pass_over(
 	struct fw_transaction *transaction, enum fw_status status, const char *what)
 {
-	if (status != FW_INVALID || sqlite3_get_autocommit(transaction->db))
+	if (status != FW_INVALID || fw_transaction_was_ended(transaction, status))
 		return status;
-	if (fw_boot_ms() < transaction->next_refused_line)
-		return FW_OK;
-	transaction->next_refused_line = fw_boot_ms() + REFUSED_LINE_EVERY_MS;
-	fw_transaction_log(transaction, FW_LOG_WARNING,
-		"the catalog's rules refuse %s, which is passed over: %s", what,
-		sqlite3_errmsg(transaction->db));
+	fw_transaction_log_passed_over(transaction, what, sqlite3_errmsg(transaction->db));
 	return FW_OK;
 }
 

@@ -82,6 +82,14 @@ enum fw_status fw_transaction_release(struct fw_transaction *transaction);
 enum fw_status fw_transaction_pass_over(
 	struct fw_transaction *transaction, enum fw_status status, const char *what);
 
+/* Has a trigger ended the open transaction (RAISE(ROLLBACK)), so that nothing of it is left?
+ * `status` is that of its last statement. */
+bool fw_transaction_was_ended(const struct fw_transaction *transaction, enum fw_status status);
+
+/* Logs that `what` was to be written, and is passed over since `why`; at most once a minute. */
+void fw_transaction_log_passed_over(
+	struct fw_transaction *transaction, const char *what, const char *why);
+
 /* Queues a message for a device's topic, to be published after the commit. `payload` is malloc'd
  * and taken over in every case. FW_OK; FW_NOMEM, also for a NULL payload. */
 enum fw_status fw_transaction_queue(struct fw_transaction *transaction, enum fw_topic_kind kind,

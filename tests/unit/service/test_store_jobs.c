@@ -1,11 +1,12 @@
-/* An error of the catalog is logged with the job of the store that met it. */
+/* An error of the catalog is logged with the job of the store that met it, and a trigger of the
+ * operator's holds up no other job. */
 #include "stepped_service.h"
 
 #include "catalog/temp_vfs.h"
 
 static const struct fw_client d1 = {&d1, "d1", NULL};
 
-static char logged[512];
+static char logged[2048]; /* the lines since it was emptied */
 
 static enum fw_status publish(void *context, const struct fw_publication *publication)
 {
@@ -18,7 +19,7 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 {
 	(void)context;
 	(void)level;
-	snprintf(logged, sizeof(logged), "%s", text);
+	snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s\n", text);
 }
 
 static const struct fw_broker broker = {.publish = publish, .log = log_line};
@@ -67,6 +68,7 @@ static void fails_in(const char *job, const char *event)
 		job);
 	assert_non_null(strstr(logged, text));
 	operate("DROP TRIGGER no");
+	logged[0] = '\0';
 	skipped_ms += 10000;
 	assert_int_equal(work(), FW_OK);
 	assert_non_null(strstr(logged, "the catalog can be written again"));
@@ -82,6 +84,26 @@ static void an_error_names_the_job(void **state)
 		" VALUES ('t', 'f2', 'n', 'push', 'part');"
 		"INSERT INTO task_device (task_id, device_id) VALUES ('t', 'd1')");
 	fails_in("starts and timeouts", "BEFORE UPDATE OF state ON task_device");
+}
+
+/* The jobs of a start come before the uplinks. */
+static void a_start_is_not_held_up_by_a_trigger(void **state)
+{
+	bool more;
+
+	(void)state;
+	operate("BEGIN; UPDATE catalog_state SET plugin_writing = 1;"
+		"UPDATE device SET presence = 'online';"
+		"UPDATE catalog_state SET plugin_writing = 0; COMMIT;"
+		"CREATE TRIGGER no BEFORE UPDATE OF presence ON device WHEN NEW.presence IS NULL"
+		" BEGIN SELECT RAISE(ROLLBACK, 'no, please'); END");
+	assert_int_equal(step_store(&more), FW_OK);
+	fw_service_tick(service);
+	assert_non_null(strstr(logged,
+		"refuse that the presence of devices is unknown, which is "
+		"passed over: no, please"));
+	assert_int_equal(step_store(&more), FW_OK);
+	assert_true(stepped_store->committed_once);
 }
 
 /* A plugin that is loaded twice: the second one does not start, and the first one goes on. */
@@ -103,6 +125,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_error_names_the_job, start, close_service),
+		cmocka_unit_test_setup_teardown(
+			a_start_is_not_held_up_by_a_trigger, start, close_service),
 		cmocka_unit_test_setup_teardown(test_second_of_a_catalog, start, close_service),
 	};
 

@@ -299,6 +299,62 @@ static void a_poisoned_record_is_passed_over(void **state)
 	assert_logged("a trigger rolls the whole transaction back");
 }
 
+static const char poison_presence[] =
+	"CREATE TRIGGER poison BEFORE UPDATE OF presence ON device WHEN NEW.device_id = 'd2' BEGIN "
+	"SELECT RAISE(ROLLBACK, 'all of it'); END";
+
+static void a_poisoned_event_is_passed_over(void **state)
+{
+	bool more = false;
+
+	(void)state;
+	operate(poison_presence);
+	append_report("d1", "2.0");
+	put_presence("d2", true);
+	put_presence("d1", false);
+	append_report("d1", "3.0");
+	assert_int_not_equal(fw_ingest_work(&ingest, &more), FW_OK);
+	assert_true(more);
+	/* up to the event, and without it */
+	assert_true(work());
+	assert_versions("d1|2.0");
+	assert_applied(1);
+	assert_false(work());
+	assert_versions("d1|2.0\nd1|3.0");
+	assert_applied(2);
+	assert_rows("SELECT presence FROM device WHERE device_id = 'd2'", "-");
+	assert_true(fw_presence_queue_empty(ingest.queue));
+	assert_logged("refuse a device's presence, which is passed over: a trigger rolls the whole "
+		      "transaction back");
+	assert_int_equal(ingest.rejected, 0);
+}
+
+/* Each of them costs a batch that fails, and one that ends behind it. */
+static void poison_among_poison_is_passed_over(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	operate(poison_presence);
+	operate("CREATE TRIGGER poison_too BEFORE INSERT ON version_log WHEN NEW.version = 'bad' "
+		"BEGIN SELECT RAISE(ROLLBACK, 'all of it'); END");
+	put_presence("d2", true);
+	put_presence("d2", false);
+	append_report("d1", "bad");
+	put_presence("d2", true);
+	append_report("d1", "2.0");
+	put_presence("d2", false);
+	for (unsigned rounds = 0; more && rounds < 10; rounds++) {
+		more = false;
+		fw_ingest_work(&ingest, &more);
+	}
+	assert_false(more);
+	assert_versions("d1|2.0");
+	assert_applied(2);
+	assert_true(fw_presence_queue_empty(ingest.queue));
+	assert_int_equal(ingest.rejected, 1);
+}
+
 static void a_damaged_record_is_left_out(void **state)
 {
 	(void)state;
@@ -418,6 +474,8 @@ int main(void)
 		INGEST_TEST(after_a_refusal_each_uplink_has_a_savepoint),
 		INGEST_TEST(a_batch_takes_so_many_uplinks),
 		INGEST_TEST(a_poisoned_record_is_passed_over),
+		INGEST_TEST(a_poisoned_event_is_passed_over),
+		INGEST_TEST(poison_among_poison_is_passed_over),
 		INGEST_TEST(a_damaged_record_is_left_out),
 		INGEST_TEST(what_is_left_out_twice_is_counted_once),
 		INGEST_TEST(the_watermark_follows_what_is_applied),
