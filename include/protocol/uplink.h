@@ -37,6 +37,9 @@ struct fw_uplink {
 	struct fw_slice task_id; /* pull: the task whose place it took; empty: none is counted */
 	/* came with QoS 0: MQTT never delivers it again (MQTT 5, section 4.3.1) */
 	bool at_most_once;
+	/* the catalog could not be asked whether the device belongs to the product (option
+	 * registration): that is asked when the uplink is applied */
+	bool unchecked;
 };
 
 /* A message without a time of its own counts as a redelivery of an equal one for so long. */

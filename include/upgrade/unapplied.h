@@ -30,8 +30,10 @@ enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, const struct fw
 	struct fw_slice named, bool unregistered);
 
 /* The product of the first unapplied uplink with this device id, an empty slice when there is none.
- * Borrowed until the next change. */
-struct fw_slice fw_unapplied_product(const struct fw_unapplied *unapplied, struct fw_slice device);
+ * *unchecked: all its uplinks are, so the id counts as heard for the product only if the catalog
+ * has it in no other. Borrowed until the next change. */
+struct fw_slice fw_unapplied_product(
+	const struct fw_unapplied *unapplied, struct fw_slice device, bool *unchecked);
 
 /* The store has applied all records up to `applied`; `last` is the last one that was appended, all
  * of which are noted here. Forgets what is no longer needed, and frees a part of what is forgotten:

@@ -33,7 +33,9 @@ enum flag {
 	SUCCESS = 1 << 3,
 	/* old records lack it, and count as sent with QoS 1 or 2 */
 	AT_MOST_ONCE = 1 << 4,
-	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS | AT_MOST_ONCE,
+	/* old records lack it, and count as checked */
+	UNCHECKED = 1 << 7,
+	ALL_FLAGS = HAS_REPORTED_AT | HAS_PROGRESS | COMPLETE | SUCCESS | AT_MOST_ONCE | UNCHECKED,
 	/* version 2 */
 	RETRY = 1 << 5,
 	HAS_UTC_OFFSET = 1 << 6,
@@ -67,7 +69,8 @@ static unsigned flags_of(const struct fw_uplink *uplink)
 	return (uplink->has_reported_at ? HAS_REPORTED_AT : 0u) |
 		(uplink->has_progress ? HAS_PROGRESS : 0u) | (uplink->complete ? COMPLETE : 0u) |
 		(uplink->success ? SUCCESS : 0u) | (uplink->at_most_once ? AT_MOST_ONCE : 0u) |
-		(uplink->retry ? RETRY : 0u) | (uplink->has_utc_offset ? HAS_UTC_OFFSET : 0u);
+		(uplink->retry ? RETRY : 0u) | (uplink->has_utc_offset ? HAS_UTC_OFFSET : 0u) |
+		(uplink->unchecked ? UNCHECKED : 0u);
 }
 
 static void put_header(const struct fw_uplink *uplink, unsigned char *buffer)
@@ -175,6 +178,7 @@ enum fw_status fw_uplink_decode(const unsigned char *bytes, size_t len, struct f
 		.complete = bytes[2] & COMPLETE,
 		.success = bytes[2] & SUCCESS,
 		.at_most_once = bytes[2] & AT_MOST_ONCE,
+		.unchecked = bytes[2] & UNCHECKED,
 	};
 	if (bytes[0] == FORMAT_LONG && !read_long(bytes, &uplink))
 		return FW_CORRUPT;

@@ -151,7 +151,10 @@ struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplin
 		.retry = message->retry,
 		.has_utc_offset = message->has_utc_offset,
 		.utc_offset = message->utc_offset,
-		.at_most_once = request->incoming->qos == 0};
+		.at_most_once = request->incoming->qos == 0,
+		.unchecked = request->standing == FW_STANDING_UNKNOWN &&
+			!fw_options_is_operator(
+				request->service->options, request->client->username)};
 }
 
 const char *fw_handlers_status(enum fw_status status)

@@ -47,11 +47,12 @@ static enum fw_standing without_row(const struct fw_registration *registration,
 	struct fw_slice product, struct fw_slice device, bool elsewhere)
 {
 	struct fw_slice heard;
+	bool unchecked;
 
 	if (registration->mode == FW_REGISTRATION_CLOSED)
 		return FW_STANDING_FOREIGN;
-	heard = fw_unapplied_product(registration->unapplied, device);
-	if (heard.len)
+	heard = fw_unapplied_product(registration->unapplied, device, &unchecked);
+	if (heard.len && !(unchecked && elsewhere))
 		return fw_slice_equal(heard, product) ? FW_STANDING_REGISTERED
 						      : FW_STANDING_FOREIGN;
 	return elsewhere ? FW_STANDING_FOREIGN : FW_STANDING_UNHEARD;

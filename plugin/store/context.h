@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/options.h"
+
 struct fw_counters;
 struct fw_hosting;
 struct fw_outbox;
@@ -21,9 +23,9 @@ struct fw_store_context {
 	/* option connection_rate: pushes a second to one connection, and task events a second; 0:
 	 * no limit */
 	int64_t rate;
-	bool gateways;         /* a connection may be that of many devices */
-	bool sees_connections; /* as in struct fw_store_config */
-	bool closed;           /* uplinks add no devices (option registration) */
+	bool gateways;                          /* a connection may be that of many devices */
+	bool sees_connections;                  /* as in struct fw_store_config */
+	enum fw_registration_mode registration; /* which devices uplinks add */
 	/* connections of this run of the broker have this number or a higher one */
 	uint64_t first_connection;
 };

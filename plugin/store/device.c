@@ -16,6 +16,7 @@
 
 enum statement {
 	DEVICE,
+	ANYWHERE,
 	PRODUCT,
 	ADD,
 	SEEN,
@@ -46,6 +47,7 @@ static const char *const sql[STATEMENTS] = {
 		   "'online', connection, oldest_connection, due_at, settles_at,"
 		   " offered_firmware_id, offered_version, offer_completed, recent_messages FROM "
 		   "device" OF_DEVICE,
+	[ANYWHERE] = "SELECT 1 FROM device WHERE device_id = ?1 LIMIT 1",
 	[PRODUCT] = "SELECT 1 FROM product WHERE product_id = ?1",
 	[ADD] = "INSERT INTO device (product_id, device_id, last_seen_at) VALUES (?1, ?2, ?3)",
 	[SEEN] = "UPDATE device SET last_seen_at = ?3" OF_DEVICE,
@@ -265,6 +267,28 @@ enum fw_status fw_device_find(struct fw_devices *devices, struct fw_slice produc
 	return FW_OK;
 }
 
+/* May the uplink add its device, which the product does not have? FW_OK, FW_NOT_FOUND, or an
+ * error. */
+static enum fw_status check_may_add(struct fw_devices *devices, const struct fw_uplink *uplink)
+{
+	enum fw_registration_mode mode = devices->transaction->context->registration;
+	sqlite3_stmt *statement = devices->statements[ANYWHERE];
+	enum fw_status status;
+
+	/* an operator removed the device after it had sent the uplink */
+	if (mode == FW_REGISTRATION_CLOSED)
+		return FW_NOT_FOUND;
+	if (mode == FW_REGISTRATION_OPEN || !uplink->unchecked)
+		return FW_OK;
+	fw_db_bind_text(statement, 1, uplink->device);
+	status = fw_db_exists(statement);
+	if (status != FW_OK)
+		return status == FW_NOT_FOUND ? FW_OK : status;
+	fw_transaction_log_passed_over(devices->transaction, "an uplink",
+		"the id of its device belongs to another product");
+	return FW_NOT_FOUND;
+}
+
 enum fw_status fw_device_find_or_add(
 	struct fw_devices *devices, const struct fw_uplink *uplink, struct fw_device *out)
 {
@@ -273,9 +297,9 @@ enum fw_status fw_device_find_or_add(
 
 	if (status != FW_NOT_FOUND)
 		return status;
-	/* an operator removed the device after it had sent the uplink */
-	if (devices->transaction->context->closed)
-		return FW_NOT_FOUND;
+	status = check_may_add(devices, uplink);
+	if (status != FW_OK)
+		return status;
 	statement = devices->statements[PRODUCT];
 	fw_db_bind_text(statement, 1, uplink->product);
 	status = fw_db_exists(statement);

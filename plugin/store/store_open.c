@@ -233,7 +233,7 @@ static void configure(struct fw_store *store)
 		.rate = config->options->connection_rate,
 		.gateways = config->options->identity == FW_IDENTITY_NONE,
 		.sees_connections = config->sees_connections,
-		.closed = config->options->registration == FW_REGISTRATION_CLOSED,
+		.registration = config->options->registration,
 		.first_connection = config->first_connection};
 	store->transaction.context = &store->context;
 	store->transaction.untold = true;

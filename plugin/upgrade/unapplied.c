@@ -18,6 +18,7 @@ struct device {
 	size_t closed_count;
 	/* only of an entry whose key is the device id alone, which has nothing else */
 	char *product;
+	bool unchecked; /* another product may have the id */
 };
 
 struct fw_unapplied {
@@ -133,28 +134,37 @@ static struct device *find_device(const struct fw_table *table, struct fw_slice 
 	return fw_table_count(table) ? fw_table_get(table, key) : NULL;
 }
 
-struct fw_slice fw_unapplied_product(
-	const struct fw_unapplied *unapplied, struct fw_slice device_id)
+static struct device *find_id(const struct fw_unapplied *unapplied, struct fw_slice device_id)
 {
-	const struct device *device = find_device(unapplied->old, device_id);
+	struct device *device = find_device(unapplied->old, device_id);
 
-	if (!device)
-		device = find_device(unapplied->young, device_id);
+	return device ? device : find_device(unapplied->young, device_id);
+}
+
+struct fw_slice fw_unapplied_product(
+	const struct fw_unapplied *unapplied, struct fw_slice device_id, bool *unchecked)
+{
+	const struct device *device = find_id(unapplied, device_id);
+
+	*unchecked = device && device->unchecked;
 	return device ? fw_slice_of(device->product) : (struct fw_slice){NULL, 0};
 }
 
-/* The id was heard for the product. */
-static enum fw_status note_id(
-	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
+/* The id was heard for the product of the uplink. */
+static enum fw_status note_id(struct fw_unapplied *unapplied, const struct fw_uplink *uplink)
 {
-	struct device *device;
+	struct device *device = find_id(unapplied, uplink->device);
 
-	if (fw_unapplied_product(unapplied, device_id).len)
+	if (device && device->product) {
+		if (fw_slice_equal(fw_slice_of(device->product), uplink->product))
+			device->unchecked &= uplink->unchecked;
 		return FW_OK;
-	device = young_device(unapplied, device_id);
+	}
+	device = young_device(unapplied, uplink->device);
 	if (!device)
 		return FW_NOMEM;
-	device->product = strndup(product.at, product.len);
+	device->product = strndup(uplink->product.at, uplink->product.len);
+	device->unchecked = uplink->unchecked;
 	return device->product ? FW_OK : FW_NOMEM;
 }
 
@@ -269,5 +279,5 @@ enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, const struct fw
 
 	if (status != FW_OK || !unregistered)
 		return status;
-	return has_room(unapplied) ? note_id(unapplied, uplink->product, uplink->device) : FW_FULL;
+	return has_room(unapplied) ? note_id(unapplied, uplink) : FW_FULL;
 }

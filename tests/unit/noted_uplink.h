@@ -32,4 +32,14 @@ static inline enum fw_status note_id_heard(
 	return fw_unapplied_note(unapplied, &uplink, (struct fw_slice){NULL, 0}, true);
 }
 
+/* The same, while the catalog cannot be asked. */
+static inline enum fw_status note_id_unchecked(
+	struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device)
+{
+	const struct fw_uplink uplink = {
+		.kind = FW_UPLINK_PULL, .product = product, .device = device, .unchecked = true};
+
+	return fw_unapplied_note(unapplied, &uplink, (struct fw_slice){NULL, 0}, true);
+}
+
 #endif

@@ -165,6 +165,23 @@ release_catalog() {
 	refute heard_text all /tap/
 }
 
+@test "once: what is said while the catalog cannot be read is checked before it counts" {
+	say d1 report '{"version":"1.0"}'
+	settle
+	db "ALTER TABLE device RENAME TO away"
+	accepted pub -q 1 -i d1 -t /tap/d1/firmware/report -m '{"version":"6.6.6"}'
+	accepted say d1 report '{"version":"1.1"}'
+	accepted pub -q 1 -i d9 -t /tap/d9/firmware/report -m '{"version":"1.0"}'
+	accepted say d9 report '{"version":"6.6.6"}'
+	retry 10 grep -q 'the catalog cannot be written' "$LOG"
+	db "ALTER TABLE away RENAME TO device"
+	rows "SELECT product_id, device_id, version FROM device WHERE device_id <> 'marker' ORDER BY 2" $'lamp|d1|1.1\ntap|d9|1.0'
+	settle
+	assert_equal "$(db "$DEVICES")" $'lamp/d1\ntap/d9'
+	grep -q "refuse an uplink, which is passed over: the id of its device belongs to another product" "$LOG"
+	refused pub -q 1 -i d1 -t /tap/d1/firmware/report -m '{"version":"6.6.6"}'
+}
+
 @test "closed: only whom operators added" {
 	restart 'plugin_opt_registration closed' 'plugin_opt_operators admin'
 	listen all -q 2 -t '/tap/#'

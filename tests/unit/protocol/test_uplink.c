@@ -48,7 +48,8 @@ static const struct fw_uplink samples[] = {
 	{.kind = FW_UPLINK_REPLY,
 		.product = FW_SLICE("p"),
 		.device = FW_SLICE("d"),
-		.at_most_once = true},
+		.at_most_once = true,
+		.unchecked = true},
 	{.kind = FW_UPLINK_PULL,
 		.received_at = 1,
 		.connection = 7,
@@ -67,6 +68,7 @@ static void assert_same(const struct fw_uplink *a, const struct fw_uplink *b)
 		a->connection == b->connection);
 	assert_true(a->has_reported_at == b->has_reported_at && a->has_progress == b->has_progress);
 	assert_int_equal(a->at_most_once, b->at_most_once);
+	assert_int_equal(a->unchecked, b->unchecked);
 	assert_true(a->complete == b->complete && a->success == b->success &&
 		a->progress == b->progress);
 	assert_true(fw_slice_equal(a->product, b->product) && fw_slice_equal(a->device, b->device));
@@ -169,6 +171,7 @@ static void test_a_record_of_the_previous_format_decodes_as_before(void **state)
 		out.connection == 3);
 	assert_true(out.has_progress && out.progress == 42 && out.complete && out.success);
 	assert_false(out.at_most_once);
+	assert_false(out.unchecked);
 	assert_true(fw_slice_equal(out.version, FW_SLICE("1.0")) &&
 		fw_slice_equal(out.error_reason, FW_SLICE("no")));
 }

@@ -97,6 +97,29 @@ static void test_once_by_what_is_not_applied_yet(void **state)
 	fw_registration_free(registration);
 }
 
+/* What was kept while the catalog could not be asked counts if the catalog has the id nowhere. */
+static void test_once_by_what_was_not_checked(void **state)
+{
+	struct fw_registration *registration = begin(FW_REGISTRATION_ONCE);
+
+	(void)state;
+	assert_int_equal(note_id_unchecked(unapplied, TAP, D1), FW_OK);
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_REGISTERED);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_FOREIGN);
+	rows.lamp = true;
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_FOREIGN);
+	assert_int_equal(
+		fw_registration_of(registration, LAMP, D1, generation), FW_STANDING_REGISTERED);
+	/* an operator speaks for it */
+	assert_int_equal(note_id_heard(unapplied, TAP, D1), FW_OK);
+	assert_int_equal(
+		fw_registration_of(registration, TAP, D1, generation), FW_STANDING_REGISTERED);
+	fw_registration_free(registration);
+}
+
 static void test_closed(void **state)
 {
 	struct fw_registration *registration = begin(FW_REGISTRATION_CLOSED);
@@ -180,6 +203,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_once_by_rows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_once_by_what_is_not_applied_yet, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_once_by_what_was_not_checked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_closed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_open_asks_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

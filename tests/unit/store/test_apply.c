@@ -49,13 +49,43 @@ static void an_unknown_device_is_added_unless_registration_is_closed(void **stat
 	uplink = from_d1(FW_UPLINK_REPORT);
 	uplink.device = FW_SLICE("d9");
 	uplink.version = FW_SLICE("2.0");
-	catalog.context.closed = true;
+	catalog.context.registration = FW_REGISTRATION_CLOSED;
 	apply(uplink);
 	assert_rows("SELECT count(*) FROM device", "2");
-	catalog.context.closed = false;
+	catalog.context.registration = FW_REGISTRATION_ONCE;
 	apply(uplink);
 	assert_rows("SELECT version, presence, connection FROM device WHERE device_id = 'd9'",
 		"2.0|online|1001");
+	commit();
+}
+
+/* The catalog could not be asked when the uplink came. */
+static void a_device_that_was_not_checked_is_added_to_no_other_product(void **state)
+{
+	struct fw_uplink uplink;
+
+	(void)state;
+	operate("INSERT INTO product (product_id) VALUES ('tap')");
+	begin();
+	uplink = from_d1(FW_UPLINK_REPORT);
+	uplink.version = FW_SLICE("2.0");
+	uplink.unchecked = true;
+	apply(uplink);
+	assert_rows("SELECT version FROM device WHERE device_id = 'd1'", "2.0");
+	uplink.product = FW_SLICE("tap");
+	apply(uplink);
+	assert_rows("SELECT count(*) FROM device WHERE product_id = 'tap'", "0");
+	assert_rows("SELECT count(*) FROM version_log WHERE product_id = 'tap'", "0");
+	assert_logged("refuse an uplink, which is passed over: the id of its device belongs to "
+		      "another product");
+	uplink.device = FW_SLICE("d9");
+	apply(uplink);
+	assert_rows("SELECT device_id, version FROM device WHERE product_id = 'tap'", "d9|2.0");
+	/* a device of any product */
+	catalog.context.registration = FW_REGISTRATION_OPEN;
+	uplink.device = D1;
+	apply(uplink);
+	assert_rows("SELECT count(*) FROM device WHERE product_id = 'tap'", "2");
 	commit();
 }
 
@@ -398,6 +428,7 @@ int main(void)
 		CATALOG_TEST(the_same_version_is_no_news),
 		CATALOG_TEST(an_unknown_product_has_no_devices),
 		CATALOG_TEST(an_unknown_device_is_added_unless_registration_is_closed),
+		CATALOG_TEST(a_device_that_was_not_checked_is_added_to_no_other_product),
 		CATALOG_TEST(who_speaks_is_online_by_its_connection),
 		CATALOG_TEST(a_device_may_come_back_by_an_older_connection),
 		CATALOG_TEST(a_report_of_the_target_ends_the_row),
