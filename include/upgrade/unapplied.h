@@ -9,7 +9,9 @@
 #include "base/fw.h"
 #include "protocol/uplink.h"
 
+#ifndef FW_UNAPPLIED_MAX /* tests use fewer */
 #define FW_UNAPPLIED_MAX (1u << 20)
+#endif
 #define FW_UNAPPLIED_CLOSED_MAX 4u /* ended upgrades remembered for a device */
 
 struct fw_unapplied;

@@ -39,12 +39,29 @@ static enum fw_status note_unapplied(struct fw_service *service, const struct fw
 	return fw_unapplied_note(service->unapplied, uplink, fw_slice_of(version), once);
 }
 
+/* `unapplied` may have no more room: then answers follow the catalog alone until it is up to date.
+ * Of the places each one counts. */
+static enum fw_status note_uplink(
+	struct fw_service *service, const struct fw_uplink *uplink, bool *has_room)
+{
+	enum fw_status status = *has_room ? note_unapplied(service, uplink) : FW_OK;
+
+	if (status == FW_FULL) {
+		*has_room = false;
+		status = FW_OK;
+	}
+	return status == FW_OK && uplink->task_id.len
+		? fw_places_note(fw_store_places(service->store), uplink->task_id, uplink->device)
+		: status;
+}
+
 /* Notes the uplinks that an earlier run left in the spool: the catalog may be locked for a while
  * before it has them. */
 static enum fw_status note_spooled(struct fw_service *service)
 {
 	struct fw_spool *spool = fw_store_spool(service->store);
 	const unsigned char *payload;
+	bool has_room = true;
 	uint64_t sequence;
 	enum fw_status status;
 	size_t len;
@@ -54,13 +71,8 @@ static enum fw_status note_spooled(struct fw_service *service)
 
 		if (fw_uplink_decode(payload, len, &uplink) != FW_OK)
 			continue;
-		status = note_unapplied(service, &uplink);
-		if (status == FW_OK && uplink.task_id.len)
-			status = fw_places_note(
-				fw_store_places(service->store), uplink.task_id, uplink.device);
-		/* more than there is room for: answers follow the catalog alone until it is up to
-		 * date */
-		if (status == FW_FULL || status == FW_NOMEM)
+		status = note_uplink(service, &uplink, &has_room);
+		if (status != FW_OK)
 			break;
 	}
 	fw_spool_rewind(spool, fw_store_applied(service->store));
