@@ -42,8 +42,7 @@ static enum fw_status ask_for_chunk(struct request *request)
 		status = service->broker.reply_to(
 			service->broker.context, request->incoming->properties, &to);
 	if (to.response_topic &&
-		fw_topic_response_allowed(
-			to.response_topic, FW_TOPIC_CHUNK_REPLY, incoming.product, incoming.device))
+		fw_handlers_response_allowed(request, FW_TOPIC_CHUNK_REPLY, to.response_topic))
 		incoming.response_topic = to.response_topic;
 	incoming.correlation = to.correlation;
 	incoming.correlation_len = to.correlation_len;

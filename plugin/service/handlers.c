@@ -74,7 +74,7 @@ enum fw_verdict fw_handlers_refuse(
 /* Only under the requester's own /{productId}/{deviceId}/, also when it reads the version of
  * another device: else anyone could make the broker publish into any device's topics. A chunk/error
  * never goes there: it would be taken for the bytes of the chunk. */
-static bool response_topic_allowed(
+bool fw_handlers_response_allowed(
 	const struct request *request, enum fw_topic_kind reply, const char *response)
 {
 	struct fw_slice own = request->topic->device;
@@ -104,7 +104,7 @@ void fw_handlers_answer(struct request *request, enum fw_topic_kind kind, char *
 	if (status == FW_OK && request->incoming->properties)
 		status = service->broker.reply_to(
 			service->broker.context, request->incoming->properties, &to);
-	if (to.response_topic && response_topic_allowed(request, kind, to.response_topic))
+	if (to.response_topic && fw_handlers_response_allowed(request, kind, to.response_topic))
 		publication.topic = to.response_topic;
 	publication.correlation = to.correlation;
 	publication.correlation_len = to.correlation_len;

@@ -35,6 +35,10 @@ enum fw_verdict fw_admission_check_registration(struct request *request);
  * own (download/chunk_share.h), and make the plugin write next to nothing. */
 enum fw_verdict fw_admission_check_rate(struct request *request);
 
+/* May the answer of this kind go to `response`, the response topic of the request? */
+bool fw_handlers_response_allowed(
+	const struct request *request, enum fw_topic_kind reply, const char *response);
+
 /* Publishes an answer of this kind, and frees its payload; a payload of NULL (no memory) is logged.
  */
 void fw_handlers_answer(

@@ -77,6 +77,17 @@ chunk_error() { rr -q 1 -i d1 -t /lamp/d1/firmware/chunk -e /lamp/d1/firmware/ch
 	refute heard_text seen /lamp/d2/
 }
 
+@test "MQTT 5: an operator who asks for a device has the bytes below its own name, not the device's" {
+	stop_broker
+	start_broker "listener $PORT 127.0.0.1" 'plugin_opt_operators admin'
+	rr -q 1 -N -i console -u admin -V mqttv5 -t /lamp/d1/firmware/chunk -e /lamp/console/in -m '{"firmwareId":"f","offset":3,"length":9}' >part
+	cmp part <(tail -c +4 "$FILES/a.bin" | head -c 9)
+	listen seen -i ear -V mqttv5 -q 1 -t /lamp/d1/#
+	pub -q 1 -i console -u admin -V mqttv5 -t /lamp/d1/firmware/chunk -m '{"firmwareId":"f","offset":3,"length":9}' -D publish response-topic /lamp/d1/in
+	retry 5 heard_text seen '/lamp/d1/firmware/chunk/reply/f/3 '
+	refute heard_text seen /lamp/d1/in
+}
+
 @test "only the device asks for itself, and nobody else publishes chunks" {
 	refused pub -q 1 -i d2 -t /lamp/d1/firmware/chunk -m '{"firmwareId":"f","offset":0,"length":1}'
 	refused pub -q 1 -i d1 -t /lamp/d1/firmware/chunk/reply/f/0 -m x
