@@ -29,9 +29,11 @@ struct fw_uplink {
 	bool has_progress;
 	int progress; /* 0 to 100 */
 	bool complete;
-	bool success;    /* progress: counts only with complete; reply: the device accepted */
-	int retry_after; /* reply that refuses: seconds until it may be sent again; 0: for good */
-	bool retry;      /* progress that fails: the device takes another attempt */
+	bool success; /* progress: counts only with complete; reply: the device accepted */
+	/* reply that refuses: seconds until it may be sent again, up to FW_RETRY_AFTER_MAX; 0: for
+	 * good */
+	int retry_after;
+	bool retry; /* progress that fails: the device takes another attempt */
 	bool has_utc_offset;
 	int utc_offset;          /* report: minutes east of UTC, -840 to 840 */
 	struct fw_slice task_id; /* pull: the task whose place it took; empty: none is counted */
@@ -56,8 +58,8 @@ static inline bool fw_uplink_has_time(const struct fw_uplink *uplink)
 #define FW_UPLINK_MAX (FW_PAYLOAD_MAX + 1024u)
 
 /* Writes `uplink` into `buffer` of `size` bytes; returns the number of bytes, 0 when it does not
- * fit or could not be decoded again (an id that is empty or over FW_ID_MAX, a progress out of
- * range, a text over 65535 bytes). */
+ * fit or could not be decoded again (an id that is empty or over FW_ID_MAX, a number out of range,
+ * a text over 65535 bytes). */
 size_t fw_uplink_encode(const struct fw_uplink *uplink, unsigned char *buffer, size_t size);
 
 /* Reads one encoded uplink. FW_OK or FW_CORRUPT: never reads past `len`, checks every enum, range

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "protocol/message.h"
 
 #define FORMAT 1u
 #define FORMAT_LONG 2u
@@ -47,6 +48,14 @@ static bool id_fits(size_t len)
 	return len >= 1 && len <= FW_ID_MAX;
 }
 
+/* What version 2 has beyond version 1: no version has written anything else. */
+static bool long_in_range(const struct fw_uplink *uplink)
+{
+	return uplink->retry_after >= 0 && uplink->retry_after <= FW_RETRY_AFTER_MAX &&
+		uplink->utc_offset >= -FW_UTC_OFFSET_MAX &&
+		uplink->utc_offset <= FW_UTC_OFFSET_MAX && uplink->task_id.len <= FW_ID_MAX;
+}
+
 /* The encoder refuses what the decoder would: nothing is acknowledged that cannot be applied later.
  */
 static bool encodable(const struct fw_uplink *uplink)
@@ -54,8 +63,7 @@ static bool encodable(const struct fw_uplink *uplink)
 	return uplink->kind >= FW_UPLINK_REPORT && uplink->kind <= FW_UPLINK_PULL &&
 		id_fits(uplink->product.len) && id_fits(uplink->device.len) &&
 		(!uplink->has_progress || (uplink->progress >= 0 && uplink->progress <= 100)) &&
-		uplink->retry_after >= 0 && uplink->utc_offset >= INT16_MIN &&
-		uplink->utc_offset <= INT16_MAX;
+		long_in_range(uplink);
 }
 
 static bool is_long(const struct fw_uplink *uplink)
@@ -135,7 +143,7 @@ static bool read_long(const unsigned char *bytes, struct fw_uplink *out)
 		return false;
 	out->retry_after = (int)fw_get32(bytes + RETRY_AFTER);
 	out->utc_offset = (int16_t)fw_get16(bytes + UTC_OFFSET);
-	return is_long(out) && (out->has_utc_offset || !out->utc_offset);
+	return is_long(out) && long_in_range(out) && (out->has_utc_offset || !out->utc_offset);
 }
 
 /* The texts, which fill the rest of the record; those that the version lacks stay as they are. */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "protocol/message.h"
 #include "spool/spool.h"
 #include "spool/segment.h"
 
@@ -56,6 +57,21 @@ static const struct fw_uplink samples[] = {
 		.product = FW_SLICE("p"),
 		.device = FW_SLICE("d"),
 		.firmware_id = FW_SLICE("f")},
+	{.kind = FW_UPLINK_PULL,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.task_id = FW_SLICE("t")},
+	{.kind = FW_UPLINK_REPLY,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.retry_after = FW_RETRY_AFTER_MAX,
+		.retry = true},
+	{.kind = FW_UPLINK_REPORT,
+		.product = FW_SLICE("p"),
+		.device = FW_SLICE("d"),
+		.version = FW_SLICE("1.0"),
+		.has_utc_offset = true,
+		.utc_offset = -FW_UTC_OFFSET_MAX},
 };
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
@@ -69,6 +85,9 @@ static void assert_same(const struct fw_uplink *a, const struct fw_uplink *b)
 	assert_true(a->has_reported_at == b->has_reported_at && a->has_progress == b->has_progress);
 	assert_int_equal(a->at_most_once, b->at_most_once);
 	assert_int_equal(a->unchecked, b->unchecked);
+	assert_true(fw_slice_equal(a->task_id, b->task_id));
+	assert_true(a->retry_after == b->retry_after && a->retry == b->retry);
+	assert_true(a->has_utc_offset == b->has_utc_offset && a->utc_offset == b->utc_offset);
 	assert_true(a->complete == b->complete && a->success == b->success &&
 		a->progress == b->progress);
 	assert_true(fw_slice_equal(a->product, b->product) && fw_slice_equal(a->device, b->device));
@@ -276,6 +295,52 @@ static void test_what_could_not_be_decoded_is_not_encoded(void **state)
 	assert_int_equal(fw_uplink_encode(&uplink, buffer, sizeof(buffer)), 0);
 }
 
+/* Encodes sample `which`, with bytes of the record replaced. */
+static enum fw_status decode_with(size_t which, size_t at, const unsigned char *bytes, size_t count)
+{
+	size_t len = fw_uplink_encode(&samples[which], buffer, sizeof(buffer));
+
+	assert_true(len >= at + count);
+	memcpy(buffer + at, bytes, count);
+	return decode_exactly(buffer, len);
+}
+
+static void test_what_no_version_has_written_is_refused(void **state)
+{
+	const size_t after = SAMPLES - 2, zone = SAMPLES - 1;
+	static char text[FW_ID_MAX + 1];
+	struct fw_uplink uplink = samples[SAMPLES - 3], out;
+	unsigned char record[FW_UPLINK_MAX];
+	size_t len;
+
+	(void)state;
+	/* 2592000, 2592001 */
+	assert_int_equal(decode_with(after, 40, (unsigned char[]){0, 0x8d, 0x27, 0}, 4), FW_OK);
+	assert_int_equal(
+		decode_with(after, 40, (unsigned char[]){1, 0x8d, 0x27, 0}, 4), FW_CORRUPT);
+	/* 840, 841, -840, -841 */
+	assert_int_equal(decode_with(zone, 44, (unsigned char[]){0x48, 3}, 2), FW_OK);
+	assert_int_equal(decode_with(zone, 44, (unsigned char[]){0x49, 3}, 2), FW_CORRUPT);
+	assert_int_equal(decode_with(zone, 44, (unsigned char[]){0xb8, 0xfc}, 2), FW_OK);
+	assert_int_equal(decode_with(zone, 44, (unsigned char[]){0xb7, 0xfc}, 2), FW_CORRUPT);
+	/* the longest id, and a byte more */
+	memset(text, 't', sizeof(text));
+	uplink.task_id = (struct fw_slice){text, FW_ID_MAX};
+	len = fw_uplink_encode(&uplink, record, sizeof(record));
+	assert_int_equal(fw_uplink_decode(record, len, &out), FW_OK);
+	record[38]++;
+	record[len] = 't';
+	assert_int_equal(decode_exactly(record, len + 1), FW_CORRUPT);
+	uplink.task_id.len++;
+	assert_int_equal(fw_uplink_encode(&uplink, record, sizeof(record)), 0);
+	uplink = samples[after];
+	uplink.retry_after++;
+	assert_int_equal(fw_uplink_encode(&uplink, record, sizeof(record)), 0);
+	uplink = samples[zone];
+	uplink.utc_offset--;
+	assert_int_equal(fw_uplink_encode(&uplink, record, sizeof(record)), 0);
+}
+
 static void test_decode_leaves_out_alone_on_failure(void **state)
 {
 	struct fw_uplink out;
@@ -298,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_every_flip_is_harmless),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_what_could_not_be_decoded_is_not_encoded),
+		cmocka_unit_test(test_what_no_version_has_written_is_refused),
 		cmocka_unit_test(test_decode_leaves_out_alone_on_failure),
 	};
 
