@@ -1,3 +1,5 @@
+/* A growing array. Its items belong to the queue until they are moved into the outbox or dropped.
+ */
 #include "store/queue.h"
 
 #include <stdlib.h>
@@ -27,13 +29,16 @@ void fw_queue_drop(struct fw_queue *queue, size_t kept)
 	}
 }
 
-void fw_queue_send(struct fw_queue *queue, struct fw_outbox *outbox)
+size_t fw_queue_send(struct fw_queue *queue, struct fw_outbox *outbox)
 {
+	size_t dropped = 0;
+
 	for (size_t i = 0; i < queue->count; i++)
-		fw_outbox_put(outbox, queue->items[i]);
+		dropped += fw_outbox_put(outbox, queue->items[i]) != FW_OK;
 	if (queue->count)
 		fw_outbox_wake(outbox);
 	queue->count = 0;
+	return dropped;
 }
 
 void fw_queue_free(struct fw_queue *queue)

@@ -21,8 +21,10 @@ bool fw_queue_add(struct fw_queue *queue, struct fw_outgoing item);
 /* Drops all items but the first `kept`. */
 void fw_queue_drop(struct fw_queue *queue, size_t kept);
 
-/* Moves all items into the outbox, and wakes the broker thread when there are some. */
-void fw_queue_send(struct fw_queue *queue, struct fw_outbox *outbox);
+/* Moves all items into the outbox, and wakes the broker thread when there are some. What does not
+ * fit is dropped: the transaction has left room for it (fw_transaction_room). Returns how many were
+ * dropped. */
+size_t fw_queue_send(struct fw_queue *queue, struct fw_outbox *outbox);
 
 void fw_queue_free(struct fw_queue *queue);
 

@@ -144,6 +144,17 @@ static enum fw_status unmark(struct fw_transaction *transaction, uint64_t applie
 	return fw_db_run(statement);
 }
 
+/* Logged once there is room for the line, too. */
+static void log_dropped(struct fw_transaction *transaction)
+{
+	if (!transaction->dropped || !fw_outbox_room(transaction->context->outbox))
+		return;
+	fw_transaction_log(transaction, FW_LOG_ERROR,
+		"%zu messages did not fit into the queue to the broker, and were not published",
+		transaction->dropped);
+	transaction->dropped = 0;
+}
+
 enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_t applied)
 {
 	enum fw_status status = unmark(transaction, applied);
@@ -154,7 +165,8 @@ enum fw_status fw_transaction_commit(struct fw_transaction *transaction, uint64_
 		fw_transaction_rollback(transaction);
 		return status;
 	}
-	fw_queue_send(&transaction->queue, transaction->context->outbox);
+	transaction->dropped += fw_queue_send(&transaction->queue, transaction->context->outbox);
+	log_dropped(transaction);
 	fw_outcomes_count(&transaction->outcomes, transaction->context->counters);
 	fw_places_transaction_ended(transaction->context->places, true);
 	fw_checkpoint_when_due(&transaction->checkpoint);

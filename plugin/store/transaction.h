@@ -39,7 +39,9 @@ struct fw_transaction {
 	/* steady ms: since then no device has come or gone unnoticed; INT64_MAX: one may have */
 	int64_t presence_complete_since_ms;
 	int64_t next_refused_line; /* boot ms: not before */
-	struct fw_error error;     /* why the last transaction failed, for the log */
+	/* messages of committed transactions that did not fit into the outbox, not logged yet */
+	size_t dropped;
+	struct fw_error error; /* why the last transaction failed, for the log */
 	sqlite3_stmt *statements[4];
 };
 

@@ -130,6 +130,29 @@ static void a_wrong_label_is_logged_when_it_is_committed(void **state)
 	assert_int_equal(times_logged(line), 1);
 }
 
+/* More than there is room for: the log says so as soon as it can. */
+static void what_does_not_fit_is_logged(void **state)
+{
+	static const char *const line =
+		"3 messages did not fit into the queue to the broker, and were not published";
+	size_t room = fw_outbox_room(catalog.context.outbox);
+
+	(void)state;
+	begin();
+	for (size_t i = 0; i < room + 3; i++)
+		assert_int_equal(fw_transaction_queue(&catalog.transaction, FW_TOPIC_UPGRADE, LAMP,
+					 D1, strdup("{}"), 2, 1),
+			FW_OK);
+	commit();
+	assert_int_equal(times_logged(line), 0);
+	begin();
+	commit();
+	assert_int_equal(times_logged(line), 1);
+	begin();
+	commit();
+	assert_int_equal(times_logged(line), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +160,7 @@ int main(void)
 		CATALOG_TEST(a_savepoint_takes_its_lines_back),
 		CATALOG_TEST(what_is_refused_is_not_logged_as_done),
 		CATALOG_TEST(a_stage_and_an_end_are_logged_when_they_are_committed),
+		CATALOG_TEST(what_does_not_fit_is_logged),
 		CATALOG_TEST(a_wrong_label_is_logged_when_it_is_committed),
 	};
 
