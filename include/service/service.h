@@ -29,6 +29,8 @@ struct fw_reply_to {
 	size_t correlation_len;
 };
 
+void fw_reply_to_clear(struct fw_reply_to *to);
+
 /* A message that a client published. Borrowed for the call. */
 struct fw_incoming {
 	const char *topic;

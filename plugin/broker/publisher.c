@@ -128,7 +128,7 @@ static enum fw_status reply_to(void *context, const void *properties, struct fw_
 	if (read_response_topic(context, properties, &to.response_topic) == FW_NOMEM ||
 		read_correlation(context, properties, &to.correlation, &to.correlation_len) ==
 			FW_NOMEM) {
-		free(to.response_topic);
+		fw_reply_to_clear(&to);
 		return FW_NOMEM;
 	}
 	*out = to;

@@ -2,7 +2,6 @@
 #include "service/handlers.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "protocol/message.h"
 
@@ -48,8 +47,7 @@ static enum fw_status ask_for_chunk(struct request *request)
 	incoming.correlation_len = to.correlation_len;
 	if (status == FW_OK)
 		status = fw_chunks_ask(fw_download_chunks(service->download), &incoming);
-	free(to.response_topic);
-	free(to.correlation);
+	fw_reply_to_clear(&to);
 	return status;
 }
 

@@ -46,13 +46,9 @@ static void refuse(struct fw_service *service, const struct fw_control_request *
 static void refuse_user(struct fw_service *service, const struct fw_client *client,
 	const struct fw_control_request *request)
 {
-	char line[FW_REFUSAL_LINE];
-
 	fw_count(&service->counters, FW_COUNT_REFUSED);
-	if (fw_refusal_log_line(service->refusal_log, FW_REFUSED_IDENTITY, FW_TOPIC_OTHER,
-		    client->id, FW_CONTROL_TOPIC,
-		    "its user is named by neither admins nor admin_viewers", fw_boot_ms(), line))
-		service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+	fw_service_log_refusal(service, FW_REFUSED_IDENTITY, FW_TOPIC_OTHER, client,
+		FW_CONTROL_TOPIC, "its user is named by neither admins nor admin_viewers");
 	refuse(service, request, "not_allowed",
 		"this user may not use it: add the name to plugin_opt_admins or "
 		"plugin_opt_admin_viewers");
@@ -113,8 +109,7 @@ void fw_service_control(struct fw_service *service, const struct fw_client *clie
 	request.correlation = to.correlation;
 	request.correlation_len = to.correlation_len;
 	ask(service, client, &request);
-	free(to.response_topic);
-	free(to.correlation);
+	fw_reply_to_clear(&to);
 }
 
 bool fw_service_drain_control(struct fw_service *service, int64_t until)

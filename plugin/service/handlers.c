@@ -20,14 +20,8 @@
 /* True when there was a line to write. */
 static bool log_refusal(struct request *request, enum fw_refusal why, const char *detail)
 {
-	struct fw_service *service = request->service;
-	char line[FW_REFUSAL_LINE];
-
-	if (!fw_refusal_log_line(service->refusal_log, why, request->topic->kind,
-		    request->client->id, request->incoming->topic, detail, fw_boot_ms(), line))
-		return false;
-	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
-	return true;
+	return fw_service_log_refusal(request->service, why, request->topic->kind, request->client,
+		request->incoming->topic, detail);
 }
 
 /* Logged once, however many devices try again and again. */
@@ -112,8 +106,7 @@ void fw_handlers_answer(struct request *request, enum fw_topic_kind kind, char *
 		status = service->broker.publish(service->broker.context, &publication);
 	if (status != FW_OK)
 		fw_handlers_refuse(request, FW_REFUSED_UNANSWERED, "out of memory", FW_PASS);
-	free(to.response_topic);
-	free(to.correlation);
+	fw_reply_to_clear(&to);
 	free(payload);
 }
 

@@ -71,6 +71,11 @@ struct fw_service {
 	char reason[FW_KEPT_MAX]; /* of the uplink that is being made */
 };
 
+/* Logs the line that fw_refusal_log_line makes of this refusal. False when none is due. */
+bool fw_service_log_refusal(struct fw_service *service, enum fw_refusal why,
+	enum fw_topic_kind kind, const struct fw_client *client, const char *topic,
+	const char *detail);
+
 /* The fw_presence_changed of the service's table: reports the change to the store, or holds it back
  * until the message in progress is handled. `context` is the service. */
 void fw_service_presence_changed(void *context, const struct fw_presence_change *change);

@@ -5,6 +5,7 @@
 #include "service/service.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "service/internal.h"
 
@@ -15,6 +16,26 @@ void fw_service_describe(struct fw_service *service, char *text, size_t size)
 	fw_pull_reader_counts(service->reader, &products, &firmware);
 	snprintf(text, size, "catalog %s: %lld products, %lld firmware", service->options->db_file,
 		(long long)products, (long long)firmware);
+}
+
+void fw_reply_to_clear(struct fw_reply_to *to)
+{
+	free(to->response_topic);
+	free(to->correlation);
+	*to = (struct fw_reply_to){NULL, NULL, 0};
+}
+
+bool fw_service_log_refusal(struct fw_service *service, enum fw_refusal why,
+	enum fw_topic_kind kind, const struct fw_client *client, const char *topic,
+	const char *detail)
+{
+	char line[FW_REFUSAL_LINE];
+
+	if (!fw_refusal_log_line(
+		    service->refusal_log, why, kind, client->id, topic, detail, fw_boot_ms(), line))
+		return false;
+	service->broker.log(service->broker.context, FW_LOG_WARNING, line);
+	return true;
 }
 
 enum fw_verdict fw_service_message(struct fw_service *service, const struct fw_client *client,
