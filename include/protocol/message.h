@@ -35,9 +35,8 @@ struct fw_message {
 	int progress; /* 0 to 100 */
 	bool complete;
 	bool has_success;
-	bool success; /* absent: true for upgrade/reply, else false; has_success tells which */
-	bool has_retry_after;
-	int retry_after; /* upgrade/reply: seconds, 1 to FW_RETRY_AFTER_MAX */
+	bool success;    /* absent: true for upgrade/reply, else false; has_success tells which */
+	int retry_after; /* upgrade/reply: seconds, 1 to FW_RETRY_AFTER_MAX; 0: absent */
 	bool retry;      /* progress: the failure may pass, another attempt is welcome */
 	bool has_utc_offset;
 	int utc_offset; /* report: the device's zone, minutes east of UTC, -840 to 840 */

@@ -189,7 +189,6 @@ static bool read_retry_after(const struct value *value, struct fw_message *out)
 	if (!read_count(value, 1, &seconds) || seconds > FW_RETRY_AFTER_MAX)
 		return false;
 	out->retry_after = (int)seconds;
-	out->has_retry_after = true;
 	return true;
 }
 

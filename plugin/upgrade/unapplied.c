@@ -190,7 +190,8 @@ void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint
 	fw_retired_free_some(&unapplied->retired, FREED_A_CALL, device_free);
 }
 
-bool fw_unapplied_completed(
+/* The latest entry of the device that names a version; NULL: there is none. */
+static const struct device *find_named(
 	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
@@ -201,25 +202,25 @@ bool fw_unapplied_completed(
 		const struct device *device = find_device(tables[i], key);
 
 		if (device && device->version)
-			return device->completed;
+			return device;
 	}
-	return false;
+	return NULL;
+}
+
+bool fw_unapplied_completed(
+	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
+{
+	const struct device *device = find_named(unapplied, product, device_id);
+
+	return device && device->completed;
 }
 
 struct fw_slice fw_unapplied_version(
 	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
-	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
-	char buffer[FW_DEVICE_KEY];
-	struct fw_slice key = fw_device_key(buffer, product, device_id);
+	const struct device *device = find_named(unapplied, product, device_id);
 
-	for (size_t i = 0; i < 2; i++) {
-		struct device *device = find_device(tables[i], key);
-
-		if (device && device->version)
-			return fw_slice_of(device->version);
-	}
-	return (struct fw_slice){NULL, 0};
+	return device ? fw_slice_of(device->version) : (struct fw_slice){NULL, 0};
 }
 
 static bool device_closed(
