@@ -103,6 +103,8 @@ json_t *fw_commands_request(
 
 /* {"responses": [one error]}, a new reference: for what a face refuses by itself. */
 json_t *fw_commands_refusal(const char *code, const char *message);
+/* The same, of a request over FW_COMMANDS_BYTES_MAX. */
+json_t *fw_commands_too_large(void);
 
 /* ---- The table */
 

@@ -398,6 +398,14 @@ static json_t *run_all(
 	return responses ? json_pack("{s:o}", "responses", responses) : NULL;
 }
 
+json_t *fw_commands_too_large(void)
+{
+	char message[64];
+
+	snprintf(message, sizeof(message), "a request has at most %u bytes", FW_COMMANDS_BYTES_MAX);
+	return fw_commands_refusal("too_large", message);
+}
+
 json_t *fw_commands_request(
 	struct fw_commands *commands, const struct fw_asker *asker, struct fw_slice body)
 {
@@ -405,7 +413,7 @@ json_t *fw_commands_request(
 	json_t *request, *list, *answer;
 
 	if (body.len > FW_COMMANDS_BYTES_MAX)
-		return fw_commands_refusal("too_large", "a request has at most 1048576 bytes");
+		return fw_commands_too_large();
 	request = fw_body_parse(body, &error);
 	list = json_object_get(request, "commands");
 	if (!request)

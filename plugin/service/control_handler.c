@@ -22,11 +22,10 @@ static void publish_reply(struct fw_service *service, const struct fw_control_re
 			"out of memory: a command was not answered");
 }
 
-/* An answer that needs no catalog. */
-static void refuse(struct fw_service *service, const struct fw_control_request *request,
-	const char *code, const char *message)
+/* An answer that needs no catalog. Takes over `refusal`, which is NULL without memory. */
+static void answer_with(
+	struct fw_service *service, const struct fw_control_request *request, json_t *refusal)
 {
-	json_t *refusal = fw_commands_refusal(code, message);
 	char *text = refusal ? json_dumps(refusal, JSON_COMPACT) : NULL;
 	struct fw_control_reply reply = {.client_id = (char *)request->client_id,
 		.topic = request->response_topic ? (char *)request->response_topic
@@ -41,6 +40,12 @@ static void refuse(struct fw_service *service, const struct fw_control_request *
 		publish_reply(service, &reply);
 	json_decref(refusal);
 	free(text);
+}
+
+static void refuse(struct fw_service *service, const struct fw_control_request *request,
+	const char *code, const char *message)
+{
+	answer_with(service, request, fw_commands_refusal(code, message));
 }
 
 static void refuse_user(struct fw_service *service, const struct fw_client *client,
@@ -66,7 +71,7 @@ static void ask(struct fw_service *service, const struct fw_client *client,
 	request->user = client->username;
 	request->right = admin ? FW_RIGHT_ADMIN : FW_RIGHT_VIEW;
 	if (request->body.len > FW_COMMANDS_BYTES_MAX) {
-		refuse(service, request, "too_large", "a request has at most 1048576 bytes");
+		answer_with(service, request, fw_commands_too_large());
 		return;
 	}
 	switch (fw_control_ask(service->control, request)) {
