@@ -1,7 +1,7 @@
 /* The scheduler's steady clock: milliseconds that a step of the wall clock does not move, and that
  * go on through restarts of the broker and of the machine. Timeouts are kept on it.
  *
- * fw_clock_resume and fw_clock_believed are pure; the others ask the system. */
+ * fw_clock_resume, fw_clock_at and fw_clock_believed are pure; the others ask the system. */
 #ifndef FW_BASE_CLOCK_H
 #define FW_BASE_CLOCK_H
 
@@ -28,6 +28,9 @@ void fw_clock_read(struct fw_clock_moment *now);
  * restarted since, else by the wall clock, never backwards. */
 void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_clock_moment *saved,
 	const struct fw_clock_moment *now);
+
+/* The steady time at `boot_ms`, a moment of fw_boot_ms. */
+int64_t fw_clock_at(const struct fw_clock *clock, int64_t boot_ms);
 
 /* The steady time now, in ms. Any thread that owns the clock. */
 int64_t fw_clock_now(const struct fw_clock *clock);

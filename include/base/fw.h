@@ -76,6 +76,10 @@ uint64_t fw_hash_device(uint64_t seed, struct fw_slice product, struct fw_slice 
  * an id has no slash, and each has at most FW_ID_MAX bytes. Not terminated. */
 struct fw_slice fw_device_key(char *buffer, struct fw_slice product, struct fw_slice device);
 
+/* The ids of such a key, borrowed from it. False when it has no slash: then they stay as they are.
+ */
+bool fw_device_key_split(struct fw_slice key, struct fw_slice *product, struct fw_slice *device);
+
 /* Lower-case hex of `len` bytes, and the terminator: 2 * len + 1 bytes at `at`. */
 void fw_hex(char *at, const unsigned char *bytes, size_t len);
 

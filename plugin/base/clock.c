@@ -32,9 +32,14 @@ void fw_clock_resume(struct fw_clock *clock, int64_t steady_ms, const struct fw_
 	clock->offset = steady_ms + elapsed - now->boot_ms;
 }
 
+int64_t fw_clock_at(const struct fw_clock *clock, int64_t boot_ms)
+{
+	return boot_ms + clock->offset;
+}
+
 int64_t fw_clock_now(const struct fw_clock *clock)
 {
-	return fw_boot_ms() + clock->offset;
+	return fw_clock_at(clock, fw_boot_ms());
 }
 
 /* Has the wall clock been off by the same for so long? */

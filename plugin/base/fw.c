@@ -98,6 +98,17 @@ struct fw_slice fw_device_key(char *buffer, struct fw_slice product, struct fw_s
 	return (struct fw_slice){buffer, product.len + 1 + device.len};
 }
 
+bool fw_device_key_split(struct fw_slice key, struct fw_slice *product, struct fw_slice *device)
+{
+	const char *slash = key.len ? memchr(key.at, '/', key.len) : NULL;
+
+	if (!slash)
+		return false;
+	*product = (struct fw_slice){key.at, (size_t)(slash - key.at)};
+	*device = (struct fw_slice){slash + 1, key.len - product->len - 1};
+	return true;
+}
+
 /* Good enough for ids and hash seeds on a system without getrandom; nothing secret may come from
  * here. */
 static uint64_t random_from_clocks(void)

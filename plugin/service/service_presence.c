@@ -11,11 +11,9 @@
 static void report_presence(
 	struct fw_service *service, const struct fw_presence_change *change, bool asked)
 {
-	struct fw_slice key = change->key;
-	const char *slash = memchr(key.at, '/', key.len);
 	struct fw_presence_event event = {.online = change->online,
 		.listens = change->listens,
-		.device = key,
+		.device = change->key,
 		.last_message_boot_ms = change->last_message_boot_ms,
 		.asked = asked,
 		.connection =
@@ -23,10 +21,7 @@ static void report_presence(
 		.oldest = change->oldest ? service->first_connection + change->oldest : 0};
 
 	/* with identity `none` the key is product/device: see fw_identity_key */
-	if (slash) {
-		event.product = (struct fw_slice){key.at, (size_t)(slash - key.at)};
-		event.device = (struct fw_slice){slash + 1, key.len - event.product.len - 1};
-	}
+	fw_device_key_split(change->key, &event.product, &event.device);
 	fw_store_note_presence(service->store, event);
 }
 
@@ -73,12 +68,11 @@ bool fw_service_presence_of_topic(const struct fw_service *service, const char *
 void fw_service_presence_answer(
 	struct fw_service *service, struct fw_slice product_and_device, bool believed)
 {
-	const char *slash = memchr(product_and_device.at, '/', product_and_device.len);
-	struct fw_slice key = product_and_device;
+	struct fw_slice key = product_and_device, product;
 	bool online;
 
 	if (service->options->identity != FW_IDENTITY_NONE)
-		key = (struct fw_slice){slash + 1, key.len - (size_t)(slash - key.at) - 1};
+		fw_device_key_split(product_and_device, &product, &key);
 	online = fw_presence_online(service->presence, key);
 	if (online || believed)
 		report_presence(service,

@@ -209,7 +209,8 @@ static enum fw_status depart(struct fw_device_presence *presence, struct fw_slic
 	struct fw_presence_of_device gone = {.at = event->at,
 		.due_at = known->settles_at ? 0 : known->due_at,
 		.settles_at = known->settles_at};
-	int64_t heard_clock = event->last_message_boot_ms + presence->transaction->clock.offset;
+	int64_t heard_clock =
+		fw_clock_at(&presence->transaction->clock, event->last_message_boot_ms);
 	enum fw_status status =
 		fw_device_set_presence(presence->devices, product, event->device, &gone);
 

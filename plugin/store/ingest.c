@@ -284,18 +284,17 @@ static enum fw_status apply_batch(struct fw_ingest *ingest, bool *more)
 static void advance_watermark(struct fw_ingest *ingest, uint64_t last, int64_t now)
 {
 	uint64_t applied = atomic_load(&ingest->applied);
+	struct fw_transaction *transaction = ingest->transaction;
 	const struct fw_presence_event *waiting;
 
 	if (applied < last && applied < ingest->watermark_sequence)
 		return;
-	ingest->transaction->heard_until_ms = applied >= last ? now : ingest->watermark_ms;
+	transaction->heard_until_ms = applied >= last ? now : ingest->watermark_ms;
 	/* not beyond an event that waits: a device that went must not fail for want of an answer */
 	waiting = fw_presence_queue_take(ingest->queue);
 	if (waiting &&
-		waiting->boot_ms + ingest->transaction->clock.offset <
-			ingest->transaction->heard_until_ms)
-		ingest->transaction->heard_until_ms =
-			waiting->boot_ms + ingest->transaction->clock.offset;
+		fw_clock_at(&transaction->clock, waiting->boot_ms) < transaction->heard_until_ms)
+		transaction->heard_until_ms = fw_clock_at(&transaction->clock, waiting->boot_ms);
 	ingest->watermark_sequence = last;
 	ingest->watermark_ms = now;
 }

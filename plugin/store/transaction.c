@@ -137,7 +137,7 @@ static enum fw_status unmark(struct fw_transaction *transaction, uint64_t applie
 	int64_t boot_ms = fw_boot_ms();
 
 	fw_db_bind_integer(statement, 1, (int64_t)applied);
-	fw_db_bind_integer(statement, 2, boot_ms + transaction->clock.offset);
+	fw_db_bind_integer(statement, 2, fw_clock_at(&transaction->clock, boot_ms));
 	fw_db_bind_integer(statement, 3, fw_now_ms());
 	fw_db_bind_integer(statement, 4, boot_ms);
 	sqlite3_bind_text(statement, 5, transaction->boot_id, -1, SQLITE_STATIC);
@@ -273,16 +273,15 @@ enum fw_status fw_transaction_queue_upgrade(struct fw_transaction *transaction,
 enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 	struct fw_slice product, struct fw_slice device, bool online)
 {
-	char *key = NULL;
-	int len = asprintf(
-		&key, "%.*s/%.*s", (int)product.len, product.at, (int)device.len, device.at);
+	/* terminated, and with room for whatever ids an old catalog may have */
+	char *key = calloc(1, product.len + device.len + 2);
 
-	if (len < 0)
+	if (!key)
 		return FW_NOMEM;
 	if (fw_queue_add(&transaction->queue,
 		    (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE,
 			    .payload = key,
-			    .len = (size_t)len,
+			    .len = fw_device_key(key, product, device).len,
 			    .online = online}))
 		return FW_OK;
 	free(key);

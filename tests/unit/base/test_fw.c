@@ -56,6 +56,22 @@ static void test_an_error_is_one_line(void **state)
 	assert_true(fw_utf8_valid(error.text, strlen(error.text)));
 }
 
+static void test_a_device_key_is_split_as_it_was_made(void **state)
+{
+	char buffer[FW_DEVICE_KEY];
+	struct fw_slice key = fw_device_key(buffer, FW_SLICE("lamp"), FW_SLICE("d1"));
+	struct fw_slice product = {NULL, 0}, device = FW_SLICE("as it was");
+
+	(void)state;
+	assert_true(fw_slice_equal(key, FW_SLICE("lamp/d1")));
+	assert_false(fw_device_key_split(FW_SLICE("d1"), &product, &device));
+	assert_false(fw_device_key_split((struct fw_slice){NULL, 0}, &product, &device));
+	assert_true(product.len == 0 && fw_slice_equal(device, FW_SLICE("as it was")));
+	assert_true(fw_device_key_split(key, &product, &device));
+	assert_true(fw_slice_equal(product, FW_SLICE("lamp")));
+	assert_true(fw_slice_equal(device, FW_SLICE("d1")));
+}
+
 static void test_clocks(void **state)
 {
 	int64_t boot = fw_boot_ms(), now = fw_now_ms(), seconds = time(NULL);
@@ -166,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_the_first_error_wins),
 		cmocka_unit_test(test_an_error_is_one_line),
+		cmocka_unit_test(test_a_device_key_is_split_as_it_was_made),
 		cmocka_unit_test(test_clocks),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_random_differs),
