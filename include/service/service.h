@@ -90,7 +90,8 @@ enum fw_status fw_service_open(const struct fw_options *options, const struct fw
 /* Applies what is left, ends the store's thread. NULL is fine. */
 void fw_service_close(struct fw_service *service);
 
-/* How many products and firmware the catalog has, and where it is: for the line at start. */
+/* How many products and firmware the catalog has, and where it is: for the line at start. The
+ * numbers are 0 where the catalog cannot be asked. */
 void fw_service_describe(struct fw_service *service, char *text, size_t size);
 
 /* A client published a message: handles it when its topic is a firmware topic, and says what the

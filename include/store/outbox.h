@@ -1,4 +1,5 @@
-/* What the store thread wants of the broker thread, which alone may publish: a bounded queue. */
+/* Messages and log lines from other threads to the broker's, which alone may publish and log: a
+ * bounded queue. */
 #ifndef FW_STORE_OUTBOX_H
 #define FW_STORE_OUTBOX_H
 
@@ -10,8 +11,9 @@ struct fw_outbox;
 
 enum fw_outgoing_kind {
 	FW_OUTGOING_MESSAGE,  /* to be published */
-	FW_OUTGOING_BLIND,    /* a push to a device of unknown presence: to be published, unless the
-			       * device has shown itself since. Then the store sends it again */
+	FW_OUTGOING_BLIND,    /* a push to a device of unknown presence: published unless the device
+			       * has shown itself since. In that case it is dropped, and the store
+			       * pushes by the device's connection */
 	FW_OUTGOING_RETAINED, /* to be published, and retained */
 	FW_OUTGOING_LOG,      /* a log line: payload is the text */
 	FW_OUTGOING_PRESENCE, /* is this device online? payload is "product/device". The answer is
@@ -40,14 +42,14 @@ void fw_outbox_free(struct fw_outbox *outbox); /* NULL is fine; what is left is 
 /* Before there is a second thread: sets how fw_outbox_wake wakes the broker's thread. */
 void fw_outbox_set_waker(struct fw_outbox *outbox, struct fw_waker waker);
 
-/* Store thread. Wakes the broker's thread, to take what was put in before. */
+/* Any thread. Wakes the broker's thread, to take what was put in before. */
 void fw_outbox_wake(const struct fw_outbox *outbox);
 
-/* Any thread. How many more messages fit now. Only the store thread adds messages, so for it the
- * room does not shrink in between. */
+/* Any thread. How many more messages fit now. If one thread alone puts messages in, as the store's
+ * into its own, the room does not shrink for it in between. */
 size_t fw_outbox_room(struct fw_outbox *outbox);
 
-/* Store thread. Takes over topic and payload in every case; FW_OK, or FW_FULL. */
+/* Any thread. Takes over topic and payload in every case; FW_OK, or FW_FULL. */
 enum fw_status fw_outbox_put(struct fw_outbox *outbox, struct fw_outgoing message);
 
 /* Broker thread. False when there is none; else the caller owns *out (free topic and payload).

@@ -154,7 +154,7 @@ void fw_resolver_give_back(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *answer);
 
 /* Decides, in the order that plugin/upgrade/resolver.c begins with. FW_OK, or the source's error:
- * then there is no answer. */
+ * then there is no answer, and *out stays as it was. */
 enum fw_status fw_resolver_answer(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out);
 

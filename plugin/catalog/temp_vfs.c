@@ -1,3 +1,9 @@
+/* A VFS for each catalog, in a list under a lock.
+ *
+ * It is made with the first connection, or by fw_temp_vfs_begin, and is freed with its last user.
+ * Its functions are those of SQLite's "unix", but for xOpen, which gives a file without a name one
+ * beside the catalog. Invariant: a temporary file has its name only while the lock is held, so one
+ * name is enough for all of them. */
 #include "catalog/temp_vfs.h"
 
 #include <errno.h>

@@ -13,10 +13,11 @@ struct request {
 	const struct fw_incoming *incoming;
 	const struct fw_topic *topic;
 	struct fw_message message;
-	uint64_t connection;       /* of the device itself; 0: an operator speaks for it */
-	bool is_device;            /* the client is the device of the topic */
-	enum fw_standing standing; /* of the device; registered also where that is not asked */
-	int64_t now;               /* Unix ms */
+	uint64_t connection; /* of the device itself; 0: an operator speaks for it */
+	bool is_device;      /* the client is the device of the topic */
+	/* of the device to the product; FW_STANDING_REGISTERED where registration is not checked */
+	enum fw_standing standing;
+	int64_t now; /* Unix ms */
 };
 
 /* Counts and logs a refusal, and returns `verdict`. Of uplinks that cannot be saved only the first

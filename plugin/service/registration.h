@@ -31,9 +31,10 @@ struct fw_registration *fw_registration_new(enum fw_registration_mode mode,
 	fw_registration_find *find, void *context, const struct fw_unapplied *unapplied);
 void fw_registration_free(struct fw_registration *registration); /* NULL is fine */
 
-/* How the device stands to the product. `generation` is the catalog's: a row that was found is not
- * looked for again until it moves, as an operator's DELETE makes it (schema/triggers/device.sql,
- * device_delete). A row that was not found is: an operator's INSERT counts at once. */
+/* How the device stands to the product. `generation` is the catalog's. A row that was found is
+ * cached until the generation moves; an operator's DELETE moves it (schema/triggers/device.sql,
+ * device_delete). A row that was not found is not cached, so an operator's INSERT counts at once.
+ */
 enum fw_standing fw_registration_of(struct fw_registration *registration, struct fw_slice product,
 	struct fw_slice device, uint64_t generation);
 

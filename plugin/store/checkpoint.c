@@ -1,3 +1,10 @@
+/* Copies SQLite's log into the catalog.
+ *
+ * The WAL hook notes after each commit how long the log is. When it has grown by DUE_PAGES, the
+ * store copies what no reader needs any more (a PASSIVE checkpoint, which waits for nobody); once
+ * all is copied, SQLite starts the log over with the next write. Invariant: no transaction begins
+ * while the log has `most_pages`, or while the last checkpoint has failed. Either is tried again at
+ * most each HINDERED_MS. */
 #include "store/checkpoint.h"
 
 #include <stdio.h>

@@ -43,7 +43,8 @@ enum fw_status fw_scheduler_settle_and_push(
  * at once. FW_OK, or the error that rolled the last of them back: to be tried again later. */
 enum fw_status fw_scheduler_work(struct fw_scheduler *scheduler, bool *more);
 
-/* Steady ms of the next timeout, INT64_MAX when none is known. */
+/* Steady ms of the next timeout; INT64_MAX when there is none; 0 when it must be read again, which
+ * fw_scheduler_work does. */
 int64_t fw_scheduler_next_due(const struct fw_scheduler *scheduler);
 
 /* The caller committed a transaction: the next timeout may be earlier now, and its triggers may

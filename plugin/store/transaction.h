@@ -72,7 +72,8 @@ enum fw_status fw_transaction_end(
 	struct fw_transaction *transaction, enum fw_status status, uint64_t applied);
 
 /* A savepoint in the open transaction (sqlite.org/lang_savepoint.html), one at a time. _restore
- * undoes what was written and queued since _save; _release ends the savepoint in either case. */
+ * undoes what was written and queued since _save; _release ends the savepoint in either case.
+ * FW_OK, or an error of SQLite: then the transaction is to be rolled back. */
 enum fw_status fw_transaction_save(struct fw_transaction *transaction);
 enum fw_status fw_transaction_restore(struct fw_transaction *transaction);
 enum fw_status fw_transaction_release(struct fw_transaction *transaction);

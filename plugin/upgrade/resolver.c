@@ -452,13 +452,12 @@ void fw_resolver_give_back(
 	answer->task_id[0] = '\0';
 }
 
-enum fw_status fw_resolver_answer(
+static enum fw_status answer(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	struct fw_resolver_entry *entry;
 	enum fw_status status = find_product(resolver, pull->product, &entry);
 
-	*out = (struct fw_answer){0};
 	if (status == FW_NOT_FOUND) {
 		out->code = FW_PULL_UNKNOWN_PRODUCT;
 		return FW_OK;
@@ -473,4 +472,15 @@ enum fw_status fw_resolver_answer(
 		return answer_unrequested(resolver, pull, entry, out);
 	out->of_task = entry->product.open_tasks;
 	return answer_request(resolver, pull, out);
+}
+
+enum fw_status fw_resolver_answer(
+	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
+{
+	struct fw_answer found = {.code = FW_PULL_OFFER};
+	enum fw_status status = answer(resolver, pull, &found);
+
+	if (status == FW_OK)
+		*out = found;
+	return status;
 }
