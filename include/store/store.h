@@ -37,11 +37,6 @@ struct fw_store_config {
 enum fw_status fw_store_open(
 	const struct fw_store_config *config, struct fw_store **out, struct fw_error *error);
 
-/* Before the thread is started: the version of this firmware of the product, terminated. FW_OK,
- * FW_NOT_FOUND, or an error. */
-enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size);
-
 /* Starts the store's thread. */
 enum fw_status fw_store_start(struct fw_store *store, struct fw_error *error);
 

@@ -76,6 +76,8 @@ struct fw_resolver_source {
 	enum fw_status (*product)(void *context, struct fw_slice product, struct fw_product *out);
 	enum fw_status (*by_version)(void *context, struct fw_slice product,
 		struct fw_slice version, struct fw_firmware **out);
+	enum fw_status (*by_id)(void *context, struct fw_slice product, struct fw_slice firmware_id,
+		struct fw_firmware **out);
 	/* the ready firmware with the highest order, of what a pull may get without a task.
 	 * `order`: of the device's version; INT64_MAX: no firmware has a min_version_order */
 	enum fw_status (*latest)(
@@ -102,9 +104,6 @@ struct fw_resolver_source {
 	enum fw_status (*is_mislabelled)(void *context, struct fw_slice product,
 		struct fw_slice device, const char *firmware_id, struct fw_slice version,
 		bool *out);
-	/* the version of this firmware of the product, terminated, or FW_NOT_FOUND */
-	enum fw_status (*version_of)(void *context, struct fw_slice product,
-		struct fw_slice firmware_id, char *version, size_t size);
 	/* takes a place for the row to start now, which the caller gives back if the row is not
 	 * handed out. FW_NOT_FOUND: not now; in *retry_after_ms it may be, 0 unknown. NULL: all
 	 * rows may start */
@@ -166,9 +165,5 @@ void fw_resolver_note_completion(struct fw_resolver *resolver);
  * FW_OK with terminated text of at most `size` bytes; FW_NOT_FOUND; or the source's error. */
 enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice device, char *version, size_t size);
-
-/* The version of this firmware. FW_OK, FW_NOT_FOUND or an error, as above. */
-enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size);
 
 #endif

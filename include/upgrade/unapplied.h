@@ -19,17 +19,12 @@ struct fw_unapplied;
 struct fw_unapplied *fw_unapplied_new(void);            /* NULL when out of memory */
 void fw_unapplied_free(struct fw_unapplied *unapplied); /* NULL is fine */
 
-/* Does the uplink complete an upgrade that it names by its firmwareId alone? Then
- * fw_unapplied_note needs the version of that firmware. */
-bool fw_unapplied_needs_version(const struct fw_uplink *uplink);
-
 /* Notes what the uplink, appended to the spool last or about to be, says that answers depend on.
- * `named`: the version of the firmware it names, may be empty. `unregistered`: the catalog may not
- * have the device in this product, so it is noted that its id was heard for it; of several products
- * with this device id the first one is remembered. FW_OK; FW_NOMEM; FW_FULL: no room for one more
- * device. */
-enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, const struct fw_uplink *uplink,
-	struct fw_slice named, bool unregistered);
+ * `unregistered`: the catalog may not have the device in this product, so it is noted that its id
+ * was heard for it; of several products with this device id the first one is remembered. FW_OK;
+ * FW_NOMEM; FW_FULL: no room for one more device. */
+enum fw_status fw_unapplied_note(
+	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, bool unregistered);
 
 /* The product of the first unapplied uplink with this device id, an empty slice when there is none.
  * *unchecked: all its uplinks are, so the id counts as heard for the product only if the catalog
@@ -42,13 +37,15 @@ struct fw_slice fw_unapplied_product(
  * call it often. */
 void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint64_t last);
 
-/* The unapplied version of the device, an empty slice when there is none. Borrowed until the next
- * change. */
-struct fw_slice fw_unapplied_version(
-	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
+/* What the device runs, as its last unapplied uplink names it. */
+struct fw_running {
+	struct fw_slice version;     /* empty: none is named */
+	struct fw_slice firmware_id; /* empty, unless it is all that the uplink names */
+	bool completed;              /* it has completed that upgrade, and not reported since */
+};
 
-/* Did the device complete an upgrade, by an unapplied uplink, and not report its version since? */
-bool fw_unapplied_completed(
+/* Both slices are empty when there is none; borrowed until the next change. */
+struct fw_running fw_unapplied_running(
 	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device);
 
 /* Has the upgrade to this firmware ended, or does the device run its `version`, by an unapplied

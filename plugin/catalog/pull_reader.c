@@ -64,6 +64,7 @@ static const char *const sql[FW_PULL_STATEMENTS] = {
 		" AND f.min_version_order IS NOT NULL)"
 		" FROM product WHERE product_id = ?1",
 	[FW_PULL_BY_VERSION] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.version = ?2",
+	[FW_PULL_BY_ID] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND f.firmware_id = ?2",
 	[FW_PULL_LATEST] = FW_SELECT_FIRMWARE "WHERE f.product_id = ?1 AND " IS_FREE
 					      " ORDER BY f.version_order DESC LIMIT 1",
 	[FW_PULL_NEXT] =
@@ -83,8 +84,6 @@ static const char *const sql[FW_PULL_STATEMENTS] = {
 		" FROM label_mismatch m CROSS JOIN device d ON d.product_id = m.product_id "
 		"AND d.device_id = m.device_id"
 		" WHERE m.product_id = ?1 AND m.device_id = ?2 AND m.firmware_id = ?3",
-	[FW_PULL_VERSION_OF] =
-		"SELECT version FROM firmware WHERE product_id = ?1 AND firmware_id = ?2",
 	[FW_PULL_ROLLOUT] = FW_SELECT_ROLLOUT "WHERE t.task_id = ?1",
 	[FW_PULL_START_ROW] =
 		"SELECT td.attempts, td.deferred_until, td.wake_clock, d.online_clock,"
@@ -192,6 +191,15 @@ static enum fw_status read_by_version(
 	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_BY_VERSION, product);
 
 	fw_db_bind_text(statement, 2, version);
+	return read_firmware(context, statement, out);
+}
+
+static enum fw_status read_by_id(void *context, struct fw_slice product,
+	struct fw_slice firmware_id, struct fw_firmware **out)
+{
+	sqlite3_stmt *statement = fw_pull_reader_start(context, FW_PULL_BY_ID, product);
+
+	fw_db_bind_text(statement, 2, firmware_id);
 	return read_firmware(context, statement, out);
 }
 
@@ -303,13 +311,6 @@ static enum fw_status read_mislabelled(void *context, struct fw_slice product,
 	return status;
 }
 
-static enum fw_status read_version_of(void *context, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size)
-{
-	return read_version(fw_pull_reader_start(context, FW_PULL_VERSION_OF, product), firmware_id,
-		version, size);
-}
-
 void fw_pull_reader_use_places(
 	struct fw_pull_reader *reader, struct fw_places *places, struct fw_clock clock)
 {
@@ -337,9 +338,9 @@ enum fw_status fw_pull_reader_open(
 		return status;
 	}
 	reader->source = (struct fw_resolver_source){reader, read_generation, read_product,
-		read_by_version, read_latest, read_next, read_open_rows, read_device_version,
-		read_completed_from, read_mislabelled, read_version_of, fw_pull_start_take_place,
-		fw_pull_start_give_back};
+		read_by_version, read_by_id, read_latest, read_next, read_open_rows,
+		read_device_version, read_completed_from, read_mislabelled,
+		fw_pull_start_take_place, fw_pull_start_give_back};
 	*out = reader;
 	return FW_OK;
 }

@@ -169,19 +169,6 @@ const char *fw_handlers_status(enum fw_status status)
 	}
 }
 
-static enum fw_status note_unapplied(struct request *request, const struct fw_uplink *uplink)
-{
-	struct fw_service *service = request->service;
-	char version[FW_VERSION_BUFFER] = "";
-
-	if (fw_unapplied_needs_version(uplink) &&
-		fw_resolver_version_of(service->resolver, uplink->product, uplink->firmware_id,
-			version, sizeof(version)) == FW_NOMEM)
-		return FW_NOMEM;
-	return fw_unapplied_note(service->unapplied, uplink, fw_slice_of(version),
-		request->standing != FW_STANDING_REGISTERED);
-}
-
 enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink)
 {
 	struct fw_service *service = request->service;
@@ -190,7 +177,8 @@ enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink 
 
 	/* noted first: if the append fails, the device sends it again, so the note stays true */
 	if (status == FW_OK)
-		status = note_unapplied(request, uplink);
+		status = fw_unapplied_note(
+			service->unapplied, uplink, request->standing != FW_STANDING_REGISTERED);
 	if (status == FW_OK)
 		status =
 			fw_spool_append(fw_store_spool(service->store), service->record, len, NULL);

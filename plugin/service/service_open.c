@@ -27,24 +27,14 @@ static enum fw_status make_parts(struct fw_service *service)
 	return FW_OK;
 }
 
-static enum fw_status note_unapplied(struct fw_service *service, const struct fw_uplink *uplink)
-{
-	bool once = service->options->registration == FW_REGISTRATION_ONCE;
-	char version[FW_VERSION_BUFFER] = "";
-
-	if (fw_unapplied_needs_version(uplink) &&
-		fw_store_version_of(service->store, uplink->product, uplink->firmware_id, version,
-			sizeof(version)) == FW_NOMEM)
-		return FW_NOMEM;
-	return fw_unapplied_note(service->unapplied, uplink, fw_slice_of(version), once);
-}
-
 /* `unapplied` may have no more room: then answers follow the catalog alone until it is up to date.
  * Of the places each one counts. */
 static enum fw_status note_uplink(
 	struct fw_service *service, const struct fw_uplink *uplink, bool *has_room)
 {
-	enum fw_status status = *has_room ? note_unapplied(service, uplink) : FW_OK;
+	bool once = service->options->registration == FW_REGISTRATION_ONCE;
+	enum fw_status status =
+		*has_room ? fw_unapplied_note(service->unapplied, uplink, once) : FW_OK;
 
 	if (status == FW_FULL) {
 		*has_room = false;

@@ -34,9 +34,4 @@ void fw_apply_close(struct fw_apply *apply); /* NULL is fine */
  * of this uplink. */
 enum fw_status fw_apply_uplink(struct fw_apply *apply, const struct fw_uplink *uplink);
 
-/* The version of this firmware of the product, terminated. Needs no transaction. FW_OK,
- * FW_NOT_FOUND, or an error. */
-enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size);
-
 #endif

@@ -47,14 +47,3 @@ enum fw_status fw_apply_firmware_query(struct fw_apply *apply, struct fw_slice p
 	fw_slice_copy(asked, last->asked, sizeof(last->asked));
 	return FW_OK;
 }
-
-enum fw_status fw_apply_version_of(struct fw_apply *apply, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size)
-{
-	struct fw_firmware_ref found;
-	enum fw_status status = find_firmware(apply, product, firmware_id, true, &found);
-
-	if (status == FW_OK)
-		fw_slice_copy(fw_slice_of(found.version), version, size);
-	return status;
-}

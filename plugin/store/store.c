@@ -85,12 +85,6 @@ void fw_store_note_presence(struct fw_store *store, struct fw_presence_event eve
 		fw_store_wake(store);
 }
 
-enum fw_status fw_store_version_of(struct fw_store *store, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size)
-{
-	return fw_apply_version_of(store->apply, product, firmware_id, version, size);
-}
-
 uint64_t fw_store_applied(const struct fw_store *store)
 {
 	return atomic_load(&store->ingest.applied);

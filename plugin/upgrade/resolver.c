@@ -95,29 +95,57 @@ static enum fw_status find_by_version(struct fw_resolver *resolver, struct fw_sl
 {
 	return find_firmware(resolver,
 		&(struct fw_resolver_question){
-			.kind = FW_ASK_BY_VERSION, .product = product, .version = version},
+			.kind = FW_ASK_BY_VERSION, .product = product, .name = version},
 		out);
+}
+
+/* The version that an unapplied uplink names, by its firmware's id too. FW_OK, FW_NOT_FOUND, or the
+ * source's error. */
+static enum fw_status find_running(
+	struct fw_resolver *resolver, struct fw_slice product, struct fw_running *running)
+{
+	const struct fw_firmware *firmware;
+	enum fw_status status;
+
+	if (!running->firmware_id.len)
+		return running->version.len ? FW_OK : FW_NOT_FOUND;
+	status = find_firmware(resolver,
+		&(struct fw_resolver_question){
+			.kind = FW_ASK_BY_ID, .product = product, .name = running->firmware_id},
+		&firmware);
+	if (status != FW_OK || !firmware)
+		return status == FW_OK ? FW_NOT_FOUND : status;
+	running->version = fw_slice_of(firmware->version);
+	return FW_OK;
+}
+
+/* Within an answer. As fw_resolver_device_version. */
+static enum fw_status find_device_version(struct fw_resolver *resolver, struct fw_slice product,
+	struct fw_slice device, char *version, size_t size)
+{
+	struct fw_running running = fw_unapplied_running(resolver->unapplied, product, device);
+	enum fw_status status = find_running(resolver, product, &running);
+
+	if (status == FW_OK && running.version.len < size) {
+		fw_slice_copy(running.version, version, size);
+		return FW_OK;
+	}
+	if (status != FW_OK && status != FW_NOT_FOUND)
+		return status;
+	return resolver->cache.source->device_version(
+		resolver->cache.source->context, product, device, version, size);
 }
 
 enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
 	struct fw_slice device, char *version, size_t size)
 {
-	struct fw_slice unapplied = fw_unapplied_version(resolver->unapplied, product, device);
+	struct fw_running running = fw_unapplied_running(resolver->unapplied, product, device);
+	/* what an uplink says is told though the catalog cannot be asked */
+	enum fw_status status =
+		running.firmware_id.len ? fw_resolver_cache_refresh(&resolver->cache) : FW_OK;
 
-	if (unapplied.len && unapplied.len < size) {
-		memcpy(version, unapplied.at, unapplied.len);
-		version[unapplied.len] = '\0';
-		return FW_OK;
-	}
-	return resolver->cache.source->device_version(
-		resolver->cache.source->context, product, device, version, size);
-}
-
-enum fw_status fw_resolver_version_of(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice firmware_id, char *version, size_t size)
-{
-	return resolver->cache.source->version_of(
-		resolver->cache.source->context, product, firmware_id, version, size);
+	return status == FW_OK ? find_device_version(resolver, product, device, version, size)
+			       : status;
 }
 
 /* What the device runs: the version in the pull, or else the recorded one. */
@@ -156,8 +184,8 @@ static enum fw_status find_current(struct fw_resolver *resolver, const struct fw
 	current->version = pull->current;
 	current->order = 0;
 	if (!current->version.len) {
-		status = fw_resolver_device_version(resolver, pull->product, pull->device,
-			current->buffer, sizeof(current->buffer));
+		status = find_device_version(resolver, pull->product, pull->device, current->buffer,
+			sizeof(current->buffer));
 		if (status == FW_NOT_FOUND)
 			return FW_OK;
 		if (status != FW_OK)
@@ -292,18 +320,21 @@ static enum fw_status is_before_restart(struct fw_resolver *resolver, const stru
 	const struct fw_product *product, bool *before)
 {
 	const struct fw_resolver_source *source = resolver->cache.source;
+	struct fw_running running;
 	char version[FW_VERSION_BUFFER];
-	enum fw_status status = FW_NOT_FOUND;
+	enum fw_status status;
 
 	*before = false;
 	if (!pull->current.len)
 		return FW_OK;
+	running = fw_unapplied_running(resolver->unapplied, pull->product, pull->device);
+	status = find_running(resolver, pull->product, &running);
 	/* not applied yet: the catalog has the version before */
-	if (fw_unapplied_completed(resolver->unapplied, pull->product, pull->device))
-		status = source->device_version(
-			source->context, pull->product, pull->device, version, sizeof(version));
-	else if ((product->completing || resolver->completions) &&
-		!fw_unapplied_version(resolver->unapplied, pull->product, pull->device).len)
+	if (status == FW_OK)
+		status = running.completed ? source->device_version(source->context, pull->product,
+						     pull->device, version, sizeof(version))
+					   : FW_NOT_FOUND;
+	else if (status == FW_NOT_FOUND && (product->completing || resolver->completions))
 		status = source->completed_from(source->context, pull->product, pull->device,
 			pull->now, version, sizeof(version));
 	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));

@@ -69,7 +69,10 @@ static enum fw_status ask_source(const struct fw_resolver_source *source,
 		return source->product(source->context, question->product, &entry->product);
 	case FW_ASK_BY_VERSION:
 		return source->by_version(
-			source->context, question->product, question->version, &entry->firmware);
+			source->context, question->product, question->name, &entry->firmware);
+	case FW_ASK_BY_ID:
+		return source->by_id(
+			source->context, question->product, question->name, &entry->firmware);
 	case FW_ASK_LATEST:
 	case FW_ASK_LATEST_FOR:
 		return source->latest(
@@ -80,7 +83,12 @@ static enum fw_status ask_source(const struct fw_resolver_source *source,
 	return source->next(source->context, question->product, question->order, &entry->firmware);
 }
 
-/* kind, product, NUL, and the version or the order: neither ids nor kinds have a NUL. */
+static bool has_name(const struct fw_resolver_question *question)
+{
+	return question->kind == FW_ASK_BY_VERSION || question->kind == FW_ASK_BY_ID;
+}
+
+/* kind, product, NUL, and the name or the order: neither ids nor kinds have a NUL. */
 static size_t make_key(const struct fw_resolver_question *question, char *key)
 {
 	size_t len = 0;
@@ -89,9 +97,9 @@ static size_t make_key(const struct fw_resolver_question *question, char *key)
 	memcpy(key + len, question->product.at, question->product.len);
 	len += question->product.len;
 	key[len++] = '\0';
-	if (question->kind == FW_ASK_BY_VERSION) {
-		memcpy(key + len, question->version.at, question->version.len);
-		len += question->version.len;
+	if (has_name(question)) {
+		memcpy(key + len, question->name.at, question->name.len);
+		len += question->name.len;
 	} else if (question->kind == FW_ASK_NEXT || question->kind == FW_ASK_LATEST_FOR) {
 		memcpy(key + len, &question->order, sizeof(question->order));
 		len += sizeof(question->order);
@@ -102,8 +110,7 @@ static size_t make_key(const struct fw_resolver_question *question, char *key)
 static struct fw_table *place_of(struct fw_resolver_cache *cache,
 	const struct fw_resolver_question *question, enum fw_status status)
 {
-	return status == FW_NOT_FOUND &&
-			(question->kind == FW_ASK_PRODUCT || question->kind == FW_ASK_BY_VERSION)
+	return status == FW_NOT_FOUND && (question->kind == FW_ASK_PRODUCT || has_name(question))
 		? cache->unknown
 		: cache->known;
 }
@@ -137,7 +144,7 @@ enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
 	struct fw_resolver_entry *entry;
 	enum fw_status status = FW_OK;
 
-	if (question->version.len > FW_VERSION_MAX * 4)
+	if (question->name.len > FW_VERSION_MAX * 4)
 		return FW_INVALID;
 	key = (struct fw_slice){buffer, make_key(question, buffer)};
 	entry = fw_table_get(cache->known, key);

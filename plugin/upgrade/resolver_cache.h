@@ -25,7 +25,8 @@ struct fw_resolver_entry {
 /* Which row of the catalog is asked for. Not 0: it begins the key of the entry. */
 enum fw_resolver_ask {
 	FW_ASK_PRODUCT = 1,
-	FW_ASK_BY_VERSION, /* the firmware of `version` */
+	FW_ASK_BY_VERSION, /* the firmware of this version: `name` */
+	FW_ASK_BY_ID,      /* the firmware of this id: `name` */
 	FW_ASK_LATEST,     /* the latest firmware */
 	FW_ASK_LATEST_FOR, /* the latest for what runs a version of `order` */
 	FW_ASK_NEXT,       /* the next firmware above `order` */
@@ -34,8 +35,8 @@ enum fw_resolver_ask {
 struct fw_resolver_question {
 	enum fw_resolver_ask kind;
 	struct fw_slice product;
-	struct fw_slice version; /* FW_ASK_BY_VERSION */
-	int64_t order;           /* FW_ASK_LATEST_FOR, FW_ASK_NEXT */
+	struct fw_slice name; /* FW_ASK_BY_VERSION, FW_ASK_BY_ID */
+	int64_t order;        /* FW_ASK_LATEST_FOR, FW_ASK_NEXT */
 };
 
 struct fw_resolver_cache {
@@ -54,7 +55,7 @@ void fw_resolver_cache_close(struct fw_resolver_cache *cache);
  * it are not freed until the next call. FW_OK, or the source's error. */
 enum fw_status fw_resolver_cache_refresh(struct fw_resolver_cache *cache);
 
-/* *out: the cached entry, whatever its status. FW_OK, FW_INVALID (the version is too long),
+/* *out: the cached entry, whatever its status. FW_OK, FW_INVALID (the name is too long),
  * FW_NOMEM, or the source's error. */
 enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
 	const struct fw_resolver_question *question, struct fw_resolver_entry **out);

@@ -12,8 +12,9 @@
 #define FREED_A_CALL 64u /* a call adds one device at most, so this catches up */
 
 struct device {
-	char *version;  /* NULL: no uplink named one */
-	bool completed; /* the version is that of an upgrade it has completed */
+	char *runs;      /* a version, or the id of a firmware; NULL: no uplink named one */
+	bool runs_by_id; /* it is the id of a firmware */
+	bool completed;  /* it is that of an upgrade the device has completed */
 	char *closed[FW_UNAPPLIED_CLOSED_MAX];
 	size_t closed_count;
 	/* only of an entry whose key is the device id alone, which has nothing else */
@@ -33,7 +34,7 @@ static void device_free(void *value)
 
 	if (!device)
 		return;
-	free(device->version);
+	free(device->runs);
 	free(device->product);
 	for (size_t i = 0; i < device->closed_count; i++)
 		free(device->closed[i]);
@@ -106,27 +107,34 @@ static enum fw_status note_closed(struct device *device, struct fw_slice closed)
 	return FW_OK;
 }
 
-/* The device runs `version` (may be empty), and the upgrade to `closed`, a firmware id or a
- * version, has ended (may be empty). Both: it has completed the upgrade, and will run `version`
- * after a restart. */
-static enum fw_status note_device(struct fw_unapplied *unapplied, struct fw_slice product,
-	struct fw_slice device_id, struct fw_slice version, struct fw_slice closed)
+static enum fw_status note_runs(struct device *device, const struct fw_running *runs)
+{
+	bool by_id = runs->version.len == 0;
+	struct fw_slice name = by_id ? runs->firmware_id : runs->version;
+	char *copy = strndup(name.at, name.len);
+
+	if (!copy)
+		return FW_NOMEM;
+	free(device->runs);
+	device->runs = copy;
+	device->runs_by_id = by_id;
+	device->completed = runs->completed;
+	return FW_OK;
+}
+
+/* The device of the uplink runs this (may be empty; if it is completed, after a restart), and the
+ * upgrade to `closed`, a firmware id or a version, has ended (may be empty). */
+static enum fw_status note_device(struct fw_unapplied *unapplied, const struct fw_uplink *uplink,
+	const struct fw_running *runs, struct fw_slice closed)
 {
 	char key[FW_DEVICE_KEY];
-	struct device *device = young_device(unapplied, fw_device_key(key, product, device_id));
+	struct device *device =
+		young_device(unapplied, fw_device_key(key, uplink->product, uplink->device));
+	enum fw_status status = device ? FW_OK : FW_NOMEM;
 
-	if (!device)
-		return FW_NOMEM;
-	if (version.len) {
-		char *copy = strndup(version.at, version.len);
-
-		if (!copy)
-			return FW_NOMEM;
-		free(device->version);
-		device->version = copy;
-		device->completed = closed.len > 0;
-	}
-	return closed.len ? note_closed(device, closed) : FW_OK;
+	if (status == FW_OK && (runs->version.len || runs->firmware_id.len))
+		status = note_runs(device, runs);
+	return status == FW_OK && closed.len ? note_closed(device, closed) : status;
 }
 
 static struct device *find_device(const struct fw_table *table, struct fw_slice key)
@@ -190,8 +198,7 @@ void fw_unapplied_applied(struct fw_unapplied *unapplied, uint64_t applied, uint
 	fw_retired_free_some(&unapplied->retired, FREED_A_CALL, device_free);
 }
 
-/* The latest entry of the device that names a version; NULL: there is none. */
-static const struct device *find_named(
+struct fw_running fw_unapplied_running(
 	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
 {
 	const struct fw_table *const tables[] = {unapplied->young, unapplied->old};
@@ -201,26 +208,14 @@ static const struct device *find_named(
 	for (size_t i = 0; i < 2; i++) {
 		const struct device *device = find_device(tables[i], key);
 
-		if (device && device->version)
-			return device;
+		if (device && device->runs)
+			return (struct fw_running){
+				.version = fw_slice_of(device->runs_by_id ? NULL : device->runs),
+				.firmware_id =
+					fw_slice_of(device->runs_by_id ? device->runs : NULL),
+				.completed = device->completed};
 	}
-	return NULL;
-}
-
-bool fw_unapplied_completed(
-	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
-{
-	const struct device *device = find_named(unapplied, product, device_id);
-
-	return device && device->completed;
-}
-
-struct fw_slice fw_unapplied_version(
-	const struct fw_unapplied *unapplied, struct fw_slice product, struct fw_slice device_id)
-{
-	const struct device *device = find_named(unapplied, product, device_id);
-
-	return device ? fw_slice_of(device->version) : (struct fw_slice){NULL, 0};
+	return (struct fw_running){.completed = false};
 }
 
 static bool device_closed(
@@ -232,7 +227,9 @@ static bool device_closed(
 		if (fw_slice_equal(done, firmware_id) || fw_slice_equal(done, version))
 			return true;
 	}
-	return device && device->version && fw_slice_equal(fw_slice_of(device->version), version);
+	return device && device->runs &&
+		fw_slice_equal(
+			fw_slice_of(device->runs), device->runs_by_id ? firmware_id : version);
 }
 
 bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice product,
@@ -245,16 +242,10 @@ bool fw_unapplied_closed(const struct fw_unapplied *unapplied, struct fw_slice p
 		device_closed(find_device(unapplied->old, key), firmware_id, version);
 }
 
-bool fw_unapplied_needs_version(const struct fw_uplink *uplink)
+static enum fw_status note_said(struct fw_unapplied *unapplied, const struct fw_uplink *uplink)
 {
-	return uplink->kind == FW_UPLINK_PROGRESS && uplink->complete && uplink->success &&
-		!uplink->version.len && uplink->firmware_id.len;
-}
-
-static enum fw_status note_said(
-	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, struct fw_slice named)
-{
-	struct fw_slice version = uplink->version, ended = {NULL, 0};
+	struct fw_running runs = {.version = uplink->version};
+	struct fw_slice ended = {NULL, 0};
 
 	if (uplink->kind == FW_UPLINK_REPLY ||
 		(uplink->kind == FW_UPLINK_PROGRESS && !uplink->complete))
@@ -262,21 +253,20 @@ static enum fw_status note_said(
 	if (uplink->kind == FW_UPLINK_PROGRESS) {
 		ended = uplink->firmware_id.len ? uplink->firmware_id : uplink->version;
 		if (!uplink->success)
-			version.len = 0;
-		else if (!version.len)
-			version = named;
+			runs.version.len = 0;
+		else if (!runs.version.len && ended.len <= FW_ID_MAX)
+			runs.firmware_id = ended;
+		runs.completed = uplink->success;
 	}
-	if (!version.len && !ended.len)
+	if (!runs.version.len && !ended.len)
 		return FW_OK;
-	return has_room(unapplied)
-		? note_device(unapplied, uplink->product, uplink->device, version, ended)
-		: FW_FULL;
+	return has_room(unapplied) ? note_device(unapplied, uplink, &runs, ended) : FW_FULL;
 }
 
-enum fw_status fw_unapplied_note(struct fw_unapplied *unapplied, const struct fw_uplink *uplink,
-	struct fw_slice named, bool unregistered)
+enum fw_status fw_unapplied_note(
+	struct fw_unapplied *unapplied, const struct fw_uplink *uplink, bool unregistered)
 {
-	enum fw_status status = note_said(unapplied, uplink, named);
+	enum fw_status status = note_said(unapplied, uplink);
 
 	if (status != FW_OK || !unregistered)
 		return status;

@@ -19,7 +19,7 @@ static inline enum fw_status note_uplink(struct fw_unapplied *unapplied, struct 
 		.success = version.len > 0,
 	};
 
-	return fw_unapplied_note(unapplied, &uplink, (struct fw_slice){NULL, 0}, false);
+	return fw_unapplied_note(unapplied, &uplink, false);
 }
 
 /* The device, which the catalog may not have in this product, says nothing of versions. */
@@ -29,7 +29,7 @@ static inline enum fw_status note_id_heard(
 	const struct fw_uplink uplink = {
 		.kind = FW_UPLINK_PULL, .product = product, .device = device};
 
-	return fw_unapplied_note(unapplied, &uplink, (struct fw_slice){NULL, 0}, true);
+	return fw_unapplied_note(unapplied, &uplink, true);
 }
 
 /* The same, while the catalog cannot be asked. */
@@ -39,7 +39,7 @@ static inline enum fw_status note_id_unchecked(
 	const struct fw_uplink uplink = {
 		.kind = FW_UPLINK_PULL, .product = product, .device = device, .unchecked = true};
 
-	return fw_unapplied_note(unapplied, &uplink, (struct fw_slice){NULL, 0}, true);
+	return fw_unapplied_note(unapplied, &uplink, true);
 }
 
 #endif

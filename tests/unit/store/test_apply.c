@@ -393,20 +393,6 @@ static void what_the_rules_refuse_is_no_error_of_the_catalog(void **state)
 	commit();
 }
 
-static void the_version_of_firmware_is_had_without_a_transaction(void **state)
-{
-	char version[FW_VERSION_BUFFER];
-
-	(void)state;
-	assert_int_equal(
-		fw_apply_version_of(catalog.apply, LAMP, FW_SLICE("f2"), version, sizeof(version)),
-		FW_OK);
-	assert_string_equal(version, "2.0");
-	assert_int_equal(
-		fw_apply_version_of(catalog.apply, LAMP, FW_SLICE("f9"), version, sizeof(version)),
-		FW_NOT_FOUND);
-}
-
 /* The firmware found last is remembered within a transaction, not beyond it. */
 static void an_operators_change_of_a_version_is_seen(void **state)
 {
@@ -448,7 +434,6 @@ int main(void)
 		CATALOG_TEST(a_pull_tells_the_version_too),
 		CATALOG_TEST(a_pull_from_before_the_restart_tells_nothing),
 		CATALOG_TEST(what_the_rules_refuse_is_no_error_of_the_catalog),
-		CATALOG_TEST(the_version_of_firmware_is_had_without_a_transaction),
 		CATALOG_TEST(an_operators_change_of_a_version_is_seen),
 	};
 

@@ -93,6 +93,16 @@ static inline enum fw_status by_version(
 	return FW_NOT_FOUND;
 }
 
+/* Firmware 2.0 has the id f2.0. */
+static inline enum fw_status by_id(
+	void *context, struct fw_slice id, struct fw_slice firmware_id, struct fw_firmware **out)
+{
+	if (!firmware_id.len || firmware_id.at[0] != 'f')
+		return FW_NOT_FOUND;
+	return by_version(
+		context, id, (struct fw_slice){firmware_id.at + 1, firmware_id.len - 1}, out);
+}
+
 /* The highest ready one, or the lowest above `above`. */
 static inline enum fw_status best(bool highest, int64_t above, struct fw_firmware **out)
 {
@@ -209,22 +219,8 @@ static inline enum fw_status is_mislabelled(void *context, struct fw_slice id,
 	return FW_OK;
 }
 
-/* Firmware 2.0 has the id f2.0. */
-static inline enum fw_status version_of(
-	void *context, struct fw_slice id, struct fw_slice firmware_id, char *version, size_t size)
-{
-	(void)context;
-	(void)id;
-	if (source.error)
-		return source.error;
-	if (firmware_id.len < 2)
-		return FW_NOT_FOUND;
-	fw_slice_copy((struct fw_slice){firmware_id.at + 1, firmware_id.len - 1}, version, size);
-	return FW_OK;
-}
-
-static const struct fw_resolver_source table = {NULL, generation, product, by_version, latest, next,
-	open_rows, device_version, completed_from, is_mislabelled, version_of, NULL, NULL};
+static const struct fw_resolver_source table = {NULL, generation, product, by_version, by_id,
+	latest, next, open_rows, device_version, completed_from, is_mislabelled, NULL, NULL};
 
 /* A product with 1.0, 1.1, 2.0 in this order, and 3.0 that is not ready. */
 static inline int set_up(void **state)

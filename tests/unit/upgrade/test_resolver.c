@@ -182,6 +182,61 @@ static void test_a_pull_before_the_restart_that_is_not_applied_yet(void **state)
 	assert_offer("1.0", NULL, "2.0");
 }
 
+/* Completed, by the id of the firmware alone. */
+static void complete(const char *firmware_id)
+{
+	const struct fw_uplink uplink = {.kind = FW_UPLINK_PROGRESS,
+		.product = LAMP,
+		.device = D1,
+		.firmware_id = fw_slice_of(firmware_id),
+		.complete = true,
+		.success = true};
+
+	assert_int_equal(fw_unapplied_note(unapplied, &uplink, false), FW_OK);
+}
+
+static void assert_device_version(const char *expected)
+{
+	char version[64];
+
+	assert_int_equal(
+		fw_resolver_device_version(catalog, LAMP, D1, version, sizeof(version)), FW_OK);
+	assert_string_equal(version, expected);
+}
+
+static void test_an_upgrade_that_is_completed_by_its_firmware_alone(void **state)
+{
+	unsigned asked;
+
+	(void)state;
+	source.recorded = "1.0";
+	complete("f2.0");
+	assert_device_version("2.0");
+	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
+	assert_true(ask("1.0", NULL).before_restart);
+	assert_code(NULL, NULL, FW_PULL_NO_UPDATE);
+	assert_offer("1.1", NULL, "2.0");
+	/* which firmware that is, the catalog is asked once */
+	asked = source.asked;
+	assert_code("1.0", NULL, FW_PULL_NO_UPDATE);
+	assert_device_version("2.0");
+	assert_int_equal(source.asked, asked);
+	/* and again once it has changed */
+	source.firmware[0].version = "2.1";
+	changed();
+	assert_device_version("1.0");
+}
+
+static void test_firmware_that_the_catalog_does_not_have_names_no_version(void **state)
+{
+	(void)state;
+	source.recorded = "1.0";
+	complete("f9.9");
+	assert_device_version("1.0");
+	assert_false(ask("1.0", NULL).before_restart);
+	assert_offer("1.0", NULL, "2.0");
+}
+
 static void test_nothing_ready(void **state)
 {
 	(void)state;
@@ -248,6 +303,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_pull_before_the_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_pull_before_the_restart_that_is_not_applied_yet, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_upgrade_that_is_completed_by_its_firmware_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_firmware_that_the_catalog_does_not_have_names_no_version, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_row_whose_firmware_is_withdrawn, set_up, tear_down),
