@@ -58,13 +58,13 @@ enum fw_status fw_apply_progress(
 	struct fw_task_device row = {.pushed_at = 0};
 	struct fw_firmware_ref named;
 	size_t count;
-	bool again = false;
+	bool is_redelivered = false;
 	enum fw_status status = fw_apply_row_find(apply, uplink, &named, &row, &count);
 
 	if (status == FW_OK)
-		status = fw_history_is_redelivered(
-			apply->with.history, uplink, &named, attempt_begun_at(&row, count), &again);
-	if (status != FW_OK || again)
+		status = fw_history_is_redelivered(apply->with.history, uplink, &named,
+			attempt_begun_at(&row, count), &is_redelivered);
+	if (status != FW_OK || is_redelivered)
 		return status;
 	status = fw_history_progress(
 		apply->with.history, uplink, &named, count ? row.task_id : NULL);

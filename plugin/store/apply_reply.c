@@ -20,15 +20,16 @@ enum fw_status fw_apply_reply(
 	struct fw_firmware_ref named;
 	struct fw_task_device row;
 	size_t count = 0;
-	bool again = false;
-	enum fw_status status = fw_device_is_repeated(apply->with.devices, uplink, device, &again);
+	bool is_redelivered = false;
+	enum fw_status status =
+		fw_device_is_redelivered(apply->with.devices, uplink, device, &is_redelivered);
 
 	if (status == FW_OK)
 		status = fw_apply_row_find(apply, uplink, &named, &row, &count);
 	/* an answer by the connection that the attempt was sent to came after it was sent: that is
 	 * no redelivery */
 	if (status != FW_OK || !count ||
-		(again && row.connection != fw_apply_connection_of(uplink)))
+		(is_redelivered && row.connection != fw_apply_connection_of(uplink)))
 		return status;
 	return fw_apply_row_step(apply, uplink, &row, event_of(uplink, &row));
 }

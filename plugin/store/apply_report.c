@@ -5,10 +5,11 @@
 enum fw_status fw_apply_report(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {
-	bool again;
-	enum fw_status status = fw_device_is_repeated(apply->with.devices, uplink, device, &again);
+	bool is_redelivered;
+	enum fw_status status =
+		fw_device_is_redelivered(apply->with.devices, uplink, device, &is_redelivered);
 
-	if (status != FW_OK || again)
+	if (status != FW_OK || is_redelivered)
 		return status;
 	status = fw_apply_version_record(apply, uplink, device, uplink->version);
 	if (status == FW_OK && uplink->has_utc_offset)

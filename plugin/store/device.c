@@ -211,15 +211,15 @@ static uint64_t digest_of(const struct fw_uplink *uplink)
 	return fw_hash(fw_hash(digest, "", 1), uplink->error_reason.at, uplink->error_reason.len);
 }
 
-enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, bool *again)
+enum fw_status fw_device_is_redelivered(struct fw_devices *devices, const struct fw_uplink *uplink,
+	struct fw_device *device, bool *is_redelivered)
 {
 	struct fw_device_recent *recent = &device->recent;
 	bool refusal = uplink->kind == FW_UPLINK_REPLY && !uplink->success;
 	uint64_t digest = digest_of(uplink);
 	size_t known;
 
-	*again = false;
+	*is_redelivered = false;
 	/* without a timestamp a redelivered message does no harm, unless it is a refusal */
 	if (uplink->at_most_once || (!fw_uplink_has_time(uplink) && !refusal))
 		return FW_OK;
@@ -228,8 +228,8 @@ enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw
 	/* a client does not deliver a message twice by one connection */
 	if (known < recent->here || came_again(recent, known))
 		return FW_OK;
-	*again = known < recent->count;
-	if (*again)
+	*is_redelivered = known < recent->count;
+	if (*is_redelivered)
 		recent->again |= UINT64_C(1) << (known - recent->here);
 	else
 		remember(recent, digest);

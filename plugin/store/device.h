@@ -62,11 +62,11 @@ enum fw_status fw_device_find_or_add(
 enum fw_status fw_device_note_seen(
 	struct fw_devices *devices, const struct fw_uplink *uplink, const struct fw_device *device);
 
-/* *again: this message was applied before, and comes again because its acknowledgement was lost: an
- * equal one came by an earlier connection. Judges messages with a timestamp, and refusals; others,
- * and those with QoS 0, are never repeated. Remembers the message. */
-enum fw_status fw_device_is_repeated(struct fw_devices *devices, const struct fw_uplink *uplink,
-	struct fw_device *device, bool *again);
+/* *is_redelivered: this message was applied before, and comes again because its acknowledgement was
+ * lost: an equal one came by an earlier connection. Judges messages with a timestamp, and refusals;
+ * others, and those with QoS 0, never are. Remembers the message. */
+enum fw_status fw_device_is_redelivered(struct fw_devices *devices, const struct fw_uplink *uplink,
+	struct fw_device *device, bool *is_redelivered);
 
 /* The device says that it runs `version`: nothing waits for its report any more. *is_new: another
  * version than before. `device` stays as it was read. */

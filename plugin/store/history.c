@@ -178,7 +178,7 @@ static enum fw_status first_log_of(struct fw_history *history, uint64_t connecti
 }
 
 enum fw_status fw_history_is_redelivered(struct fw_history *history, const struct fw_uplink *uplink,
-	const struct fw_firmware_ref *named, int64_t since, bool *again)
+	const struct fw_firmware_ref *named, int64_t since, bool *is_redelivered)
 {
 	int64_t window = uplink->received_at - FW_REDELIVERY_MS;
 	sqlite3_stmt *statement;
@@ -187,7 +187,7 @@ enum fw_status fw_history_is_redelivered(struct fw_history *history, const struc
 		? FW_OK
 		: first_log_of(history, uplink->connection, &first_log);
 
-	*again = false;
+	*is_redelivered = false;
 	/* what came with QoS 0 never comes again */
 	if (status != FW_OK || uplink->at_most_once)
 		return status;
@@ -195,10 +195,10 @@ enum fw_status fw_history_is_redelivered(struct fw_history *history, const struc
 	fw_db_bind_integer(statement, 10, first_log);
 	fw_db_bind_integer(
 		statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);
-	for (int row = 0;
-		row < REDELIVERY_ROWS && !*again && (status = fw_db_step(statement)) == FW_OK;
+	for (int row = 0; row < REDELIVERY_ROWS && !*is_redelivered &&
+		(status = fw_db_step(statement)) == FW_OK;
 		row++)
-		*again = sqlite3_column_int(statement, 0);
+		*is_redelivered = sqlite3_column_int(statement, 0);
 	sqlite3_reset(statement);
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }

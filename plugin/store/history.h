@@ -31,12 +31,12 @@ enum fw_status fw_history_progress(struct fw_history *history, const struct fw_u
 enum fw_status fw_history_version(struct fw_history *history, const struct fw_uplink *uplink,
 	struct fw_slice version, struct fw_slice previous);
 
-/* *again: this progress is in the log already, and came again because its acknowledgement was lost.
- * With a timestamp: an equal one was logged at `since` (Unix ms, 0: ever) or later. Without: an
- * equal one came by an earlier connection, at `since` or later, and at most ten minutes ago. FW_OK,
- * or an error. */
+/* *is_redelivered: this progress is in the log already, and came again because its acknowledgement
+ * was lost. With a timestamp: an equal one was logged at `since` (Unix ms, 0: ever) or later.
+ * Without: an equal one came by an earlier connection, at `since` or later, and at most ten minutes
+ * ago. FW_OK, or an error. */
 enum fw_status fw_history_is_redelivered(struct fw_history *history, const struct fw_uplink *uplink,
-	const struct fw_firmware_ref *named, int64_t since, bool *again);
+	const struct fw_firmware_ref *named, int64_t since, bool *is_redelivered);
 
 /* Deletes at most `most` rows older than `before` (Unix ms) of each of progress_log, version_log
  * and admin_log; *left: some may remain. */
