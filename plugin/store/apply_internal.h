@@ -85,7 +85,7 @@ enum fw_status fw_apply_version_forget_sendings(
 /* Finds the row that a progress or an upgrade/reply is about, and the firmware that it names.
  * *count is 0 or 1. FW_OK, or an error. */
 enum fw_status fw_apply_row_find(struct fw_apply *apply, const struct fw_uplink *uplink,
-	struct fw_firmware_ref *named, struct fw_task_device *row, size_t *count);
+	struct fw_firmware_ref *firmware, struct fw_task_device *row, size_t *count);
 /* Carries out the transition of `event` on a row, with what the uplink says. FW_OK, FW_INVALID when
  * the catalog's rules refuse it, or an error. */
 enum fw_status fw_apply_row_step(struct fw_apply *apply, const struct fw_uplink *uplink,

@@ -17,16 +17,16 @@ static enum fw_upgrade_event event_of(const struct fw_uplink *uplink)
 /* A device that completes an upgrade says that it runs the version: rows of other tasks to that
  * version succeed, too. */
 static enum fw_status apply_completion(struct fw_apply *apply, const struct fw_uplink *uplink,
-	struct fw_device *device, const struct fw_firmware_ref *named, int64_t timeout_ms)
+	struct fw_device *device, const struct fw_firmware_ref *firmware, int64_t timeout_ms)
 {
-	struct fw_slice version = fw_slice_of(named->version);
+	struct fw_slice version = fw_slice_of(firmware->version);
 	bool is_new = false;
 	enum fw_status status;
 
 	if (!version.len)
 		return FW_OK;
 	status = fw_label_check_completed(
-		apply->with.labels, uplink, device, fw_slice_of(named->firmware_id));
+		apply->with.labels, uplink, device, fw_slice_of(firmware->firmware_id));
 	if (status == FW_OK)
 		status = fw_device_completed(
 			apply->with.devices, uplink, device, version, timeout_ms, &is_new);
@@ -39,10 +39,10 @@ static enum fw_status apply_completion(struct fw_apply *apply, const struct fw_u
 }
 
 /* Fills in the names that the message left out. */
-static void take_names(const struct fw_task_device *row, struct fw_firmware_ref *named)
+static void take_names(const struct fw_task_device *row, struct fw_firmware_ref *firmware)
 {
-	memcpy(named->firmware_id, row->firmware_id, sizeof(named->firmware_id));
-	memcpy(named->version, row->version, sizeof(named->version));
+	memcpy(firmware->firmware_id, row->firmware_id, sizeof(firmware->firmware_id));
+	memcpy(firmware->version, row->version, sizeof(firmware->version));
 }
 
 /* When the row's last attempt began, Unix ms; 0 while the row waits. An equal progress that was
@@ -56,18 +56,18 @@ enum fw_status fw_apply_progress(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {
 	struct fw_task_device row = {.pushed_at = 0};
-	struct fw_firmware_ref named;
+	struct fw_firmware_ref firmware;
 	size_t count;
 	bool is_redelivered = false;
-	enum fw_status status = fw_apply_row_find(apply, uplink, &named, &row, &count);
+	enum fw_status status = fw_apply_row_find(apply, uplink, &firmware, &row, &count);
 
 	if (status == FW_OK)
-		status = fw_history_is_redelivered(apply->with.history, uplink, &named,
+		status = fw_history_is_redelivered(apply->with.history, uplink, &firmware,
 			attempt_begun_at(&row, count), &is_redelivered);
 	if (status != FW_OK || is_redelivered)
 		return status;
 	status = fw_history_progress(
-		apply->with.history, uplink, &named, count ? row.task_id : NULL);
+		apply->with.history, uplink, &firmware, count ? row.task_id : NULL);
 	if (status == FW_OK && count)
 		status = fw_apply_row_step(apply, uplink, &row, event_of(uplink));
 	if (status != FW_OK || !uplink->complete)
@@ -77,7 +77,7 @@ enum fw_status fw_apply_progress(
 			? fw_device_unsettle(apply->with.devices, uplink->product, uplink->device)
 			: FW_OK;
 	if (count)
-		take_names(&row, &named);
+		take_names(&row, &firmware);
 	return apply_completion(
-		apply, uplink, device, &named, count ? row.timeout_ms : COMPLETED_MS);
+		apply, uplink, device, &firmware, count ? row.timeout_ms : COMPLETED_MS);
 }

@@ -17,7 +17,7 @@ static enum fw_upgrade_event event_of(
 enum fw_status fw_apply_reply(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_device *device)
 {
-	struct fw_firmware_ref named;
+	struct fw_firmware_ref firmware;
 	struct fw_task_device row;
 	size_t count = 0;
 	bool is_redelivered = false;
@@ -25,7 +25,7 @@ enum fw_status fw_apply_reply(
 		fw_device_is_redelivered(apply->with.devices, uplink, device, &is_redelivered);
 
 	if (status == FW_OK)
-		status = fw_apply_row_find(apply, uplink, &named, &row, &count);
+		status = fw_apply_row_find(apply, uplink, &firmware, &row, &count);
 	/* an answer by the connection that the attempt was sent to came after it was sent: that is
 	 * no redelivery */
 	if (status != FW_OK || !count ||

@@ -54,7 +54,7 @@ bool fw_apply_row_said_before(const struct fw_uplink *uplink, const struct fw_ta
 }
 
 static enum fw_status resolve_firmware(
-	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_firmware_ref *named)
+	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_firmware_ref *firmware)
 {
 	bool by_id = uplink->firmware_id.len > 0;
 	struct fw_firmware_ref found;
@@ -62,12 +62,13 @@ static enum fw_status resolve_firmware(
 		by_id ? uplink->firmware_id : uplink->version, by_id, &found);
 
 	if (status == FW_OK)
-		*named = found;
+		*firmware = found;
 	else
-		fw_slice_copy(uplink->firmware_id, named->firmware_id, sizeof(named->firmware_id));
+		fw_slice_copy(
+			uplink->firmware_id, firmware->firmware_id, sizeof(firmware->firmware_id));
 	/* the version that the message names counts first */
 	if (status != FW_OK || uplink->version.len)
-		fw_slice_copy(uplink->version, named->version, sizeof(named->version));
+		fw_slice_copy(uplink->version, firmware->version, sizeof(firmware->version));
 	return status == FW_NOT_FOUND ? FW_OK : status;
 }
 
@@ -88,17 +89,17 @@ static enum fw_status find_only_sent(struct fw_apply *apply, const struct fw_upl
 }
 
 enum fw_status fw_apply_row_find(struct fw_apply *apply, const struct fw_uplink *uplink,
-	struct fw_firmware_ref *named, struct fw_task_device *row, size_t *count)
+	struct fw_firmware_ref *firmware, struct fw_task_device *row, size_t *count)
 {
 	enum fw_status status;
 
-	*named = (struct fw_firmware_ref){"", ""};
+	*firmware = (struct fw_firmware_ref){"", ""};
 	*count = 0;
 	if (!uplink->firmware_id.len && !uplink->version.len)
 		return find_only_sent(apply, uplink, row, count);
-	status = resolve_firmware(apply, uplink, named);
-	if (status != FW_OK || !named->firmware_id[0])
+	status = resolve_firmware(apply, uplink, firmware);
+	if (status != FW_OK || !firmware->firmware_id[0])
 		return status;
 	return fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
-		fw_slice_of(named->firmware_id), uplink->device, row, 1, count);
+		fw_slice_of(firmware->firmware_id), uplink->device, row, 1, count);
 }

@@ -64,15 +64,15 @@ enum fw_status fw_apply_version_end_reached(
 	struct fw_apply *apply, const struct fw_uplink *uplink, struct fw_slice version)
 {
 	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
-	struct fw_firmware_ref named;
+	struct fw_firmware_ref firmware;
 	size_t count = 0;
 	enum fw_status status =
-		fw_apply_firmware_query(apply, uplink->product, version, false, &named);
+		fw_apply_firmware_query(apply, uplink->product, version, false, &firmware);
 
 	if (status != FW_OK)
 		return status == FW_NOT_FOUND ? FW_OK : status;
 	status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
-		fw_slice_of(named.firmware_id), uplink->device, found, FW_TASK_DEVICE_ROWS_MAX,
+		fw_slice_of(firmware.firmware_id), uplink->device, found, FW_TASK_DEVICE_ROWS_MAX,
 		&count);
 	for (size_t i = 0; status == FW_OK && i < count; i++)
 		status = end_if_it_stays(apply, uplink, &found[i]);
@@ -112,15 +112,15 @@ static enum fw_status find_brought(struct fw_apply *apply, const struct fw_uplin
 	struct fw_slice version, struct brought *out)
 {
 	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
-	struct fw_firmware_ref named;
+	struct fw_firmware_ref firmware;
 	size_t count = 0;
 	enum fw_status status =
-		fw_apply_firmware_query(apply, uplink->product, version, false, &named);
+		fw_apply_firmware_query(apply, uplink->product, version, false, &firmware);
 
 	*out = (struct brought){.clock = 0};
 	if (status == FW_OK)
 		status = fw_task_devices_find_of_firmware(apply->with.rows, uplink->product,
-			fw_slice_of(named.firmware_id), uplink->device, found,
+			fw_slice_of(firmware.firmware_id), uplink->device, found,
 			FW_TASK_DEVICE_ROWS_MAX, &count);
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
 		const struct fw_task_device *row = &found[i];

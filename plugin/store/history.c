@@ -111,12 +111,12 @@ static sqlite3_stmt *start_log(
 
 /* The parameters that LOG_PROGRESS and PROGRESS_LOGGED share. */
 static sqlite3_stmt *start_progress(struct fw_history *history, enum statement which,
-	const struct fw_uplink *uplink, const struct fw_firmware_ref *named)
+	const struct fw_uplink *uplink, const struct fw_firmware_ref *firmware)
 {
 	sqlite3_stmt *statement = start_log(history, which, uplink);
 
-	fw_db_bind_text(statement, 4, fw_slice_of(named->firmware_id));
-	fw_db_bind_text(statement, 5, fw_slice_of(named->version));
+	fw_db_bind_text(statement, 4, fw_slice_of(firmware->firmware_id));
+	fw_db_bind_text(statement, 5, fw_slice_of(firmware->version));
 	if (uplink->has_progress)
 		sqlite3_bind_int(statement, 6, uplink->progress);
 	else
@@ -131,9 +131,9 @@ static sqlite3_stmt *start_progress(struct fw_history *history, enum statement w
 }
 
 enum fw_status fw_history_progress(struct fw_history *history, const struct fw_uplink *uplink,
-	const struct fw_firmware_ref *named, const char *task_id)
+	const struct fw_firmware_ref *firmware, const char *task_id)
 {
-	sqlite3_stmt *statement = start_progress(history, LOG_PROGRESS, uplink, named);
+	sqlite3_stmt *statement = start_progress(history, LOG_PROGRESS, uplink, firmware);
 
 	fw_db_bind_integer(statement, 10, uplink->received_at);
 	fw_db_bind_text(statement, 11, fw_slice_of(task_id));
@@ -178,7 +178,7 @@ static enum fw_status first_log_of(struct fw_history *history, uint64_t connecti
 }
 
 enum fw_status fw_history_is_redelivered(struct fw_history *history, const struct fw_uplink *uplink,
-	const struct fw_firmware_ref *named, int64_t since, bool *is_redelivered)
+	const struct fw_firmware_ref *firmware, int64_t since, bool *is_redelivered)
 {
 	int64_t window = uplink->received_at - FW_REDELIVERY_MS;
 	sqlite3_stmt *statement;
@@ -191,7 +191,7 @@ enum fw_status fw_history_is_redelivered(struct fw_history *history, const struc
 	/* what came with QoS 0 never comes again */
 	if (status != FW_OK || uplink->at_most_once)
 		return status;
-	statement = start_progress(history, PROGRESS_LOGGED, uplink, named);
+	statement = start_progress(history, PROGRESS_LOGGED, uplink, firmware);
 	fw_db_bind_integer(statement, 10, first_log);
 	fw_db_bind_integer(
 		statement, 11, fw_uplink_has_time(uplink) || since > window ? since : window);

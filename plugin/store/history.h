@@ -24,7 +24,7 @@ void fw_history_close(struct fw_history *history); /* NULL is fine */
 /* Writes a row of progress_log. `task_id`: of the row that the progress is about, NULL if there is
  * none. FW_OK, or an error. */
 enum fw_status fw_history_progress(struct fw_history *history, const struct fw_uplink *uplink,
-	const struct fw_firmware_ref *named, const char *task_id);
+	const struct fw_firmware_ref *firmware, const char *task_id);
 
 /* Writes a row of version_log: the device runs another version than before. `previous` is empty
  * when that was unknown. FW_OK, or an error. */
@@ -36,7 +36,7 @@ enum fw_status fw_history_version(struct fw_history *history, const struct fw_up
  * Without: an equal one came by an earlier connection, at `since` or later, and at most ten minutes
  * ago. FW_OK, or an error. */
 enum fw_status fw_history_is_redelivered(struct fw_history *history, const struct fw_uplink *uplink,
-	const struct fw_firmware_ref *named, int64_t since, bool *is_redelivered);
+	const struct fw_firmware_ref *firmware, int64_t since, bool *is_redelivered);
 
 /* Deletes at most `most` rows older than `before` (Unix ms) of each of progress_log, version_log
  * and admin_log; *left: some may remain. */
