@@ -30,8 +30,8 @@ static void count_unsaved(struct request *request, const char *detail)
 	struct fw_service *service = request->service;
 
 	fw_count(&service->counters, FW_COUNT_UNSAVED);
-	if (!service->unsaved_told) {
-		service->unsaved_told = log_refusal(request, FW_REFUSED_UNSAVED, detail);
+	if (!service->unsaved_logged) {
+		service->unsaved_logged = log_refusal(request, FW_REFUSED_UNSAVED, detail);
 		service->unsaved = 0;
 	}
 	service->unsaved++;
@@ -44,9 +44,9 @@ static void end_unsaved(struct fw_service *service)
 {
 	char line[128];
 
-	if (!service->unsaved_told || fw_boot_ms() < service->unsaved_at + SAVED_AGAIN_MS)
+	if (!service->unsaved_logged || fw_boot_ms() < service->unsaved_at + SAVED_AGAIN_MS)
 		return;
-	service->unsaved_told = false;
+	service->unsaved_logged = false;
 	snprintf(line, sizeof(line),
 		"uplinks are saved again; %llu could not be, and devices send those again",
 		(unsigned long long)service->unsaved);
@@ -205,7 +205,7 @@ bool fw_handlers_note_version(
 
 	return fw_pull_dedup_note(service->pull_dedup, request->topic->product,
 		request->topic->device,
-		&(struct fw_pull_told){.version = version,
+		&(struct fw_pull_report){.version = version,
 			.offered = offered,
 			.connection = request->connection,
 			.generation = fw_resolver_generation(service->resolver),

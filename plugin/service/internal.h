@@ -60,9 +60,9 @@ struct fw_service {
 	char arrival[FW_PRESENCE_KEY_MAX];
 	size_t arrival_len;
 	uint64_t arrival_connection, arrival_oldest;
-	bool retain_told; /* the log says that firmware topics are never retained */
+	bool retain_logged; /* the log says that firmware topics are never retained */
 	/* the log says that uplinks cannot be saved, and not yet that it is over */
-	bool unsaved_told;
+	bool unsaved_logged;
 	uint64_t unsaved;   /* how many could not be saved since then */
 	int64_t unsaved_at; /* boot ms of the last one */
 	/* the value last published + 1, 0: never */

@@ -38,7 +38,7 @@ static struct slot *slot_of(struct fw_pull_dedup *pull_dedup, uint64_t device)
 }
 
 bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
-	struct fw_slice device, const struct fw_pull_told *pull)
+	struct fw_slice device, const struct fw_pull_report *pull)
 {
 	uint64_t device_hash = fw_hash_device(pull_dedup->seed, product, device);
 	uint64_t when[] = {pull->connection, pull->generation};

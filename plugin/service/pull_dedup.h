@@ -11,10 +11,10 @@ struct fw_pull_dedup;
 struct fw_pull_dedup *fw_pull_dedup_new(void);             /* NULL when out of memory */
 void fw_pull_dedup_free(struct fw_pull_dedup *pull_dedup); /* NULL is fine */
 
-/* What a device told and what it was offered, by which connection, in which generation of the
+/* What a device reported and what it was offered, by which connection, in which generation of the
  * catalog. */
-struct fw_pull_told {
-	struct fw_slice version; /* empty: none told */
+struct fw_pull_report {
+	struct fw_slice version; /* empty: it reported none */
 	struct fw_slice offered; /* firmware id that it was offered; empty: none */
 	uint64_t connection, generation;
 	int64_t now; /* Unix ms */
@@ -25,9 +25,9 @@ struct fw_pull_told {
  * for a report by the new one), or in another generation (an operator may have deleted the device).
  */
 bool fw_pull_dedup_note(struct fw_pull_dedup *pull_dedup, struct fw_slice product,
-	struct fw_slice device, const struct fw_pull_told *pull);
+	struct fw_slice device, const struct fw_pull_report *pull);
 
-/* Forgets the device: what it tells next is new. */
+/* Forgets the device: what it reports next is new. */
 void fw_pull_dedup_forget(
 	struct fw_pull_dedup *pull_dedup, struct fw_slice product, struct fw_slice device);
 

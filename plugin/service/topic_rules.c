@@ -22,8 +22,8 @@ enum fw_verdict fw_topic_rules_unretain(struct fw_service *service, const struct
 {
 	if (!incoming->retain || !incoming->len)
 		return FW_PASS;
-	if (!service->retain_told)
-		service->retain_told =
+	if (!service->retain_logged)
+		service->retain_logged =
 			fw_service_log_refusal(service, FW_UNRETAINED, FW_TOPIC_OTHER, client,
 				incoming->topic, "firmware topics are never retained");
 	return FW_PASS_UNRETAINED;

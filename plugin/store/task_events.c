@@ -240,8 +240,9 @@ enum fw_status fw_task_events_announce_untold(struct fw_task_events *events, boo
 	enum fw_status status = FW_OK;
 
 	*more = false;
-	for (unsigned told = 0; status == FW_OK && fw_task_events_may_announce(events); told++) {
-		if (told == ANNOUNCED_ROWS ||
+	for (unsigned announced = 0; status == FW_OK && fw_task_events_may_announce(events);
+		announced++) {
+		if (announced == ANNOUNCED_ROWS ||
 			fw_transaction_room(events->transaction) < FW_TRANSACTION_ROOM_OF_ROW) {
 			*more = true;
 			return FW_OK;

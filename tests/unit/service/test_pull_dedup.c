@@ -31,7 +31,7 @@ static int tear_down(void **state)
 
 static bool news_of(const char *product, const char *device, const char *version, int64_t now)
 {
-	struct fw_pull_told word = {.version = fw_slice_of(version),
+	struct fw_pull_report word = {.version = fw_slice_of(version),
 		.connection = connection,
 		.generation = generation,
 		.now = now};
@@ -41,7 +41,7 @@ static bool news_of(const char *product, const char *device, const char *version
 
 static bool offer_is_news(const char *version, const char *offered)
 {
-	struct fw_pull_told word = {.version = fw_slice_of(version),
+	struct fw_pull_report word = {.version = fw_slice_of(version),
 		.offered = fw_slice_of(offered),
 		.connection = connection,
 		.generation = generation,
