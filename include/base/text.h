@@ -21,7 +21,7 @@ bool fw_text_is_harmless(struct fw_slice text);
  * for each other harmful character, and no more than FW_KEPT_MAX bytes, the last three of them
  * "..." when something was cut off. The result is `text` itself, or lies in `buffer`, which is not
  * terminated. */
-struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX]);
+struct fw_slice fw_text_sanitize(struct fw_slice text, char buffer[FW_KEPT_MAX]);
 
 /* UTF-8 without NUL, and without what FW_TEXT_UNSEEN names? A plain space is fine. */
 bool fw_text_visible(struct fw_slice text);

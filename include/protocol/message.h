@@ -30,7 +30,7 @@ struct fw_message {
 	struct fw_slice request_version; /* pull */
 	struct fw_slice firmware_id;     /* progress, chunk */
 	struct fw_slice error_reason;    /* progress: errorReason; upgrade/reply: message; any
-					    characters, NUL too: see fw_text_keep */
+					    characters, NUL too: see fw_text_sanitize */
 	bool has_progress;
 	int progress; /* 0 to 100 */
 	bool complete;

@@ -134,7 +134,7 @@ static struct fw_slice shown(const char *at, size_t len, size_t *step)
 	return *at == '\t' || *at == '\n' || *at == '\r' ? FW_SLICE(" ") : FW_SLICE(FW_REPLACEMENT);
 }
 
-struct fw_slice fw_text_keep(struct fw_slice text, char buffer[FW_KEPT_MAX])
+struct fw_slice fw_text_sanitize(struct fw_slice text, char buffer[FW_KEPT_MAX])
 {
 	size_t used = 0, whole = 0, step;
 

@@ -56,7 +56,7 @@ static struct value value_of(const struct fw_json_scan *member)
 	}
 }
 
-/* Only checked: keep_message_id takes the text as it stands in the payload, to be echoed. A number
+/* Only checked: copy_message_id takes the text as it stands in the payload, to be echoed. A number
  * beyond a double is not echoed: many readers of JSON would refuse the whole answer. */
 static bool read_message_id(const struct value *value, struct fw_message *out)
 {
@@ -300,7 +300,7 @@ static struct value find_value(const struct source *source, struct fw_slice name
 }
 
 /* False: a number of very many digits. */
-static bool keep_message_id(
+static bool copy_message_id(
 	const struct source *source, const struct value *value, struct fw_message *out)
 {
 	struct fw_slice text = value->text;
@@ -320,7 +320,7 @@ static bool read_member(const struct member *member, const struct source *source
 	const struct value *value, struct fw_message *out)
 {
 	return member->read(value, out) &&
-		(member->read != read_message_id || keep_message_id(source, value, out));
+		(member->read != read_message_id || copy_message_id(source, value, out));
 }
 
 static enum fw_status read_members(

@@ -59,7 +59,7 @@ static enum fw_status register_by_chunk(struct request *request)
 
 	uplink.firmware_id = (struct fw_slice){NULL, 0};
 	if (request->standing == FW_STANDING_UNHEARD)
-		return fw_handlers_keep(request, &uplink);
+		return fw_handlers_append(request, &uplink);
 	return request->standing == FW_STANDING_UNKNOWN ? FW_BUSY : FW_OK;
 }
 
@@ -76,7 +76,7 @@ static void keep_download(struct request *request)
 		!product.open_tasks)
 		return;
 	if (fw_handlers_note_version(request, uplink.version, uplink.firmware_id) &&
-		fw_handlers_keep(request, &uplink) != FW_OK)
+		fw_handlers_append(request, &uplink) != FW_OK)
 		fw_pull_dedup_forget(service->pull_dedup, uplink.product, uplink.device);
 }
 

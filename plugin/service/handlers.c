@@ -135,7 +135,7 @@ struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplin
 		.device = request->topic->device,
 		.version = message->version,
 		.firmware_id = message->firmware_id,
-		.error_reason = fw_text_keep(message->error_reason, request->service->reason),
+		.error_reason = fw_text_sanitize(message->error_reason, request->service->reason),
 		.has_progress = message->has_progress,
 		.progress = message->progress,
 		.complete = message->complete,
@@ -169,7 +169,7 @@ const char *fw_handlers_status(enum fw_status status)
 	}
 }
 
-enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink)
+enum fw_status fw_handlers_append(struct request *request, const struct fw_uplink *uplink)
 {
 	struct fw_service *service = request->service;
 	size_t len = fw_uplink_encode(uplink, service->record, sizeof(service->record));
@@ -233,7 +233,7 @@ static enum fw_verdict keep_or_refuse(
 	if (!catalog_knows_product(request))
 		return fw_handlers_refuse(request, FW_REFUSED_PRODUCT,
 			"the catalog does not know the product", FW_PASS);
-	status = fw_handlers_keep(request, uplink);
+	status = fw_handlers_append(request, uplink);
 	if (status != FW_OK)
 		return fw_handlers_refuse(
 			request, FW_REFUSED_UNSAVED, fw_handlers_status(status), FW_NO_ACK);

@@ -50,7 +50,7 @@ struct fw_uplink fw_handlers_uplink(const struct request *request, enum fw_uplin
 
 /* Puts the uplink into the spool, where it is safe, and wakes the store. Notes in `unapplied` what
  * answers depend on until the store has applied it. FW_OK, or why it could not be saved. */
-enum fw_status fw_handlers_keep(struct request *request, const struct fw_uplink *uplink);
+enum fw_status fw_handlers_append(struct request *request, const struct fw_uplink *uplink);
 
 /* Why the catalog could not be asked, or an uplink kept: a static sentence. */
 const char *fw_handlers_status(enum fw_status status);

@@ -23,7 +23,7 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 		return FW_OK;
 	uplink.version = version;
 	uplink.task_id = fw_slice_of(found->task_id);
-	status = fw_handlers_keep(request, &uplink);
+	status = fw_handlers_append(request, &uplink);
 	if (status != FW_OK)
 		fw_pull_dedup_forget(request->service->pull_dedup, uplink.product, uplink.device);
 	return status;

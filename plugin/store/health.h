@@ -1,5 +1,5 @@
 /* The log lines about the health of the catalog and the spool while the broker runs: one when a
- * trouble begins, and for an error one when it is over. For the store's own files; store thread
+ * condition begins, and for an error one when it is over. For the store's own files; store thread
  * only. */
 #ifndef FW_STORE_HEALTH_H
 #define FW_STORE_HEALTH_H

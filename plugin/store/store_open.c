@@ -35,14 +35,14 @@ static char *kept_name(const char *log)
 	return name;
 }
 
-/* Renames SQLite's log beside a missing catalog, if it has any bytes. *aside: it had. */
-static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_error *error)
+/* Renames SQLite's log beside a missing catalog, if it has any bytes. *quarantined: it had. */
+static enum fw_status quarantine_log(const char *path, bool *quarantined, struct fw_error *error)
 {
 	int64_t bytes = fw_db_log_bytes(path);
 	bool renamed = true;
 	char *log, *away;
 
-	*aside = bytes > 0;
+	*quarantined = bytes > 0;
 	if (bytes <= 0)
 		return bytes == 0 ? FW_OK : FW_NOMEM;
 	if (asprintf(&log, "%s-wal", path) < 0)
@@ -64,19 +64,20 @@ static enum fw_status set_log_aside(const char *path, bool *aside, struct fw_err
 
 /* A missing catalog is made anew, and has no products. The uplinks that wait for the former catalog
  * would be dropped, and SQLite would delete that catalog's log: so both are renamed, and kept. */
-static enum fw_status keep_files_of_missing_catalog(struct fw_store *store, struct fw_error *error)
+static enum fw_status rename_files_of_missing_catalog(
+	struct fw_store *store, struct fw_error *error)
 {
 	const char *path = store->config.options->db_file;
 	struct stat catalog;
-	bool log_aside = false;
+	bool log_quarantined = false;
 	enum fw_status status;
 
 	if (stat(path, &catalog) == 0 ? catalog.st_size > 0 : errno != ENOENT)
 		return FW_OK;
 	status = fw_spool_quarantine(store->spool_prefix, &store->quarantined, error);
 	if (status == FW_OK)
-		status = set_log_aside(path, &log_aside, error);
-	if (status == FW_OK && (store->quarantined || log_aside))
+		status = quarantine_log(path, &log_quarantined, error);
+	if (status == FW_OK && (store->quarantined || log_quarantined))
 		fw_transaction_log(&store->transaction, FW_LOG_WARNING,
 			"the catalog '%s' is missing and made anew; what waited for it is kept in "
 			"'%s-*.kept': to have it applied, stop"
@@ -108,7 +109,7 @@ static enum fw_status open_catalog(struct fw_store *store, struct fw_error *erro
 	enum fw_status status = fw_lock_catalog(options->db_file, &store->lock_fd, error);
 
 	if (status == FW_OK)
-		status = keep_files_of_missing_catalog(store, error);
+		status = rename_files_of_missing_catalog(store, error);
 	if (status == FW_OK)
 		status = fw_schema_prepare(options->db_file, &db, error);
 	if (status == FW_OK)

@@ -26,7 +26,7 @@ static void check_version(struct fw_slice version)
 static void check_limits(const struct fw_message *message)
 {
 	char kept[FW_KEPT_MAX];
-	struct fw_slice reason = fw_text_keep(message->error_reason, kept);
+	struct fw_slice reason = fw_text_sanitize(message->error_reason, kept);
 
 	check_version(message->version);
 	check_version(message->current_version);

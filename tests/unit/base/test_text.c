@@ -22,7 +22,7 @@ static void assert_kept(struct fw_slice text, const char *wanted)
 
 	assert_non_null(copy);
 	memcpy(copy, text.at, text.len);
-	kept = fw_text_keep((struct fw_slice){copy, text.len}, buffer);
+	kept = fw_text_sanitize((struct fw_slice){copy, text.len}, buffer);
 	assert_int_equal(kept.len, strlen(wanted));
 	assert_memory_equal(kept.at, wanted, kept.len);
 	assert_true(fw_utf8_valid(kept.at, kept.len));
@@ -36,7 +36,7 @@ static void what_is_harmless_is_kept_as_it_is(void **state)
 	struct fw_slice slice = fw_slice_of(text);
 
 	(void)state;
-	assert_ptr_equal(fw_text_keep(slice, buffer).at, text);
+	assert_ptr_equal(fw_text_sanitize(slice, buffer).at, text);
 	assert_kept(slice, text);
 	assert_kept(FW_SLICE(""), "");
 	/* what only begins like a harmful one */
@@ -91,7 +91,7 @@ static void long_text_is_cut_at_a_character(void **state)
 				memcpy(text + len, units[i].at, units[i].len);
 				len += units[i].len;
 			}
-			kept = fw_text_keep((struct fw_slice){text, len}, buffer);
+			kept = fw_text_sanitize((struct fw_slice){text, len}, buffer);
 			assert_true(kept.len <= FW_KEPT_MAX && kept.len > FW_KEPT_MAX - 4);
 			assert_memory_equal(kept.at + kept.len - 3, "...", 3);
 			assert_true(fw_utf8_valid(kept.at, kept.len));
@@ -99,15 +99,15 @@ static void long_text_is_cut_at_a_character(void **state)
 	}
 	memset(text, 'x', FW_KEPT_MAX + 1);
 	assert_int_equal(
-		fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).len, FW_KEPT_MAX);
-	assert_ptr_equal(fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).at, text);
-	assert_int_equal(
-		fw_text_keep((struct fw_slice){text, FW_KEPT_MAX + 1}, buffer).len, FW_KEPT_MAX);
+		fw_text_sanitize((struct fw_slice){text, FW_KEPT_MAX}, buffer).len, FW_KEPT_MAX);
+	assert_ptr_equal(fw_text_sanitize((struct fw_slice){text, FW_KEPT_MAX}, buffer).at, text);
+	assert_int_equal(fw_text_sanitize((struct fw_slice){text, FW_KEPT_MAX + 1}, buffer).len,
+		FW_KEPT_MAX);
 	/* what fills the room exactly once it is replaced is whole */
 	memset(text, 'x', FW_KEPT_MAX);
 	text[0] = '\n';
 	assert_memory_equal(
-		fw_text_keep((struct fw_slice){text, FW_KEPT_MAX}, buffer).at + FW_KEPT_MAX - 3,
+		fw_text_sanitize((struct fw_slice){text, FW_KEPT_MAX}, buffer).at + FW_KEPT_MAX - 3,
 		"xxx", 3);
 	free(text);
 }
