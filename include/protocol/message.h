@@ -69,7 +69,7 @@ enum fw_pull_code {
 	FW_PULL_CODES
 };
 const char *fw_pull_code_name(enum fw_pull_code code); /* "bad_request"... */
-const char *fw_pull_code_sentence(enum fw_pull_code code);
+const char *fw_pull_code_message(enum fw_pull_code code);
 
 /* What a device is told of one firmware, as the catalog has it. `parameters` is JSON text of an
  * object. */
@@ -96,14 +96,14 @@ enum fw_status fw_message_render_offer(const struct fw_offer *offer, char **out)
 
 /* The writers below return malloc'd text of *len bytes (terminated too), owned by the caller, or
  * NULL when out of memory (then *len is not touched). message_id is JSON; empty: the member is left
- * out. Text that is not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `sentence` NULL:
+ * out. Text that is not UTF-8 has each of its bytes above 0x7f replaced by U+FFFD. `message` NULL:
  * the code's own. */
 /* `url`: of an offer rendered with url_per_device, else NULL. `deferral`: may be NULL. */
 char *fw_message_write_offer(const char *rendered, const char *url,
 	const struct fw_deferral *deferral, int64_t timestamp, struct fw_slice message_id,
 	size_t *len);
 /* `retry_after`: seconds after which asking again may bring something; 0: nobody knows. */
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence,
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *message,
 	int64_t retry_after, int64_t timestamp, struct fw_slice message_id, size_t *len);
 char *fw_message_write_version(
 	const char *version, int64_t timestamp, struct fw_slice message_id, size_t *len);
@@ -129,7 +129,7 @@ char *fw_message_write_task_status(const struct fw_task_message *message, int64_
 /* chunk/error. With what is known of the chunk: an empty firmware_id, and no offset, are left out.
  */
 struct fw_chunk_refusal {
-	const char *code, *sentence;
+	const char *code, *message;
 	struct fw_slice firmware_id;
 	bool has_offset;
 	int64_t offset; /* bytes */

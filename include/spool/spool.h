@@ -70,8 +70,8 @@ void fw_spool_suspect(struct fw_spool *spool, bool suspect);
 /* Broker thread. Nothing will be appended any more: closes what appending opened. NULL is fine. */
 void fw_spool_seal(struct fw_spool *spool);
 
-/* NULL is fine. On the store's side, with its thread stopped, after fw_spool_seal (which it does
- * for a caller of one thread). Deletes nothing but an empty segment. */
+/* NULL is fine. On the I/O thread, with the store's thread stopped, after fw_spool_seal (which it
+ * does for a caller of one thread). Deletes nothing but an empty segment. */
 void fw_spool_close(struct fw_spool *spool);
 
 /* Broker thread. Appends one record with one copy or write; on FW_OK it is readable and *sequence

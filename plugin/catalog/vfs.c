@@ -1,5 +1,5 @@
 /* Replaces stat and fstat of SQLite's "unix" VFS (sqlite.org/c3ref/vfs.html, xSetSystemCall): on
- * threads of the I/O thread's side they flip the highest bit of st_dev. Installed once a process,
+ * I/O threads they flip the highest bit of st_dev. Installed once a process,
  * whatever number of plugins uses it, and taken back by the last one. */
 #include "catalog/vfs.h"
 
@@ -17,7 +17,7 @@ typedef int (*fstat_call)(int fd, struct stat *out);
 static unsigned users;
 static stat_call system_stat;
 static fstat_call system_fstat;
-static _Thread_local bool here; /* this thread is of the I/O thread's side */
+static _Thread_local bool here; /* this thread is one of the I/O threads */
 
 static int vfs_stat(const char *path, struct stat *out)
 {

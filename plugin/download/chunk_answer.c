@@ -29,7 +29,7 @@ static void count(const struct fw_chunks *chunks, enum fw_counter counter, size_
 }
 
 static bool refuse(const struct fw_chunks *chunks, const struct fw_chunk_wait *request,
-	const char *code, const char *sentence, struct fw_chunk_reply *out)
+	const char *code, const char *message, struct fw_chunk_reply *out)
 {
 	char topic[FW_TOPIC_BUFFER];
 
@@ -41,7 +41,7 @@ static bool refuse(const struct fw_chunks *chunks, const struct fw_chunk_wait *r
 	out->expiry_seconds = FW_CHUNK_ERROR_EXPIRY_SECONDS;
 	out->payload = fw_message_write_chunk_refusal(
 		&(struct fw_chunk_refusal){.code = code,
-			.sentence = sentence,
+			.message = message,
 			.firmware_id = fw_slice_of(request->firmware_id),
 			.has_offset = true,
 			.offset = request->offset},

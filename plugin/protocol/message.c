@@ -234,7 +234,7 @@ static const struct member {
 	unsigned kinds;
 	struct fw_slice name;
 	bool (*read)(const struct value *value, struct fw_message *out);
-	const char *sentence;
+	const char *message;
 	enum { NEEDED, MAY_LACK } need;
 } members[] = {
 	{WITH_ID, FW_SLICE("messageId"), read_message_id,
@@ -336,10 +336,10 @@ static enum fw_status read_members(
 		if (value.type == ABSENT || read_member(member, source, &value, out))
 			continue;
 		if (member->need == NEEDED) {
-			*why = member->sentence;
+			*why = member->message;
 			return FW_INVALID;
 		}
-		out->mended = member->sentence;
+		out->mended = member->message;
 	}
 	return FW_OK;
 }
@@ -360,7 +360,7 @@ static struct fw_slice cut(struct fw_slice payload)
 	return payload;
 }
 
-/* Reads a payload that is not plain (protocol/json_scan.h). */
+/* Reads a payload that json_scan cannot. */
 static enum fw_status read_object(struct source *source, struct fw_message *out, const char **why)
 {
 	struct fw_slice text = cut(source->text);

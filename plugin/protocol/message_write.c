@@ -266,7 +266,7 @@ char *fw_message_write_offer(const char *rendered, const char *url,
 }
 
 static const struct {
-	const char *name, *sentence;
+	const char *name, *message;
 } pull_codes[FW_PULL_CODES] = {
 	[FW_PULL_OFFER] = {"", ""},
 	[FW_PULL_BAD_REQUEST] = {"bad_request", "the request is not valid"},
@@ -283,12 +283,12 @@ const char *fw_pull_code_name(enum fw_pull_code code)
 	return code < FW_PULL_CODES ? pull_codes[code].name : "";
 }
 
-const char *fw_pull_code_sentence(enum fw_pull_code code)
+const char *fw_pull_code_message(enum fw_pull_code code)
 {
-	return code < FW_PULL_CODES ? pull_codes[code].sentence : "";
+	return code < FW_PULL_CODES ? pull_codes[code].message : "";
 }
 
-char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence,
+char *fw_message_write_pull_failure(enum fw_pull_code code, const char *message,
 	int64_t retry_after, int64_t timestamp, struct fw_slice message_id, size_t *len)
 {
 	struct text text = {0};
@@ -296,8 +296,8 @@ char *fw_message_write_pull_failure(enum fw_pull_code code, const char *sentence
 	put_head(&text, timestamp, message_id);
 	put(&text, FW_SLICE(",\"success\":false"));
 	put_member(&text, FW_SLICE(",\"code\":"), fw_pull_code_name(code));
-	put_member(&text, FW_SLICE(",\"message\":"),
-		sentence ? sentence : fw_pull_code_sentence(code));
+	put_member(
+		&text, FW_SLICE(",\"message\":"), message ? message : fw_pull_code_message(code));
 	if (retry_after > 0) {
 		put(&text, FW_SLICE(",\"retryAfter\":"));
 		put_integer(&text, retry_after);
@@ -312,7 +312,7 @@ char *fw_message_write_chunk_refusal(const struct fw_chunk_refusal *refusal, int
 
 	put_head(&text, timestamp, message_id);
 	put_member(&text, FW_SLICE(",\"code\":"), refusal->code);
-	put_member(&text, FW_SLICE(",\"message\":"), refusal->sentence);
+	put_member(&text, FW_SLICE(",\"message\":"), refusal->message);
 	if (refusal->firmware_id.len) {
 		put(&text, FW_SLICE(",\"firmwareId\":"));
 		put_string(&text, refusal->firmware_id);

@@ -6,17 +6,17 @@
 #include "protocol/message.h"
 
 enum fw_verdict fw_handlers_refuse_chunk(
-	struct request *request, const char *code, const char *sentence)
+	struct request *request, const char *code, const char *message)
 {
 	size_t len = 0;
-	const struct fw_message *message = &request->message;
+	const struct fw_message *asked = &request->message;
 	struct fw_chunk_refusal refusal = {.code = code,
-		.sentence = sentence,
-		.firmware_id = message->firmware_id,
-		.has_offset = message->has_offset,
-		.offset = message->offset};
+		.message = message,
+		.firmware_id = asked->firmware_id,
+		.has_offset = asked->has_offset,
+		.offset = asked->offset};
 	char *payload =
-		fw_message_write_chunk_refusal(&refusal, request->now, message->message_id, &len);
+		fw_message_write_chunk_refusal(&refusal, request->now, asked->message_id, &len);
 
 	fw_count(&request->service->counters, FW_COUNT_CHUNKS_REFUSED);
 	fw_handlers_answer(request, FW_TOPIC_CHUNK_ERROR, payload, len);
@@ -26,15 +26,15 @@ enum fw_verdict fw_handlers_refuse_chunk(
 static enum fw_status ask_for_chunk(struct request *request)
 {
 	struct fw_service *service = request->service;
-	const struct fw_message *message = &request->message;
+	const struct fw_message *asked = &request->message;
 	struct fw_reply_to to = {NULL, NULL, 0};
 	struct fw_chunk_request incoming = {.product = request->topic->product,
 		.device = request->topic->device,
-		.firmware_id = message->firmware_id,
-		.offset = message->offset,
-		.length = message->length,
+		.firmware_id = asked->firmware_id,
+		.offset = asked->offset,
+		.length = asked->length,
 		.qos = request->incoming->qos,
-		.message_id = message->message_id};
+		.message_id = asked->message_id};
 	enum fw_status status = FW_OK;
 
 	if (request->incoming->properties)
@@ -82,17 +82,17 @@ static void keep_download(struct request *request)
 
 enum fw_verdict fw_handlers_chunk(struct request *request)
 {
-	const struct fw_message *message = &request->message;
+	const struct fw_message *asked = &request->message;
 	int64_t most = request->service->options->chunk_max_bytes;
-	char sentence[80];
+	char message[80];
 
-	if (!message->firmware_id.len || !message->has_range)
+	if (!asked->firmware_id.len || !asked->has_range)
 		return fw_handlers_refuse_chunk(
 			request, "bad_request", "firmwareId, offset and length must be given");
-	if (message->length > most) {
-		snprintf(sentence, sizeof(sentence), "length may be %lld bytes at most",
+	if (asked->length > most) {
+		snprintf(message, sizeof(message), "length may be %lld bytes at most",
 			(long long)most);
-		return fw_handlers_refuse_chunk(request, "too_large", sentence);
+		return fw_handlers_refuse_chunk(request, "too_large", message);
 	}
 	if (register_by_chunk(request) != FW_OK)
 		return fw_handlers_refuse_chunk(request, "busy",

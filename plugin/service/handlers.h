@@ -63,14 +63,14 @@ bool fw_handlers_note_version(
 /* Handles a pull, which is parsed. */
 enum fw_verdict fw_handlers_pull(struct request *request);
 
-/* Answers a pull with this code and sentence. */
-void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence);
+/* Answers a pull with this code and message. */
+void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *message);
 
 /* Handles a request for a chunk. */
 enum fw_verdict fw_handlers_chunk(struct request *request);
 
-/* Answers a request for a chunk with this code and sentence; FW_PASS. */
+/* Answers a request for a chunk with this code and message; FW_PASS. */
 enum fw_verdict fw_handlers_refuse_chunk(
-	struct request *request, const char *code, const char *sentence);
+	struct request *request, const char *code, const char *message);
 
 #endif

@@ -29,7 +29,7 @@ static enum fw_status keep_pull(struct request *request, const struct fw_answer 
 	return status;
 }
 
-static void refuse(struct request *request, enum fw_pull_code code, const char *sentence,
+static void refuse(struct request *request, enum fw_pull_code code, const char *message,
 	int64_t retry_after_ms)
 {
 	static const enum fw_counter counters[FW_PULL_CODES] = {
@@ -40,16 +40,16 @@ static void refuse(struct request *request, enum fw_pull_code code, const char *
 		[FW_PULL_NO_UPDATE] = FW_COUNT_PULLS_NO_UPDATE,
 	};
 	size_t len = 0;
-	char *payload = fw_message_write_pull_failure(code, sentence, (retry_after_ms + 999) / 1000,
+	char *payload = fw_message_write_pull_failure(code, message, (retry_after_ms + 999) / 1000,
 		request->now, request->message.message_id, &len);
 
 	fw_count(&request->service->counters, counters[code]);
 	fw_handlers_answer(request, FW_TOPIC_PULL_REPLY, payload, len);
 }
 
-void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *sentence)
+void fw_handlers_refuse_pull(struct request *request, enum fw_pull_code code, const char *message)
 {
-	refuse(request, code, sentence, 0);
+	refuse(request, code, message, 0);
 }
 
 /* The file on disk may have changed since it was verified: it is verified again then, and is not
@@ -73,7 +73,7 @@ static void answer_pull(struct request *request, const struct fw_answer *found)
 	char *payload;
 
 	if (found->code != FW_PULL_OFFER) {
-		refuse(request, found->code, fw_pull_code_sentence(found->code),
+		refuse(request, found->code, fw_pull_code_message(found->code),
 			found->retry_after_ms);
 		return;
 	}

@@ -253,9 +253,9 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 		root = written(fw_message_write_pull_failure(code, NULL, 0, 9, id, &len), &len);
 		assert_true(json_is_false(json_object_get(root, "success")));
 		assert_text(root, "code", fw_pull_code_name(code));
-		assert_text(root, "message", fw_pull_code_sentence(code));
+		assert_text(root, "message", fw_pull_code_message(code));
 		assert_text(root, "messageId", "m");
-		assert_true(strlen(fw_pull_code_sentence(code)) > 10);
+		assert_true(strlen(fw_pull_code_message(code)) > 10);
 		assert_int_equal(json_object_size(root), 5);
 		json_decref(root);
 	}
@@ -266,14 +266,14 @@ static void failures_have_code_and_sentence_and_no_url(void **state)
 		" \\\"why\\\"\"}");
 	free(text);
 	text = fw_message_write_chunk_refusal(
-		&(struct fw_chunk_refusal){.code = "bad_request", .sentence = "offset is missing"},
+		&(struct fw_chunk_refusal){.code = "bad_request", .message = "offset is missing"},
 		9, id, &len);
 	assert_string_equal(text,
 		"{\"timestamp\":9,\"messageId\":\"m\",\"code\":\"bad_request\","
 		"\"message\":\"offset is missing\"}");
 	free(text);
 	text = fw_message_write_chunk_refusal(&(struct fw_chunk_refusal){.code = "busy",
-						      .sentence = "wait",
+						      .message = "wait",
 						      .firmware_id = FW_SLICE("f.1"),
 						      .has_offset = true,
 						      .offset = INT64_MAX},
