@@ -224,9 +224,8 @@ static enum fw_status read_next(
 /* False: there is no text, or it does not fit. */
 static bool copy_column(sqlite3_stmt *statement, int column, char *buffer, size_t size)
 {
-	struct fw_slice text = fw_db_text(statement, column);
-
-	return text.len && fw_slice_copy(text, buffer, size);
+	fw_db_copy_text(statement, column, buffer, size);
+	return buffer[0] != '\0';
 }
 
 static enum fw_status read_open_rows(void *context, struct fw_slice product, struct fw_slice device,

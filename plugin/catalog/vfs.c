@@ -1,6 +1,6 @@
 /* Replaces stat and fstat of SQLite's "unix" VFS (sqlite.org/c3ref/vfs.html, xSetSystemCall): on
- * I/O threads they flip the highest bit of st_dev. Installed once a process,
- * whatever number of plugins uses it, and taken back by the last one. */
+ * I/O threads they flip the highest bit of st_dev. Installed once a process, whatever number of
+ * plugins uses it, and taken back by the last one. */
 #include "catalog/vfs.h"
 
 #include <stddef.h>

@@ -42,8 +42,7 @@ static enum fw_status resume_clock(struct fw_transaction *transaction, struct fw
 		steady_ms = sqlite3_column_int64(statement, 0);
 		saved.wall_ms = sqlite3_column_int64(statement, 1);
 		saved.boot_ms = sqlite3_column_int64(statement, 2);
-		snprintf(saved.boot_id, sizeof(saved.boot_id), "%s",
-			(const char *)sqlite3_column_text(statement, 3));
+		fw_db_copy_text(statement, 3, saved.boot_id, sizeof(saved.boot_id));
 	} else {
 		fw_error_set(
 			error, "cannot read the saved clock: %s", sqlite3_errmsg(transaction->db));
