@@ -44,11 +44,11 @@ class Compare:
             chosen = [row for row in rows if begun[row.device.name] > row.attempts]
             if len(chosen) >= count or time.monotonic() > deadline:
                 break
-            self.nudge()
+            self.wake_store()
         assert len(chosen) <= count, f"{task.name} began {len(chosen)} rows, {count} may start"
         return chosen
 
-    def nudge(self):
+    def wake_store(self):
         """The store is told to look."""
         self.fleet.run(0.005)
 

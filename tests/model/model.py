@@ -221,7 +221,7 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
         device.presence, device.link, device.heard = "online", self.links, self.clock
         if not device.known:
             return
-        self.doubt_verdicts(device, lambda row: False)
+        self.revoke_verdicts(device, lambda row: False)
         for row in self.rows_of(device):
             if row.lost and row.trial:
                 row.trial = max(row.trial, self.clock + SETTLE)
@@ -241,12 +241,12 @@ class Model(Rollouts, Starts, Operators, Words, Pulls):
         if device.settle:
             device.hold = None
         dead = lambda row: row.link == link and device.heard <= row.pushed
-        self.doubt_verdicts(device, dead)
+        self.revoke_verdicts(device, dead)
         for row in self.rows_of(device):
             self.await_return(row)
         self.settle()
 
-    def doubt_verdicts(self, device, dead):
+    def revoke_verdicts(self, device, dead):
         """The response timeout of a link that was dead is none. Of an earlier run nobody knows."""
         for row in self.rows_of(device):
             doubtful = row.state == "failed" and row.kind == "response" and row.link

@@ -27,22 +27,22 @@ LAST_ACTS = 60
 
 
 class Result:
-    """Of a walk: `trouble` is None, or what went wrong; `next`: the round that it did not take."""
+    """Of a walk: `error` is None, or what went wrong; `next`: the round that it did not take."""
 
     def __init__(self, seed, rounds, seconds):
-        self.trouble, self.history, self.log, self.next = None, [], [], 0
+        self.error, self.history, self.log, self.next = None, [], [], 0
         self.steps, self.kills, self.tally = 0, 0, {}
         folder = tempfile.mkdtemp()
         broker, walk = Broker(folder), None
         try:
             walk = Walk(broker, seed)
             self.next = walk.walk(rounds, seconds)
-        except Exception as trouble:  # whatever it is
-            self.trouble = f"{type(trouble).__name__}: {trouble}"
-            if not isinstance(trouble, (AssertionError, TimeoutError)):
+        except Exception as error:  # whatever it is
+            self.error = f"{type(error).__name__}: {error}"
+            if not isinstance(error, (AssertionError, TimeoutError)):
                 import traceback
 
-                self.trouble = traceback.format_exc()
+                self.error = traceback.format_exc()
         finally:
             if walk:
                 self.history, self.steps, self.kills = walk.history, walk.steps, walk.kills
@@ -66,7 +66,7 @@ def shorten(seed, failed, seconds):
             # the last one shows it
             fewer = rounds[:at] + rounds[min(at + size, len(rounds) - 1) :]
             tried = Result(seed, fewer, 3600)
-            if tried.trouble:
+            if tried.error:
                 failed, rounds = tried, tried.rounds()
             else:
                 at += size
@@ -81,7 +81,7 @@ def ranges(text):
 
 
 def report(seed, result):
-    print(f"seed {seed}, after {result.steps} steps: {result.trouble}")
+    print(f"seed {seed}, after {result.steps} steps: {result.error}")
     print("the last acts:", *result.history[-LAST_ACTS:], sep="\n  ")
     print("the broker's log:", *result.log[-15:], sep="\n  ")
     print(f"again: run.py --seed {seed} --only {','.join(map(str, result.rounds()))}", flush=True)
@@ -90,7 +90,7 @@ def report(seed, result):
 def try_seed(seed, options):
     rounds = list(ranges(options.only)) if options.only else range(1, options.rounds + 1)
     result = Result(seed, rounds, options.seconds)
-    if not result.trouble:
+    if not result.error:
         kills = f"{result.kills} kills"
         print(f"seed {seed}: {result.steps} steps, {kills}: the same rows, messages and answers")
         if options.tally:

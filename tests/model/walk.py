@@ -185,6 +185,6 @@ class Walk(Compare, DevicesAct, OperatorsAct):
         deadline = time.monotonic() + 4
         while self.differences_at_end() and time.monotonic() < deadline:
             self.fleet.run(0.02)
-        trouble = self.differences_at_end()
-        assert not trouble, "\n".join(trouble)
+        differences = self.differences_at_end()
+        assert not differences, "\n".join(differences)
         return number

@@ -160,7 +160,7 @@ presence() { rows "SELECT coalesce(presence, 'unknown') FROM device WHERE device
 	fleet connect two -u d1
 	fleet send two telemetry 1
 	fleet leave one
-	# behind that news
+	# behind that event
 	fleet send two /lamp/d1/firmware/report '{"version":"1.1"}'
 	rows "SELECT version FROM device WHERE device_id = 'd1'" 1.1
 	presence d1 online

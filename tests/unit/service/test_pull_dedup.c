@@ -1,4 +1,4 @@
-/* What is news of a device, and what it only repeats. */
+/* What is new of a device, and what it only repeats. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +61,7 @@ static void test_another_offer_is_news(void **state)
 	assert_true(offer_is_news("1.0", NULL));
 }
 
-static bool news(const char *device, const char *version, int64_t now)
+static bool is_new(const char *device, const char *version, int64_t now)
 {
 	return news_of("lamp", device, version, now);
 }
@@ -69,56 +69,56 @@ static bool news(const char *device, const char *version, int64_t now)
 static void test_another_version_is_news(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
-	assert_false(news("d1", "1.0", NOW));
-	assert_false(news("d1", "1.0", NOW + MINUTE - 1));
-	assert_true(news("d1", "1.1", NOW + 1));
-	assert_true(news("d1", "1.0", NOW + 2));
-	assert_true(news("d1", NULL, NOW + 3));
-	assert_false(news("d1", "", NOW + 4));
+	assert_true(is_new("d1", "1.0", NOW));
+	assert_false(is_new("d1", "1.0", NOW));
+	assert_false(is_new("d1", "1.0", NOW + MINUTE - 1));
+	assert_true(is_new("d1", "1.1", NOW + 1));
+	assert_true(is_new("d1", "1.0", NOW + 2));
+	assert_true(is_new("d1", NULL, NOW + 3));
+	assert_false(is_new("d1", "", NOW + 4));
 }
 
 static void test_after_a_minute_it_is_news_again(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
-	assert_true(news("d1", "1.0", NOW + MINUTE));
-	/* the minute begins with the news, not with the repetition */
-	assert_false(news("d1", "1.0", NOW + 2 * MINUTE - 1));
-	assert_true(news("d1", "1.0", NOW + 2 * MINUTE));
+	assert_true(is_new("d1", "1.0", NOW));
+	assert_true(is_new("d1", "1.0", NOW + MINUTE));
+	/* the minute begins with what is new, not with the repetition */
+	assert_false(is_new("d1", "1.0", NOW + 2 * MINUTE - 1));
+	assert_true(is_new("d1", "1.0", NOW + 2 * MINUTE));
 }
 
 static void test_in_another_generation_it_is_news(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
+	assert_true(is_new("d1", "1.0", NOW));
 	generation++;
-	assert_true(news("d1", "1.0", NOW + 1));
-	assert_false(news("d1", "1.0", NOW + 2));
+	assert_true(is_new("d1", "1.0", NOW + 1));
+	assert_false(is_new("d1", "1.0", NOW + 2));
 }
 
 static void test_by_another_connection_it_is_news(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
+	assert_true(is_new("d1", "1.0", NOW));
 	connection++;
-	assert_true(news("d1", "1.0", NOW + 1));
-	assert_false(news("d1", "1.0", NOW + 2));
+	assert_true(is_new("d1", "1.0", NOW + 1));
+	assert_false(is_new("d1", "1.0", NOW + 2));
 }
 
 static void test_a_clock_set_back_makes_news(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
-	assert_true(news("d1", "1.0", NOW - 3600000));
-	assert_false(news("d1", "1.0", NOW - 3600000 + 1));
+	assert_true(is_new("d1", "1.0", NOW));
+	assert_true(is_new("d1", "1.0", NOW - 3600000));
+	assert_false(is_new("d1", "1.0", NOW - 3600000 + 1));
 }
 
 static void test_devices_and_products_are_apart(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
-	assert_true(news("d2", "1.0", NOW));
+	assert_true(is_new("d1", "1.0", NOW));
+	assert_true(is_new("d2", "1.0", NOW));
 	assert_true(news_of("oven", "d1", "1.0", NOW));
 	assert_true(news_of("a", "bc", "1.0", NOW));
 	assert_true(news_of("ab", "c", "1.0", NOW));
@@ -127,9 +127,9 @@ static void test_devices_and_products_are_apart(void **state)
 static void test_forget(void **state)
 {
 	(void)state;
-	assert_true(news("d1", "1.0", NOW));
+	assert_true(is_new("d1", "1.0", NOW));
 	fw_pull_dedup_forget(pull_dedup, FW_SLICE("lamp"), FW_SLICE("d1"));
-	assert_true(news("d1", "1.0", NOW + 1));
+	assert_true(is_new("d1", "1.0", NOW + 1));
 	fw_pull_dedup_forget(pull_dedup, FW_SLICE("lamp"), FW_SLICE("never heard of"));
 }
 
@@ -144,7 +144,7 @@ static void test_many_devices(void **state)
 			char id[16];
 
 			snprintf(id, sizeof(id), "d%d", i);
-			if (!news(id, round ? "2.0" : "1.0", NOW + round))
+			if (!is_new(id, round ? "2.0" : "1.0", NOW + round))
 				repeated++;
 		}
 	}

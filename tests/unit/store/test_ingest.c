@@ -216,7 +216,7 @@ static const char refuse_bad[] =
 	"CREATE TRIGGER refuse BEFORE INSERT ON version_log WHEN NEW.version = 'bad' BEGIN SELECT "
 	"RAISE(ABORT, 'not this one'); END";
 
-static void a_refused_uplink_is_left_out_whole(void **state)
+static void a_refused_uplink_is_rejected_whole(void **state)
 {
 	(void)state;
 	operate(refuse_bad);
@@ -355,7 +355,7 @@ static void poison_among_poison_is_passed_over(void **state)
 	assert_int_equal(ingest.rejected, 1);
 }
 
-static void a_damaged_record_is_left_out(void **state)
+static void a_damaged_record_is_rejected(void **state)
 {
 	(void)state;
 	append_report("d1", "2.0");
@@ -369,7 +369,7 @@ static void a_damaged_record_is_left_out(void **state)
 }
 
 /* The batch with the damaged record is rolled back by the one behind it, and done again. */
-static void what_is_left_out_twice_is_counted_once(void **state)
+static void what_is_rejected_twice_is_counted_once(void **state)
 {
 	bool more = false;
 
@@ -470,14 +470,14 @@ int main(void)
 		INGEST_TEST(presence_alone_is_applied_too),
 		INGEST_TEST(a_catalog_that_is_locked_is_tried_again),
 		INGEST_TEST(a_batch_that_is_rolled_back_leaves_nothing),
-		INGEST_TEST(a_refused_uplink_is_left_out_whole),
+		INGEST_TEST(a_refused_uplink_is_rejected_whole),
 		INGEST_TEST(after_a_refusal_each_uplink_has_a_savepoint),
 		INGEST_TEST(a_batch_takes_so_many_uplinks),
 		INGEST_TEST(a_poisoned_record_is_passed_over),
 		INGEST_TEST(a_poisoned_event_is_passed_over),
 		INGEST_TEST(poison_among_poison_is_passed_over),
-		INGEST_TEST(a_damaged_record_is_left_out),
-		INGEST_TEST(what_is_left_out_twice_is_counted_once),
+		INGEST_TEST(a_damaged_record_is_rejected),
+		INGEST_TEST(what_is_rejected_twice_is_counted_once),
 		INGEST_TEST(the_watermark_follows_what_is_applied),
 		INGEST_TEST(the_watermark_waits_for_what_is_not_applied_yet),
 		INGEST_TEST(what_is_applied_is_read_no_more),
