@@ -135,7 +135,7 @@ struct fw_transition {
 	unsigned yes, no;
 	struct fw_upgrade_step step;
 };
-bool fw_state_machine_rule(size_t index, struct fw_transition *out);
+bool fw_state_machine_transition(size_t index, struct fw_transition *out);
 
 /* Names, as the catalog has them; "" for what is out of range. Static. */
 const char *fw_state_machine_state_name(enum fw_upgrade_state state);

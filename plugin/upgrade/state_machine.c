@@ -18,7 +18,7 @@
 
 /* from, event, facts that must hold, facts that must not, {true, to, actions, kind of failure,
  * reason} */
-static const struct fw_transition rules[] = {
+static const struct fw_transition transitions[] = {
 	{WAITING, FW_EVENT_PUSHED, FW_FACT_PUSH, 0,
 		{true, PROCESSING, FW_ACT_START, FW_FAILURE_NONE, NULL}},
 	/* a pull counts as an answer: no response timeout is due, and a device that comes back may
@@ -124,26 +124,26 @@ static const struct fw_transition rules[] = {
 		{true, WAITING, FW_ACT_REQUEUE | FW_ACT_COUNT, FW_FAILURE_NONE, NULL}},
 };
 
-#define RULES (sizeof(rules) / sizeof(rules[0]))
+#define TRANSITIONS (sizeof(transitions) / sizeof(transitions[0]))
 
 struct fw_upgrade_step fw_state_machine_step(
 	enum fw_upgrade_state state, enum fw_upgrade_event event, unsigned facts)
 {
-	for (size_t i = 0; i < RULES; i++) {
-		const struct fw_transition *rule = &rules[i];
+	for (size_t i = 0; i < TRANSITIONS; i++) {
+		const struct fw_transition *transition = &transitions[i];
 
-		if (rule->from == state && rule->event == event &&
-			(facts & rule->yes) == rule->yes && !(facts & rule->no))
-			return rule->step;
+		if (transition->from == state && transition->event == event &&
+			(facts & transition->yes) == transition->yes && !(facts & transition->no))
+			return transition->step;
 	}
 	return (struct fw_upgrade_step){.state = state};
 }
 
-bool fw_state_machine_rule(size_t index, struct fw_transition *out)
+bool fw_state_machine_transition(size_t index, struct fw_transition *out)
 {
-	if (index >= RULES)
+	if (index >= TRANSITIONS)
 		return false;
-	*out = rules[index];
+	*out = transitions[index];
 	return true;
 }
 

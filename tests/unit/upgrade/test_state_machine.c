@@ -147,26 +147,30 @@ static sqlite3 *open_view(void)
 	return db;
 }
 
-static void compare_line(sqlite3_stmt *statement, const struct fw_transition *rule)
+static void compare_line(sqlite3_stmt *statement, const struct fw_transition *transition)
 {
 	char condition[256], actions[256];
 
-	write_bits(condition, sizeof(condition), rule->yes, rule->no, fw_state_machine_fact_name);
-	write_bits(actions, sizeof(actions), rule->step.actions, 0, fw_state_machine_action_name);
-	assert_string_equal(text_of(statement, 0), fw_state_machine_state_name(rule->from));
-	assert_string_equal(text_of(statement, 1), fw_state_machine_event_name(rule->event));
+	write_bits(condition, sizeof(condition), transition->yes, transition->no,
+		fw_state_machine_fact_name);
+	write_bits(actions, sizeof(actions), transition->step.actions, 0,
+		fw_state_machine_action_name);
+	assert_string_equal(text_of(statement, 0), fw_state_machine_state_name(transition->from));
+	assert_string_equal(text_of(statement, 1), fw_state_machine_event_name(transition->event));
 	assert_string_equal(text_of(statement, 2), condition);
-	assert_string_equal(text_of(statement, 3), fw_state_machine_state_name(rule->step.state));
+	assert_string_equal(
+		text_of(statement, 3), fw_state_machine_state_name(transition->step.state));
 	assert_string_equal(text_of(statement, 4), actions);
 	assert_string_equal(
-		text_of(statement, 5), fw_state_machine_failure_name(rule->step.failure));
-	assert_string_equal(text_of(statement, 6), rule->step.reason ? rule->step.reason : "");
+		text_of(statement, 5), fw_state_machine_failure_name(transition->step.failure));
+	assert_string_equal(
+		text_of(statement, 6), transition->step.reason ? transition->step.reason : "");
 }
 
 static void the_view_shows_the_table(void **ignored)
 {
 	sqlite3 *db = open_view();
-	struct fw_transition rule;
+	struct fw_transition transition;
 	sqlite3_stmt *statement;
 	size_t lines = 0;
 
@@ -178,10 +182,10 @@ static void the_view_shows_the_table(void **ignored)
 			-1, &statement, NULL),
 		SQLITE_OK);
 	for (; sqlite3_step(statement) == SQLITE_ROW; lines++) {
-		assert_true(fw_state_machine_rule(lines, &rule));
-		compare_line(statement, &rule);
+		assert_true(fw_state_machine_transition(lines, &transition));
+		compare_line(statement, &transition);
 	}
-	assert_false(fw_state_machine_rule(lines, &rule));
+	assert_false(fw_state_machine_transition(lines, &transition));
 	assert_true(lines > 30);
 	sqlite3_finalize(statement);
 	sqlite3_close(db);
@@ -351,13 +355,13 @@ static void events_have_names_of_their_own(void **ignored)
 
 static void what_is_out_of_range_changes_nothing(void **ignored)
 {
-	struct fw_transition rule;
+	struct fw_transition transition;
 
 	(void)ignored;
 	assert_false(fw_state_machine_step(FW_UPGRADE_STATES, FW_EVENT_PUSHED, FW_FACT_PUSH).legal);
 	assert_false(
 		fw_state_machine_step(FW_UPGRADE_WAITING, FW_UPGRADE_EVENTS, FW_FACT_PUSH).legal);
-	assert_false(fw_state_machine_rule(10000, &rule));
+	assert_false(fw_state_machine_transition(10000, &transition));
 	assert_string_equal(fw_state_machine_state_name(FW_UPGRADE_STATES), "");
 	assert_string_equal(fw_state_machine_event_name(FW_UPGRADE_EVENTS), "");
 	assert_string_equal(fw_state_machine_fact_name(FW_UPGRADE_FACTS), "");
