@@ -274,14 +274,12 @@ enum fw_status fw_transaction_ask_presence(struct fw_transaction *transaction,
 {
 	/* terminated, and with room for whatever ids an old catalog may have */
 	char *key = calloc(1, product.len + device.len + 2);
+	struct fw_outgoing item = {.kind = FW_OUTGOING_PRESENCE, .payload = key, .online = online};
 
 	if (!key)
 		return FW_NOMEM;
-	if (fw_queue_add(&transaction->queue,
-		    (struct fw_outgoing){.kind = FW_OUTGOING_PRESENCE,
-			    .payload = key,
-			    .len = fw_device_key(key, product, device).len,
-			    .online = online}))
+	item.len = fw_device_key(key, product, device).len;
+	if (fw_queue_add(&transaction->queue, item))
 		return FW_OK;
 	free(key);
 	return FW_NOMEM;
