@@ -14,13 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "upgrade/resolver_cache.h"
-
-struct fw_resolver {
-	struct fw_resolver_cache cache;
-	const struct fw_unapplied *unapplied;
-	bool completions; /* some device has completed an upgrade since the start */
-};
+#include "upgrade/resolver_internal.h"
 
 struct fw_resolver *fw_resolver_new(
 	const struct fw_resolver_source *source, const struct fw_unapplied *unapplied)
@@ -79,122 +73,6 @@ enum fw_status fw_resolver_product(
 	return status;
 }
 
-/* *out is NULL when there is no such firmware. */
-static enum fw_status find_firmware(struct fw_resolver *resolver,
-	const struct fw_resolver_question *question, const struct fw_firmware **out)
-{
-	struct fw_resolver_entry *entry;
-	enum fw_status status = fw_resolver_cache_look_up(&resolver->cache, question, &entry);
-
-	*out = status == FW_OK ? entry->firmware : NULL;
-	return status;
-}
-
-static enum fw_status find_by_version(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice version, const struct fw_firmware **out)
-{
-	return find_firmware(resolver,
-		&(struct fw_resolver_question){
-			.kind = FW_ASK_BY_VERSION, .product = product, .name = version},
-		out);
-}
-
-/* The version that an unapplied uplink names, by its firmware's id too. FW_OK, FW_NOT_FOUND, or the
- * source's error. */
-static enum fw_status find_running(
-	struct fw_resolver *resolver, struct fw_slice product, struct fw_running *running)
-{
-	const struct fw_firmware *firmware;
-	enum fw_status status;
-
-	if (!running->firmware_id.len)
-		return running->version.len ? FW_OK : FW_NOT_FOUND;
-	status = find_firmware(resolver,
-		&(struct fw_resolver_question){
-			.kind = FW_ASK_BY_ID, .product = product, .name = running->firmware_id},
-		&firmware);
-	if (status != FW_OK || !firmware)
-		return status == FW_OK ? FW_NOT_FOUND : status;
-	running->version = fw_slice_of(firmware->version);
-	return FW_OK;
-}
-
-/* Within an answer. As fw_resolver_device_version. */
-static enum fw_status find_device_version(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice device, char *version, size_t size)
-{
-	struct fw_running running = fw_unapplied_running(resolver->unapplied, product, device);
-	enum fw_status status = find_running(resolver, product, &running);
-
-	if (status == FW_OK && running.version.len < size) {
-		fw_slice_copy(running.version, version, size);
-		return FW_OK;
-	}
-	if (status != FW_OK && status != FW_NOT_FOUND)
-		return status;
-	return resolver->cache.source->device_version(
-		resolver->cache.source->context, product, device, version, size);
-}
-
-enum fw_status fw_resolver_device_version(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice device, char *version, size_t size)
-{
-	struct fw_running running = fw_unapplied_running(resolver->unapplied, product, device);
-	/* what an uplink says is told though the catalog cannot be asked */
-	enum fw_status status =
-		running.firmware_id.len ? fw_resolver_cache_refresh(&resolver->cache) : FW_OK;
-
-	return status == FW_OK ? find_device_version(resolver, product, device, version, size)
-			       : status;
-}
-
-/* What the device runs: the version in the pull, or else the recorded one. */
-struct current {
-	char buffer[FW_VERSION_BUFFER];
-	struct fw_slice version; /* empty: unknown */
-	int64_t order;           /* 0: not in the catalog */
-};
-
-/* *out: version_order of a version of the product, 0: it is not in the catalog. */
-static enum fw_status find_order(struct fw_resolver *resolver, struct fw_slice product,
-	struct fw_slice version, struct fw_resolver_shortcut *shortcut, int64_t *out)
-{
-	const struct fw_firmware *known;
-	enum fw_status status;
-
-	if (!fw_slice_equal(version, (struct fw_slice){shortcut->version, shortcut->version_len})) {
-		status = find_by_version(resolver, product, version, &known);
-		if (status != FW_OK || version.len > sizeof(shortcut->version)) {
-			*out = status == FW_OK && known ? known->order : 0;
-			return status;
-		}
-		memcpy(shortcut->version, version.at, version.len);
-		shortcut->version_len = version.len;
-		shortcut->order = known ? known->order : 0;
-	}
-	*out = shortcut->order;
-	return FW_OK;
-}
-
-static enum fw_status find_current(struct fw_resolver *resolver, const struct fw_pull *pull,
-	struct fw_resolver_shortcut *shortcut, struct current *current)
-{
-	enum fw_status status;
-
-	current->version = pull->current;
-	current->order = 0;
-	if (!current->version.len) {
-		status = find_device_version(resolver, pull->product, pull->device, current->buffer,
-			sizeof(current->buffer));
-		if (status == FW_NOT_FOUND)
-			return FW_OK;
-		if (status != FW_OK)
-			return status;
-		current->version = fw_slice_of(current->buffer);
-	}
-	return find_order(resolver, pull->product, current->version, shortcut, &current->order);
-}
-
 struct open_rows {
 	struct fw_open_row rows[FW_OPEN_ROWS_MAX];
 	size_t count;
@@ -217,8 +95,8 @@ static bool is_closed(const struct fw_resolver *resolver, const struct fw_pull *
 		fw_slice_of(row->firmware_id), fw_slice_of(row->version));
 }
 
-static bool is_above(
-	const struct current *current, int64_t order, struct fw_slice version, bool downgrade)
+static bool is_above(const struct fw_resolver_current *current, int64_t order,
+	struct fw_slice version, bool downgrade)
 {
 	return !fw_slice_equal(current->version, version) && (current->order < order || downgrade);
 }
@@ -236,7 +114,7 @@ static bool holds_policy(const struct fw_open_row *row, bool wanted, bool closed
  * that no unapplied uplink has closed. One upgrade at a time. The first *skip rows were tried
  * before and may not start now; afterwards *skip is the index behind the row that was found. */
 static enum fw_status find_open_row(struct fw_resolver *resolver, const struct fw_pull *pull,
-	const struct current *current, const struct open_rows *open, size_t *skip,
+	const struct fw_resolver_current *current, const struct open_rows *open, size_t *skip,
 	struct candidate *out)
 {
 	for (; *skip < open->count; (*skip)++) {
@@ -254,7 +132,7 @@ static enum fw_status find_open_row(struct fw_resolver *resolver, const struct f
 	out->row = &open->rows[(*skip)++];
 	out->downgrade = out->row->downgrade;
 	out->under_way = out->row->processing;
-	return out->row->offered ? find_by_version(resolver, pull->product,
+	return out->row->offered ? fw_resolver_cache_by_version(&resolver->cache, pull->product,
 					   fw_slice_of(out->row->version), &out->firmware)
 				 : FW_OK;
 }
@@ -270,18 +148,18 @@ static enum fw_status find_policy_firmware(struct fw_resolver *resolver, const s
 	if (product->product.policy == FW_POLICY_TASK)
 		return FW_OK;
 	if (product->product.policy == FW_POLICY_STEPWISE)
-		return find_firmware(resolver,
+		return fw_resolver_cache_firmware(&resolver->cache,
 			&(struct fw_resolver_question){
 				.kind = FW_ASK_NEXT, .product = pull->product, .order = order},
 			out);
 	if (product->product.ordered)
-		return find_firmware(resolver,
+		return fw_resolver_cache_firmware(&resolver->cache,
 			&(struct fw_resolver_question){.kind = FW_ASK_LATEST_FOR,
 				.product = pull->product,
 				.order = order},
 			out);
 	if (!shortcut->has_latest) {
-		status = find_firmware(resolver,
+		status = fw_resolver_cache_firmware(&resolver->cache,
 			&(struct fw_resolver_question){.kind = FW_ASK_LATEST,
 				.product = pull->product,
 				.order = INT64_MAX},
@@ -304,7 +182,8 @@ static enum fw_status answer_request(
 	struct fw_resolver *resolver, const struct fw_pull *pull, struct fw_answer *out)
 {
 	const struct fw_firmware *wanted;
-	enum fw_status status = find_by_version(resolver, pull->product, pull->request, &wanted);
+	enum fw_status status = fw_resolver_cache_by_version(
+		&resolver->cache, pull->product, pull->request, &wanted);
 
 	if (status != FW_OK)
 		return status;
@@ -314,34 +193,7 @@ static enum fw_status answer_request(
 	return FW_OK;
 }
 
-/* *before: the device has completed an upgrade, and pulls before it restarts: it still names the
- * version before. */
-static enum fw_status is_before_restart(struct fw_resolver *resolver, const struct fw_pull *pull,
-	const struct fw_product *product, bool *before)
-{
-	const struct fw_resolver_source *source = resolver->cache.source;
-	struct fw_running running;
-	char version[FW_VERSION_BUFFER];
-	enum fw_status status;
-
-	*before = false;
-	if (!pull->current.len)
-		return FW_OK;
-	running = fw_unapplied_running(resolver->unapplied, pull->product, pull->device);
-	status = find_running(resolver, pull->product, &running);
-	/* not applied yet: the catalog has the version before */
-	if (status == FW_OK)
-		status = running.completed ? source->device_version(source->context, pull->product,
-						     pull->device, version, sizeof(version))
-					   : FW_NOT_FOUND;
-	else if (status == FW_NOT_FOUND && (product->completing || resolver->completions))
-		status = source->completed_from(source->context, pull->product, pull->device,
-			pull->now, version, sizeof(version));
-	*before = status == FW_OK && fw_slice_equal(pull->current, fw_slice_of(version));
-	return status == FW_NOT_FOUND ? FW_OK : status;
-}
-
-static bool may_have(const struct candidate *candidate, const struct current *current)
+static bool may_have(const struct candidate *candidate, const struct fw_resolver_current *current)
 {
 	const struct fw_firmware *found = candidate->firmware;
 
@@ -350,8 +202,9 @@ static bool may_have(const struct candidate *candidate, const struct current *cu
 }
 
 static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
-	const struct fw_pull *pull, const struct fw_product *product, const struct current *current,
-	const struct fw_firmware *found, struct fw_answer *out)
+	const struct fw_pull *pull, const struct fw_product *product,
+	const struct fw_resolver_current *current, const struct fw_firmware *found,
+	struct fw_answer *out)
 {
 	const struct fw_resolver_source *source = resolver->cache.source;
 	bool mislabelled = false;
@@ -371,7 +224,7 @@ static enum fw_status offer_unless_mislabelled(struct fw_resolver *resolver,
 
 /* Step 5. A row under way is offered again, whatever the device said before. */
 static enum fw_status answer_candidate(struct fw_resolver *resolver, const struct fw_pull *pull,
-	const struct fw_product *product, const struct current *current,
+	const struct fw_product *product, const struct fw_resolver_current *current,
 	const struct candidate *candidate, struct fw_answer *out)
 {
 	enum fw_status status = FW_OK;
@@ -381,7 +234,8 @@ static enum fw_status answer_candidate(struct fw_resolver *resolver, const struc
 	if (!may_have(candidate, current))
 		return FW_OK;
 	if (!candidate->under_way)
-		status = is_before_restart(resolver, pull, product, &out->before_restart);
+		status = fw_resolver_is_before_restart(
+			resolver, pull, product, &out->before_restart);
 	if (status != FW_OK || out->before_restart)
 		return status;
 	return offer_unless_mislabelled(resolver, pull, product, current, candidate->firmware, out);
@@ -390,7 +244,8 @@ static enum fw_status answer_candidate(struct fw_resolver *resolver, const struc
 /* The answer offers the firmware of a row: takes a place for it, if the gate decides about it.
  * Without a place the answer becomes no_update. */
 static enum fw_status take_place(struct fw_resolver *resolver, const struct fw_pull *pull,
-	const struct current *current, const struct fw_open_row *row, struct fw_answer *out)
+	const struct fw_resolver_current *current, const struct fw_open_row *row,
+	struct fw_answer *out)
 {
 	const struct fw_resolver_source *source = resolver->cache.source;
 	int64_t retry_after_ms = 0;
@@ -422,7 +277,7 @@ static void set_deferral(
 /* Step 3, for each row until one may start. *decided: the answer stands, and the policy does not
  * count. */
 static enum fw_status answer_open_rows(struct fw_resolver *resolver, const struct fw_pull *pull,
-	const struct fw_product *product, const struct current *current, bool *decided,
+	const struct fw_product *product, const struct fw_resolver_current *current, bool *decided,
 	struct fw_answer *out)
 {
 	const struct fw_resolver_source *source = resolver->cache.source;
@@ -458,9 +313,10 @@ static enum fw_status answer_unrequested(struct fw_resolver *resolver, const str
 	struct fw_resolver_entry *product, struct fw_answer *out)
 {
 	struct candidate candidate = {.firmware = NULL};
-	struct current current;
+	struct fw_resolver_current current;
 	bool decided = false;
-	enum fw_status status = find_current(resolver, pull, &product->shortcut, &current);
+	enum fw_status status =
+		fw_resolver_find_current(resolver, pull, &product->shortcut, &current);
 
 	if (status == FW_OK && product->product.open_tasks)
 		status = answer_open_rows(

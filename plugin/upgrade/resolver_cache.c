@@ -155,3 +155,22 @@ enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
 	*out = entry;
 	return status;
 }
+
+enum fw_status fw_resolver_cache_firmware(struct fw_resolver_cache *cache,
+	const struct fw_resolver_question *question, const struct fw_firmware **out)
+{
+	struct fw_resolver_entry *entry;
+	enum fw_status status = fw_resolver_cache_look_up(cache, question, &entry);
+
+	*out = status == FW_OK ? entry->firmware : NULL;
+	return status;
+}
+
+enum fw_status fw_resolver_cache_by_version(struct fw_resolver_cache *cache,
+	struct fw_slice product, struct fw_slice version, const struct fw_firmware **out)
+{
+	return fw_resolver_cache_firmware(cache,
+		&(struct fw_resolver_question){
+			.kind = FW_ASK_BY_VERSION, .product = product, .name = version},
+		out);
+}

@@ -1,4 +1,4 @@
-/* The resolver's cache of what the catalog says of products and firmware. For resolver.c only. */
+/* The cache of what the catalog says of products and firmware. For the resolver's files only. */
 #ifndef FW_UPGRADE_RESOLVER_CACHE_H
 #define FW_UPGRADE_RESOLVER_CACHE_H
 
@@ -59,5 +59,12 @@ enum fw_status fw_resolver_cache_refresh(struct fw_resolver_cache *cache);
  * FW_NOMEM, or the source's error. */
 enum fw_status fw_resolver_cache_look_up(struct fw_resolver_cache *cache,
 	const struct fw_resolver_question *question, struct fw_resolver_entry **out);
+
+/* As fw_resolver_cache_look_up, for a question about firmware. *out: the cache's own until the next
+ * refresh; NULL: there is no such firmware, or an error. */
+enum fw_status fw_resolver_cache_firmware(struct fw_resolver_cache *cache,
+	const struct fw_resolver_question *question, const struct fw_firmware **out);
+enum fw_status fw_resolver_cache_by_version(struct fw_resolver_cache *cache,
+	struct fw_slice product, struct fw_slice version, const struct fw_firmware **out);
 
 #endif
