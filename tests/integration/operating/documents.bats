@@ -392,7 +392,7 @@ log_lines() {
 	done <lines 7<pieces
 }
 
-# Do the headings of troubleshooting.md have this one, a format of printf? What stands for names and numbers is
+# Do the headings of troubleshooting.md have each of these formats of printf? What stands for names and numbers is
 # "..." there and %... here, and either may be given in full by the other.
 # shellcheck disable=SC2016 # the document's backquotes
 open_headings() {
@@ -400,35 +400,40 @@ open_headings() {
 	mapfile -t patterns < <(printf '%s\n' "${headings[@]}" | sed -E 's/[][*?\\]/\\&/g; s/\.\.\./*/g')
 	((${#headings[@]} > 100))
 }
-has_heading() {
-	local i format
-	format=$(sed -E 's/[][*?\\]/\\&/g; s/%[-.*0-9l]*[a-z]/*/g' <<<"$1")
-	for ((i = 0; i < ${#headings[@]}; i++)); do
-		# shellcheck disable=SC2053 # both are patterns
-		[[ $1 != ${patterns[i]} && ${headings[i]} != $format ]] || return 0
+# FILE: a sentence a line.
+have_headings() {
+	local lines formats line i
+	mapfile -t lines <"$1"
+	mapfile -t formats < <(sed -E 's/[][*?\\]/\\&/g; s/%[-.*0-9l]*[a-z]/*/g' "$1")
+	for line in "${!lines[@]}"; do
+		for ((i = 0; i < ${#headings[@]}; i++)); do
+			# shellcheck disable=SC2053 # both are patterns
+			[[ ${lines[line]} != ${patterns[i]} && ${headings[i]} != ${formats[line]} ]] || continue 2
+		done
+		echo "has no heading in $TROUBLESHOOTING: ${lines[line]}"
+		return 1
 	done
-	echo "has no heading in $TROUBLESHOOTING: $1"
-	return 1
 }
 
 # The sentences that end the start of the broker, each up to its first full stop. Not those that are a part of another
 # line (why firmware is rejected, what SQLite says) or of an answer to a command.
 start_errors() {
-	local file
+	local file files=()
 	for file in "$FW_SOURCE"/plugin/{base,broker,catalog,files,http,service,spool,store}/*.c "$FW_SOURCE/plugin/control/web.c"; do
 		case ${file#"$FW_SOURCE/plugin/"} in
 		catalog/admin.c | files/digest.c | files/folder.c | store/firmware_verdict.c | store/scheduler.c | store/transaction.c) continue ;;
 		esac
-		tr '\n\t' '  ' <"$file" | sed -E 's/" +"//g' | grep -oE 'fw_error_set\([^;"]*"[^"]*"' || true
-	done | grep -v -- '->reason' | sed -E 's/^[^"]*"//; s/"$//; s/\. .*//' | grep -vE '^%s(: %s)?$'
+		files+=("$file")
+	done
+	cat "${files[@]}" | tr '\n\t' '  ' | sed -E 's/" +"//g' | grep -oE 'fw_error_set\([^;"]*"[^"]*"' |
+		grep -v -- '->reason' | sed -E 's/^[^"]*"//; s/"$//; s/\. .*//' | grep -vE '^%s(: %s)?$'
 }
 
 @test "every sentence that ends the start of the broker has a heading" {
-	local line
 	start_errors >errors
 	(($(wc -l <errors) > 40))
 	open_headings
-	while read -r line; do has_heading "$line"; done <errors
+	have_headings errors
 }
 
 # The faults of messages: those of their JSON, of their members, and those that their handlers find.
@@ -441,11 +446,10 @@ message_faults() {
 }
 
 @test "every fault of a message has a heading" {
-	local line
 	message_faults | sed -E 's/^[^"]*"//; s/"$//; s/^/refused ...: /' >faults
 	(($(wc -l <faults) > 35))
 	open_headings
-	while read -r line; do has_heading "$line"; done <faults
+	have_headings faults
 }
 
 @test "what the documents name is there" {
