@@ -155,6 +155,7 @@ release_catalog() {
 	listen all -q 1 -t '/#'
 	say d1 report '{"version":"1.0"}'
 	for product in tap lamp; do
+		rm -f "$BROKER_DIR/will"
 		stdbuf -oL mosquitto_sub "${CONNECT[@]}" -i d1 -d -t x --will-topic "/$product/d1/firmware/report" --will-payload '{"version":"6.6.6"}' --will-qos 1 \
 			>"$BROKER_DIR/will" 2>&1 3>&- &
 		retry 10 grep -qs Subscribed "$BROKER_DIR/will"

@@ -1,4 +1,6 @@
 /* The download server: requests that depend on what the client has already. */
+#include <microhttpd.h>
+
 #include "server_fixture.h"
 
 static void test_conditions(void **state)
@@ -87,7 +89,10 @@ static void test_refusals_are_not_kept(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (curl(cases[i].arguments, cases[i].path) != cases[i].code)
 			fail_msg("not %d: %s", cases[i].code, cases[i].path);
-		assert_header("Cache-Control: no-store");
+		/* libmicrohttpd 1.0 answers a request without Host by itself; nobody keeps a 400 by
+		 * default (RFC 9110, section 15.1) */
+		if (cases[i].code != 400 || MHD_VERSION < 0x01000000)
+			assert_header("Cache-Control: no-store");
 	}
 	assert_int_equal(curl("-r 0-1", "/firmware/f1/image"), 206);
 	assert_header("Cache-Control: public, max-age=60");
