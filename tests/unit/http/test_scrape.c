@@ -9,13 +9,15 @@
 #include "http/scrape.h"
 
 static struct fw_scrape *scrape;
-static enum fw_status outcome;
+static _Atomic enum fw_status outcome; /* the server's thread reads it */
 
 static enum fw_status render(void *context, bool openmetrics, char **out, size_t *length)
 {
+	enum fw_status status = outcome;
+
 	(void)context;
-	if (outcome != FW_OK)
-		return outcome;
+	if (status != FW_OK)
+		return status;
 	*out = strdup(openmetrics ? "open\n" : "text\n");
 	*length = 5;
 	return *out ? FW_OK : FW_NOMEM;
