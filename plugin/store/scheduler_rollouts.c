@@ -223,12 +223,20 @@ static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device
 
 static enum fw_status wake_row(struct fw_scheduler *scheduler, struct fw_task_device *row)
 {
-	enum fw_status status = wake(scheduler, row);
+	static const char what[] = "a row's next step";
+	struct fw_transaction *transaction = scheduler->transaction;
+	struct fw_slice product = fw_slice_of(row->product_id),
+			device = fw_slice_of(row->device_id);
+	uint64_t work = fw_transaction_try(transaction, product, device, what);
+	enum fw_status status;
 
-	return status == FW_OK && row->state == FW_UPGRADE_WAITING
-		? fw_scheduler_push_next(
-			  scheduler, fw_slice_of(row->product_id), fw_slice_of(row->device_id))
-		: status;
+	if (!work)
+		return FW_OK;
+	status = wake(scheduler, row);
+	if (status == FW_OK && row->state == FW_UPGRADE_WAITING)
+		status = fw_scheduler_push_next(scheduler, product, device);
+	return fw_transaction_tried(
+		transaction, fw_transaction_pass_over(transaction, status, what), work);
 }
 
 enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done)
@@ -245,8 +253,7 @@ enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *
 			*done = false;
 			break;
 		}
-		status = fw_transaction_pass_over(scheduler->transaction,
-			wake_row(scheduler, &found[i]), "a row's next step");
+		status = wake_row(scheduler, &found[i]);
 	}
 	free(found);
 	return status;
