@@ -103,6 +103,53 @@ static void a_pause_that_ends_all_holds_up_no_other_task(void **state)
 	assert_logged("refuse a step of task t2, which is passed over");
 }
 
+static const char *const no_retry[] = {
+	"CREATE TRIGGER frozen BEFORE UPDATE OF state ON task_device WHEN NEW.device_id <> 'd2'"
+	" AND NEW.state = 'waiting' BEGIN SELECT RAISE(ABORT, 'frozen'); END",
+	"CREATE TRIGGER frozen BEFORE UPDATE OF state ON task_device WHEN NEW.device_id <> 'd2'"
+	" AND NEW.state = 'waiting' BEGIN SELECT RAISE(IGNORE); END",
+	"CREATE TRIGGER frozen BEFORE UPDATE OF state ON task_device WHEN NEW.device_id <> 'd2'"
+	" AND NEW.state = 'waiting' BEGIN SELECT RAISE(ROLLBACK, 'frozen'); END",
+};
+
+static int64_t kept_rows(void)
+{
+	int64_t rows = -1;
+
+	assert_int_equal(
+		fw_db_integer(catalog.operator,
+			"SELECT count(*) FROM task_device WHERE wake_clock <= 2", &rows, NULL),
+		FW_OK);
+	return rows;
+}
+
+/* More of them than a transaction looks at; d2 is behind them. */
+static void retries_that_are_kept_hold_up_no_other(void **state)
+{
+	(void)state;
+	operate("UPDATE task SET retry_limit = 1;"
+		"WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 150)"
+		" INSERT INTO device (product_id, device_id) SELECT 'lamp', 'x' || n FROM n;"
+		"INSERT INTO task_device (task_id, device_id) SELECT 't2', device_id FROM device");
+	prepare_rows("UPDATE device SET presence = 'offline'");
+	for (size_t i = 0; i < 3; i++) {
+		unsigned rounds = 0;
+
+		prepare_rows("UPDATE task_device SET state = 'failed', failed_by = 'broker',"
+			     " attempts = 1, bad_epoch = 1, completed_at = 1, retries = 0,"
+			     " retry_at = 1, wake_clock = 1 + (device_id = 'd2')");
+		operate(no_retry[i]);
+		pass_ms(1000);
+		do {
+			bool more;
+
+			fw_scheduler_work(catalog.scheduler, &more);
+		} while (++rounds < 400 && kept_rows() > 0);
+		assert_rows("SELECT state FROM task_device WHERE device_id = 'd2'", "waiting");
+		operate("DROP TRIGGER frozen");
+	}
+}
+
 static void what_a_device_said_is_recorded(void **state)
 {
 	unsigned char record[FW_UPLINK_MAX];
@@ -165,6 +212,7 @@ int main(void)
 		CATALOG_TEST(a_timeout_that_ends_all_comes_again_in_a_minute),
 		CATALOG_TEST(a_row_that_nobody_may_write_is_passed_over),
 		CATALOG_TEST(a_pause_that_ends_all_holds_up_no_other_task),
+		CATALOG_TEST(retries_that_are_kept_hold_up_no_other),
 		CATALOG_TEST(what_a_device_said_is_recorded),
 		cmocka_unit_test(the_oldest_is_forgotten),
 	};
