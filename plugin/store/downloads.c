@@ -181,13 +181,27 @@ static enum fw_status write_one(
 	return status;
 }
 
+static enum fw_status try_one(
+	struct fw_downloads *download, const struct fw_transfers_record *record)
+{
+	static const char what[] = "a download's record";
+	struct fw_transaction *transaction = download->transaction;
+	uint64_t work = fw_transaction_try(transaction, fw_slice_of(record->firmware_id),
+		fw_slice_of(record->device_id), what);
+
+	return work
+		? fw_transaction_tried(transaction,
+			  fw_transaction_pass_over(transaction, write_one(download, record), what),
+			  work)
+		: FW_OK;
+}
+
 static enum fw_status write_all(struct fw_downloads *download, size_t count)
 {
 	enum fw_status status = FW_OK;
 
 	for (size_t i = 0; i < count && status == FW_OK; i++)
-		status = fw_transaction_pass_over(download->transaction,
-			write_one(download, &download->records[i]), "a download's record");
+		status = try_one(download, &download->records[i]);
 	return status;
 }
 

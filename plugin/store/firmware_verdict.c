@@ -147,6 +147,16 @@ static enum fw_status write_waiting(struct fw_firmware_files *files, void *conte
 		files->transaction, fw_db_run(statement), "what a file waits for");
 }
 
+/* A trigger has ended the transaction of a verdict. The file is verified again. */
+static enum fw_status pass_over_ended(struct fw_firmware_files *files, enum fw_status status)
+{
+	if (status != FW_INVALID)
+		return status;
+	fw_transaction_log_passed_over(
+		files->transaction, "what a file is found to be", files->transaction->error.text);
+	return FW_OK;
+}
+
 /* The file cannot be verified yet: writes the reason into its row, once. A file may be open for
  * hours. */
 static enum fw_status note_waiting(struct fw_firmware_files *files)
@@ -163,8 +173,9 @@ static enum fw_status note_waiting(struct fw_firmware_files *files)
 	fw_db_bind_text(statement, 2, fw_slice_of(result->reason.text));
 	status = fw_db_step(statement);
 	sqlite3_reset(statement);
-	return status == FW_NOT_FOUND ? fw_firmware_files_in_transaction(files, write_waiting, NULL)
-				      : status;
+	if (status == FW_NOT_FOUND)
+		status = fw_firmware_files_in_transaction(files, write_waiting, NULL);
+	return pass_over_ended(files, status);
 }
 
 enum fw_status fw_firmware_verdict_apply(struct fw_firmware_files *files, bool *changed)
@@ -184,7 +195,8 @@ enum fw_status fw_firmware_verdict_apply(struct fw_firmware_files *files, bool *
 		status = fw_firmware_files_in_transaction(files, write_verdict, &applied);
 		if (status == FW_INVALID)
 			status = refuse_verdict(files, &applied);
-		if (status != FW_OK && status != FW_INVALID)
+		status = pass_over_ended(files, status);
+		if (status != FW_OK)
 			return status;
 		if (applied)
 			log_verdict(files, &files->result);

@@ -20,16 +20,13 @@
 #define OLDEST_EVERY_MS 1000
 #define SAVEPOINTS_MS 60000 /* after an uplink was refused, others may soon be */
 
-static const char rolls_back[] =
-	"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead";
-
 /* Records up to the batch's limits. *applied is the sequence of the last one. */
 struct batch {
 	uint64_t applied;
 	size_t records;
 	int64_t until;                            /* boot ms */
 	const struct fw_presence_event *presence; /* the next event to apply */
-	bool poisoned; /* it passed poison over, and ends: the next one may be poison, too */
+	bool poisoned; /* it passed something over, and ends: the next one may be poison, too */
 	bool end;      /* all that was appended has been read */
 	bool unread;   /* the spool cannot be read */
 };
@@ -51,12 +48,14 @@ static enum fw_status apply_event(
 	if (event->number == ingest->poison_event) {
 		batch->poisoned = true;
 		fw_transaction_log_passed_over(
-			ingest->transaction, "a device's presence", rolls_back);
+			ingest->transaction, "a device's presence", fw_transaction_rolls_back);
 		return FW_OK;
 	}
 	status = fw_device_presence_apply(ingest->presence, event);
-	if (fw_transaction_was_ended(ingest->transaction, status))
+	if (fw_transaction_was_ended(ingest->transaction, status) &&
+		!ingest->transaction->ended_at_poison)
 		ingest->poison_event = event->number;
+	batch->poisoned = ingest->transaction->passed_over;
 	return status;
 }
 
@@ -104,7 +103,9 @@ static enum fw_status apply_uplink(
 	if (status == FW_OK)
 		status = fw_apply_uplink(ingest->apply, uplink);
 	if (fw_transaction_was_ended(ingest->transaction, status)) {
-		ingest->poison_sequence = sequence;
+		/* what follows from it is passed over next time, and the uplink is applied */
+		if (!ingest->transaction->ended_at_poison)
+			ingest->poison_sequence = sequence;
 		return FW_FAILED;
 	}
 	if (status == FW_INVALID) {
@@ -137,9 +138,10 @@ static enum fw_status apply_record(struct fw_ingest *ingest, struct batch *batch
 	}
 	batch->poisoned = sequence == ingest->poison_sequence;
 	if (batch->poisoned)
-		reject(ingest, rolls_back);
+		reject(ingest, fw_transaction_rolls_back);
 	else
 		status = apply_uplink(ingest, &uplink, sequence);
+	batch->poisoned |= ingest->transaction->passed_over;
 	return status == FW_OK ? release_place(ingest, &uplink) : status;
 }
 

@@ -324,6 +324,7 @@ static enum fw_status carry_out_steps(struct fw_rollouts *rollouts, struct fw_sl
 {
 	enum fw_status status = FW_OK;
 	char what[FW_ID_MAX + 16];
+	uint64_t work;
 
 	snprintf(what, sizeof(what), "a step of task %.*s", (int)task_id.len, task_id.at);
 	for (unsigned i = 0; status == FW_OK && !*kept && i < STEPS_MAX; i++) {
@@ -334,7 +335,14 @@ static enum fw_status carry_out_steps(struct fw_rollouts *rollouts, struct fw_sl
 		fw_rollout_next_step(&rollout->plan, &rollout->counts, now, step);
 		if (step->action == FW_ROLLOUT_NOTHING)
 			return FW_OK;
-		status = fw_rollout_steps_carry_out(rollouts, task_id, rollout, step);
+		work = fw_transaction_try(
+			rollouts->transaction, (struct fw_slice){NULL, 0}, task_id, what);
+		if (!work) {
+			*kept = true;
+			return FW_OK;
+		}
+		status = fw_transaction_tried(rollouts->transaction,
+			fw_rollout_steps_carry_out(rollouts, task_id, rollout, step), work);
 		*kept = status == FW_INVALID || status == FW_NOT_FOUND;
 		status = status == FW_NOT_FOUND
 			? FW_OK

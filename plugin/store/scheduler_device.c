@@ -84,7 +84,7 @@ static enum fw_status end_overtaken(
 	return status;
 }
 
-enum fw_status fw_scheduler_push_next(
+static enum fw_status push_next(
 	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
 {
 	struct fw_task_device found[FW_TASK_DEVICE_ROWS_MAX];
@@ -92,7 +92,6 @@ enum fw_status fw_scheduler_push_next(
 	bool ended = true;
 	enum fw_status status = FW_OK;
 
-	fw_scheduler_changed(scheduler);
 	while (status == FW_OK && ended) {
 		status = fw_task_devices_find_open(
 			scheduler->rows, product, device, found, FW_TASK_DEVICE_ROWS_MAX, &count);
@@ -102,6 +101,17 @@ enum fw_status fw_scheduler_push_next(
 	if (status != FW_OK || !count || !fw_task_device_is_pushable(&found[0]) || found[0].newer)
 		return status;
 	return push_when_settled(scheduler, &found[0]);
+}
+
+enum fw_status fw_scheduler_push_next(
+	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
+{
+	struct fw_transaction *transaction = scheduler->transaction;
+	uint64_t work = fw_transaction_try(transaction, product, device, "a push");
+
+	fw_scheduler_changed(scheduler);
+	return work ? fw_transaction_tried(transaction, push_next(scheduler, product, device), work)
+		    : FW_OK;
 }
 
 /* Is the device online by another connection than the attempt's, without an answer? */

@@ -221,14 +221,49 @@ static enum fw_status wake(struct fw_scheduler *scheduler, struct fw_task_device
 	return fw_transition_set_times(scheduler->rows, row);
 }
 
-static enum fw_status wake_row(struct fw_scheduler *scheduler, struct fw_task_device *row)
+/* *kept: the catalog's rules, or a trigger, keep the row as it is. */
+static enum fw_status wake_row(
+	struct fw_scheduler *scheduler, const struct fw_task_device *found, bool *kept)
 {
-	enum fw_status status = wake(scheduler, row);
+	static const char what[] = "a row's next step";
+	struct fw_transaction *transaction = scheduler->transaction;
+	struct fw_task_device row = *found;
+	struct fw_slice product = fw_slice_of(row.product_id), device = fw_slice_of(row.device_id);
+	uint64_t work = fw_transaction_try(transaction, product, device, what);
+	enum fw_status status;
 
-	return status == FW_OK && row->state == FW_UPGRADE_WAITING
-		? fw_scheduler_push_next(
-			  scheduler, fw_slice_of(row->product_id), fw_slice_of(row->device_id))
-		: status;
+	*kept = true;
+	if (!work)
+		return FW_OK;
+	status = wake(scheduler, &row);
+	*kept = status == FW_INVALID ||
+		(row.state == found->state && row.wake_clock == found->wake_clock);
+	if (status == FW_OK && row.state == FW_UPGRADE_WAITING)
+		status = fw_scheduler_push_next(scheduler, product, device);
+	return fw_transaction_tried(
+		transaction, fw_transaction_pass_over(transaction, status, what), work);
+}
+
+/* A row that is kept is looked at again in a minute: it must not hold up others. */
+static enum fw_status wake_or_postpone(
+	struct fw_scheduler *scheduler, const struct fw_task_device *found)
+{
+	static const char what[] = "a row's next look";
+	struct fw_transaction *transaction = scheduler->transaction;
+	struct fw_task_device row = *found;
+	bool kept;
+	enum fw_status status = wake_row(scheduler, found, &kept);
+	uint64_t work;
+
+	if (status != FW_OK || !kept)
+		return status;
+	work = fw_transaction_try(
+		transaction, fw_slice_of(row.product_id), fw_slice_of(row.device_id), what);
+	return work ? fw_transaction_tried(transaction,
+			      fw_transaction_pass_over(transaction,
+				      fw_transition_wake_later(scheduler->rows, &row), what),
+			      work)
+		    : FW_OK;
 }
 
 enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *done)
@@ -245,8 +280,7 @@ enum fw_status fw_scheduler_rollouts_wake(struct fw_scheduler *scheduler, bool *
 			*done = false;
 			break;
 		}
-		status = fw_transaction_pass_over(scheduler->transaction,
-			wake_row(scheduler, &found[i]), "a row's next step");
+		status = wake_or_postpone(scheduler, &found[i]);
 	}
 	free(found);
 	return status;

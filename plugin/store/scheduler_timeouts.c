@@ -53,6 +53,35 @@ static enum fw_status expire_row(struct fw_scheduler *scheduler, struct fw_task_
 					  : status;
 }
 
+/* A row that the catalog's rules, or a trigger, keep as it is looks due again in a minute. */
+static enum fw_status expire_or_postpone(
+	struct fw_scheduler *scheduler, const struct fw_task_device *found)
+{
+	struct fw_transaction *transaction = scheduler->transaction;
+	struct fw_slice product = fw_slice_of(found->product_id),
+			device = fw_slice_of(found->device_id);
+	struct fw_task_device row = *found;
+	enum fw_status status = FW_OK;
+	uint64_t work;
+
+	work = fw_transaction_try(transaction, product, device, "a timeout");
+	if (work)
+		status = fw_transaction_tried(transaction,
+			fw_transaction_pass_over(
+				transaction, expire_row(scheduler, &row), "a timeout"),
+			work);
+	if (status != FW_OK || row.due_at != found->due_at)
+		return status;
+	work = fw_transaction_try(transaction, product, device, "a timeout's delay");
+	if (!work)
+		return FW_OK;
+	row = *found;
+	return fw_transaction_tried(transaction,
+		fw_transaction_pass_over(transaction, fw_transition_postpone(scheduler->rows, &row),
+			"a timeout's delay"),
+		work);
+}
+
 static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 {
 	struct fw_task_device *found = calloc(FW_SCHEDULER_STEP_ROWS, sizeof(*found));
@@ -63,21 +92,42 @@ static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		struct fw_task_device row = found[i];
-
 		if (!fw_scheduler_has_room(scheduler)) {
 			*done = false;
 			break;
 		}
-		status = fw_transaction_pass_over(
-			scheduler->transaction, expire_row(scheduler, &row), "a timeout");
-		/* the catalog refused the change, or a trigger kept the row as it was */
-		if (status == FW_OK && row.due_at == found[i].due_at)
-			status = fw_transaction_pass_over(scheduler->transaction,
-				fw_transition_postpone(scheduler->rows, &found[i]), "a timeout");
+		status = expire_or_postpone(scheduler, &found[i]);
 	}
 	free(found);
 	return status;
+}
+
+/* A device whose row an operator's trigger keeps must not hold up others. */
+static enum fw_status look_at(
+	struct fw_scheduler *scheduler, struct fw_slice product, struct fw_slice device)
+{
+	static const char what[] = "what a device waits for", end[] = "the end of a device's wait";
+	struct fw_transaction *transaction = scheduler->transaction;
+	enum fw_status status = FW_OK;
+	uint64_t work;
+
+	work = fw_transaction_try(transaction, product, device, what);
+	if (work)
+		status = fw_transaction_tried(transaction,
+			fw_transaction_pass_over(transaction,
+				fw_scheduler_settle_and_push(scheduler, product, device), what),
+			work);
+	if (status != FW_OK)
+		return status;
+	work = fw_transaction_try(transaction, product, device, end);
+	if (!work)
+		return FW_OK;
+	return fw_transaction_tried(transaction,
+		fw_transaction_pass_over(transaction,
+			fw_device_forget_due(
+				scheduler->devices, product, device, transaction->heard_until_ms),
+			end),
+		work);
 }
 
 /* Looks at devices that were waited for long enough. */
@@ -90,22 +140,12 @@ static enum fw_status look_step(struct fw_scheduler *scheduler, bool *done)
 
 	*done = count < FW_SCHEDULER_STEP_ROWS;
 	for (size_t i = 0; status == FW_OK && i < count; i++) {
-		struct fw_slice product = fw_slice_of(found[i].product),
-				device = fw_slice_of(found[i].device);
-
 		if (!fw_scheduler_has_room(scheduler)) {
 			*done = false;
 			break;
 		}
-		/* a device whose row an operator's trigger keeps must not hold up others */
-		status = fw_transaction_pass_over(scheduler->transaction,
-			fw_scheduler_settle_and_push(scheduler, product, device),
-			"what a device waits for");
-		if (status == FW_OK)
-			status = fw_transaction_pass_over(scheduler->transaction,
-				fw_device_forget_due(scheduler->devices, product, device,
-					scheduler->transaction->heard_until_ms),
-				"what a device waits for");
+		status = look_at(
+			scheduler, fw_slice_of(found[i].product), fw_slice_of(found[i].device));
 	}
 	return status;
 }

@@ -16,6 +16,9 @@
 #define REFUSED_LINE_EVERY_MS 60000
 #define LOCKED_MS 50 /* that a statement waits for a lock */
 
+const char fw_transaction_rolls_back[] =
+	"a trigger rolls the whole transaction back: let it RAISE(ABORT) instead";
+
 enum statement { BEGIN, MARK, UNMARK, COMMIT, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
@@ -121,6 +124,7 @@ enum fw_status fw_transaction_begin(struct fw_transaction *transaction)
 		return status;
 	}
 	transaction->number++;
+	transaction->ended_at_poison = transaction->passed_over = false;
 	transaction->wall_ms = fw_now_ms();
 	transaction->steady_ms = fw_clock_now(&transaction->clock);
 	status = fw_db_run(transaction->statements[MARK]);
@@ -189,6 +193,29 @@ enum fw_status fw_transaction_end(
 	if (status == FW_OK)
 		return fw_transaction_commit(transaction, applied);
 	fw_transaction_rollback(transaction);
+	return status;
+}
+
+uint64_t fw_transaction_try(struct fw_transaction *transaction, struct fw_slice product,
+	struct fw_slice device, const char *what)
+{
+	uint64_t kind = fw_hash(0, what, strlen(what));
+	uint64_t work = fw_hash_device(kind, product, device) | 1u;
+
+	if (!fw_poison_has(&transaction->poison, work, fw_boot_ms()))
+		return work;
+	transaction->passed_over = true;
+	fw_transaction_log_passed_over(transaction, what, fw_transaction_rolls_back);
+	return 0;
+}
+
+enum fw_status fw_transaction_tried(
+	struct fw_transaction *transaction, enum fw_status status, uint64_t work)
+{
+	if (!transaction->ended_at_poison && fw_transaction_was_ended(transaction, status)) {
+		fw_poison_add(&transaction->poison, work, fw_boot_ms());
+		transaction->ended_at_poison = true;
+	}
 	return status;
 }
 

@@ -12,6 +12,7 @@
 #include "store/checkpoint.h"
 #include "store/context.h"
 #include "store/outcomes.h"
+#include "store/poison.h"
 #include "store/queue.h"
 
 /* Room of the outbox that transactions leave to log lines, and to the rare report that has more
@@ -39,6 +40,9 @@ struct fw_transaction {
 	/* steady ms: since then no device has come or gone unnoticed; INT64_MAX: one may have */
 	int64_t presence_complete_since_ms;
 	int64_t next_refused_line; /* boot ms: not before */
+	struct fw_poison poison;   /* at what triggers ended transactions */
+	bool ended_at_poison;      /* the open or last one, by what was tried in it */
+	bool passed_over;          /* something was not tried in the open or last one */
 	/* messages of committed transactions that did not fit into the outbox, not logged yet */
 	size_t dropped;
 	struct fw_error error; /* why the last transaction failed, for the log */
@@ -88,6 +92,20 @@ enum fw_status fw_transaction_pass_over(
 /* Has a trigger ended the open transaction (RAISE(ROLLBACK)), so that nothing of it is left?
  * `status` is that of its last statement. */
 bool fw_transaction_was_ended(const struct fw_transaction *transaction, enum fw_status status);
+
+/* Before `what` is done for a device; or for a task (in place of `device`, of no product). 0: a
+ * trigger has ended the transaction of that within the last minute. So it is passed over, as it
+ * must not hold up others, and logged at most once a minute. Else a number for
+ * fw_transaction_tried. */
+uint64_t fw_transaction_try(struct fw_transaction *transaction, struct fw_slice product,
+	struct fw_slice device, const char *what);
+/* What was tried has this `status`. Returns that. Of what is tried within each other, the innermost
+ * is passed over next time. */
+enum fw_status fw_transaction_tried(
+	struct fw_transaction *transaction, enum fw_status status, uint64_t work);
+
+/* Why that is passed over by which a trigger ended a transaction, for the log. */
+extern const char fw_transaction_rolls_back[];
 
 /* Logs that `what` was to be written, and is passed over since `why`; at most once a minute. */
 void fw_transaction_log_passed_over(

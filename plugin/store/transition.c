@@ -470,3 +470,9 @@ enum fw_status fw_transition_postpone(struct fw_task_devices *rows, struct fw_ta
 	row->due_at = rows->transaction->steady_ms + POSTPONE_MS;
 	return fw_transition_set_times(rows, row);
 }
+
+enum fw_status fw_transition_wake_later(struct fw_task_devices *rows, struct fw_task_device *row)
+{
+	row->wake_clock = rows->transaction->steady_ms + POSTPONE_MS;
+	return fw_transition_set_times(rows, row);
+}

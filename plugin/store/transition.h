@@ -38,6 +38,9 @@ enum fw_status fw_transition_set_times(struct fw_task_devices *rows, struct fw_t
  * read. */
 enum fw_status fw_transition_postpone(struct fw_task_devices *rows, struct fw_task_device *row);
 
+/* The same of wake_clock. */
+enum fw_status fw_transition_wake_later(struct fw_task_devices *rows, struct fw_task_device *row);
+
 /* The device went offline: sets interrupted_at of a row that is processing. */
 enum fw_status fw_transition_interrupted(struct fw_task_devices *rows, struct fw_task_device *row);
 

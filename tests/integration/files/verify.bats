@@ -447,3 +447,27 @@ LARGE=268435456 LARGE_DIGEST=a6d72ac7690f53be6ae46ba88506bd97302a093f7108472bd9e
 	rows "SELECT state FROM firmware WHERE firmware_id = 'h'" pending
 	refute grep -q 'the catalog cannot be written' "$LOG"
 }
+
+@test "nor does one that ends the whole transaction, and the log tells why a file stays pending" {
+	drop a.bin
+	add_file f 30 a.bin
+	becomes f ready
+	add_file g 31 a.bin
+	becomes g ready
+	db "CREATE TRIGGER no_f BEFORE INSERT ON download WHEN NEW.firmware_id = 'f' BEGIN SELECT RAISE(ROLLBACK, 'not f, please'); END"
+	curl -sf -o got "$HTTP/firmware/f/a.bin"
+	curl -sf -o got "$HTTP/firmware/g/a.bin"
+	retry 20 db_is "SELECT firmware_id FROM download" g
+	db "DROP TRIGGER no_f;
+		CREATE TRIGGER no_verdict BEFORE UPDATE OF state ON firmware WHEN NEW.firmware_id = 'h' AND NEW.state IN ('ready', 'rejected') BEGIN
+		SELECT RAISE(ROLLBACK, 'no verdict, please'); END"
+	stop_broker # the line is written once a minute
+	start_broker
+	add_file h 32 a.bin
+	drop b.bin
+	add_file i 33 b.bin
+	becomes i ready
+	retry 10 grep -q "the catalog's rules refuse what a file is found to be, which is passed over: no verdict, please" "$LOG"
+	rows "SELECT state FROM firmware WHERE firmware_id = 'h'" pending
+	refute grep -q 'the catalog cannot be written' "$LOG"
+}
