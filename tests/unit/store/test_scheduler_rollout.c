@@ -111,7 +111,7 @@ static void push_where_one_failure_pauses(void)
 
 static uint64_t counted_failures(void)
 {
-	return fw_count_get(&catalog.counters, FW_COUNT_ENDED_FAILED + FW_FAILURE_DEVICE);
+	return fw_count_get(&catalog.counters, FW_COUNT_ENDED_FAILED + (int)FW_FAILURE_DEVICE);
 }
 
 /* By an operator's trigger. */
