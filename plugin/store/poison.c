@@ -1,3 +1,5 @@
+/* A ring of hashes, each with the time until which its work is passed over. It is looked at for
+ * each row that is tried, and is nearly always empty. */
 #include "store/poison.h"
 
 #define PASSED_OVER_MS 60000
