@@ -111,8 +111,7 @@ enum fw_status fw_device_settle(
 enum fw_status fw_device_set_zone(struct fw_devices *devices, const struct fw_uplink *uplink);
 
 /* SQL: a device's longest absence of the last week (604800000 ms), NULL when none is known. `row`
- * is
- * "" or the alias of device with its dot, `now` a time of the wall clock in Unix ms. */
+ * is "" or the alias of device with its dot, `now` a time of the wall clock in Unix ms. */
 #define FW_DEVICE_LONGEST_ABSENCE(row, now)                                                        \
 	"iif(" row "absence_at >= " now " - 604800000, " row "absence_ms, NULL)"
 

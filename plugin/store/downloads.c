@@ -189,11 +189,9 @@ static enum fw_status try_one(
 	uint64_t work = fw_transaction_try(transaction, fw_slice_of(record->firmware_id),
 		fw_slice_of(record->device_id), what);
 
-	return work
-		? fw_transaction_tried(transaction,
-			  fw_transaction_pass_over(transaction, write_one(download, record), what),
-			  work)
-		: FW_OK;
+	return work ? fw_transaction_tried_or_passed_over(
+			      transaction, write_one(download, record), what, work)
+		    : FW_OK;
 }
 
 static enum fw_status write_all(struct fw_downloads *download, size_t count)

@@ -240,8 +240,7 @@ static enum fw_status wake_row(
 		(row.state == found->state && row.wake_clock == found->wake_clock);
 	if (status == FW_OK && row.state == FW_UPGRADE_WAITING)
 		status = fw_scheduler_push_next(scheduler, product, device);
-	return fw_transaction_tried(
-		transaction, fw_transaction_pass_over(transaction, status, what), work);
+	return fw_transaction_tried_or_passed_over(transaction, status, what, work);
 }
 
 /* A row that is kept is looked at again in a minute: it must not hold up others. */
@@ -259,10 +258,8 @@ static enum fw_status wake_or_postpone(
 		return status;
 	work = fw_transaction_try(
 		transaction, fw_slice_of(row.product_id), fw_slice_of(row.device_id), what);
-	return work ? fw_transaction_tried(transaction,
-			      fw_transaction_pass_over(transaction,
-				      fw_transition_wake_later(scheduler->rows, &row), what),
-			      work)
+	return work ? fw_transaction_tried_or_passed_over(transaction,
+			      fw_transition_wake_later(scheduler->rows, &row), what, work)
 		    : FW_OK;
 }
 

@@ -57,6 +57,7 @@ static enum fw_status expire_row(struct fw_scheduler *scheduler, struct fw_task_
 static enum fw_status expire_or_postpone(
 	struct fw_scheduler *scheduler, const struct fw_task_device *found)
 {
+	static const char what[] = "a timeout", delay[] = "a timeout's delay";
 	struct fw_transaction *transaction = scheduler->transaction;
 	struct fw_slice product = fw_slice_of(found->product_id),
 			device = fw_slice_of(found->device_id);
@@ -64,22 +65,18 @@ static enum fw_status expire_or_postpone(
 	enum fw_status status = FW_OK;
 	uint64_t work;
 
-	work = fw_transaction_try(transaction, product, device, "a timeout");
+	work = fw_transaction_try(transaction, product, device, what);
 	if (work)
-		status = fw_transaction_tried(transaction,
-			fw_transaction_pass_over(
-				transaction, expire_row(scheduler, &row), "a timeout"),
-			work);
+		status = fw_transaction_tried_or_passed_over(
+			transaction, expire_row(scheduler, &row), what, work);
 	if (status != FW_OK || row.due_at != found->due_at)
 		return status;
-	work = fw_transaction_try(transaction, product, device, "a timeout's delay");
+	work = fw_transaction_try(transaction, product, device, delay);
 	if (!work)
 		return FW_OK;
 	row = *found;
-	return fw_transaction_tried(transaction,
-		fw_transaction_pass_over(transaction, fw_transition_postpone(scheduler->rows, &row),
-			"a timeout's delay"),
-		work);
+	return fw_transaction_tried_or_passed_over(
+		transaction, fw_transition_postpone(scheduler->rows, &row), delay, work);
 }
 
 static enum fw_status expire_step(struct fw_scheduler *scheduler, bool *done)
@@ -113,21 +110,17 @@ static enum fw_status look_at(
 
 	work = fw_transaction_try(transaction, product, device, what);
 	if (work)
-		status = fw_transaction_tried(transaction,
-			fw_transaction_pass_over(transaction,
-				fw_scheduler_settle_and_push(scheduler, product, device), what),
-			work);
+		status = fw_transaction_tried_or_passed_over(transaction,
+			fw_scheduler_settle_and_push(scheduler, product, device), what, work);
 	if (status != FW_OK)
 		return status;
 	work = fw_transaction_try(transaction, product, device, end);
 	if (!work)
 		return FW_OK;
-	return fw_transaction_tried(transaction,
-		fw_transaction_pass_over(transaction,
-			fw_device_forget_due(
-				scheduler->devices, product, device, transaction->heard_until_ms),
-			end),
-		work);
+	return fw_transaction_tried_or_passed_over(transaction,
+		fw_device_forget_due(
+			scheduler->devices, product, device, transaction->heard_until_ms),
+		end, work);
 }
 
 /* Looks at devices that were waited for long enough. */

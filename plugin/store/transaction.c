@@ -262,6 +262,13 @@ enum fw_status fw_transaction_pass_over(
 	return FW_OK;
 }
 
+enum fw_status fw_transaction_tried_or_passed_over(
+	struct fw_transaction *transaction, enum fw_status status, const char *what, uint64_t work)
+{
+	return fw_transaction_tried(
+		transaction, fw_transaction_pass_over(transaction, status, what), work);
+}
+
 /* Takes over the payload of `message` in every case. */
 static enum fw_status queue_message(struct fw_transaction *transaction, enum fw_topic_kind kind,
 	struct fw_slice product, struct fw_slice device, struct fw_outgoing message)

@@ -103,6 +103,9 @@ uint64_t fw_transaction_try(struct fw_transaction *transaction, struct fw_slice 
  * is passed over next time. */
 enum fw_status fw_transaction_tried(
 	struct fw_transaction *transaction, enum fw_status status, uint64_t work);
+/* The same, and fw_transaction_pass_over. */
+enum fw_status fw_transaction_tried_or_passed_over(
+	struct fw_transaction *transaction, enum fw_status status, const char *what, uint64_t work);
 
 /* Why that is passed over by which a trigger ended a transaction, for the log. */
 extern const char fw_transaction_rolls_back[];
