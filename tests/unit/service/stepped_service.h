@@ -21,6 +21,15 @@ static inline void operate(const char *sql)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(operator));
 }
 
+/* A broker's `publish` for tests that listen to nobody. */
+static inline enum fw_status publish_nothing(
+	void *context, const struct fw_publication *publication)
+{
+	(void)context;
+	(void)publication;
+	return FW_OK;
+}
+
 /* `rows`: SQL of the operator's. */
 static inline void open_service(const struct fw_broker *broker, const char *rows)
 {

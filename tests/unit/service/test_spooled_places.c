@@ -7,13 +7,6 @@
 #include "service/internal.h"
 #include "upgrade/unapplied.c"
 
-static enum fw_status publish(void *context, const struct fw_publication *publication)
-{
-	(void)context;
-	(void)publication;
-	return FW_OK;
-}
-
 static void log_line(void *context, enum fw_log_level level, const char *text)
 {
 	(void)context;
@@ -21,7 +14,7 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 	(void)text;
 }
 
-static const struct fw_broker broker = {.publish = publish, .log = log_line};
+static const struct fw_broker broker = {.publish = publish_nothing, .log = log_line};
 
 static int start(void **state)
 {

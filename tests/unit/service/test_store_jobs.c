@@ -8,13 +8,6 @@ static const struct fw_client d1 = {&d1, "d1", NULL};
 
 static char logged[2048]; /* the lines since it was emptied */
 
-static enum fw_status publish(void *context, const struct fw_publication *publication)
-{
-	(void)context;
-	(void)publication;
-	return FW_OK;
-}
-
 static void log_line(void *context, enum fw_log_level level, const char *text)
 {
 	(void)context;
@@ -22,7 +15,7 @@ static void log_line(void *context, enum fw_log_level level, const char *text)
 	snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s\n", text);
 }
 
-static const struct fw_broker broker = {.publish = publish, .log = log_line};
+static const struct fw_broker broker = {.publish = publish_nothing, .log = log_line};
 
 static int start(void **state)
 {
